@@ -1,1 +1,22 @@
-//! TODO
+//! What stays on this machine's disk: atomic replacement of files, key files, the lock of a home
+//! directory, and the two stores (realm log, entries) whose commits survive a power cut. It must
+//! never interpret what it keeps, report a write as done before it is durable, or create a file
+//! that others may read. Start reading at [`EntryStore`].
+
+mod commit;
+mod entropy;
+mod entry_store;
+mod error;
+mod key;
+mod lock;
+mod log_store;
+mod replace;
+mod store;
+
+pub use entropy::OsEntropy;
+pub use entry_store::{EntryRow, EntryStore, EntryTxn, Inserted, PartRow};
+pub use error::{Kind, StoreError};
+pub use key::{KeyFileError, KeyStore};
+pub use lock::{HomeLock, LockError};
+pub use log_store::{LogRow, LogStore};
+pub use replace::{free_bytes, make_private_dir, replace, sync_dir};

@@ -1,0 +1,121 @@
+//! Group commit: one thread owns all writes to a store. Whatever arrives while a commit waits for
+//! the disk goes into the next one together, so that many small writes share one fsync.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use redb::{Database, WriteTransaction};
+
+use crate::StoreError;
+
+/// Jobs waiting for the writer before callers wait too.
+const QUEUE: usize = 1024;
+/// Jobs in one commit; more would make the first ones wait long.
+const BATCH: usize = 256;
+
+/// Told when the job is durable, or that it is not.
+type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// Runs inside a transaction.
+type Job = Box<dyn FnOnce(&WriteTransaction) -> (Result<(), StoreError>, Done) + Send>;
+
+/// The writing thread of one store; dropping it finishes what was handed in.
+pub(crate) struct Committer {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    path: PathBuf,
+}
+
+impl Committer {
+    pub(crate) fn start(path: &Path, db: Arc<Database>) -> Result<Self, StoreError> {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let owned = path.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("commit".into())
+            .spawn(move || run(&owned, &db, &queue))
+            .map_err(|error| StoreError::io("starting the writer of", path, error))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), path: path.to_owned() })
+    }
+
+    /// Hands in a job. `done` is called from the writing thread once the job's commit is durable,
+    /// or has failed; it must be quick. A job that fails undoes the whole commit.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+        done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+    ) {
+        let job: Job = Box::new(move |txn| match job(txn) {
+            Ok(value) => (Ok(()), Box::new(move |result| done(result.map(|()| value)))),
+            Err(error) => {
+                (Err(error.clone()), Box::new(move |result| done(Err(result.err().unwrap_or(error)))))
+            }
+        });
+        let Some(jobs) = &self.jobs else { return };
+        if let Err(refused) = jobs.send(job) {
+            // The thread ends only when the sender is gone, or by a panic in the engine: dropping
+            // the job drops `done`, and its waiter sees a closed store.
+            drop(refused);
+            tracing::error!(path = %self.path.display(), "the writer of the store has ended");
+        }
+    }
+
+    /// Hands in a job and waits until it is durable.
+    pub(crate) fn wait<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (tell, told) = sync_channel(1);
+        self.submit(job, move |result| drop(tell.send(result)));
+        told.recv().unwrap_or_else(|_| Err(StoreError::Closed { path: self.path.clone() }))
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+            && thread.join().is_err()
+        {
+            tracing::error!(path = %self.path.display(), "the writer of the store panicked");
+        }
+    }
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Committer").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn run(path: &Path, db: &Database, queue: &Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let mut done = Vec::new();
+        let result = commit(path, db, std::iter::once(first).chain(queue.try_iter()).take(BATCH), &mut done);
+        for tell in done {
+            tell(result.clone());
+        }
+    }
+}
+
+fn commit(
+    path: &Path,
+    db: &Database,
+    jobs: impl Iterator<Item = Job>,
+    done: &mut Vec<Done>,
+) -> Result<(), StoreError> {
+    // Without a transaction the first job is dropped, and with it its `done`: the waiter sees a
+    // closed store. The others stay in the queue.
+    let txn = db.begin_write().map_err(|error| StoreError::redb("writing", path, error.into()))?;
+    let mut outcome = Ok(());
+    for job in jobs {
+        let (result, tell) = job(&txn);
+        done.push(tell);
+        outcome = result;
+        if outcome.is_err() {
+            break;
+        }
+    }
+    outcome.and_then(|()| txn.commit().map_err(|error| StoreError::redb("committing", path, error.into())))
+}

@@ -1,0 +1,237 @@
+//! What may be done inside one write transaction.
+
+use std::path::Path;
+
+use freehold_wire::{BlobName, BucketId, Millis, NodeId};
+use redb::{ReadableTable as _, WriteTransaction};
+
+use super::{
+    CONFIRMED, CONFLICTS, ENTRIES, EntryRow, Key72, META, PARTS, PAYLOADS, PartRow, UNREFERENCED, UPLOADS,
+    VECTORS, key64, key72, parts, split72,
+};
+use crate::StoreError;
+
+/// What came of inserting an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// It was not there.
+    New,
+    /// The same bytes were there; a payload that was missing has been added.
+    Known,
+    /// Another entry has this number: this one is kept as proof only.
+    Conflict,
+}
+
+/// An open write transaction. Nothing is kept unless the job returns `Ok` and the commit succeeds.
+pub struct EntryTxn<'a> {
+    txn: &'a WriteTransaction,
+    path: &'a Path,
+}
+
+impl std::fmt::Debug for EntryTxn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EntryTxn").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl<'a> EntryTxn<'a> {
+    pub(super) const fn new(txn: &'a WriteTransaction, path: &'a Path) -> Self {
+        Self { txn, path }
+    }
+
+    fn run<T>(
+        &self,
+        with: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        with(self.txn).map_err(|error| StoreError::redb("writing", self.path, error))
+    }
+
+    /// The highest number of an origin in a bucket, with what this transaction has added; 0 if none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn last_seq(&self, bucket: &BucketId, origin: &NodeId) -> Result<u64, StoreError> {
+        let (first, last) = (key72(bucket, origin, 0), key72(bucket, origin, u64::MAX));
+        self.run(|txn| {
+            let table = txn.open_table(ENTRIES)?;
+            let found = table.range::<&Key72>(&first..=&last)?.next_back().transpose()?;
+            Ok(found.map_or(0, |(key, _)| split72(key.value()).2))
+        })
+    }
+
+    /// Keeps an entry.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn insert(&mut self, row: &EntryRow) -> Result<Inserted, StoreError> {
+        let key = key72(&row.bucket, &row.origin, row.seq);
+        self.run(|txn| {
+            let mut entries = txn.open_table(ENTRIES)?;
+            let known = entries.get(&key)?.map(|kept| kept.value() == row.entry.as_slice());
+            let inserted = match known {
+                None => {
+                    entries.insert(&key, row.entry.as_slice())?;
+                    Inserted::New
+                }
+                Some(true) => Inserted::Known,
+                Some(false) => {
+                    txn.open_table(CONFLICTS)?.insert((&key, row.entry.as_slice()), ())?;
+                    return Ok(Inserted::Conflict);
+                }
+            };
+            if let Some(payload) = &row.payload {
+                let mut payloads = txn.open_table(PAYLOADS)?;
+                if payloads.get(&key)?.is_none() {
+                    payloads.insert(&key, payload.as_slice())?;
+                }
+            }
+            Ok(inserted)
+        })
+    }
+
+    /// Erases a payload; the entry stays, so that the sequence has no gap.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn erase_payload(&mut self, bucket: &BucketId, origin: &NodeId, seq: u64) -> Result<(), StoreError> {
+        self.run(|txn| {
+            txn.open_table(PAYLOADS)?.remove(&key72(bucket, origin, seq))?;
+            Ok(())
+        })
+    }
+
+    /// Notes that `node` holds an entry and its blobs.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn confirm(
+        &mut self,
+        (bucket, origin, seq): (&BucketId, &NodeId, u64),
+        node: &NodeId,
+        now: Millis,
+    ) -> Result<(), StoreError> {
+        self.run(|txn| {
+            let mut table = txn.open_table(CONFIRMED)?;
+            let key = (&key72(bucket, origin, seq), node.as_bytes());
+            if table.get(key)?.is_none() {
+                table.insert(key, now.0)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes a confirmation back.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn unconfirm(
+        &mut self,
+        (bucket, origin, seq): (&BucketId, &NodeId, u64),
+        node: &NodeId,
+    ) -> Result<(), StoreError> {
+        self.run(|txn| {
+            txn.open_table(CONFIRMED)?.remove((&key72(bucket, origin, seq), node.as_bytes()))?;
+            Ok(())
+        })
+    }
+
+    /// Notes what a peer was heard to have.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn set_heard(
+        &mut self,
+        bucket: &BucketId,
+        origin: &NodeId,
+        peer: &NodeId,
+        seq: u64,
+    ) -> Result<(), StoreError> {
+        self.run(|txn| {
+            txn.open_table(VECTORS)?.insert((&key64(bucket, origin), peer.as_bytes()), seq)?;
+            Ok(())
+        })
+    }
+
+    /// Keeps the record of an upload in progress.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn put_upload(&mut self, upload: &[u8; 32], record: &[u8]) -> Result<(), StoreError> {
+        self.run(|txn| {
+            txn.open_table(UPLOADS)?.insert(upload, record)?;
+            Ok(())
+        })
+    }
+
+    /// Whether an upload is in progress.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn has_upload(&self, upload: &[u8; 32]) -> Result<bool, StoreError> {
+        self.run(|txn| Ok(txn.open_table(UPLOADS)?.get(upload)?.is_some()))
+    }
+
+    /// Keeps a part; returns the record it replaces.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn put_part(&mut self, upload: &[u8; 32], part: &PartRow) -> Result<Option<Vec<u8>>, StoreError> {
+        self.run(|txn| {
+            let mut table = txn.open_table(PARTS)?;
+            let old = table.insert((upload, part.number), part.record.as_slice())?;
+            Ok(old.map(|record| record.value().to_vec()))
+        })
+    }
+
+    /// Forgets an upload and its parts, and returns those.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn end_upload(&mut self, upload: &[u8; 32]) -> Result<Vec<PartRow>, StoreError> {
+        self.run(|txn| {
+            txn.open_table(UPLOADS)?.remove(upload)?;
+            let mut table = txn.open_table(PARTS)?;
+            let ended = parts(&table, upload)?;
+            for part in &ended {
+                table.remove((upload, part.number))?;
+            }
+            Ok(ended)
+        })
+    }
+
+    /// Marks a blob as unreferenced since `now`, unless it is marked.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn mark_unreferenced(&mut self, blob: &BlobName, now: Millis) -> Result<(), StoreError> {
+        self.run(|txn| {
+            let mut table = txn.open_table(UNREFERENCED)?;
+            if table.get(blob.as_bytes())?.is_none() {
+                table.insert(blob.as_bytes(), now.0)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes the mark from a blob: it is referred to again, or gone.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn unmark(&mut self, blob: &BlobName) -> Result<(), StoreError> {
+        self.run(|txn| {
+            txn.open_table(UNREFERENCED)?.remove(blob.as_bytes())?;
+            Ok(())
+        })
+    }
+
+    /// Keeps a small value.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn set_meta(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.run(|txn| {
+            txn.open_table(META)?.insert(key, value)?;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! Opening a store file: made in one step, checked before use, refused if newer.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Database, ReadTransaction, ReadableDatabase as _, TableDefinition};
+
+use crate::commit::Committer;
+use crate::{StoreError, sync_dir};
+
+/// Pages kept in memory; the default of the engine is 1 GiB.
+const CACHE_BYTES: usize = 8 << 20;
+/// Up to this size every page's checksum is checked when the store is opened. Above it rows are
+/// still checked one by one by those who read them: they are signed and hashed.
+const CHECKED_BYTES: u64 = 64 << 20;
+
+const FORMAT: TableDefinition<&str, u64> = TableDefinition::new("freehold");
+
+/// An open store: reads at any time, writes through the committer.
+#[derive(Debug)]
+pub(crate) struct Store {
+    // Before `db`: its thread ends first, so that the last handle is ours.
+    pub(crate) writer: Committer,
+    db: Arc<Database>,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens or makes the store. `format` is the newest format this program knows; `tables` makes
+    /// the tables that readers expect.
+    pub(crate) fn open(
+        path: &Path,
+        format: u64,
+        tables: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        if !path.try_exists().map_err(|error| StoreError::io("looking for", path, error))? {
+            create(path, format)?;
+        }
+        let size = std::fs::metadata(path).map_err(|error| StoreError::io("opening", path, error))?.len();
+        let mut db = open_file(path)?;
+        if size <= CHECKED_BYTES {
+            let sound =
+                db.check_integrity().map_err(|error| StoreError::redb("checking", path, error.into()))?;
+            if !sound {
+                return Err(StoreError::Damaged {
+                    path: path.to_owned(),
+                    detail:
+                        "checksums did not match; it was put back to its last sound state, and what came \
+                             after that is missing"
+                            .into(),
+                });
+            }
+        }
+        let db = Arc::new(db);
+        let store = Self { writer: Committer::start(path, Arc::clone(&db))?, db, path: path.to_owned() };
+        store.refuse_newer(format)?;
+        let at = store.path.clone();
+        store
+            .writer
+            .wait(move |txn| tables(txn).map_err(|error| StoreError::redb("preparing", &at, error)))?;
+        Ok(store)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        with: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        self.db
+            .begin_read()
+            .map_err(redb::Error::from)
+            .and_then(|txn| with(&txn))
+            .map_err(|error| StoreError::redb("reading", &self.path, error))
+    }
+
+    fn refuse_newer(&self, known: u64) -> Result<(), StoreError> {
+        let found = self.read(|txn| match txn.open_table(FORMAT) {
+            Ok(table) => Ok(table.get("format")?.map(|value| value.value())),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        })?;
+        match found {
+            Some(found) if found <= known => Ok(()),
+            Some(found) => Err(StoreError::Newer { path: self.path.clone(), found, known }),
+            None => Err(StoreError::NotAStore { path: self.path.clone() }),
+        }
+    }
+}
+
+/// Makes a new store beside its place and moves it there whole, so that a crash in the middle
+/// leaves nothing that looks damaged.
+fn create(path: &Path, format: u64) -> Result<(), StoreError> {
+    let failed = |error| StoreError::io("making", path, error);
+    let engine = |error| StoreError::redb("making", path, error);
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let file = options().create_new(true).open(&beside).map_err(failed)?;
+    let db = builder().create_file(file).map_err(|error| engine(error.into()))?;
+    write_format(&db, format).map_err(engine)?;
+    drop(db);
+    std::fs::rename(&beside, path).map_err(failed)?;
+    sync_dir(path.parent().unwrap_or(Path::new("/"))).map_err(failed)
+}
+
+fn write_format(db: &Database, format: u64) -> Result<(), redb::Error> {
+    let txn = db.begin_write()?;
+    txn.open_table(FORMAT)?.insert("format", format)?;
+    txn.commit()?;
+    Ok(())
+}
+
+fn open_file(path: &Path) -> Result<Database, StoreError> {
+    let file: File = options().open(path).map_err(|error| StoreError::io("opening", path, error))?;
+    let empty = file.metadata().is_ok_and(|meta| meta.len() == 0);
+    if empty {
+        return Err(StoreError::NotAStore { path: path.to_owned() });
+    }
+    builder().create_file(file).map_err(|error| match error {
+        redb::DatabaseError::Storage(redb::StorageError::Corrupted(detail)) if detail.contains("magic") => {
+            StoreError::NotAStore { path: path.to_owned() }
+        }
+        redb::DatabaseError::UpgradeRequired(_) => StoreError::Damaged {
+            path: path.to_owned(),
+            detail: "it has a file format that was never used".into(),
+        },
+        error => StoreError::redb("opening", path, error.into()),
+    })
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = redb::Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
