@@ -1,1 +1,57 @@
-fn main() {}
+//! The project's own checks and chores, so that one command does each of them: `cargo xtask`.
+//!
+//! It must never be needed to build or run Freehold. Start reading at [`ci`].
+#![expect(clippy::print_stdout, reason = "a tool for developers speaks on standard output")]
+
+mod bench;
+mod ci;
+mod fuzz;
+mod layers;
+mod run;
+mod supply;
+mod tidy;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask ci [--from STEP]   everything that must pass, in order; installs the tools it needs
+cargo xtask STEP               one of its steps (`cargo xtask ci --list`)
+cargo xtask layers --write     write the crate table into ARCHITECTURE.md
+cargo xtask fuzz [TARGET [SECONDS]]
+cargo xtask bench [NAME]       the numbers of docs/benchmarks.md
+";
+
+/// The top of the source tree.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        [] | ["help" | "--help"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        ["ci", "--list"] => {
+            ci::list();
+            Ok(())
+        }
+        ["ci"] => ci::all(&root(), None),
+        ["ci", "--from", step] => ci::all(&root(), Some(step)),
+        ["layers", "--write"] => layers::write(&root()),
+        ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
+        ["bench", rest @ ..] => bench::run(&root(), rest),
+        [step, rest @ ..] => ci::one(&root(), step, rest),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Everything that must pass, in order, each step timed; the first failure stops it and names the
+//! one command that repeats it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::layers::Graph;
+use crate::run::{cargo, check, command};
+use crate::{layers, supply, tidy, tools};
+
+/// One step of the whole.
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Path, &[&str]) -> Result<()>,
+}
+
+const STEPS: [Step; 10] = [
+    Step { name: "tools", what: "programs that the tests call", run: |root, _| tools::install(root) },
+    Step {
+        name: "fmt",
+        what: "formatting",
+        run: |root, _| check(&mut command(root, cargo(), &["fmt", "--all", "--check"])),
+    },
+    Step {
+        name: "layers",
+        what: "edges between crates, and the crate table",
+        run: |root, _| layers::check(root),
+    },
+    Step {
+        name: "supply",
+        what: "licences and sources of other people's crates",
+        run: |root, _| supply::check(root),
+    },
+    Step { name: "tidy", what: "length, names, words, links, lists", run: |root, _| tidy::check(root) },
+    Step { name: "clippy", what: "lints as errors", run: clippy },
+    Step { name: "unit", what: "unit, property, vector and simulation tests", run: unit },
+    Step { name: "stories", what: "real processes, real clients, several hosts", run: stories },
+    Step { name: "browser", what: "the console in a real browser", run: browser },
+    Step { name: "docs", what: "API documentation and its examples", run: docs },
+];
+
+/// Prints the steps.
+pub(crate) fn list() {
+    for step in &STEPS {
+        println!("{:8} {}", step.name, step.what);
+    }
+}
+
+/// Runs every step, or those from one on.
+pub(crate) fn all(root: &Path, from: Option<&str>) -> Result<()> {
+    let start = Instant::now();
+    let first = match from {
+        None => 0,
+        Some(name) => STEPS.iter().position(|step| step.name == name).context("there is no such step")?,
+    };
+    for step in STEPS.iter().skip(first) {
+        timed(step, root, &[])?;
+    }
+    println!("all passed in {}", minutes(start));
+    Ok(())
+}
+
+/// Runs one step.
+pub(crate) fn one(root: &Path, name: &str, arguments: &[&str]) -> Result<()> {
+    let step = STEPS.iter().find(|step| step.name == name);
+    let Some(step) = step else {
+        bail!("there is no `{name}`: cargo xtask help");
+    };
+    timed(step, root, arguments)
+}
+
+fn timed(step: &Step, root: &Path, arguments: &[&str]) -> Result<()> {
+    println!("== {}: {}", step.name, step.what);
+    let start = Instant::now();
+    (step.run)(root, arguments).with_context(|| format!("repeat it with: cargo xtask {}", step.name))?;
+    println!("== {} passed in {}", step.name, minutes(start));
+    Ok(())
+}
+
+fn minutes(start: Instant) -> String {
+    let seconds = start.elapsed().as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}
+
+fn clippy(root: &Path, _: &[&str]) -> Result<()> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    check(&mut command(root, cargo(), &arguments))
+}
+
+/// The names of the story crates: the members under tests/, but for the harness.
+fn story_crates(root: &Path) -> Result<Vec<String>> {
+    let graph = Graph::load(root)?;
+    let under_tests = graph.members().filter(|member| member.manifest_path.as_str().contains("/tests/"));
+    let mut names: Vec<String> = under_tests.map(|member| member.name.to_string()).collect();
+    names.retain(|name| name != "freehold-harness");
+    names.sort();
+    Ok(names)
+}
+
+fn unit(root: &Path, _: &[&str]) -> Result<()> {
+    let stories = story_crates(root)?;
+    let mut arguments = vec!["test", "--workspace", "--locked", "--lib", "--bins", "--tests"];
+    for name in &stories {
+        arguments.extend(["--exclude", name]);
+    }
+    check(&mut command(root, cargo(), &arguments))
+}
+
+/// Builds with the same set of crates as `unit`, so that nothing is compiled twice.
+fn stories(root: &Path, arguments: &[&str]) -> Result<()> {
+    check(&mut command(root, cargo(), &["build", "--workspace", "--bins", "--locked"]))?;
+    let binary = root.join("target/debug/freehold");
+    for name in story_crates(root)? {
+        if !arguments.is_empty() && !arguments.iter().any(|wanted| name.ends_with(wanted)) {
+            continue;
+        }
+        let mut test = command(root, cargo(), &["test", "--locked", "-p", &name, "--", "--test-threads=2"]);
+        test.env("FREEHOLD_TEST_BINARY", &binary).envs(tools::environment(root));
+        check(&mut test)?;
+    }
+    Ok(())
+}
+
+fn browser(root: &Path, _: &[&str]) -> Result<()> {
+    let folder = root.join("tests/console");
+    if !folder.join("package.json").exists() {
+        println!("   there is none yet");
+        return Ok(());
+    }
+    let mut test = command(&folder, "npm", &["test", "--silent"]);
+    test.env("FREEHOLD_TEST_BINARY", root.join("target/debug/freehold"));
+    check(&mut test)
+}
+
+fn docs(root: &Path, _: &[&str]) -> Result<()> {
+    check(&mut command(root, cargo(), &["test", "--workspace", "--locked", "--doc"]))?;
+    let mut doc = command(root, cargo(), &["doc", "--workspace", "--no-deps", "--locked"]);
+    check(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}

@@ -1,0 +1,58 @@
+//! What the layer check holds crates to.
+
+/// Crates that do I/O, read clocks or schedule tasks: no core crate may reach one.
+pub(crate) const IO: [&str; 17] = [
+    "async-io",
+    "axum",
+    "hyper",
+    "iroh",
+    "mio",
+    "notify",
+    "object_store",
+    "polling",
+    "quinn-udp",
+    "redb",
+    "reqwest",
+    "rustix",
+    "rustls",
+    "smol",
+    "socket2",
+    "tempfile",
+    "tokio",
+];
+
+/// A heavy or sensitive dependency, and the crates that may name it.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) name: &'static str,
+    pub(crate) homes: &'static [&'static str],
+}
+
+const fn engine(name: &'static str, homes: &'static [&'static str]) -> Engine {
+    Engine { name, homes }
+}
+
+/// Each engine has one home; a second one stands here with its reason.
+pub(crate) const ENGINES: [Engine; 20] = [
+    engine("ring", &["freehold-crypt"]),
+    engine("ed25519-dalek", &["freehold-crypt"]),
+    engine("p256", &["freehold-crypt"]),
+    engine("hpke", &["freehold-crypt"]),
+    engine("blake3", &["freehold-crypt"]),
+    engine("bip39", &["freehold-crypt"]),
+    engine("vsss-rs", &["freehold-crypt"]),
+    engine("redb", &["freehold-disk"]),
+    engine("object_store", &["freehold-vault"]),
+    engine("iroh", &["freehold-mesh"]),
+    engine("iroh-relay", &["freehold-mesh"]),
+    // The mesh makes the relay's certificate and TLS, the node the console's and the S3 endpoint's.
+    engine("rustls", &["freehold-mesh", "freehold-node"]),
+    engine("tokio-rustls", &["freehold-node"]),
+    engine("rcgen", &["freehold-mesh", "freehold-node"]),
+    engine("s3s", &["freehold-s3"]),
+    engine("askama", &["freehold-console"]),
+    engine("utoipa", &["freehold-api"]),
+    engine("clap", &["freehold-cli"]),
+    engine("hickory-server", &["freehold-resolver"]),
+    engine("slatedb", &["freehold-kv"]),
+];

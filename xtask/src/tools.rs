@@ -1,0 +1,89 @@
+//! Sets a machine up for the tests: browser, network tools, S3 clients. On Debian as root it
+//! installs what is missing; elsewhere it says what to install.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::run::{check, command, succeeds};
+
+/// A program that the tests call, how to see that it is there, and the Debian package that has it.
+struct Tool {
+    probe: &'static [&'static str],
+    package: &'static str,
+}
+
+const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
+    Tool { probe, package }
+}
+
+const TOOLS: [Tool; 9] = [
+    tool(&["chromium", "--version"], "chromium"),
+    tool(&["ip", "-V"], "iproute2"),
+    tool(&["nft", "--version"], "nftables"),
+    tool(&["tc", "-V"], "iproute2"),
+    tool(&["faketime", "--version"], "faketime"),
+    tool(&["unshare", "--version"], "util-linux"),
+    tool(&["python3", "-c", "import venv, ensurepip"], "python3-venv"),
+    tool(&["node", "--version"], "nodejs"),
+    tool(&["npm", "--version"], "npm"),
+];
+
+/// Where the Python clients are installed.
+fn venv(root: &Path) -> PathBuf {
+    root.join("target/tools/python")
+}
+
+/// What the story tests are told about the tools.
+pub(crate) fn environment(root: &Path) -> Vec<(&'static str, PathBuf)> {
+    vec![("FREEHOLD_TEST_PYTHON", venv(root).join("bin"))]
+}
+
+/// The `tools` step.
+pub(crate) fn install(root: &Path) -> Result<()> {
+    debian(root)?;
+    python(root)?;
+    browser_tests(root)
+}
+
+fn debian(root: &Path) -> Result<()> {
+    let mut missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|tool| match tool.probe {
+            [program, arguments @ ..] => !succeeds(&mut command(root, program, arguments)),
+            [] => false,
+        })
+        .map(|tool| tool.package)
+        .collect();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let root_here = succeeds(&mut command(root, "sh", &["-c", "test $(id -u) = 0 && command -v apt-get"]));
+    if !root_here {
+        bail!("the tests need more programs: sudo apt-get install {}", missing.join(" "));
+    }
+    check(command(root, "apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(missing);
+    check(command(root, "apt-get", &arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+fn python(root: &Path) -> Result<()> {
+    let place = venv(root);
+    let pip = place.join("bin/pip");
+    let wanted = root.join("tests/requirements.txt");
+    let (place, wanted) = (place.to_string_lossy(), wanted.to_string_lossy());
+    if !pip.exists() {
+        check(&mut command(root, "python3", &["-m", "venv", &place]))?;
+    }
+    check(&mut command(root, &pip, &["install", "--quiet", "--disable-pip-version-check", "-r", &wanted]))
+}
+
+fn browser_tests(root: &Path) -> Result<()> {
+    let folder = root.join("tests/console");
+    if !folder.join("package.json").exists() {
+        return Ok(());
+    }
+    check(&mut command(&folder, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
+}
