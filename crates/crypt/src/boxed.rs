@@ -53,8 +53,8 @@ impl BoxPublic {
 
 impl fmt::Debug for BoxPublic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "BoxPublic({})", freehold_wire::Hex(&[a, b, c, d]))
+        let (first, _) = self.0.split_at(4);
+        write!(f, "BoxPublic({})", freehold_wire::Hex(first))
     }
 }
 

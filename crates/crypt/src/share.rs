@@ -51,13 +51,19 @@ impl std::fmt::Debug for Share {
 ///
 /// # Errors
 /// [`ShareError::Threshold`] if the numbers do not fit.
-pub fn split(secret: &Secret, threshold: u8, shares: u8, entropy: &mut dyn Entropy) -> Result<Vec<Share>, ShareError> {
+pub fn split(
+    secret: &Secret,
+    threshold: u8,
+    shares: u8,
+    entropy: &mut dyn Entropy,
+) -> Result<Vec<Share>, ShareError> {
     let bad = ShareError::Threshold { threshold, shares };
     if threshold < 2 || threshold > shares {
         return Err(bad);
     }
-    let made = Gf256::split_array(usize::from(threshold), usize::from(shares), secret.expose(), Generator(entropy))
-        .map_err(|_| bad)?;
+    let made =
+        Gf256::split_array(usize::from(threshold), usize::from(shares), secret.expose(), Generator(entropy))
+            .map_err(|_| bad)?;
     made.iter().map(|share| Share::from_bytes(share).map_err(|_| bad)).collect()
 }
 

@@ -160,8 +160,8 @@ impl Signature {
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, ..] = self.0;
-        write!(f, "Signature({}..)", Hex(&[a, b, c, d]))
+        let (first, _) = self.0.split_at(4);
+        write!(f, "Signature({}..)", Hex(first))
     }
 }
 

@@ -29,8 +29,12 @@ pub struct Position {
 
 impl Position {
     fn nonce(self) -> Nonce {
-        let [a, b, c, d, e, f, g, h] = self.index.to_be_bytes();
-        Nonce::assume_unique_for_key([0, 0, 0, a, b, c, d, e, f, g, h, u8::from(self.last)])
+        let mut nonce = [0; 12];
+        let (_, counted) = nonce.split_at_mut(3);
+        let (index, last) = counted.split_at_mut(8);
+        index.copy_from_slice(&self.index.to_be_bytes());
+        last.fill(u8::from(self.last));
+        Nonce::assume_unique_for_key(nonce)
     }
 }
 
@@ -83,7 +87,31 @@ impl StreamKey {
     /// # Errors
     /// [`Tampered`]; the buffer then holds nothing of use.
     pub fn open(&self, at: Position, aad: &[u8], chunk: &mut [u8]) -> Result<usize, Tampered> {
-        self.key.open_in_place(at.nonce(), Aad::from(aad), chunk).map(|plain| plain.len()).map_err(|_| Tampered)
+        self.key
+            .open_in_place(at.nonce(), Aad::from(aad), chunk)
+            .map(|plain| plain.len())
+            .map_err(|_| Tampered)
+    }
+
+    /// Opens the chunk that starts `offset` bytes into `window`, moving the plaintext to the start
+    /// of `window` on the way, and returns its length: a run of chunks closes up without a copy.
+    ///
+    /// # Errors
+    /// [`Tampered`]; the buffer then holds nothing of use.
+    pub fn open_within(
+        &self,
+        at: Position,
+        aad: &[u8],
+        window: &mut [u8],
+        offset: usize,
+    ) -> Result<usize, Tampered> {
+        if window.len() < offset {
+            return Err(Tampered);
+        }
+        self.key
+            .open_within(at.nonce(), Aad::from(aad), window, offset..)
+            .map(|plain| plain.len())
+            .map_err(|_| Tampered)
     }
 }
 

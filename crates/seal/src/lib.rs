@@ -1,1 +1,36 @@
-//! TODO
+//! The vault's format: how an object, its name and its keys are sealed before they leave the trust
+//! boundary, and how they are opened again by somebody who trusts nothing but the keys. The bytes
+//! are specified in `docs/formats/vault.md`, with vectors that another implementation can run. It
+//! must never do I/O, read a clock or draw randomness by itself, and it never gives out plaintext
+//! that it has not authenticated. Start reading at [`Binding`], [`BlobSealer`] and [`BlobOpener`].
+
+mod binding;
+mod blob;
+mod directory;
+mod envelope;
+mod key;
+mod manifest;
+mod opener;
+mod payload;
+mod range;
+mod sealer;
+
+pub use binding::{Binding, PayloadPlace, VersionId, VersionIdError, object_digest};
+pub use blob::{
+    Algorithm, BlobHeader, CHUNK_LEN, HEADER_LEN, HeaderError, PLAIN_MAX, SEALED_CHUNK_LEN, chunk_count,
+    cipher_len, plain_len,
+};
+pub use directory::{DirectoryRow, RowKey};
+pub use envelope::{Envelope, EnvelopeDecodeError, EnvelopeError, Recipient, open_envelope, seal_envelope};
+pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey};
+pub use manifest::{
+    BlobsError, Checksum, ChecksumAlgorithm, HEADERS_MAX, METADATA_MAX, Manifest, ManifestPart, PARTS_MAX,
+    Stored, blob_list_digest,
+};
+pub use opener::{BlobOpener, OpenError, RangeOpener};
+pub use payload::{
+    PAYLOAD_MAX, PAYLOAD_MIN, PayloadError, PayloadHeader, PayloadKind, open_payload, payload_kind,
+    seal_payload,
+};
+pub use range::{RangeError, RangePlan, plan_range};
+pub use sealer::{BlobSealer, SealError, SealedSummary};

@@ -1,0 +1,95 @@
+//! Rows of the directory: everything personal that the realm log must not hold.
+
+use freehold_crypt::Entropy;
+use freehold_wire::{Bounded, BucketId, NodeId, PersonId, Text};
+use minicbor::{Decode, Encode};
+
+use crate::payload::{self, PayloadError};
+use crate::{BucketKey, PayloadPlace};
+
+const SORT: u8 = 2;
+
+/// One row. The newest for a [`RowKey`] holds; `None` takes back what was said before.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum DirectoryRow {
+    /// What people call the realm.
+    #[n(0)]
+    RealmName(#[n(0)] Option<Text<128>>),
+    /// What people call a node.
+    #[n(1)]
+    NodeName(#[n(0)] NodeId, #[n(1)] Option<Text<128>>),
+    /// A bucket's name.
+    #[n(2)]
+    BucketName(#[n(0)] BucketId, #[n(1)] Option<Text<128>>),
+    /// What a person is called.
+    #[n(3)]
+    PersonName(#[n(0)] PersonId, #[n(1)] Option<Text<128>>),
+    /// Where a node is reached: socket addresses and relay URLs. Only a node itself may say so.
+    #[n(4)]
+    Addresses(#[n(0)] NodeId, #[n(1)] Bounded<Text<256>, 32>),
+}
+
+/// What a row is about: rows with the same key replace each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RowKey {
+    /// The realm's name.
+    RealmName,
+    /// A node's name.
+    NodeName(NodeId),
+    /// A bucket's name.
+    BucketName(BucketId),
+    /// A person's name.
+    PersonName(PersonId),
+    /// A node's addresses.
+    Addresses(NodeId),
+}
+
+impl DirectoryRow {
+    /// What it is about.
+    pub const fn key(&self) -> RowKey {
+        match self {
+            Self::RealmName(_) => RowKey::RealmName,
+            Self::NodeName(node, _) => RowKey::NodeName(*node),
+            Self::BucketName(bucket, _) => RowKey::BucketName(*bucket),
+            Self::PersonName(person, _) => RowKey::PersonName(*person),
+            Self::Addresses(node, _) => RowKey::Addresses(*node),
+        }
+    }
+
+    /// Whether a node with any role may write this row, or only the one it is about.
+    pub fn may_come_from(&self, origin: NodeId) -> bool {
+        match self {
+            Self::Addresses(node, _) => *node == origin,
+            Self::RealmName(_) | Self::NodeName(..) | Self::BucketName(..) | Self::PersonName(..) => true,
+        }
+    }
+
+    /// Seals it for the directory entry at `place`.
+    ///
+    /// # Errors
+    /// [`PayloadError::TooLarge`].
+    pub fn seal(
+        &self,
+        key: &BucketKey,
+        place: &PayloadPlace,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Vec<u8>, PayloadError> {
+        payload::seal_value(SORT, self, key, place, entropy)
+    }
+
+    /// Opens what [`Self::seal`] sealed.
+    ///
+    /// # Errors
+    /// [`PayloadError`].
+    pub fn open(key: &BucketKey, place: &PayloadPlace, payload: &[u8]) -> Result<Self, PayloadError> {
+        payload::open_value(SORT, key, place, payload)
+    }
+
+    /// Reads opened content, for those who opened the payload themselves.
+    ///
+    /// # Errors
+    /// [`PayloadError::Content`] or [`PayloadError::Fields`].
+    pub fn decode(content: &[u8]) -> Result<Self, PayloadError> {
+        payload::value_of(SORT, content)
+    }
+}

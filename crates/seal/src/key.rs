@@ -1,0 +1,304 @@
+//! The keys: an object's, wrapped by its bucket's; a bucket's, which come one after another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use freehold_crypt::{
+    BoxPublic, BoxSecret, Entropy, Secret, WrapError, WrappedKey, hash, unwrap_key, wrap_key,
+};
+use freehold_wire::{BucketId, Digest, RealmId, to_canonical};
+use minicbor::{Decode, Encode};
+
+use crate::Binding;
+use crate::envelope::{self, Envelope, EnvelopeError, Recipient};
+
+/// The key of one version of one object. Random; kept only in wrapped form.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ObjectKey(Secret);
+
+impl ObjectKey {
+    /// A fresh one.
+    pub fn random(entropy: &mut dyn Entropy) -> Self {
+        Self(entropy.secret())
+    }
+
+    /// From a secret kept elsewhere.
+    pub const fn from_secret(secret: Secret) -> Self {
+        Self(secret)
+    }
+
+    pub(crate) const fn secret(&self) -> &Secret {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ObjectKey(..)")
+    }
+}
+
+/// What a key opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+pub enum KeyOf {
+    /// The directory: names and addresses.
+    #[n(0)]
+    Directory,
+    /// A bucket: its manifests, and through them its objects.
+    #[n(1)]
+    Bucket(#[n(0)] BucketId),
+}
+
+/// One version of a bucket's key, or of the directory's. Versions count from 1; after a node is
+/// removed the next one keeps it out of what is written from then on.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BucketKey {
+    version: u32,
+    secret: Secret,
+}
+
+impl BucketKey {
+    /// A first key.
+    pub fn random(entropy: &mut dyn Entropy) -> Self {
+        Self { version: 1, secret: entropy.secret() }
+    }
+
+    /// From a secret kept elsewhere.
+    pub const fn from_secret(version: u32, secret: Secret) -> Self {
+        Self { version, secret }
+    }
+
+    /// Its version.
+    pub const fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The secret, for the store that keeps it.
+    pub const fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The id of the bucket that has this as its first key. The realm log names the bucket by
+    /// it, so a node without the key cannot pass off one of its own.
+    pub fn bucket(&self) -> BucketId {
+        BucketId::from_bytes(hash::digest("freehold 2026 bucket id", self.secret.expose()))
+    }
+
+    /// Wraps the key of the object version that `binding` names.
+    pub fn wrap(&self, binding: &Binding, key: &ObjectKey, entropy: &mut dyn Entropy) -> WrappedKey {
+        wrap_key(&self.secret, &binding.of_object_key(self.version), key.secret(), entropy)
+    }
+
+    /// Undoes [`Self::wrap`].
+    ///
+    /// # Errors
+    /// [`WrapError`] for another object, version or bucket key.
+    pub fn unwrap(&self, binding: &Binding, wrapped: &WrappedKey) -> Result<ObjectKey, WrapError> {
+        unwrap_key(&self.secret, &binding.of_object_key(self.version), wrapped).map(ObjectKey)
+    }
+
+    /// Proves that whoever made `next` held this key; tells nothing of either.
+    fn link(&self, realm: RealmId, of: KeyOf, next: &Self) -> Digest {
+        let mut hasher = hash::Hasher::new("freehold 2026 key succession");
+        hasher.update(self.secret.expose());
+        hasher.update(&to_canonical(&Succession { realm, of, version: next.version }));
+        hasher.update(next.secret.expose());
+        Digest::from_bytes(hasher.finish())
+    }
+}
+
+impl fmt::Debug for BucketKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BucketKey(version {})", self.version)
+    }
+}
+
+#[derive(Encode)]
+#[cbor(array)]
+struct Succession {
+    #[n(0)]
+    realm: RealmId,
+    #[n(1)]
+    of: KeyOf,
+    #[n(2)]
+    version: u32,
+}
+
+/// A key is not taken into the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRingError {
+    /// An envelope for another realm's, bucket's or the directory's key.
+    #[error("a key of {got:?} for the ring of {ring:?}")]
+    OtherRing {
+        /// What the ring is for.
+        ring: KeyOf,
+        /// What the key is for.
+        got: KeyOf,
+    },
+    /// The envelope does not open.
+    #[error("opening the envelope of key version {version}")]
+    Envelope {
+        /// The version it claims.
+        version: u32,
+        /// Why not.
+        source: EnvelopeError,
+    },
+    /// A first key that is not the one in the bucket's id: somebody tries to pass off their own.
+    #[error("not the first key of this bucket: forged")]
+    NotTheFirst,
+    /// The version before must be admitted first.
+    #[error("key version {0} must be known first")]
+    Missing(u32),
+    /// Not made by a holder of the version before.
+    #[error("key version {0} does not follow from the one before: forged")]
+    NoSuccessor(u32),
+    /// Another key with the same version is known.
+    #[error("two different keys claim to be version {0}: ask an administrator to rotate the key")]
+    Conflict(u32),
+}
+
+/// All versions of one bucket's key (or of the directory's) that this node holds, each vouched for
+/// by the one before, the first by the bucket's id. The first key of the directory has no such
+/// root: whoever admits it vouches for the node it came from.
+#[derive(Clone)]
+pub struct KeyRing {
+    realm: RealmId,
+    of: KeyOf,
+    keys: BTreeMap<u32, BucketKey>,
+}
+
+impl KeyRing {
+    /// An empty ring.
+    pub const fn new(realm: RealmId, of: KeyOf) -> Self {
+        Self { realm, of, keys: BTreeMap::new() }
+    }
+
+    /// A ring with a fresh first key for the directory of a new realm.
+    pub fn found_directory(realm: RealmId, entropy: &mut dyn Entropy) -> Self {
+        Self { realm, of: KeyOf::Directory, keys: BTreeMap::from([(1, BucketKey::random(entropy))]) }
+    }
+
+    /// A new bucket's ring; the bucket's id follows from the first key.
+    pub fn found_bucket(realm: RealmId, entropy: &mut dyn Entropy) -> (BucketId, Self) {
+        let key = BucketKey::random(entropy);
+        let bucket = key.bucket();
+        (bucket, Self { realm, of: KeyOf::Bucket(bucket), keys: BTreeMap::from([(1, key)]) })
+    }
+
+    /// What its keys open.
+    pub const fn of(&self) -> KeyOf {
+        self.of
+    }
+
+    /// The newest key, which is the one to seal with.
+    pub fn current(&self) -> Option<&BucketKey> {
+        self.keys.last_key_value().map(|(_, key)| key)
+    }
+
+    /// The key of one version.
+    pub fn get(&self, version: u32) -> Option<&BucketKey> {
+        self.keys.get(&version)
+    }
+
+    /// Every key, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &BucketKey> {
+        self.keys.values()
+    }
+
+    /// Makes the next version, and returns it; `None` if the ring is empty.
+    pub fn rotate(&mut self, entropy: &mut dyn Entropy) -> Option<&BucketKey> {
+        let version = self.current()?.version.checked_add(1)?;
+        self.keys.insert(version, BucketKey { version, secret: entropy.secret() });
+        self.current()
+    }
+
+    /// Boxes one version for `to`, whose key is `public`.
+    ///
+    /// # Errors
+    /// [`KeyRingError::Missing`] if the ring lacks that version or the one before;
+    /// [`KeyRingError::Envelope`] if `public` is not a usable key.
+    pub fn envelope(
+        &self,
+        version: u32,
+        to: Recipient,
+        public: &BoxPublic,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Envelope, KeyRingError> {
+        let key = self.get(version).ok_or(KeyRingError::Missing(version))?;
+        let link = self.link_to(key)?;
+        envelope::seal_envelope(self.realm, self.of, key, link, to, public, entropy)
+            .map_err(|source| KeyRingError::Envelope { version, source })
+    }
+
+    /// Opens an envelope and takes its key, if the chain from the bucket's id leads to it.
+    /// Envelopes are admitted in the order of their versions. `Ok(false)`: was known.
+    ///
+    /// # Errors
+    /// [`KeyRingError`]; the ring is then unchanged.
+    pub fn admit(
+        &mut self,
+        envelope: &Envelope,
+        to: Recipient,
+        secret: &BoxSecret,
+    ) -> Result<bool, KeyRingError> {
+        if envelope.key_of != self.of {
+            return Err(KeyRingError::OtherRing { ring: self.of, got: envelope.key_of });
+        }
+        let key = envelope::open_envelope(self.realm, envelope, to, secret)
+            .map_err(|source| KeyRingError::Envelope { version: envelope.version, source })?;
+        self.admit_key(key, envelope.link)
+    }
+
+    /// Takes a key from this node's own store, where it was put after [`Self::admit`]: only its
+    /// root and conflicts are checked.
+    ///
+    /// # Errors
+    /// [`KeyRingError::NotTheFirst`] or [`KeyRingError::Conflict`].
+    pub fn restore(&mut self, key: BucketKey) -> Result<bool, KeyRingError> {
+        self.check_first(&key)?;
+        self.insert(key)
+    }
+
+    fn admit_key(&mut self, key: BucketKey, link: Option<Digest>) -> Result<bool, KeyRingError> {
+        self.check_first(&key)?;
+        if self.link_to(&key)? != link {
+            return Err(KeyRingError::NoSuccessor(key.version));
+        }
+        self.insert(key)
+    }
+
+    fn check_first(&self, key: &BucketKey) -> Result<(), KeyRingError> {
+        match self.of {
+            KeyOf::Bucket(bucket) if key.version == 1 && key.bucket() != bucket => {
+                Err(KeyRingError::NotTheFirst)
+            }
+            KeyOf::Bucket(_) | KeyOf::Directory => Ok(()),
+        }
+    }
+
+    fn link_to(&self, key: &BucketKey) -> Result<Option<Digest>, KeyRingError> {
+        if key.version <= 1 {
+            return Ok(None);
+        }
+        let before = key.version - 1;
+        let before = self.get(before).ok_or(KeyRingError::Missing(before))?;
+        Ok(Some(before.link(self.realm, self.of, key)))
+    }
+
+    fn insert(&mut self, key: BucketKey) -> Result<bool, KeyRingError> {
+        match self.keys.get(&key.version) {
+            Some(known) if *known == key => Ok(false),
+            Some(_) => Err(KeyRingError::Conflict(key.version)),
+            None => {
+                self.keys.insert(key.version, key);
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRing({:?}, versions {:?})", self.of, self.keys.keys())
+    }
+}
