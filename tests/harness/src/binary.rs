@@ -1,0 +1,42 @@
+//! Where the programs are that a story runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The `freehold` binary: the one that the environment names, or a fresh build, made once.
+pub fn binary() -> Result<PathBuf> {
+    static BUILT: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| locate().map_err(|error| format!("{error:#}")));
+    built.clone().map_err(anyhow::Error::msg)
+}
+
+fn locate() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("FREEHOLD_TEST_BINARY") {
+        return std::fs::canonicalize(&path)
+            .with_context(|| format!("FREEHOLD_TEST_BINARY={}", path.display()));
+    }
+    let status =
+        Command::new("cargo").args(["build", "--quiet", "-p", "freehold"]).current_dir(root()).status()?;
+    if !status.success() {
+        bail!("cargo build -p freehold: {status}");
+    }
+    std::fs::canonicalize(root().join("target/debug/freehold")).context("find the binary")
+}
+
+/// A program of the Python environment that `cargo xtask tools` makes.
+pub fn python(program: &str) -> Result<PathBuf> {
+    let folder = std::env::var_os("FREEHOLD_TEST_PYTHON")
+        .map_or_else(|| root().join("target/tools/python/bin"), PathBuf::from);
+    let path = folder.join(program);
+    if !path.exists() {
+        bail!("{} is missing: cargo xtask tools", path.display());
+    }
+    std::path::absolute(path).context("make the path absolute")
+}

@@ -1,0 +1,239 @@
+//! One `freehold` daemon and the commands typed beside it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::binary::binary;
+use crate::host::{Answer, Host};
+use crate::s3::S3;
+use crate::wait::until;
+
+/// Longest start that is waited for, on a machine busy with other tests.
+const START_SECONDS: u64 = 30;
+
+/// A node's home and, while it runs, its process.
+#[derive(Debug)]
+pub struct Node<'a> {
+    host: &'a Host,
+    home: PathBuf,
+    process: Option<Child>,
+    starts: u32,
+    environment: Vec<(String, String)>,
+    prefix: Vec<String>,
+}
+
+/// What a node says when it is up.
+#[derive(Debug, Clone)]
+pub struct Ready(pub Value);
+
+impl Ready {
+    /// A field that holds text.
+    pub fn text(&self, name: &str) -> Result<&str> {
+        self.0.get(name).and_then(Value::as_str).with_context(|| format!("`{name}` is not in {}", self.0))
+    }
+}
+
+impl<'a> Node<'a> {
+    pub(crate) fn new(host: &'a Host, home: &Path) -> Result<Self> {
+        binary()?;
+        let home = home.to_path_buf();
+        Ok(Self { host, home, process: None, starts: 0, environment: Vec::new(), prefix: Vec::new() })
+    }
+
+    /// Where it keeps its things.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// The machine it runs on.
+    pub fn host(&self) -> &'a Host {
+        self.host
+    }
+
+    /// Where the guardian phrases of its realm were written.
+    pub fn guardians(&self) -> PathBuf {
+        self.host.folder().join("guardians")
+    }
+
+    /// Sets a variable for every later start and command.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Runs every later start through another program, such as `faketime`.
+    pub fn through(&mut self, program: &[&str]) {
+        self.prefix = program.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// A command of the binary for this home.
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
+        let binary = binary()?;
+        let mut command = match self.prefix.split_first() {
+            None => self.host.command(binary),
+            Some((program, rest)) => {
+                let mut command = self.host.command(program);
+                command.args(rest).arg(binary);
+                command
+            }
+        };
+        command.arg("--home").arg(&self.home).args(arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Ok(command)
+    }
+
+    /// Types a command and waits for its answer.
+    pub fn cli(&self, arguments: &[&str]) -> Result<Answer> {
+        Host::answer(&mut self.command(arguments)?)
+    }
+
+    /// Types a command and reads its answer as JSON.
+    pub fn ask(&self, arguments: &[&str]) -> Result<Value> {
+        let mut with_json = vec!["--json"];
+        with_json.extend(arguments);
+        self.cli(&with_json)?.good()?.json()
+    }
+
+    /// Makes a realm here, or resumes it.
+    pub fn up(&mut self, arguments: &[&str]) -> Result<Ready> {
+        let guardians = self.guardians();
+        let guardians = guardians.to_string_lossy().into_owned();
+        let mut all = vec!["up"];
+        if !self.home.exists() {
+            all.extend(["--guardians-file", guardians.as_str()]);
+        }
+        all.extend(arguments);
+        self.start(&all)
+    }
+
+    /// Resumes whatever this home holds.
+    pub fn resume(&mut self) -> Result<Ready> {
+        self.start(&["up"])
+    }
+
+    /// Joins a realm and runs.
+    pub fn join(&mut self, invitation: &str, name: &str) -> Result<Ready> {
+        self.start(&["join", invitation, "--name", name])
+    }
+
+    /// Starts a command that ends in a running node, and waits until it is ready.
+    pub fn start(&mut self, arguments: &[&str]) -> Result<Ready> {
+        self.launch(arguments)?;
+        self.ready()
+    }
+
+    /// Starts a command that ends in a running node.
+    pub fn launch(&mut self, arguments: &[&str]) -> Result<()> {
+        ensure!(self.process.is_none(), "it runs already");
+        self.starts = self.starts.saturating_add(1);
+        let mut command = self.command(&["--json", "--yes"])?;
+        command.args(arguments);
+        command.stdout(File::create(self.output("out"))?).stderr(File::create(self.output("log"))?);
+        self.process = Some(command.stdin(Stdio::null()).spawn()?);
+        Ok(())
+    }
+
+    /// Waits until it says that it is up.
+    pub fn ready(&mut self) -> Result<Ready> {
+        let (out, log) = (self.output("out"), self.output("log"));
+        let process = self.process.as_mut().context("it was not started")?;
+        until(START_SECONDS, "the node is up", || {
+            let said = std::fs::read_to_string(&out)?;
+            if let Some(Ok(ready)) = serde_json::Deserializer::from_str(&said).into_iter::<Value>().next() {
+                return Ok(Ok(Ready(ready)));
+            }
+            if let Some(status) = process.try_wait()? {
+                let log = std::fs::read_to_string(&log)?;
+                return Ok(Err(anyhow::anyhow!("the node ended with {status}: {said}{log}")));
+            }
+            bail!("it says nothing yet")
+        })?
+    }
+
+    /// Waits until a process that was launched ends by itself, and returns what it said.
+    pub fn ended(&mut self) -> Result<Answer> {
+        let mut process = self.process.take().context("it was not started")?;
+        let status = until(START_SECONDS, "the process ends", || process.try_wait()?.context("it runs"));
+        if status.is_err() {
+            process.kill()?;
+            process.wait()?;
+        }
+        Ok(Answer {
+            line: "the node".to_owned(),
+            code: status?.code(),
+            out: std::fs::read_to_string(self.output("out"))?,
+            err: std::fs::read_to_string(self.output("log"))?,
+        })
+    }
+
+    /// What it has written to its log since its last start.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.output("log"))?)
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
+    /// Ends it without warning.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut process = self.process.take().context("it does not run")?;
+        process.kill()?;
+        process.wait()?;
+        Ok(())
+    }
+
+    /// Ends it as systemd would.
+    pub fn stop(&mut self) -> Result<()> {
+        let process = self.process.as_ref().context("it does not run")?;
+        let pid = Pid::from_raw(i32::try_from(process.id())?).context("a process has an id")?;
+        kill_process(pid, Signal::TERM)?;
+        self.ended()?.good()?;
+        Ok(())
+    }
+
+    /// Ends it and destroys everything it kept.
+    pub fn destroy(&mut self) -> Result<()> {
+        self.kill()?;
+        std::fs::remove_dir_all(&self.home)?;
+        Ok(())
+    }
+
+    /// What `freehold status` says.
+    pub fn status(&self) -> Result<Value> {
+        self.ask(&["status"])
+    }
+
+    /// A one-time invitation.
+    pub fn invite(&self, arguments: &[&str]) -> Result<String> {
+        let mut all = vec!["invite"];
+        all.extend(arguments);
+        let answer = self.ask(&all)?;
+        let text = answer.get("invitation").or_else(|| answer.get("text")).and_then(Value::as_str);
+        text.map(str::to_owned).with_context(|| format!("no invitation in {answer}"))
+    }
+
+    /// Its S3 endpoint.
+    pub fn s3(&self, ready: &Ready) -> Result<S3<'a>> {
+        S3::new(self.host, ready.text("s3")?, Path::new(ready.text("s3_credentials")?))
+    }
+
+    fn output(&self, kind: &str) -> PathBuf {
+        let home = self.home.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        self.host.folder().join(format!("{home}-{}.{kind}", self.starts))
+    }
+}
+
+impl Drop for Node<'_> {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            drop(process.kill());
+            drop(process.wait());
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Real S3 clients, pointed at a node.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::binary::python;
+use crate::host::{Answer, Host};
+
+/// An endpoint and what opens it.
+#[derive(Debug, Clone)]
+pub struct S3<'a> {
+    host: &'a Host,
+    /// Its address.
+    pub endpoint: String,
+    key: String,
+    secret: String,
+}
+
+impl<'a> S3<'a> {
+    pub(crate) fn new(host: &'a Host, endpoint: &str, credentials: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(credentials)
+            .with_context(|| format!("read {}", credentials.display()))?;
+        let field = |name: &str| -> Result<String> {
+            let line = text.lines().find(|line| line.trim_start().starts_with(name));
+            let value = line.and_then(|line| line.split_once('=')).map(|(_, value)| value.trim().to_owned());
+            value.with_context(|| format!("{} has no {name}", credentials.display()))
+        };
+        Ok(Self {
+            host,
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            key: field("aws_access_key_id")?,
+            secret: field("aws_secret_access_key")?,
+        })
+    }
+
+    /// A client program with the endpoint and the keys in its environment.
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = self.host.command(program);
+        command
+            .env("AWS_ACCESS_KEY_ID", &self.key)
+            .env("AWS_SECRET_ACCESS_KEY", &self.secret)
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("RCLONE_CONFIG", "/dev/null")
+            .env("RCLONE_CONFIG_FH_TYPE", "s3")
+            .env("RCLONE_CONFIG_FH_PROVIDER", "Other")
+            .env("RCLONE_CONFIG_FH_ENV_AUTH", "true")
+            .env("RCLONE_CONFIG_FH_ENDPOINT", &self.endpoint)
+            .env("RCLONE_RETRIES", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// Runs the AWS CLI.
+    pub fn aws(&self, arguments: &[&str]) -> Result<Answer> {
+        Host::answer(self.command(&python("aws")?).args(arguments))
+    }
+
+    /// Runs rclone; the remote is called `fh`.
+    pub fn rclone(&self, arguments: &[&str]) -> Result<Answer> {
+        Host::answer(self.command(&python("rclone")?).args(arguments))
+    }
+
+    /// Runs a Python program that has boto3.
+    pub fn boto3(&self, program: &str, arguments: &[&str]) -> Result<Answer> {
+        Host::answer(self.command(&python("python")?).args(["-c", program]).args(arguments))
+    }
+}
