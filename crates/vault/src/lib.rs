@@ -1,1 +1,28 @@
-//! TODO
+//! Objects, sealed before they touch anything: a write becomes sealed blobs in the depot and one
+//! signed, sealed entry in the entry store; a read opens only what verifies. It must never let a
+//! plaintext byte or name reach a disk or a peer, acknowledge what is not durable, or hold an
+//! object in memory. Start reading at [`Vault`].
+
+mod depot;
+mod error;
+mod etag;
+mod index;
+mod keyring;
+mod list;
+mod object;
+mod peers;
+mod vault;
+mod verify;
+
+pub use depot::{BlobReader, BlobWriter, Depot, DepotError, DepotLimits, Held};
+pub use error::{BoxError, GetError, PutError};
+pub use etag::{Etag, EtagError};
+pub use keyring::Keyring;
+pub use list::{ListPage, ListQuery};
+pub use object::{
+    AtEnd, Body, BucketInfo, ByteRange, CompleteRequest, Conditions, CopyMeta, Expect, GetObject, ObjectMeta,
+    PartDone, PartMeta, PartRequest, PutDone, PutRequest, UploadId, UploadMeta, UploadPage, UploadRequest,
+};
+pub use peers::{Alone, BlobStream, NotConfirmed, PeerError, Peers, Replication};
+pub use vault::{BucketStats, Shared, Vault, VaultConfig};
+pub use verify::{Damage, Finding, VerifyReport};

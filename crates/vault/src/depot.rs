@@ -1,0 +1,334 @@
+//! Plain object storage for sealed blobs. It knows names, lengths and hashes, and no key.
+
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use freehold_placement::BlobRef;
+use freehold_wire::{BlobName, Millis};
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::local::LocalFileSystem;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+pub use self::read::BlobReader;
+pub use self::write::BlobWriter;
+use crate::BoxError;
+
+/// The depot failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DepotError {
+    /// Too little room is left; nothing of the blob was kept.
+    #[error("no space: {free} bytes are free, and {reserve} are kept in reserve")]
+    NoSpace {
+        /// Bytes free on the file system, or below the quota.
+        free: u64,
+        /// Bytes that are never filled.
+        reserve: u64,
+    },
+    /// The blob is not there.
+    #[error("blob {} is not in the depot", .name.short())]
+    Missing {
+        /// The blob.
+        name: BlobName,
+    },
+    /// A blob that came has another length or hash than was announced.
+    #[error("blob {} is not what was announced", .name.short())]
+    NotAsAnnounced {
+        /// The blob.
+        name: BlobName,
+    },
+    /// The one who sends the blob broke off.
+    #[error("blob {} broke off while it came", .name.short())]
+    BrokeOff {
+        /// The blob.
+        name: BlobName,
+        /// Why.
+        source: BoxError,
+    },
+    /// The backend failed.
+    #[error("{doing} a blob failed")]
+    Backend {
+        /// What was being done.
+        doing: &'static str,
+        /// What the backend said.
+        source: object_store::Error,
+    },
+    /// A file or directory of the depot failed.
+    #[error("{doing} {path} failed")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A blocking task was cut off because the program ends.
+    #[error("the depot is closing")]
+    Closing,
+}
+
+/// How much a depot takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DepotLimits {
+    /// Bytes of the file system that are never filled.
+    pub reserve_bytes: u64,
+    /// The most the depot takes altogether.
+    pub quota_bytes: Option<u64>,
+}
+
+/// A blob in the depot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Its name.
+    pub name: BlobName,
+    /// Its bytes.
+    pub len: u64,
+    /// When it was written.
+    pub modified: Millis,
+}
+
+/// A depot. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub struct Depot {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn ObjectStore>,
+    /// Where the files are, if it is a directory here.
+    root: Option<PathBuf>,
+    limits: DepotLimits,
+    /// Bytes held, counted only where there is a quota.
+    used: AtomicU64,
+}
+
+impl Depot {
+    /// A depot in a directory, which is made if needed. Writes are durable; what an earlier
+    /// process left unfinished is removed.
+    ///
+    /// # Errors
+    /// [`DepotError`]
+    pub async fn local(root: &Path, limits: DepotLimits) -> Result<Self, DepotError> {
+        let at = root.to_owned();
+        let store = blocking(move || {
+            freehold_disk::make_private_dir(&at).map_err(io("making", &at))?;
+            remove_unfinished(&at)?;
+            LocalFileSystem::new_with_prefix(&at)
+                .map_err(|source| DepotError::Backend { doing: "opening the directory of", source })
+        })
+        .await?;
+        Self::on(Arc::new(store.with_fsync(true)), Some(root.to_owned()), limits).await
+    }
+
+    /// A depot on any backend. `root` is where its files are, if they are here.
+    ///
+    /// # Errors
+    /// [`DepotError`]
+    pub async fn on(
+        store: Arc<dyn ObjectStore>,
+        root: Option<PathBuf>,
+        limits: DepotLimits,
+    ) -> Result<Self, DepotError> {
+        let depot = Self { inner: Arc::new(Inner { store, root, limits, used: AtomicU64::new(0) }) };
+        if limits.quota_bytes.is_some() {
+            depot.inner.used.store(depot.measure().await?.1, Ordering::Relaxed);
+        }
+        Ok(depot)
+    }
+
+    /// Begins to write a blob. `len` is what is known of its length, for the check of free space.
+    ///
+    /// # Errors
+    /// [`DepotError::NoSpace`] before anything is written.
+    pub async fn begin(&self, name: BlobName, len: Option<u64>) -> Result<BlobWriter, DepotError> {
+        self.check_space(len.unwrap_or(0)).await?;
+        Ok(BlobWriter::new(self.clone(), name))
+    }
+
+    /// Keeps a blob that comes from elsewhere, if it has the announced length and hash. One that
+    /// is there already is replaced: it may be the bad copy that is being repaired.
+    ///
+    /// # Errors
+    /// [`DepotError`]; then nothing of it was kept.
+    pub async fn put_stream(
+        &self,
+        blob: &BlobRef,
+        mut from: BoxStream<'_, Result<Bytes, BoxError>>,
+    ) -> Result<(), DepotError> {
+        let name = blob.name;
+        let mut writer = self.begin(name, Some(blob.len)).await?;
+        let mut hash = freehold_crypt::hash::Hasher::plain();
+        let mut len = 0u64;
+        while let Some(piece) = from.next().await {
+            let piece = piece.map_err(|source| DepotError::BrokeOff { name, source })?;
+            len = len.saturating_add(piece.len() as u64);
+            if len > blob.len {
+                return Err(DepotError::NotAsAnnounced { name });
+            }
+            hash.update(&piece);
+            writer.write(piece).await?;
+        }
+        if len != blob.len || hash.finish() != *blob.hash.as_bytes() {
+            return Err(DepotError::NotAsAnnounced { name });
+        }
+        writer.finish().await
+    }
+
+    /// Opens a blob for reading.
+    ///
+    /// # Errors
+    /// [`DepotError::Missing`] if it is not here.
+    pub async fn open(&self, name: BlobName) -> Result<BlobReader, DepotError> {
+        BlobReader::open(self.clone(), name).await
+    }
+
+    /// Its length, if it is here.
+    ///
+    /// # Errors
+    /// [`DepotError`] if the backend cannot say.
+    pub async fn len(&self, name: BlobName) -> Result<Option<u64>, DepotError> {
+        match self.inner.store.head(&place(name)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(DepotError::Backend { doing: "looking for", source }),
+        }
+    }
+
+    /// Removes a blob; one that is not here is no error.
+    ///
+    /// # Errors
+    /// [`DepotError`] if the backend cannot.
+    pub async fn delete(&self, name: BlobName) -> Result<(), DepotError> {
+        let len = if self.inner.limits.quota_bytes.is_some() { self.len(name).await?.unwrap_or(0) } else { 0 };
+        match self.inner.store.delete(&place(name)).await {
+            Ok(()) => {
+                self.inner.give_back(len);
+                Ok(())
+            }
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(DepotError::Backend { doing: "removing", source }),
+        }
+    }
+
+    /// All blobs, in no order. Anything else that lies in the depot is passed over.
+    pub fn list(&self) -> BoxStream<'static, Result<Held, DepotError>> {
+        self.inner
+            .store
+            .list(None)
+            .map_err(|source| DepotError::Backend { doing: "listing", source })
+            .try_filter_map(async |meta| {
+                let name = meta.location.filename().and_then(|name| name.parse().ok());
+                let modified = u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0);
+                Ok(name.map(|name| Held { name, len: meta.size, modified: Millis(modified) }))
+            })
+            .boxed()
+    }
+
+    /// Counts blobs and bytes; it looks at every one.
+    ///
+    /// # Errors
+    /// [`DepotError`]
+    pub async fn measure(&self) -> Result<(u64, u64), DepotError> {
+        self.list().try_fold((0, 0), async |(blobs, bytes), held| Ok((blobs + 1, bytes + held.len))).await
+    }
+
+    /// Bytes that may still be written; `None` if the backend does not say.
+    ///
+    /// # Errors
+    /// [`DepotError`]
+    pub async fn free(&self) -> Result<Option<u64>, DepotError> {
+        let limits = self.inner.limits;
+        let quota = limits.quota_bytes.map(|all| all.saturating_sub(self.inner.used.load(Ordering::Relaxed)));
+        let Some(root) = self.inner.root.clone() else { return Ok(quota) };
+        // Answered from memory by the kernel: no need for another thread.
+        let disk = freehold_disk::free_bytes(&root).map_err(io("measuring", &root))?;
+        let disk = disk.saturating_sub(limits.reserve_bytes);
+        Ok(Some(quota.map_or(disk, |quota| quota.min(disk))))
+    }
+
+    async fn check_space(&self, len: u64) -> Result<(), DepotError> {
+        match self.free().await? {
+            Some(free) if free <= len => {
+                Err(DepotError::NoSpace { free, reserve: self.inner.limits.reserve_bytes })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn backend(&self, doing: &'static str, source: object_store::Error) -> DepotError {
+        if out_of_space(&source) {
+            DepotError::NoSpace { free: 0, reserve: self.inner.limits.reserve_bytes }
+        } else {
+            DepotError::Backend { doing, source }
+        }
+    }
+}
+
+impl Inner {
+    fn give_back(&self, len: u64) {
+        let less = |used: u64| Some(used.saturating_sub(len));
+        // `Some` always, so it cannot fail.
+        drop(self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less));
+    }
+}
+
+/// Names are random, so the first byte spreads them over 256 directories.
+fn place(name: BlobName) -> object_store::path::Path {
+    let hex = name.to_string();
+    let shard = hex.get(..2).unwrap_or_default();
+    object_store::path::Path::from_iter([shard, hex.as_str()])
+}
+
+/// Runs file work away from the async threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DepotError> + Send + 'static,
+) -> Result<T, DepotError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(DepotError::Closing))
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> DepotError {
+    let path = path.to_owned();
+    move |source| DepotError::Io { doing, path, source }
+}
+
+/// Looks for "disk full" below the layers that wrap it.
+fn out_of_space(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+            if matches!(io.kind(), StorageFull | QuotaExceeded) {
+                return true;
+            }
+        }
+        next = error.source();
+    }
+    false
+}
+
+/// Removes the temporary files (`name#number`) that a killed process left behind.
+fn remove_unfinished(root: &Path) -> Result<(), DepotError> {
+    for shard in std::fs::read_dir(root).map_err(io("reading", root))? {
+        let shard = shard.map_err(io("reading", root))?.path();
+        if !shard.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(&shard).map_err(io("reading", &shard))? {
+            let file = file.map_err(io("reading", &shard))?;
+            if file.file_name().to_string_lossy().contains('#') {
+                std::fs::remove_file(file.path()).map_err(io("removing", &file.path()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Reading a blob in large pieces. The local backend's own stream reads 8 KiB at a time through a
+//! thread hop each, which measured four to six times slower than this.
+
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use freehold_wire::BlobName;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore as _};
+
+use super::{Depot, DepotError, blocking, place};
+
+/// Bytes read at once by [`BlobReader::stream`].
+const SLICE: u64 = 1 << 20;
+
+/// A blob open for reading; ranges of it can be read in any order.
+#[derive(Debug, Clone)]
+pub struct BlobReader {
+    depot: Depot,
+    name: BlobName,
+    len: u64,
+    file: Option<Arc<File>>,
+}
+
+impl BlobReader {
+    pub(super) async fn open(depot: Depot, name: BlobName) -> Result<Self, DepotError> {
+        let options = GetOptions { head: depot.inner.root.is_none(), ..GetOptions::default() };
+        match depot.inner.store.get_opts(&place(name), options).await {
+            Ok(found) => {
+                let len = found.meta.size;
+                let file = match found.payload {
+                    GetResultPayload::File(file, _) => Some(Arc::new(file)),
+                    GetResultPayload::Stream(_) => None,
+                };
+                Ok(Self { depot, name, len, file })
+            }
+            Err(object_store::Error::NotFound { .. }) => Err(DepotError::Missing { name }),
+            Err(source) => Err(DepotError::Backend { doing: "opening", source }),
+        }
+    }
+
+    /// Its length as it is on the backend.
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The file to read from, where the backend has one. For those who read and work on the
+    /// bytes on one blocking thread.
+    pub(crate) const fn file(&self) -> Option<&Arc<File>> {
+        self.file.as_ref()
+    }
+
+    /// Reads a range; shorter if the blob ends before.
+    ///
+    /// # Errors
+    /// [`DepotError`]
+    pub async fn read(&self, range: Range<u64>) -> Result<Vec<u8>, DepotError> {
+        let range = range.start.min(self.len)..range.end.min(self.len);
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(file) = &self.file {
+            let file = Arc::clone(file);
+            return blocking(move || read_at(&file, range)).await;
+        }
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let failed = |source| DepotError::Backend { doing: "reading", source };
+        let found = self.depot.inner.store.get_opts(&place(self.name), options).await.map_err(failed)?;
+        Ok(found.bytes().await.map_err(failed)?.into())
+    }
+
+    /// Streams a range in slices of 1 MiB.
+    pub fn stream(self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, DepotError>> {
+        let end = range.end.min(self.len);
+        futures::stream::try_unfold((self, range.start), move |(reader, at)| async move {
+            if at >= end {
+                return Ok(None);
+            }
+            let slice = reader.read(at..end.min(at + SLICE)).await?;
+            if slice.is_empty() {
+                return Ok(None);
+            }
+            let next = at + slice.len() as u64;
+            Ok(Some((Bytes::from(slice), (reader, next))))
+        })
+        .boxed()
+    }
+}
+
+/// Reads until the range or the file ends.
+pub(crate) fn read_at(file: &File, range: Range<u64>) -> Result<Vec<u8>, DepotError> {
+    let failed = |source: std::io::Error| DepotError::Backend {
+        doing: "reading",
+        source: object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(source) },
+    };
+    let want = usize::try_from(range.end - range.start)
+        .map_err(|_| failed(std::io::Error::from(std::io::ErrorKind::OutOfMemory)))?;
+    let mut slice = vec![0; want];
+    let mut filled = 0;
+    while let Some(rest) = slice.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, range.start + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    slice.truncate(filled);
+    Ok(slice)
+}

@@ -1,0 +1,283 @@
+//! What callers say about an object, and what they are told.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use freehold_seal::{Checksum, VersionId};
+use freehold_wire::{Digest, Hex, IdError, Millis};
+use futures::stream::BoxStream;
+
+use crate::error::{BoxError, GetError};
+
+/// An object's bytes as a client sends them. An error ends the write and leaves nothing.
+pub type Body = BoxStream<'static, Result<Bytes, BoxError>>;
+
+/// What the realm says of a bucket; its name comes from the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketInfo {
+    /// The name people use.
+    pub name: String,
+    /// On how many storage nodes its objects are to be.
+    pub copies: u16,
+    /// How many of them must have confirmed before a write is acknowledged; 1 is this node alone.
+    pub confirm: u16,
+    /// When it was made.
+    pub created: Millis,
+}
+
+/// An upload in parts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UploadId(pub [u8; 32]);
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Hex(&self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UploadId({self})")
+    }
+}
+
+impl FromStr for UploadId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.parse::<Digest>().map(|id| Self(*id.as_bytes()))
+    }
+}
+
+/// Conditions on the object that is there now; checked and acted upon in one step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// Only if its ETag (without quotes) is one of these; `*` stands for any object.
+    pub if_match: Vec<String>,
+    /// Only if its ETag is none of these; `*` stands for any object.
+    pub if_none_match: Vec<String>,
+}
+
+/// What the client says the body is; a body that differs is refused and leaves nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expect {
+    /// Length in bytes.
+    pub len: Option<u64>,
+    /// MD5.
+    pub md5: Option<[u8; 16]>,
+    /// SHA-256; `None` also for unsigned payloads.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// A write.
+#[derive(Default)]
+pub struct PutRequest {
+    /// Content type, if given.
+    pub content_type: Option<String>,
+    /// Standard headers that are given back as they came (`cache-control`, ...); at most 16.
+    pub headers: BTreeMap<String, String>,
+    /// The client's own metadata; at most 128 pairs.
+    pub user_meta: BTreeMap<String, String>,
+    /// Conditions on what is there now.
+    pub conditions: Conditions,
+    /// What the body must be.
+    pub expect: Expect,
+    /// Called when the whole body has passed, before anything is committed: the front returns the
+    /// checksums to keep, or an error to refuse the write.
+    pub at_end: Option<AtEnd>,
+}
+
+/// See [`PutRequest::at_end`].
+pub type AtEnd = Box<dyn FnOnce() -> Result<Vec<Checksum>, BoxError> + Send>;
+
+impl fmt::Debug for PutRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutRequest").field("conditions", &self.conditions).finish_non_exhaustive()
+    }
+}
+
+/// A write that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutDone {
+    /// Which write it was.
+    pub version: VersionId,
+    /// ETag without quotes: MD5 in hex, or of the parts' MD5s with `-n`.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// When.
+    pub modified: Millis,
+    /// The checksums kept.
+    pub checksums: Vec<Checksum>,
+}
+
+/// What is known of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// Its key.
+    pub key: String,
+    /// Which write it is.
+    pub version: VersionId,
+    /// Bytes.
+    pub size: u64,
+    /// ETag without quotes.
+    pub etag: String,
+    /// When it was written.
+    pub modified: Millis,
+    /// Content type; empty in listings.
+    pub content_type: Option<String>,
+    /// Standard headers kept; empty in listings.
+    pub headers: BTreeMap<String, String>,
+    /// The client's own metadata; empty in listings.
+    pub user_meta: BTreeMap<String, String>,
+    /// Checksums kept; empty in listings.
+    pub checksums: Vec<Checksum>,
+    /// In how many parts it was uploaded; 0 for a single write.
+    pub parts: u16,
+}
+
+/// A range as HTTP asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteRange {
+    /// `bytes=first-` and `bytes=first-last`.
+    From {
+        /// The first byte.
+        first: u64,
+        /// The last byte, itself included; past the end means the end.
+        last: Option<u64>,
+    },
+    /// `bytes=-count`: the last so many.
+    Last(u64),
+}
+
+impl ByteRange {
+    /// The bytes of an object of `size` bytes; `None` if there are none.
+    pub(crate) fn within(self, size: u64) -> Option<Range<u64>> {
+        let (start, end) = match self {
+            Self::From { first, last: None } => (first, size),
+            Self::From { first, last: Some(last) } => (first, last.saturating_add(1).min(size)),
+            Self::Last(count) => (size.saturating_sub(count), size),
+        };
+        (start < end).then_some(start..end)
+    }
+}
+
+/// An object being read.
+pub struct GetObject {
+    /// What is known of it.
+    pub meta: ObjectMeta,
+    /// The bytes that come, within the object.
+    pub range: Range<u64>,
+    /// The bytes, verified piece by piece; an error ends it.
+    pub body: BoxStream<'static, Result<Bytes, GetError>>,
+}
+
+impl fmt::Debug for GetObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetObject").field("meta", &self.meta).field("range", &self.range).finish_non_exhaustive()
+    }
+}
+
+/// What a copy carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyMeta {
+    /// Content type and metadata of the source.
+    Keep,
+    /// These instead.
+    Replace {
+        /// Content type, if given.
+        content_type: Option<String>,
+        /// Standard headers.
+        headers: BTreeMap<String, String>,
+        /// The client's own metadata.
+        user_meta: BTreeMap<String, String>,
+    },
+}
+
+/// A part being written.
+#[derive(Default)]
+pub struct PartRequest {
+    /// What the body must be.
+    pub expect: Expect,
+    /// As [`PutRequest::at_end`].
+    pub at_end: Option<AtEnd>,
+}
+
+impl fmt::Debug for PartRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartRequest").field("expect", &self.expect).finish_non_exhaustive()
+    }
+}
+
+/// What an upload in parts will be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadRequest {
+    /// Content type, if given.
+    pub content_type: Option<String>,
+    /// Standard headers that are given back as they came.
+    pub headers: BTreeMap<String, String>,
+    /// The client's own metadata.
+    pub user_meta: BTreeMap<String, String>,
+}
+
+/// How an upload ends.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompleteRequest {
+    /// The parts that make the object, ascending, with the ETags the client was given.
+    pub parts: Vec<(u16, String)>,
+    /// Conditions on what is there now.
+    pub conditions: Conditions,
+    /// Checksums of the whole, to be kept.
+    pub checksums: Vec<Checksum>,
+}
+
+/// A part that is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartDone {
+    /// MD5 in hex.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// The checksums kept.
+    pub checksums: Vec<Checksum>,
+}
+
+/// A part of an upload in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartMeta {
+    /// Its number.
+    pub number: u16,
+    /// MD5 in hex.
+    pub etag: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was written.
+    pub modified: Millis,
+    /// The checksums kept.
+    pub checksums: Vec<Checksum>,
+}
+
+/// An upload in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadMeta {
+    /// The upload.
+    pub id: UploadId,
+    /// The key it will be.
+    pub key: String,
+    /// When it was begun.
+    pub begun: Millis,
+}
+
+/// Uploads in progress, ordered by key and id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadPage {
+    /// The uploads.
+    pub uploads: Vec<UploadMeta>,
+    /// Common prefixes up to the delimiter.
+    pub prefixes: Vec<String>,
+    /// Where to go on, if there are more.
+    pub next: Option<(String, UploadId)>,
+}

@@ -1,0 +1,78 @@
+//! What the vault asks of the rest of the node: blobs that others hold, and confirmations.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use freehold_placement::{BlobRef, Entry};
+use freehold_wire::{BucketId, EntryId, Millis};
+use futures::stream::BoxStream;
+
+use crate::BoxError;
+
+/// Ciphertext coming from a peer.
+pub type BlobStream = BoxStream<'static, Result<Bytes, BoxError>>;
+
+/// No peer gave the blob.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// Nobody is known to hold it, or none of them answers.
+    #[error("no node that holds the blob answers")]
+    NoHolder,
+    /// A holder answered, but it failed.
+    #[error("fetching the blob failed")]
+    Failed(#[source] BoxError),
+}
+
+/// Too few copies were confirmed in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("only {have} copies were confirmed in time")]
+pub struct NotConfirmed {
+    /// Copies confirmed, this node's own included.
+    pub have: u16,
+}
+
+/// Blobs that other nodes hold. The vault checks what comes; an implementation need not.
+#[async_trait]
+pub trait Peers: Send + Sync + std::fmt::Debug {
+    /// Streams a range of a blob's ciphertext from a node that holds it. `tried` counts the
+    /// attempts for this blob so far: a second one should ask another holder.
+    async fn fetch(
+        &self,
+        bucket: &BucketId,
+        blob: &BlobRef,
+        range: Range<u64>,
+        tried: u32,
+    ) -> Result<BlobStream, PeerError>;
+}
+
+/// The replication machine, as the vault sees it.
+#[async_trait]
+pub trait Replication: Send + Sync + std::fmt::Debug {
+    /// A local entry is durable in the entry store. Called in the order of sequence numbers for
+    /// each bucket, from the writing thread: hand it on and return.
+    fn committed(&self, entry: &Entry, payload: &[u8]);
+
+    /// Waits until `copies` nodes (this one included) have confirmed the entry and its blobs.
+    async fn confirmed(&self, entry: EntryId, copies: u16, timeout: Millis) -> Result<(), NotConfirmed>;
+}
+
+/// A node without peers.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Alone;
+
+#[async_trait]
+impl Peers for Alone {
+    async fn fetch(&self, _: &BucketId, _: &BlobRef, _: Range<u64>, _: u32) -> Result<BlobStream, PeerError> {
+        Err(PeerError::NoHolder)
+    }
+}
+
+#[async_trait]
+impl Replication for Alone {
+    fn committed(&self, _: &Entry, _: &[u8]) {}
+
+    async fn confirmed(&self, _: EntryId, copies: u16, _: Millis) -> Result<(), NotConfirmed> {
+        if copies <= 1 { Ok(()) } else { Err(NotConfirmed { have: 1 }) }
+    }
+}
