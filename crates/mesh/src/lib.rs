@@ -1,1 +1,26 @@
-//! TODO
+//! The mesh: connections between the nodes of a realm over iroh (QUIC between endpoint keys, hole
+//! punching, own relays). It carries frames by channel, streams of blobs, and the one exchange a
+//! newcomer may have at the door. It must never know what a message says, decide who belongs to
+//! the realm, or talk to a service that nobody configured. Start reading at [`Mesh`]; the bytes on
+//! the wire are in `docs/formats/mesh.md`.
+
+mod address;
+mod blob;
+mod config;
+mod door;
+mod event;
+mod frame;
+mod hello;
+mod hub;
+mod limit;
+mod link;
+mod mesh;
+mod relay;
+
+pub use address::{AddressError, Addresses, RelayUrl};
+pub use blob::{BlobSource, BlobStream, FetchError, Served, Unavailable};
+pub use config::{Config, Gate, RelayServe, StartError};
+pub use door::{Doorman, KnockError, MAX_ANSWER, MAX_REQUEST, Proof};
+pub use event::{Channel, Event, Path, PeerHealth, SendError, Trouble, Why};
+pub use frame::MAX_FRAME;
+pub use mesh::{LateShutdown, Mesh};

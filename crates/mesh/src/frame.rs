@@ -1,0 +1,113 @@
+//! Frames on a stream, and the numbers that bound everything a peer can make us hold.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use iroh::endpoint::{
+    ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError,
+};
+use tokio::time::timeout;
+
+use crate::Why;
+
+/// The protocol of members.
+pub(crate) const MEMBER: &[u8] = b"freehold/1";
+/// The protocol of newcomers and guardians.
+pub(crate) const JOIN: &[u8] = b"freehold/join/1";
+
+/// The largest frame, in bytes.
+pub const MAX_FRAME: usize = 1 << 20;
+
+/// A read or write that makes no progress for this long ends its stream.
+pub(crate) const STALL: Duration = Duration::from_secs(60);
+
+/// A frame could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrameError {
+    #[error("a frame of {0} bytes was announced")]
+    TooLarge(usize),
+    #[error("no progress for {STALL:?}")]
+    Stalled,
+    #[error("the stream ended within a frame")]
+    Short,
+    #[error("the stream broke off")]
+    Read(#[source] ReadError),
+    #[error("the stream does not take more")]
+    Write(#[source] WriteError),
+}
+
+impl FrameError {
+    /// Whether the peer broke the rules, as opposed to the line breaking.
+    pub(crate) const fn is_violation(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::Short)
+    }
+}
+
+/// Writes a frame: its length as four bytes, most significant first, then the body.
+pub(crate) async fn write_frame(stream: &mut SendStream, body: Bytes) -> Result<(), FrameError> {
+    let length = u32::try_from(body.len()).map_err(|_| FrameError::TooLarge(body.len()))?;
+    let mut parts = [Bytes::copy_from_slice(&length.to_be_bytes()), body];
+    timeout(STALL, stream.write_all_chunks(&mut parts))
+        .await
+        .map_err(|_| FrameError::Stalled)?
+        .map_err(FrameError::Write)
+}
+
+/// Reads a frame of at most `max` bytes; `None` at the end of the stream. Waits without limit for
+/// a frame to begin, but not for it to go on.
+pub(crate) async fn read_frame(stream: &mut RecvStream, max: usize) -> Result<Option<Bytes>, FrameError> {
+    let mut head = [0u8; 4];
+    match stream.read_exact(&mut head).await {
+        Ok(()) => {}
+        Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
+        Err(ReadExactError::FinishedEarly(_)) => return Err(FrameError::Short),
+        Err(ReadExactError::ReadError(error)) => return Err(FrameError::Read(error)),
+    }
+    let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
+    if length > max {
+        return Err(FrameError::TooLarge(length));
+    }
+    // Not the claimed length at once: it must be backed by bytes first.
+    let mut body = BytesMut::with_capacity(length.min(1 << 16));
+    while body.len() < length {
+        let chunk = timeout(STALL, stream.read_chunk(length - body.len()))
+            .await
+            .map_err(|_| FrameError::Stalled)?
+            .map_err(FrameError::Read)?
+            .ok_or(FrameError::Short)?;
+        if body.is_empty() && chunk.len() == length {
+            return Ok(Some(chunk));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
+}
+
+/// The code and nothing else: a reason in words would tell strangers about us.
+pub(crate) const fn close_code(why: Why) -> VarInt {
+    VarInt::from_u32(match why {
+        Why::Left | Why::Shutdown | Why::Silent => 0,
+        // A node that was suspended gets the answer that a stranger gets.
+        Why::Refused | Why::Cut => 1,
+        Why::Replaced => 2,
+        Why::Broke => 3,
+    })
+}
+
+/// What the end of a connection means, as far as the peer or the line ended it.
+pub(crate) fn why_closed(error: &ConnectionError) -> Why {
+    match error {
+        ConnectionError::ApplicationClosed(close) => match close.error_code.into_inner() {
+            1 => Why::Refused,
+            2 => Why::Replaced,
+            3 => Why::Broke,
+            _ => Why::Left,
+        },
+        ConnectionError::TimedOut | ConnectionError::Reset => Why::Silent,
+        ConnectionError::LocallyClosed => Why::Cut,
+        ConnectionError::VersionMismatch
+        | ConnectionError::TransportError(_)
+        | ConnectionError::ConnectionClosed(_)
+        | ConnectionError::CidsExhausted => Why::Broke,
+    }
+}

@@ -1,0 +1,254 @@
+//! One live connection to a peer: queues out, streams in, and its end.
+
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use freehold_wire::NodeId;
+use iroh::TransportAddr;
+use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::frame::{FrameError, MAX_FRAME, close_code, read_frame, why_closed, write_frame};
+use crate::hub::{Input, Shared};
+use crate::{Channel, Event, Path, RelayUrl, SendError, Why, blob, hello};
+
+/// Frames that may wait for one channel of one peer, and bytes of them.
+const QUEUE_FRAMES: usize = 256;
+const QUEUE_BYTES: usize = 4 << 20;
+/// What a member may have on its way to us unread; strangers get far less.
+const MEMBER_WINDOW: VarInt = VarInt::from_u32(32 << 20);
+/// Blobs fetched from one peer at a time.
+const FETCHES: usize = 8;
+
+/// A frame in a queue; its share of the queue's bytes goes with it.
+struct Queued {
+    body: Bytes,
+    _share: OwnedSemaphorePermit,
+}
+
+struct Queue {
+    frames: mpsc::Sender<Queued>,
+    bytes: Arc<Semaphore>,
+}
+
+/// The other end of the queues, for [`run`].
+pub(crate) struct Ends(Vec<(Channel, mpsc::Receiver<Queued>)>);
+
+/// A live connection.
+pub(crate) struct Link {
+    pub(crate) node: NodeId,
+    pub(crate) connection: Connection,
+    pub(crate) since: Instant,
+    /// Cancelled when [`Event::Down`] was told.
+    pub(crate) gone: CancellationToken,
+    pub(crate) fetches: Arc<Semaphore>,
+    queues: Vec<(Channel, Queue)>,
+    /// Why we closed it, if we did.
+    why: OnceLock<Why>,
+    heard: Mutex<(u64, Instant)>,
+}
+
+impl Link {
+    pub(crate) fn new(node: NodeId, connection: Connection) -> (Arc<Self>, Ends) {
+        connection.set_receive_window(MEMBER_WINDOW);
+        let (mut queues, mut ends) = (Vec::new(), Vec::new());
+        for channel in Channel::ALL {
+            let (tx, rx) = mpsc::channel(QUEUE_FRAMES);
+            queues.push((channel, Queue { frames: tx, bytes: Arc::new(Semaphore::new(QUEUE_BYTES)) }));
+            ends.push((channel, rx));
+        }
+        let now = Instant::now();
+        let link = Self {
+            node,
+            connection,
+            since: now,
+            gone: CancellationToken::new(),
+            fetches: Arc::new(Semaphore::new(FETCHES)),
+            queues,
+            why: OnceLock::new(),
+            heard: Mutex::new((0, now)),
+        };
+        (Arc::new(link), Ends(ends))
+    }
+
+    /// Queues a frame if there is room.
+    pub(crate) fn send(&self, channel: Channel, body: Bytes) -> Result<(), SendError> {
+        let (queue, share) = self.share(channel, &body)?;
+        let share = Arc::clone(&queue.bytes).try_acquire_many_owned(share);
+        let share = share.map_err(|_| SendError::Full(self.node))?;
+        queue.frames.try_send(Queued { body, _share: share }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full(self.node),
+            mpsc::error::TrySendError::Closed(_) => SendError::NotConnected(self.node),
+        })
+    }
+
+    /// Queues a frame, waiting for room.
+    pub(crate) async fn send_wait(&self, channel: Channel, body: Bytes) -> Result<(), SendError> {
+        let (queue, share) = self.share(channel, &body)?;
+        let gone = |_| SendError::NotConnected(self.node);
+        let wait = async {
+            let share = Arc::clone(&queue.bytes).acquire_many_owned(share).await.map_err(|_| gone(()))?;
+            queue.frames.send(Queued { body, _share: share }).await.map_err(|_| gone(()))
+        };
+        tokio::select! {
+            biased;
+            () = self.gone.cancelled() => Err(gone(())),
+            sent = wait => sent,
+        }
+    }
+
+    fn share(&self, channel: Channel, body: &Bytes) -> Result<(&Queue, u32), SendError> {
+        if body.len() > MAX_FRAME {
+            return Err(SendError::TooLarge(body.len()));
+        }
+        let queue = self.queues.iter().find(|(of, _)| *of == channel).map(|(_, queue)| queue);
+        let queue = queue.ok_or(SendError::NotConnected(self.node))?;
+        // The head counts too, so that empty frames are not free.
+        let share = u32::try_from(body.len() + 4).map_err(|_| SendError::TooLarge(body.len()))?;
+        Ok((queue, share))
+    }
+
+    /// Closes the connection; the first reason given is the one told.
+    pub(crate) fn close(&self, why: Why) {
+        let why = *self.why.get_or_init(|| why);
+        self.connection.close(close_code(why), b"");
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.connection.close_reason().is_none()
+    }
+
+    /// Time since the peer was last heard, as of the last look: something looks every few seconds.
+    pub(crate) fn heard_ago(&self) -> Duration {
+        let received = self.connection.stats().udp_rx.datagrams;
+        let now = Instant::now();
+        let Ok(mut heard) = self.heard.lock() else { return Duration::ZERO };
+        if received != heard.0 {
+            *heard = (received, now);
+        }
+        now.duration_since(heard.1)
+    }
+
+    /// The path in use and its round-trip time.
+    pub(crate) fn path(&self) -> (Path, Option<Duration>) {
+        let paths = self.connection.paths();
+        let Some(path) = paths.iter().find(|path| path.is_selected()) else { return (Path::Unknown, None) };
+        let at = match path.remote_addr() {
+            TransportAddr::Ip(at) => Path::Direct(*at),
+            TransportAddr::Relay(url) => RelayUrl::from_inner(url).map_or(Path::Unknown, Path::Relay),
+            _ => Path::Unknown,
+        };
+        (at, Some(path.rtt()))
+    }
+}
+
+/// Carries a link from its first moment to its end, and tells both.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    link: Arc<Link>,
+    ends: Ends,
+    taken: Option<SendStream>,
+    before: Option<Arc<Link>>,
+) {
+    if let Some(tx) = taken {
+        hello::take(tx).await;
+    }
+    if let Some(before) = before {
+        before.gone.cancelled().await;
+    }
+    shared.tell(Event::Up(link.node, link.path().0)).await;
+    let mut jobs = JoinSet::new();
+    for (channel, frames) in ends.0 {
+        jobs.spawn(write_channel(Arc::clone(&link), channel, frames));
+    }
+    jobs.spawn(read_channels(Arc::clone(&shared), Arc::clone(&link)));
+    jobs.spawn(blob::serve_all(Arc::clone(&shared), Arc::clone(&link)));
+    let error = tokio::select! {
+        biased;
+        error = link.connection.closed() => error,
+        () = shared.cancel.cancelled() => {
+            link.close(Why::Shutdown);
+            link.connection.closed().await
+        }
+        // A job that ends of its own accord has closed the link or seen it closed.
+        _ = jobs.join_next() => {
+            link.close(Why::Broke);
+            link.connection.closed().await
+        }
+    };
+    let why = match why_closed(&error) {
+        Why::Cut => link.why.get().copied().unwrap_or(Why::Cut),
+        other => other,
+    };
+    debug!(peer = %link.node.short(), ?why, %error, "connection ended");
+    shared.forget(&link);
+    jobs.shutdown().await;
+    shared.tell(Event::Down(link.node, why)).await;
+    link.gone.cancel();
+    shared.ask(Input::Closed { link, why }).await;
+}
+
+/// One stream for each channel and direction: the channel's number, then frames.
+async fn write_channel(link: Arc<Link>, channel: Channel, mut frames: mpsc::Receiver<Queued>) {
+    let result: Result<(), FrameError> = async {
+        let Some(first) = frames.recv().await else { return Ok(()) };
+        let Ok(mut stream) = link.connection.open_uni().await else { return Ok(()) };
+        stream.write_all(&[channel as u8]).await.map_err(FrameError::Write)?;
+        write_frame(&mut stream, first.body).await?;
+        while let Some(next) = frames.recv().await {
+            write_frame(&mut stream, next.body).await?;
+        }
+        Ok(())
+    }
+    .await;
+    if let Err(error) = result {
+        debug!(peer = %link.node.short(), ?channel, %error, "cannot write to a peer");
+        if matches!(error, FrameError::Stalled) {
+            link.close(Why::Silent);
+        }
+    }
+}
+
+async fn read_channels(shared: Arc<Shared>, link: Arc<Link>) {
+    let mut open = Vec::new();
+    let mut readers = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = link.connection.accept_uni() => {
+                let Ok(mut stream) = stream else { return };
+                let mut head = [0u8];
+                let read = timeout(crate::frame::STALL, stream.read_exact(&mut head)).await;
+                let channel = Channel::from_byte(head[0]).filter(|channel| !open.contains(channel));
+                let (Ok(Ok(())), Some(channel)) = (read, channel) else {
+                    link.close(Why::Broke);
+                    return;
+                };
+                open.push(channel);
+                readers.spawn(read_channel(Arc::clone(&shared), Arc::clone(&link), channel, stream));
+            }
+            // A channel's stream lives as long as its connection.
+            Some(_) = readers.join_next() => return,
+        }
+    }
+}
+
+async fn read_channel(shared: Arc<Shared>, link: Arc<Link>, channel: Channel, mut stream: RecvStream) {
+    loop {
+        match read_frame(&mut stream, MAX_FRAME).await {
+            Ok(Some(body)) => shared.tell(Event::Message(link.node, channel, body)).await,
+            Ok(None) => return,
+            Err(error) => {
+                debug!(peer = %link.node.short(), ?channel, %error, "cannot read from a peer");
+                if error.is_violation() {
+                    link.close(Why::Broke);
+                }
+                return;
+            }
+        }
+    }
+}

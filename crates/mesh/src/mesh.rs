@@ -1,0 +1,427 @@
+//! The handle, and how the parts start and stop.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use freehold_crypt::SigningKey;
+use freehold_wire::{BlobName, NodeId};
+use iroh::dns::DnsResolver;
+use iroh::endpoint::{
+    BindOpts, IdleTimeout, Incoming, IncomingAddr, PortmapperConfig, QuicTransportConfig, VarInt, presets,
+};
+use iroh::{Endpoint, NetReportConfig, RelayMap, RelayMode, SecretKey, Watcher as _};
+use iroh_relay::tls::CaTlsConfig;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info};
+
+use crate::address::node_id;
+use crate::blob;
+use crate::door;
+use crate::frame::{JOIN, MEMBER, close_code};
+use crate::hub::{Hub, Input, Note, Shared};
+use crate::limit::{Buckets, Source};
+use crate::relay::{self, AnyRelay, House};
+use crate::{
+    Addresses, BlobSource, BlobStream, Channel, Config, Doorman, Event, FetchError, Gate, KnockError, Path,
+    PeerHealth, RelayUrl, SendError, StartError, Why,
+};
+
+/// Events that may wait for the owner; then peers are held back.
+const EVENTS: usize = 128;
+const INPUTS: usize = 256;
+/// Handshakes under way at a time.
+const HANDSHAKES: usize = 64;
+/// What a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Newcomers at the door at a time, and blobs on their way out.
+const DOOR_PLACES: usize = 16;
+const BLOB_PLACES: usize = 64;
+/// How long the start waits for the machine's own addresses to be known.
+const OWN_ADDRESSES: Duration = Duration::from_secs(3);
+
+/// Shutting down took longer than allowed; what was left was given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the mesh did not shut down within {0:?}")]
+pub struct LateShutdown(Duration);
+
+/// A node's place in the mesh. Clones are handles to the same.
+#[derive(Clone)]
+pub struct Mesh {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mesh").field("node", &self.shared.me).finish_non_exhaustive()
+    }
+}
+
+impl Mesh {
+    /// Takes the sockets and starts. Nobody is dialled before [`Mesh::set_peers`], and no address
+    /// outside of the configuration and the peers' own is ever contacted.
+    ///
+    /// # Errors
+    /// [`StartError`]; a port in use has its own variants.
+    pub async fn start(
+        config: Config,
+        gate: Arc<dyn Gate>,
+        blobs: Arc<dyn BlobSource>,
+        doorman: Arc<dyn Doorman>,
+    ) -> Result<(Self, mpsc::Receiver<Event>), StartError> {
+        let mut boot = [0u8; 8];
+        getrandom::fill(&mut boot).map_err(StartError::Entropy)?;
+        for at in &config.bind {
+            probe(*at, config.bind.len())?;
+        }
+        let relay = match &config.relay_serve {
+            Some(serve) => Some(House::open(serve, Arc::clone(&gate), Arc::clone(&doorman)).await?),
+            None => None,
+        };
+        let endpoint = bind(&config).await?;
+        let me = node_id(endpoint.id());
+        let serves = match (&config.relay_serve, &relay) {
+            (Some(serve), Some(house)) => match &serve.url {
+                Some(url) => Some(url.clone()),
+                None => house.url(own_addresses(&endpoint).await.direct()),
+            },
+            _ => None,
+        };
+        let own_relays: Vec<_> = config.relays.iter().chain(&serves).cloned().collect();
+        for url in &own_relays {
+            endpoint.insert_relay(url.inner().clone(), Arc::new(relay::entry(url, None))).await;
+        }
+        let (events, told) = mpsc::channel(EVENTS);
+        let (hub, inputs) = mpsc::channel(INPUTS);
+        let shared = Arc::new(Shared {
+            me,
+            addresses: watch::Sender::new(addresses(&endpoint.addr(), serves.as_ref())),
+            endpoint,
+            gate,
+            blobs,
+            doorman,
+            cancel: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            relay,
+            door_places: Arc::new(Semaphore::new(DOOR_PLACES)),
+            blob_places: Arc::new(Semaphore::new(BLOB_PLACES)),
+            events,
+            hub,
+            links: RwLock::default(),
+            notes: RwLock::default(),
+        });
+        let tasks = &shared.tasks;
+        tasks.spawn(Hub::new(Arc::clone(&shared), inputs, own_relays, boot).run());
+        tasks.spawn(accept_all(Arc::clone(&shared)));
+        tasks.spawn(watch_addresses(Arc::clone(&shared), serves));
+        if shared.relay.is_some() {
+            tasks.spawn(sweep_relay(Arc::clone(&shared)));
+        }
+        info!(node = %me.short(), at = %*shared.addresses.borrow(), "the mesh is up");
+        Ok((Self { shared }, told))
+    }
+
+    /// This node's id.
+    pub fn node_id(&self) -> NodeId {
+        self.shared.me
+    }
+
+    /// Where this node can be reached, as far as it knows by now.
+    pub fn addresses(&self) -> Addresses {
+        self.shared.addresses.borrow().clone()
+    }
+
+    /// [`Mesh::addresses`] whenever they change, for the directory.
+    pub fn watch_addresses(&self) -> watch::Receiver<Addresses> {
+        self.shared.addresses.subscribe()
+    }
+
+    /// The UDP sockets, with the ports that were taken.
+    pub fn bound(&self) -> Vec<SocketAddr> {
+        self.shared.endpoint.bound_sockets()
+    }
+
+    /// The socket of the relay, if this node runs one.
+    pub fn relay_bound(&self) -> Option<SocketAddr> {
+        self.shared.relay.as_ref().map(|house| house.at)
+    }
+
+    /// Says which peers there ought to be and where. A connection to each is kept; one whose
+    /// addresses changed is dialled at once if it is not there. Relays that peers serve are used:
+    /// leave out those of nodes that may not be relays ([`Addresses::without_relay_service`]).
+    pub async fn set_peers(&self, peers: BTreeMap<NodeId, Addresses>) {
+        self.shared.ask(Input::SetPeers(peers)).await;
+    }
+
+    /// Queues a frame for a peer.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if the peer does not keep up, with nothing queued.
+    pub fn send(&self, to: NodeId, channel: Channel, body: Bytes) -> Result<(), SendError> {
+        self.shared.link(to).ok_or(SendError::NotConnected(to))?.send(channel, body)
+    }
+
+    /// Queues a frame for a peer, waiting for room.
+    ///
+    /// # Errors
+    /// [`SendError`], but never [`SendError::Full`].
+    pub async fn send_wait(&self, to: NodeId, channel: Channel, body: Bytes) -> Result<(), SendError> {
+        self.shared.link(to).ok_or(SendError::NotConnected(to))?.send_wait(channel, body).await
+    }
+
+    /// Asks a peer for a range of a blob; an end past the blob's means up to its end. Returns when
+    /// the answer begins.
+    ///
+    /// # Errors
+    /// [`FetchError`], also from the stream.
+    pub async fn fetch_blob(
+        &self,
+        from: NodeId,
+        blob: BlobName,
+        range: Range<u64>,
+    ) -> Result<BlobStream, FetchError> {
+        let link = self.shared.link(from).ok_or(FetchError::NotConnected(from))?;
+        blob::fetch(link, blob, range).await
+    }
+
+    /// Knocks at a node's door as a newcomer or with guardians' keys: proves the keys to exactly
+    /// this node, sends the request, and gives its answer.
+    ///
+    /// # Errors
+    /// [`KnockError`]; a refusal has no reason.
+    pub async fn knock(
+        &self,
+        addresses: &Addresses,
+        host: NodeId,
+        keys: &[&SigningKey],
+        request: Bytes,
+    ) -> Result<Bytes, KnockError> {
+        door::knock(&self.shared.endpoint, addresses, host, keys, request).await
+    }
+
+    /// How it goes with each peer, wanted or connected.
+    pub fn peers(&self) -> Vec<PeerHealth> {
+        let notes = self.shared.notes.read().map(|notes| notes.clone()).unwrap_or_default();
+        let links = self.shared.links.read().map(|links| links.clone()).unwrap_or_default();
+        let mut all: Vec<NodeId> = notes.keys().chain(links.keys()).copied().collect();
+        all.sort();
+        all.dedup();
+        let health = |id| match links.get(&id) {
+            Some(link) => {
+                let (path, rtt) = link.path();
+                let last_heard = Some(link.heard_ago());
+                PeerHealth { id, connected: link.is_open(), path, rtt, last_heard, trouble: None }
+            }
+            None => {
+                let Note { trouble, heard } = notes.get(&id).copied().unwrap_or_default();
+                let last_heard = heard.map(|at| at.elapsed());
+                PeerHealth { id, connected: false, path: Path::Unknown, rtt: None, last_heard, trouble }
+            }
+        };
+        all.into_iter().map(health).collect()
+    }
+
+    /// Cuts a node off at once: its connection, blobs on their way to it, and its place at our
+    /// relay. It stays away only if the gate no longer admits it.
+    pub fn disconnect(&self, node: NodeId) {
+        if let Some(link) = self.shared.link(node) {
+            link.close(Why::Cut);
+        }
+        if let Some(house) = &self.shared.relay {
+            house.disconnect(node);
+        }
+        // If the queue is full, the gate is asked again before anything else comes of it.
+        drop(self.shared.hub.try_send(Input::Cut(node)));
+    }
+
+    /// Ends every connection in order, and the relay.
+    ///
+    /// # Errors
+    /// [`LateShutdown`] if that takes longer than `within`; the rest ends with the process.
+    pub async fn shutdown(&self, within: Duration) -> Result<(), LateShutdown> {
+        let end = async {
+            self.shared.cancel.cancel();
+            self.shared.tasks.close();
+            self.shared.tasks.wait().await;
+            self.shared.endpoint.close().await;
+            if let Some(house) = &self.shared.relay {
+                house.close().await;
+            }
+        };
+        timeout(within, end).await.map_err(|_| LateShutdown(within))
+    }
+}
+
+/// Finds out by name what iroh would only call a failure.
+fn probe(at: SocketAddr, sockets: usize) -> Result<(), StartError> {
+    match UdpSocket::bind(at) {
+        Ok(_) => Ok(()),
+        Err(source) if source.kind() == std::io::ErrorKind::AddrInUse => Err(StartError::PortInUse(at)),
+        Err(_) if at.is_ipv6() && sockets > 1 => Ok(()),
+        Err(source) => Err(StartError::Bind { at, source }),
+    }
+}
+
+async fn bind(config: &Config) -> Result<Endpoint, StartError> {
+    let transport = QuicTransportConfig::builder()
+        .max_concurrent_bidi_streams(VarInt::from_u32(16))
+        .max_concurrent_uni_streams(VarInt::from_u32(4))
+        .stream_receive_window(VarInt::from_u32(2 << 20))
+        // A stranger gets this much before anybody looks at it; members get more later.
+        .receive_window(VarInt::from_u32(2 << 20))
+        .send_window(16 << 20)
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(20_000))))
+        .datagram_receive_buffer_size(None)
+        .build();
+    let mut report = NetReportConfig::default();
+    report.captive_portal_check = false;
+    let verifier = Arc::new(|provider| Ok(Arc::new(AnyRelay(provider)) as Arc<_>));
+    let mapper = if config.map_port { PortmapperConfig::default() } else { PortmapperConfig::Disabled };
+    let mut builder = Endpoint::builder(presets::Minimal)
+        .secret_key(SecretKey::from_bytes(config.secret.expose()))
+        .alpns(vec![MEMBER.to_vec(), JOIN.to_vec()])
+        .transport_config(transport)
+        .relay_mode(RelayMode::Custom(RelayMap::empty()))
+        .ca_tls_config(CaTlsConfig::custom_server_cert_verifier(verifier))
+        .net_report_config(report)
+        // iroh would ask public resolvers when the machine's own do not answer.
+        .dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build())
+        .portmapper_config(mapper)
+        .clear_ip_transports();
+    if !config.relay_only {
+        if config.bind.is_empty() {
+            return Err(StartError::Sockets);
+        }
+        for at in &config.bind {
+            let optional = at.is_ipv6() && config.bind.len() > 1;
+            let opts = BindOpts::default().set_is_required(!optional);
+            builder = builder.bind_addr_with_opts(*at, opts).map_err(|_| StartError::Sockets)?;
+        }
+    }
+    builder.bind().await.map_err(StartError::Endpoint)
+}
+
+fn addresses(endpoint: &iroh::EndpointAddr, serves: Option<&RelayUrl>) -> Addresses {
+    let relays = endpoint.relay_urls().filter_map(RelayUrl::from_inner);
+    Addresses::new(endpoint.ip_addrs().copied(), relays, serves.cloned())
+}
+
+/// Waits until the machine's own addresses are known, but not for long.
+async fn own_addresses(endpoint: &Endpoint) -> Addresses {
+    let mut watcher = endpoint.watch_addr();
+    let known = async {
+        loop {
+            let now = addresses(&watcher.get(), None);
+            if !now.direct().is_empty() || watcher.updated().await.is_err() {
+                return now;
+            }
+        }
+    };
+    timeout(OWN_ADDRESSES, known).await.unwrap_or_default()
+}
+
+async fn watch_addresses(shared: Arc<Shared>, serves: Option<RelayUrl>) {
+    let mut watcher = shared.endpoint.watch_addr();
+    loop {
+        let now = addresses(&watcher.get(), serves.as_ref());
+        shared.addresses.send_if_modified(|known| {
+            let changed = *known != now;
+            *known = now;
+            changed
+        });
+        tokio::select! {
+            biased;
+            () = shared.cancel.cancelled() => return,
+            updated = watcher.updated() => if updated.is_err() { return },
+        }
+    }
+}
+
+async fn sweep_relay(shared: Arc<Shared>) {
+    let mut tick = tokio::time::interval(relay::SWEEP);
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.cancel.cancelled() => return,
+            _ = tick.tick() => if let Some(house) = &shared.relay { house.sweep() },
+        }
+    }
+}
+
+/// Who may begin a handshake: 10 a second for each source after 60 at once; behind a relay, whose
+/// guests are few, ten times that.
+struct Arrivals {
+    networks: Buckets,
+    relays: Buckets,
+    handshakes: Arc<Semaphore>,
+}
+
+async fn accept_all(shared: Arc<Shared>) {
+    let arrivals = Arrivals {
+        networks: Buckets::new(60, Duration::from_millis(100)),
+        relays: Buckets::new(600, Duration::from_millis(10)),
+        handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
+    };
+    loop {
+        let incoming = tokio::select! {
+            biased;
+            () = shared.cancel.cancelled() => return,
+            incoming = shared.endpoint.accept() => incoming,
+        };
+        let Some(incoming) = incoming else { return };
+        arrivals.receive(&shared, incoming);
+    }
+}
+
+impl Arrivals {
+    fn receive(&self, shared: &Arc<Shared>, incoming: Incoming) {
+        let (fresh, proven) = match incoming.remote_addr() {
+            IncomingAddr::Ip(at) => {
+                let fresh = self.networks.take(Source::network(at.ip()), Instant::now());
+                (fresh, incoming.remote_addr_validated())
+            }
+            IncomingAddr::Relay { url, .. } => {
+                (self.relays.take(Source::Relay(url.to_string()), Instant::now()), true)
+            }
+            _ => (false, true),
+        };
+        let crowded = self.handshakes.available_permits() < HANDSHAKES / 2;
+        if !proven && (crowded || !fresh) {
+            // A forged sender never comes back; a real one shows that it gets our answers.
+            drop(incoming.retry());
+            return;
+        }
+        let Some(place) = fresh.then(|| Arc::clone(&self.handshakes).try_acquire_owned().ok()).flatten()
+        else {
+            incoming.refuse();
+            return;
+        };
+        let shared_here = Arc::clone(shared);
+        shared.tasks.spawn(async move {
+            let shared = shared_here;
+            let handshake = async { incoming.accept().ok()?.await.ok() };
+            let done = tokio::select! {
+                biased;
+                () = shared.cancel.cancelled() => return,
+                done = timeout(HANDSHAKE, handshake) => done,
+            };
+            drop(place);
+            let Ok(Some(connection)) = done else { return };
+            let node = node_id(connection.remote_id());
+            if connection.alpn() == JOIN {
+                door::answer(shared, connection).await;
+            } else if shared.gate.admits(node) {
+                shared.ask(Input::Opened { node, connection, dialled: false }).await;
+            } else {
+                debug!(node = %node.short(), "a stranger was turned away");
+                connection.close(close_code(Why::Refused), b"");
+            }
+        });
+    }
+}

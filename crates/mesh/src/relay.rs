@@ -1,0 +1,261 @@
+//! The relay that a node runs for its realm: iroh's own, inside our process, behind the gate. It
+//! carries QUIC packets between endpoint keys and sees their ids, sizes and times, not what they
+//! say; so plain HTTP is enough. UDP on the same port number tells an endpoint its public address.
+
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use freehold_wire::NodeId;
+use iroh::EndpointId;
+use iroh_relay::RelayQuicConfig;
+use iroh_relay::server::{
+    Access, AccessControl, ClientRateLimit, ClientRequest, ConnectionId, QuicConfig, RelayConfig,
+    RelayService, Server, ServerConfig,
+};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+
+use crate::address::{endpoint_id, node_id};
+use crate::door::read_pass;
+use crate::{Doorman, Gate, RelayServe, RelayUrl, StartError};
+
+/// Newcomers that may use the relay at a time, and for how long each.
+const GUESTS: usize = 16;
+const GUEST_STAY: Duration = Duration::from_secs(120);
+/// What one client may send through the relay, in bytes per second.
+const CLIENT_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add((32 << 20) - 1);
+/// How often those present are looked at.
+pub(crate) const SWEEP: Duration = Duration::from_secs(5);
+/// Tries to find a port that is free with both TCP and UDP.
+const PORT_TRIES: usize = 16;
+
+/// The entry of a relay in iroh's list.
+pub(crate) fn entry(url: &RelayUrl, pass: Option<String>) -> iroh_relay::RelayConfig {
+    let quic = url.discovery_port().map_or_else(RelayQuicConfig::default, RelayQuicConfig::new);
+    let entry = iroh_relay::RelayConfig::new(url.inner().clone(), Some(quic));
+    match pass {
+        Some(pass) => entry.with_auth_token(pass),
+        None => entry,
+    }
+}
+
+/// A running relay.
+pub(crate) struct House {
+    server: Mutex<Option<Server>>,
+    service: Option<RelayService>,
+    guard: Guard,
+    /// Where it listens.
+    pub(crate) at: SocketAddr,
+}
+
+impl House {
+    pub(crate) async fn open(
+        serve: &RelayServe,
+        gate: Arc<dyn Gate>,
+        doorman: Arc<dyn Doorman>,
+    ) -> Result<Self, StartError> {
+        let at = free_port(serve.bind)?;
+        let guard = Guard { gate, doorman, present: Arc::default() };
+        let mut relay = RelayConfig::new(at);
+        relay.limits.client_rx = Some(ClientRateLimit::new(CLIENT_RATE));
+        relay.access = Arc::new(guard.clone());
+        let mut discovery = QuicConfig::new(at);
+        discovery.server_config = Some(self_signed()?);
+        let mut config = ServerConfig::default();
+        config.relay = Some(relay);
+        config.quic = Some(discovery);
+        let server = Server::spawn(config).await.map_err(StartError::Relay)?;
+        let service = server.relay_service().cloned();
+        Ok(Self { server: Mutex::new(Some(server)), service, guard, at })
+    }
+
+    /// The relay's URL if nobody gave one: an address of this machine and the port.
+    pub(crate) fn url(&self, ours: &[SocketAddr]) -> Option<RelayUrl> {
+        let bound = self.at.ip();
+        let ip = if bound.is_unspecified() {
+            let reach = |at: &&SocketAddr| bound.is_ipv6() || at.is_ipv4();
+            ours.iter().find(reach).map_or(IpAddr::from([127, 0, 0, 1]), SocketAddr::ip)
+        } else {
+            bound
+        };
+        RelayUrl::plain(SocketAddr::new(ip, self.at.port()))
+    }
+
+    /// Ends a node's connections to the relay.
+    pub(crate) fn disconnect(&self, node: NodeId) {
+        if let (Some(service), Some(id)) = (&self.service, endpoint_id(node)) {
+            service.clients().disconnect(id, None);
+        }
+    }
+
+    /// Ends those that may no longer be here: suspended members, guests whose time is up.
+    pub(crate) fn sweep(&self) {
+        let Some(service) = &self.service else { return };
+        for (connection, endpoint) in self.guard.overdue(Instant::now()) {
+            service.clients().disconnect(endpoint, Some(connection));
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        let server = self.server.lock().ok().and_then(|mut server| server.take());
+        if let Some(server) = server
+            && let Err(error) = server.shutdown().await
+        {
+            tracing::debug!(%error, "the relay did not end in order");
+        }
+    }
+}
+
+struct Presence {
+    connection: ConnectionId,
+    endpoint: EndpointId,
+    guest_until: Option<Instant>,
+}
+
+/// Asks the gate, and for newcomers the doorman, who may use the relay.
+#[derive(Clone)]
+struct Guard {
+    gate: Arc<dyn Gate>,
+    doorman: Arc<dyn Doorman>,
+    present: Arc<Mutex<Vec<Presence>>>,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").finish_non_exhaustive()
+    }
+}
+
+impl Guard {
+    fn overdue(&self, now: Instant) -> Vec<(ConnectionId, EndpointId)> {
+        let Ok(present) = self.present.lock() else { return Vec::new() };
+        let overdue = present.iter().filter(|one| {
+            one.guest_until.map_or_else(|| !self.gate.admits(node_id(one.endpoint)), |until| until <= now)
+        });
+        overdue.map(|one| (one.connection, one.endpoint)).collect()
+    }
+}
+
+impl AccessControl for Guard {
+    async fn on_connect(&self, request: &ClientRequest) -> Access {
+        let no = Access::Deny { reason: None };
+        let endpoint = request.endpoint_id();
+        let node = node_id(endpoint);
+        let guest_until = if self.gate.admits(node) {
+            None
+        } else {
+            let proof = request.auth_token().and_then(|pass| read_pass(&pass, node));
+            if !proof.is_some_and(|proof| self.doorman.admit(&proof)) {
+                return no;
+            }
+            Some(Instant::now() + GUEST_STAY)
+        };
+        let Ok(mut present) = self.present.lock() else { return no };
+        let guests = present.iter().filter(|one| one.guest_until.is_some()).count();
+        if guest_until.is_some() && guests >= GUESTS {
+            return no;
+        }
+        present.push(Presence { connection: request.connection_id(), endpoint, guest_until });
+        Access::Allow
+    }
+
+    fn on_disconnect(&self, _: EndpointId, connection: ConnectionId) {
+        if let Ok(mut present) = self.present.lock() {
+            present.retain(|one| one.connection != connection);
+        }
+    }
+}
+
+/// The socket to listen on with both TCP and UDP; finds a port if none was asked for.
+fn free_port(wanted: SocketAddr) -> Result<SocketAddr, StartError> {
+    let mut tries = 0;
+    loop {
+        let tcp = TcpListener::bind(wanted).map_err(|source| bind_error(wanted, source))?;
+        let at = tcp.local_addr().map_err(|source| bind_error(wanted, source))?;
+        match UdpSocket::bind(at) {
+            Ok(_) => return Ok(at),
+            Err(_) if wanted.port() == 0 && tries < PORT_TRIES => tries += 1,
+            Err(source) => return Err(bind_error(at, source)),
+        }
+    }
+}
+
+fn bind_error(at: SocketAddr, source: std::io::Error) -> StartError {
+    if source.kind() == std::io::ErrorKind::AddrInUse {
+        StartError::RelayPortInUse(at)
+    } else {
+        StartError::Bind { at, source }
+    }
+}
+
+/// Settings for address discovery, which speaks QUIC and so needs a certificate; nobody checks it.
+fn self_signed() -> Result<rustls::ServerConfig, StartError> {
+    let made =
+        rcgen::generate_simple_self_signed(["freehold".to_owned()]).map_err(StartError::Certificate)?;
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(StartError::Tls)?
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .map_err(StartError::Tls)
+}
+
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Takes any certificate of a relay. A false relay can hold back packets or name a wrong public
+/// address, which anybody on the path could do as well; it cannot read or forge what peers say,
+/// since they prove their keys to each other.
+#[derive(Debug)]
+pub(crate) struct AnyRelay(pub(crate) Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyRelay {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(
+            message,
+            cert,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            cert,
+            signed,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
