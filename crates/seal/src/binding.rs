@@ -190,3 +190,6 @@ struct PlaceBinding {
     #[n(4)]
     seq: u64,
 }
+
+#[cfg(test)]
+mod tests;

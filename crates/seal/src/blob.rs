@@ -138,3 +138,6 @@ pub const fn plain_len(cipher: u64) -> Option<u64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,6 @@ impl DirectoryRow {
         payload::value_of(SORT, content)
     }
 }
+
+#[cfg(test)]
+mod tests;

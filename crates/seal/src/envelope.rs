@@ -181,3 +181,6 @@ pub fn open_envelope(
     key.expose_mut().copy_from_slice(&plain);
     Ok(BucketKey::from_secret(*version, key))
 }
+
+#[cfg(test)]
+mod tests;

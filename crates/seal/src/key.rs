@@ -302,3 +302,6 @@ impl fmt::Debug for KeyRing {
         write!(f, "KeyRing({:?}, versions {:?})", self.of, self.keys.keys())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ mod binding;
 mod blob;
 mod directory;
 mod envelope;
+#[cfg(test)]
+mod fixture;
 mod key;
 mod manifest;
 mod opener;

@@ -233,3 +233,6 @@ impl Stored {
         if blob_list_digest(blobs) == self.blobs { Ok(()) } else { Err(BlobsError::Digest) }
     }
 }
+
+#[cfg(test)]
+mod tests;

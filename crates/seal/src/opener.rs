@@ -225,3 +225,6 @@ impl std::fmt::Debug for RangeOpener {
         write!(f, "RangeOpener({:?}, next chunk {})", self.plan, self.next)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -241,3 +241,6 @@ where
         other => Err(PayloadError::Content { got: other.map_or(0, |(got, _)| *got), wanted: sort }),
     }
 }
+
+#[cfg(test)]
+mod tests;

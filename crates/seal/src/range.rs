@@ -62,3 +62,6 @@ pub fn plan_range(plain_len: u64, want: Range<u64>) -> Result<RangePlan, RangeEr
         plain_len,
     })
 }
+
+#[cfg(test)]
+mod tests;

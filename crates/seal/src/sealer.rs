@@ -156,3 +156,6 @@ impl std::fmt::Debug for BlobSealer {
         write!(f, "BlobSealer({}, {} bytes)", self.name().short(), self.plain_len)
     }
 }
+
+#[cfg(test)]
+mod tests;

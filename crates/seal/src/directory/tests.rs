@@ -1,0 +1,61 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture::{self, BUCKET, NODE, Seeded};
+
+fn text<const N: usize>(s: &str) -> Text<N> {
+    Text::new(s).unwrap()
+}
+
+fn rows() -> Vec<DirectoryRow> {
+    vec![
+        DirectoryRow::RealmName(Some(text("smith"))),
+        DirectoryRow::NodeName(NODE, Some(text("attic"))),
+        DirectoryRow::BucketName(BUCKET, None),
+        DirectoryRow::PersonName(PersonId::from_bytes([4; 32]), Some(text("Zoë"))),
+        DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap()),
+    ]
+}
+
+#[test]
+fn rows_open_again_and_all_look_alike() {
+    let (key, place) = (fixture::bucket_key(), fixture::place());
+    for row in rows() {
+        let payload = row.seal(&key, &place, &mut Seeded::new(1)).unwrap();
+        assert_eq!(payload.len(), 1024);
+        assert_eq!(DirectoryRow::open(&key, &place, &payload), Ok(row));
+    }
+}
+
+#[test]
+fn rows_about_the_same_thing_replace_each_other() {
+    let keys: std::collections::BTreeSet<_> = rows().iter().map(DirectoryRow::key).collect();
+    assert_eq!(keys.len(), rows().len());
+    let renamed = DirectoryRow::NodeName(NODE, Some(text("cellar")));
+    assert!(keys.contains(&renamed.key()));
+    assert!(!keys.contains(&DirectoryRow::NodeName(NodeId::from_bytes([9; 32]), None).key()));
+}
+
+#[test]
+fn a_node_tells_only_its_own_addresses() {
+    let other = NodeId::from_bytes([9; 32]);
+    for row in rows() {
+        assert!(row.may_come_from(NODE));
+        assert_eq!(row.may_come_from(other), row.key() != RowKey::Addresses(NODE));
+    }
+}
+
+#[test]
+fn a_manifest_is_not_a_row() {
+    assert_eq!(DirectoryRow::decode(&[1]), Err(PayloadError::Content { got: 1, wanted: 2 }));
+}
+
+proptest! {
+    #[test]
+    fn garbage_is_refused_and_what_is_read_is_written_the_same(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        let content = [[2].as_slice(), &bytes].concat();
+        if let Ok(row) = DirectoryRow::decode(&content) {
+            prop_assert_eq!(freehold_wire::to_canonical(&row), bytes);
+        }
+    }
+}

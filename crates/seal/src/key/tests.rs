@@ -1,0 +1,106 @@
+use super::*;
+use crate::fixture::{self, NODE, REALM, Seeded};
+
+fn box_secret(n: u8) -> BoxSecret {
+    BoxSecret::from_seed(&Secret::from_bytes([n; 32]))
+}
+
+const ME: Recipient = Recipient::Node(NODE);
+
+#[test]
+fn a_wrapped_key_unwraps_for_its_object_only() {
+    let mut entropy = Seeded::new(1);
+    let (bucket, object) = (fixture::bucket_key(), fixture::object_key());
+    let binding = fixture::binding();
+    let wrapped = bucket.wrap(&binding, &object, &mut entropy);
+    assert_eq!(bucket.unwrap(&binding, &wrapped), Ok(object));
+    let other = Binding::new(REALM, fixture::BUCKET, "photos/2026/other.jpg", fixture::VERSION);
+    assert_eq!(bucket.unwrap(&other, &wrapped), Err(WrapError));
+    let next = BucketKey::from_secret(2, bucket.secret().clone());
+    assert_eq!(next.unwrap(&binding, &wrapped), Err(WrapError));
+    assert_eq!(BucketKey::random(&mut entropy).unwrap(&binding, &wrapped), Err(WrapError));
+}
+
+#[test]
+fn a_ring_is_handed_on_version_by_version() {
+    let mut entropy = Seeded::new(1);
+    let (bucket, mut ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    ring.rotate(&mut entropy).unwrap();
+    ring.rotate(&mut entropy).unwrap();
+    let mine = box_secret(1);
+    let envelopes: Vec<_> =
+        (1..=3).map(|v| ring.envelope(v, ME, &mine.public(), &mut entropy).unwrap()).collect();
+    let mut got = KeyRing::new(REALM, KeyOf::Bucket(bucket));
+    assert_eq!(got.admit(&envelopes[1], ME, &mine), Err(KeyRingError::Missing(1)));
+    for envelope in &envelopes {
+        assert_eq!(got.admit(envelope, ME, &mine), Ok(true));
+        assert_eq!(got.admit(envelope, ME, &mine), Ok(false));
+    }
+    assert!(got.iter().eq(ring.iter()));
+    assert_eq!(got.current().map(BucketKey::version), Some(3));
+    assert_eq!(ring.envelope(4, ME, &mine.public(), &mut entropy), Err(KeyRingError::Missing(4)));
+}
+
+#[test]
+fn a_node_without_the_key_cannot_pass_off_its_own() {
+    let mut entropy = Seeded::new(1);
+    let mine = box_secret(1);
+    let (bucket, mut ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    let of = KeyOf::Bucket(bucket);
+    // As the first version.
+    let own = BucketKey::random(&mut entropy);
+    let forged = envelope::seal_envelope(REALM, of, &own, None, ME, &mine.public(), &mut entropy).unwrap();
+    assert_eq!(KeyRing::new(REALM, of).admit(&forged, ME, &mine), Err(KeyRingError::NotTheFirst));
+    // As the next one, with no proof or a made-up one.
+    let own = BucketKey::from_secret(2, own.secret().clone());
+    for link in [None, Some(Digest::from_bytes([7; 32]))] {
+        let forged =
+            envelope::seal_envelope(REALM, of, &own, link, ME, &mine.public(), &mut entropy).unwrap();
+        assert_eq!(ring.admit(&forged, ME, &mine), Err(KeyRingError::NoSuccessor(2)));
+    }
+    // As a first version with a proof that none has.
+    let first = envelope::seal_envelope(
+        REALM,
+        of,
+        ring.get(1).unwrap(),
+        Some(Digest::from_bytes([7; 32])),
+        ME,
+        &mine.public(),
+        &mut entropy,
+    );
+    assert_eq!(KeyRing::new(REALM, of).admit(&first.unwrap(), ME, &mine), Err(KeyRingError::NoSuccessor(1)));
+    assert_eq!(ring.current().map(BucketKey::version), Some(1));
+}
+
+#[test]
+fn a_proof_does_not_serve_for_another_realm_bucket_or_version() {
+    let mut entropy = Seeded::new(1);
+    let (bucket, mut ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    let (first, next) = (ring.get(1).unwrap().clone(), ring.rotate(&mut entropy).unwrap().clone());
+    let of = KeyOf::Bucket(bucket);
+    let link = first.link(REALM, of, &next);
+    assert_ne!(link, first.link(RealmId::from_bytes([9; 32]), of, &next));
+    assert_ne!(link, first.link(REALM, KeyOf::Directory, &next));
+    assert_ne!(link, first.link(REALM, of, &BucketKey::from_secret(3, next.secret().clone())));
+    assert_ne!(link, next.link(REALM, of, &first));
+}
+
+#[test]
+fn two_keys_of_one_version_are_a_conflict() {
+    let mut entropy = Seeded::new(1);
+    let mut ring = KeyRing::found_directory(REALM, &mut entropy);
+    assert_eq!(ring.restore(BucketKey::random(&mut entropy)), Err(KeyRingError::Conflict(1)));
+    let (_, mut bucket) = KeyRing::found_bucket(REALM, &mut entropy);
+    assert_eq!(bucket.restore(BucketKey::random(&mut entropy)), Err(KeyRingError::NotTheFirst));
+    let mine = box_secret(1);
+    let directory = ring.envelope(1, ME, &mine.public(), &mut entropy).unwrap();
+    assert!(matches!(bucket.admit(&directory, ME, &mine), Err(KeyRingError::OtherRing { .. })));
+}
+
+#[test]
+fn nothing_secret_is_printed() {
+    let mut entropy = Seeded::new(1);
+    let (_, ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    let shown = format!("{ring:?} {:?} {:?}", ring.current(), ObjectKey::random(&mut entropy));
+    assert!(!shown.contains(&hex::encode(ring.current().unwrap().secret().expose())[..8]), "{shown}");
+}
