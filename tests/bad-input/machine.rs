@@ -1,0 +1,153 @@
+//! A broken store, a full disk, a wrong clock.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use freehold_harness::{story, until};
+
+use super::{still_there, with_an_object};
+
+fn overwrite(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    std::io::Write::write_all(&mut file, bytes)?;
+    Ok(())
+}
+
+#[test]
+fn a_corrupt_store_is_named_and_left_as_it_is() -> Result<()> {
+    story("a_corrupt_store_is_named_and_left_as_it_is", |story| {
+        let host = story.host("alice")?;
+        let mut node = host.node()?;
+        with_an_object(&mut node, story)?;
+        node.stop()?;
+        for store in ["log.redb", "entries.redb"] {
+            let path = node.home().join(store);
+            let whole = std::fs::read(&path)?;
+            let broken: Vec<u8> = whole
+                .iter()
+                .enumerate()
+                .map(|(at, byte)| if at < 4096 { byte ^ 0x5A } else { *byte })
+                .collect();
+            overwrite(&path, &broken)?;
+            node.launch(&["up"])?;
+            let answer = node.ended()?;
+            ensure!(answer.code != Some(0), "it ran on a corrupt {store}");
+            answer.clone().refused(answer.code.unwrap_or(-1), &[store, "freehold"])?;
+            ensure!(std::fs::read(&path)? == broken, "{store} was changed");
+            overwrite(&path, &whole)?;
+        }
+        let ready = node.resume()?;
+        still_there(&node.s3(&ready)?, story)
+    })
+}
+
+#[test]
+fn a_corrupt_object_is_found_and_the_others_are_served() -> Result<()> {
+    story("a_corrupt_object_is_found_and_the_others_are_served", |story| {
+        let host = story.host("alice")?;
+        let mut node = host.node()?;
+        let (_, s3) = with_an_object(&mut node, story)?;
+        let before = blobs(&node.home().join("depot"))?;
+        let file = story.file("other", 300_000, 6)?;
+        s3.aws(&["s3", "cp", &file.to_string_lossy(), "s3://box/other"])?.good()?;
+        let new = blobs(&node.home().join("depot"))?.into_iter().find(|path| !before.contains(path));
+        let new = new.context("no new blob")?;
+        let mut bytes = std::fs::read(&new)?;
+        if let Some(byte) = bytes.get_mut(100_000) {
+            *byte ^= 1;
+        }
+        overwrite(&new, &bytes)?;
+        let back = story.folder().join("bad");
+        let read = s3.aws(&["s3", "cp", "s3://box/other", &back.to_string_lossy()])?;
+        ensure!(read.code != Some(0), "a corrupt object was served");
+        let verify = node.cli(&["bucket", "verify", "box"])?;
+        ensure!(format!("{}{}", verify.out, verify.err).contains("other"), "{}{}", verify.out, verify.err);
+        still_there(&s3, story)
+    })
+}
+
+fn blobs(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() { found.extend(blobs(&path)?) } else { found.push(path) }
+    }
+    Ok(found)
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_keeps_serving() -> Result<()> {
+    story("a_full_disk_refuses_writes_and_keeps_serving", |story| {
+        let host = story.host("alice")?;
+        let disk = host.folder().join("disk");
+        std::fs::create_dir_all(&disk)?;
+        let disk_text = disk.to_string_lossy().into_owned();
+        host.run("mount", &["-t", "tmpfs", "-o", "size=48m", "none", &disk_text])?.good()?;
+        let told = (|| {
+            let mut node = host.node_at(&disk.join("home"))?;
+            let (_, s3) = with_an_object(&mut node, story)?;
+            let file = story.file("big", 60 << 20, 9)?;
+            let put = s3.aws(&[
+                "s3api",
+                "put-object",
+                "--bucket",
+                "box",
+                "--key",
+                "big",
+                "--body",
+                &file.to_string_lossy(),
+            ])?;
+            ensure!(put.code != Some(0), "60 MiB went onto 48");
+            ensure!(
+                put.err.to_lowercase().contains("full") || put.err.to_lowercase().contains("space"),
+                "{}",
+                put.err
+            );
+            still_there(&s3, story)?;
+            // What the failed write took is given back, so that a small one fits.
+            let small = story.file("small", 100_000, 10)?;
+            until(20, "a small object fits again", || {
+                s3.aws(&["s3", "cp", &small.to_string_lossy(), "s3://box/small"])?.good()
+            })?;
+            node.kill()?;
+            let ready = node.resume()?;
+            still_there(&node.s3(&ready)?, story)?;
+            node.stop()
+        })();
+        host.run("umount", &["-l", &disk_text])?.good()?;
+        told
+    })
+}
+
+#[test]
+fn a_clock_years_off_is_told_and_harms_nothing() -> Result<()> {
+    story("a_clock_years_off_is_told_and_harms_nothing", |story| {
+        let host = story.host("alice")?;
+        let mut node = host.node()?;
+        with_an_object(&mut node, story)?;
+        node.stop()?;
+        for clock in ["-3y", "+3y"] {
+            node.through(&["faketime", "-f", clock]);
+            node.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            node.set("DONT_FAKE_MONOTONIC", "1");
+            node.launch(&["up"])?;
+            if node.ready().is_ok() {
+                if clock == "-3y" {
+                    let doctor = node.cli(&["doctor"])?;
+                    let said = format!("{}{}{}", doctor.out, doctor.err, node.log()?).to_lowercase();
+                    ensure!(said.contains("clock"), "{clock}: nobody speaks of the clock: {said}");
+                }
+                node.stop()?;
+            } else {
+                node.ended()?.refused(1, &["clock"])?;
+            }
+            node.through(&[]);
+        }
+        let ready = node.resume()?;
+        let s3 = node.s3(&ready)?;
+        still_there(&s3, story)?;
+        let file = story.file("after", 1_000, 11)?;
+        s3.aws(&["s3", "cp", &file.to_string_lossy(), "s3://box/after"])?.good()?;
+        Ok(())
+    })
+}

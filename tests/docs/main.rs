@@ -1,0 +1,170 @@
+//! Every command that README and docs/user show is run, top to bottom, as a reader would type it.
+//!
+//! A block fenced as `console` holds commands after `$ `. `<!-- on: NAME -->` before a block says on
+//! which machine it is typed; a page starts on `laptop`. `<invitation>` and `<card>` stand for what an
+//! earlier command printed. Commands that run a node are started and stay; a later one on the same
+//! machine that runs a node stops it first.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use freehold_harness::{Host, Node, Ready, Story, binary, eventually, python, story};
+use serde_json::Value;
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// A command and where it is typed.
+#[derive(Debug)]
+struct Line {
+    machine: String,
+    command: String,
+}
+
+fn commands(page: &str) -> Vec<Line> {
+    let mut machine = "laptop".to_owned();
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix("<!-- on: ").and_then(|rest| rest.strip_suffix(" -->")) {
+            name.clone_into(&mut machine);
+        }
+        if line.starts_with("```") {
+            inside = line == "```console";
+        } else if let Some(command) = line.strip_prefix("$ ").filter(|_| inside) {
+            found.push(Line { machine: machine.clone(), command: command.to_owned() });
+        }
+    }
+    found
+}
+
+/// A machine of the page.
+struct Machine<'a> {
+    host: &'a Host,
+    node: Node<'a>,
+    ready: Option<Ready>,
+}
+
+impl Machine<'_> {
+    /// Types a command. Those that run a node are left running.
+    fn type_in(&mut self, command: &str) -> Result<String> {
+        let command = command.replace("cargo run --release --", "freehold");
+        let words: Vec<&str> = command.split_whitespace().collect();
+        if let ["freehold", "up" | "join" | "recover", ..] = words.as_slice() {
+            if self.node.pid().is_some() {
+                self.node.stop()?;
+            }
+            self.ready = Some(self.node.start(words.get(1..).unwrap_or_default())?);
+            return Ok(String::new());
+        }
+        let tools = python("python")?;
+        let tools = tools.parent().context("a program lies in a folder")?;
+        let programs = binary()?;
+        let programs = programs.parent().context("a program lies in a folder")?;
+        let path = format!("{}:{}:/usr/bin:/bin:/usr/sbin:/sbin", programs.display(), tools.display());
+        let mut shell = match &self.ready {
+            Some(ready) => self.node.s3(ready)?.command(Path::new("bash")),
+            None => self.host.command("bash"),
+        };
+        shell
+            .args(["-euo", "pipefail", "-c", &command])
+            .env("PATH", path)
+            .env("FREEHOLD_HOME", self.node.home());
+        Ok(Host::answer(&mut shell)?.good()?.out)
+    }
+}
+
+fn run(story: &Story, page: &Path) -> Result<()> {
+    let text = std::fs::read_to_string(page)?;
+    let lines = commands(&text);
+    let mut hosts = BTreeMap::new();
+    for line in &lines {
+        if !hosts.contains_key(&line.machine) {
+            hosts.insert(line.machine.clone(), story.host(&line.machine)?);
+        }
+    }
+    let mut machines = BTreeMap::new();
+    for (name, host) in &hosts {
+        story.file(&format!("{name}/photo.jpg"), 200_000, 3)?;
+        machines.insert(name.as_str(), Machine { host, node: host.node()?, ready: None });
+    }
+    let mut words: BTreeMap<&str, String> = BTreeMap::new();
+    for line in &lines {
+        let mut command = line.command.clone();
+        if command == "cargo xtask ci" {
+            continue; // It is what runs this.
+        }
+        for (word, value) in &words {
+            command = command.replace(&format!("<{word}>"), value);
+        }
+        let machine = machines.get_mut(line.machine.as_str()).context("every machine was made above")?;
+        machine.type_in(&command).with_context(|| format!("{}: $ {}", page.display(), line.command))?;
+        if command.starts_with("freehold invite") {
+            words.insert(
+                "invitation",
+                machine.node.invite(&command.split_whitespace().skip(2).collect::<Vec<_>>())?,
+            );
+        }
+        if command == "freehold realm card" {
+            let card = machine.node.ask(&["realm", "card"])?;
+            words.insert("card", card.get("card").and_then(Value::as_str).context("no card")?.to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn page(name: &str) -> Result<()> {
+    story(name, |story| run(story, &Path::new(ROOT).join(name)))
+}
+
+#[test]
+fn readme() -> Result<()> {
+    page("README.md")
+}
+
+#[test]
+fn start() -> Result<()> {
+    page("docs/user/start.md")
+}
+
+#[test]
+fn second_machine() -> Result<()> {
+    page("docs/user/second-machine.md")
+}
+
+#[test]
+fn recover() -> Result<()> {
+    page("docs/user/recover.md")
+}
+
+#[test]
+fn s3_clients() -> Result<()> {
+    page("docs/user/s3-clients.md")
+}
+
+#[test]
+fn console() -> Result<()> {
+    page("docs/user/console.md")
+}
+
+#[test]
+fn every_page_is_run() -> Result<()> {
+    let own = include_str!("main.rs");
+    for entry in std::fs::read_dir(Path::new(ROOT).join("docs/user"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        ensure!(own.contains(&format!("docs/user/{name}")), "docs/user/{name} has no test here");
+    }
+    Ok(())
+}
+
+#[test]
+fn blocks_are_read_as_readers_do() -> Result<()> {
+    let page =
+        "text\n```console\n$ one\noutput\n```\n<!-- on: nas -->\n```sh\n$ no\n```\n```console\n$ two\n```\n";
+    let found: Vec<String> =
+        commands(page).iter().map(|line| format!("{}: {}", line.machine, line.command)).collect();
+    if found != ["laptop: one", "nas: two"] {
+        bail!("{found:?}");
+    }
+    eventually(1, "a condition that holds", || Ok(true))
+}

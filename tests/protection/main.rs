@@ -1,0 +1,200 @@
+//! What is written on one node is on the other as ciphertext, and survives the loss of either.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use freehold_harness::{Node, Ready, Story, eventually, story};
+use serde_json::Value;
+
+const MIB: usize = 1 << 20;
+/// Stands in one of the files, and must stand nowhere on a node's disk.
+const MARK: &[u8] = b"the recipe that nobody else may read";
+
+/// A folder of files of every size that matters: none, below and above a chunk, several parts.
+fn photos(story: &Story) -> Result<PathBuf> {
+    for (name, size) in
+        [("empty", 0), ("small.txt", 100), ("a/photo.jpg", 300_000), ("a/b/film.mp4", 24 * MIB)]
+    {
+        story.file(&format!("photos/{name}"), size, 1 + size as u64)?;
+    }
+    let folder = story.folder().join("photos");
+    let text: Vec<u8> = MARK.iter().copied().cycle().take(200_000).collect();
+    std::io::Write::write_all(&mut std::fs::File::create(folder.join("secret-name.txt"))?, &text)?;
+    Ok(folder)
+}
+
+fn upload(node: &Node<'_>, ready: &Ready, from: &Path) -> Result<()> {
+    let parts = ["--s3-upload-cutoff", "8M", "--s3-chunk-size", "8M"];
+    let from = from.to_string_lossy();
+    node.s3(ready)?.rclone(&[&["copy", &from, "fh:photos"], parts.as_slice()].concat())?.good()?;
+    Ok(())
+}
+
+/// Reads every object back through a node and compares it with the original.
+fn identical(node: &Node<'_>, ready: &Ready, original: &Path) -> Result<bool> {
+    let check = node.s3(ready)?.rclone(&["check", "--download", &original.to_string_lossy(), "fh:photos"])?;
+    Ok(check.code == Some(0))
+}
+
+fn protected(node: &Node<'_>) -> Result<bool> {
+    let status = node.status()?;
+    let buckets = status.get("buckets").and_then(Value::as_array).context("status lists no buckets")?;
+    let photos = buckets.iter().find(|bucket| bucket.get("name").and_then(Value::as_str) == Some("photos"));
+    let state =
+        photos.and_then(|bucket| bucket.get("protection").or_else(|| bucket.get("protected"))).cloned();
+    Ok(match state {
+        Some(Value::Bool(is)) => is,
+        Some(Value::String(word)) => word == "protected",
+        Some(Value::Object(fields)) => fields.get("state").and_then(Value::as_str) == Some("protected"),
+        _ => false,
+    })
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(files(&entry.path())?);
+        } else if entry.file_type()?.is_file() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// No file, and no file's name, of a home shows a word of what is in the realm.
+fn sealed(home: &Path) -> Result<()> {
+    for file in files(home)? {
+        let bytes = std::fs::read(&file)?;
+        for word in [MARK, b"secret-name", b"film.mp4"] {
+            let found = bytes.windows(word.len()).any(|window| window == word);
+            ensure!(!found, "{} shows `{}`", file.display(), String::from_utf8_lossy(word));
+        }
+        ensure!(!file.to_string_lossy().contains("secret-name"), "{}", file.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn an_admins_invitation_brings_everything_back_after_the_first_node_is_destroyed() -> Result<()> {
+    story("an_admins_invitation_brings_everything_back", |story| {
+        let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let (mut one, mut other, mut third) = (alice.node()?, bob.node()?, carol.node()?);
+        let original = photos(story)?;
+        let ready = one.up(&["--name", "smith"])?;
+        other.join(&one.invite(&["--device"])?, "bob")?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        upload(&one, &ready, &original)?;
+        eventually(30, "the bucket is protected", || protected(&one))?;
+        let held: u64 = files(&other.home().join("depot"))?
+            .iter()
+            .map(|file| std::fs::metadata(file).map_or(0, |about| about.len()))
+            .sum();
+        ensure!(held > 24 * MIB as u64, "the second node holds {held} bytes only");
+        sealed(one.home())?;
+        sealed(other.home())?;
+
+        one.destroy()?;
+        let ready = third.join(&other.invite(&[])?, "carol")?;
+        eventually(60, "every object reads back identical on the third", || {
+            identical(&third, &ready, &original)
+        })?;
+        eventually(60, "the bucket is protected again", || protected(&third))?;
+        sealed(third.home())
+    })
+}
+
+#[test]
+fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() -> Result<()> {
+    story("guardian_phrases_bring_everything_back", |story| {
+        let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let (mut one, mut other, mut third) = (alice.node()?, bob.node()?, carol.node()?);
+        let original = photos(story)?;
+        let ready = one.up(&["--name", "smith"])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        upload(&one, &ready, &original)?;
+        eventually(30, "the bucket is protected", || protected(&one))?;
+        let card = other.ask(&["realm", "card"])?;
+        let card = card.get("card").and_then(Value::as_str).context("no card")?.to_owned();
+        let phrases = std::fs::read_to_string(one.guardians())?;
+        one.destroy()?;
+
+        // Any two of the three.
+        let two: Vec<&str> = phrases.lines().skip(1).collect();
+        let file = story.folder().join("two-phrases");
+        std::io::Write::write_all(&mut std::fs::File::create(&file)?, two.join("\n").as_bytes())?;
+        let file = file.to_string_lossy();
+        let ready =
+            third.start(&["recover", "--card", &card, "--guardians-file", &file, "--name", "carol"])?;
+        eventually(60, "every object reads back identical on the third", || {
+            identical(&third, &ready, &original)
+        })?;
+        eventually(60, "the bucket is protected again", || protected(&third))
+    })
+}
+
+#[test]
+fn one_phrase_or_a_wrong_one_recovers_nothing() -> Result<()> {
+    story("one_phrase_or_a_wrong_one_recovers_nothing", |story| {
+        let (alice, carol) = (story.host("alice")?, story.host("carol")?);
+        let (mut one, third) = (alice.node()?, carol.node()?);
+        one.up(&[])?;
+        let card = one.ask(&["realm", "card"])?;
+        let card = card.get("card").and_then(Value::as_str).context("no card")?.to_owned();
+        let phrases = std::fs::read_to_string(one.guardians())?;
+        let first = phrases.lines().next().context("no phrase")?;
+        let stranger = format!("{}about", "abandon ".repeat(11));
+        for (name, lines) in [("alone", first.to_owned()), ("strange", format!("{first}\n{stranger}"))] {
+            let file = story.folder().join(name);
+            std::io::Write::write_all(&mut std::fs::File::create(&file)?, lines.as_bytes())?;
+            let answer =
+                third.cli(&["recover", "--card", &card, "--guardians-file", &file.to_string_lossy()])?;
+            ensure!(answer.code.is_some_and(|code| code != 0), "{name}: it was let in");
+            ensure!(answer.err.contains("phrase"), "{name}: {}", answer.err);
+            ensure!(!third.home().join("log.redb").exists(), "{name}: it left half a node");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_a_hostile_disk_does_to_a_copy_is_found_and_mended() -> Result<()> {
+    story("what_a_hostile_disk_does_to_a_copy_is_found_and_mended", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let original = photos(story)?;
+        let ready = one.up(&[])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        upload(&one, &ready, &original)?;
+        eventually(30, "the bucket is protected", || protected(&one))?;
+
+        let mut blobs = files(&one.home().join("depot"))?;
+        blobs.sort_by_key(|file| std::fs::metadata(file).map_or(0, |about| about.len()));
+        let [.., small, middle, large] = blobs.as_slice() else { anyhow::bail!("{} blobs", blobs.len()) };
+        let mut flipped = std::fs::read(large)?;
+        if let Some(byte) = flipped.get_mut(1_000_000) {
+            *byte ^= 1;
+        }
+        let cut = std::fs::read(small)?;
+        let swapped = std::fs::read(middle)?;
+        replace(large, &flipped)?;
+        replace(middle, cut.get(..cut.len() / 2).context("it is empty")?)?;
+        replace(small, &swapped)?;
+
+        let report = one.cli(&["bucket", "verify", "photos"])?;
+        let said = format!("{}{}", report.out, report.err);
+        ensure!(said.contains('3'), "it should name three: {said}");
+        ensure!(identical(&one, &ready, &original)?, "not mended: {said}");
+        one.cli(&["bucket", "verify", "photos", "--no-repair"])?.good()?;
+        Ok(())
+    })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::remove_file(path)?;
+    std::io::Write::write_all(&mut std::fs::File::create(path)?, bytes)?;
+    Ok(())
+}
