@@ -33,3 +33,10 @@ impl Hasher {
         *self.0.finalize().as_bytes()
     }
 }
+
+/// SHA-256, for what others compare with their own tools: a certificate's fingerprint.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    out
+}
