@@ -10,7 +10,6 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use freehold_harness::{Host, Node, Ready, Story, binary, eventually, python, story};
-use serde_json::Value;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -97,6 +96,9 @@ fn run(story: &Story, page: &Path) -> Result<()> {
         for (word, value) in &words {
             command = command.replace(&format!("<{word}>"), value);
         }
+        if command.contains("--guardians-file phrases") {
+            lay_out_phrases(&hosts, &line.machine)?;
+        }
         let machine = machines.get_mut(line.machine.as_str()).context("every machine was made above")?;
         machine.type_in(&command).with_context(|| format!("{}: $ {}", page.display(), line.command))?;
         if command.starts_with("freehold invite") {
@@ -106,10 +108,18 @@ fn run(story: &Story, page: &Path) -> Result<()> {
             );
         }
         if command == "freehold realm card" {
-            let card = machine.node.ask(&["realm", "card"])?;
-            words.insert("card", card.get("card").and_then(Value::as_str).context("no card")?.to_owned());
+            words.insert("card", machine.node.card()?);
         }
     }
+    Ok(())
+}
+
+/// Two phrases of the realm that was made on some machine, where the reader wrote them down.
+fn lay_out_phrases(hosts: &BTreeMap<String, Host>, to: &str) -> Result<()> {
+    let made = hosts.values().find_map(|host| std::fs::read_to_string(host.folder().join("home.guardians")).ok());
+    let two: Vec<&str> = made.as_deref().context("no realm was made")?.lines().take(2).collect();
+    let file = hosts.get(to).context("every machine was made")?.folder().join("phrases");
+    std::io::Write::write_all(&mut std::fs::File::create(file)?, two.join("\n").as_bytes())?;
     Ok(())
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use freehold_harness::{Node, Ready, Story, eventually, story};
-use serde_json::Value;
 
 const MIB: usize = 1 << 20;
 /// Stands in one of the files, and must stand nowhere on a node's disk.
@@ -36,19 +35,8 @@ fn identical(node: &Node<'_>, ready: &Ready, original: &Path) -> Result<bool> {
     Ok(check.code == Some(0))
 }
 
-fn protected(node: &Node<'_>) -> Result<bool> {
-    let status = node.status()?;
-    let buckets = status.get("buckets").and_then(Value::as_array).context("status lists no buckets")?;
-    let photos = buckets.iter().find(|bucket| bucket.get("name").and_then(Value::as_str) == Some("photos"));
-    let state =
-        photos.and_then(|bucket| bucket.get("protection").or_else(|| bucket.get("protected"))).cloned();
-    Ok(match state {
-        Some(Value::Bool(is)) => is,
-        Some(Value::String(word)) => word == "protected",
-        Some(Value::Object(fields)) => fields.get("state").and_then(Value::as_str) == Some("protected"),
-        _ => false,
-    })
-}
+/// How many objects `photos` makes.
+const OBJECTS: u64 = 5;
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
@@ -86,7 +74,7 @@ fn an_admins_invitation_brings_everything_back_after_the_first_node_is_destroyed
         other.join(&one.invite(&["--device"])?, "bob")?;
         one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
         upload(&one, &ready, &original)?;
-        eventually(30, "the bucket is protected", || protected(&one))?;
+        one.protected("photos", OBJECTS)?;
         let held: u64 = files(&other.home().join("depot"))?
             .iter()
             .map(|file| std::fs::metadata(file).map_or(0, |about| about.len()))
@@ -100,7 +88,7 @@ fn an_admins_invitation_brings_everything_back_after_the_first_node_is_destroyed
         eventually(60, "every object reads back identical on the third", || {
             identical(&third, &ready, &original)
         })?;
-        eventually(60, "the bucket is protected again", || protected(&third))?;
+        third.protected("photos", OBJECTS)?;
         sealed(third.home())
     })
 }
@@ -115,9 +103,8 @@ fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() ->
         other.join(&one.invite(&[])?, "bob")?;
         one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
         upload(&one, &ready, &original)?;
-        eventually(30, "the bucket is protected", || protected(&one))?;
-        let card = other.ask(&["realm", "card"])?;
-        let card = card.get("card").and_then(Value::as_str).context("no card")?.to_owned();
+        one.protected("photos", OBJECTS)?;
+        let card = other.card()?;
         let phrases = std::fs::read_to_string(one.guardians())?;
         one.destroy()?;
 
@@ -131,7 +118,7 @@ fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() ->
         eventually(60, "every object reads back identical on the third", || {
             identical(&third, &ready, &original)
         })?;
-        eventually(60, "the bucket is protected again", || protected(&third))
+        third.protected("photos", OBJECTS)
     })
 }
 
@@ -141,8 +128,7 @@ fn one_phrase_or_a_wrong_one_recovers_nothing() -> Result<()> {
         let (alice, carol) = (story.host("alice")?, story.host("carol")?);
         let (mut one, third) = (alice.node()?, carol.node()?);
         one.up(&[])?;
-        let card = one.ask(&["realm", "card"])?;
-        let card = card.get("card").and_then(Value::as_str).context("no card")?.to_owned();
+        let card = one.card()?;
         let phrases = std::fs::read_to_string(one.guardians())?;
         let first = phrases.lines().next().context("no phrase")?;
         let stranger = format!("{}about", "abandon ".repeat(11));
@@ -169,7 +155,7 @@ fn what_a_hostile_disk_does_to_a_copy_is_found_and_mended() -> Result<()> {
         other.join(&one.invite(&[])?, "bob")?;
         one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
         upload(&one, &ready, &original)?;
-        eventually(30, "the bucket is protected", || protected(&one))?;
+        one.protected("photos", OBJECTS)?;
 
         let mut blobs = files(&one.home().join("depot"))?;
         blobs.sort_by_key(|file| std::fs::metadata(file).map_or(0, |about| about.len()));

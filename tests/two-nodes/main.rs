@@ -1,31 +1,17 @@
 //! A second machine joins by an invitation; both see each other, whatever happens in between.
 
-use anyhow::{Context, Result, ensure};
-use freehold_harness::{Node, eventually, story};
-use serde_json::Value;
+use anyhow::{Result, ensure};
+use freehold_api::{Path, Standing};
+use freehold_harness::{Node, eventually, story, until};
 
-/// The nodes that `freehold node list` shows: name, and whether it is reached now.
-fn seen(node: &Node<'_>) -> Result<Vec<(String, bool)>> {
-    let listed = node.ask(&["node", "list"])?;
-    let rows = listed.get("nodes").unwrap_or(&listed).as_array().context("node list is no list")?;
-    let row = |row: &Value| {
-        let name = row.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-        let online = row.get("online").and_then(Value::as_bool).unwrap_or_default();
-        let own = row.get("this").or_else(|| row.get("me")).and_then(Value::as_bool).unwrap_or_default();
-        (name, online || own)
-    };
-    Ok(rows.iter().map(row).collect())
-}
-
-fn sees(node: &Node<'_>, name: &str, online: bool) -> Result<bool> {
-    Ok(seen(node)?.iter().any(|(own, up)| own == name && *up == online))
+/// Whether a node has a connection to the one of that name.
+fn sees(node: &Node<'_>, name: &str) -> Result<bool> {
+    Ok(node.peer(name)?.connected)
 }
 
 fn both_see_each_other(one: &Node<'_>, other: &Node<'_>) -> Result<()> {
-    eventually(30, "the first sees the second", || sees(one, "bob", true))?;
-    eventually(30, "the second sees the first", || {
-        Ok(seen(other)?.iter().filter(|(_, online)| *online).count() == 2)
-    })
+    eventually(30, "alice sees bob", || sees(one, "bob"))?;
+    eventually(30, "bob sees alice", || Ok(other.connections()? == 1))
 }
 
 #[test]
@@ -39,11 +25,13 @@ fn two_machines_on_one_network() -> Result<()> {
         both_see_each_other(&one, &other)?;
 
         one.stop()?;
-        eventually(60, "the second notices", || Ok(seen(&other)?.iter().filter(|(_, up)| *up).count() == 1))?;
+        eventually(60, "bob notices", || Ok(other.connections()? == 0))?;
         one.resume()?;
         both_see_each_other(&one, &other)?;
         other.stop()?;
-        eventually(60, "the first notices", || sees(&one, "bob", false))?;
+        eventually(60, "alice notices", || Ok(!sees(&one, "bob")?))?;
+        let away = one.peer("bob")?;
+        ensure!(away.last_heard_ms.is_some(), "it does not say when it last heard bob");
         other.resume()?;
         both_see_each_other(&one, &other)?;
         one.kill()?;
@@ -102,20 +90,19 @@ fn two_homes_behind_routers_meet_through_the_realms_own_relay() -> Result<()> {
         relay.up(&["--name", "smith", "--relay", &address])?;
         one.join(&relay.invite(&[])?, "alice")?;
         other.join(&relay.invite(&["--device"])?, "bob")?;
-        eventually(60, "alice sees bob", || sees(&one, "bob", true))?;
-        eventually(60, "bob sees alice", || sees(&other, "alice", true))?;
+        eventually(60, "alice sees bob", || sees(&one, "bob"))?;
+        eventually(60, "bob sees alice", || sees(&other, "alice"))?;
 
-        let back = other.status()?;
-        ensure!(!back.is_null(), "no status");
+        ensure!(one.peer("bob")?.path == Some(Path::Relay), "{:?}", one.peer("bob")?);
         one.cli(&["bucket", "create", "letters", "--copies", "3"])?.good()?;
         one.stop()?;
         let ready = one.resume()?;
         let file = story.file("letter", 300_000, 1)?;
         one.s3(&ready)?.aws(&["s3", "cp", &file.to_string_lossy(), "s3://letters/one"])?.good()?;
-        eventually(60, "the letter crossed both routers", || {
-            let listed = other.ask(&["bucket", "list"])?.to_string();
-            Ok(listed.contains("letters"))
-        })
+        for node in [&relay, &one, &other] {
+            node.protected("letters", 1)?;
+        }
+        Ok(())
     })
 }
 
@@ -128,15 +115,16 @@ fn a_suspended_node_is_told_so_and_hears_nothing_more() -> Result<()> {
         other.join(&one.invite(&[])?, "bob")?;
         both_see_each_other(&one, &other)?;
         one.cli(&["--yes", "node", "suspend", "bob"])?.good()?;
-        eventually(30, "the first no longer reaches it", || sees(&one, "bob", false))?;
+        eventually(30, "alice no longer speaks with bob", || Ok(!sees(&one, "bob")?))?;
+        ensure!(one.peer("bob")?.standing == Standing::Suspended, "{:?}", one.peer("bob")?);
         one.cli(&["bucket", "create", "secret", "--copies", "2"])?.good()?;
         ensure!(
             !other.ask(&["bucket", "list"])?.to_string().contains("secret"),
             "the suspended node heard of it"
         );
         one.cli(&["node", "lift", "bob"])?.good()?;
-        eventually(60, "both are together again", || {
-            Ok(sees(&one, "bob", true)? && other.ask(&["bucket", "list"])?.to_string().contains("secret"))
-        })
+        both_see_each_other(&one, &other)?;
+        until(60, "bob hears of the bucket", || other.bucket("secret"))?;
+        Ok(())
     })
 }

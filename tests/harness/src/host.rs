@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use crate::network::{Port, run};
 use crate::node::Node;
@@ -51,7 +51,7 @@ impl Answer {
     }
 
     /// Standard output as JSON.
-    pub fn json(&self) -> Result<Value> {
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_str(&self.out)
             .with_context(|| format!("{}: not JSON: {}{}", self.line, self.out, self.err))
     }

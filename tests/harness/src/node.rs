@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use freehold_api::{BucketStatus, Card, Invitation, NodeStatus, Protection, Status};
 use rustix::process::{Pid, Signal, kill_process};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::binary::binary;
@@ -92,7 +94,7 @@ impl<'a> Node<'a> {
     }
 
     /// Types a command and reads its answer as JSON.
-    pub fn ask(&self, arguments: &[&str]) -> Result<Value> {
+    pub fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T> {
         let mut with_json = vec!["--json"];
         with_json.extend(arguments);
         self.cli(&with_json)?.good()?.json()
@@ -205,17 +207,50 @@ impl<'a> Node<'a> {
     }
 
     /// What `freehold status` says.
-    pub fn status(&self) -> Result<Value> {
+    pub fn status(&self) -> Result<Status> {
         self.ask(&["status"])
+    }
+
+    /// What it knows of another node of its realm.
+    pub fn peer(&self, name: &str) -> Result<NodeStatus> {
+        let nodes = self.status()?.nodes;
+        nodes.into_iter().find(|node| node.name == name).with_context(|| format!("it knows no node {name}"))
+    }
+
+    /// How many other nodes it has a connection to.
+    pub fn connections(&self) -> Result<usize> {
+        let status = self.status()?;
+        Ok(status.nodes.iter().filter(|node| node.connected && node.id != status.this_node).count())
+    }
+
+    /// What it knows of a bucket.
+    pub fn bucket(&self, name: &str) -> Result<BucketStatus> {
+        let buckets = self.status()?.buckets;
+        buckets
+            .into_iter()
+            .find(|bucket| bucket.name == name)
+            .with_context(|| format!("it knows no bucket {name}"))
+    }
+
+    /// Waits until everything in a bucket is on as many nodes as it asks for.
+    pub fn protected(&self, bucket: &str, objects: u64) -> Result<()> {
+        until(60, &format!("{bucket} is protected"), || {
+            let now = self.bucket(bucket)?;
+            ensure!(now.protected == Protection::Full && now.objects == objects, "{now:?}");
+            Ok(())
+        })
+    }
+
+    /// The realm's card.
+    pub fn card(&self) -> Result<String> {
+        Ok(self.ask::<Card>(&["realm", "card"])?.text)
     }
 
     /// A one-time invitation.
     pub fn invite(&self, arguments: &[&str]) -> Result<String> {
         let mut all = vec!["invite"];
         all.extend(arguments);
-        let answer = self.ask(&all)?;
-        let text = answer.get("invitation").or_else(|| answer.get("text")).and_then(Value::as_str);
-        text.map(str::to_owned).with_context(|| format!("no invitation in {answer}"))
+        Ok(self.ask::<Invitation>(&all)?.text)
     }
 
     /// Its S3 endpoint.
