@@ -1,13 +1,13 @@
 //! Everything that must pass, in order, each step timed; the first failure stops it and names the
 //! one command that repeats it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
 use crate::layers::Graph;
-use crate::run::{cargo, check, command};
+use crate::run::{cargo, check, command, succeeds};
 use crate::{layers, supply, tidy, tools};
 
 /// One step of the whole.
@@ -112,16 +112,27 @@ fn unit(root: &Path, _: &[&str]) -> Result<()> {
 /// Builds with the same set of crates as `unit`, so that nothing is compiled twice.
 fn stories(root: &Path, arguments: &[&str]) -> Result<()> {
     check(&mut command(root, cargo(), &["build", "--workspace", "--bins", "--locked"]))?;
-    let binary = root.join("target/debug/freehold");
+    let binary = binary(root);
+    let as_root = succeeds(&mut command(root, "sh", &["-c", "test $(id -u) = 0"]));
     for name in story_crates(root)? {
         if !arguments.is_empty() && !arguments.iter().any(|wanted| name.ends_with(wanted)) {
             continue;
         }
         let mut test = command(root, cargo(), &["test", "--locked", "-p", &name, "--", "--test-threads=2"]);
         test.env("FREEHOLD_TEST_BINARY", &binary).envs(tools::environment(root));
+        if !as_root {
+            let runner = root.join("tests/harness/in-namespace");
+            test.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
+            test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
+        }
         check(&mut test)?;
     }
     Ok(())
+}
+
+fn binary(root: &Path) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    target.join("debug/freehold")
 }
 
 fn browser(root: &Path, _: &[&str]) -> Result<()> {
@@ -131,7 +142,7 @@ fn browser(root: &Path, _: &[&str]) -> Result<()> {
         return Ok(());
     }
     let mut test = command(&folder, "npm", &["test", "--silent"]);
-    test.env("FREEHOLD_TEST_BINARY", root.join("target/debug/freehold"));
+    test.env("FREEHOLD_TEST_BINARY", binary(root));
     check(&mut test)
 }
 
