@@ -165,6 +165,28 @@ fn it_runs_for_a_user_who_is_not_root() -> Result<()> {
 }
 
 #[test]
+fn what_needs_no_node_is_printed_without_one() -> Result<()> {
+    story("what_needs_no_node_is_printed_without_one", |story| {
+        let host = story.host("alice")?;
+        let node = host.node()?;
+        let document: Value = node.cli(&["openapi"])?.good()?.json()?;
+        let paths = document.get("paths").and_then(Value::as_object).context("no paths")?;
+        ensure!(paths.len() > 10, "only {} paths", paths.len());
+        for shell in ["bash", "zsh", "fish"] {
+            ensure!(node.cli(&["completions", shell])?.good()?.out.contains("freehold"), "{shell}");
+        }
+        let pages = host.folder().join("man");
+        node.cli(&["man", &pages.to_string_lossy()])?.good()?;
+        ensure!(
+            pages.join("freehold.1").exists() && pages.join("freehold-up.1").exists(),
+            "pages are missing"
+        );
+        ensure!(!node.home().exists(), "it made a home");
+        Ok(())
+    })
+}
+
+#[test]
 fn the_demonstration_leaves_nothing() -> Result<()> {
     story("the_demonstration_leaves_nothing", |story| {
         let host = story.host("alice")?;

@@ -86,3 +86,24 @@ fn boto3_finds_every_daily_operation() -> Result<()> {
         node.stop()
     })
 }
+
+#[test]
+fn a_large_object_passes_in_little_memory() -> Result<()> {
+    story("a_large_object_passes_in_little_memory", |story| {
+        let host = story.host("alice")?;
+        let mut node = host.node()?;
+        let ready = node.up(&[])?;
+        let s3 = node.s3(&ready)?;
+        let (file, back) = (story.folder().join("large"), story.folder().join("back"));
+        std::fs::File::create(&file)?.set_len(1 << 30)?;
+        s3.aws(&["s3", "mb", "s3://box"])?.good()?;
+        let put =
+            ["s3api", "put-object", "--bucket", "box", "--key", "large", "--body", &file.to_string_lossy()];
+        s3.aws(&put)?.good()?;
+        s3.aws(&["s3", "cp", "s3://box/large", &back.to_string_lossy()])?.good()?;
+        ensure!(std::fs::metadata(&back)?.len() == 1 << 30, "it came back shorter");
+        let peak = node.peak_memory()?;
+        ensure!(peak < 200 << 20, "the node took {} MiB", peak >> 20);
+        node.stop()
+    })
+}

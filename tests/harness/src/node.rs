@@ -177,6 +177,15 @@ impl<'a> Node<'a> {
         Ok(std::fs::read_to_string(self.output("log"))?)
     }
 
+    /// The most memory it has held since its start, in bytes.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let pid = self.pid().context("it does not run")?;
+        let about = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = about.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib.saturating_mul(1024))
+    }
+
     /// Its process id.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Child::id)
