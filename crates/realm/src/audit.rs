@@ -1,0 +1,174 @@
+//! Reading an exported log and telling what it says: nothing but the file is needed.
+
+use std::fmt;
+
+use freehold_wire::{Bounded, DecodeError, Millis, OpId, RealmId, from_canonical, to_canonical};
+use minicbor::{Decode, Encode};
+
+use crate::fold::{Clock, Folded, fold};
+use crate::op::{Op, OpError};
+use crate::set::{InsertError, OpSet};
+
+/// The most bytes of an export.
+pub const EXPORT_MAX: usize = 1 << 30;
+
+const TAG: &str = "freehold realm export";
+
+/// An exported log: a header and the operations, parents before children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The realm.
+    pub realm: RealmId,
+    /// When it was exported; advisory.
+    pub exported: Millis,
+    /// The operations.
+    pub ops: Vec<Op>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Wire {
+    #[n(0)]
+    tag: String,
+    #[n(1)]
+    version: u32,
+    #[n(2)]
+    realm: RealmId,
+    #[n(3)]
+    exported: Millis,
+    #[n(4)]
+    ops: Bounded<minicbor::bytes::ByteVec, 10_000_000>,
+}
+
+/// Why bytes are not an exported log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// Not the canonical encoding of one.
+    #[error("reading an exported log: {0}")]
+    Encoding(DecodeError),
+    /// Another file.
+    #[error("this is not an exported realm log")]
+    Tag,
+    /// A later format.
+    #[error("this log was exported in format {0}; update this program first")]
+    Version(u32),
+    /// An operation inside cannot be read.
+    #[error("operation number {at} of the exported log: {why}")]
+    Op {
+        /// Counted from 0.
+        at: usize,
+        /// What is wrong with it.
+        why: OpError,
+    },
+}
+
+impl Export {
+    /// Everything a replica holds, waiting operations last.
+    pub fn of(set: &OpSet, now: Millis) -> Self {
+        let ops = set.iter().chain(set.waiting()).cloned().collect();
+        Self { realm: set.realm(), exported: now, ops }
+    }
+
+    /// Its encoding.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut ops = self.ops.iter().map(|op| op.to_bytes().into());
+        to_canonical(&Wire {
+            tag: TAG.to_owned(),
+            version: 1,
+            realm: self.realm,
+            exported: self.exported,
+            ops: Bounded::fill(&mut ops),
+        })
+    }
+
+    /// Reads an export. Signatures are not looked at: see [`Export::into_set`].
+    ///
+    /// # Errors
+    /// [`ExportError`] says which operation is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ExportError> {
+        let wire: Wire = from_canonical(bytes, EXPORT_MAX).map_err(ExportError::Encoding)?;
+        if wire.tag != TAG {
+            return Err(ExportError::Tag);
+        }
+        if wire.version != 1 {
+            return Err(ExportError::Version(wire.version));
+        }
+        let ops = wire.ops.iter().enumerate();
+        let ops = ops.map(|(at, bytes)| Op::decode(bytes).map_err(|why| ExportError::Op { at, why }));
+        Ok(Self { realm: wire.realm, exported: wire.exported, ops: ops.collect::<Result<_, _>>()? })
+    }
+
+    /// The operations with verified signatures as a set, and those that are not believable.
+    pub fn into_set(self) -> (OpSet, Vec<InsertError>) {
+        let mut set = OpSet::new(self.realm);
+        let refused = self.ops.into_iter().filter_map(|op| set.insert(op).err()).collect();
+        (set, refused)
+    }
+}
+
+/// What an exported log says.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    /// The operations.
+    pub set: OpSet,
+    /// The state and what has no effect.
+    pub folded: Folded,
+    /// Operations that were not even taken in.
+    pub unbelievable: Vec<InsertError>,
+}
+
+/// Verifies an exported log and derives its state. Recoveries are taken to have waited long enough
+/// if `matured` names them.
+///
+/// # Errors
+/// [`ExportError`].
+pub fn audit(bytes: &[u8], clock: &Clock) -> Result<Audit, ExportError> {
+    let (set, unbelievable) = Export::decode(bytes)?.into_set();
+    let folded = fold(&set, clock);
+    Ok(Audit { set, folded, unbelievable })
+}
+
+impl fmt::Display for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Folded { state, refused, pending, .. } = &self.folded;
+        writeln!(f, "realm      {}", state.realm)?;
+        writeln!(f, "operations {} (epoch {})", self.set.len(), state.epoch)?;
+        for (id, person) in &state.persons {
+            writeln!(
+                f,
+                "member     {} {} {:?}, {} devices",
+                id.short(),
+                person.roles,
+                person.standing,
+                person.devices.len()
+            )?;
+        }
+        let guardians = &state.guardians;
+        writeln!(f, "guardians  {} of {} needed", guardians.threshold, guardians.guardians.len())?;
+        for (id, node) in &state.nodes {
+            writeln!(f, "node       {} {} {:?}", id.short(), node.roles, node.standing)?;
+        }
+        for (id, bucket) in state.live_buckets() {
+            writeln!(f, "bucket     {} copies {}, confirm {}", id.short(), bucket.copies, bucket.confirm)?;
+        }
+        for alarm in &state.alarms {
+            writeln!(f, "alarm      {alarm:?}")?;
+        }
+        for (id, why) in pending {
+            writeln!(f, "pending    {} {} {why}", id.short(), self.name_of(id))?;
+        }
+        for (id, why) in refused {
+            writeln!(f, "refused    {} {} {why}", id.short(), self.name_of(id))?;
+        }
+        for why in &self.unbelievable {
+            writeln!(f, "rejected   {why}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Audit {
+    fn name_of(&self, id: &OpId) -> &'static str {
+        self.set.get(id).map_or("?", |op| op.body().name())
+    }
+}

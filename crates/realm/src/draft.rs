@@ -1,0 +1,306 @@
+//! Writing the next operation: sequence number, predecessor, parents, epoch and clock are filled in
+//! from what the replica holds, so that an honest program cannot contradict itself.
+
+use std::collections::BTreeSet;
+
+use freehold_crypt::{BoxPublic, SigningKey, VerifyingKey};
+use freehold_wire::{Bounded, Hlc, KeyId, Millis, NodeId, OpId, PersonId};
+
+use crate::body::{self, Body, Cuts, Endorse, GuardianSet, LastSeq, Target};
+use crate::fold::Folded;
+use crate::op::{Cosignature, Head, LEVEL, Op, OpError, PARENTS_MAX};
+use crate::person::Statement;
+use crate::set::OpSet;
+use crate::state::{Alarm, State};
+
+/// Why an operation cannot be drafted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DraftError {
+    /// The set has no operation at all yet, not even the genesis.
+    #[error("this replica has not heard the realm's log yet")]
+    NothingHeard,
+    /// The key has signed two operations with one number.
+    #[error("this key was used on two machines: revoke it and make a new one")]
+    Burned,
+    /// The realm uses a newer program.
+    #[error("the realm uses format level {0}; update this program first")]
+    NewerThanMe(u32),
+    /// Two checkpoints contradict each other.
+    #[error("two checkpoints contradict each other: settle that with a checkpoint first")]
+    Conflict,
+    /// The operation to co-sign is not here.
+    #[error("operation {} is not here", .0.short())]
+    Unknown(OpId),
+    /// The proposal lies too far back, or claims another time.
+    #[error("proposal {} is stale or names a wrong time: make a new one", .0.short())]
+    Stale(OpId),
+    /// This key signed another checkpoint that the proposal does not have in its past.
+    #[error("this key signed checkpoint {} already, which the proposal does not know", .0.short())]
+    SignedOther(OpId),
+    /// More power operations stand than one checkpoint can list.
+    #[error("too many power operations since the last checkpoint")]
+    TooMany,
+    /// The parts do not make an operation.
+    #[error("drafting: {0}")]
+    Shape(OpError),
+}
+
+/// The genesis of a new realm. `device` is the founder's first; `nonce` is random.
+///
+/// # Errors
+/// [`DraftError::Shape`] if the guardians do not fit their threshold.
+pub fn genesis(
+    device: &SigningKey,
+    device_box: BoxPublic,
+    nonce: [u8; 32],
+    guardians: GuardianSet,
+    now: Millis,
+) -> Result<Op, DraftError> {
+    let mut person_nonce = [0; 16];
+    let hashed = freehold_crypt::hash::digest("freehold 2026 founder nonce", &nonce);
+    person_nonce.iter_mut().zip(hashed).for_each(|(to, from)| *to = from);
+    let founder = Statement::found(person_nonce, device, device_box);
+    let body = body::Genesis { nonce, founder: Bounded::fill(&mut [founder].into_iter()), guardians };
+    let head = Head {
+        realm: None,
+        level: LEVEL,
+        author: device.verifying(),
+        seq: 1,
+        prev: None,
+        parents: Bounded::new(),
+        epoch: 0,
+        hlc: Hlc { wall: now, count: 0 },
+    };
+    Op::sign(head, body.into(), device).map_err(DraftError::Shape)
+}
+
+/// The next operation of `key`, after everything this replica knows.
+///
+/// # Errors
+/// [`DraftError`].
+pub fn draft(
+    set: &OpSet,
+    state: &State,
+    key: &SigningKey,
+    body: impl Into<Body>,
+    now: Millis,
+) -> Result<Op, DraftError> {
+    let body = body.into();
+    check_may_decide(state, &body)?;
+    if set.is_empty() {
+        return Err(DraftError::NothingHeard);
+    }
+    let author = key.verifying();
+    let (seq, prev) = match set.newest_of(&author) {
+        Some((_, true)) => return Err(DraftError::Burned),
+        Some((last, false)) => (last.head().seq.saturating_add(1), Some(last.id())),
+        None => (1, None),
+    };
+    let mut heads: Vec<OpId> = set.heads().iter().copied().filter(|head| Some(*head) != prev).collect();
+    if heads.len() >= PARENTS_MAX {
+        // The deepest ones cover the most; the rest is picked up by the next operation.
+        heads.sort_by_key(|head| std::cmp::Reverse(set.at(head).map_or(0, |at| set.weight(at))));
+        heads.truncate(PARENTS_MAX - 1);
+    }
+    heads.extend(prev.filter(|prev| set.heads().contains(prev) || heads.is_empty()));
+    heads.sort();
+    let heard = Hlc::default().hear(set.newest_hlc(), now);
+    let head = Head {
+        realm: Some(set.realm()),
+        level: LEVEL,
+        author,
+        seq,
+        prev,
+        parents: Bounded::fill(&mut heads.into_iter()),
+        epoch: state.epoch,
+        hlc: heard.tick(now),
+    };
+    Op::sign(head, body, key).map_err(DraftError::Shape)
+}
+
+/// Bodies that take a majority are not to be proposed in a state we do not understand.
+const fn is_power(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::GuardiansSet(_)
+            | Body::WitnessesSet(_)
+            | Body::ImageKeysSet(_)
+            | Body::Lift(_)
+            | Body::MemberChange(_)
+    )
+}
+
+fn check_may_decide(state: &State, body: &Body) -> Result<(), DraftError> {
+    if !is_power(body) {
+        return Ok(());
+    }
+    match state.newer_than_me {
+        Some(level) => Err(DraftError::NewerThanMe(level)),
+        None if state.alarms.iter().any(|a| matches!(a, Alarm::ConflictingCheckpoints { .. })) => {
+            Err(DraftError::Conflict)
+        }
+        None => Ok(()),
+    }
+}
+
+/// How far a proposal's clock may be from ours when we co-sign it.
+const PROPOSAL_AGE_MAX: Millis = Millis::from_hours(14 * 24);
+
+/// Co-signs operation `target` with `signer`, as an operation of `carrier` (the same key, or that of
+/// the machine at which a guardian types a phrase) that brings the signature to every replica.
+///
+/// # Errors
+/// [`DraftError`], in particular if the signature would contradict an earlier one.
+pub fn cosign(
+    set: &OpSet,
+    state: &State,
+    target: &OpId,
+    signer: &SigningKey,
+    carrier: &SigningKey,
+    now: Millis,
+) -> Result<Op, DraftError> {
+    let op = set.get(target).ok_or(DraftError::Unknown(*target))?;
+    check_may_decide(state, op.body())?;
+    let time = op.head().hlc.wall;
+    let ahead = time > now.plus(Hlc::DRIFT_MAX);
+    if ahead || time.plus(PROPOSAL_AGE_MAX) < now || op.head().epoch.saturating_add(2) <= state.epoch {
+        return Err(DraftError::Stale(*target));
+    }
+    if matches!(op.body(), Body::Checkpoint(_)) {
+        let key = signer.verifying();
+        let other = set.iter().find(|other| {
+            matches!(other.body(), Body::Checkpoint(_))
+                && other.id() != *target
+                && other.signatures().iter().any(|s| s.key == key)
+                && !set.is_before(&other.id(), target)
+                && other.head().epoch >= op.head().epoch
+        });
+        if let Some(other) = other {
+            return Err(DraftError::SignedOther(other.id()));
+        }
+    }
+    let signature = Cosignature { key: signer.verifying(), signature: signer.sign(&op.message()) };
+    draft(set, state, carrier, Endorse { op: *target, level: op.head().level, signature }, now)
+}
+
+/// The body of a checkpoint of everything this replica knows.
+///
+/// # Errors
+/// [`DraftError::TooMany`].
+pub fn checkpoint(folded: &Folded) -> Result<body::Checkpoint, DraftError> {
+    Ok(body::Checkpoint { base: folded.state.base, standing: standing(folded)? })
+}
+
+/// The body of a recovery: the chains of the new admins, and new guardians if they change. It is
+/// signed by a device of one of them and co-signed by guardians.
+///
+/// # Errors
+/// [`DraftError::TooMany`].
+pub fn recovery(
+    folded: &Folded,
+    admins: impl IntoIterator<Item = Vec<Statement>>,
+    guardians: Option<GuardianSet>,
+) -> Result<body::Recovery, DraftError> {
+    let admins = admins.into_iter().map(|chain| Bounded::fill(&mut chain.into_iter()));
+    Ok(body::Recovery {
+        base: folded.state.base,
+        admins: Bounded::from_vec(admins.collect()).map_err(|_| DraftError::TooMany)?,
+        guardians,
+        standing: standing(folded)?,
+    })
+}
+
+fn standing(folded: &Folded) -> Result<Bounded<OpId, 1024>, DraftError> {
+    let ops: BTreeSet<OpId> = folded.standing.iter().copied().collect();
+    Bounded::from_vec(ops.into_iter().collect()).map_err(|_| DraftError::TooMany)
+}
+
+/// The last operations of a member's devices, as this replica has them.
+pub fn cuts_of_person(set: &OpSet, state: &State, person: &PersonId) -> Cuts {
+    let devices = state.persons.get(person).into_iter().flat_map(|p| p.devices.keys());
+    Bounded::fill(&mut devices.map(|key| LastSeq { key: *key, seq: set.last_seq(key) }))
+}
+
+/// The last operation of a node, as this replica has it.
+pub fn last_of_node(set: &OpSet, state: &State, node: &NodeId) -> u64 {
+    state.nodes.get(node).map_or(0, |n| set.last_seq(&n.key.id()))
+}
+
+/// Ends a membership, accepting all that this replica knows of them.
+pub fn remove_member(set: &OpSet, state: &State, person: PersonId) -> body::MemberRemove {
+    body::MemberRemove { person, last: cuts_of_person(set, state, &person) }
+}
+
+/// Ends a node, accepting all that this replica knows of it.
+pub fn remove_node(set: &OpSet, state: &State, node: NodeId) -> body::NodeRemove {
+    body::NodeRemove { node, last: last_of_node(set, state, &node) }
+}
+
+/// Suspends a target, accepting all that this replica knows of it.
+pub fn suspend(set: &OpSet, state: &State, target: Target) -> body::Suspend {
+    let last = match target {
+        Target::Person(person) => cuts_of_person(set, state, &person),
+        Target::Device(key) => one(key, set.last_seq(&key)),
+        Target::Node(node) => state
+            .nodes
+            .get(&node)
+            .map_or_else(Cuts::new, |n| one(n.key.id(), last_of_node(set, state, &node))),
+        Target::Grant(_) => Cuts::new(),
+    };
+    body::Suspend { target, last }
+}
+
+fn one(key: KeyId, seq: u64) -> Cuts {
+    Bounded::fill(&mut [LastSeq { key, seq }].into_iter())
+}
+
+/// A new device of the person that `device` signs for. None if `by` is not a device of a member.
+pub fn add_device(
+    state: &State,
+    by: &SigningKey,
+    device: &SigningKey,
+    device_box: BoxPublic,
+) -> Option<body::DeviceAdd> {
+    let (person, prev) = chain_end(state, &by.verifying())?;
+    Some(body::DeviceAdd { statement: Statement::add(person, prev, by, device, device_box) })
+}
+
+/// Removes a device of the same person. None if `by` is not a device of a member.
+pub fn remove_device(
+    set: &OpSet,
+    state: &State,
+    by: &SigningKey,
+    device: KeyId,
+) -> Option<body::DeviceRemove> {
+    let (person, prev) = chain_end(state, &by.verifying())?;
+    Some(body::DeviceRemove {
+        statement: Statement::remove(person, prev, by, device),
+        last: set.last_seq(&device),
+    })
+}
+
+/// The statement by which `by` lets an invitation's key add a device of the same person.
+pub fn delegate_device(state: &State, by: &SigningKey, invitation: VerifyingKey) -> Option<Statement> {
+    let (person, prev) = chain_end(state, &by.verifying())?;
+    Some(Statement::delegate(person, prev, by, invitation))
+}
+
+/// The statement by which an invitation's key adds `device`. None if that invitation brings none.
+pub fn invited_device(
+    state: &State,
+    invitation: &SigningKey,
+    device: &SigningKey,
+    device_box: BoxPublic,
+) -> Option<Statement> {
+    let key = invitation.verifying();
+    let statement = state.persons.values().flat_map(|p| &p.chain).find(
+        |s| matches!(s.change(), crate::person::Change::Delegate { key: delegate } if *delegate == key),
+    )?;
+    Some(Statement::add(statement.person(), statement.id(), invitation, device, device_box))
+}
+
+fn chain_end(state: &State, device: &VerifyingKey) -> Option<(PersonId, freehold_wire::Digest)> {
+    let (person, _) = state.device(&device.id())?;
+    let chain = &state.persons.get(&person)?.chain;
+    Some((person, chain.last()?.id()))
+}

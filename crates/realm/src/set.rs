@@ -1,0 +1,401 @@
+//! The set of operations a replica holds, and the order among them: which operation is in which
+//! other's causal past. Nothing here depends on the order of arrival but the internal numbering.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use freehold_crypt::VerifyingKey;
+use freehold_wire::{Hlc, KeyId, OpId, RealmId};
+
+use crate::body::Body;
+use crate::op::{Cosignature, Op, VerifyError};
+
+/// The most operations kept while their parents are missing.
+pub const WAITING_MAX: usize = 20_000;
+
+/// An operation's place in the set, for the fold.
+pub(crate) type At = u32;
+
+/// What became of an operation handed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inserted {
+    /// It was not there before.
+    New,
+    /// It was there, with the same signatures.
+    Known,
+    /// It was there, and now has signatures it did not have.
+    MoreSignatures,
+}
+
+/// Why an operation is not taken into the set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InsertError {
+    /// It belongs to another realm.
+    #[error("an operation of realm {theirs}, but this is realm {ours}", theirs = .theirs.short(), ours = .ours.short())]
+    OtherRealm {
+        /// The realm of the operation.
+        theirs: RealmId,
+        /// The realm of this set.
+        ours: RealmId,
+    },
+    /// Its signatures cannot be believed.
+    #[error("operation {}: {why}", .op.short())]
+    Verify {
+        /// The operation.
+        op: OpId,
+        /// What is wrong.
+        why: VerifyError,
+    },
+    /// Too many operations wait for parents.
+    #[error("{WAITING_MAX} operations wait for their parents already; fetch those first")]
+    Waiting,
+}
+
+/// An operation whose whole causal past is in the set.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) op: Op,
+    pub(crate) author: KeyId,
+    pub(crate) signers: Vec<KeyId>,
+    /// One more than the deepest parent's.
+    pub(crate) depth: u32,
+    /// Whether `prev` is this author's operation with the number before.
+    pub(crate) chained: bool,
+    lane: u32,
+    pos: u32,
+    /// For each lane with operations in the causal past (itself included): how many. Ascending.
+    seen: Box<[(u32, u32)]>,
+}
+
+/// The operations of one realm, with verified signatures.
+#[derive(Debug, Clone)]
+pub struct OpSet {
+    realm: RealmId,
+    entries: Vec<Entry>,
+    index: BTreeMap<OpId, At>,
+    /// Chains in the partial order: an operation joins a lane whose newest it has in its past, so
+    /// there are about as many lanes as operations were ever concurrent.
+    lanes: Vec<u32>,
+    by_author: BTreeMap<KeyId, BTreeMap<u64, Vec<At>>>,
+    heads: BTreeSet<OpId>,
+    waiting: BTreeMap<OpId, Op>,
+    /// Missing operation -> those that wait for it.
+    wanted: BTreeMap<OpId, BTreeSet<OpId>>,
+    newest: Hlc,
+}
+
+impl OpSet {
+    /// An empty set for a realm, for whoever knows its id and will hear the rest.
+    pub const fn new(realm: RealmId) -> Self {
+        Self {
+            realm,
+            entries: Vec::new(),
+            index: BTreeMap::new(),
+            lanes: Vec::new(),
+            by_author: BTreeMap::new(),
+            heads: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            newest: Hlc { wall: freehold_wire::Millis(0), count: 0 },
+        }
+    }
+
+    /// The realm.
+    pub const fn realm(&self) -> RealmId {
+        self.realm
+    }
+
+    /// Takes in an operation from outside after checking its signatures.
+    ///
+    /// # Errors
+    /// [`InsertError`]; the set is unchanged then.
+    pub fn insert(&mut self, op: Op) -> Result<Inserted, InsertError> {
+        self.check_realm(&op)?;
+        if let Some(known) = self.get(&op.id())
+            && op.signatures().iter().all(|s| known.signatures().contains(s))
+        {
+            return Ok(Inserted::Known);
+        }
+        op.verify().map_err(|why| InsertError::Verify { op: op.id(), why })?;
+        self.admit(op)
+    }
+
+    /// Takes in an operation from this replica's own store, whose signatures were checked when it
+    /// first came in.
+    ///
+    /// # Errors
+    /// [`InsertError`], except for signatures.
+    pub fn restore(&mut self, op: Op) -> Result<Inserted, InsertError> {
+        self.check_realm(&op)?;
+        self.admit(op)
+    }
+
+    fn check_realm(&self, op: &Op) -> Result<(), InsertError> {
+        let (ours, theirs) = (self.realm, op.realm());
+        if ours == theirs { Ok(()) } else { Err(InsertError::OtherRealm { theirs, ours }) }
+    }
+
+    fn admit(&mut self, op: Op) -> Result<Inserted, InsertError> {
+        let id = op.id();
+        if let Some(at) = self.index.get(&id).copied() {
+            let changed = self.entries.get_mut(at as usize).is_some_and(|e| e.merge(&op));
+            return Ok(if changed { Inserted::MoreSignatures } else { Inserted::Known });
+        }
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            return Ok(if waiting.merge_signatures(&op) {
+                Inserted::MoreSignatures
+            } else {
+                Inserted::Known
+            });
+        }
+        let missing: Vec<OpId> = op.parents().filter(|p| !self.index.contains_key(p)).collect();
+        if missing.is_empty() {
+            self.place(op);
+            self.wake(id);
+        } else {
+            if self.waiting.len() >= WAITING_MAX {
+                return Err(InsertError::Waiting);
+            }
+            for parent in missing {
+                self.wanted.entry(parent).or_default().insert(id);
+            }
+            self.waiting.insert(id, op);
+        }
+        Ok(Inserted::New)
+    }
+
+    /// Places the operations that waited for `arrived`, and those that waited for them.
+    fn wake(&mut self, arrived: OpId) {
+        let mut arrived = vec![arrived];
+        while let Some(id) = arrived.pop() {
+            for child in self.wanted.remove(&id).unwrap_or_default() {
+                let ready = self
+                    .waiting
+                    .get(&child)
+                    .is_some_and(|op| op.parents().all(|p| self.index.contains_key(&p)));
+                if ready && let Some(op) = self.waiting.remove(&child) {
+                    self.place(op);
+                    arrived.push(child);
+                }
+            }
+        }
+    }
+
+    fn place(&mut self, op: Op) {
+        let parents: Vec<At> = op.parents().filter_map(|p| self.index.get(&p).copied()).collect();
+        let author = op.head().author.id();
+        let chained =
+            match op.head().prev {
+                None => true,
+                Some(prev) => self.index.get(&prev).and_then(|at| self.entry(*at)).is_some_and(|e| {
+                    e.author == author && e.op.head().seq.checked_add(1) == Some(op.head().seq)
+                }),
+            };
+        let mut depth = 0;
+        let mut seen: Vec<(u32, u32)> = Vec::new();
+        for parent in parents.iter().filter_map(|at| self.entry(*at)) {
+            depth = depth.max(parent.depth + 1);
+            seen = join(&seen, &parent.seen);
+        }
+        let free = seen.iter().position(|(lane, count)| self.lanes.get(*lane as usize) == Some(count));
+        let (lane, pos) = match free.and_then(|i| seen.get_mut(i)) {
+            Some((lane, count)) => {
+                *count += 1;
+                (*lane, *count)
+            }
+            None => {
+                let lane = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+                self.lanes.push(0);
+                seen.push((lane, 1));
+                (lane, 1)
+            }
+        };
+        if let Some(count) = self.lanes.get_mut(lane as usize) {
+            *count = pos;
+        }
+        let at = At::try_from(self.entries.len()).unwrap_or(At::MAX);
+        for parent in op.parents() {
+            self.heads.remove(&parent);
+        }
+        self.heads.insert(op.id());
+        self.index.insert(op.id(), at);
+        self.by_author.entry(author).or_default().entry(op.head().seq).or_default().push(at);
+        self.newest = self.newest.max(op.head().hlc);
+        self.carry_signature(&op);
+        let mut entry = Entry {
+            op,
+            author,
+            signers: Vec::new(),
+            depth,
+            chained,
+            lane,
+            pos,
+            seen: seen.into_boxed_slice(),
+        };
+        entry.list_signers();
+        self.entries.push(entry);
+    }
+
+    /// Puts the signature that an endorsement carries where it belongs.
+    fn carry_signature(&mut self, op: &Op) {
+        if let Body::Endorse(endorse) = op.body()
+            && let Some(target) =
+                self.index.get(&endorse.op).and_then(|at| self.entries.get_mut(*at as usize))
+            && target.op.head().level == endorse.level
+        {
+            target.sign(endorse.signature);
+        }
+    }
+
+    /// Whether the operation is here, be it that it waits for its parents.
+    pub fn contains(&self, id: &OpId) -> bool {
+        self.index.contains_key(id) || self.waiting.contains_key(id)
+    }
+
+    /// An operation, be it that it waits for its parents.
+    pub fn get(&self, id: &OpId) -> Option<&Op> {
+        match self.index.get(id) {
+            Some(at) => self.entry(*at).map(|e| &e.op),
+            None => self.waiting.get(id),
+        }
+    }
+
+    /// The operations that no other one here names as a parent.
+    pub const fn heads(&self) -> &BTreeSet<OpId> {
+        &self.heads
+    }
+
+    /// Every operation whose causal past is complete, parents before children.
+    pub fn iter(&self) -> impl Iterator<Item = &Op> {
+        self.entries.iter().map(|e| &e.op)
+    }
+
+    /// The operations that wait for parents.
+    pub fn waiting(&self) -> impl Iterator<Item = &Op> {
+        self.waiting.values()
+    }
+
+    /// Operations that are named as parents but not here.
+    pub fn missing_parents(&self) -> BTreeSet<OpId> {
+        self.wanted.keys().filter(|id| !self.waiting.contains_key(id)).copied().collect()
+    }
+
+    /// How many operations have their causal past complete.
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether `earlier` is in the causal past of `later`.
+    pub fn is_before(&self, earlier: &OpId, later: &OpId) -> bool {
+        match (self.index.get(earlier), self.index.get(later)) {
+            (Some(a), Some(b)) => self.knows(*b, *a),
+            _ => false,
+        }
+    }
+
+    /// The newest operation of a key, and whether the key has signed two with one number.
+    pub fn newest_of(&self, key: &VerifyingKey) -> Option<(&Op, bool)> {
+        let ops = self.by_author.get(&key.id())?;
+        let (_, at) = ops.last_key_value()?;
+        let forked = ops.values().any(|ops| ops.len() > 1);
+        Some((&self.entry(*at.first()?)?.op, forked))
+    }
+
+    /// The last sequence number of a key here; 0 if it has said nothing.
+    pub fn last_seq(&self, key: &KeyId) -> u64 {
+        self.by_author.get(key).and_then(|ops| ops.last_key_value()).map_or(0, |(seq, _)| *seq)
+    }
+
+    /// The newest clock reading in any operation.
+    pub const fn newest_hlc(&self) -> Hlc {
+        self.newest
+    }
+
+    pub(crate) fn entry(&self, at: At) -> Option<&Entry> {
+        self.entries.get(at as usize)
+    }
+
+    pub(crate) fn at(&self, id: &OpId) -> Option<At> {
+        self.index.get(id).copied()
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = (At, &Entry)> {
+        (0..).zip(&self.entries)
+    }
+
+    /// Keys that signed two operations with one number, the number, and those operations.
+    pub(crate) fn forks(&self) -> impl Iterator<Item = (&KeyId, u64, &[At])> {
+        self.by_author.iter().flat_map(|(key, ops)| {
+            ops.iter().filter(|(_, at)| at.len() > 1).map(move |(seq, at)| (key, *seq, at.as_slice()))
+        })
+    }
+
+    /// Whether `earlier` is strictly in the causal past of `later`.
+    pub(crate) fn knows(&self, later: At, earlier: At) -> bool {
+        let (Some(later), Some(earlier)) = (self.entry(later), self.entry(earlier)) else { return false };
+        let seen = later.seen.binary_search_by_key(&earlier.lane, |(lane, _)| *lane);
+        let upto = seen.ok().and_then(|i| later.seen.get(i)).map_or(0, |(_, count)| *count);
+        earlier.pos <= upto && (later.lane, later.pos) != (earlier.lane, earlier.pos)
+    }
+
+    /// How many operations are in the causal past, itself included.
+    pub(crate) fn weight(&self, at: At) -> u64 {
+        self.entry(at).map_or(0, |e| e.seen.iter().map(|(_, count)| u64::from(*count)).sum())
+    }
+}
+
+impl Entry {
+    fn merge(&mut self, op: &Op) -> bool {
+        let changed = self.op.merge_signatures(op);
+        self.list_signers();
+        changed
+    }
+
+    fn sign(&mut self, sig: Cosignature) {
+        self.op.merge_signature(sig);
+        self.list_signers();
+    }
+
+    fn list_signers(&mut self) {
+        self.signers = self.op.signatures().iter().map(|s| s.key.id()).collect();
+    }
+}
+
+/// The larger count of each lane.
+fn join(a: &[(u32, u32)], b: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    if a.is_empty() {
+        return b.to_vec();
+    }
+    let mut out = Vec::with_capacity(a.len().max(b.len()));
+    let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
+    loop {
+        match (a.peek().copied(), b.peek().copied()) {
+            (Some(x), Some(y)) => {
+                if x.0 <= y.0 {
+                    a.next();
+                }
+                if y.0 <= x.0 {
+                    b.next();
+                }
+                out.push(match x.0.cmp(&y.0) {
+                    std::cmp::Ordering::Less => x,
+                    std::cmp::Ordering::Greater => y,
+                    std::cmp::Ordering::Equal => (x.0, x.1.max(y.1)),
+                });
+            }
+            (Some(x), None) => {
+                a.next();
+                out.push(x);
+            }
+            (None, Some(y)) => {
+                b.next();
+                out.push(y);
+            }
+            (None, None) => return out,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What the log says at present: plain data that a fold gives, with accessors for readers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use freehold_crypt::{BoxPublic, VerifyingKey};
+use freehold_wire::{BucketId, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId};
+
+use crate::body::{GuardianSet, Terms};
+use crate::person::Statement;
+use crate::roles::{MemberRoles, NodeRoles};
+
+/// Whether a party's rights hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// They do.
+    Active,
+    /// Taken away until lifted.
+    Suspended,
+    /// Its key signed two operations with one number: it was copied or stolen.
+    Burned,
+}
+
+/// The derived state of a realm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The realm.
+    pub realm: RealmId,
+    /// How many checkpoints and recoveries lie behind.
+    pub epoch: u64,
+    /// The newest of them.
+    pub base: Option<OpId>,
+    /// Wall time named by the newest of them.
+    pub base_time: Millis,
+    /// Members and their devices.
+    pub persons: BTreeMap<PersonId, Person>,
+    /// The guardians.
+    pub guardians: GuardianSet,
+    /// Guardians whose phrase was typed back.
+    pub guardians_tested: BTreeSet<KeyId>,
+    /// Nodes, without those that were removed.
+    pub nodes: BTreeMap<NodeId, Node>,
+    /// Invitations by their one-time key, open and used.
+    pub invitations: BTreeMap<KeyId, Invitation>,
+    /// Grants, given and taken.
+    pub grants: BTreeMap<GrantId, Grant>,
+    /// Buckets, deleted ones included.
+    pub buckets: BTreeMap<BucketId, Bucket>,
+    /// Nodes that may sign checkpoints.
+    pub witnesses: BTreeSet<NodeId>,
+    /// How many of them must.
+    pub witness_threshold: u8,
+    /// Keys that sign system images.
+    pub image_keys: Vec<VerifyingKey>,
+    /// How many of them must.
+    pub image_threshold: u8,
+    /// The level of an operation that a majority signed and this program does not understand.
+    pub newer_than_me: Option<u32>,
+    /// What people should look at.
+    pub alarms: Vec<Alarm>,
+}
+
+/// Something that people should look at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alarm {
+    /// A key signed two operations with one number.
+    Equivocation {
+        /// The key.
+        key: KeyId,
+        /// The number.
+        seq: u64,
+        /// The operations.
+        ops: Vec<OpId>,
+    },
+    /// Two valid-looking checkpoints of one epoch: somebody signed both, or two groups did not know
+    /// of each other. A checkpoint that has both in its past settles it.
+    ConflictingCheckpoints {
+        /// The one in force.
+        kept: OpId,
+        /// The other.
+        other: OpId,
+    },
+    /// Guardians want to give the realm new admins.
+    RecoveryWaits {
+        /// The recovery.
+        recovery: OpId,
+        /// Whether a majority of admins objected.
+        vetoed: bool,
+    },
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// What they may do.
+    pub roles: MemberRoles,
+    /// Whether they may do it at present.
+    pub standing: Standing,
+    /// Their devices.
+    pub devices: BTreeMap<KeyId, Device>,
+    /// Their statements, oldest first: to be shown to another realm.
+    pub chain: Vec<Statement>,
+    /// The lower, the longer they are here.
+    pub seniority: u32,
+}
+
+/// A member's device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its key.
+    pub key: VerifyingKey,
+    /// Where secrets for it are sealed to.
+    pub box_key: BoxPublic,
+    /// Whether it may sign for its person.
+    pub standing: Standing,
+}
+
+/// A machine of the realm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What it does.
+    pub roles: NodeRoles,
+    /// Its key.
+    pub key: VerifyingKey,
+    /// Where secrets for it are sealed to.
+    pub box_key: BoxPublic,
+    /// Who let it in.
+    pub admitted_by: Option<PersonId>,
+    /// The operation that let it in.
+    pub admitted_in: OpId,
+    /// Whether its rights hold.
+    pub standing: Standing,
+}
+
+/// An invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// The one-time key.
+    pub key: VerifyingKey,
+    /// The roles of the node that redeems it.
+    pub roles: NodeRoles,
+    /// When it lapses.
+    pub expires: Millis,
+    /// Who invites.
+    pub by: PersonId,
+    /// Whether it also brings a device of theirs.
+    pub device: bool,
+    /// The node that redeemed it.
+    pub redeemed: Option<NodeId>,
+    /// Whether it was taken back.
+    pub cancelled: bool,
+}
+
+/// Which side of a grant this realm is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// It lends.
+    Lends,
+    /// It borrows.
+    Borrows,
+}
+
+/// A grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Which side this realm is on.
+    pub side: Side,
+    /// The other realm.
+    pub other: RealmId,
+    /// The offer's operation, in the lending realm's log.
+    pub offer: OpId,
+    /// What is lent, how much and how long.
+    pub terms: Terms,
+    /// Whether it was ended.
+    pub revoked: bool,
+    /// Whether it is suspended.
+    pub suspended: bool,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bucket {
+    /// On how many nodes each blob is kept.
+    pub copies: u8,
+    /// How many must confirm before a write is acknowledged.
+    pub confirm: u8,
+    /// The key that made it.
+    pub created_by: KeyId,
+    /// The operation that made it.
+    pub created_in: OpId,
+    /// Whether it was deleted.
+    pub deleted: bool,
+}
+
+impl State {
+    /// The admins, suspended ones included.
+    pub fn admins(&self) -> impl Iterator<Item = (&PersonId, &Person)> {
+        self.persons.iter().filter(|(_, p)| p.roles.contains(MemberRoles::ADMIN))
+    }
+
+    /// Admins whose rights hold.
+    pub fn active_admins(&self) -> impl Iterator<Item = (&PersonId, &Person)> {
+        self.admins().filter(|(_, p)| p.standing == Standing::Active)
+    }
+
+    /// The person that a device key signs for, and the device.
+    pub fn device(&self, key: &KeyId) -> Option<(PersonId, &Device)> {
+        self.persons.iter().find_map(|(id, p)| p.devices.get(key).map(|d| (*id, d)))
+    }
+
+    /// Nodes whose rights hold and that have all of `roles`.
+    pub fn nodes_with(&self, roles: NodeRoles) -> impl Iterator<Item = (&NodeId, &Node)> {
+        self.nodes.iter().filter(move |(_, n)| n.standing == Standing::Active && n.roles.contains(roles))
+    }
+
+    /// Buckets that are not deleted.
+    pub fn live_buckets(&self) -> impl Iterator<Item = (&BucketId, &Bucket)> {
+        self.buckets.iter().filter(|(_, b)| !b.deleted)
+    }
+
+    /// Invitations that can still be redeemed at `now`.
+    pub fn open_invitations(&self, now: Millis) -> impl Iterator<Item = (&KeyId, &Invitation)> {
+        self.invitations.iter().filter(move |(_, i)| i.redeemed.is_none() && !i.cancelled && now <= i.expires)
+    }
+
+    /// Whether enough guardians typed their phrase back for a recovery to work.
+    pub fn guardians_proven(&self) -> bool {
+        !self.guardians.guardians.is_empty() && !self.guardians_tested.is_empty()
+    }
+}
