@@ -104,3 +104,6 @@ impl fmt::Debug for BoxSecret {
         f.write_str("BoxSecret(..)")
     }
 }
+
+#[cfg(test)]
+mod tests;

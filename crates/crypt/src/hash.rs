@@ -40,3 +40,6 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 
 mod boxed;
 mod entropy;
+#[cfg(test)]
+mod fixture;
 pub mod hash;
 mod phrase;
 mod secret;

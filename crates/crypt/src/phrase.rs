@@ -39,11 +39,17 @@ impl Phrase {
     /// # Errors
     /// [`PhraseError`] says which word is wrong (counted from 1).
     pub fn parse(text: &str) -> Result<Self, PhraseError> {
-        let words: Zeroizing<String> =
-            Zeroizing::new(text.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" "));
-        let count = words.split(' ').filter(|w| !w.is_empty()).count();
+        let count = text.split_whitespace().count();
         if count != 12 {
             return Err(PhraseError::Count(count));
+        }
+        // Grown once: a string that moves while it grows leaves its old bytes behind.
+        let mut words = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
+        for word in text.split_whitespace() {
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.extend(word.chars().flat_map(char::to_lowercase));
         }
         Mnemonic::parse_in_normalized(Language::English, &words).map(Self).map_err(|e| match e {
             bip39::Error::UnknownWord(at) => PhraseError::Word(at + 1),
@@ -88,3 +94,6 @@ impl std::fmt::Debug for Phrase {
         f.write_str("Phrase(..)")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! Shamir's secret sharing over GF(256), byte by byte.
 
 use vsss_rs::Gf256;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::entropy::Generator;
 use crate::{Entropy, Secret};
@@ -61,9 +61,9 @@ pub fn split(
     if threshold < 2 || threshold > shares {
         return Err(bad);
     }
-    let made =
-        Gf256::split_array(usize::from(threshold), usize::from(shares), secret.expose(), Generator(entropy))
-            .map_err(|_| bad)?;
+    let rng = Generator(entropy);
+    let made = Gf256::split_array(usize::from(threshold), usize::from(shares), secret.expose(), rng);
+    let made = Zeroizing::new(made.map_err(|_| bad)?);
     made.iter().map(|share| Share::from_bytes(share).map_err(|_| bad)).collect()
 }
 
@@ -73,13 +73,15 @@ pub fn split(
 /// # Errors
 /// [`ShareError::Mismatch`] for too few or repeated shares.
 pub fn combine(shares: &[Share]) -> Result<Secret, ShareError> {
-    let bytes: Vec<Vec<u8>> = shares.iter().map(|share| share.0.clone()).collect();
-    let mut joined = zeroize::Zeroizing::new(Gf256::combine_array(&bytes).map_err(|_| ShareError::Mismatch)?);
+    let bytes: Zeroizing<Vec<Vec<u8>>> = Zeroizing::new(shares.iter().map(|share| share.0.clone()).collect());
+    let joined = Zeroizing::new(Gf256::combine_array(bytes.as_slice()).map_err(|_| ShareError::Mismatch)?);
     let mut secret = Secret::zeroed();
     if joined.len() != 32 {
         return Err(ShareError::Mismatch);
     }
     secret.expose_mut().copy_from_slice(&joined);
-    joined.zeroize();
     Ok(secret)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! Signatures with Ed25519 (RFC 8032, strict verification) or ECDSA on P-256 with SHA-256
-//! (FIPS 186-5): security chips and passkeys have no Ed25519. A key says which it is.
+//! (FIPS 186-5): security chips and passkeys have no Ed25519. A key says which it is. A key has
+//! one spelling, and so has its signature of a message as far as the algorithm allows: of the two
+//! forms of an ECDSA signature only the one with the lower `s` is taken, so that nobody can make
+//! a second signature out of a first.
 
 use std::fmt;
 
@@ -54,6 +57,9 @@ impl VerifyingKey {
         match bytes.split_first() {
             Some((1, key)) => {
                 let key = key.try_into().map_err(|_| KeyError::Malformed)?;
+                if !is_reduced(key) {
+                    return Err(KeyError::Malformed);
+                }
                 let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| KeyError::Malformed)?;
                 if key.is_weak() { Err(KeyError::Malformed) } else { Ok(Self(Public::Ed25519(key))) }
             }
@@ -106,10 +112,20 @@ impl VerifyingKey {
                 .map_err(|_| BadSignature),
             Public::P256(key) => {
                 let signature = p256::ecdsa::Signature::from_slice(&signature.0).map_err(|_| BadSignature)?;
+                if signature.normalize_s() != signature {
+                    return Err(BadSignature);
+                }
                 key.verify(message, &signature).map_err(|_| BadSignature)
             }
         }
     }
+}
+
+/// Whether the y coordinate is below the field's prime 2^255 - 19: the library takes larger ones
+/// too, which would give some keys a second spelling and so a second id.
+fn is_reduced(key: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = key;
+    last & 0x7f != 0x7f || middle.iter().any(|byte| *byte != 0xff) || *first < 0xed
 }
 
 impl PartialOrd for VerifyingKey {
@@ -155,6 +171,16 @@ impl Signature {
     /// Its 64 bytes.
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.0
+    }
+
+    /// From the 64 bytes that a security chip or passkey made with P-256, whose `s` may be the
+    /// higher one.
+    ///
+    /// # Errors
+    /// [`BadSignature`] if the numbers are out of range.
+    pub fn from_p256_device(bytes: &[u8; 64]) -> Result<Self, BadSignature> {
+        let signature = p256::ecdsa::Signature::from_slice(bytes).map_err(|_| BadSignature)?;
+        Ok(Self(signature.normalize_s().to_bytes().into()))
     }
 }
 
@@ -220,7 +246,7 @@ impl SigningKey {
             Private::Ed25519(key) => Signature(key.sign(message).to_bytes()),
             Private::P256(key) => {
                 let signature: p256::ecdsa::Signature = key.sign(message);
-                Signature(signature.to_bytes().into())
+                Signature(signature.normalize_s().to_bytes().into())
             }
         }
     }
@@ -231,3 +257,6 @@ impl fmt::Debug for SigningKey {
         write!(f, "SigningKey({:?})", self.verifying())
     }
 }
+
+#[cfg(test)]
+mod tests;

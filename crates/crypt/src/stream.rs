@@ -120,3 +120,6 @@ impl std::fmt::Debug for StreamKey {
         f.write_str("StreamKey(..)")
     }
 }
+
+#[cfg(test)]
+mod tests;

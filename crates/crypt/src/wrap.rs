@@ -52,3 +52,6 @@ pub fn unwrap_key(under: &Secret, binding: &[u8], wrapped: &WrappedKey) -> Resul
     key.expose_mut().copy_from_slice(body);
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,8 +86,8 @@ pub(crate) fn open_range(
     let opener = BlobOpener::new(&object_key(), &binding(), 1, name, cipher)?;
     let mut range = opener.range(plain_len, want).unwrap();
     // What a backend would give: bytes behind the end of the blob are simply not there.
-    let start = (range.plan().cipher.start as usize).min(cipher.len());
-    let end = (range.plan().cipher.end as usize).min(cipher.len());
+    let there = |at: u64| usize::try_from(at).unwrap().min(cipher.len());
+    let (start, end) = (there(range.plan().cipher.start), there(range.plan().cipher.end));
     let mut out = Vec::new();
     for piece in cipher[start..end].chunks(piece) {
         range.push(piece, &mut out)?;

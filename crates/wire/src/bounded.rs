@@ -73,7 +73,11 @@ impl<'a, T, const N: usize> IntoIterator for &'a Bounded<T, N> {
 }
 
 impl<C, T: Encode<C>, const N: usize> Encode<C> for Bounded<T, N> {
-    fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), encode::Error<W::Error>> {
+    fn encode<W: encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
         self.0.encode(e, ctx)
     }
 }
@@ -138,3 +142,6 @@ impl<'b, C, const N: usize> Decode<'b, C> for Text<N> {
         Self::new(text).map_err(|_| decode::Error::message("text longer than its bound"))
     }
 }
+
+#[cfg(test)]
+mod tests;

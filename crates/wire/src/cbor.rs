@@ -46,9 +46,8 @@ where
         return Err(DecodeError::TooLarge { got: bytes.len(), max });
     }
     let value: T = minicbor::decode(bytes).map_err(|e| DecodeError::Malformed(e.to_string()))?;
-    if to_canonical(&value) == bytes {
-        Ok(value)
-    } else {
-        Err(DecodeError::NotCanonical)
-    }
+    if to_canonical(&value) == bytes { Ok(value) } else { Err(DecodeError::NotCanonical) }
 }
+
+#[cfg(test)]
+mod tests;

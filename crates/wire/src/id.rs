@@ -123,3 +123,6 @@ id! {
     /// A BLAKE3 hash of anything else.
     Digest;
 }
+
+#[cfg(test)]
+mod tests;

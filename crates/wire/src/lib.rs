@@ -9,5 +9,7 @@ mod time;
 
 pub use bounded::{Bounded, Text, TooLong};
 pub use cbor::{DecodeError, from_canonical, to_canonical};
-pub use id::{BlobName, BucketId, Digest, EntryId, GrantId, Hex, IdError, KeyId, NodeId, OpId, PersonId, RealmId};
+pub use id::{
+    BlobName, BucketId, Digest, EntryId, GrantId, Hex, IdError, KeyId, NodeId, OpId, PersonId, RealmId,
+};
 pub use time::{Hlc, Millis};

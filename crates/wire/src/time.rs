@@ -60,11 +60,7 @@ impl Hlc {
     /// The next reading for a local event at wall time `now`.
     #[must_use]
     pub fn tick(self, now: Millis) -> Self {
-        if now > self.wall {
-            Self { wall: now, count: 0 }
-        } else {
-            self.bump()
-        }
+        if now > self.wall { Self { wall: now, count: 0 } } else { self.bump() }
     }
 
     /// The reading after hearing `remote` at wall time `now`; a remote reading that is too far
@@ -81,3 +77,6 @@ impl Hlc {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
