@@ -131,8 +131,7 @@ fn stories(root: &Path, arguments: &[&str]) -> Result<()> {
 }
 
 fn binary(root: &Path) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    target.join("debug/freehold")
+    tools::target(root).join("debug/freehold")
 }
 
 fn browser(root: &Path, _: &[&str]) -> Result<()> {

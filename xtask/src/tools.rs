@@ -17,11 +17,12 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 10] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
     tool(&["tc", "-V"], "iproute2"),
+    tool(&["curl", "--version"], "curl"),
     tool(&["faketime", "--version"], "faketime"),
     tool(&["unshare", "--version"], "util-linux"),
     tool(&["python3", "-c", "import venv, ensurepip"], "python3-venv"),
@@ -29,9 +30,14 @@ const TOOLS: [Tool; 9] = [
     tool(&["npm", "--version"], "npm"),
 ];
 
+/// Where Cargo builds.
+pub(crate) fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
 /// Where the Python clients are installed.
 fn venv(root: &Path) -> PathBuf {
-    root.join("target/tools/python")
+    target(root).join("tools/python")
 }
 
 /// What the story tests are told about the tools.
@@ -70,14 +76,16 @@ fn debian(root: &Path) -> Result<()> {
 }
 
 fn python(root: &Path) -> Result<()> {
-    let place = venv(root);
-    let pip = place.join("bin/pip");
-    let wanted = root.join("tests/requirements.txt");
-    let (place, wanted) = (place.to_string_lossy(), wanted.to_string_lossy());
-    if !pip.exists() {
-        check(&mut command(root, "python3", &["-m", "venv", &place]))?;
+    if !venv(root).join("bin/pip").exists() {
+        check(&mut command(root, "python3", &["-m", "venv", &venv(root).to_string_lossy()]))?;
     }
-    check(&mut command(root, &pip, &["install", "--quiet", "--disable-pip-version-check", "-r", &wanted]))
+    pip(root, &["-r", &root.join("tests/requirements.txt").to_string_lossy()])
+}
+
+/// Installs Python programs for the tests.
+pub(crate) fn pip(root: &Path, wanted: &[&str]) -> Result<()> {
+    let arguments = [&["install", "--quiet", "--disable-pip-version-check"], wanted].concat();
+    check(&mut command(root, venv(root).join("bin/pip"), &arguments))
 }
 
 fn browser_tests(root: &Path) -> Result<()> {

@@ -35,6 +35,12 @@ impl<'a> S3<'a> {
         })
     }
 
+    /// The same clients and keys at another endpoint.
+    #[must_use]
+    pub fn at(&self, endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), ..self.clone() }
+    }
+
     /// A client program with the endpoint and the keys in its environment.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = self.host.command(program);
