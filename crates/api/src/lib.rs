@@ -1,1 +1,35 @@
-//! TODO
+//! The one HTTP API of a node: what can be asked, what is answered, and what goes wrong, with its
+//! OpenAPI document made from the code. The command line asks over a Unix socket, the console in
+//! process, both through [`Client`]; the node answers by implementing [`Control`]. It must never
+//! decide anything itself, keep state other than console sessions, or know what stores and carries
+//! the data. Start reading at [`Control`], then `server`.
+
+mod problem;
+
+mod bucket;
+mod invitation;
+mod node;
+mod object;
+mod realm;
+mod status;
+
+mod control;
+mod server;
+mod session;
+
+mod client;
+
+pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport};
+pub use client::Client;
+pub use control::{ByteStream, Control, VerifyEvents};
+pub use invitation::{Invitation, InvitationStatus, NewInvitation};
+pub use node::{NewName, NodeStatus, Path, Role, Standing};
+pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
+pub use problem::{Problem, ProblemKind};
+pub use realm::{Audit, AuditState, Card, GuardianTest, ImportReport, Phrase, Refusal};
+pub use server::{openapi, openapi_json, router};
+pub use session::{SessionCookie, Sessions, SetupCode, TypedCode, guard, same_origin};
+pub use status::{
+    ChecklistItem, Doctor, Endpoints, Finding, Level, LogStatus, PlaneState, PlaneStatus, RealmName, Status,
+    StorageStatus,
+};

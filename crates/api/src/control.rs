@@ -1,0 +1,99 @@
+//! What a node does when it is asked. The node implements this; the server and its OpenAPI
+//! document are made around it; nobody else calls it.
+
+use std::io;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::{
+    Audit, BucketStatus, ByteRange, Card, Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus,
+    ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase,
+    Problem, PutOptions, Status, VerifyEvent,
+};
+
+/// Bytes on their way; an error ends them.
+pub type ByteStream = BoxStream<'static, Result<Bytes, io::Error>>;
+
+/// The bytes of a body.
+pub(crate) fn pieces(body: Body) -> ByteStream {
+    body.into_data_stream().map_err(io::Error::other).boxed()
+}
+
+/// A verification under way: ends with [`VerifyEvent::Done`] or [`VerifyEvent::Failed`]; dropping
+/// it stops the work.
+pub type VerifyEvents = BoxStream<'static, VerifyEvent>;
+
+/// A running node. Nodes are named by id, unambiguous start of an id, or name; buckets by name.
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// How everything is.
+    async fn status(&self) -> Result<Status, Problem>;
+    /// Looks for what is wrong.
+    async fn doctor(&self) -> Result<Doctor, Problem>;
+    /// Metrics in the text format of Prometheus.
+    async fn metrics(&self) -> Result<String, Problem>;
+    /// Begins an orderly stop, and returns before it is over.
+    async fn shut_down(&self) -> Result<(), Problem>;
+
+    /// Makes an invitation.
+    async fn invite(&self, wish: NewInvitation) -> Result<Invitation, Problem>;
+    /// Invitations that nobody has redeemed yet.
+    async fn invitations(&self) -> Result<Vec<InvitationStatus>, Problem>;
+    /// Makes an invitation void.
+    async fn withdraw_invitation(&self, id: &str) -> Result<(), Problem>;
+
+    /// The realm's nodes.
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, Problem>;
+    /// Takes a node's rights away.
+    async fn suspend_node(&self, node: &str) -> Result<(), Problem>;
+    /// Gives a suspended node its rights back.
+    async fn lift_node(&self, node: &str) -> Result<(), Problem>;
+    /// Gives a node another name.
+    async fn rename_node(&self, node: &str, name: NewName) -> Result<(), Problem>;
+
+    /// The realm's buckets.
+    async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem>;
+    /// Makes a bucket.
+    async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem>;
+    /// Deletes an empty bucket.
+    async fn delete_bucket(&self, bucket: &str) -> Result<(), Problem>;
+    /// Reads every sealed object on this node; mends what it can if `repair`.
+    async fn verify_bucket(&self, bucket: &str, repair: bool) -> Result<VerifyEvents, Problem>;
+
+    /// Lists objects.
+    async fn list_objects(&self, bucket: &str, query: ListQuery) -> Result<Listing, Problem>;
+    /// What is known of an object.
+    async fn head_object(&self, bucket: &str, key: &str) -> Result<ObjectInfo, Problem>;
+    /// Reads an object; a range with no byte in it is [`Problem::invalid`].
+    async fn get_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        range: Option<ByteRange>,
+    ) -> Result<ObjectRead, Problem>;
+    /// Writes an object; [`Problem::conflict`] if it should be new and is not.
+    async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        options: PutOptions,
+        body: ByteStream,
+    ) -> Result<ObjectInfo, Problem>;
+    /// Deletes an object; one that is not there counts as deleted.
+    async fn delete_object(&self, bucket: &str, key: &str) -> Result<(), Problem>;
+
+    /// The realm log as a file.
+    async fn export_log(&self) -> Result<Bytes, Problem>;
+    /// Takes in what a file holds of this realm's log.
+    async fn import_log(&self, exported: Bytes) -> Result<ImportReport, Problem>;
+    /// Derives the state from the log again, and tells what is refused and why.
+    async fn audit(&self) -> Result<Audit, Problem>;
+    /// The realm's card.
+    async fn card(&self) -> Result<Card, Problem>;
+    /// Tries a guardian phrase without recovering anything.
+    async fn test_guardian(&self, phrase: Phrase) -> Result<GuardianTest, Problem>;
+}

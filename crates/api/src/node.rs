@@ -1,0 +1,116 @@
+//! Nodes as people see them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Problem;
+
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$doc])* $variant,)* }
+
+        impl $name {
+            /// All there are.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The word people use.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Problem;
+
+            fn from_str(text: &str) -> Result<Self, Problem> {
+                Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| {
+                    let known: Vec<&str> = Self::ALL.iter().map(|one| one.as_str()).collect();
+                    Problem::invalid(
+                        format!("unknown {} {text:?}", $what),
+                        format!("known are: {}", known.join(", ")),
+                        None::<String>,
+                    )
+                })
+            }
+        }
+    };
+}
+
+words! {
+    /// What a node does for its realm.
+    Role, "role" {
+        /// Holds sealed objects.
+        Storage = "storage",
+        /// Runs services.
+        Compute = "compute",
+        /// Serves S3 and published services.
+        Gateway = "gateway",
+        /// Carries traffic of nodes that cannot reach each other.
+        Relay = "relay",
+        /// Attests history.
+        Witness = "witness",
+        /// Holds keys that others need while nobody is there.
+        Secrets = "secrets",
+    }
+}
+
+words! {
+    /// How packets reach a node.
+    Path, "path" {
+        /// Without a third machine.
+        Direct = "direct",
+        /// Through a relay of the realm.
+        Relay = "relay",
+    }
+}
+
+words! {
+    /// What the realm log says of a node.
+    Standing, "standing" {
+        /// In the realm with all its roles.
+        Member = "member",
+        /// Its rights are taken away until an admin lifts the suspension.
+        Suspended = "suspended",
+        /// It has left the realm.
+        Left = "left",
+    }
+}
+
+/// A node of the realm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeStatus {
+    /// Its id in hex.
+    pub id: String,
+    /// The name people gave it.
+    pub name: String,
+    /// What it does.
+    pub roles: Vec<Role>,
+    /// Whether there is a connection now; `true` for the node that answers.
+    pub connected: bool,
+    /// How packets reach it; `null` without a connection and for the node that answers.
+    pub path: Option<Path>,
+    /// How long ago it was last heard, in milliseconds; `null` if never.
+    pub last_heard_ms: Option<u64>,
+    /// What the realm log says of it.
+    pub standing: Standing,
+}
+
+/// A new name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewName {
+    /// Shown to the realm's people only.
+    pub name: String,
+}

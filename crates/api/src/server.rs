@@ -1,0 +1,123 @@
+//! The router, with its OpenAPI document made from the same lines.
+
+mod bucket;
+mod extract;
+mod node;
+mod object;
+mod realm;
+mod setup;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::control::Control;
+use crate::problem::Problem;
+use crate::session::Sessions;
+
+pub(crate) use object::MODIFIED;
+
+/// A request body that is JSON is never longer.
+const JSON_MAX: usize = 64 * 1024;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Freehold",
+        version = "1",
+        description = "What a node answers, over its Unix socket and, with a session, to the console.",
+        license(name = "Apache-2.0 OR MIT")
+    ),
+    tags(
+        (name = "node", description = "This node"),
+        (name = "realm", description = "The realm: its nodes, its log, its guardians"),
+        (name = "buckets", description = "Buckets and the objects in them"),
+        (name = "setup", description = "Signing in to the console")
+    )
+)]
+struct Document;
+
+/// What every handler stands on.
+#[derive(Clone)]
+struct Node {
+    control: Arc<dyn Control>,
+    sessions: Arc<Sessions>,
+}
+
+fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(node::status))
+        .routes(routes!(node::doctor))
+        .routes(routes!(node::metrics))
+        .routes(routes!(node::shut_down))
+        .routes(routes!(document_json))
+        .routes(routes!(realm::invitations, realm::invite))
+        .routes(routes!(realm::withdraw_invitation))
+        .routes(routes!(realm::nodes))
+        .routes(routes!(realm::suspend_node))
+        .routes(routes!(realm::lift_node))
+        .routes(routes!(realm::rename_node))
+        .routes(routes!(realm::export_log))
+        .routes(routes!(realm::audit))
+        .routes(routes!(realm::card))
+        .routes(routes!(realm::test_guardian))
+        .routes(routes!(bucket::buckets, bucket::create_bucket))
+        .routes(routes!(bucket::delete_bucket))
+        .routes(routes!(bucket::verify_bucket))
+        .routes(routes!(object::list_objects))
+        .routes(routes!(setup::sign_in, setup::sign_out))
+        .routes(routes!(setup::new_code))
+        .layer(DefaultBodyLimit::max(JSON_MAX))
+        .routes(routes!(realm::import_log))
+        .routes(routes!(object::get_object, object::head_object, object::put_object, object::delete_object))
+        .split_for_parts();
+    // The router's way to say "the rest of the path" is not OpenAPI's.
+    document.paths.paths =
+        document.paths.paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    (router, document)
+}
+
+/// The API of a node, without a gate: for its Unix socket, and for [`Client::in_process`].
+///
+/// [`Client::in_process`]: crate::Client::in_process
+pub fn router(control: Arc<dyn Control>, sessions: Arc<Sessions>) -> Router {
+    let (router, _) = parts();
+    router
+        .fallback(|| async { unknown() })
+        .method_not_allowed_fallback(|| async { unknown() })
+        .with_state(Node { control, sessions })
+}
+
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    parts().1
+}
+
+/// The OpenAPI document, as it is served.
+pub fn openapi_json() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| openapi().to_pretty_json().unwrap_or_default() + "\n")
+}
+
+/// The OpenAPI document
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "node",
+    responses((status = 200, description = "This document", content_type = "application/json")))]
+async fn document_json() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], openapi_json())
+}
+
+fn unknown() -> Problem {
+    Problem::not_found(
+        "there is nothing to ask here",
+        "the API has no such path or method",
+        Some("freehold openapi    (prints what there is)"),
+    )
+}

@@ -1,0 +1,44 @@
+//! Signing in to the console.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use http::{HeaderMap, HeaderName, StatusCode, header};
+
+use super::Node;
+use super::extract::Asked;
+use crate::{Problem, SetupCode, TypedCode};
+
+/// Long enough to walk to the other machine.
+const CODE_LASTS: Duration = Duration::from_secs(3600);
+
+type Cookie = (StatusCode, [(HeaderName, String); 1]);
+
+/// Take a set-up code for a session
+#[utoipa::path(post, path = "/api/v1/setup/session", tag = "setup", request_body = TypedCode, responses(
+    (status = 204, description = "Signed in", headers(("set-cookie" = String))),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn sign_in(
+    State(node): State<Node>,
+    Asked(typed): Asked<TypedCode>,
+) -> Result<Cookie, Problem> {
+    let cookie = node.sessions.sign_in(&typed)?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie.as_header().to_owned())]))
+}
+
+/// End the session
+#[utoipa::path(delete, path = "/api/v1/setup/session", tag = "setup", responses(
+    (status = 204, description = "Signed out", headers(("set-cookie" = String)))))]
+pub(super) async fn sign_out(State(node): State<Node>, headers: HeaderMap) -> Cookie {
+    let cookie = node.sessions.sign_out(&headers);
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie.as_header().to_owned())])
+}
+
+/// Make a new set-up code
+#[utoipa::path(post, path = "/api/v1/setup/code", tag = "setup", responses(
+    (status = 201, body = SetupCode),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn new_code(State(node): State<Node>) -> (StatusCode, Json<SetupCode>) {
+    (StatusCode::CREATED, Json(node.sessions.issue_code(CODE_LASTS)))
+}

@@ -1,0 +1,236 @@
+//! Who may use the console over the network: a browser in which somebody has typed a set-up code.
+//! The Unix socket needs none of this: its file mode is the gate. Sessions live in memory and end
+//! with the node.
+
+mod gate;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use data_encoding::{Encoding, Specification};
+use freehold_crypt::Entropy;
+use http::{HeaderMap, header};
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
+use utoipa::ToSchema;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
+
+pub use gate::{guard, same_origin};
+
+use crate::Problem;
+
+/// A month: the person typed a code from their own terminal into their own browser.
+const SESSION_LASTS: Duration = Duration::from_secs(30 * 24 * 3600);
+/// More browsers than a family has.
+const SESSIONS_MAX: usize = 64;
+/// Codes open at a time; a new one pushes out the oldest.
+const CODES_MAX: usize = 4;
+/// Wrong codes in [`TRIES_WINDOW`] before every code is turned away. With 40 bits in a code,
+/// guessing at this rate takes 200,000 years.
+const TRIES_MAX: usize = 10;
+const TRIES_WINDOW: Duration = Duration::from_secs(60);
+
+/// A code that opens the console once.
+#[derive(Clone, Serialize, Deserialize, ToSchema, ZeroizeOnDrop)]
+pub struct SetupCode {
+    /// As it is typed.
+    pub code: String,
+    /// In how many milliseconds it lapses.
+    pub lapses_in_ms: u64,
+}
+
+impl fmt::Debug for SetupCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SetupCode(..)")
+    }
+}
+
+/// A set-up code as a person typed it.
+#[derive(Clone, Serialize, Deserialize, ToSchema, ZeroizeOnDrop)]
+#[serde(deny_unknown_fields)]
+pub struct TypedCode {
+    /// Case, hyphens and spaces do not matter.
+    pub code: String,
+}
+
+impl fmt::Debug for TypedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypedCode(..)")
+    }
+}
+
+/// The value of a `Set-Cookie` header.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct SessionCookie(pub(crate) String);
+
+impl SessionCookie {
+    /// As it goes into the header.
+    pub fn as_header(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionCookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionCookie(..)")
+    }
+}
+
+/// The console's sessions and set-up codes.
+pub struct Sessions {
+    cookie: String,
+    letters: Encoding,
+    state: Mutex<State>,
+}
+
+struct State {
+    entropy: Box<dyn Entropy + Send>,
+    codes: Vec<(Zeroizing<String>, Instant)>,
+    /// By the hash of the token, so that looking one up tells nothing by its time.
+    open: BTreeMap<[u8; 32], Instant>,
+    wrong: Vec<Instant>,
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("cookie", &self.cookie).finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// None yet. `tag` (letters and digits, such as the start of the node's id) keeps the cookies of
+    /// several nodes on one machine apart, because browsers do not tell ports apart.
+    pub fn new(tag: &str, entropy: Box<dyn Entropy + Send>) -> Self {
+        let tag: String = tag.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
+        let state = State { entropy, codes: Vec::new(), open: BTreeMap::new(), wrong: Vec::new() };
+        Self { cookie: format!("__Host-freehold-{tag}"), letters: letters(), state: Mutex::new(state) }
+    }
+
+    /// A new code, good for one sign-in within `lasts`.
+    pub fn issue_code(&self, lasts: Duration) -> SetupCode {
+        let mut state = self.state();
+        let mut random = Zeroizing::new([0u8; 5]);
+        state.entropy.fill(random.as_mut());
+        let plain = Zeroizing::new(self.letters.encode(random.as_ref()));
+        if state.codes.len() >= CODES_MAX {
+            state.codes.remove(0);
+        }
+        let (head, tail) = plain.split_at(plain.len() / 2);
+        let code = format!("{head}-{tail}");
+        state.codes.push((plain, Instant::now() + lasts));
+        SetupCode { code, lapses_in_ms: u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX) }
+    }
+
+    /// Takes a code for a session.
+    ///
+    /// # Errors
+    /// [`Problem::refused`] if the code is wrong, used or lapsed, or too many wrong ones came.
+    pub fn sign_in(&self, typed: &TypedCode) -> Result<SessionCookie, Problem> {
+        self.sign_in_at(typed, Instant::now())
+    }
+
+    fn sign_in_at(&self, typed: &TypedCode, now: Instant) -> Result<SessionCookie, Problem> {
+        let mut state = self.state();
+        state.wrong.retain(|at| now.saturating_duration_since(*at) < TRIES_WINDOW);
+        if state.wrong.len() >= TRIES_MAX {
+            return Err(too_many_tries());
+        }
+        state.codes.retain(|(_, until)| *until > now);
+        let typed = canonical(&typed.code);
+        // Every code is compared, and each compare takes the same time.
+        let hit = state.codes.iter().enumerate().fold(None, |hit, (at, (code, _))| {
+            if bool::from(code.as_bytes().ct_eq(typed.as_bytes())) { Some(at) } else { hit }
+        });
+        let Some(hit) = hit else {
+            state.wrong.push(now);
+            return Err(wrong_code());
+        };
+        state.codes.remove(hit);
+        let mut token = Zeroizing::new([0u8; 32]);
+        state.entropy.fill(token.as_mut());
+        state.open.retain(|_, until| *until > now);
+        if state.open.len() >= SESSIONS_MAX {
+            let oldest = state.open.iter().min_by_key(|(_, until)| **until).map(|(hash, _)| *hash);
+            oldest.and_then(|hash| state.open.remove(&hash));
+        }
+        state.open.insert(*blake3::hash(token.as_ref()).as_bytes(), now + SESSION_LASTS);
+        let token = Zeroizing::new(data_encoding::HEXLOWER.encode(token.as_ref()));
+        Ok(self.cookie_header(&token, SESSION_LASTS.as_secs()))
+    }
+
+    /// Ends the session that the request carries, and returns the header that forgets its cookie.
+    pub fn sign_out(&self, headers: &HeaderMap) -> SessionCookie {
+        if let Some(hash) = self.token(headers) {
+            self.state().open.remove(&hash);
+        }
+        self.cookie_header("", 0)
+    }
+
+    /// Whether a request with these headers comes from somebody who has signed in.
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        self.admits_at(headers, Instant::now())
+    }
+
+    fn admits_at(&self, headers: &HeaderMap, now: Instant) -> bool {
+        self.token(headers).is_some_and(|hash| self.state().open.get(&hash).is_some_and(|until| *until > now))
+    }
+
+    fn cookie_header(&self, token: &str, seconds: u64) -> SessionCookie {
+        let name = &self.cookie;
+        SessionCookie(format!("{name}={token}; Path=/; Max-Age={seconds}; HttpOnly; Secure; SameSite=Strict"))
+    }
+
+    /// The hash of the token that a request carries.
+    fn token(&self, headers: &HeaderMap) -> Option<[u8; 32]> {
+        headers
+            .get_all(header::COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(name, _)| *name == self.cookie)
+            .and_then(|(_, token)| data_encoding::HEXLOWER.decode(token.as_bytes()).ok())
+            .map(|token| *blake3::hash(&Zeroizing::new(token)).as_bytes())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Crockford's base 32: no I, L, O or U to misread.
+fn letters() -> Encoding {
+    let mut spec = Specification::new();
+    spec.symbols.push_str("0123456789ABCDEFGHJKMNPQRSTVWXYZ");
+    spec.encoding().unwrap_or(data_encoding::BASE32_NOPAD)
+}
+
+/// What a person typed, as the code is written.
+fn canonical(typed: &str) -> Zeroizing<String> {
+    let fix = |c: char| match c.to_ascii_uppercase() {
+        'O' => '0',
+        'I' | 'L' => '1',
+        c => c,
+    };
+    Zeroizing::new(typed.chars().filter(char::is_ascii_alphanumeric).take(64).map(fix).collect())
+}
+
+fn wrong_code() -> Problem {
+    Problem::refused(
+        "this set-up code does not open the console",
+        "it is mistyped, was used before, or has lapsed",
+        Some("freehold console    (prints a new one)"),
+    )
+}
+
+fn too_many_tries() -> Problem {
+    Problem::refused(
+        "no set-up code is taken just now",
+        "too many wrong ones were typed in the last minute",
+        Some("wait a minute and try again"),
+    )
+}

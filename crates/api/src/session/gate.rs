@@ -1,0 +1,59 @@
+//! The gate in front of the API when it is offered to browsers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, Method, StatusCode, Uri, header};
+
+use super::Sessions;
+use crate::Problem;
+
+/// Where a code is typed: the one place that is open to those who have no session yet.
+const SIGN_IN: &str = "/api/v1/setup/session";
+
+/// Lets only signed-in browsers through to `api`, and only for what their person did on our own
+/// pages.
+pub fn guard(api: Router, sessions: Arc<Sessions>) -> Router {
+    api.layer(middleware::from_fn_with_state(sessions, admit))
+}
+
+async fn admit(State(sessions): State<Arc<Sessions>>, request: Request, next: Next) -> Response {
+    let signing_in = request.method() == Method::POST && request.uri().path() == SIGN_IN;
+    if !same_origin(request.method(), request.uri(), request.headers()) {
+        return Problem::refused(
+            "this was not asked from the console",
+            "another site sent it",
+            None::<String>,
+        )
+        .into_response();
+    }
+    if !signing_in && !sessions.admits(request.headers()) {
+        return Problem::refused(
+            "this needs a session",
+            "nobody has signed in here",
+            Some("freehold console"),
+        )
+        .with_status(StatusCode::UNAUTHORIZED);
+    }
+    next.run(request).await
+}
+
+/// Whether a request that may change something comes from our own pages, or from a program. Browsers
+/// say where a request comes from; what says nothing is no browser and carries no cookie by itself.
+pub fn same_origin(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        return true;
+    }
+    let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or(""));
+    if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = text(header::ORIGIN) else { return true };
+    // HTTP/2 carries the host in the request's target.
+    let host = text(header::HOST).or_else(|| uri.authority().map(http::uri::Authority::as_str));
+    let origin = origin.split_once("://").map(|(_, host)| host);
+    matches!((origin, host), (Some(origin), Some(host)) if origin.eq_ignore_ascii_case(host))
+}
