@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use freehold_wire::{BlobName, NodeId};
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
-use iroh::endpoint::{RecvStream, SendStream, VarInt};
+use iroh::endpoint::{ReadError, ReadExactError, RecvStream, SendStream, VarInt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -152,6 +152,13 @@ pub(crate) async fn fetch(
 ) -> Result<BlobStream, FetchError> {
     let from = link.node;
     let lost = || FetchError::NotConnected(from);
+    // A stream that breaks off may take the beginning of the answer with it.
+    let unread = |error| match error {
+        ReadExactError::ReadError(ReadError::ConnectionLost(_)) => lost(),
+        ReadExactError::ReadError(_) | ReadExactError::FinishedEarly(_) => {
+            FetchError::Unavailable { from, why: Unavailable::Failed }
+        }
+    };
     let place = Arc::clone(&link.fetches).acquire_owned().await.map_err(|_| lost())?;
     let ask = async {
         let (mut tx, mut rx) = link.connection.open_bi().await.map_err(|_| lost())?;
@@ -159,11 +166,11 @@ pub(crate) async fn fetch(
         // Failures show when the answer is read.
         drop(tx.finish());
         let mut verdict = [0u8];
-        rx.read_exact(&mut verdict).await.map_err(|_| lost())?;
+        rx.read_exact(&mut verdict).await.map_err(unread)?;
         let why = match verdict {
             [HERE] => {
                 let mut total = [0u8; 8];
-                rx.read_exact(&mut total).await.map_err(|_| lost())?;
+                rx.read_exact(&mut total).await.map_err(unread)?;
                 return Ok((u64::from_be_bytes(total), rx));
             }
             [NOT_HERE] => Unavailable::NotHere,

@@ -30,7 +30,7 @@ const MAX_KEYS: usize = 16;
 /// The longest proof, in bytes.
 const MAX_PROOF: usize = 4096;
 /// What a visit may take, whatever it does.
-const VISIT: Duration = Duration::from_secs(60);
+const VISIT: Duration = Duration::from_mins(1);
 /// What each step before the proof may take.
 const STEP: Duration = Duration::from_secs(10);
 /// What the dial may take.

@@ -19,7 +19,7 @@ pub(crate) const JOIN: &[u8] = b"freehold/join/1";
 pub const MAX_FRAME: usize = 1 << 20;
 
 /// A read or write that makes no progress for this long ends its stream.
-pub(crate) const STALL: Duration = Duration::from_secs(60);
+pub(crate) const STALL: Duration = Duration::from_mins(1);
 
 /// A frame could not be read or written.
 #[derive(Debug, thiserror::Error)]

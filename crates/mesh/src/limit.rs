@@ -14,7 +14,7 @@ pub(crate) enum Source {
     /// An IPv4 address.
     V4([u8; 4]),
     /// An IPv6 network of /64: one host has all of it.
-    V6([u8; 8]),
+    V6(u64),
     /// Everybody behind one relay.
     Relay(String),
 }
@@ -23,10 +23,7 @@ impl Source {
     pub(crate) fn network(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.octets()),
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
-                Self::V6([a, b, c, d, e, f, g, h])
-            }
+            IpAddr::V6(ip) => Self::V6((u128::from(ip) >> 64) as u64),
         }
     }
 }

@@ -90,7 +90,7 @@ impl Link {
     /// Queues a frame, waiting for room.
     pub(crate) async fn send_wait(&self, channel: Channel, body: Bytes) -> Result<(), SendError> {
         let (queue, share) = self.share(channel, &body)?;
-        let gone = |_| SendError::NotConnected(self.node);
+        let gone = |()| SendError::NotConnected(self.node);
         let wait = async {
             let share = Arc::clone(&queue.bytes).acquire_many_owned(share).await.map_err(|_| gone(()))?;
             queue.frames.send(Queued { body, _share: share }).await.map_err(|_| gone(()))
@@ -137,7 +137,9 @@ impl Link {
     /// The path in use and its round-trip time.
     pub(crate) fn path(&self) -> (Path, Option<Duration>) {
         let paths = self.connection.paths();
-        let Some(path) = paths.iter().find(|path| path.is_selected()) else { return (Path::Unknown, None) };
+        let Some(path) = paths.iter().find(iroh::endpoint::Path::is_selected) else {
+            return (Path::Unknown, None);
+        };
         let at = match path.remote_addr() {
             TransportAddr::Ip(at) => Path::Direct(*at),
             TransportAddr::Relay(url) => RelayUrl::from_inner(url).map_or(Path::Unknown, Path::Relay),

@@ -212,17 +212,15 @@ impl Mesh {
         let mut all: Vec<NodeId> = notes.keys().chain(links.keys()).copied().collect();
         all.sort();
         all.dedup();
-        let health = |id| match links.get(&id) {
-            Some(link) => {
+        let health = |id| {
+            if let Some(link) = links.get(&id) {
                 let (path, rtt) = link.path();
                 let last_heard = Some(link.heard_ago());
-                PeerHealth { id, connected: link.is_open(), path, rtt, last_heard, trouble: None }
+                return PeerHealth { id, connected: link.is_open(), path, rtt, last_heard, trouble: None };
             }
-            None => {
-                let Note { trouble, heard } = notes.get(&id).copied().unwrap_or_default();
-                let last_heard = heard.map(|at| at.elapsed());
-                PeerHealth { id, connected: false, path: Path::Unknown, rtt: None, last_heard, trouble }
-            }
+            let Note { trouble, heard } = notes.get(&id).copied().unwrap_or_default();
+            let last_heard = heard.map(|at| at.elapsed());
+            PeerHealth { id, connected: false, path: Path::Unknown, rtt: None, last_heard, trouble }
         };
         all.into_iter().map(health).collect()
     }

@@ -25,7 +25,7 @@ use crate::{Doorman, Gate, RelayServe, RelayUrl, StartError};
 
 /// Newcomers that may use the relay at a time, and for how long each.
 const GUESTS: usize = 16;
-const GUEST_STAY: Duration = Duration::from_secs(120);
+const GUEST_STAY: Duration = Duration::from_mins(2);
 /// What one client may send through the relay, in bytes per second.
 const CLIENT_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add((32 << 20) - 1);
 /// How often those present are looked at.

@@ -1,0 +1,92 @@
+//! The relay that a node runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use freehold_mesh::{Addresses, Channel, KnockError, Path, Trouble, Why};
+
+use crate::world::{Node, Realm, id, key, relay_only, with_relay, within};
+
+/// A relay, and two members who can be reached through it only.
+async fn apart(hosts: &Arc<Realm>, realm: &Arc<Realm>) -> (Node, Node, Node) {
+    let host = Node::with(with_relay(1), hosts).await;
+    let url = host.addresses().await.serves().unwrap().clone();
+    let a = Node::with(relay_only(2, vec![url.clone()]), realm).await;
+    let b = Node::with(relay_only(3, vec![url]), realm).await;
+    let (at_a, at_b) = (a.relayed().await, b.relayed().await);
+    assert!(at_a.direct().is_empty() && at_b.direct().is_empty());
+    a.mesh.set_peers(BTreeMap::from([(b.id(), at_b)])).await;
+    b.mesh.set_peers(BTreeMap::from([(a.id(), at_a)])).await;
+    (host, a, b)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_who_share_only_a_relay_talk_through_it() {
+    let realm = Realm::of(&[id(1), id(2), id(3)]);
+    let (host, mut a, mut b) = apart(&realm, &realm).await;
+    a.up(b.id()).await;
+    b.up(a.id()).await;
+    let body = Bytes::from(vec![5; 700_000]);
+    for _ in 0..4 {
+        a.mesh.send_wait(b.id(), Channel::Replica, body.clone()).await.unwrap();
+    }
+    for _ in 0..4 {
+        assert_eq!(b.message(a.id()).await, (Channel::Replica, body.clone()));
+    }
+    let url = host.addresses().await.serves().unwrap().clone();
+    assert_eq!(a.healthy(b.id(), |health| health.rtt.is_some()).await.path, Path::Relay(url));
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_use_the_relay_that_a_peer_says_it_runs() {
+    let realm = Realm::of(&[id(1), id(2)]);
+    let mut host = Node::with(with_relay(1), &realm).await;
+    let serves = host.addresses().await.serves().unwrap().clone();
+    // No relay in its configuration, and no direct address of the host in its directory.
+    let mut a = Node::with(relay_only(2, Vec::new()), &realm).await;
+    a.mesh.set_peers(BTreeMap::from([(host.id(), Addresses::new([], [], Some(serves.clone())))])).await;
+    a.up(host.id()).await;
+    host.up(a.id()).await;
+    assert_eq!(a.relayed().await.relays(), [serves]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_and_the_suspended_may_not_use_it() {
+    let realm = Realm::of(&[id(1), id(2), id(3)]);
+    let hosts = Realm::of(&[id(1), id(2), id(3)]);
+    let (host, mut a, mut b) = apart(&hosts, &realm).await;
+    a.up(b.id()).await;
+    b.up(a.id()).await;
+    let url = host.addresses().await.serves().unwrap().clone();
+    // The stranger knows everything but is not of the realm.
+    let all = Realm::of(&[id(1), id(2), id(3), id(4)]);
+    let x = Node::with(relay_only(4, vec![url]), &all).await;
+    x.mesh.set_peers(BTreeMap::from([(a.id(), a.relayed().await)])).await;
+    x.healthy(a.id(), |health| health.trouble == Some(Trouble::Unreachable)).await;
+    // Suspended, and only the relay has heard of it: it lets go of it, and the two lose each other.
+    hosts.remove(b.id());
+    host.mesh.disconnect(b.id());
+    assert_eq!(b.down(a.id()).await, Why::Silent);
+    assert_eq!(a.down(b.id()).await, Why::Silent);
+    b.healthy(a.id(), |health| health.trouble == Some(Trouble::Unreachable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_reaches_the_door_through_it_with_an_invitation() {
+    let realm = Realm::of(&[id(1), id(2)]);
+    realm.invitations.write().unwrap().push(key(100).verifying());
+    let host = Node::with(with_relay(1), &realm).await;
+    let url = host.addresses().await.serves().unwrap().clone();
+    let a = Node::with(relay_only(2, vec![url]), &realm).await;
+    let at = a.relayed().await;
+    let hello = Bytes::from_static(b"hello");
+    // Somebody without an invitation does not even reach it.
+    let x = Node::with(relay_only(4, Vec::new()), &Realm::of(&[id(2)])).await;
+    let refused = within("a refusal", x.mesh.knock(&at, a.id(), &[&key(101)], hello.clone())).await;
+    assert_eq!(refused, Err(KnockError::Unreachable));
+    let newcomer = Node::with(relay_only(3, Vec::new()), &Realm::of(&[id(2)])).await;
+    let answer = within("the door", newcomer.mesh.knock(&at, a.id(), &[&key(100)], hello)).await;
+    assert_eq!(answer.unwrap(), "welcome, you said hello");
+}
