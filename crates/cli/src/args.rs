@@ -1,0 +1,264 @@
+//! The command line: what people may type. Help texts, completions and man pages come from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// One private cloud from the machines that a group owns.
+#[derive(Debug, Parser)]
+#[command(name = "freehold", version, about, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Folder that holds this node: keys, log and sealed data [default: ~/.local/share/freehold]
+    #[arg(long, global = true, env = "FREEHOLD_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Print answers as JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Ask nothing, take the defaults
+    #[arg(long, short = 'y', global = true)]
+    pub yes: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a realm on this machine, or resume it, and run its node
+    Up(Up),
+    /// Run a seeded realm to look at; it is thrown away at the end
+    Demo(Run),
+    /// Join a realm with an invitation, and run the node
+    Join(Join),
+    /// Get a realm back with guardian phrases, on a new machine
+    Recover(Recover),
+    /// Stop the node of this home
+    Stop,
+    /// Show the realm: what is protected, who is there, what needs attention
+    Status,
+    /// Tell what is wrong and what to type
+    Doctor,
+    /// Invite a machine: prints a one-time invitation and its QR code
+    Invite(Invite),
+    /// Buckets: create, list, verify, delete
+    Bucket {
+        /// What to do with buckets.
+        #[command(subcommand)]
+        command: BucketCommand,
+    },
+    /// Nodes: list, suspend, lift a suspension, rename
+    Node {
+        /// What to do with nodes.
+        #[command(subcommand)]
+        command: NodeCommand,
+    },
+    /// The realm's log: export, import, audit, and the card for recovery
+    Realm {
+        /// What to do with the log.
+        #[command(subcommand)]
+        command: RealmCommand,
+    },
+    /// Guardians: test a phrase
+    Guardians {
+        /// What to do with guardians.
+        #[command(subcommand)]
+        command: GuardiansCommand,
+    },
+    /// Print the console's addresses and a new set-up code
+    Console,
+    /// Print the OpenAPI document of the HTTP API
+    Openapi,
+    /// Print completions for a shell
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a folder
+    Man {
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+/// How a node runs.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// Port of the S3 endpoint on this machine; another is taken if it is in use [default: 9000]
+    #[arg(long, value_name = "PORT")]
+    pub s3_port: Option<u16>,
+    /// Port of the web console; another is taken if it is in use [default: 8443]
+    #[arg(long, value_name = "PORT")]
+    pub console_port: Option<u16>,
+    /// UDP port of the mesh; another is taken if it is in use [default: 4433]
+    #[arg(long, value_name = "PORT")]
+    pub mesh_port: Option<u16>,
+    /// Listen for console and S3 on this address [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<std::net::IpAddr>,
+    /// Run a relay for the realm's other nodes; this machine needs an address they can reach
+    #[arg(long, value_name = "IP:PORT")]
+    pub relay: Option<std::net::SocketAddr>,
+    /// Write the log as JSON lines
+    #[arg(long)]
+    pub log_json: bool,
+}
+
+/// `freehold up`.
+#[derive(Debug, Clone, Args)]
+pub struct Up {
+    /// Name of a new realm, shown to its people only
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Write the guardian phrases of a new realm into this file instead of showing them
+    #[arg(long, value_name = "FILE")]
+    pub guardians_file: Option<PathBuf>,
+    /// Install a systemd unit that runs the node, and stop
+    #[arg(long)]
+    pub install_service: bool,
+    /// How it runs.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// `freehold join`.
+#[derive(Debug, Clone, Args)]
+pub struct Join {
+    /// The invitation's text; `-` reads it from standard input
+    pub invitation: String,
+    /// Name of this machine, shown to the realm's people only [default: its host name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How it runs.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// `freehold recover`.
+#[derive(Debug, Clone, Args)]
+pub struct Recover {
+    /// The realm's card, as `freehold realm card` prints it: says where its nodes are
+    #[arg(long)]
+    pub card: String,
+    /// File with guardian phrases, one a line; without it they are asked for
+    #[arg(long, value_name = "FILE")]
+    pub guardians_file: Option<PathBuf>,
+    /// Name of this machine [default: its host name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How it runs.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// `freehold invite`.
+#[derive(Debug, Clone, Args)]
+pub struct Invite {
+    /// Roles of the new node
+    #[arg(long, value_delimiter = ',', default_value = "storage,gateway,secrets")]
+    pub roles: Vec<String>,
+    /// Hours until the invitation lapses
+    #[arg(long, default_value_t = 24)]
+    pub hours: u32,
+    /// Make the new machine one of your own devices too, so that you stay admin if this one is lost
+    #[arg(long)]
+    pub device: bool,
+}
+
+/// `freehold bucket`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum BucketCommand {
+    /// Create a bucket
+    Create {
+        /// Its name.
+        name: String,
+        /// On how many nodes each object is to be
+        #[arg(long, default_value_t = 2)]
+        copies: u8,
+        /// How many nodes must have it before a write is acknowledged
+        #[arg(long, default_value_t = 1)]
+        confirm: u8,
+    },
+    /// List the buckets
+    List,
+    /// Read every sealed object on this node, find what is wrong, and mend it from a good copy
+    Verify {
+        /// Its name.
+        name: String,
+        /// Only report
+        #[arg(long)]
+        no_repair: bool,
+    },
+    /// Delete an empty bucket
+    Delete {
+        /// Its name.
+        name: String,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `freehold node`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum NodeCommand {
+    /// List the nodes
+    List,
+    /// Take a node's rights away until the suspension is lifted
+    Suspend {
+        /// Name or id.
+        node: String,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Lift a suspension
+    Lift {
+        /// Name or id.
+        node: String,
+    },
+    /// Give a node another name
+    Rename {
+        /// Name or id.
+        node: String,
+        /// The new name.
+        name: String,
+    },
+}
+
+/// `freehold realm`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RealmCommand {
+    /// Write the log to a file that any node of the realm can import
+    Export {
+        /// The file; `-` is standard output
+        file: PathBuf,
+    },
+    /// Read a log from a file
+    Import {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Check an exported log offline: prints the derived state and every refused operation
+    Audit {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print the realm's card: where its nodes are, for the day you need `freehold recover`
+    Card,
+}
+
+/// `freehold guardians`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum GuardiansCommand {
+    /// Type a phrase back to see that it is written down right
+    Test,
+}

@@ -1,0 +1,121 @@
+//! What the command line needs of the node itself, beyond its HTTP API: a node that is not there
+//! yet has none. The binary hands in an implementation.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use async_trait::async_trait;
+use freehold_api::{Audit, Problem};
+use zeroize::Zeroizing;
+
+/// How a node is to run.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Address of console and S3 endpoint.
+    pub listen: IpAddr,
+    /// Wanted port of the S3 endpoint.
+    pub s3_port: u16,
+    /// Wanted port of the console.
+    pub console_port: u16,
+    /// Wanted UDP port of the mesh.
+    pub mesh_port: u16,
+    /// Where to run a relay, if at all.
+    pub relay: Option<SocketAddr>,
+    /// Log as JSON lines.
+    pub log_json: bool,
+}
+
+/// A node that has started: what its person needs to know.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Ready {
+    /// The realm's name.
+    pub realm: String,
+    /// This node's name.
+    pub node: String,
+    /// Addresses of the console.
+    pub console: Vec<String>,
+    /// Opens the console once; lapses.
+    pub setup_code: String,
+    /// SHA-256 of the console's certificate, in hex pairs.
+    pub fingerprint: String,
+    /// Address of the S3 endpoint.
+    pub s3: String,
+    /// File with the S3 credentials.
+    pub s3_credentials: String,
+    /// Address of the relay, if this node runs one.
+    pub relay: Option<String>,
+    /// Ports that were taken, and what was used instead.
+    pub moved: Vec<String>,
+    /// From the start of the program until all planes were up.
+    pub ready_ms: u64,
+}
+
+/// A realm about to be made: it exists once [`Founding::finish`] has returned.
+pub trait Founding: Send {
+    /// The guardian phrases, shown once.
+    fn phrases(&self) -> &[Zeroizing<String>];
+
+    /// Writes realm and keys to the home. `left_in` names the file the phrases were written to, so
+    /// that the node reminds of it until it is gone; `typed_back` says whether one was.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the home cannot be written.
+    fn finish(self: Box<Self>, left_in: Option<&Path>, typed_back: bool) -> Result<(), Problem>;
+}
+
+/// The node, as far as the command line starts it.
+#[async_trait]
+pub trait Host: Send + Sync {
+    /// Whether the home already holds a node.
+    ///
+    /// # Errors
+    /// A [`Problem`] if it holds something else.
+    fn has_node(&self, home: &Path) -> Result<bool, Problem>;
+
+    /// Prepares a new realm in memory.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the name cannot be used.
+    fn found(&self, home: &Path, realm_name: &str) -> Result<Box<dyn Founding>, Problem>;
+
+    /// Joins a realm: afterwards the home holds a node of it.
+    ///
+    /// # Errors
+    /// A [`Problem`]: the invitation is unreadable, used, lapsed, or nobody answers.
+    async fn join(&self, home: &Path, invitation: &str, node_name: &str) -> Result<(), Problem>;
+
+    /// Joins with guardian phrases.
+    ///
+    /// # Errors
+    /// A [`Problem`]: phrases too few or of another realm, or nobody answers.
+    async fn recover(
+        &self,
+        home: &Path,
+        card: &str,
+        phrases: Vec<Zeroizing<String>>,
+        node_name: &str,
+    ) -> Result<(), Problem>;
+
+    /// Runs the node until it is told to stop; calls `ready` once.
+    ///
+    /// # Errors
+    /// A [`Problem`] if it cannot start, or a plane failed for good.
+    async fn run(
+        &self,
+        home: &Path,
+        options: RunOptions,
+        ready: &(dyn Fn(Ready) + Sync),
+    ) -> Result<(), Problem>;
+
+    /// Fills a fresh home with a demonstration realm.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the home cannot be written.
+    fn seed_demo(&self, home: &Path) -> Result<(), Problem>;
+
+    /// Checks an exported log.
+    ///
+    /// # Errors
+    /// A [`Problem`] if it is not one.
+    fn audit(&self, exported: &[u8]) -> Result<Audit, Problem>;
+}

@@ -1,0 +1,92 @@
+//! The systemd unit: the node as a service that may do little else.
+
+use std::path::Path;
+
+use freehold_api::Problem;
+
+use crate::args::Run;
+use crate::terminal::Terminal;
+
+const UNIT: &str = include_str!("freehold.service");
+
+/// Writes the unit for this home and says what to type next: the system's one if we are root,
+/// else the person's own.
+pub(crate) fn install(terminal: Terminal, home: &Path, run: &Run) -> Result<(), Problem> {
+    let program =
+        std::env::current_exe().map_err(|e| crate::up::bug("cannot find the path of this program", e))?;
+    let home =
+        std::path::absolute(home).map_err(|e| crate::up::bug("cannot make the home's path absolute", e))?;
+    let system = std::env::var_os("HOME").is_none_or(|h| h == "/root");
+    let (dir, control) = if system {
+        (std::path::PathBuf::from("/etc/systemd/system"), "systemctl")
+    } else {
+        let base = std::env::var_os("XDG_CONFIG_HOME").map_or_else(
+            || std::path::PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".config"),
+            std::path::PathBuf::from,
+        );
+        (base.join("systemd/user"), "systemctl --user")
+    };
+    let unit = fill(&program, &home, run, system);
+    let file = dir.join("freehold.service");
+    let problem = |e: std::io::Error| {
+        Problem::refused(
+            format!("cannot write {}", file.display()),
+            e.to_string(),
+            Some("run it as a user who may write there"),
+        )
+    };
+    std::fs::create_dir_all(&dir).map_err(problem)?;
+    let scratch = file.with_extension("service.new");
+    let mut out = std::fs::File::create(&scratch).map_err(problem)?;
+    std::io::Write::write_all(&mut out, unit.as_bytes()).map_err(problem)?;
+    out.sync_all().map_err(problem)?;
+    std::fs::rename(&scratch, &file).map_err(problem)?;
+    terminal.answer(format!("Wrote {}. Next:", file.display()));
+    terminal.answer(format!("  {control} daemon-reload && {control} enable --now freehold"));
+    if !system {
+        terminal.answer("  loginctl enable-linger    (keeps it running when you log out)");
+    }
+    Ok(())
+}
+
+fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
+    let mut flags = String::new();
+    for (flag, value) in [
+        ("--s3-port", run.s3_port.map(|p| p.to_string())),
+        ("--console-port", run.console_port.map(|p| p.to_string())),
+        ("--mesh-port", run.mesh_port.map(|p| p.to_string())),
+        ("--listen", run.listen.map(|ip| ip.to_string())),
+        ("--relay", run.relay.map(|a| a.to_string())),
+    ] {
+        if let Some(value) = value {
+            flags.push_str(&format!(" {flag} {value}"));
+        }
+    }
+    UNIT.replace("@PROGRAM@", &program.display().to_string())
+        .replace("@HOME@", &home.display().to_string())
+        .replace("@FLAGS@", &flags)
+        .replace("@TARGET@", if system { "multi-user.target" } else { "default.target" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_names_program_home_and_flags() {
+        let run = Run {
+            s3_port: Some(9100),
+            console_port: None,
+            mesh_port: None,
+            listen: None,
+            relay: None,
+            log_json: false,
+        };
+        let unit = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, true);
+        assert!(unit.contains(
+            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --s3-port 9100\n"
+        ));
+        assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
+        assert!(!unit.contains("@HOME@") && !unit.contains("@FLAGS@"), "{unit}");
+    }
+}
