@@ -56,6 +56,24 @@ pub struct PartRow {
     pub record: Vec<u8>,
 }
 
+/// Two entries with one number: proof that a node was cloned or rolled back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConflictRow {
+    /// The encoded entry that came first, and counts.
+    pub kept: Vec<u8>,
+    /// The encoded entry that came later.
+    pub later: Vec<u8>,
+}
+
+/// An upload in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadRow {
+    /// Its id.
+    pub id: [u8; 32],
+    /// The sealed record of it.
+    pub record: Vec<u8>,
+}
+
 /// The store of entries. Reads block shortly; writes go through [`EntryStore::submit`].
 #[derive(Debug)]
 pub struct EntryStore {
@@ -212,12 +230,11 @@ impl EntryStore {
         })
     }
 
-    /// Conflicting entries kept as proof, as (encoded entry kept first, encoded entry that came
-    /// later).
+    /// Conflicting entries kept as proof.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn conflicts(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn conflicts(&self) -> Result<Vec<ConflictRow>, StoreError> {
         self.store.read(|txn| {
             let entries = txn.open_table(ENTRIES)?;
             let mut found = Vec::new();
@@ -225,7 +242,7 @@ impl EntryStore {
                 let row = row?;
                 let (key, other) = row.0.value();
                 let kept = entries.get(key)?.map(|row| row.value().to_vec()).unwrap_or_default();
-                found.push((kept, other.to_vec()));
+                found.push(ConflictRow { kept, later: other.to_vec() });
             }
             Ok(found)
         })
@@ -282,17 +299,28 @@ impl EntryStore {
         })
     }
 
-    /// Uploads in progress: id and sealed record.
+    /// Uploads in progress.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn uploads(&self) -> Result<Vec<([u8; 32], Vec<u8>)>, StoreError> {
+    pub fn uploads(&self) -> Result<Vec<UploadRow>, StoreError> {
         self.store.read(|txn| {
             txn.open_table(UPLOADS)?
                 .iter()?
-                .map(|row| row.map(|(id, record)| (*id.value(), record.value().to_vec())).map_err(Into::into))
+                .map(|row| {
+                    row.map(|(id, record)| UploadRow { id: *id.value(), record: record.value().to_vec() })
+                        .map_err(Into::into)
+                })
                 .collect()
         })
+    }
+
+    /// The sealed record of one upload in progress.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn upload(&self, upload: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.read(|txn| Ok(txn.open_table(UPLOADS)?.get(upload)?.map(|row| row.value().to_vec())))
     }
 
     /// The parts of an upload in the order of their numbers.

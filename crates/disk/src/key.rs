@@ -146,7 +146,7 @@ fn nofollow() -> i32 {
 }
 
 fn refuse_exposed(path: &Path, mode: u32) -> Result<(), KeyFileError> {
-    if mode & 0o077 == 0 {
+    if mode.trailing_zeros() >= 6 {
         Ok(())
     } else {
         Err(KeyFileError::Exposed { path: path.into(), mode: mode & 0o777 })

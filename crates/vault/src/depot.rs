@@ -16,6 +16,7 @@ use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 pub use self::read::BlobReader;
+pub(crate) use self::read::read_at;
 pub use self::write::BlobWriter;
 use crate::BoxError;
 
@@ -147,8 +148,8 @@ impl Depot {
     ///
     /// # Errors
     /// [`DepotError::NoSpace`] before anything is written.
-    pub async fn begin(&self, name: BlobName, len: Option<u64>) -> Result<BlobWriter, DepotError> {
-        self.check_space(len.unwrap_or(0)).await?;
+    pub fn begin(&self, name: BlobName, len: Option<u64>) -> Result<BlobWriter, DepotError> {
+        self.check_space(len.unwrap_or(0))?;
         Ok(BlobWriter::new(self.clone(), name))
     }
 
@@ -163,7 +164,7 @@ impl Depot {
         mut from: BoxStream<'_, Result<Bytes, BoxError>>,
     ) -> Result<(), DepotError> {
         let name = blob.name;
-        let mut writer = self.begin(name, Some(blob.len)).await?;
+        let mut writer = self.begin(name, Some(blob.len))?;
         let mut hash = freehold_crypt::hash::Hasher::plain();
         let mut len = 0u64;
         while let Some(piece) = from.next().await {
@@ -206,7 +207,8 @@ impl Depot {
     /// # Errors
     /// [`DepotError`] if the backend cannot.
     pub async fn delete(&self, name: BlobName) -> Result<(), DepotError> {
-        let len = if self.inner.limits.quota_bytes.is_some() { self.len(name).await?.unwrap_or(0) } else { 0 };
+        let len =
+            if self.inner.limits.quota_bytes.is_some() { self.len(name).await?.unwrap_or(0) } else { 0 };
         match self.inner.store.delete(&place(name)).await {
             Ok(()) => {
                 self.inner.give_back(len);
@@ -243,7 +245,7 @@ impl Depot {
     ///
     /// # Errors
     /// [`DepotError`]
-    pub async fn free(&self) -> Result<Option<u64>, DepotError> {
+    pub fn free(&self) -> Result<Option<u64>, DepotError> {
         let limits = self.inner.limits;
         let quota = limits.quota_bytes.map(|all| all.saturating_sub(self.inner.used.load(Ordering::Relaxed)));
         let Some(root) = self.inner.root.clone() else { return Ok(quota) };
@@ -253,8 +255,8 @@ impl Depot {
         Ok(Some(quota.map_or(disk, |quota| quota.min(disk))))
     }
 
-    async fn check_space(&self, len: u64) -> Result<(), DepotError> {
-        match self.free().await? {
+    fn check_space(&self, len: u64) -> Result<(), DepotError> {
+        match self.free()? {
             Some(free) if free <= len => {
                 Err(DepotError::NoSpace { free, reserve: self.inner.limits.reserve_bytes })
             }
@@ -273,9 +275,8 @@ impl Depot {
 
 impl Inner {
     fn give_back(&self, len: u64) {
-        let less = |used: u64| Some(used.saturating_sub(len));
-        // `Some` always, so it cannot fail.
-        drop(self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less));
+        // Blobs of before the count began are not in it.
+        self.used.fetch_sub(len.min(self.used.load(Ordering::Relaxed)), Ordering::Relaxed);
     }
 }
 

@@ -45,7 +45,7 @@ pub enum PutError {
         /// Bytes seen.
         got: u64,
     },
-    /// The body is not what its MD5 or SHA-256 says.
+    /// The body is not what its MD5 says.
     #[error("the body does not have the digest that came with it")]
     Digest,
     /// More than an object may have.

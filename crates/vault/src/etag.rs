@@ -36,12 +36,12 @@ impl Etag {
     }
 
     /// The MD5.
-    pub const fn md5(&self) -> [u8; 16] {
+    pub const fn md5(self) -> [u8; 16] {
         self.md5
     }
 
     /// In how many parts it came; 0 if at once.
-    pub const fn parts(&self) -> u16 {
+    pub const fn parts(self) -> u16 {
         self.parts
     }
 }
@@ -58,7 +58,9 @@ impl FromStr for Etag {
 
     fn from_str(text: &str) -> Result<Self, EtagError> {
         let (digits, parts) = match text.split_once('-') {
-            Some((digits, parts)) => (digits, parts.parse().ok().filter(|parts| *parts > 0).ok_or(EtagError)?),
+            Some((digits, parts)) => {
+                (digits, parts.parse().ok().filter(|parts| *parts > 0).ok_or(EtagError)?)
+            }
             None => (text, 0),
         };
         let mut md5 = [0; 16];

@@ -1,7 +1,7 @@
 //! The opened index in memory: for each bucket and key the entry that wins, and just enough of it
 //! to list. It is made anew from the sealed entries at every start.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use freehold_seal::VersionId;
 use freehold_wire::{BucketId, Hlc, Millis, NodeId};
@@ -78,15 +78,12 @@ pub(crate) struct Index {
     pub(crate) buckets: BTreeMap<BucketId, BucketIndex>,
     /// Entries that another one has overtaken, and when that was seen.
     pub(crate) superseded: BTreeMap<Locator, Millis>,
-    /// Entries that cannot be opened here: no key, or their payload has not come.
-    pub(crate) opaque: BTreeSet<Locator>,
 }
 
 impl Index {
     /// Takes an opened entry in. The loser of the two is noted as superseded.
     pub(crate) fn apply(&mut self, bucket: BucketId, key: String, row: Row, now: Millis) {
         let index = self.buckets.entry(bucket).or_default();
-        self.opaque.remove(&row.locator(bucket));
         let overtaken = match index.rows.get(&key) {
             Some(there) if there.locator(bucket) == row.locator(bucket) => return,
             Some(there) if there.order() > row.order() => Some(row.locator(bucket)),

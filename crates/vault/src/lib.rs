@@ -10,7 +10,10 @@ mod index;
 mod keyring;
 mod list;
 mod object;
+mod opening;
 mod peers;
+mod sealing;
+mod sweep;
 mod vault;
 mod verify;
 
@@ -24,5 +27,6 @@ pub use object::{
     PartDone, PartMeta, PartRequest, PutDone, PutRequest, UploadId, UploadMeta, UploadPage, UploadRequest,
 };
 pub use peers::{Alone, BlobStream, NotConfirmed, PeerError, Peers, Replication};
-pub use vault::{BucketStats, Shared, Vault, VaultConfig};
+pub use sweep::Swept;
+pub use vault::{BucketStats, Place, Shared, Vault, VaultConfig};
 pub use verify::{Damage, Finding, VerifyReport};

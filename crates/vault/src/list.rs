@@ -37,7 +37,8 @@ pub(crate) fn list(rows: &BTreeMap<String, Row>, query: &ListQuery) -> ListPage 
     }
     walk(rows, query, |item| {
         if page.objects.len() + page.prefixes.len() >= query.max {
-            page.next = page.objects.last().map(|object| object.key.clone()).max(page.prefixes.last().cloned());
+            page.next =
+                page.objects.last().map(|object| object.key.clone()).max(page.prefixes.last().cloned());
             return false;
         }
         match item {

@@ -66,10 +66,8 @@ pub struct Conditions {
 pub struct Expect {
     /// Length in bytes.
     pub len: Option<u64>,
-    /// MD5.
+    /// MD5. Other digests are checked by the front, in `at_end`.
     pub md5: Option<[u8; 16]>,
-    /// SHA-256; `None` also for unsigned payloads.
-    pub sha256: Option<[u8; 32]>,
 }
 
 /// A write.
@@ -177,7 +175,10 @@ pub struct GetObject {
 
 impl fmt::Debug for GetObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GetObject").field("meta", &self.meta).field("range", &self.range).finish_non_exhaustive()
+        f.debug_struct("GetObject")
+            .field("meta", &self.meta)
+            .field("range", &self.range)
+            .finish_non_exhaustive()
     }
 }
 
@@ -271,13 +272,13 @@ pub struct UploadMeta {
     pub begun: Millis,
 }
 
-/// Uploads in progress, ordered by key and id.
+/// Uploads in progress, ordered by key; all of one key are on one page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UploadPage {
     /// The uploads.
     pub uploads: Vec<UploadMeta>,
     /// Common prefixes up to the delimiter.
     pub prefixes: Vec<String>,
-    /// Where to go on, if there are more.
-    pub next: Option<(String, UploadId)>,
+    /// Give this as `after` to go on; `None` at the end.
+    pub next: Option<String>,
 }

@@ -53,6 +53,12 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// each bucket, from the writing thread: hand it on and return.
     fn committed(&self, entry: &Entry, payload: &[u8]);
 
+    /// A blob that should be here is missing or bad; a good copy is wanted.
+    fn lost(&self, bucket: &BucketId, blob: &BlobRef);
+
+    /// Whether this node is one of those that should hold the blob.
+    fn keeps(&self, bucket: &BucketId, blob: &BlobRef) -> bool;
+
     /// Waits until `copies` nodes (this one included) have confirmed the entry and its blobs.
     async fn confirmed(&self, entry: EntryId, copies: u16, timeout: Millis) -> Result<(), NotConfirmed>;
 }
@@ -71,6 +77,12 @@ impl Peers for Alone {
 #[async_trait]
 impl Replication for Alone {
     fn committed(&self, _: &Entry, _: &[u8]) {}
+
+    fn lost(&self, _: &BucketId, _: &BlobRef) {}
+
+    fn keeps(&self, _: &BucketId, _: &BlobRef) -> bool {
+        true
+    }
 
     async fn confirmed(&self, _: EntryId, copies: u16, _: Millis) -> Result<(), NotConfirmed> {
         if copies <= 1 { Ok(()) } else { Err(NotConfirmed { have: 1 }) }

@@ -1,19 +1,34 @@
 //! The vault as its callers see it.
 
+mod commit;
+mod copy;
+mod manifest;
+mod read;
+mod rebuild;
+mod upload;
+mod write;
+
+pub use self::copy::Place;
+pub(crate) use self::read::Opened;
+pub(crate) use self::upload::blob_of_part;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use freehold_crypt::SigningKey;
-use freehold_disk::{EntryStore, StoreError};
-use freehold_placement::{Entry, Payload};
-use freehold_seal::VersionId;
-use freehold_wire::{BucketId, Millis, NodeId, RealmId};
+use freehold_disk::{EntryStore, EntryTxn, StoreError};
+use freehold_seal::{BucketKey, PayloadPlace};
+use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
+use tokio::sync::oneshot;
 
-use crate::{
-    Body, BucketInfo, ByteRange, CompleteRequest, Conditions, CopyMeta, Depot, GetError, GetObject, Keyring,
-    ListPage, ListQuery, ObjectMeta, PartDone, PartMeta, PartRequest, Peers, PutDone, PutError, PutRequest,
-    Replication, UploadId, UploadPage, UploadRequest, VerifyReport,
-};
+use crate::index::Index;
+use crate::opening::Sources;
+use crate::{BucketInfo, Depot, GetError, Keyring, Peers, PutError, Replication};
+
+/// Locks over which keys are spread: writes of different keys seldom wait for each other.
+const STRIPES: usize = 256;
 
 /// What a vault is for, and its times.
 #[derive(Debug, Clone)]
@@ -48,7 +63,7 @@ pub struct Shared {
 }
 
 /// One bucket in numbers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BucketStats {
     /// Objects visible.
     pub objects: u64,
@@ -59,45 +74,154 @@ pub struct BucketStats {
 /// The vault. Clones are handles to the same.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    config: VaultConfig,
-    shared: Shared,
+pub(crate) struct Inner {
+    pub(crate) config: VaultConfig,
+    pub(crate) shared: Shared,
+    buckets: RwLock<BTreeMap<BucketId, BucketInfo>>,
+    index: RwLock<Index>,
+    clock: Mutex<Hlc>,
+    stripes: Vec<tokio::sync::Mutex<()>>,
 }
 
 impl Vault {
-    /// Opens the vault: reads and opens every entry of the buckets whose keys are there.
-    pub async fn open(config: VaultConfig, shared: Shared) -> Result<Self, StoreError>;
-    /// Says which buckets the realm has; called at start and at each change.
-    pub fn set_buckets(&self, buckets: BTreeMap<BucketId, BucketInfo>);
-    pub fn buckets(&self) -> Vec<(BucketId, BucketInfo)>;
-    pub fn bucket_named(&self, name: &str) -> Option<(BucketId, BucketInfo)>;
-    /// Opens entries that could not be opened before: after a key came.
-    pub async fn reopen(&self, bucket: &BucketId) -> Result<(), StoreError>;
-    /// Takes entries of other nodes in that are durable in the entry store.
-    pub fn apply_remote(&self, entries: &[(Entry, Option<Payload>)]);
+    /// Opens the vault: reads every entry and opens those of the buckets whose keys are there.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the entry store cannot be read.
+    pub async fn open(config: VaultConfig, shared: Shared) -> Result<Self, StoreError> {
+        let inner = Inner {
+            config,
+            shared,
+            buckets: RwLock::default(),
+            index: RwLock::default(),
+            clock: Mutex::new(Hlc::default()),
+            stripes: std::iter::repeat_with(|| tokio::sync::Mutex::new(())).take(STRIPES).collect(),
+        };
+        let vault = Self { inner: Arc::new(inner) };
+        vault.rebuild(None).await?;
+        Ok(vault)
+    }
 
-    pub async fn put(&self, bucket: &BucketId, key: &str, request: PutRequest, body: Body) -> Result<PutDone, PutError>;
-    pub async fn get(&self, bucket: &BucketId, key: &str, range: Option<ByteRange>) -> Result<GetObject, GetError>;
-    pub async fn head(&self, bucket: &BucketId, key: &str) -> Result<ObjectMeta, GetError>;
-    /// Whether the object was there.
-    pub async fn delete(&self, bucket: &BucketId, key: &str, conditions: Conditions) -> Result<bool, PutError>;
-    pub async fn delete_many(&self, bucket: &BucketId, keys: &[String]) -> Vec<Result<bool, PutError>>;
-    pub fn list(&self, bucket: &BucketId, query: &ListQuery) -> Result<ListPage, GetError>;
-    pub async fn copy(&self, from: (&BucketId, &str), to: (&BucketId, &str), meta: CopyMeta, conditions: Conditions) -> Result<PutDone, PutError>;
+    /// Says which buckets the realm has; called at the start and after each change.
+    pub fn set_buckets(&self, buckets: BTreeMap<BucketId, BucketInfo>) {
+        *self.inner.buckets.write().unwrap_or_else(PoisonError::into_inner) = buckets;
+    }
 
-    pub async fn begin_upload(&self, bucket: &BucketId, key: &str, request: UploadRequest) -> Result<UploadId, PutError>;
-    pub async fn put_part(&self, bucket: &BucketId, key: &str, upload: UploadId, number: u16, request: PartRequest, body: Body) -> Result<PartDone, PutError>;
-    pub async fn complete_upload(&self, bucket: &BucketId, key: &str, upload: UploadId, request: CompleteRequest) -> Result<PutDone, PutError>;
-    pub async fn abort_upload(&self, bucket: &BucketId, key: &str, upload: UploadId) -> Result<(), PutError>;
-    pub async fn list_parts(&self, bucket: &BucketId, key: &str, upload: UploadId) -> Result<Vec<PartMeta>, PutError>;
-    pub async fn list_uploads(&self, bucket: &BucketId, query: &ListQuery) -> Result<UploadPage, PutError>;
+    /// The buckets of the realm, by id.
+    pub fn buckets(&self) -> BTreeMap<BucketId, BucketInfo> {
+        self.inner.buckets.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 
-    pub async fn verify(&self, bucket: Option<&BucketId>, repair: bool) -> Result<VerifyReport, GetError>;
-    /// Removes what nothing refers to; the node calls it at start and every hour.
-    pub async fn sweep(&self, now: Millis) -> Result<Swept, GetError>;
-    pub fn stats(&self) -> BTreeMap<BucketId, BucketStats>;
+    /// The bucket that people call `name`. Two nodes apart can give one name to two buckets: then
+    /// the older one has it.
+    pub fn bucket_named(&self, name: &str) -> Option<(BucketId, BucketInfo)> {
+        let buckets = self.inner.buckets.read().unwrap_or_else(PoisonError::into_inner);
+        let named = buckets.iter().filter(|(_, info)| info.name == name);
+        named.min_by_key(|(id, info)| (info.created, **id)).map(|(id, info)| (*id, info.clone()))
+    }
+
+    /// Every bucket in numbers.
+    pub fn stats(&self) -> BTreeMap<BucketId, BucketStats> {
+        let index = self.inner.index();
+        let count = |(id, bucket): (&BucketId, &crate::index::BucketIndex)| {
+            (*id, BucketStats { objects: bucket.objects, bytes: bucket.bytes })
+        };
+        index.buckets.iter().map(count).collect()
+    }
+
+    /// The depot it writes to.
+    pub fn depot(&self) -> &Depot {
+        &self.inner.shared.depot
+    }
+}
+
+impl Inner {
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bucket(&self, bucket: &BucketId) -> Option<BucketInfo> {
+        self.buckets.read().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned()
+    }
+
+    fn bucket_to_read(&self, bucket: &BucketId) -> Result<BucketInfo, GetError> {
+        let info = self.bucket(bucket).ok_or(GetError::NoSuchBucket)?;
+        self.shared.keys.current(bucket).ok_or(GetError::NoBucketKey)?;
+        Ok(info)
+    }
+
+    fn bucket_to_write(&self, bucket: &BucketId, key: &str) -> Result<(BucketInfo, BucketKey), PutError> {
+        let info = self.bucket(bucket).ok_or(PutError::NoSuchBucket)?;
+        if key.is_empty() || key.len() > 1024 {
+            return Err(PutError::KeyLength(key.len()));
+        }
+        let sealing = self.shared.keys.current(bucket).ok_or(PutError::NoBucketKey)?;
+        Ok((info, sealing))
+    }
+
+    /// A small write beside entries.
+    async fn store<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut EntryTxn<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, PutError> {
+        let (tell, told) = oneshot::channel();
+        self.shared.entries.submit(job, move |result| drop(tell.send(result)));
+        told.await.map_err(|_| PutError::Closing)?.map_err(PutError::Store)
+    }
+
+    pub(crate) fn sources(&self) -> Sources {
+        Sources {
+            depot: self.shared.depot.clone(),
+            peers: Arc::clone(&self.shared.peers),
+            replication: Arc::clone(&self.shared.replication),
+        }
+    }
+
+    pub(crate) const fn place(&self, bucket: BucketId, origin: NodeId, seq: u64) -> PayloadPlace {
+        PayloadPlace { realm: self.config.realm, bucket, origin, seq }
+    }
+
+    /// Held from the check of a key's conditions until its new entry is visible.
+    async fn lock_key(&self, bucket: &BucketId, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let mut hasher = DefaultHasher::new();
+        (bucket, key).hash(&mut hasher);
+        let at = usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0);
+        match self.stripes.get(at) {
+            Some(stripe) => Some(stripe.lock().await),
+            None => None,
+        }
+    }
+
+    /// The next reading of this node's clock.
+    fn tick(&self) -> Hlc {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        *clock = clock.tick(now());
+        *clock
+    }
+
+    /// Follows a reading heard from another node, within reason.
+    fn hear(&self, remote: Hlc) {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        *clock = clock.hear(remote, now());
+    }
+
+    /// Never again reads less than this node itself has written.
+    fn outlast(&self, own: Hlc) {
+        let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        *clock = (*clock).max(own);
+    }
+}
+
+/// Wall time.
+pub(crate) fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -1,6 +1,24 @@
 //! Verification: every blob that should be here is read and compared with what was signed.
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use freehold_crypt::hash::Hasher;
+use freehold_disk::EntryRow;
+use freehold_placement::{BlobRef, Entry};
+use freehold_seal::{BlobHeader, BlobOpener, HEADER_LEN, plan_range};
 use freehold_wire::{BlobName, BucketId};
+use futures::StreamExt as _;
+
+use crate::depot::read_at;
+use crate::index::Locator;
+use crate::vault::{Inner, Opened, Vault};
+use crate::{BlobReader, DepotError, GetError};
+
+/// Holders asked for a good copy.
+const TRIES: u32 = 3;
+/// Read and hashed at once.
+const SLICE: u64 = 1 << 20;
 
 /// What is wrong with a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,4 +63,196 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Damaged blobs.
     pub findings: Vec<Finding>,
+}
+
+impl Vault {
+    /// Reads every blob that this node should hold for the visible objects of a bucket (or of all)
+    /// and compares it with what was signed; with the bucket's key it also opens the first and
+    /// last chunk of each. With `repair`, a good copy from another node replaces what is bad.
+    ///
+    /// # Errors
+    /// [`GetError`] if the entry store or the depot fails; damage is not an error but a finding.
+    pub async fn verify(&self, bucket: Option<&BucketId>, repair: bool) -> Result<VerifyReport, GetError> {
+        let mut report = VerifyReport::default();
+        for at in self.inner.to_verify(bucket.copied()).await? {
+            self.inner.verify_entry(at, repair, &mut report).await?;
+        }
+        Ok(report)
+    }
+}
+
+impl Inner {
+    /// The entries whose blobs matter: not overtaken, not erased.
+    async fn to_verify(self: &Arc<Self>, bucket: Option<BucketId>) -> Result<Vec<Locator>, GetError> {
+        let inner = Arc::clone(self);
+        let listed = tokio::task::spawn_blocking(move || {
+            let mut list = Vec::new();
+            let see = |row: EntryRow| {
+                let at = Locator { bucket: row.bucket, origin: row.origin, seq: row.seq };
+                if row.payload.is_some() && !inner.index().superseded.contains_key(&at) {
+                    list.push(at);
+                }
+                ControlFlow::Continue(())
+            };
+            match &bucket {
+                Some(bucket) => inner.shared.entries.scan_bucket(bucket, see),
+                None => inner.shared.entries.scan(see),
+            }
+            .map(|()| list)
+        });
+        listed.await.map_err(|_| GetError::Closing)?.map_err(GetError::Store)
+    }
+
+    async fn verify_entry(
+        self: &Arc<Self>,
+        at: Locator,
+        repair: bool,
+        report: &mut VerifyReport,
+    ) -> Result<(), GetError> {
+        let inner = Arc::clone(self);
+        let row =
+            tokio::task::spawn_blocking(move || inner.shared.entries.entry(&at.bucket, &at.origin, at.seq));
+        // Erased since it was listed.
+        let Some(row) = row.await.map_err(|_| GetError::Closing)?.map_err(GetError::Store)? else {
+            return Ok(());
+        };
+        report.entries += 1;
+        let Some(entry) = self.genuine(&row) else {
+            report.bad_entries += 1;
+            return Ok(());
+        };
+        let opened = if self.readable(&at.bucket) {
+            match self.open_row(&row) {
+                Ok(opened) => Some(opened),
+                Err(GetError::NoBucketKey) => None,
+                Err(_) => {
+                    report.bad_entries += 1;
+                    None
+                }
+            }
+        } else {
+            None
+        };
+        for (part, blob) in entry.blobs.iter().enumerate() {
+            if !self.shared.replication.keeps(&at.bucket, blob) {
+                continue;
+            }
+            report.blobs += 1;
+            report.bytes += blob.len;
+            if let Some(damage) = self.inspect(blob, part, opened.as_ref()).await? {
+                let repaired = repair && self.repair(&at.bucket, blob, part, opened.as_ref()).await;
+                if !repaired {
+                    self.shared.replication.lost(&at.bucket, blob);
+                }
+                report.findings.push(Finding {
+                    bucket: at.bucket,
+                    key: opened.as_ref().map(|opened| opened.manifest.name.as_str().to_owned()),
+                    blob: blob.name,
+                    damage,
+                    repaired,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The entry, if it stands where it belongs and is signed by its origin.
+    fn genuine(&self, row: &EntryRow) -> Option<Entry> {
+        let entry = Entry::decode(&row.entry).ok()?;
+        let placed = entry.realm == self.config.realm
+            && entry.bucket == row.bucket
+            && entry.origin == row.origin
+            && entry.seq == row.seq;
+        let payload = row.payload.as_deref()?;
+        (placed && entry.verify().is_ok() && entry.covers(payload)).then_some(entry)
+    }
+
+    async fn inspect(
+        &self,
+        blob: &BlobRef,
+        part: usize,
+        opened: Option<&Opened>,
+    ) -> Result<Option<Damage>, GetError> {
+        let reader = match self.shared.depot.open(blob.name).await {
+            Ok(reader) => reader,
+            Err(DepotError::Missing { .. }) => return Ok(Some(Damage::Missing)),
+            Err(error) => return Err(GetError::Depot(error)),
+        };
+        let hash = hash_of(&reader).await?;
+        if reader.len() == blob.len && hash == *blob.hash.as_bytes() {
+            return self.opens(&reader, blob, part, opened).await;
+        }
+        let header = reader.read(0..HEADER_LEN as u64).await.map_err(GetError::Depot)?;
+        Ok(Some(match BlobHeader::decode(&header) {
+            Ok(header) if header.name() != blob.name => Damage::Swapped,
+            _ if reader.len() != blob.len => Damage::Cut,
+            _ => Damage::Altered,
+        }))
+    }
+
+    /// Opens the first and the last chunk, where the key is here.
+    async fn opens(
+        &self,
+        reader: &BlobReader,
+        blob: &BlobRef,
+        part: usize,
+        opened: Option<&Opened>,
+    ) -> Result<Option<Damage>, GetError> {
+        let Some(opened) = opened else { return Ok(None) };
+        let Some(stored) = opened.manifest.stored.as_deref() else { return Ok(None) };
+        let (Some(part), Ok(key)) = (stored.parts.get(part), self.object_key(opened, stored)) else {
+            return Ok(Some(Damage::NotForThisObject));
+        };
+        let binding = opened.manifest.binding(self.config.realm, opened.entry.bucket);
+        let header = reader.read(0..HEADER_LEN as u64).await.map_err(GetError::Depot)?;
+        let Ok(opener) = BlobOpener::new(&key, &binding, part.number, blob.name, &header) else {
+            return Ok(Some(Damage::NotForThisObject));
+        };
+        for end in [0, part.plain_len] {
+            let Ok(plan) = plan_range(part.plain_len, end.saturating_sub(1)..end) else {
+                return Ok(Some(Damage::NotForThisObject));
+            };
+            let mut chunk = reader.read(plan.cipher).await.map_err(GetError::Depot)?;
+            if opener.open_run(part.plain_len, plan.chunks.start, &mut chunk).is_err() {
+                return Ok(Some(Damage::NotForThisObject));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn repair(&self, bucket: &BucketId, blob: &BlobRef, part: usize, opened: Option<&Opened>) -> bool {
+        for tried in 0..TRIES {
+            let Ok(stream) = self.shared.peers.fetch(bucket, blob, 0..blob.len, tried).await else {
+                continue;
+            };
+            // Length and hash are checked on the way; a bad copy does not get in.
+            match self.shared.depot.put_stream(blob, stream.boxed()).await {
+                Ok(()) => return matches!(self.inspect(blob, part, opened).await, Ok(None)),
+                Err(error) => {
+                    tracing::warn!(blob = %blob.name.short(), %error, "a peer's copy was not taken");
+                }
+            }
+        }
+        false
+    }
+}
+
+async fn hash_of(reader: &BlobReader) -> Result<[u8; 32], GetError> {
+    let len = reader.len();
+    if let Some(file) = reader.file().map(Arc::clone) {
+        let hashed = tokio::task::spawn_blocking(move || {
+            let mut hasher = Hasher::plain();
+            for start in (0..len).step_by(usize::try_from(SLICE).unwrap_or(1 << 20)) {
+                hasher.update(&read_at(&file, start..len.min(start + SLICE))?);
+            }
+            Ok(hasher.finish())
+        });
+        return hashed.await.map_err(|_| GetError::Closing)?.map_err(GetError::Depot);
+    }
+    let mut hasher = Hasher::plain();
+    let mut stream = reader.clone().stream(0..len);
+    while let Some(piece) = stream.next().await {
+        hasher.update(&piece.map_err(GetError::Depot)?);
+    }
+    Ok(hasher.finish())
 }

@@ -73,7 +73,7 @@ fn two_entries_with_one_number_are_proof() {
         .unwrap();
     assert_eq!((first, same, other), (Inserted::New, Inserted::Known, Inserted::Conflict));
     assert_eq!(store.entry(&bucket(1), &node(1), 1).unwrap().unwrap().entry, b"one");
-    assert_eq!(store.conflicts().unwrap(), [(b"one".to_vec(), b"two".to_vec())]);
+    assert_eq!(store.conflicts().unwrap(), [ConflictRow { kept: b"one".to_vec(), later: b"two".to_vec() }]);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn uploads_confirmations_and_marks() {
             Ok(())
         })
         .unwrap();
-    assert_eq!(store.uploads().unwrap(), [(upload, b"record".to_vec())]);
+    assert_eq!(store.uploads().unwrap(), [UploadRow { id: upload, record: b"record".to_vec() }]);
     let numbers: Vec<u16> = store.parts(&upload).unwrap().iter().map(|part| part.number).collect();
     assert_eq!(numbers, [1, 2]);
     assert_eq!(store.confirmed(&bucket(1), &node(1), 1).unwrap(), [node(2)]);

@@ -83,7 +83,7 @@ impl BlobWriter {
     async fn send(&mut self) -> Result<(), DepotError> {
         if self.written - self.looked_at >= LOOK_AGAIN {
             self.looked_at = self.written;
-            self.depot.check_space(self.pending_len as u64).await?;
+            self.depot.check_space(self.pending_len as u64)?;
         }
         self.settle().await?;
         let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));

@@ -1,0 +1,104 @@
+use super::*;
+
+fn limits() -> DepotLimits {
+    DepotLimits { reserve_bytes: 0, quota_bytes: None }
+}
+
+fn blob(content: &[u8], name: u8) -> BlobRef {
+    BlobRef {
+        name: BlobName::from_bytes([name; 32]),
+        len: content.len() as u64,
+        hash: freehold_wire::Digest::from_bytes(
+            freehold_crypt::hash::Hasher::plain().update(content).finish(),
+        ),
+    }
+}
+
+fn stream(content: &[u8], piece: usize) -> BoxStream<'static, Result<Bytes, BoxError>> {
+    let pieces: Vec<_> = content.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    futures::stream::iter(pieces).boxed()
+}
+
+fn files(root: &Path) -> usize {
+    let shards = std::fs::read_dir(root).unwrap().map(|shard| shard.unwrap().path());
+    shards.filter(|shard| shard.is_dir()).map(|shard| std::fs::read_dir(shard).unwrap().count()).sum()
+}
+
+#[tokio::test]
+async fn keeps_what_was_announced_and_nothing_else() {
+    let home = tempfile::tempdir().unwrap();
+    let depot = Depot::local(home.path(), limits()).await.unwrap();
+    for len in [0, 1, 100_000, 5 << 20] {
+        let content = vec![7; len];
+        let good = blob(&content, 1);
+        depot.put_stream(&good, stream(&content, 300_000)).await.unwrap();
+        assert_eq!(depot.len(good.name).await.unwrap(), Some(len as u64));
+        let reader = depot.open(good.name).await.unwrap();
+        let back: Vec<Bytes> = reader.stream(0..good.len).try_collect().await.unwrap();
+        assert_eq!(back.concat(), content);
+    }
+    let content = vec![8; 3 << 20];
+    let mut other = blob(&content, 2);
+    let refused = depot.put_stream(&other, stream(&content[1..], 1 << 20)).await;
+    assert!(matches!(refused, Err(DepotError::NotAsAnnounced { .. })));
+    other.len -= 1;
+    let refused = depot.put_stream(&other, stream(&content, 1 << 20)).await;
+    assert!(matches!(refused, Err(DepotError::NotAsAnnounced { .. })));
+    assert_eq!(depot.measure().await.unwrap().0, 1);
+    depot.delete(blob(&[], 1).name).await.unwrap();
+    depot.delete(blob(&[], 1).name).await.unwrap();
+    assert_eq!(depot.measure().await.unwrap(), (0, 0));
+}
+
+#[tokio::test]
+async fn ranges_stop_at_the_end() {
+    let home = tempfile::tempdir().unwrap();
+    let depot = Depot::local(home.path(), limits()).await.unwrap();
+    let content: Vec<u8> = (0..200u8).collect();
+    let good = blob(&content, 1);
+    depot.put_stream(&good, stream(&content, 64)).await.unwrap();
+    let reader = depot.open(good.name).await.unwrap();
+    assert_eq!(reader.read(10..20).await.unwrap(), &content[10..20]);
+    assert_eq!(reader.read(190..500).await.unwrap(), &content[190..]);
+    assert!(reader.read(500..600).await.unwrap().is_empty());
+    assert!(matches!(depot.open(blob(&[], 9).name).await, Err(DepotError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn what_a_killed_writer_left_is_removed() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("ab")).unwrap();
+    replace_for_test(&home.path().join("ab/abcd#1"));
+    let depot = Depot::local(home.path(), limits()).await.unwrap();
+    assert_eq!(files(home.path()), 0);
+    drop(depot);
+}
+
+#[tokio::test]
+async fn a_quota_refuses_before_it_is_passed_and_counts_again_at_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    let limits = DepotLimits { reserve_bytes: 0, quota_bytes: Some(1000) };
+    let depot = Depot::local(home.path(), limits).await.unwrap();
+    let content = vec![1; 600];
+    depot.put_stream(&blob(&content, 1), stream(&content, 100)).await.unwrap();
+    let refused = depot.put_stream(&blob(&content, 2), stream(&content, 100)).await;
+    assert!(matches!(refused, Err(DepotError::NoSpace { free: 400, .. })));
+    drop(depot);
+    let depot = Depot::local(home.path(), limits).await.unwrap();
+    assert_eq!(depot.free().unwrap(), Some(400));
+    depot.delete(blob(&content, 1).name).await.unwrap();
+    depot.put_stream(&blob(&content, 2), stream(&content, 100)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reserve_is_never_touched() {
+    let home = tempfile::tempdir().unwrap();
+    let limits = DepotLimits { reserve_bytes: u64::MAX / 2, quota_bytes: None };
+    let depot = Depot::local(home.path(), limits).await.unwrap();
+    assert!(matches!(depot.begin(blob(&[], 1).name, None), Err(DepotError::NoSpace { .. })));
+    assert_eq!(files(home.path()), 0);
+}
+
+fn replace_for_test(path: &Path) {
+    freehold_disk::replace(path, b"half", 0o600).unwrap();
+}

@@ -1,0 +1,194 @@
+//! Removing what nothing refers to any more, in two looks that are a grace period apart: a blob
+//! that seems loose at the first look may belong to a write that is under way.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use freehold_placement::Entry;
+use freehold_wire::{BlobName, BucketId, Millis};
+use futures::TryStreamExt as _;
+
+use crate::index::Locator;
+use crate::vault::{Inner, Vault, blob_of_part};
+use crate::{GetError, Held, UploadId};
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Overwritten or deleted versions whose keys were erased: they are unreadable from now on.
+    pub erased: u64,
+    /// Uploads that had rested too long.
+    pub uploads_ended: u64,
+    /// Blobs that were seen to be loose for the first time.
+    pub marked: u64,
+    /// Blobs removed.
+    pub removed: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Vault {
+    /// Removes what was overwritten or deleted, what aborted writes left, and uploads that rest.
+    /// The node calls it at the start and every hour.
+    ///
+    /// # Errors
+    /// [`GetError`] if the depot or the entry store fails; what was done stays done.
+    pub async fn sweep(&self, now: Millis) -> Result<Swept, GetError> {
+        let inner = &self.inner;
+        let mut swept = Swept { uploads_ended: inner.end_resting_uploads(now).await?, ..Swept::default() };
+        swept.erased = inner.erase_superseded(now).await?;
+        // Uploads before entries: one that completes in between is then seen at least once.
+        let mut live = inner.blobs_of_uploads().await?;
+        live.append(&mut inner.blobs_of_entries().await?);
+        inner.sweep_blobs(now, &live, &mut swept).await?;
+        Ok(swept)
+    }
+}
+
+impl Inner {
+    async fn end_resting_uploads(self: &Arc<Self>, now: Millis) -> Result<u64, GetError> {
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let mut ended = 0;
+            for upload in inner.shared.entries.uploads().map_err(GetError::Store)? {
+                let id = upload.id;
+                let touched = inner.last_touched(UploadId(id), &upload.record);
+                if touched.is_some_and(|touched| now.since(touched) > inner.config.upload_grace) {
+                    inner.shared.entries.write(move |txn| txn.end_upload(&id)).map_err(GetError::Store)?;
+                    ended += 1;
+                }
+            }
+            Ok(ended)
+        })
+        .await
+    }
+
+    async fn erase_superseded(self: &Arc<Self>, now: Millis) -> Result<u64, GetError> {
+        let grace = self.config.grace;
+        let due: Vec<Locator> = {
+            let index = self.index();
+            let due = index.superseded.iter().filter(|(_, since)| now.since(**since) >= grace);
+            due.map(|(at, _)| *at).collect()
+        };
+        let inner = Arc::clone(self);
+        blocking(move || {
+            for some in due.chunks(1000) {
+                let erase = some.to_vec();
+                inner
+                    .shared
+                    .entries
+                    .write(move |txn| {
+                        erase.iter().try_for_each(|at| txn.erase_payload(&at.bucket, &at.origin, at.seq))
+                    })
+                    .map_err(GetError::Store)?;
+                let mut index = inner.index_mut();
+                for at in some {
+                    index.superseded.remove(at);
+                }
+            }
+            Ok(due.len() as u64)
+        })
+        .await
+    }
+
+    async fn blobs_of_uploads(self: &Arc<Self>) -> Result<BTreeSet<BlobName>, GetError> {
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let mut live = BTreeSet::new();
+            for upload in inner.shared.entries.uploads().map_err(GetError::Store)? {
+                let parts = inner.shared.entries.parts(&upload.id).map_err(GetError::Store)?;
+                live.extend(parts.iter().filter_map(|part| blob_of_part(&part.record)));
+            }
+            Ok(live)
+        })
+        .await
+    }
+
+    async fn blobs_of_entries(self: &Arc<Self>) -> Result<BTreeSet<BlobName>, GetError> {
+        let inner = Arc::clone(self);
+        blocking(move || {
+            let mut live = BTreeSet::new();
+            let mut damaged = None;
+            inner
+                .shared
+                .entries
+                .scan(|row| {
+                    // An erased payload takes its object key with it: the blobs are noise.
+                    if row.payload.is_none() {
+                        return ControlFlow::Continue(());
+                    }
+                    match Entry::decode(&row.entry) {
+                        Ok(entry) => live.extend(entry.blobs.iter().map(|blob| blob.name)),
+                        Err(_) => damaged = Some((row.bucket, row.seq)),
+                    }
+                    ControlFlow::Continue(())
+                })
+                .map_err(GetError::Store)?;
+            match damaged {
+                // Its blobs are not known, so none may be removed.
+                Some((bucket, seq)) => {
+                    tracing::error!(bucket = %bucket.short(), seq, "an entry does not decode: nothing is swept");
+                    Err(GetError::Tampered)
+                }
+                None => Ok(live),
+            }
+        })
+        .await
+    }
+
+    async fn sweep_blobs(
+        self: &Arc<Self>,
+        now: Millis,
+        live: &BTreeSet<BlobName>,
+        swept: &mut Swept,
+    ) -> Result<(), GetError> {
+        let grace = self.config.grace;
+        let entries = Arc::clone(&self.shared.entries);
+        let mut marks = blocking(move || entries.unreferenced().map_err(GetError::Store)).await?;
+        let mut mark = Vec::new();
+        let mut unmark = Vec::new();
+        let mut held = self.shared.depot.list();
+        while let Some(Held { name, len, modified }) = held.try_next().await.map_err(GetError::Depot)? {
+            let since = marks.remove(&name);
+            if live.contains(&name) {
+                unmark.extend(since.map(|_| name));
+                continue;
+            }
+            match since {
+                Some(since) if now.since(since) >= grace => {
+                    self.shared.depot.delete(name).await.map_err(GetError::Depot)?;
+                    unmark.push(name);
+                    swept.removed += 1;
+                    swept.bytes += len;
+                }
+                None if now.since(modified) >= grace => mark.push(name),
+                // Marked too shortly ago, or so new that it may belong to a write under way.
+                Some(_) | None => {}
+            }
+        }
+        // What is still marked is not in the depot any more.
+        unmark.extend(marks.into_keys());
+        swept.marked = mark.len() as u64;
+        let entries = Arc::clone(&self.shared.entries);
+        blocking(move || {
+            let write = entries.write(move |txn| {
+                mark.iter().try_for_each(|name| txn.mark_unreferenced(name, now))?;
+                unmark.iter().try_for_each(|name| txn.unmark(name))
+            });
+            write.map_err(GetError::Store)
+        })
+        .await
+    }
+
+    /// The buckets whose entries can be opened here.
+    pub(crate) fn readable(&self, bucket: &BucketId) -> bool {
+        self.shared.keys.current(bucket).is_some()
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, GetError> + Send + 'static,
+) -> Result<T, GetError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(GetError::Closing))
+}

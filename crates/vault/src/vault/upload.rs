@@ -1,0 +1,276 @@
+//! Uploads in parts. Parts are sealed blobs like any other; the records of what is under way stay
+//! on this node, sealed, until the upload completes as one entry.
+
+mod record;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use freehold_crypt::Entropy as _;
+use freehold_disk::{OsEntropy, PartRow};
+use freehold_seal::{BucketKey, ManifestPart, ObjectKey, VersionId};
+use freehold_wire::{BucketId, Millis};
+
+use self::record::{PartRecord, UploadRecord};
+use super::manifest::Contents;
+use super::write::draft;
+use super::{Inner, Vault, now};
+use crate::list::{Item, Listed, walk};
+use crate::sealing::{Target, seal_body};
+use crate::{
+    Body, CompleteRequest, Etag, ListQuery, PartDone, PartMeta, PartRequest, PutDone, PutError, UploadId,
+    UploadMeta, UploadPage, UploadRequest,
+};
+
+pub(crate) use self::record::blob_of_part;
+
+/// The smallest part that is not the last.
+const PART_MIN: u64 = 5 << 20;
+/// The highest part number.
+const NUMBER_MAX: u16 = 10_000;
+
+impl Vault {
+    /// Begins an upload in parts.
+    ///
+    /// # Errors
+    /// [`PutError`]
+    pub async fn begin_upload(
+        &self,
+        bucket: &BucketId,
+        key: &str,
+        request: UploadRequest,
+    ) -> Result<UploadId, PutError> {
+        let inner = &self.inner;
+        let (_, sealing) = inner.bucket_to_write(bucket, key)?;
+        let upload = UploadId(OsEntropy.bytes32());
+        let version = VersionId::random(&mut OsEntropy);
+        let object_key = ObjectKey::random(&mut OsEntropy);
+        let record = UploadRecord::new(upload, *bucket, key, version, request, now())?;
+        let sealed = record.seal(inner, &sealing, &object_key)?;
+        inner.store(move |txn| txn.put_upload(&upload.0, &sealed)).await?;
+        Ok(upload)
+    }
+
+    /// Writes a part; one with the same number is replaced.
+    ///
+    /// # Errors
+    /// [`PutError`]
+    pub async fn put_part(
+        &self,
+        bucket: &BucketId,
+        key: &str,
+        upload: UploadId,
+        number: u16,
+        request: PartRequest,
+        body: Body,
+    ) -> Result<PartDone, PutError> {
+        if number == 0 || number > NUMBER_MAX {
+            return Err(PutError::PartNumber(number));
+        }
+        let inner = &self.inner;
+        let (record, object_key) = inner.upload(bucket, key, upload).await?;
+        let (_, sealing) = inner.bucket_to_write(bucket, key)?;
+        let binding = record.binding(inner.config.realm);
+        let target = Target { depot: &inner.shared.depot, key: &object_key, binding, part: number };
+        let part = seal_body(target, &request.expect, request.at_end, body).await?;
+        let done = PartDone {
+            etag: Etag::single(part.md5).to_string(),
+            size: part.plain_len,
+            checksums: part.checksums.clone(),
+        };
+        let sealed = PartRecord::new(upload, number, part, now())?.seal(inner, *bucket, &sealing)?;
+        let row = PartRow { number, record: sealed };
+        let kept = inner.store(move |txn| {
+            let under_way = txn.has_upload(&upload.0)?;
+            if under_way {
+                txn.put_part(&upload.0, &row)?;
+            }
+            Ok(under_way)
+        });
+        // Ended while the part came: its blob is swept.
+        if kept.await? { Ok(done) } else { Err(PutError::NoSuchUpload) }
+    }
+
+    /// Puts the parts together into an object. The upload then ends.
+    ///
+    /// # Errors
+    /// [`PutError`]; the upload is then still under way.
+    pub async fn complete_upload(
+        &self,
+        bucket: &BucketId,
+        key: &str,
+        upload: UploadId,
+        request: CompleteRequest,
+    ) -> Result<PutDone, PutError> {
+        let inner = &self.inner;
+        let (record, object_key) = inner.upload(bucket, key, upload).await?;
+        let (info, sealing) = inner.bucket_to_write(bucket, key)?;
+        let have = inner.part_records(*bucket, upload).await?;
+        let chosen = choose(&have, &request.parts)?;
+        let md5s: Vec<[u8; 16]> = chosen.iter().map(|part| part.md5).collect();
+        let etag = Etag::of_parts(&md5s);
+        let size = chosen.iter().map(|part| part.plain_len).sum();
+        let version = record.version;
+        let contents = Contents {
+            etag,
+            content_type: record.content_type(),
+            headers: record.headers(),
+            user_meta: record.user_meta(),
+            checksums: request.checksums.clone(),
+            parts: chosen
+                .iter()
+                .map(|part| (ManifestPart { number: part.number, plain_len: part.plain_len }, part.blob))
+                .collect(),
+            key: sealing.wrap(&record.binding(inner.config.realm), &object_key, &mut OsEntropy),
+        };
+        let draft = draft(*bucket, key, version, Some(contents), sealing)?;
+        let end = move |txn: &mut freehold_disk::EntryTxn<'_>| {
+            if !txn.has_upload(&upload.0)? {
+                return Ok(Err(PutError::NoSuchUpload));
+            }
+            txn.end_upload(&upload.0)?;
+            Ok(Ok(()))
+        };
+        let committed = inner.commit_if(draft, key, &request.conditions, end).await?;
+        inner.confirm(&info, committed).await?;
+        let modified = committed.modified;
+        Ok(PutDone { version, etag: etag.to_string(), size, modified, checksums: request.checksums })
+    }
+
+    /// Gives an upload up. Its parts are swept.
+    ///
+    /// # Errors
+    /// [`PutError::NoSuchUpload`] if there is none.
+    pub async fn abort_upload(&self, bucket: &BucketId, key: &str, upload: UploadId) -> Result<(), PutError> {
+        self.inner.upload(bucket, key, upload).await?;
+        self.inner.store(move |txn| txn.end_upload(&upload.0).map(|_| ())).await
+    }
+
+    /// The parts of an upload so far, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`PutError::NoSuchUpload`] if there is none.
+    pub async fn list_parts(
+        &self,
+        bucket: &BucketId,
+        key: &str,
+        upload: UploadId,
+    ) -> Result<Vec<PartMeta>, PutError> {
+        self.inner.upload(bucket, key, upload).await?;
+        let records = self.inner.part_records(*bucket, upload).await?;
+        Ok(records.into_values().map(PartRecord::into_meta).collect())
+    }
+
+    /// Uploads under way in a bucket, ordered by key.
+    ///
+    /// # Errors
+    /// [`PutError`]
+    pub async fn list_uploads(&self, bucket: &BucketId, query: &ListQuery) -> Result<UploadPage, PutError> {
+        let inner = &self.inner;
+        inner.bucket_to_write(bucket, "any")?;
+        let entries = Arc::clone(&inner.shared.entries);
+        let uploads = tokio::task::spawn_blocking(move || entries.uploads());
+        let uploads = uploads.await.map_err(|_| PutError::Closing)?.map_err(PutError::Store)?;
+        let mut by_key: BTreeMap<String, UnderWay> = BTreeMap::new();
+        for row in uploads {
+            let id = UploadId(row.id);
+            if let Ok((record, _)) = UploadRecord::open(inner, *bucket, id, &row.record) {
+                let meta = UploadMeta { id, key: record.key(), begun: record.begun };
+                by_key.entry(record.key()).or_default().0.push(meta);
+            }
+        }
+        let mut page = UploadPage::default();
+        walk(&by_key, query, |item| {
+            if page.uploads.len() + page.prefixes.len() >= query.max {
+                page.next =
+                    page.uploads.last().map(|last| last.key.clone()).max(page.prefixes.last().cloned());
+                return false;
+            }
+            match item {
+                Item::Object(_, uploads) => page.uploads.extend(uploads.0.iter().cloned()),
+                Item::Prefix(prefix) => page.prefixes.push(prefix.to_owned()),
+            }
+            true
+        });
+        Ok(page)
+    }
+}
+
+#[derive(Default)]
+struct UnderWay(Vec<UploadMeta>);
+
+impl Listed for UnderWay {
+    fn shown(&self) -> bool {
+        true
+    }
+}
+
+impl Inner {
+    async fn upload(
+        self: &Arc<Self>,
+        bucket: &BucketId,
+        key: &str,
+        upload: UploadId,
+    ) -> Result<(UploadRecord, ObjectKey), PutError> {
+        self.bucket_to_write(bucket, key)?;
+        let entries = Arc::clone(&self.shared.entries);
+        let record = tokio::task::spawn_blocking(move || entries.upload(&upload.0));
+        let record = record.await.map_err(|_| PutError::Closing)?.map_err(PutError::Store)?;
+        let record = record.ok_or(PutError::NoSuchUpload)?;
+        let (record, object_key) = UploadRecord::open(self, *bucket, upload, &record)?;
+        if record.key() == key { Ok((record, object_key)) } else { Err(PutError::NoSuchUpload) }
+    }
+
+    async fn part_records(
+        self: &Arc<Self>,
+        bucket: BucketId,
+        upload: UploadId,
+    ) -> Result<BTreeMap<u16, PartRecord>, PutError> {
+        let entries = Arc::clone(&self.shared.entries);
+        let rows = tokio::task::spawn_blocking(move || entries.parts(&upload.0));
+        let rows = rows.await.map_err(|_| PutError::Closing)?.map_err(PutError::Store)?;
+        let open = |row: PartRow| {
+            let record = PartRecord::open(self, bucket, upload, row.number, &row.record)?;
+            Ok((row.number, record))
+        };
+        rows.into_iter().map(open).collect()
+    }
+
+    /// When an upload was begun or last got a part; `None` without its bucket's key.
+    pub(crate) fn last_touched(&self, upload: UploadId, record: &[u8]) -> Option<Millis> {
+        let buckets = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
+        let open = |bucket: &BucketId| UploadRecord::open(self, *bucket, upload, record).ok();
+        let (bucket, record) =
+            buckets.keys().find_map(|bucket| open(bucket).map(|(record, _)| (*bucket, record)))?;
+        drop(buckets);
+        let parts = self.shared.entries.parts(&upload.0).ok()?;
+        let opened = parts
+            .iter()
+            .filter_map(|part| PartRecord::open(self, bucket, upload, part.number, &part.record).ok());
+        Some(opened.map(|part| part.modified).fold(record.begun, Millis::max))
+    }
+
+    pub(crate) fn bucket_key(&self, bucket: &BucketId, version: u32) -> Option<BucketKey> {
+        self.shared.keys.version(bucket, version)
+    }
+}
+
+/// The parts that the client names, if they are what was uploaded.
+fn choose(have: &BTreeMap<u16, PartRecord>, named: &[(u16, String)]) -> Result<Vec<PartRecord>, PutError> {
+    let ascending = named.windows(2).all(|pair| matches!(pair, [(a, _), (b, _)] if a < b));
+    if named.is_empty() || !ascending {
+        return Err(PutError::PartOrder);
+    }
+    let mut chosen = Vec::with_capacity(named.len());
+    for (at, (number, etag)) in named.iter().enumerate() {
+        let part = have.get(number).ok_or(PutError::InvalidPart(*number))?;
+        if Etag::single(part.md5).to_string() != etag.trim_matches('"') {
+            return Err(PutError::InvalidPart(*number));
+        }
+        if part.plain_len < PART_MIN && at + 1 < named.len() {
+            return Err(PutError::PartTooSmall(*number));
+        }
+        chosen.push(part.clone());
+    }
+    Ok(chosen)
+}
