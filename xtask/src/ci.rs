@@ -2,6 +2,7 @@
 //! one command that repeats it.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -106,26 +107,30 @@ fn unit(root: &Path, _: &[&str]) -> Result<()> {
     for name in &stories {
         arguments.extend(["--exclude", name]);
     }
-    check(&mut command(root, cargo(), &arguments))
+    check(in_namespaces(root, &mut command(root, cargo(), &arguments)))
+}
+
+/// Tests make hosts of their own: root may, others enter a user namespace first.
+fn in_namespaces<'a>(root: &Path, test: &'a mut Command) -> &'a mut Command {
+    if !succeeds(&mut command(root, "sh", &["-c", "test $(id -u) = 0"])) {
+        let runner = root.join("tests/harness/in-namespace");
+        test.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
+        test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
+    }
+    test
 }
 
 /// Builds with the same set of crates as `unit`, so that nothing is compiled twice.
 fn stories(root: &Path, arguments: &[&str]) -> Result<()> {
     check(&mut command(root, cargo(), &["build", "--workspace", "--bins", "--locked"]))?;
     let binary = binary(root);
-    let as_root = succeeds(&mut command(root, "sh", &["-c", "test $(id -u) = 0"]));
     for name in story_crates(root)? {
         if !arguments.is_empty() && !arguments.iter().any(|wanted| name.ends_with(wanted)) {
             continue;
         }
         let mut test = command(root, cargo(), &["test", "--locked", "-p", &name, "--", "--test-threads=2"]);
         test.env("FREEHOLD_TEST_BINARY", &binary).envs(tools::environment(root));
-        if !as_root {
-            let runner = root.join("tests/harness/in-namespace");
-            test.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
-            test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
-        }
-        check(&mut test)?;
+        check(in_namespaces(root, &mut test))?;
     }
     Ok(())
 }

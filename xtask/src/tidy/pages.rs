@@ -35,13 +35,13 @@ pub(super) fn decisions(texts: &[Text]) -> Vec<String> {
     found
 }
 
-/// Each invariant in ARCHITECTURE.md names the test that holds it: ``[test `name`]``.
+/// Each invariant in ARCHITECTURE.md names the test that holds it: ``test `name` ``.
 pub(super) fn invariants(texts: &[Text]) -> Vec<String> {
     let Some(page) = texts.iter().find(|text| text.path == "ARCHITECTURE.md") else {
         return vec!["ARCHITECTURE.md is missing".to_owned()];
     };
     let named =
-        page.text.split("[test `").skip(1).filter_map(|rest| rest.split_once('`')).map(|(name, _)| name);
+        page.text.split("test `").skip(1).filter_map(|rest| rest.split_once('`')).map(|(name, _)| name);
     named
         .filter(|name| {
             let function = format!("fn {name}(");
