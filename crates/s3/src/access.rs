@@ -1,0 +1,92 @@
+//! What a request must have besides a good signature. `s3s` checks the signature itself; the rules
+//! here close what a correct signature leaves open:
+//!
+//! * anonymous requests and the old signature version 2 (no replay limit, body not covered) are refused;
+//! * every `x-amz-*` header must be signed. Without this rule, the holder of a pre-signed PUT adds
+//!   `x-amz-copy-source` and reads any object through it;
+//! * a pre-signed URL lives for at most seven days.
+
+use http::{HeaderMap, Uri};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::{S3Result, s3_error};
+
+use crate::extras;
+
+const PRESIGNED_LIFE_MAX_S: u32 = 7 * 24 * 3600;
+
+/// The header that states the payload's hash; a pre-signed request may add it, it only narrows.
+const PAYLOAD_HASH: &str = "x-amz-content-sha256";
+
+/// The rules above, as `s3s` asks for them.
+#[derive(Debug)]
+pub(crate) struct SignedRequestsOnly;
+
+#[async_trait::async_trait]
+impl S3Access for SignedRequestsOnly {
+    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        if cx.credentials().is_none() {
+            return Err(s3_error!(
+                AccessDenied,
+                "Anonymous access is off. Sign the request with the keys in the file s3-credentials of the node's home."
+            ));
+        }
+        check_signed_parts(cx.uri(), cx.headers())?;
+        extras::check(cx.headers())
+    }
+}
+
+fn check_signed_parts(uri: &Uri, headers: &HeaderMap) -> S3Result<()> {
+    let query = uri.query().unwrap_or("").as_bytes();
+    let field = |name: &str| form_urlencoded::parse(query).find(|(k, _)| k == name).map(|(_, v)| v);
+
+    if field("Signature").is_some() || field("AWSAccessKeyId").is_some() {
+        return Err(version_two());
+    }
+    if let Some(signed) = field("X-Amz-SignedHeaders") {
+        let life_s = field("X-Amz-Expires").and_then(|v| v.parse::<u32>().ok());
+        if life_s.is_none_or(|s| s > PRESIGNED_LIFE_MAX_S) {
+            return Err(s3_error!(
+                AuthorizationQueryParametersError,
+                "X-Amz-Expires must be at most {} seconds (seven days).",
+                PRESIGNED_LIFE_MAX_S
+            ));
+        }
+        return check_amz_headers(&signed, headers);
+    }
+    let authorization = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
+    if !authorization.starts_with("AWS4-HMAC-SHA256") {
+        return Err(version_two());
+    }
+    let signed = authorization.split_once("SignedHeaders=").map_or("", |(_, rest)| rest);
+    let signed = signed.split([',', ' ']).next().unwrap_or("");
+    check_amz_headers(signed, headers)
+}
+
+fn check_amz_headers(signed: &str, headers: &HeaderMap) -> S3Result<()> {
+    let is_signed = |name: &str| signed.split(';').any(|s| s.eq_ignore_ascii_case(name));
+    for name in headers.keys() {
+        let name = name.as_str();
+        if name.starts_with("x-amz-") && name != PAYLOAD_HASH && !is_signed(name) {
+            return Err(s3_error!(
+                AccessDenied,
+                "There were headers present in the request which were not signed: {}. Sign them or leave them out.",
+                name
+            ));
+        }
+    }
+    if !is_signed("host") {
+        return Err(s3_error!(AccessDenied, "The host header must be signed."));
+    }
+    Ok(())
+}
+
+/// The refusal of the old signature version.
+pub(crate) fn version_two() -> s3s::S3Error {
+    s3_error!(
+        InvalidRequest,
+        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256 (signature version 4)."
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use s3s::S3ErrorCode;
+
+use super::check_signed_parts;
+
+fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), S3ErrorCode> {
+    let uri: Uri = uri.parse().unwrap();
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+    }
+    check_signed_parts(&uri, &map).map_err(|e| e.code().clone())
+}
+
+const SIGNED: &str =
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0";
+
+#[test]
+fn a_header_signature_covers_every_amz_header() {
+    let authorization = "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=00";
+    let good = [("authorization", authorization), ("x-amz-date", "20260101T000000Z"), ("host", "h")];
+    assert_eq!(check("/b/k", &good), Ok(()));
+    let added = [("authorization", authorization), ("x-amz-copy-source", "/other/secret")];
+    assert_eq!(check("/b/k", &added), Err(S3ErrorCode::AccessDenied));
+}
+
+#[test]
+fn a_presigned_put_does_not_become_a_copy() {
+    let uri = format!("/b/k?{SIGNED}");
+    assert_eq!(check(&uri, &[("host", "h")]), Ok(()));
+    assert_eq!(check(&uri, &[("x-amz-content-sha256", "UNSIGNED-PAYLOAD")]), Ok(()));
+    assert_eq!(check(&uri, &[("x-amz-copy-source", "/b/other")]), Err(S3ErrorCode::AccessDenied));
+    assert_eq!(check(&uri, &[("x-amz-meta-owner", "me")]), Err(S3ErrorCode::AccessDenied));
+}
+
+#[test]
+fn a_presigned_url_lives_seven_days_at_most() {
+    let week = SIGNED.replace("Expires=60", "Expires=604800");
+    let longer = SIGNED.replace("Expires=60", "Expires=604801");
+    assert_eq!(check(&format!("/b/k?{week}"), &[]), Ok(()));
+    assert_eq!(check(&format!("/b/k?{longer}"), &[]), Err(S3ErrorCode::AuthorizationQueryParametersError));
+}
+
+#[test]
+fn the_host_must_be_signed() {
+    let uri = format!("/b/k?{}", SIGNED.replace("SignedHeaders=host", "SignedHeaders=range"));
+    assert_eq!(check(&uri, &[]), Err(S3ErrorCode::AccessDenied));
+}
+
+#[test]
+fn signature_version_two_is_refused() {
+    assert_eq!(check("/b/k", &[("authorization", "AWS id:sig")]), Err(S3ErrorCode::InvalidRequest));
+    let uri = "/b/k?AWSAccessKeyId=id&Expires=1&%53ignature=x";
+    assert_eq!(check(uri, &[]), Err(S3ErrorCode::InvalidRequest));
+}

@@ -1,0 +1,66 @@
+use std::collections::BTreeMap;
+
+use freehold_seal::VersionId;
+use freehold_vault::ObjectMeta;
+use freehold_wire::Millis;
+use s3s::S3ErrorCode;
+use s3s::dto::{ETagCondition, Timestamp, TimestampFormat};
+
+use super::ReadConditions;
+
+/// Written half a second after 07:28:00.
+fn object() -> ObjectMeta {
+    ObjectMeta {
+        key: "k".to_owned(),
+        version: VersionId::from_bytes([0; 16]),
+        size: 1,
+        etag: "abc".to_owned(),
+        modified: Millis(1_445_412_480_500),
+        content_type: None,
+        headers: BTreeMap::new(),
+        user_meta: BTreeMap::new(),
+        checksums: Vec::new(),
+        parts: 0,
+    }
+}
+
+fn tag(text: &str) -> Option<ETagCondition> {
+    Some(text.parse().unwrap())
+}
+
+fn at(second: &str) -> Option<Timestamp> {
+    Some(Timestamp::parse(TimestampFormat::HttpDate, &format!("Wed, 21 Oct 2015 07:{second} GMT")).unwrap())
+}
+
+fn outcome(conditions: &ReadConditions) -> &'static str {
+    match conditions.check(&object()) {
+        Ok(()) => "read",
+        Err(e) if *e.code() == S3ErrorCode::NotModified => "304",
+        Err(e) if *e.code() == S3ErrorCode::PreconditionFailed => "412",
+        Err(e) => panic!("{e}"),
+    }
+}
+
+#[test]
+fn each_condition_alone() {
+    let none = ReadConditions::default;
+    assert_eq!(outcome(&none()), "read");
+    assert_eq!(outcome(&ReadConditions { tag_is: tag("\"abc\""), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { tag_is: tag("*"), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { tag_is: tag("\"other\""), ..none() }), "412");
+    assert_eq!(outcome(&ReadConditions { tag_is_not: tag("\"abc\""), ..none() }), "304");
+    assert_eq!(outcome(&ReadConditions { tag_is_not: tag("\"other\""), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { changed_since: at("28:00"), ..none() }), "304");
+    assert_eq!(outcome(&ReadConditions { changed_since: at("27:59"), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { unchanged_since: at("28:00"), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { unchanged_since: at("27:59"), ..none() }), "412");
+}
+
+#[test]
+fn tags_outrank_dates() {
+    let none = ReadConditions::default;
+    let fresh = ReadConditions { tag_is: tag("\"abc\""), unchanged_since: at("27:59"), ..none() };
+    assert_eq!(outcome(&fresh), "read");
+    let changed = ReadConditions { tag_is_not: tag("\"other\""), changed_since: at("28:00"), ..none() };
+    assert_eq!(outcome(&changed), "read");
+}

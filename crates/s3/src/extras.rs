@@ -1,0 +1,85 @@
+//! Headers that ask for what is not kept here. Each is refused: to drop it silently would be a lie
+//! about the object.
+
+use http::HeaderMap;
+use s3s::{S3Result, s3_error};
+
+const LISTS: [&str; 2] = ["private", "bucket-owner-full-control"];
+
+/// A header's name or its beginning, and what it asks for.
+const NOT_YET: [(&str, &str); 5] = [
+    ("x-amz-tagging", "Tags on objects are"),
+    ("x-amz-object-lock-", "Object lock is"),
+    ("x-amz-bucket-object-lock-enabled", "Object lock is"),
+    ("x-amz-website-redirect-location", "A website redirect is"),
+    ("x-amz-write-offset-bytes", "Appending to an object is"),
+];
+
+/// Refuses the first such header.
+pub(crate) fn check(headers: &HeaderMap) -> S3Result<()> {
+    for (name, value) in headers {
+        let (name, value) = (name.as_str(), value.to_str().unwrap_or(""));
+        if name == "x-amz-tagging-directive" {
+            continue;
+        }
+        if let Some((_, what)) = NOT_YET.iter().find(|(start, _)| name.starts_with(start)) {
+            return Err(s3_error!(NotImplemented, "{} not supported yet ({}).", what, name));
+        }
+        if name.starts_with("x-amz-grant-") || (name == "x-amz-acl" && !LISTS.contains(&value)) {
+            return Err(s3_error!(
+                AccessControlListNotSupported,
+                "The bucket does not allow ACLs other than private and bucket-owner-full-control."
+            ));
+        }
+        if name.contains("server-side-encryption-customer-") {
+            return Err(s3_error!(
+                NotImplemented,
+                "Objects are sealed with the realm's own keys; keys from clients (SSE-C) are not supported."
+            ));
+        }
+        if name == "x-amz-server-side-encryption" && value != "AES256" {
+            return Err(s3_error!(
+                NotImplemented,
+                "Objects are always sealed with AES-256 and the realm's own keys; ask for AES256 or leave the header out."
+            ));
+        }
+        if name == "x-amz-storage-class" && value != "STANDARD" {
+            return Err(s3_error!(
+                InvalidStorageClass,
+                "The only storage class is STANDARD; how many copies there are is set by the bucket."
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(name: &'static str, value: &'static str) -> bool {
+        let pair = (http::HeaderName::from_static(name), http::HeaderValue::from_static(value));
+        check(&std::iter::once(pair).collect()).is_err()
+    }
+
+    #[test]
+    fn what_is_asked_for_and_not_kept_is_refused() {
+        assert!(refused("x-amz-acl", "public-read"));
+        assert!(refused("x-amz-grant-read", "id=x"));
+        assert!(refused("x-amz-tagging", "a=b"));
+        assert!(refused("x-amz-object-lock-mode", "GOVERNANCE"));
+        assert!(refused("x-amz-server-side-encryption", "aws:kms"));
+        assert!(refused("x-amz-server-side-encryption-customer-algorithm", "AES256"));
+        assert!(refused("x-amz-copy-source-server-side-encryption-customer-key", "k"));
+        assert!(refused("x-amz-storage-class", "GLACIER"));
+    }
+
+    #[test]
+    fn what_holds_anyway_may_be_asked_for() {
+        assert!(!refused("x-amz-acl", "private"));
+        assert!(!refused("x-amz-tagging-directive", "COPY"));
+        assert!(!refused("x-amz-server-side-encryption", "AES256"));
+        assert!(!refused("x-amz-storage-class", "STANDARD"));
+        assert!(!refused("x-amz-meta-tagging", "mine"));
+    }
+}

@@ -1,0 +1,131 @@
+//! Every request passes here on its way to `s3s`, and every answer on its way back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use freehold_vault::Vault;
+use http::{HeaderMap, HeaderValue, Method, header};
+use hyper::Request;
+use hyper::body::Incoming;
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::stream::DynByteStream;
+use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
+
+use crate::access::{SignedRequestsOnly, version_two};
+use crate::body::{PatientBody, RecutBody};
+use crate::buckets::Buckets;
+use crate::chunked::Recut;
+use crate::credentials::Credentials;
+use crate::front::Front;
+use crate::server::Limits;
+
+/// Bodies in XML: a list of 1,000 keys of 1 KiB each to delete, a list of 10,000 parts.
+const XML_MAX_BYTES: usize = 4 << 20;
+const REQUEST_ID: &str = "x-amz-request-id";
+
+pub(crate) struct Gate {
+    service: S3Service,
+    header_bytes: usize,
+    body_idle: Duration,
+    requests: AtomicU64,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        vault: Arc<Vault>,
+        buckets: Arc<dyn Buckets>,
+        credentials: Credentials,
+        limits: &Limits,
+    ) -> Self {
+        let mut config = S3Config::default();
+        config.xml_max_body_size = XML_MAX_BYTES;
+        // Form uploads are refused below; should one slip through, it is not gathered in memory.
+        config.post_object_max_file_size = 0;
+        config.form_max_field_size = 0;
+        let mut builder = S3ServiceBuilder::new(Front::new(vault, buckets));
+        builder.set_auth(credentials);
+        builder.set_access(SignedRequestsOnly);
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        Self {
+            service: builder.build(),
+            header_bytes: limits.header_bytes,
+            body_idle: limits.body_idle,
+            requests: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> HttpResponse {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut response = match self.admit(request) {
+            Ok(request) => match Box::pin(self.service.call(request)).await {
+                Ok(response) => response,
+                Err(error) => {
+                    let error: s3s::StdError = error.into();
+                    tracing::error!(%error, "the S3 service failed");
+                    refusal(s3_error!(InternalError, "The node failed to answer; its log says why."))
+                }
+            },
+            Err(error) => refusal(error),
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::SERVER, HeaderValue::from_static("Freehold"));
+        if let Ok(id) = HeaderValue::try_from(format!("{number:016X}")) {
+            headers.insert(REQUEST_ID, id);
+        }
+        response
+    }
+
+    /// Refuses what `s3s` would accept or would spend memory on, and wraps the body.
+    fn admit(&self, request: Request<Incoming>) -> S3Result<Request<Body>> {
+        let (head, body) = request.into_parts();
+        let size = head.uri.path().len() + head.uri.query().map_or(0, str::len) + headers_len(&head.headers);
+        if size > self.header_bytes {
+            return Err(s3_error!(
+                RequestHeaderSectionTooLarge,
+                "Request line and headers have {} bytes; at most {} are accepted.",
+                size,
+                self.header_bytes
+            ));
+        }
+        if text(&head.headers, header::AUTHORIZATION.as_str()).is_some_and(|v| v.starts_with("AWS ")) {
+            return Err(version_two());
+        }
+        let is_form = text(&head.headers, header::CONTENT_TYPE.as_str())
+            .is_some_and(|v| v.trim_start().to_ascii_lowercase().starts_with("multipart/"));
+        if head.method == Method::POST && is_form {
+            return Err(s3_error!(
+                NotImplemented,
+                "Uploads by HTML form (POST object) are not supported yet."
+            ));
+        }
+        let body = PatientBody::new(body, self.body_idle);
+        let body = match text(&head.headers, "x-amz-content-sha256") {
+            Some(kind) if kind.starts_with("STREAMING-") => {
+                let signed = !kind.starts_with("STREAMING-UNSIGNED");
+                let stream: DynByteStream = Box::pin(RecutBody::new(body, Recut::new(signed)));
+                Body::from(stream)
+            }
+            _ => Body::http_body(body),
+        };
+        Ok(Request::from_parts(head, body))
+    }
+}
+
+fn headers_len(headers: &HeaderMap) -> usize {
+    // Four bytes a line: colon, space, line break.
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|v| v.to_str().ok())
+}
+
+fn refusal(error: S3Error) -> HttpResponse {
+    error.to_http_response().unwrap_or_else(|_| {
+        let mut response = HttpResponse::new(Body::empty());
+        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
+}
