@@ -126,7 +126,10 @@ fn open_file(path: &Path) -> Result<Database, StoreError> {
         return Err(StoreError::NotAStore { path: path.to_owned() });
     }
     builder().create_file(file).map_err(|error| match error {
-        redb::DatabaseError::Storage(redb::StorageError::Corrupted(detail)) if detail.contains("magic") => {
+        // How the engine says that the first bytes are not its own.
+        redb::DatabaseError::Storage(redb::StorageError::Io(source))
+            if source.kind() == std::io::ErrorKind::InvalidData =>
+        {
             StoreError::NotAStore { path: path.to_owned() }
         }
         redb::DatabaseError::UpgradeRequired(_) => StoreError::Damaged {
