@@ -127,9 +127,7 @@ fn a_clock_years_off_is_told_and_harms_nothing() -> Result<()> {
         with_an_object(&mut node, story)?;
         node.stop()?;
         for clock in ["-3y", "+3y"] {
-            node.through(&["faketime", "-f", clock]);
-            node.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-            node.set("DONT_FAKE_MONOTONIC", "1");
+            node.set_clock(Some(clock));
             node.launch(&["up"])?;
             if node.ready().is_ok() {
                 if clock == "-3y" {
@@ -141,7 +139,7 @@ fn a_clock_years_off_is_told_and_harms_nothing() -> Result<()> {
             } else {
                 node.ended()?.refused(1, &["clock"])?;
             }
-            node.through(&[]);
+            node.set_clock(None);
         }
         let ready = node.resume()?;
         let s3 = node.s3(&ready)?;

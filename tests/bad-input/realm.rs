@@ -32,15 +32,14 @@ fn a_lapsed_invitation_says_so() -> Result<()> {
         let invitation = one.invite(&["--hours", "1"])?;
         one.stop()?;
         for node in [&mut one, &mut other] {
-            node.through(&["faketime", "-f", "+2h"]);
-            node.set("DONT_FAKE_MONOTONIC", "1");
+            node.set_clock(Some("+2h"));
         }
         let ready = one.resume()?;
         other
             .cli(&["join", &invitation, "--name", "bob"])?
             .refused(1, &["invitation", "lapsed", "freehold invite"])?;
         // Its own clock set back helps nobody: the realm's nodes judge.
-        other.through(&[]);
+        other.set_clock(None);
         other.cli(&["join", &invitation, "--name", "bob"])?.refused(1, &["invitation"])?;
         still_there(&one.s3(&ready)?, story)
     })

@@ -116,7 +116,8 @@ fn run(story: &Story, page: &Path) -> Result<()> {
 
 /// Two phrases of the realm that was made on some machine, where the reader wrote them down.
 fn lay_out_phrases(hosts: &BTreeMap<String, Host>, to: &str) -> Result<()> {
-    let made = hosts.values().find_map(|host| std::fs::read_to_string(host.folder().join("home.guardians")).ok());
+    let made =
+        hosts.values().find_map(|host| std::fs::read_to_string(host.folder().join("home.guardians")).ok());
     let two: Vec<&str> = made.as_deref().context("no realm was made")?.lines().take(2).collect();
     let file = hosts.get(to).context("every machine was made")?.folder().join("phrases");
     std::io::Write::write_all(&mut std::fs::File::create(file)?, two.join("\n").as_bytes())?;

@@ -40,3 +40,14 @@ pub fn python(program: &str) -> Result<PathBuf> {
     }
     std::path::absolute(path).context("make the path absolute")
 }
+
+/// The library that gives a process another clock.
+pub(crate) fn faketime() -> Result<PathBuf> {
+    for entry in std::fs::read_dir("/usr/lib")? {
+        let library = entry?.path().join("faketime/libfaketime.so.1");
+        if library.exists() {
+            return Ok(library);
+        }
+    }
+    bail!("libfaketime is missing: cargo xtask tools")
+}

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::binary::binary;
+use crate::binary::{binary, faketime};
 use crate::host::{Answer, Host};
 use crate::s3::S3;
 use crate::wait::until;
@@ -26,7 +26,7 @@ pub struct Node<'a> {
     process: Option<Child>,
     starts: u32,
     environment: Vec<(String, String)>,
-    prefix: Vec<String>,
+    clock: Option<String>,
 }
 
 /// What a node says when it is up.
@@ -44,7 +44,7 @@ impl<'a> Node<'a> {
     pub(crate) fn new(host: &'a Host, home: &Path) -> Result<Self> {
         binary()?;
         let home = home.to_path_buf();
-        Ok(Self { host, home, process: None, starts: 0, environment: Vec::new(), prefix: Vec::new() })
+        Ok(Self { host, home, process: None, starts: 0, environment: Vec::new(), clock: None })
     }
 
     /// Where it keeps its things.
@@ -67,22 +67,19 @@ impl<'a> Node<'a> {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Runs every later start through another program, such as `faketime`.
-    pub fn through(&mut self, program: &[&str]) {
-        self.prefix = program.iter().map(|word| (*word).to_owned()).collect();
+    /// Sets the clock that every later start and command sees, as faketime writes it: `-3y`, `+2h`.
+    pub fn set_clock(&mut self, offset: Option<&str>) {
+        self.clock = offset.map(str::to_owned);
     }
 
     /// A command of the binary for this home.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let binary = binary()?;
-        let mut command = match self.prefix.split_first() {
-            None => self.host.command(binary),
-            Some((program, rest)) => {
-                let mut command = self.host.command(program);
-                command.args(rest).arg(binary);
-                command
-            }
-        };
+        let mut command = self.host.command(binary()?);
+        if let Some(offset) = &self.clock {
+            // The library itself: its wrapper would keep signals from the daemon.
+            command.env("LD_PRELOAD", faketime()?).env("FAKETIME", offset);
+            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+        }
         command.arg("--home").arg(&self.home).args(arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
