@@ -56,11 +56,22 @@ impl DirectoryRow {
         }
     }
 
-    /// Whether a node with any role may write this row, or only the one it is about.
+    /// Whether `origin` may say this at all: nobody tells the addresses of another node. Readers
+    /// check [`Self::needs_keeper`] as well.
     pub fn may_come_from(&self, origin: NodeId) -> bool {
         match self {
             Self::Addresses(node, _) => *node == origin,
             Self::RealmName(_) | Self::NodeName(..) | Self::BucketName(..) | Self::PersonName(..) => true,
+        }
+    }
+
+    /// Whether `origin` may say this only if the realm log lets it manage the realm (an admin's or
+    /// operator's node, or a gateway). Every node holds the directory's key; without this check
+    /// a mere store could swap the names of two buckets and have one written in place of the other.
+    pub fn needs_keeper(&self, origin: NodeId) -> bool {
+        match self {
+            Self::Addresses(node, _) | Self::NodeName(node, _) => *node != origin,
+            Self::RealmName(_) | Self::BucketName(..) | Self::PersonName(..) => true,
         }
     }
 

@@ -46,6 +46,15 @@ fn a_node_tells_only_its_own_addresses() {
 }
 
 #[test]
+fn a_mere_store_names_nothing_but_itself() {
+    for row in rows() {
+        let own = matches!(row.key(), RowKey::NodeName(_) | RowKey::Addresses(_));
+        assert_eq!(row.needs_keeper(NODE), !own);
+        assert!(row.needs_keeper(NodeId::from_bytes([9; 32])));
+    }
+}
+
+#[test]
 fn a_manifest_is_not_a_row() {
     assert_eq!(DirectoryRow::decode(&[1]), Err(PayloadError::Content { got: 1, wanted: 2 }));
 }

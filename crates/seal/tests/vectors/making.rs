@@ -1,0 +1,243 @@
+//! Makes the vectors.
+
+use data_encoding::BASE64;
+use freehold_crypt::{BoxSecret, Entropy, Secret, hash};
+use freehold_seal::{
+    Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, DirectoryRow, Envelope, KeyOf, KeyRing,
+    Manifest, ManifestPart, ObjectKey, PayloadPlace, Recipient, Stored, VersionId, blob_list_digest,
+    seal_payload,
+};
+use freehold_wire::{
+    BlobName, Bounded, BucketId, Digest, Millis, NodeId, PersonId, RealmId, Text, to_canonical,
+};
+use serde_json::{Value, json};
+
+const CHUNK: usize = 65_536;
+const SEALED: usize = CHUNK + 16;
+
+/// Random bytes that follow from a seed.
+struct Seeded(u64, u64);
+
+impl Entropy for Seeded {
+    fn fill(&mut self, out: &mut [u8]) {
+        for block in out.chunks_mut(32) {
+            let input = [self.0.to_be_bytes(), self.1.to_be_bytes()].concat();
+            block.copy_from_slice(&hash::digest("freehold 2026 test entropy", &input)[..block.len()]);
+            self.1 += 1;
+        }
+    }
+}
+
+const REALM: RealmId = RealmId::from_bytes([0x11; 32]);
+const BUCKET: BucketId = BucketId::from_bytes([0x22; 32]);
+const NODE: NodeId = NodeId::from_bytes([0x33; 32]);
+const VERSION: VersionId = VersionId::from_bytes([0x44; 16]);
+const NAME: &str = "photos/2026/Übersee.jpg";
+
+fn binding() -> Binding {
+    Binding::new(REALM, BUCKET, NAME, VERSION)
+}
+
+fn object_key() -> Secret {
+    Secret::from_bytes([0x55; 32])
+}
+
+fn bucket_key(version: u32) -> BucketKey {
+    BucketKey::from_secret(version, Secret::from_bytes([0x66; 32]))
+}
+
+fn text<const N: usize>(s: &str) -> Text<N> {
+    Text::new(s).unwrap()
+}
+
+/// The byte at `i` of every plaintext.
+pub(crate) fn plain(len: usize) -> Vec<u8> {
+    (0..len).map(|i| u8::try_from((i * 31 + i / 256) % 256).unwrap()).collect()
+}
+
+fn blob(name: &str, len: usize, part: u16, seed: u64, whole: bool) -> Value {
+    let mut sealer =
+        BlobSealer::new(&ObjectKey::from_secret(object_key()), &binding(), part, &mut Seeded(seed, 0));
+    let mut out = Vec::new();
+    sealer.push(&plain(len), &mut out).unwrap();
+    let done = sealer.finish(&mut out);
+    let mut vector = json!({
+        "name": name, "part": part, "plain_len": len, "blob": done.name.to_string(),
+        "cipher_len": done.cipher_len, "hash": done.hash.to_string(),
+    });
+    if whole {
+        vector["cipher"] = BASE64.encode(&out).into();
+    }
+    vector
+}
+
+pub(crate) fn blobs() -> Value {
+    let attack =
+        |name: &str, edits: Value, with: Value| json!({ "name": name, "edits": edits, "with": with });
+    let (zero, one) = (80, 80 + SEALED);
+    json!({
+        "what": "sealed blobs; the byte at i of each plaintext is (31 i + floor(i / 256)) mod 256; attacks are made on 'three chunks'",
+        "realm": REALM.to_string(), "bucket": BUCKET.to_string(), "object_name": NAME,
+        "version": VERSION.to_string(), "object_key": hex::encode(object_key().expose()),
+        "opens": [
+            blob("empty", 0, 1, 1, true), blob("short", 13, 1, 2, true),
+            blob("exactly one chunk", CHUNK, 1, 3, false), blob("three chunks", 2 * CHUNK + 100, 7, 4, true),
+        ],
+        "refused": [
+            attack("a flipped bit in a chunk", json!([["flip", 100, 1]]), json!({})),
+            attack("a flipped bit in the last tag", json!([["flip", 80 + 2 * SEALED + 115, 128]]), json!({})),
+            attack("two chunks swapped", json!([["swap", zero, one, SEALED]]), json!({})),
+            attack("a chunk repeated", json!([["copy", zero, one, SEALED]]), json!({})),
+            attack("a chunk left out", json!([["drop", zero, SEALED]]), json!({})),
+            attack("cut at a chunk's edge", json!([["cut", 80 + 2 * SEALED]]), json!({})),
+            attack("cut at a chunk's edge, and the length with it", json!([["cut", 80 + 2 * SEALED]]), json!({ "plain_len": 2 * CHUNK })),
+            attack("cut to the header", json!([["cut", 80]]), json!({ "plain_len": 0 })),
+            attack("moved to another object", json!([]), json!({ "object_name": "photos/2026/other.jpg" })),
+            attack("moved to another version", json!([]), json!({ "version": "45".repeat(16) })),
+            attack("moved to another part", json!([]), json!({ "part": 8 })),
+            attack("moved to another bucket", json!([]), json!({ "bucket": "23".repeat(32) })),
+            attack("moved to another realm", json!([]), json!({ "realm": "12".repeat(32) })),
+            attack("wrong commitment", json!([["flip", 48, 1]]), json!({})),
+            attack("served under another name", json!([]), json!({ "blob": "77".repeat(32) })),
+            attack("an algorithm that does not exist", json!([["flip", 9, 2]]), json!({})),
+        ],
+    })
+}
+
+fn manifest(stored: Option<Stored>) -> Manifest {
+    Manifest {
+        name: text(NAME),
+        version: VERSION,
+        modified: Millis(1_795_000_000_000),
+        stored: stored.map(Box::new),
+    }
+}
+
+fn stored() -> Stored {
+    let blob = |n: u8| (BlobName::from_bytes([n; 32]), 65_536 + 96, Digest::from_bytes([n + 1; 32]));
+    let blobs = [blob(0x80), blob(0x90)];
+    let part = |number| ManifestPart { number, plain_len: 65_536 };
+    Stored {
+        size: 131_072,
+        etag: text("9e107d9d372bb6826bd81d3542a419d6-2"),
+        content_type: Some(text("image/jpeg")),
+        headers: Bounded::from_vec(vec![(text("cache-control"), text("max-age=60"))]).unwrap(),
+        metadata: Bounded::from_vec(vec![(text("camera"), text("Zenit"))]).unwrap(),
+        checksums: Bounded::from_vec(vec![Checksum {
+            algorithm: ChecksumAlgorithm::Crc32c,
+            value: text("yZRlqg==-2"),
+        }])
+        .unwrap(),
+        parts: Bounded::from_vec(vec![part(1), part(2)]).unwrap(),
+        blobs: blob_list_digest(blobs.iter().map(|(name, len, hash)| (name, *len, hash))),
+        key: bucket_key(1).wrap(&binding(), &ObjectKey::from_secret(object_key()), &mut Seeded(20, 0)),
+    }
+}
+
+fn payload(name: &str, content: &[u8], seed: u64) -> Value {
+    let place = PayloadPlace { realm: REALM, bucket: BUCKET, origin: NODE, seq: 258 };
+    let sealed = seal_payload(&bucket_key(1), &place, content, &mut Seeded(seed, 0)).unwrap();
+    json!({ "name": name, "content": hex::encode(content), "payload": BASE64.encode(&sealed) })
+}
+
+pub(crate) fn payloads() -> Value {
+    let content = |sort: u8, fields: Vec<u8>| [vec![sort], fields].concat();
+    let rows = [
+        DirectoryRow::NodeName(NODE, Some(text("attic"))),
+        DirectoryRow::BucketName(BUCKET, Some(text("photos"))),
+        DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap()),
+        DirectoryRow::PersonName(PersonId::from_bytes([0x88; 32]), None),
+    ];
+    let mut opens = vec![
+        payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),
+        payload("a tombstone", &content(1, to_canonical(&manifest(None))), 6),
+    ];
+    for (row, seed) in rows.iter().zip(7..) {
+        opens.push(payload(&format!("a row: {:?}", row.key()), &content(2, to_canonical(row)), seed));
+    }
+    let attack =
+        |name: &str, edits: Value, with: Value| json!({ "name": name, "edits": edits, "with": with });
+    json!({
+        "what": "sealed payloads of an entry; attacks are made on the first",
+        "realm": REALM.to_string(), "bucket": BUCKET.to_string(), "origin": NODE.to_string(), "seq": 258,
+        "key_version": 1, "bucket_key": hex::encode(bucket_key(1).secret().expose()),
+        "opens": opens,
+        "refused": [
+            attack("a flipped bit", json!([["flip", 500, 1]]), json!({})),
+            attack("wrong commitment", json!([["flip", 40, 1]]), json!({})),
+            attack("another key version claimed", json!([["flip", 7, 2]]), json!({ "key_version": 3 })),
+            attack("moved to the next entry", json!([]), json!({ "seq": 259 })),
+            attack("moved to another node's entry", json!([]), json!({ "origin": "34".repeat(32) })),
+            attack("moved to another bucket", json!([]), json!({ "bucket": "23".repeat(32) })),
+            attack("moved to another realm", json!([]), json!({ "realm": "12".repeat(32) })),
+            attack("cut", json!([["cut", 512]]), json!({})),
+            attack("a format that does not exist", json!([["flip", 2, 2]]), json!({})),
+        ],
+    })
+}
+
+pub(crate) fn keys() -> Value {
+    let wrapped = |version: u32, seed: u64| {
+        let key = ObjectKey::from_secret(object_key());
+        let wrapped = bucket_key(version).wrap(&binding(), &key, &mut Seeded(seed, 0));
+        json!({ "name": format!("under key version {version}"), "key_version": version,
+                "wrapped": hex::encode(to_canonical(&wrapped)) })
+    };
+    json!({
+        "what": "object keys wrapped under a bucket key; attacks are made on the first",
+        "realm": REALM.to_string(), "bucket": BUCKET.to_string(), "object_name": NAME,
+        "version": VERSION.to_string(), "object_key": hex::encode(object_key().expose()),
+        "bucket_key": hex::encode(bucket_key(1).secret().expose()),
+        "bucket_id_of_key": bucket_key(1).bucket().to_string(),
+        "opens": [wrapped(1, 30), wrapped(2, 31)],
+        "refused": [
+            { "name": "of another object", "with": { "object_name": "photos/2026/other.jpg" } },
+            { "name": "of another version", "with": { "version": "45".repeat(16) } },
+            { "name": "under another key", "with": { "bucket_key": "67".repeat(32) } },
+        ],
+    })
+}
+
+pub(crate) fn envelopes() -> Value {
+    let mut entropy = Seeded(40, 0);
+    let (bucket, mut ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    ring.rotate(&mut entropy).unwrap();
+    let seed = Secret::from_bytes([0x99; 32]);
+    let public = BoxSecret::from_seed(&seed).public();
+    let made = |version: u32, to: Recipient, entropy: &mut Seeded| {
+        let envelope = ring.envelope(version, to, &public, entropy).unwrap();
+        (envelope.to_bytes(), ring.get(version).unwrap().secret().clone())
+    };
+    let vector = |name: &str, (bytes, key): (Vec<u8>, Secret)| {
+        json!({
+            "name": name, "envelope": hex::encode(bytes), "key": hex::encode(key.expose()),
+        })
+    };
+    let node = Recipient::Node(NODE);
+    let second = made(2, node, &mut entropy);
+    let edited = |name: &str, edit: fn(&mut Envelope)| {
+        let mut envelope = Envelope::decode(&second.0).unwrap();
+        edit(&mut envelope);
+        json!({ "name": name, "envelope": hex::encode(envelope.to_bytes()) })
+    };
+    json!({
+        "what": "bucket keys boxed with HPKE; the first key's hash is the bucket's id, each later one is linked to the one before",
+        "realm": REALM.to_string(), "bucket": bucket.to_string(), "node": NODE.to_string(),
+        "box_seed": hex::encode(seed.expose()), "box_public": hex::encode(public.as_bytes()),
+        "opens": [
+            vector("version 1, to a node", made(1, node, &mut entropy)),
+            vector("version 1, to the recovery key", made(1, Recipient::Recovery, &mut entropy)),
+            vector("version 2, to a node", second.clone()),
+        ],
+        "refused": [
+            edited("of another bucket", |e| e.key_of = KeyOf::Bucket(BUCKET)),
+            edited("of the directory", |e| e.key_of = KeyOf::Directory),
+            edited("as another version", |e| e.version = 3),
+            edited("to another node", |e| e.to = Recipient::Node(NodeId::from_bytes([0x34; 32]))),
+            edited("with another link", |e| e.link = Some(Digest::from_bytes([0; 32]))),
+            edited("without the link", |e| e.link = None),
+            edited("with a flipped bit", |e| e.sealed[50] ^= 1),
+            edited("with another encapsulated key", |e| e.sealed[0] ^= 1),
+        ],
+    })
+}

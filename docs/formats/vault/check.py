@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+"""Reads the vault's vectors by docs/formats/vault.md alone, with none of Freehold's code.
+
+Opens every blob, payload, wrapped key and envelope of vectors/*.json, seals the blobs again to the
+same bytes, and sees that every attack is refused. Exit code 0 if all is as it should be.
+
+    pip install cryptography blake3 cbor2
+    python3 docs/formats/vault/check.py
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import pathlib
+import sys
+
+import blake3
+import cbor2
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+CHUNK, TAG, HEADER = 65536, 16, 80
+HERE = pathlib.Path(__file__).parent / "vectors"
+
+
+class Refused(Exception):
+    pass
+
+
+def need(condition, why):
+    if not condition:
+        raise Refused(why)
+
+
+def un(text):
+    return bytes.fromhex(text)
+
+
+def derive(context, *pieces):
+    return blake3.blake3(b"".join(pieces), derive_key_context=context).digest()
+
+
+def cbor(value):
+    return cbor2.dumps(value, canonical=True)
+
+
+def from_cbor(data):
+    """Decodes, and refuses every spelling but the canonical one."""
+    try:
+        value = cbor2.loads(data)
+    except Exception as error:
+        raise Refused(f"not CBOR: {error}")
+    need(cbor(value) == data, "not canonical")
+    return value
+
+
+# Streams -----------------------------------------------------------------------------------------
+
+
+def stream(secret, salt, binding):
+    """The key and the commitment of one sealed stream."""
+    out = blake3.blake3(salt + binding, key=derive("freehold 2026 stream key", secret)).digest(64)
+    return AESGCM(out[:32]), out[32:]
+
+
+def nonce(index, last):
+    return bytes(3) + index.to_bytes(8, "big") + bytes([last])
+
+
+def unseal(key, index, last, chunk):
+    try:
+        return key.decrypt(nonce(index, last), chunk, b"")
+    except InvalidTag:
+        raise Refused(f"chunk {index} does not open")
+
+
+# Blobs -------------------------------------------------------------------------------------------
+
+
+def part_binding(prefix, f):
+    name = derive("freehold 2026 object name", f["object_name"].encode())
+    return cbor([prefix, un(f["realm"]), un(f["bucket"]), name, un(f["version"]), f["part"]])
+
+
+def seal_blob(f, salt, plain):
+    prefix = b"FREEHOLD" + bytes([1, 1, 16]) + bytes(5)
+    key, commitment = stream(un(f["object_key"]), salt, part_binding(prefix, f))
+    out = prefix + salt + commitment
+    count = max(1, -(-len(plain) // CHUNK))
+    for i in range(count):
+        out += key.encrypt(nonce(i, i == count - 1), plain[i * CHUNK : (i + 1) * CHUNK], b"")
+    return out
+
+
+def open_blob(f, data):
+    need(len(data) >= HEADER and data[:8] == b"FREEHOLD", "not a blob")
+    need(data[8:16] == bytes([1, 1, 16, 0, 0, 0, 0, 0]), "unknown format, algorithm or chunk size")
+    salt = data[16:48]
+    need(salt == un(f["blob"]), "another blob than the one asked for")
+    key, commitment = stream(un(f["object_key"]), salt, part_binding(data[:16], f))
+    need(hmac.compare_digest(commitment, data[48:80]), "not for this object, version and part")
+    count = max(1, -(-f["plain_len"] // CHUNK))
+    need(len(data) == HEADER + f["plain_len"] + count * TAG, "length")
+    plain = b""
+    for i in range(count):
+        at = HEADER + i * (CHUNK + TAG)
+        plain += unseal(key, i, i == count - 1, data[at : at + CHUNK + TAG])
+    return plain
+
+
+def edited(data, edits):
+    data = bytearray(data)
+    for what, *n in edits:
+        if what == "flip":
+            data[n[0]] ^= n[1]
+        elif what == "cut":
+            del data[n[0] :]
+        elif what == "drop":
+            del data[n[0] : n[0] + n[1]]
+        elif what == "copy":
+            data[n[1] : n[1] + n[2]] = data[n[0] : n[0] + n[2]]
+        elif what == "swap":
+            a, b, len_ = n
+            data[a : a + len_], data[b : b + len_] = data[b : b + len_], data[a : a + len_]
+        else:
+            raise ValueError(what)
+    return bytes(data)
+
+
+def refuses(what, attempt):
+    try:
+        attempt()
+    except Refused as why:
+        print(f"  refused: {what}: {why}")
+    else:
+        raise SystemExit(f"ACCEPTED: {what}")
+
+
+def blobs(file):
+    for vector in file["opens"]:
+        f = {**file, **vector}
+        plain = bytes((31 * i + i // 256) % 256 for i in range(f["plain_len"]))
+        data = seal_blob(f, un(f["blob"]), plain)
+        assert len(data) == f["cipher_len"]
+        assert blake3.blake3(data).hexdigest() == f["hash"], f["name"]
+        if "cipher" in f:
+            assert base64.b64decode(f["cipher"]) == data
+        assert open_blob(f, data) == plain
+        print(f"  opened: {f['name']}")
+    for attack in file["refused"]:
+        altered = edited(data, attack["edits"])
+        refuses(attack["name"], lambda: open_blob({**f, **attack["with"]}, altered))
+
+
+# Payloads ----------------------------------------------------------------------------------------
+
+
+def open_payload(f, data):
+    need(data[:2] == b"FP" and len(data) in [1 << n for n in range(10, 19)], "not a payload")
+    need(data[2:4] == b"\x01\x01", "unknown format or algorithm")
+    need(int.from_bytes(data[4:8], "big") == f["key_version"], "another key version")
+    secret = derive("freehold 2026 payload key", un(f["bucket_key"]))
+    binding = cbor([data[:8], un(f["realm"]), un(f["bucket"]), un(f["origin"]), f["seq"]])
+    key, commitment = stream(secret, data[8:40], binding)
+    need(hmac.compare_digest(commitment, data[40:72]), "not for this entry")
+    inner = unseal(key, 0, True, data[72:])
+    length = int.from_bytes(inner[:4], "big")
+    content, padding = inner[4 : 4 + length], inner[4 + length :]
+    need(len(content) == length and not any(padding), "padding")
+    total = max(1024, 1 << (length + 92 - 1).bit_length())
+    need(total == len(data), "padding")
+    return content
+
+
+ROWS = {0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses"}
+
+
+def payloads(file):
+    for vector in file["opens"]:
+        content = open_payload(file, base64.b64decode(vector["payload"]))
+        assert content == un(vector["content"])
+        sort, fields = content[0], from_cbor(content[1:])
+        if sort == 1:
+            assert set(fields) <= {0, 1, 2, 3} and len(fields[1]) == 16
+            stored = fields.get(3)
+            what = "a tombstone"
+            if stored:
+                assert sum(length for _, length in stored[6]) == stored[0]
+                what = f"{stored[0]} bytes, {stored[1]}, {stored[2]}, parts {stored[6]}"
+                f = {**file, "object_name": fields[0], "version": fields[1].hex()}
+                assert unwrap(f, cbor(stored[8])) == b"\x55" * 32
+            print(f"  opened: {vector['name']}: {fields[0]}: {what}")
+        else:
+            assert sort == 2
+            print(f"  opened: {vector['name']}: {ROWS[fields[0]]}: {fields[1][1:]}")
+    first = base64.b64decode(file["opens"][0]["payload"])
+    for attack in file["refused"]:
+        altered = edited(first, attack["edits"])
+        refuses(attack["name"], lambda: open_payload({**file, **attack["with"]}, altered))
+
+
+# Keys --------------------------------------------------------------------------------------------
+
+
+def unwrap(f, wrapped):
+    salt, published, sealed = from_cbor(wrapped)
+    name = derive("freehold 2026 object name", f["object_name"].encode())
+    binding = cbor([un(f["realm"]), un(f["bucket"]), name, un(f["version"]), f["key_version"]])
+    key, commitment = stream(derive("freehold 2026 key wrap", un(f["bucket_key"])), salt, binding)
+    need(hmac.compare_digest(commitment, published), "not for this object, or another bucket key")
+    return unseal(key, 0, True, sealed)
+
+
+def keys(file):
+    assert derive("freehold 2026 bucket id", un(file["bucket_key"])).hex() == file["bucket_id_of_key"]
+    for vector in file["opens"]:
+        assert unwrap({**file, **vector}, un(vector["wrapped"])) == un(file["object_key"])
+        print(f"  opened: {vector['name']}")
+    f = {**file, **file["opens"][0]}
+    for attack in file["refused"]:
+        refuses(attack["name"], lambda: unwrap({**f, **attack["with"]}, un(f["wrapped"])))
+
+
+# Envelopes: HPKE (RFC 9180), base mode, X25519, HKDF-SHA256, AES-256-GCM -----------------------------
+
+KEM, SUITE = b"KEM\x00\x20", b"HPKE\x00\x20\x00\x01\x00\x02"
+
+
+def extract(suite, salt, label, ikm):
+    return hmac.digest(salt or bytes(32), b"HPKE-v1" + suite + label + ikm, hashlib.sha256)
+
+
+def expand(suite, prk, label, info, length):
+    info = length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
+    out = block = b""
+    while len(out) < length:
+        block = hmac.digest(prk, block + info + bytes([len(out) // 32 + 1]), hashlib.sha256)
+        out += block
+    return out[:length]
+
+
+def box_key(seed):
+    sk = expand(KEM, extract(KEM, b"", b"dkp_prk", seed), b"sk", b"", 32)
+    return X25519PrivateKey.from_private_bytes(sk)
+
+
+def public_bytes(key):
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def open_box(key, info, sealed):
+    enc, body = sealed[:32], sealed[32:]
+    try:
+        dh = key.exchange(X25519PublicKey.from_public_bytes(enc))
+    except ValueError:
+        raise Refused("a point of small order")
+    shared = expand(KEM, extract(KEM, b"", b"eae_prk", dh), b"shared_secret", enc + public_bytes(key), 32)
+    context = b"\x00" + extract(SUITE, b"", b"psk_id_hash", b"") + extract(SUITE, b"", b"info_hash", info)
+    secret = extract(SUITE, shared, b"secret", b"")
+    aead = AESGCM(expand(SUITE, secret, b"key", context, 32))
+    try:
+        return aead.decrypt(expand(SUITE, secret, b"base_nonce", context, 12), body, b"")
+    except InvalidTag:
+        raise Refused("the box does not open")
+
+
+def open_envelope(file, me, ring, data):
+    need(data[:3] == b"FE\x01", "not an envelope of format 1")
+    fields = from_cbor(data[3:])
+    key_of, version, to, link = fields[0], fields[1], fields[2], fields.get(3)
+    need(to == me, "boxed to somebody else")
+    info = [un(file["realm"]), key_of, version, to] + ([link] if link else [])
+    key = open_box(box_key(un(file["box_seed"])), b"freehold 2026 envelope" + cbor(info), fields[4])
+    need(key_of == [1, [un(file["bucket"])]], "the key of something else")
+    if version == 1:
+        need(derive("freehold 2026 bucket id", key).hex() == file["bucket"], "not the bucket's first key")
+        need(link is None, "a link where none belongs")
+    else:
+        need(version - 1 in ring, "the key before is not known")
+        place = cbor([un(file["realm"]), key_of, version])
+        need(derive("freehold 2026 key succession", ring[version - 1], place, key) == link, "no successor")
+    return version, key
+
+
+def envelopes(file):
+    assert public_bytes(box_key(un(file["box_seed"]))).hex() == file["box_public"]
+    node, ring = [0, [un(file["node"])]], {}
+    for vector in file["opens"]:
+        me = [1, []] if "recovery" in vector["name"] else node
+        version, key = open_envelope(file, me, ring, un(vector["envelope"]))
+        assert key == un(vector["key"])
+        ring[version] = key
+        print(f"  opened: {vector['name']}")
+    for attack in file["refused"]:
+        refuses(attack["name"], lambda: open_envelope(file, node, ring, un(attack["envelope"])))
+
+
+def main():
+    for name, check in [("blob", blobs), ("payload", payloads), ("key", keys), ("envelope", envelopes)]:
+        print(f"{name}.json")
+        check(json.loads((HERE / f"{name}.json").read_text()))
+    print("all vectors are as they should be")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
