@@ -44,7 +44,7 @@ pub fn python(program: &str) -> Result<PathBuf> {
 /// The library that gives a process another clock.
 pub(crate) fn faketime() -> Result<PathBuf> {
     for entry in std::fs::read_dir("/usr/lib")? {
-        let library = entry?.path().join("faketime/libfaketime.so.1");
+        let library = entry?.path().join("faketime/libfaketimeMT.so.1");
         if library.exists() {
             return Ok(library);
         }
