@@ -142,7 +142,7 @@ pub fn encode_path(key: &str) -> String {
     for byte in key.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                out.push(char::from(byte))
+                out.push(char::from(byte));
             }
             // Writing to a String cannot fail.
             _ => write!(out, "%{byte:02X}").unwrap_or_default(),

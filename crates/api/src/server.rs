@@ -6,8 +6,6 @@ mod node;
 mod object;
 mod realm;
 mod setup;
-#[cfg(test)]
-mod tests;
 
 use std::sync::{Arc, OnceLock};
 

@@ -24,7 +24,7 @@ pub use gate::{guard, same_origin};
 use crate::Problem;
 
 /// A month: the person typed a code from their own terminal into their own browser.
-const SESSION_LASTS: Duration = Duration::from_secs(30 * 24 * 3600);
+const SESSION_LASTS: Duration = Duration::from_hours(30 * 24);
 /// More browsers than a family has.
 const SESSIONS_MAX: usize = 64;
 /// Codes open at a time; a new one pushes out the oldest.
@@ -32,7 +32,7 @@ const CODES_MAX: usize = 4;
 /// Wrong codes in [`TRIES_WINDOW`] before every code is turned away. With 40 bits in a code,
 /// guessing at this rate takes 200,000 years.
 const TRIES_MAX: usize = 10;
-const TRIES_WINDOW: Duration = Duration::from_secs(60);
+const TRIES_WINDOW: Duration = Duration::from_mins(1);
 
 /// A code that opens the console once.
 #[derive(Clone, Serialize, Deserialize, ToSchema, ZeroizeOnDrop)]

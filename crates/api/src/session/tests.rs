@@ -28,7 +28,7 @@ fn with_cookie(cookie: &SessionCookie) -> HeaderMap {
     headers
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 #[test]
 fn a_code_opens_the_console_once_however_it_is_typed() {
