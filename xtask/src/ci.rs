@@ -2,7 +2,7 @@
 //! one command that repeats it.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +18,7 @@ struct Step {
     run: fn(&Path, &[&str]) -> Result<()>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "tools", what: "programs that the tests call", run: |root, _| tools::install(root) },
     Step {
         name: "fmt",
@@ -38,6 +38,7 @@ const STEPS: [Step; 10] = [
     Step { name: "tidy", what: "length, names, words, links, lists", run: |root, _| tidy::check(root) },
     Step { name: "clippy", what: "lints as errors", run: clippy },
     Step { name: "unit", what: "unit, property, vector and simulation tests", run: unit },
+    Step { name: "vectors", what: "the formats, read by a second implementation", run: vectors },
     Step { name: "stories", what: "real processes, real clients, several hosts", run: stories },
     Step { name: "browser", what: "the console in a real browser", run: browser },
     Step { name: "docs", what: "API documentation and its examples", run: docs },
@@ -108,6 +109,18 @@ fn unit(root: &Path, _: &[&str]) -> Result<()> {
         arguments.extend(["--exclude", name]);
     }
     check(in_namespaces(root, &mut command(root, cargo(), &arguments)))
+}
+
+/// Each format under docs/formats/ brings a program that reads its vectors by the page alone.
+fn vectors(root: &Path, _: &[&str]) -> Result<()> {
+    for entry in std::fs::read_dir(root.join("docs/formats")).context("read docs/formats")? {
+        let program = entry?.path().join("check.py");
+        if program.exists() {
+            let mut check_program = command(root, tools::python_program(root), &[&program.to_string_lossy()]);
+            check(check_program.stdout(Stdio::null()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Tests make hosts of their own: root may, others enter a user namespace first.

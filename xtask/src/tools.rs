@@ -40,6 +40,11 @@ fn venv(root: &Path) -> PathBuf {
     target(root).join("tools/python")
 }
 
+/// The Python that has what `tests/requirements.txt` names.
+pub(crate) fn python_program(root: &Path) -> PathBuf {
+    venv(root).join("bin/python")
+}
+
 /// What the story tests are told about the tools.
 pub(crate) fn environment(root: &Path) -> Vec<(&'static str, PathBuf)> {
     vec![("FREEHOLD_TEST_PYTHON", venv(root).join("bin"))]
