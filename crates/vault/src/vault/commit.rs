@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use freehold_disk::{EntryRow, EntryTxn, OsEntropy, StoreError};
-use freehold_placement::{BlobRef, Entry};
+use freehold_placement::{BLOBS_MAX, BlobRef, Entry, payload_hash};
 use freehold_seal::{BucketKey, Manifest, Stored, VersionId};
-use freehold_wire::{Bounded, BucketId, EntryId, Millis, Text};
+use freehold_wire::{Bounded, BucketId, EntryId, Hlc, Millis, NodeId, Text};
 use tokio::sync::oneshot;
 
 use super::Inner;
@@ -18,7 +18,7 @@ pub(crate) struct Draft {
     pub(crate) name: Text<1024>,
     pub(crate) version: VersionId,
     /// What is stored and its blobs; nothing for a deletion.
-    pub(crate) stored: Option<(Box<Stored>, Bounded<BlobRef, 10_000>)>,
+    pub(crate) stored: Option<(Box<Stored>, Bounded<BlobRef, BLOBS_MAX>)>,
     pub(crate) sealing: BucketKey,
 }
 
@@ -108,6 +108,26 @@ impl Inner {
         Ok(Ok(Written { bucket, key: manifest.name.as_str().to_owned(), row, entry, payload }))
     }
 
+    fn sign(
+        &self,
+        bucket: BucketId,
+        seq: u64,
+        hlc: Hlc,
+        blobs: Bounded<BlobRef, BLOBS_MAX>,
+        payload: &[u8],
+    ) -> Entry {
+        let draft = freehold_placement::Draft {
+            realm: self.config.realm,
+            bucket,
+            origin: self.config.node,
+            seq,
+            hlc,
+            blobs,
+            payload_hash: payload_hash(payload),
+        };
+        draft.sign(&self.config.signing)
+    }
+
     fn committed(&self, written: Vec<Written>) -> Vec<Committed> {
         let mut index = self.index_mut();
         let mut done = Vec::with_capacity(written.len());
@@ -145,12 +165,7 @@ impl Written {
 }
 
 /// What the index remembers of an entry with this manifest.
-pub(crate) fn row_of(
-    manifest: &Manifest,
-    origin: freehold_wire::NodeId,
-    seq: u64,
-    hlc: freehold_wire::Hlc,
-) -> Row {
+pub(crate) fn row_of(manifest: &Manifest, origin: NodeId, seq: u64, hlc: Hlc) -> Row {
     let stored = manifest.stored.as_deref();
     Row {
         origin,
@@ -175,27 +190,4 @@ pub(crate) fn check(conditions: &Conditions, there: Option<&Row>) -> Result<(), 
     let may = (conditions.if_match.is_empty() || conditions.if_match.iter().any(matches))
         && !conditions.if_none_match.iter().any(matches);
     if may { Ok(()) } else { Err(PutError::Precondition) }
-}
-
-impl Inner {
-    fn sign(
-        &self,
-        bucket: BucketId,
-        seq: u64,
-        hlc: freehold_wire::Hlc,
-        blobs: Bounded<BlobRef, 10_000>,
-        payload: &[u8],
-    ) -> Entry {
-        let entry = Entry {
-            realm: self.config.realm,
-            bucket,
-            origin: self.config.node,
-            seq,
-            hlc,
-            blobs,
-            payload_hash: freehold_placement::payload_hash(payload),
-            sig: None,
-        };
-        entry.sign(&self.config.signing)
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use freehold_crypt::WrappedKey;
-use freehold_placement::BlobRef;
+use freehold_placement::{BLOBS_MAX, BlobRef};
 use freehold_seal::{Checksum, Manifest, ManifestPart, Stored, blob_list_digest};
 use freehold_wire::{BlobName, Bounded, Digest, Text};
 
@@ -23,7 +23,7 @@ pub(crate) struct Contents {
 
 impl Contents {
     /// What is stored, and the blobs of its entry.
-    pub(crate) fn stored(self) -> Result<(Box<Stored>, Bounded<BlobRef, 10_000>), PutError> {
+    pub(crate) fn stored(self) -> Result<(Box<Stored>, Bounded<BlobRef, BLOBS_MAX>), PutError> {
         let content_type =
             self.content_type.map(Text::new).transpose().map_err(|_| PutError::MetaTooLarge)?;
         let (parts, blobs): (Vec<ManifestPart>, Vec<BlobRef>) = self.parts.into_iter().unzip();
