@@ -3,7 +3,7 @@
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
 use freehold_wire::{
-    Bounded, BucketId, DecodeError, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId,
+    Bounded, BucketId, DecodeError, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId,
 };
 use freehold_wire::{from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
@@ -318,7 +318,7 @@ pub struct Recovery {
     /// The recovery or checkpoint it follows; none if it follows the genesis.
     #[n(0)]
     pub base: Option<OpId>,
-    /// The admins from now on; all others cease to be members.
+    /// The admins from now on; those who were and are not listed cease to be members.
     #[n(1)]
     pub admins: Bounded<Chain, 16>,
     /// New guardians, if they change.
@@ -595,6 +595,3 @@ pub struct Endorse {
     #[n(2)]
     pub signature: Cosignature,
 }
-
-/// A statement's id, to extend a chain from.
-pub(crate) type StatementId = Digest;

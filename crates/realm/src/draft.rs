@@ -301,6 +301,6 @@ pub fn invited_device(
 
 fn chain_end(state: &State, device: &VerifyingKey) -> Option<(PersonId, freehold_wire::Digest)> {
     let (person, _) = state.device(&device.id())?;
-    let chain = &state.persons.get(&person)?.chain;
-    Some((person, chain.last()?.id()))
+    let end = crate::person::end_for(&state.persons.get(&person)?.chain, device)?;
+    Some((person, end))
 }

@@ -6,8 +6,19 @@ use std::fmt;
 use freehold_wire::{Millis, OpId};
 
 use crate::reason::Reason;
-use crate::set::OpSet;
+use crate::set::{At, OpSet};
 use crate::state::State;
+
+mod base;
+mod judge;
+mod people;
+mod present;
+mod run;
+mod things;
+
+use base::Frame;
+use present::present;
+use run::{Learned, Run, Stop};
 
 /// How long guardians wait, visibly, before a recovery without an admin's signature takes effect.
 pub const RECOVERY_DELAY: Millis = Millis::from_hours(72);
@@ -81,5 +92,27 @@ pub fn matured(first_seen: &BTreeMap<OpId, Millis>, folded: &Folded, now: Millis
 
 /// The realm's state: a pure function of the set, and of which recoveries have waited long enough.
 pub fn fold(set: &OpSet, clock: &Clock) -> Folded {
-    todo!()
+    let frame = Frame::new(set, clock);
+    let first = settle(&frame, &BTreeSet::new());
+    let immediate = first.countersigned_recoveries();
+    let run = if immediate.is_empty() { first } else { settle(&frame, &immediate) };
+    present(&run)
+}
+
+/// Runs along the best chain of checkpoints and recoveries, dropping those that turn out invalid.
+fn settle<'a>(frame: &'a Frame<'a>, immediate: &BTreeSet<At>) -> Run<'a> {
+    let mut invalid = BTreeMap::new();
+    loop {
+        let chain = frame.candidates.best(&invalid);
+        let mut learned = Learned::default();
+        let stop = loop {
+            let mut run = Run::new(frame, &invalid, immediate, &chain);
+            match run.run(&mut learned) {
+                Ok(()) => return run,
+                Err(Stop::Again) => {}
+                Err(Stop::Invalid(at, why)) => break (at, why),
+            }
+        };
+        invalid.insert(stop.0, stop.1);
+    }
 }

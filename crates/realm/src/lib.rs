@@ -21,7 +21,7 @@ mod world;
 pub use body::Body;
 pub use draft::{DraftError, cosign, draft};
 pub use fold::{Clock, Folded, Pending, RECOVERY_DELAY, fold, matured};
-pub use op::{Cosignature, Head, LEVEL, OP_MAX, Op, OpError, PARENTS_MAX, VerifyError};
+pub use op::{Cosignature, Head, LEVEL, OP_MAX, Op, OpError, PARENTS_MAX, SIGNATURES_MAX, VerifyError};
 pub use person::Statement;
 pub use reason::{Need, Reason, Thing};
 pub use roles::{MemberRoles, NodeRoles};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use freehold_crypt::{Signature, SigningKey, VerifyingKey, hash};
-use freehold_wire::{Bounded, DecodeError, Hlc, OpId, RealmId, from_canonical, to_canonical};
+use freehold_wire::{Bounded, DecodeError, Hlc, KeyId, OpId, RealmId, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
 use crate::body::{BODY_MAX, Body, Unknown};
@@ -129,11 +129,11 @@ pub enum OpError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// A signature does not match.
-    #[error("the signature by {0:?} does not match")]
-    Signature(VerifyingKey),
+    #[error("the signature by {} does not match", .0.short())]
+    Signature(KeyId),
     /// A key that must sign did not.
-    #[error("the signature by {0:?} is missing")]
-    Missing(VerifyingKey),
+    #[error("the signature by {} is missing", .0.short())]
+    Missing(KeyId),
     /// A person's statement inside is not believable.
     #[error("a statement inside: {0}")]
     Statement(ChainError),
@@ -226,7 +226,7 @@ impl Op {
     pub fn verify(&self) -> Result<(), VerifyError> {
         let message = self.message();
         for sig in &self.sigs {
-            sig.key.verify(&message, &sig.signature).map_err(|_| VerifyError::Signature(sig.key))?;
+            sig.key.verify(&message, &sig.signature).map_err(|_| VerifyError::Signature(sig.key.id()))?;
         }
         match &self.body {
             Body::NodeAdd(b) => self.must_sign(&b.node),
@@ -242,7 +242,7 @@ impl Op {
             Body::Endorse(b) => {
                 let message = message_of(&self.realm(), b.level, &b.op);
                 let Cosignature { key, signature } = &b.signature;
-                key.verify(&message, signature).map_err(|_| VerifyError::Signature(*key))
+                key.verify(&message, signature).map_err(|_| VerifyError::Signature(key.id()))
             }
             Body::Recovery(b) => b.admins.iter().try_for_each(verify_statements),
             _ => Ok(()),
@@ -250,7 +250,7 @@ impl Op {
     }
 
     fn must_sign(&self, key: &VerifyingKey) -> Result<(), VerifyError> {
-        if self.sigs.iter().any(|s| s.key == *key) { Ok(()) } else { Err(VerifyError::Missing(*key)) }
+        if self.sigs.iter().any(|s| s.key == *key) { Ok(()) } else { Err(VerifyError::Missing(key.id())) }
     }
 
     /// What every signature covers: tag, realm, level and id.
@@ -261,19 +261,19 @@ impl Op {
     /// Adds the signature of `key`; nothing happens if it is there already.
     pub fn add_signature(&mut self, key: &SigningKey) {
         let signature = key.sign(&self.message());
-        self.merge_signature(Cosignature { key: key.verifying(), signature });
+        self.merge_signature(&Cosignature { key: key.verifying(), signature });
     }
 
     /// Takes over signatures from another copy of the same operation; returns whether any was new.
     pub(crate) fn merge_signatures(&mut self, other: &Self) -> bool {
         let before = self.sigs.clone();
         for sig in &other.sigs {
-            self.merge_signature(*sig);
+            self.merge_signature(sig);
         }
         self.sigs != before
     }
 
-    pub(crate) fn merge_signature(&mut self, new: Cosignature) {
+    pub(crate) fn merge_signature(&mut self, new: &Cosignature) {
         let bytes = new.key.to_bytes();
         match self.sigs.binary_search_by(|s| s.key.to_bytes().cmp(&bytes)) {
             // ECDSA has many signatures for one message: keep the lowest, so that order does not matter.
@@ -281,10 +281,10 @@ impl Op {
                 if let Some(old) = self.sigs.get_mut(at)
                     && new.signature < old.signature
                 {
-                    *old = new;
+                    *old = *new;
                 }
             }
-            Err(at) if self.sigs.len() < SIGNATURES_MAX => self.sigs.insert(at, new),
+            Err(at) if self.sigs.len() < SIGNATURES_MAX => self.sigs.insert(at, *new),
             Err(_) => {}
         }
     }

@@ -288,6 +288,19 @@ fn may_say(chain: &[Statement], seen: &BTreeMap<Digest, usize>, prev: usize, sta
     allowed
 }
 
+/// The last statement that `device` may follow: one that knows that it is a device.
+pub(crate) fn end_for(chain: &[Statement], device: &VerifyingKey) -> Option<Digest> {
+    let seen: BTreeMap<Digest, usize> = chain.iter().enumerate().map(|(at, s)| (s.id(), at)).collect();
+    let knows = |at: usize| {
+        path(chain, &seen, at).any(|(_, s)| match &s.change {
+            Change::Found { .. } => s.by == *device,
+            Change::Add { key, .. } => key == device,
+            _ => false,
+        })
+    };
+    (0..chain.len()).rev().find(|at| knows(*at)).and_then(|at| chain.get(at)).map(Statement::id)
+}
+
 fn is_delegate(chain: &[Statement], by: &KeyId) -> bool {
     chain.iter().any(|s| matches!(&s.change, Change::Delegate { key } if key.id() == *by))
 }

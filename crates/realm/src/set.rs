@@ -197,17 +197,14 @@ impl OpSet {
             seen = join(&seen, &parent.seen);
         }
         let free = seen.iter().position(|(lane, count)| self.lanes.get(*lane as usize) == Some(count));
-        let (lane, pos) = match free.and_then(|i| seen.get_mut(i)) {
-            Some((lane, count)) => {
-                *count += 1;
-                (*lane, *count)
-            }
-            None => {
-                let lane = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
-                self.lanes.push(0);
-                seen.push((lane, 1));
-                (lane, 1)
-            }
+        let (lane, pos) = if let Some((lane, count)) = free.and_then(|i| seen.get_mut(i)) {
+            *count += 1;
+            (*lane, *count)
+        } else {
+            let lane = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+            self.lanes.push(0);
+            seen.push((lane, 1));
+            (lane, 1)
         };
         if let Some(count) = self.lanes.get_mut(lane as usize) {
             *count = pos;
@@ -242,7 +239,7 @@ impl OpSet {
                 self.index.get(&endorse.op).and_then(|at| self.entries.get_mut(*at as usize))
             && target.op.head().level == endorse.level
         {
-            target.sign(endorse.signature);
+            target.sign(&endorse.signature);
         }
     }
 
@@ -327,6 +324,15 @@ impl OpSet {
         (0..).zip(&self.entries)
     }
 
+    /// The operations of a key from a number on.
+    pub(crate) fn authored(&self, key: &KeyId, from: u64) -> impl Iterator<Item = At> {
+        self.by_author
+            .get(key)
+            .into_iter()
+            .flat_map(move |ops| ops.range(from..))
+            .flat_map(|(_, at)| at.iter().copied())
+    }
+
     /// Keys that signed two operations with one number, the number, and those operations.
     pub(crate) fn forks(&self) -> impl Iterator<Item = (&KeyId, u64, &[At])> {
         self.by_author.iter().flat_map(|(key, ops)| {
@@ -355,7 +361,7 @@ impl Entry {
         changed
     }
 
-    fn sign(&mut self, sig: Cosignature) {
+    fn sign(&mut self, sig: &Cosignature) {
         self.op.merge_signature(sig);
         self.list_signers();
     }

@@ -1,0 +1,142 @@
+//! From the tables of a finished walk to what readers see.
+
+use std::collections::BTreeMap;
+
+use freehold_crypt::BoxPublic;
+use freehold_wire::{Bounded, OpId, PersonId};
+
+use crate::body::{GuardianSet, Target};
+use crate::fold::{Folded, Pending};
+use crate::reason::Reason;
+use crate::state::{Alarm, Device, Invitation, Node, Person, Standing, State};
+use crate::world::{NodeRow, PersonRow};
+
+use super::run::Run;
+
+pub(super) fn present(run: &Run<'_>) -> Folded {
+    let (mut refused, mut pending) = (BTreeMap::new(), BTreeMap::new());
+    for (at, entry) in run.frame.set.all() {
+        let id = entry.op.id();
+        match run.verdict(at) {
+            Some(Ok(())) => {}
+            Some(Err(Reason::TooFewSignatures { have, need })) => {
+                pending.insert(id, Pending::Signatures { have, need });
+            }
+            Some(Err(Reason::Waiting)) => {
+                pending.insert(id, Pending::Recovery { vetoed: run.world.vetoed.contains(&id) });
+            }
+            Some(Err(why)) => {
+                refused.insert(id, why);
+            }
+            None => {
+                refused.insert(id, Reason::Overtaken);
+            }
+        }
+    }
+    pending.extend(run.frame.set.waiting().map(|op| (op.id(), Pending::Parents)));
+    let mut standing: Vec<OpId> = run.standing.iter().map(|at| run.id(*at)).collect();
+    standing.sort();
+    let state = state(run, &pending);
+    Folded { state, refused, pending, standing }
+}
+
+fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
+    let (world, whole) = (&run.world, run.whole());
+    let witnesses = whole.witnesses();
+    let none =
+        || GuardianSet { threshold: 0, guardians: Bounded::new(), recovery: BoxPublic::from_bytes([0; 32]) };
+    let invitations = world.invitations.iter().map(|(key, row)| {
+        let shown = Invitation {
+            key: row.issue.key,
+            roles: row.issue.roles,
+            expires: row.issue.expires,
+            by: row.by,
+            device: row.issue.device.is_some(),
+            redeemed: row.redeemed,
+            cancelled: row.cancelled || world.burned.contains_key(key),
+        };
+        (*key, shown)
+    });
+    State {
+        realm: run.frame.set.realm(),
+        epoch: run.epoch,
+        base: run.base.map(|base| run.id(base)),
+        base_time: run.base_time,
+        persons: world.persons.iter().filter_map(|(id, row)| Some((*id, person(run, id, row)?))).collect(),
+        guardians: whole.guardians().cloned().unwrap_or_else(none),
+        guardians_tested: world.tested.clone(),
+        nodes: world.nodes.iter().filter_map(|(id, row)| Some((*id, node(run, *id, row)?))).collect(),
+        invitations: invitations.collect(),
+        grants: world.grants.clone(),
+        buckets: world.buckets.clone(),
+        witnesses: witnesses.map(|w| w.nodes.iter().copied().collect()).unwrap_or_default(),
+        witness_threshold: witnesses.map_or(0, |w| w.threshold),
+        image_keys: world.image_keys.as_ref().map(|i| i.keys.to_vec()).unwrap_or_default(),
+        image_threshold: world.image_keys.as_ref().map_or(0, |i| i.threshold),
+        newer_than_me: world.newer.iter().map(|(_, level)| *level).max(),
+        alarms: alarms(run, pending),
+    }
+}
+
+fn person(run: &Run<'_>, id: &PersonId, row: &PersonRow) -> Option<Person> {
+    let whole = run.whole();
+    let roles = whole.roles(id)?;
+    let admin = whole.is_admin(id);
+    let mine = row.devices.iter().filter(|(key, _)| whole.person_of(key) == Some(*id));
+    let devices: BTreeMap<_, _> = mine
+        .map(|(key, device)| {
+            let suspended = whole.suspensions(&Target::Device(*key), admin).next().is_some();
+            let standing = standing(run.world.burned.contains_key(key), suspended);
+            (*key, Device { key: device.key, box_key: device.box_key, standing })
+        })
+        .collect();
+    let burned = devices.values().all(|d| d.standing == Standing::Burned);
+    let suspended = whole.suspensions(&Target::Person(*id), admin).next().is_some();
+    let standing = standing(burned, suspended);
+    Some(Person { roles, standing, devices, chain: row.chain.clone(), seniority: row.seniority })
+}
+
+fn node(run: &Run<'_>, id: freehold_wire::NodeId, row: &NodeRow) -> Option<Node> {
+    let whole = run.whole();
+    let burned = run.world.burned.contains_key(&row.key.id());
+    let suspended = whole.suspensions(&Target::Node(id), false).next().is_some();
+    Some(Node {
+        roles: whole.node_roles(&id)?,
+        key: row.key,
+        box_key: row.box_key,
+        admitted_by: row.by,
+        admitted_in: run.id(row.admitted),
+        standing: standing(burned, suspended),
+    })
+}
+
+const fn standing(burned: bool, suspended: bool) -> Standing {
+    match (burned, suspended) {
+        (true, _) => Standing::Burned,
+        (false, true) => Standing::Suspended,
+        (false, false) => Standing::Active,
+    }
+}
+
+fn alarms(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> Vec<Alarm> {
+    let set = run.frame.set;
+    let forks = run.frame.forks.iter().map(|(key, seq, ops)| {
+        let mut ops: Vec<OpId> = ops.iter().map(|at| run.id(*at)).collect();
+        ops.sort();
+        Alarm::Equivocation { key: *key, seq: *seq, ops }
+    });
+    let mut alarms: Vec<Alarm> = forks.collect();
+    for (other, link) in run.frame.candidates.iter() {
+        let Some(kept) = run.base.filter(|base| *base != other) else { continue };
+        let apart = !set.knows(kept, other) && !set.knows(other, kept);
+        if !link.recovery && apart && run.quorum(other).is_ok() {
+            alarms.push(Alarm::ConflictingCheckpoints { kept: run.id(kept), other: run.id(other) });
+        }
+    }
+    alarms.extend(pending.iter().filter_map(|(id, pending)| match pending {
+        Pending::Recovery { vetoed } => Some(Alarm::RecoveryWaits { recovery: *id, vetoed: *vetoed }),
+        _ => None,
+    }));
+    alarms.sort();
+    alarms
+}

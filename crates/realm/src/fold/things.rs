@@ -1,0 +1,223 @@
+//! What operations about machines, grants and buckets do.
+
+use std::collections::BTreeMap;
+
+use freehold_crypt::{BoxPublic, VerifyingKey};
+use freehold_wire::{Millis, NodeId, PersonId};
+
+use crate::body::{
+    BucketDelete, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel, InvitationIssue,
+    InvitationRedeem, NodeAdd, NodeChange, NodeRemove, Target, Terms,
+};
+use crate::reason::{Need, Reason, Thing};
+use crate::roles::{MemberRoles, NodeRoles};
+use crate::set::At;
+use crate::state::{Bucket, Grant, Side};
+use crate::world::{Backing, Holder, InvitationRow, NodeRow};
+
+use super::judge::Actor;
+use super::run::Run;
+
+impl Run<'_> {
+    pub(super) fn invitation_issue(&mut self, at: At, body: &InvitationIssue) -> Result<(), Reason> {
+        let by = self.admin(at)?;
+        let key = body.key.id();
+        if self.world.keys.contains_key(&key) {
+            return Err(Reason::InUse(Thing::Key));
+        }
+        if let Some(statement) = &body.device {
+            self.delegation(at, key, statement)?;
+        }
+        self.secrets_need_power(at, body.roles, NodeRoles::NONE)?;
+        if let (Some(statement), Some(row)) = (&body.device, self.world.persons.get_mut(&by)) {
+            row.chain.push(statement.clone());
+        }
+        self.world.keys.insert(key, Holder::Invitation);
+        let row = InvitationRow { issue: body.clone(), by, issued: at, cancelled: false, redeemed: None };
+        self.world.invitations.insert(key, row);
+        Ok(())
+    }
+
+    /// Giving a node secrets to hold takes a majority.
+    fn secrets_need_power(&mut self, at: At, gives: NodeRoles, has: NodeRoles) -> Result<(), Reason> {
+        if gives.contains(NodeRoles::SECRETS) && !has.contains(NodeRoles::SECRETS) {
+            self.power(at)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn invitation_cancel(&mut self, at: At, body: &InvitationCancel) -> Result<(), Reason> {
+        self.admin(at)?;
+        let row = self.world.invitations.get_mut(&body.key).ok_or(Reason::NoSuch(Thing::Invitation))?;
+        row.cancelled = true;
+        self.revoke(at, Target::Device(body.key), BTreeMap::new(), Backing::Lone, false);
+        Ok(())
+    }
+
+    pub(super) fn invitation_redeem(&mut self, at: At, body: &InvitationRedeem) -> Result<(), Reason> {
+        let Actor::Invitation(key) = self.actor(at)? else {
+            return Err(Reason::NotAllowed(Need::Invitation));
+        };
+        let wall = self.frame.set.entry(at).map_or(Millis(u64::MAX), |e| e.op.head().hlc.wall);
+        let Some(row) = self.world.invitations.get(&key) else {
+            return Err(Reason::NoSuch(Thing::Invitation));
+        };
+        let (roles, by, expires) = (row.issue.roles, row.by, row.issue.expires);
+        // The redeemer's clock is theirs to set, so the newest checkpoint's is looked at as well.
+        if wall > expires || self.base_time > expires {
+            return Err(Reason::InvitationLapsed);
+        }
+        let node = self.fresh_node(&body.node)?;
+        if let Some(statement) = &body.device {
+            self.invited_device(at, key, statement)?;
+        }
+        self.add_node(at, node, (&body.node, body.box_key), roles, Some(by));
+        if let Some(row) = self.world.invitations.get_mut(&key) {
+            row.redeemed = Some(node);
+        }
+        Ok(())
+    }
+
+    /// A node's id, if the key can be a node's and is nobody else's.
+    fn fresh_node(&self, key: &VerifyingKey) -> Result<NodeId, Reason> {
+        let node = NodeId::from_bytes(key.ed25519_bytes().ok_or(Reason::Numbers)?);
+        let id = key.id();
+        let returns = match self.world.keys.get(&id) {
+            None => true,
+            Some(holder) => *holder == Holder::Node(node) && !self.world.burned.contains_key(&id),
+        };
+        if !returns {
+            return Err(Reason::InUse(Thing::Key));
+        }
+        if self.whole().node_roles(&node).is_some() { Err(Reason::InUse(Thing::Node)) } else { Ok(node) }
+    }
+
+    fn add_node(
+        &mut self,
+        at: At,
+        node: NodeId,
+        (key, box_key): (&VerifyingKey, BoxPublic),
+        roles: NodeRoles,
+        by: Option<PersonId>,
+    ) {
+        let seniority = self.world.next_seniority;
+        self.world.next_seniority += 1;
+        self.world.keys.insert(key.id(), Holder::Node(node));
+        let row = self.world.nodes.entry(node).or_insert_with(|| NodeRow {
+            key: *key,
+            box_key,
+            by,
+            admitted: at,
+            roles: Vec::new(),
+            seniority,
+        });
+        (row.box_key, row.by, row.admitted) = (box_key, by, at);
+        row.roles.push((at, Some(roles)));
+    }
+
+    pub(super) fn node_add(&mut self, at: At, body: &NodeAdd) -> Result<(), Reason> {
+        let by = self.admin(at)?;
+        let node = self.fresh_node(&body.node)?;
+        self.secrets_need_power(at, body.roles, NodeRoles::NONE)?;
+        self.add_node(at, node, (&body.node, body.box_key), body.roles, Some(by));
+        Ok(())
+    }
+
+    pub(super) fn node_change(&mut self, at: At, body: &NodeChange) -> Result<(), Reason> {
+        self.admin(at)?;
+        let has = self.whole().node_roles(&body.node).ok_or(Reason::NoSuch(Thing::Node))?;
+        self.secrets_need_power(at, body.roles, has)?;
+        if let Some(row) = self.world.nodes.get_mut(&body.node) {
+            row.roles.push((at, Some(body.roles)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn node_remove(&mut self, at: At, body: &NodeRemove) -> Result<(), Reason> {
+        let backing = match self.actor(at)? {
+            Actor::Node(node, _) if node == body.node => Backing::Own,
+            Actor::Device(_, roles) if roles.contains(MemberRoles::ADMIN) => Backing::Lone,
+            _ => return Err(Reason::NotAllowed(Need::NodeOrAdmin)),
+        };
+        self.whole().node_roles(&body.node).ok_or(Reason::NoSuch(Thing::Node))?;
+        let Some(row) = self.world.nodes.get_mut(&body.node) else { return Err(Reason::NoSuch(Thing::Node)) };
+        row.roles.push((at, None));
+        let key = row.key.id();
+        self.revoke(at, Target::Node(body.node), BTreeMap::from([(key, body.last)]), backing, false);
+        Ok(())
+    }
+
+    fn grant(&mut self, at: At, id: freehold_wire::GrantId, grant: Grant) -> Result<(), Reason> {
+        self.admin(at)?;
+        let Terms { from, until, .. } = grant.terms;
+        if from >= until {
+            return Err(Reason::Numbers);
+        }
+        if self.world.grants.contains_key(&id) {
+            return Err(Reason::InUse(Thing::Grant));
+        }
+        self.world.grants.insert(id, grant);
+        Ok(())
+    }
+
+    pub(super) fn grant_offer(&mut self, at: At, body: &GrantOffer) -> Result<(), Reason> {
+        let (offer, terms) = (self.id(at), body.terms);
+        let grant =
+            Grant { side: Side::Lends, other: body.to, offer, terms, revoked: false, suspended: false };
+        self.grant(at, body.grant, grant)
+    }
+
+    pub(super) fn grant_accept(&mut self, at: At, body: &GrantAccept) -> Result<(), Reason> {
+        let (offer, terms) = (body.offer, body.terms);
+        let grant =
+            Grant { side: Side::Borrows, other: body.from, offer, terms, revoked: false, suspended: false };
+        self.grant(at, body.grant, grant)
+    }
+
+    pub(super) fn grant_revoke(&mut self, at: At, body: &GrantRevoke) -> Result<(), Reason> {
+        self.admin(at)?;
+        let grant = self.world.grants.get_mut(&body.grant).ok_or(Reason::NoSuch(Thing::Grant))?;
+        grant.revoked = true;
+        Ok(())
+    }
+
+    /// Whoever may make and delete buckets.
+    fn operator(&self, at: At) -> Result<(), Reason> {
+        let may = match self.actor(at)? {
+            Actor::Device(_, roles) => {
+                roles.contains(MemberRoles::ADMIN) || roles.contains(MemberRoles::OPERATOR)
+            }
+            Actor::Node(_, roles) => roles.contains(NodeRoles::GATEWAY),
+            Actor::Invitation(_) => false,
+        };
+        if may { Ok(()) } else { Err(Reason::NotAllowed(Need::Operator)) }
+    }
+
+    pub(super) fn bucket_set(&mut self, at: At, body: &BucketSet) -> Result<(), Reason> {
+        self.operator(at)?;
+        if body.copies == 0 || body.confirm == 0 || body.confirm > body.copies {
+            return Err(Reason::Numbers);
+        }
+        let Some(entry) = self.frame.set.entry(at) else { return Err(Reason::Stranger) };
+        let bucket = self.world.buckets.entry(body.bucket).or_insert_with(|| Bucket {
+            copies: body.copies,
+            confirm: body.confirm,
+            created_by: entry.author,
+            created_in: entry.op.id(),
+            deleted: false,
+        });
+        if bucket.deleted {
+            return Err(Reason::NoSuch(Thing::Bucket));
+        }
+        (bucket.copies, bucket.confirm) = (body.copies, body.confirm);
+        Ok(())
+    }
+
+    pub(super) fn bucket_delete(&mut self, at: At, body: &BucketDelete) -> Result<(), Reason> {
+        self.operator(at)?;
+        let bucket = self.world.buckets.get_mut(&body.bucket).filter(|bucket| !bucket.deleted);
+        bucket.ok_or(Reason::NoSuch(Thing::Bucket))?.deleted = true;
+        Ok(())
+    }
+}
