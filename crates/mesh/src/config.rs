@@ -57,7 +57,7 @@ pub enum StartError {
     #[error("UDP port {} is in use; choose another one with --mesh-port PORT, or 0 for any", .0.port())]
     PortInUse(SocketAddr),
     /// Somebody else has the relay's port, with TCP or UDP.
-    #[error("the relay's port {} is in use (TCP and UDP are needed); choose another one with --relay-port PORT, or 0 for any", .0.port())]
+    #[error("the relay's port {} is in use (TCP and UDP are needed); choose another one with --relay IP:PORT", .0.port())]
     RelayPortInUse(SocketAddr),
     /// The address is not one of this machine, or the port needs a privilege we do not have.
     #[error("cannot listen on {at}")]

@@ -203,12 +203,29 @@ pub(crate) async fn knock(
     if request.len() > MAX_REQUEST {
         return Err(KnockError::TooLarge(request.len()));
     }
-    let me = node_id(endpoint.id());
-    let pass = relay_pass(keys, me)?;
+    let pass = relay_pass(keys, node_id(endpoint.id()))?;
+    let mut borrowed = Vec::new();
     for url in at.every_relay() {
-        let entry = relay::entry(url, Some(pass.clone()));
-        endpoint.insert_relay(url.inner().clone(), Arc::new(entry)).await;
+        let entry = Arc::new(relay::entry(url, Some(pass.clone())));
+        if endpoint.insert_relay(url.inner().clone(), entry).await.is_none() {
+            borrowed.push(url.inner());
+        }
     }
+    let answer = visit_at(endpoint, at, host, keys, request).await;
+    // They are of use again when the realm's directory says so.
+    for url in borrowed {
+        endpoint.remove_relay(url).await;
+    }
+    answer
+}
+
+async fn visit_at(
+    endpoint: &Endpoint,
+    at: &Addresses,
+    host: NodeId,
+    keys: &[&SigningKey],
+    request: Bytes,
+) -> Result<Bytes, KnockError> {
     let id =
         endpoint_id(host).filter(|id| *id != endpoint.id() && !at.is_empty()).ok_or(KnockError::NoAddress)?;
     let target = at.endpoint(id, std::iter::empty());
@@ -216,7 +233,7 @@ pub(crate) async fn knock(
         .await
         .map_err(|_| KnockError::Unreachable)?
         .map_err(|error| dial_error(&error))?;
-    let exchange = exchange(&connection, host, me, keys, request);
+    let exchange = exchange(&connection, host, node_id(endpoint.id()), keys, request);
     let answer = timeout(VISIT, exchange).await.unwrap_or(Err(KnockError::Silent));
     connection.close(close_code(Why::Left), b"");
     answer

@@ -101,6 +101,17 @@ pub struct PeerHealth {
     pub trouble: Option<Trouble>,
 }
 
+/// How it goes with the relay through which others reach this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayHealth {
+    /// The relay.
+    pub url: RelayUrl,
+    /// Whether there is a connection to it.
+    pub connected: bool,
+    /// It turned us away: to it we are none of the realm.
+    pub refused: bool,
+}
+
 /// Why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {

@@ -21,6 +21,6 @@ pub use address::{AddressError, Addresses, RelayUrl};
 pub use blob::{BlobSource, BlobStream, FetchError, Served, Unavailable};
 pub use config::{Config, Gate, RelayServe, StartError};
 pub use door::{Doorman, KnockError, MAX_ANSWER, MAX_REQUEST, Proof};
-pub use event::{Channel, Event, Path, PeerHealth, SendError, Trouble, Why};
+pub use event::{Channel, Event, Path, PeerHealth, RelayHealth, SendError, Trouble, Why};
 pub use frame::MAX_FRAME;
 pub use mesh::{LateShutdown, Mesh};

@@ -21,7 +21,7 @@ use crate::{Channel, Event, Path, RelayUrl, SendError, Why, blob, hello};
 const QUEUE_FRAMES: usize = 256;
 const QUEUE_BYTES: usize = 4 << 20;
 /// What a member may have on its way to us unread; strangers get far less.
-const MEMBER_WINDOW: VarInt = VarInt::from_u32(32 << 20);
+const MEMBER_WINDOW: VarInt = VarInt::from_u32(16 << 20);
 /// Blobs fetched from one peer at a time.
 const FETCHES: usize = 8;
 

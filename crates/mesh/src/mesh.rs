@@ -30,11 +30,11 @@ use crate::limit::{Buckets, Source};
 use crate::relay::{self, AnyRelay, House};
 use crate::{
     Addresses, BlobSource, BlobStream, Channel, Config, Doorman, Event, FetchError, Gate, KnockError, Path,
-    PeerHealth, RelayUrl, SendError, StartError, Why,
+    PeerHealth, RelayHealth, RelayUrl, SendError, StartError, Why,
 };
 
 /// Events that may wait for the owner; then peers are held back.
-const EVENTS: usize = 128;
+const EVENTS: usize = 64;
 const INPUTS: usize = 256;
 /// Handshakes under way at a time.
 const HANDSHAKES: usize = 64;
@@ -223,6 +223,18 @@ impl Mesh {
             PeerHealth { id, connected: false, path: Path::Unknown, rtt: None, last_heard, trouble }
         };
         all.into_iter().map(health).collect()
+    }
+
+    /// How it goes with the relays through which others reach this node; none are in use before one
+    /// was chosen.
+    pub fn relays(&self) -> Vec<RelayHealth> {
+        let status = self.shared.endpoint.home_relay_status().get();
+        let health = status.iter().filter_map(|relay| {
+            let url = RelayUrl::from_inner(relay.url())?;
+            let refused = relay.auth_denied_reason().is_some();
+            Some(RelayHealth { url, connected: relay.is_connected(), refused })
+        });
+        health.collect()
     }
 
     /// Cuts a node off at once: its connection, blobs on their way to it, and its place at our

@@ -134,7 +134,8 @@ impl Guard {
     fn overdue(&self, now: Instant) -> Vec<(ConnectionId, EndpointId)> {
         let Ok(present) = self.present.lock() else { return Vec::new() };
         let overdue = present.iter().filter(|one| {
-            one.guest_until.map_or_else(|| !self.gate.admits(node_id(one.endpoint)), |until| until <= now)
+            let stays = one.guest_until.is_some_and(|until| now < until);
+            !stays && !self.gate.admits(node_id(one.endpoint))
         });
         overdue.map(|one| (one.connection, one.endpoint)).collect()
     }

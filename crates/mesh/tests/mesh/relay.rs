@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use freehold_mesh::{Addresses, Channel, KnockError, Path, Trouble, Why};
+use freehold_mesh::{Addresses, Channel, Config, KnockError, Path, RelayServe, Trouble, Why};
 
-use crate::world::{Node, Realm, id, key, relay_only, with_relay, within};
+use crate::world::{Node, Realm, config, id, key, poll, relay_only, with_relay, within};
 
 /// A relay, and two members who can be reached through it only.
 async fn apart(hosts: &Arc<Realm>, realm: &Arc<Realm>) -> (Node, Node, Node) {
@@ -53,10 +53,9 @@ async fn peers_use_the_relay_that_a_peer_says_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_and_the_suspended_may_not_use_it() {
+async fn strangers_may_not_use_it() {
     let realm = Realm::of(&[id(1), id(2), id(3)]);
-    let hosts = Realm::of(&[id(1), id(2), id(3)]);
-    let (host, mut a, mut b) = apart(&hosts, &realm).await;
+    let (host, mut a, mut b) = apart(&realm, &realm).await;
     a.up(b.id()).await;
     b.up(a.id()).await;
     let url = host.addresses().await.serves().unwrap().clone();
@@ -65,12 +64,39 @@ async fn strangers_and_the_suspended_may_not_use_it() {
     let x = Node::with(relay_only(4, vec![url]), &all).await;
     x.mesh.set_peers(BTreeMap::from([(a.id(), a.relayed().await)])).await;
     x.healthy(a.id(), |health| health.trouble == Some(Trouble::Unreachable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_member_loses_its_place_at_it() {
+    let realm = Realm::of(&[id(1), id(2), id(3)]);
+    let hosts = Realm::of(&[id(1), id(2), id(3)]);
+    let (host, mut a, mut b) = apart(&hosts, &realm).await;
+    a.up(b.id()).await;
+    b.up(a.id()).await;
     // Suspended, and only the relay has heard of it: it lets go of it, and the two lose each other.
     hosts.remove(b.id());
     host.mesh.disconnect(b.id());
     assert_eq!(b.down(a.id()).await, Why::Silent);
     assert_eq!(a.down(b.id()).await, Why::Silent);
     b.healthy(a.id(), |health| health.trouble == Some(Trouble::Unreachable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_restarts_is_found_again() {
+    let realm = Realm::of(&[id(1), id(2), id(3)]);
+    let (host, mut a, mut b) = apart(&realm, &realm).await;
+    a.up(b.id()).await;
+    b.up(a.id()).await;
+    assert!(a.mesh.relays().iter().all(|relay| relay.connected && !relay.refused));
+    let bind = host.mesh.relay_bound().unwrap();
+    host.stop().await;
+    poll("the relay's port", || std::net::TcpListener::bind(bind).ok()).await;
+    let again = Config { relay_serve: Some(RelayServe { bind, url: None }), ..config(1) };
+    let _host = Node::with(again, &realm).await;
+    // Be it over the same connection or a new one.
+    let body = Bytes::from_static(b"still here");
+    poll("a way", || a.mesh.send(b.id(), Channel::Log, body.clone()).ok()).await;
+    assert_eq!(b.message(a.id()).await.1, body);
 }
 
 #[tokio::test(flavor = "multi_thread")]
