@@ -106,7 +106,7 @@ struct Inner {
     /// Where the files are, if it is a directory here.
     root: Option<PathBuf>,
     limits: DepotLimits,
-    /// Bytes held, counted only where there is a quota.
+    /// Bytes held or on their way; right only where there is a quota.
     used: AtomicU64,
 }
 
@@ -262,6 +262,24 @@ impl Depot {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a piece that has been counted may be written.
+    fn check_room(&self, len: u64) -> Result<(), DepotError> {
+        let limits = self.inner.limits;
+        let over = limits.quota_bytes.is_some_and(|quota| self.inner.used.load(Ordering::Relaxed) > quota);
+        let free = match &self.inner.root {
+            Some(root) => freehold_disk::free_bytes(root).map_err(io("measuring", root))?,
+            None => u64::MAX,
+        };
+        let free = free.saturating_sub(limits.reserve_bytes);
+        if over || free <= len {
+            return Err(DepotError::NoSpace {
+                free: if over { 0 } else { free },
+                reserve: limits.reserve_bytes,
+            });
+        }
+        Ok(())
     }
 
     fn backend(&self, doing: &'static str, source: object_store::Error) -> DepotError {

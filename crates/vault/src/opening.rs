@@ -83,8 +83,10 @@ struct Reader {
     sources: Sources,
     key: Arc<ObjectKey>,
     part: SealedAt,
-    /// Absent when the blob is not here or its header is bad.
+    /// Absent when the blob is not here, or is bad from the start.
     local: Option<(BlobReader, Arc<BlobOpener>)>,
+    /// Whether there is a blob of that name here, good or bad.
+    here: bool,
     /// From the header that a peer sent; kept while it is right.
     remote: Mutex<Option<Arc<BlobOpener>>>,
 }
@@ -100,14 +102,16 @@ impl Reader {
             Err(error) => return Err(GetError::Depot(error)),
         };
         let mut local = None;
+        let here = found.is_some();
         if let Some(found) = found {
             let header = found.read(0..HEADER_LEN as u64).await.map_err(GetError::Depot)?;
             match BlobOpener::new(&key, &part.binding, part.part, part.blob.name, &header) {
+                Ok(_) if found.len() != part.blob.len => report(&sources, &part, &OpenError::Excess),
                 Ok(opener) => local = Some((found, Arc::new(opener))),
                 Err(error) => report(&sources, &part, &error),
             }
         }
-        Ok(Self { sources, key, part, local, remote: Mutex::new(None) })
+        Ok(Self { sources, key, part, local, here, remote: Mutex::new(None) })
     }
 
     async fn batch(&self, chunks: Range<u64>) -> Result<Bytes, GetError> {
@@ -128,7 +132,7 @@ impl Reader {
             }
         }
         // A copy is here, but bad.
-        Err(if self.local.is_some() { GetError::Tampered } else { outcome })
+        Err(if self.here { GetError::Tampered } else { outcome })
     }
 
     async fn local_batch(

@@ -133,6 +133,11 @@ impl Vault {
         index.buckets.iter().map(count).collect()
     }
 
+    /// The keys it reads and seals with.
+    pub fn keys(&self) -> &Keyring {
+        &self.inner.shared.keys
+    }
+
     /// The depot it writes to.
     pub fn depot(&self) -> &Depot {
         &self.inner.shared.depot

@@ -12,8 +12,6 @@ use super::{Depot, DepotError, place};
 /// Handed to the backend at once; a smaller blob is one call. S3 wants at least 5 MiB.
 const PIECE_LOCAL: usize = 2 << 20;
 const PIECE_REMOTE: usize = 8 << 20;
-/// Free space is looked at again after so many bytes.
-const LOOK_AGAIN: u64 = 64 << 20;
 
 /// A blob being written. Dropped before [`BlobWriter::finish`] it leaves nothing.
 pub struct BlobWriter {
@@ -24,8 +22,9 @@ pub struct BlobWriter {
     upload: Option<Box<dyn MultipartUpload>>,
     /// One piece is on its way while the next one fills.
     under_way: JoinSet<object_store::Result<()>>,
+    /// Counted against the quota from the moment it comes.
     written: u64,
-    looked_at: u64,
+    kept: bool,
 }
 
 impl BlobWriter {
@@ -38,7 +37,7 @@ impl BlobWriter {
             upload: None,
             under_way: JoinSet::new(),
             written: 0,
-            looked_at: 0,
+            kept: false,
         }
     }
 
@@ -47,7 +46,9 @@ impl BlobWriter {
     /// # Errors
     /// [`DepotError`]; the blob is then lost, drop the writer.
     pub async fn write(&mut self, piece: Bytes) -> Result<(), DepotError> {
-        self.written = self.written.saturating_add(piece.len() as u64);
+        let len = piece.len() as u64;
+        self.written = self.written.saturating_add(len);
+        self.depot.inner.used.fetch_add(len, Ordering::Relaxed);
         self.pending_len += piece.len();
         self.pending.push(piece);
         let enough = if self.depot.inner.root.is_some() { PIECE_LOCAL } else { PIECE_REMOTE };
@@ -68,6 +69,7 @@ impl BlobWriter {
                 upload.complete().await.map_err(|error| self.depot.backend("completing", error))?;
             }
         } else {
+            self.depot.check_room(self.pending_len as u64)?;
             let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));
             self.depot
                 .inner
@@ -76,15 +78,12 @@ impl BlobWriter {
                 .await
                 .map_err(|error| self.depot.backend("writing", error))?;
         }
-        self.depot.inner.used.fetch_add(self.written, Ordering::Relaxed);
+        self.kept = true;
         Ok(())
     }
 
     async fn send(&mut self) -> Result<(), DepotError> {
-        if self.written - self.looked_at >= LOOK_AGAIN {
-            self.looked_at = self.written;
-            self.depot.check_space(self.pending_len as u64)?;
-        }
+        self.depot.check_room(self.pending_len as u64)?;
         self.settle().await?;
         let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));
         self.pending_len = 0;
@@ -105,6 +104,14 @@ impl BlobWriter {
             done.map_err(|_| DepotError::Closing)?.map_err(|error| self.depot.backend("writing", error))?;
         }
         Ok(())
+    }
+}
+
+impl Drop for BlobWriter {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.depot.inner.give_back(self.written);
+        }
     }
 }
 

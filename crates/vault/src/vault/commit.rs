@@ -72,6 +72,8 @@ impl Inner {
                 Ok(Err(error)) => Err(error),
                 Err(error) => Err(PutError::Store(error)),
             };
+            // The waiter may be the last owner: it, and not this thread, closes the store.
+            drop(after);
             // Nobody waits any more if the client has gone; the write stands.
             drop(tell.send(result));
         };

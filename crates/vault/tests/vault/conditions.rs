@@ -1,0 +1,100 @@
+use freehold_vault::{Conditions, PutError, PutRequest};
+
+use crate::world::World;
+
+fn if_none_match(etag: &str) -> PutRequest {
+    let conditions = Conditions { if_none_match: vec![etag.into()], ..Conditions::default() };
+    PutRequest { conditions, ..PutRequest::default() }
+}
+
+fn if_match(etag: &str) -> PutRequest {
+    let conditions = Conditions { if_match: vec![etag.into()], ..Conditions::default() };
+    PutRequest { conditions, ..PutRequest::default() }
+}
+
+#[tokio::test]
+async fn conditions_hold() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    assert!(matches!(world.put_with("k", if_match("*"), b"0").await, Err(PutError::Precondition)));
+    let first = world.put_with("k", if_none_match("*"), b"1").await.unwrap();
+    assert!(matches!(world.put_with("k", if_none_match("*"), b"2").await, Err(PutError::Precondition)));
+    assert!(matches!(world.put_with("k", if_match("00"), b"2").await, Err(PutError::Precondition)));
+    let quoted = format!("\"{}\"", first.etag);
+    world.put_with("k", if_match(&quoted), b"2").await.unwrap();
+    assert!(matches!(world.put_with("k", if_match(&first.etag), b"3").await, Err(PutError::Precondition)));
+    let not_this = Conditions { if_match: vec![first.etag], ..Conditions::default() };
+    let refused = world.vault.delete(&world.bucket, "k", not_this).await;
+    assert!(matches!(refused, Err(PutError::Precondition)));
+    assert_eq!(world.get("k").await.unwrap(), b"2");
+    world.vault.delete(&world.bucket, "k", Conditions::default()).await.unwrap();
+    world.put_with("k", if_none_match("*"), b"4").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_many_creates() {
+    let home = tempfile::tempdir().unwrap();
+    let world = std::sync::Arc::new(World::open(home.path()).await);
+    for round in 0..10 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for writer in 0..16u8 {
+            let world = std::sync::Arc::clone(&world);
+            tasks.spawn(async move {
+                world.put_with(&format!("k{round}"), if_none_match("*"), &[writer]).await.is_ok()
+            });
+        }
+        let won = tasks.join_all().await.into_iter().filter(|won| *won).count();
+        assert_eq!(won, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_update_is_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let world = std::sync::Arc::new(World::open(home.path()).await);
+    world.put("counter", b"0").await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let world = std::sync::Arc::clone(&world);
+        tasks.spawn(async move {
+            let mut added = 0;
+            while added < 10 {
+                let meta = world.vault.head(&world.bucket, "counter").await.unwrap();
+                let object = world.vault.get(&world.bucket, "counter", None).await.unwrap();
+                if object.meta.etag != meta.etag {
+                    continue;
+                }
+                let text = futures::TryStreamExt::try_collect::<Vec<_>>(object.body).await.unwrap().concat();
+                let value: u32 = std::str::from_utf8(&text).unwrap().parse().unwrap();
+                let next = (value + 1).to_string();
+                match world.put_with("counter", if_match(&meta.etag), next.as_bytes()).await {
+                    Ok(_) => added += 1,
+                    Err(PutError::Precondition) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(world.get("counter").await.unwrap(), b"80");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn replication_sees_each_sequence_in_order() {
+    let home = tempfile::tempdir().unwrap();
+    let witness = std::sync::Arc::new(crate::world::Witness::default());
+    let setup = crate::world::Setup { replication: witness.clone(), ..Default::default() };
+    let world = std::sync::Arc::new(World::with(home.path(), setup).await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for writer in 0..32 {
+        let world = std::sync::Arc::clone(&world);
+        tasks.spawn(async move {
+            for number in 0..8 {
+                world.put(&format!("{writer}/{number}"), b"x").await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    let seqs: Vec<u64> = witness.committed.lock().unwrap().iter().map(|(_, seq)| *seq).collect();
+    assert_eq!(seqs, (1..=256).collect::<Vec<u64>>());
+}

@@ -1,0 +1,12 @@
+//! The vault on a real disk: what comes back, what a hostile backend can do, what a kill leaves.
+
+mod conditions;
+mod hostile;
+mod kill;
+mod listing;
+mod round_trip;
+mod space;
+mod sweeping;
+mod two_nodes;
+mod upload;
+mod world;

@@ -1,0 +1,45 @@
+use freehold_wire::Millis;
+
+use crate::world::{World, random};
+
+const LATE: Millis = Millis(u64::MAX / 2);
+
+#[tokio::test]
+async fn what_was_overwritten_goes_and_the_rest_stays() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    let keep = random(70_000);
+    world.put("keep", &keep).await.unwrap();
+    for _ in 0..3 {
+        world.put("again", &random(1000)).await.unwrap();
+    }
+    world.put("gone", &random(1000)).await.unwrap();
+    world.vault.delete(&world.bucket, "gone", Default::default()).await.unwrap();
+    assert_eq!(world.vault.depot().measure().await.unwrap().0, 5);
+
+    let first = world.vault.sweep(LATE).await.unwrap();
+    assert_eq!((first.erased, first.marked, first.removed), (3, 3, 0));
+    assert_eq!(world.vault.depot().measure().await.unwrap().0, 5, "nothing goes at the first look");
+    drop(world);
+    let world = World::open(home.path()).await;
+    let second = world.vault.sweep(LATE).await.unwrap();
+    assert_eq!((second.erased, second.marked, second.removed), (0, 0, 3));
+    assert_eq!(world.vault.depot().measure().await.unwrap().0, 2);
+    assert_eq!(world.keys(), ["again", "keep"]);
+    assert_eq!(world.get("keep").await.unwrap(), keep);
+    world.get("again").await.unwrap();
+    assert_eq!(world.vault.sweep(LATE).await.unwrap(), Default::default());
+    assert_eq!(world.vault.verify(None, false).await.unwrap().findings, []);
+}
+
+#[tokio::test]
+async fn a_fresh_blob_is_left_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    world.put("k", b"x").await.unwrap();
+    world.put("k", b"y").await.unwrap();
+    // As if no time had passed since.
+    let swept = world.vault.sweep(Millis(1)).await.unwrap();
+    assert_eq!(swept.removed, 0);
+    assert_eq!(world.vault.depot().measure().await.unwrap().0, 2);
+}

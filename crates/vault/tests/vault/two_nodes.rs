@@ -1,0 +1,82 @@
+use std::sync::Arc;
+
+use freehold_vault::{GetError, PutError};
+
+use crate::world::{Peer, Setup, Witness, World, random, ring};
+
+#[tokio::test]
+async fn both_see_the_same_winner() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = World::open(one.path()).await;
+    let peers = Arc::new(Peer { depot: first.vault.depot().clone() });
+    let second = World::with(two.path(), Setup { node: 2, peers, ..Setup::default() }).await;
+    for round in 0..6 {
+        let key = format!("k{}", round % 3);
+        first.put(&key, &random(round)).await.unwrap();
+        second.put(&key, &random(round + 10)).await.unwrap();
+    }
+    first.put("gone", b"x").await.unwrap();
+    first.send_entries(&second);
+    second.vault.delete(&second.bucket, "gone", Default::default()).await.unwrap();
+    second.send_entries(&first);
+    let query = freehold_vault::ListQuery { max: 100, ..Default::default() };
+    let page = first.vault.list(&first.bucket, &query).unwrap();
+    assert_eq!(page, second.vault.list(&second.bucket, &query).unwrap());
+    assert_eq!(page.objects.len(), 3);
+    assert_eq!(first.vault.stats(), second.vault.stats());
+    // A write after what was heard wins over it, whatever the wall clock of its node.
+    first.put("k0", b"newest").await.unwrap();
+    first.send_entries(&second);
+    assert_eq!(second.get("k0").await.unwrap(), b"newest");
+}
+
+#[tokio::test]
+async fn what_is_not_here_is_read_from_a_peer() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = World::open(one.path()).await;
+    let content = random((3 << 20) + 17);
+    first.put("k", &content).await.unwrap();
+    let peers = Arc::new(Peer { depot: first.vault.depot().clone() });
+    let second = World::with(two.path(), Setup { node: 2, peers, ..Setup::default() }).await;
+    first.send_entries(&second);
+    assert_eq!(second.get("k").await.unwrap(), content);
+    let range = freehold_vault::ByteRange::From { first: 100_000, last: Some(2_200_000) };
+    assert_eq!(second.range("k", Some(range)).await.unwrap(), &content[100_000..=2_200_000]);
+    drop(second);
+    let alone = World::with(two.path(), Setup { node: 2, ..Setup::default() }).await;
+    assert!(matches!(alone.get("k").await, Err(GetError::Missing)));
+}
+
+#[tokio::test]
+async fn entries_wait_for_their_key() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = World::open(one.path()).await;
+    first.put("k", b"hello").await.unwrap();
+    let peers = Arc::new(Peer { depot: first.vault.depot().clone() });
+    let second = World::with(two.path(), Setup { node: 2, peers, with_key: false, ..Setup::default() }).await;
+    first.send_entries(&second);
+    assert!(matches!(second.get("k").await, Err(GetError::NoBucketKey)));
+    assert!(matches!(second.put("x", b"").await, Err(PutError::NoBucketKey)));
+    // Without a key it still guards what it holds.
+    assert_eq!(second.vault.verify(None, false).await.unwrap().entries, 1);
+    second.vault.keys().set(ring().1);
+    second.vault.reopen(&second.bucket).await.unwrap();
+    assert_eq!(second.get("k").await.unwrap(), b"hello");
+}
+
+#[tokio::test]
+async fn a_write_waits_for_its_confirmations() {
+    for (copies, enough) in [(1, false), (2, true)] {
+        let home = tempfile::tempdir().unwrap();
+        let witness = Arc::new(Witness { copies, ..Witness::default() });
+        let world = World::with(home.path(), Setup { replication: witness, confirm: 2, ..Setup::default() });
+        let world = world.await;
+        match world.put("k", b"x").await {
+            Ok(_) => assert!(enough),
+            Err(PutError::NotConfirmed { have: 1, want: 2 }) => assert!(!enough),
+            Err(error) => panic!("{error}"),
+        }
+        // Written here all the same, and said so.
+        assert_eq!(world.get("k").await.unwrap(), b"x");
+    }
+}

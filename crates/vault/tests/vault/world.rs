@@ -1,0 +1,245 @@
+//! A vault in a directory of its own, and what tests say to it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use freehold_crypt::{Algorithm, Entropy as _, Secret, SigningKey};
+use freehold_disk::{EntryRow, EntryStore, OsEntropy};
+use freehold_placement::{BlobRef, Entry};
+use freehold_seal::{BucketKey, KeyOf, KeyRing};
+use freehold_vault::{
+    Alone, BlobStream, Body, BoxError, BucketInfo, ByteRange, Depot, DepotLimits, GetError, GetObject,
+    Keyring, NotConfirmed, PeerError, Peers, PutDone, PutError, PutRequest, Replication, Shared, Vault,
+    VaultConfig,
+};
+use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId, RealmId};
+use futures::{StreamExt as _, TryStreamExt as _};
+
+pub(crate) const REALM: RealmId = RealmId::from_bytes([3; 32]);
+
+pub(crate) struct World {
+    pub(crate) vault: Vault,
+    pub(crate) entries: Arc<EntryStore>,
+    pub(crate) bucket: BucketId,
+    pub(crate) home: PathBuf,
+}
+
+/// How a world is set up; the defaults are one node alone.
+pub(crate) struct Setup {
+    pub(crate) limits: DepotLimits,
+    pub(crate) peers: Arc<dyn Peers>,
+    pub(crate) replication: Arc<dyn Replication>,
+    pub(crate) confirm: u16,
+    pub(crate) node: u8,
+    pub(crate) with_key: bool,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            limits: DepotLimits { reserve_bytes: 0, quota_bytes: None },
+            peers: Arc::new(Alone),
+            replication: Arc::new(Alone),
+            confirm: 1,
+            node: 1,
+            with_key: true,
+        }
+    }
+}
+
+pub(crate) fn ring() -> (BucketId, KeyRing) {
+    let key = BucketKey::from_secret(1, Secret::from_bytes([5; 32]));
+    let bucket = key.bucket();
+    let mut ring = KeyRing::new(REALM, KeyOf::Bucket(bucket));
+    ring.restore(key).unwrap();
+    (bucket, ring)
+}
+
+impl World {
+    pub(crate) async fn open(home: &Path) -> Self {
+        Self::with(home, Setup::default()).await
+    }
+
+    pub(crate) async fn with(home: &Path, setup: Setup) -> Self {
+        let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([setup.node; 32]));
+        let node = NodeId::from_bytes(signing.verifying().ed25519_bytes().unwrap());
+        let (bucket, ring) = ring();
+        let keys = Keyring::default();
+        if setup.with_key {
+            keys.set(ring);
+        }
+        let entries = Arc::new(EntryStore::open(&home.join("entries.redb")).unwrap());
+        let shared = Shared {
+            depot: Depot::local(&home.join("depot"), setup.limits).await.unwrap(),
+            entries: Arc::clone(&entries),
+            keys,
+            peers: setup.peers,
+            replication: setup.replication,
+        };
+        let config = VaultConfig {
+            realm: REALM,
+            node,
+            signing: Arc::new(signing),
+            grace: Millis(0),
+            upload_grace: Millis(0),
+            confirm_timeout: Millis(1000),
+        };
+        let vault = Vault::open(config, shared).await.unwrap();
+        let info =
+            BucketInfo { name: "photos".into(), copies: 2, confirm: setup.confirm, created: Millis(1) };
+        vault.set_buckets(BTreeMap::from([(bucket, info)]));
+        Self { vault, entries, bucket, home: home.to_owned() }
+    }
+
+    pub(crate) async fn put(&self, key: &str, content: &[u8]) -> Result<PutDone, PutError> {
+        self.put_with(key, PutRequest::default(), content).await
+    }
+
+    pub(crate) async fn put_with(
+        &self,
+        key: &str,
+        request: PutRequest,
+        content: &[u8],
+    ) -> Result<PutDone, PutError> {
+        self.vault.put(&self.bucket, key, request, body(content)).await
+    }
+
+    pub(crate) async fn get(&self, key: &str) -> Result<Vec<u8>, GetError> {
+        self.range(key, None).await
+    }
+
+    pub(crate) async fn range(&self, key: &str, range: Option<ByteRange>) -> Result<Vec<u8>, GetError> {
+        let GetObject { body, .. } = self.vault.get(&self.bucket, key, range).await?;
+        let pieces: Vec<Bytes> = body.try_collect().await?;
+        Ok(pieces.concat())
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let query = freehold_vault::ListQuery { max: 100_000, ..Default::default() };
+        let page = self.vault.list(&self.bucket, &query).unwrap();
+        page.objects.into_iter().map(|object| object.key).collect()
+    }
+
+    /// The file of the only blob of an object.
+    pub(crate) fn blob_file(&self, key: &str) -> PathBuf {
+        self.blob_files(key).remove(0)
+    }
+
+    pub(crate) fn blob_files(&self, key: &str) -> Vec<PathBuf> {
+        self.blobs(key).iter().map(|blob| blob_path(&self.home, blob.name)).collect()
+    }
+
+    /// The blobs of the newest entry that, tested by trial, is the key's.
+    pub(crate) fn blobs(&self, key: &str) -> Vec<BlobRef> {
+        let (_, ring) = ring();
+        let mut found = Vec::new();
+        self.entries
+            .scan(|row| {
+                let entry = Entry::decode(&row.entry).unwrap();
+                let place = freehold_seal::PayloadPlace {
+                    realm: REALM,
+                    bucket: row.bucket,
+                    origin: row.origin,
+                    seq: row.seq,
+                };
+                if let Some(payload) = &row.payload {
+                    let manifest =
+                        freehold_seal::Manifest::open(ring.current().unwrap(), &place, payload).unwrap();
+                    if manifest.name.as_str() == key {
+                        found = entry.blobs.to_vec();
+                    }
+                }
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        found
+    }
+
+    /// Hands all entries of this node to another one, as replication would.
+    pub(crate) fn send_entries(&self, to: &Self) {
+        let mut rows = Vec::new();
+        self.entries
+            .scan(|row| {
+                rows.push(row);
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        let stored = rows.clone();
+        to.entries.write(move |txn| stored.iter().try_for_each(|row| txn.insert(row).map(|_| ()))).unwrap();
+        for EntryRow { entry, payload, .. } in rows {
+            let entry = Entry::decode(&entry).unwrap();
+            to.vault.apply_remote([(&entry, payload.as_deref())]);
+        }
+    }
+}
+
+pub(crate) fn blob_path(home: &Path, name: BlobName) -> PathBuf {
+    let hex = name.to_string();
+    home.join("depot").join(&hex[..2]).join(hex)
+}
+
+/// A body in pieces that fit no chunk.
+pub(crate) fn body(content: &[u8]) -> Body {
+    let pieces: Vec<Result<Bytes, BoxError>> =
+        content.chunks(77_777).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    futures::stream::iter(pieces).boxed()
+}
+
+pub(crate) fn random(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    OsEntropy.fill(&mut bytes);
+    bytes
+}
+
+/// Gives the blobs of another node's depot.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) depot: Depot,
+}
+
+#[async_trait]
+impl Peers for Peer {
+    async fn fetch(
+        &self,
+        _: &BucketId,
+        blob: &BlobRef,
+        range: Range<u64>,
+        _: u32,
+    ) -> Result<BlobStream, PeerError> {
+        let reader = self.depot.open(blob.name).await.map_err(|_| PeerError::NoHolder)?;
+        Ok(reader.stream(range).map_err(|error| Box::new(error) as BoxError).boxed())
+    }
+}
+
+/// Remembers what it is told; confirms as many copies as it is told to.
+#[derive(Debug, Default)]
+pub(crate) struct Witness {
+    pub(crate) committed: Mutex<Vec<(EntryId, u64)>>,
+    pub(crate) lost: Mutex<Vec<BlobName>>,
+    pub(crate) copies: u16,
+}
+
+#[async_trait]
+impl Replication for Witness {
+    fn committed(&self, entry: &Entry, payload: &[u8]) {
+        assert!(entry.covers(payload) && entry.verify().is_ok());
+        self.committed.lock().unwrap().push((entry.id(), entry.seq));
+    }
+
+    fn lost(&self, _: &BucketId, blob: &BlobRef) {
+        self.lost.lock().unwrap().push(blob.name);
+    }
+
+    fn keeps(&self, _: &BucketId, _: &BlobRef) -> bool {
+        true
+    }
+
+    async fn confirmed(&self, entry: EntryId, copies: u16, _: Millis) -> Result<(), NotConfirmed> {
+        assert!(self.committed.lock().unwrap().iter().any(|(id, _)| *id == entry));
+        if copies <= self.copies { Ok(()) } else { Err(NotConfirmed { have: self.copies }) }
+    }
+}
