@@ -1,0 +1,244 @@
+//! One probe for each fuzz target: bytes from anywhere go in, and nothing may panic, loop, or be
+//! accepted in a spelling other than the canonical one. The fuzzer drives them in search of new
+//! paths; `tests/corpus` drives them over the committed corpus in every ordinary test run.
+
+use std::collections::BTreeMap;
+
+use freehold_crypt::stream::{Position, StreamKey};
+use freehold_crypt::{
+    BoxPublic, BoxSecret, Entropy, Phrase, Secret, Share, Signature, VerifyingKey, WrappedKey, combine,
+    unwrap_key,
+};
+use freehold_placement::Entry;
+use freehold_realm::audit::Export;
+use freehold_realm::{Op, OpSet};
+use freehold_seal::{
+    Binding, BlobHeader, BlobOpener, BucketKey, DirectoryRow, Envelope, HEADER_LEN, Manifest, ObjectKey,
+    PayloadPlace, VersionId, cipher_len, open_payload, payload_kind, plain_len, plan_range,
+};
+use freehold_wire::{
+    BlobName, Bounded, BucketId, Digest, Hlc, Millis, NodeId, RealmId, Text, from_canonical, to_canonical,
+};
+use minicbor::{Decode, Encode};
+
+const MAX: usize = 1 << 20;
+
+/// The result does not matter, only that there was one.
+fn done<T>(_: T) {}
+
+/// Reads a value and checks that it is written the same.
+fn round_trip<T: for<'b> Decode<'b, ()> + Encode<()>>(data: &[u8]) -> Option<T> {
+    let value = from_canonical::<T>(data, MAX).ok()?;
+    assert_eq!(to_canonical(&value), data, "two spellings of one value");
+    Some(value)
+}
+
+/// Bytes that are not random at all, for what must be drawn.
+struct Fixed(u8);
+
+impl Entropy for Fixed {
+    fn fill(&mut self, out: &mut [u8]) {
+        self.0 = self.0.wrapping_add(1);
+        out.fill(self.0);
+    }
+}
+
+/// A field of every shape that our types have.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Sample {
+    #[n(0)]
+    id: Option<Digest>,
+    #[n(1)]
+    at: Hlc,
+    #[n(2)]
+    names: Bounded<Text<8>, 3>,
+    #[n(3)]
+    shape: Shape,
+    #[n(4)]
+    counts: BTreeMap<u32, u64>,
+    #[cbor(n(5), with = "minicbor::bytes")]
+    bytes: Option<[u8; 4]>,
+}
+
+#[derive(Encode, Decode)]
+enum Shape {
+    #[n(0)]
+    Nothing,
+    #[n(1)]
+    One(#[n(0)] Option<Millis>),
+    #[n(2)]
+    #[cbor(map)]
+    Two {
+        #[n(0)]
+        count: i32,
+        #[n(1)]
+        flag: bool,
+    },
+}
+
+/// Encodings and ids.
+pub fn wire(data: &[u8]) {
+    round_trip::<Sample>(data);
+    round_trip::<Bounded<Bounded<u64, 4>, 4>>(data);
+    if let Ok(text) = std::str::from_utf8(data)
+        && let Ok(id) = text.parse::<RealmId>()
+    {
+        assert_eq!(id.to_string(), text);
+    }
+}
+
+/// Keys, signatures, boxes, wrapped keys, shares, phrases, chunks; the first byte says which.
+pub fn crypt(data: &[u8]) {
+    let Some((which, data)) = data.split_first() else { return };
+    let secret = Secret::from_bytes([7; 32]);
+    match which % 8 {
+        0 => {
+            if let Ok(key) = VerifyingKey::from_bytes(data) {
+                assert_eq!(key.to_bytes(), data, "two spellings of one key");
+                assert!(key.verify(b"message", &Signature::from_bytes([1; 64])).is_err());
+            }
+        }
+        1 => {
+            round_trip::<VerifyingKey>(data);
+            round_trip::<Signature>(data);
+        }
+        2 => {
+            let mine = BoxSecret::from_seed(&secret);
+            assert!(mine.open(b"info", data).is_err(), "a box opened that nobody sealed");
+        }
+        3 => {
+            if let Some(public) = round_trip::<BoxPublic>(data) {
+                let sealed = public.seal(b"info", b"plain", &mut Fixed(0));
+                assert!(sealed.is_err() || sealed.is_ok_and(|sealed| sealed.len() == 53));
+            }
+        }
+        4 => {
+            if let Some(wrapped) = round_trip::<WrappedKey>(data) {
+                assert!(unwrap_key(&secret, b"purpose", &wrapped).is_err(), "a key that nobody wrapped");
+            }
+        }
+        5 => {
+            let shares: Vec<Share> =
+                data.chunks(33).filter_map(|share| Share::from_bytes(share).ok()).collect();
+            done(combine(&shares));
+        }
+        6 => {
+            if let Ok(text) = std::str::from_utf8(data)
+                && let Ok(phrase) = Phrase::parse(text)
+            {
+                let again = Phrase::parse(&phrase.words()).map(|again| again.signing_key().verifying());
+                assert_eq!(again, Ok(phrase.signing_key().verifying()));
+            }
+        }
+        _ => {
+            let key = StreamKey::derive(&secret, &[1; 32], b"binding");
+            let at = Position { index: 0, last: true };
+            let offset = data.first().map_or(0, |first| usize::from(*first));
+            assert!(key.open(at, b"", &mut data.to_vec()).is_err(), "a chunk that nobody sealed");
+            assert!(key.open_within(at, b"", &mut data.to_vec(), offset).is_err());
+        }
+    }
+}
+
+/// Operations of the realm log: read, verified, offered to a set; and whole exported logs.
+pub fn realm(data: &[u8]) {
+    if let Ok(op) = Op::decode(data) {
+        assert_eq!(op.to_bytes(), data, "two spellings of one operation");
+        done(op.verify());
+        let mut set = OpSet::new(op.realm());
+        done(set.insert(op));
+    }
+    if let Ok(export) = Export::decode(data) {
+        assert_eq!(export.encode(), data, "two spellings of one export");
+    }
+}
+
+/// Everything of the vault's format; the first byte says which.
+pub fn seal(data: &[u8]) {
+    let Some((which, data)) = data.split_first() else { return };
+    let place = PayloadPlace {
+        realm: RealmId::from_bytes([1; 32]),
+        bucket: BucketId::from_bytes([2; 32]),
+        origin: NodeId::from_bytes([3; 32]),
+        seq: 4,
+    };
+    match which % 6 {
+        0 => blob(&place, data),
+        1 => {
+            let key = BucketKey::from_secret(1, Secret::from_bytes([6; 32]));
+            assert!(open_payload(&key, &place, data).is_err(), "a payload that nobody sealed");
+            done(payload_kind(data));
+        }
+        2 => {
+            if let Ok(manifest) = Manifest::decode(&[&[1], data].concat()) {
+                assert_eq!(to_canonical(&manifest), data, "two spellings of one manifest");
+                done(manifest.binding(place.realm, place.bucket));
+                let nothing: [(&BlobName, u64, &Digest); 0] = [];
+                done(manifest.stored.map(|stored| stored.check_blobs(nothing.into_iter())));
+            }
+        }
+        3 => {
+            if let Ok(row) = DirectoryRow::decode(&[&[2], data].concat()) {
+                assert_eq!(to_canonical(&row), data, "two spellings of one row");
+                assert!(row.may_come_from(place.origin) || row.needs_keeper(place.origin));
+            }
+        }
+        4 => {
+            if let Ok(envelope) = Envelope::decode(data) {
+                assert_eq!(envelope.to_bytes(), data, "two spellings of one envelope");
+                let mine = BoxSecret::from_seed(&Secret::from_bytes([7; 32]));
+                assert!(freehold_seal::open_envelope(place.realm, &envelope, envelope.to, &mine).is_err());
+            }
+        }
+        _ => ranges(data),
+    }
+}
+
+/// A blob from a hostile backend, asked for by the name that it claims.
+fn blob(place: &PayloadPlace, data: &[u8]) {
+    let Ok(header) = BlobHeader::decode(data) else { return };
+    assert!(data.starts_with(&header.to_bytes()));
+    let binding = Binding::new(place.realm, place.bucket, "name", VersionId::from_bytes([5; 16]));
+    let key = ObjectKey::from_secret(Secret::from_bytes([6; 32]));
+    let opened = BlobOpener::new(&key, &binding, 1, header.name(), data);
+    assert!(opened.is_err(), "a blob that nobody sealed");
+    // Under the right commitment, which only the key's holder can make, no chunk opens either.
+    let mut sealed = Vec::new();
+    let sealer = freehold_seal::BlobSealer::new(&key, &binding, 1, &mut Fixed(0));
+    let name = sealer.name();
+    sealer.finish(&mut sealed);
+    let body = data.get(HEADER_LEN..).unwrap_or_default();
+    if let Ok(opener) = BlobOpener::new(&key, &binding, 1, name, &sealed)
+        && let Ok(mut range) = opener.range(body.len() as u64, 0..body.len() as u64)
+    {
+        let mut out = Vec::new();
+        let pushed = body.chunks(1 + body.len() / 3).try_for_each(|piece| range.push(piece, &mut out));
+        assert!(pushed.is_err() || range.finish().is_err());
+        assert!(out.is_empty());
+    }
+}
+
+/// Lengths and ranges that somebody made up.
+fn ranges(data: &[u8]) {
+    let mut numbers = data.as_chunks::<8>().0.iter().map(|bytes| u64::from_be_bytes(*bytes));
+    let (Some(len), Some(start), Some(end)) = (numbers.next(), numbers.next(), numbers.next()) else {
+        return;
+    };
+    if let Some(plain) = plain_len(len) {
+        assert_eq!(cipher_len(plain), Some(len));
+    }
+    if let Ok(plan) = plan_range(len, start..end) {
+        assert!(plan.chunks.start < plan.chunks.end && plan.take == end - start && end <= len);
+        assert!(Some(plan.cipher.end) <= cipher_len(len));
+    }
+}
+
+/// Entries of buckets and of the directory.
+pub fn placement(data: &[u8]) {
+    if let Ok(entry) = Entry::decode(data) {
+        assert_eq!(entry.to_bytes(), data, "two spellings of one entry");
+        done(entry.verify());
+        done(entry.id());
+    }
+}
