@@ -1,5 +1,7 @@
 //! Stores that are not what they should be: each gets its own error and remedy, and is left alone.
 
+#![cfg(test)]
+
 use std::fs::{OpenOptions, Permissions, set_permissions};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -24,8 +26,8 @@ fn kind(path: &Path) -> Kind {
 fn something_else_in_its_place() {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("log.redb");
-    for content in [b"".as_slice(), b"short", &[7; 100_000]] {
-        freehold_disk::replace(&path, content, 0o600).unwrap();
+    for content in [b"".to_vec(), b"short".to_vec(), vec![7; 100_000]] {
+        freehold_disk::replace(&path, &content, 0o600).unwrap();
         assert_eq!(kind(&path), Kind::Damaged);
         assert_eq!(std::fs::read(&path).unwrap(), content, "it is left as it is");
     }

@@ -1,5 +1,7 @@
 //! A writer is killed at random, hundreds of times: nothing that it had acknowledged is missing.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;

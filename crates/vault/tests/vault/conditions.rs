@@ -83,7 +83,8 @@ async fn no_update_is_lost() {
 async fn replication_sees_each_sequence_in_order() {
     let home = tempfile::tempdir().unwrap();
     let witness = std::sync::Arc::new(crate::world::Witness::default());
-    let setup = crate::world::Setup { replication: witness.clone(), ..Default::default() };
+    let replication = std::sync::Arc::<crate::world::Witness>::clone(&witness);
+    let setup = crate::world::Setup { replication, ..Default::default() };
     let world = std::sync::Arc::new(World::with(home.path(), setup).await);
     let mut tasks = tokio::task::JoinSet::new();
     for writer in 0..32 {

@@ -113,8 +113,9 @@ async fn each_attack_is_undone_from_a_good_copy() {
         drop(first);
 
         let witness = Arc::new(Witness::default());
+        let replication = Arc::<Witness>::clone(&witness);
         let peers = Arc::new(Peer { depot: peer.vault.depot().clone() });
-        let setup = Setup { peers, replication: witness.clone(), ..Setup::default() };
+        let setup = Setup { peers, replication, ..Setup::default() };
         let world = World::with(home.path(), setup).await;
         attack(&files);
         assert_eq!(world.get("victim").await.unwrap(), content, "{name}: read from the good copy");

@@ -1,5 +1,7 @@
 //! The vault on a real disk: what comes back, what a hostile backend can do, what a kill leaves.
 
+#![cfg(test)]
+
 mod conditions;
 mod hostile;
 mod kill;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use freehold_seal::{Checksum, ChecksumAlgorithm};
-use freehold_vault::{ByteRange, CopyMeta, Expect, GetError, PutError, PutRequest};
+use freehold_vault::{ByteRange, Conditions, CopyMeta, Expect, GetError, PartRequest, PutError, PutRequest};
 use freehold_wire::Text;
 
 use crate::world::{World, body, random};
@@ -86,11 +86,12 @@ async fn what_was_said_of_an_object_is_kept() {
     assert_eq!(head.content_type.as_deref(), Some("image/jpeg"));
     assert_eq!(head.headers["cache-control"], "no-store");
     assert_eq!(head.user_meta["owner"], "Zoë");
-    assert_eq!(head.checksums, [kept.clone()]);
+    assert_eq!(head.checksums, std::slice::from_ref(&kept));
     assert_eq!(head.modified, done.modified);
 
     let (bucket, keep) = (&world.bucket, CopyMeta::Keep);
-    let copied = world.vault.copy((bucket, "k"), (bucket, "copy"), keep, Default::default()).await.unwrap();
+    let copied =
+        world.vault.copy((bucket, "k"), (bucket, "copy"), keep, Conditions::default()).await.unwrap();
     assert_eq!(copied.etag, done.etag);
     let head = world.vault.head(bucket, "copy").await.unwrap();
     assert_eq!((head.user_meta["owner"].as_str(), head.checksums), ("Zoë", vec![kept]));
@@ -99,7 +100,7 @@ async fn what_was_said_of_an_object_is_kept() {
         headers: BTreeMap::new(),
         user_meta: BTreeMap::from([("a".into(), "b".into())]),
     };
-    world.vault.copy((bucket, "k"), (bucket, "k"), other, Default::default()).await.unwrap();
+    world.vault.copy((bucket, "k"), (bucket, "k"), other, Conditions::default()).await.unwrap();
     let head = world.vault.head(bucket, "k").await.unwrap();
     assert_eq!((head.content_type, head.user_meta["a"].as_str()), (None, "b"));
     assert_eq!(world.get("k").await.unwrap(), b"hello world");
@@ -138,8 +139,8 @@ async fn a_restart_makes_the_same_index() {
         world.put(&format!("k{:02}", number % 25), &random(number * 3)).await.unwrap();
     }
     for gone in ["k03", "k24"] {
-        assert!(world.vault.delete(&world.bucket, gone, Default::default()).await.unwrap());
-        assert!(!world.vault.delete(&world.bucket, gone, Default::default()).await.unwrap());
+        assert!(world.vault.delete(&world.bucket, gone, Conditions::default()).await.unwrap());
+        assert!(!world.vault.delete(&world.bucket, gone, Conditions::default()).await.unwrap());
     }
     let query = freehold_vault::ListQuery { max: 1000, ..Default::default() };
     let before = world.vault.list(&world.bucket, &query).unwrap();
@@ -177,7 +178,7 @@ async fn nothing_in_clear_reaches_the_disk() {
         )
         .await
         .unwrap();
-    vault.put_part(&world.bucket, key, upload, 1, Default::default(), body(&content)).await.unwrap();
+    vault.put_part(&world.bucket, key, upload, 1, PartRequest::default(), body(&content)).await.unwrap();
     let home_path = world.home.clone();
     drop(world);
 

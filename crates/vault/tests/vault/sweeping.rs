@@ -1,5 +1,7 @@
 use freehold_wire::Millis;
 
+use freehold_vault::{Conditions, Swept};
+
 use crate::world::{World, random};
 
 const LATE: Millis = Millis(u64::MAX / 2);
@@ -14,7 +16,7 @@ async fn what_was_overwritten_goes_and_the_rest_stays() {
         world.put("again", &random(1000)).await.unwrap();
     }
     world.put("gone", &random(1000)).await.unwrap();
-    world.vault.delete(&world.bucket, "gone", Default::default()).await.unwrap();
+    world.vault.delete(&world.bucket, "gone", Conditions::default()).await.unwrap();
     assert_eq!(world.vault.depot().measure().await.unwrap().0, 5);
 
     let first = world.vault.sweep(LATE).await.unwrap();
@@ -28,7 +30,7 @@ async fn what_was_overwritten_goes_and_the_rest_stays() {
     assert_eq!(world.keys(), ["again", "keep"]);
     assert_eq!(world.get("keep").await.unwrap(), keep);
     world.get("again").await.unwrap();
-    assert_eq!(world.vault.sweep(LATE).await.unwrap(), Default::default());
+    assert_eq!(world.vault.sweep(LATE).await.unwrap(), Swept::default());
     assert_eq!(world.vault.verify(None, false).await.unwrap().findings, []);
 }
 

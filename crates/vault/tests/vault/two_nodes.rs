@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use freehold_vault::{GetError, PutError};
+use freehold_vault::{Conditions, GetError, PutError};
 
 use crate::world::{Peer, Setup, Witness, World, random, ring};
 
@@ -17,7 +17,7 @@ async fn both_see_the_same_winner() {
     }
     first.put("gone", b"x").await.unwrap();
     first.send_entries(&second);
-    second.vault.delete(&second.bucket, "gone", Default::default()).await.unwrap();
+    second.vault.delete(&second.bucket, "gone", Conditions::default()).await.unwrap();
     second.send_entries(&first);
     let query = freehold_vault::ListQuery { max: 100, ..Default::default() };
     let page = first.vault.list(&first.bucket, &query).unwrap();

@@ -1,4 +1,6 @@
-use freehold_vault::{ByteRange, CompleteRequest, GetError, ListQuery, PutError, UploadId, UploadRequest};
+use freehold_vault::{
+    ByteRange, CompleteRequest, GetError, ListQuery, PartRequest, PutError, UploadId, UploadRequest,
+};
 use freehold_wire::Millis;
 
 use crate::world::{World, body, random};
@@ -18,10 +20,10 @@ async fn parts_make_an_object() {
     let (a, b, c) = (random(5 << 20), random((5 << 20) + 70_001), random(1000));
     let mut etags = Vec::new();
     // Out of order, with a gap, and one written twice.
-    vault.put_part(bucket, "film", id, 3, Default::default(), body(&a)).await.unwrap();
+    vault.put_part(bucket, "film", id, 3, PartRequest::default(), body(&a)).await.unwrap();
     for (number, content) in [(7u16, &c), (1, &a), (3, &b)] {
         let done =
-            vault.put_part(bucket, "film", id, number, Default::default(), body(content)).await.unwrap();
+            vault.put_part(bucket, "film", id, number, PartRequest::default(), body(content)).await.unwrap();
         etags.push((number, done.etag));
     }
     drop(world);
@@ -50,13 +52,14 @@ async fn what_is_refused() {
     let world = World::open(home.path()).await;
     let (vault, bucket) = (&world.vault, &world.bucket);
     let id = vault.begin_upload(bucket, "k", UploadRequest::default()).await.unwrap();
-    let small = vault.put_part(bucket, "k", id, 1, Default::default(), body(b"small")).await.unwrap().etag;
-    let last = vault.put_part(bucket, "k", id, 2, Default::default(), body(b"last")).await.unwrap().etag;
+    let small =
+        vault.put_part(bucket, "k", id, 1, PartRequest::default(), body(b"small")).await.unwrap().etag;
+    let last = vault.put_part(bucket, "k", id, 2, PartRequest::default(), body(b"last")).await.unwrap().etag;
     for number in [0, 10_001] {
-        let refused = vault.put_part(bucket, "k", id, number, Default::default(), body(b"")).await;
+        let refused = vault.put_part(bucket, "k", id, number, PartRequest::default(), body(b"")).await;
         assert!(matches!(refused, Err(PutError::PartNumber(_))));
     }
-    let stranger = vault.put_part(bucket, "other", id, 1, Default::default(), body(b"")).await;
+    let stranger = vault.put_part(bucket, "other", id, 1, PartRequest::default(), body(b"")).await;
     assert!(matches!(stranger, Err(PutError::NoSuchUpload)));
     let refuse = |parts: &[(u16, &str)]| vault.complete_upload(bucket, "k", id, complete(parts));
     assert!(matches!(refuse(&[]).await, Err(PutError::PartOrder)));
@@ -79,7 +82,7 @@ async fn uploads_are_listed_aborted_and_swept() {
     for key in ["a/1", "a/2", "b", "b"] {
         ids.push(vault.begin_upload(bucket, key, UploadRequest::default()).await.unwrap());
         let last = *ids.last().unwrap();
-        vault.put_part(bucket, key, last, 1, Default::default(), body(&random(1000))).await.unwrap();
+        vault.put_part(bucket, key, last, 1, PartRequest::default(), body(&random(1000))).await.unwrap();
     }
     let query = ListQuery { delimiter: Some("/".into()), max: 100, ..ListQuery::default() };
     let page = vault.list_uploads(bucket, &query).await.unwrap();
