@@ -27,3 +27,6 @@ pub use reason::{Need, Reason, Thing};
 pub use roles::{MemberRoles, NodeRoles};
 pub use set::{InsertError, Inserted, OpSet};
 pub use state::{Alarm, Bucket, Device, Grant, Invitation, Node, Person, Side, Standing, State};
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::body::Body;
 use crate::op::{Cosignature, Op, VerifyError};
 
 /// The most operations kept while their parents are missing.
-pub const WAITING_MAX: usize = 20_000;
+pub(crate) const WAITING_MAX: usize = 20_000;
 
 /// An operation's place in the set, for the fold.
 pub(crate) type At = u32;

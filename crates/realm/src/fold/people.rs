@@ -133,9 +133,9 @@ impl Run<'_> {
             self.not_the_last_admin(&body.person)?;
         }
         if was || becomes {
-            self.power(at)?
+            self.power(at)?;
         } else {
-            self.admin(at).map(|_| ())?
+            self.admin(at)?;
         }
         if let Some(row) = self.world.persons.get_mut(&body.person) {
             row.roles.push((at, Some(body.roles)));

@@ -1,0 +1,134 @@
+//! The scenes as vector files: what is written there, another implementation can run.
+
+use std::path::PathBuf;
+
+use freehold_wire::{Millis, OpId, RealmId};
+use serde_json::{Value, json};
+
+use crate::fold::{Clock, Folded, fold};
+use crate::op::Op;
+use crate::set::OpSet;
+use crate::state::Standing;
+
+use super::lab::Lab;
+use super::scenes::SCENES;
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats/realm-log/vectors")
+}
+
+fn expectation(folded: &Folded) -> Value {
+    let state = &folded.state;
+    let with = |standing| {
+        state.persons.iter().filter(move |(_, p)| p.standing == standing).map(|(id, _)| id.to_string())
+    };
+    let reasons = folded.refused.iter().map(|(id, why)| json!({"id": id.to_string(), "reason": why.code()}));
+    json!({
+        "epoch": state.epoch,
+        "base": state.base.map(|base| base.to_string()),
+        "members": state.persons.keys().map(ToString::to_string).collect::<Vec<_>>(),
+        "admins": state.admins().map(|(id, _)| id.to_string()).collect::<Vec<_>>(),
+        "suspended": with(Standing::Suspended).collect::<Vec<_>>(),
+        "burned": with(Standing::Burned).collect::<Vec<_>>(),
+        "nodes": state.nodes.iter().map(|(id, n)| json!({
+            "id": id.to_string(), "roles": n.roles.names().collect::<Vec<_>>(), "active": n.standing == Standing::Active,
+        })).collect::<Vec<_>>(),
+        "buckets": state.live_buckets().map(|(id, b)| json!({
+            "id": id.to_string(), "copies": b.copies, "confirm": b.confirm,
+        })).collect::<Vec<_>>(),
+        "newer_than_me": state.newer_than_me,
+        "refused": reasons.collect::<Vec<_>>(),
+        "pending": folded.pending.keys().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+fn vector(name: &str, about: &str, lab: &Lab) -> Value {
+    let ops = lab.set.iter().map(|op| freehold_wire::Hex(&op.to_bytes()).to_string());
+    json!({
+        "name": name,
+        "about": about,
+        "realm": lab.set.realm().to_string(),
+        "operations": ops.collect::<Vec<_>>(),
+        "clock": {
+            "now": lab.clock.now.0,
+            "matured": lab.clock.matured.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        },
+        "expect": expectation(&lab.fold()),
+    })
+}
+
+fn file_name(name: &str) -> String {
+    format!("{}.json", name.replace('_', "-"))
+}
+
+#[test]
+#[ignore = "writes docs/formats/realm-log/vectors anew"]
+#[expect(clippy::disallowed_methods, reason = "written by hand at development time")]
+fn write_vectors() {
+    std::fs::create_dir_all(directory()).unwrap();
+    for scene in SCENES {
+        let vector = vector(scene.name, scene.about, &(scene.play)());
+        let text = serde_json::to_string_pretty(&vector).unwrap();
+        std::fs::write(directory().join(file_name(scene.name)), text + "\n").unwrap();
+    }
+}
+
+#[test]
+fn every_attack_ends_as_its_vector_says() {
+    for scene in SCENES {
+        let lab = (scene.play)();
+        let path = directory().join(file_name(scene.name));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let written: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(written, vector(scene.name, scene.about, &lab), "{}", scene.name);
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap()
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    hex.as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn vectors_replay_from_their_bytes_in_any_order() {
+    let mut files = 0;
+    for file in std::fs::read_dir(directory()).unwrap() {
+        let vector: Value =
+            serde_json::from_str(&std::fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
+        let realm: RealmId = text(&vector, "realm").parse().unwrap();
+        let mut ops: Vec<Op> = vector["operations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|hex| Op::decode(&bytes(hex.as_str().unwrap())).unwrap())
+            .collect();
+        let matured = vector["clock"]["matured"].as_array().unwrap().iter();
+        let matured = matured.map(|id| id.as_str().unwrap().parse::<OpId>().unwrap()).collect();
+        let clock = Clock { now: Millis(vector["clock"]["now"].as_u64().unwrap()), matured };
+        for turn in 0..3 {
+            let mut set = OpSet::new(realm);
+            for op in &ops {
+                set.insert(op.clone()).unwrap();
+            }
+            assert_eq!(
+                expectation(&fold(&set, &clock)),
+                vector["expect"],
+                "{} turn {turn}",
+                text(&vector, "name")
+            );
+            ops.reverse();
+            if turn == 1 {
+                let middle = ops.len() / 2;
+                ops.rotate_left(middle);
+            }
+        }
+        files += 1;
+    }
+    assert_eq!(files, SCENES.len());
+}
