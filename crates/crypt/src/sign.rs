@@ -74,10 +74,22 @@ impl VerifyingKey {
 
     /// The encoded key.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.spelling().as_slice().to_vec()
+    }
+
+    fn spelling(&self) -> Spelling {
+        let mut spelling = Spelling { bytes: [0; 34], len: 33 };
+        let (algorithm, rest) = spelling.bytes.split_at_mut(1);
+        algorithm.fill(self.algorithm() as u8);
         match &self.0 {
-            Public::Ed25519(key) => [&[1], key.as_bytes().as_slice()].concat(),
-            Public::P256(key) => [&[2], key.to_sec1_point(true).as_bytes()].concat(),
+            Public::Ed25519(key) => rest.iter_mut().zip(key.as_bytes()).for_each(|(to, from)| *to = *from),
+            Public::P256(key) => {
+                let point = key.to_sec1_point(true);
+                rest.iter_mut().zip(point.as_bytes()).for_each(|(to, from)| *to = *from);
+                spelling.len = 34;
+            }
         }
+        spelling
     }
 
     /// The algorithm.
@@ -90,7 +102,7 @@ impl VerifyingKey {
 
     /// The key's id.
     pub fn id(&self) -> KeyId {
-        KeyId::from_bytes(hash::digest("freehold 2026 key id", &self.to_bytes()))
+        KeyId::from_bytes(hash::digest("freehold 2026 key id", self.spelling().as_slice()))
     }
 
     /// The bare 32 bytes of an Ed25519 key, which is what the mesh calls a node.
@@ -121,6 +133,18 @@ impl VerifyingKey {
     }
 }
 
+/// An encoded key without an allocation: keys are compared and hashed often.
+struct Spelling {
+    bytes: [u8; 34],
+    len: usize,
+}
+
+impl Spelling {
+    fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// Whether the y coordinate is below the field's prime 2^255 - 19: the library takes larger ones
 /// too, which would give some keys a second spelling and so a second id.
 fn is_reduced(key: &[u8; 32]) -> bool {
@@ -136,7 +160,7 @@ impl PartialOrd for VerifyingKey {
 
 impl Ord for VerifyingKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.to_bytes().cmp(&other.to_bytes())
+        self.spelling().as_slice().cmp(other.spelling().as_slice())
     }
 }
 
@@ -148,7 +172,7 @@ impl fmt::Debug for VerifyingKey {
 
 impl<C> Encode<C> for VerifyingKey {
     fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
-        e.bytes(&self.to_bytes())?.ok()
+        e.bytes(self.spelling().as_slice())?.ok()
     }
 }
 
