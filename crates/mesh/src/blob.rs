@@ -19,8 +19,8 @@ use tracing::debug;
 
 use crate::Why;
 use crate::frame::STALL;
-use crate::hub::Shared;
 use crate::link::Link;
+use crate::shared::Shared;
 
 /// A peer that does not begin to answer for this long is given up.
 const ANSWER: Duration = Duration::from_secs(15);

@@ -16,8 +16,8 @@ use tracing::debug;
 
 use crate::address::{endpoint_id, node_id};
 use crate::frame::{FrameError, JOIN, close_code, read_frame, why_closed, write_frame};
-use crate::hub::Shared;
 use crate::relay;
+use crate::shared::Shared;
 use crate::{Addresses, Why};
 
 /// The largest request of a newcomer, in bytes.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use iroh::endpoint::{
-    ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError,
+    ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, TransportErrorCode, VarInt,
+    WriteError,
 };
 use tokio::time::timeout;
 
@@ -105,9 +106,16 @@ pub(crate) fn why_closed(error: &ConnectionError) -> Why {
         },
         ConnectionError::TimedOut | ConnectionError::Reset => Why::Silent,
         ConnectionError::LocallyClosed => Why::Cut,
+        // All paths died, or the peer is too busy for a handshake.
+        ConnectionError::TransportError(error) if is_of_the_line(error.code) => Why::Silent,
+        ConnectionError::ConnectionClosed(close) if is_of_the_line(close.error_code) => Why::Silent,
         ConnectionError::VersionMismatch
         | ConnectionError::TransportError(_)
         | ConnectionError::ConnectionClosed(_)
         | ConnectionError::CidsExhausted => Why::Broke,
     }
+}
+
+fn is_of_the_line(code: TransportErrorCode) -> bool {
+    code == TransportErrorCode::NO_VIABLE_PATH || code == TransportErrorCode::CONNECTION_REFUSED
 }

@@ -2,24 +2,23 @@
 //! two connections to the same peer counts.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use freehold_wire::NodeId;
-use iroh::Endpoint;
 use iroh::endpoint::{ConnectError, ConnectingError, Connection, SendStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::address::endpoint_id;
 use crate::frame::{MEMBER, close_code};
 use crate::hello::{self, Start};
 use crate::link::{self, Link};
-use crate::relay::{self, House};
-use crate::{Addresses, BlobSource, Doorman, Event, Gate, RelayUrl, Trouble, Why};
+use crate::relay;
+use crate::shared::{Note, Shared};
+use crate::{Addresses, RelayUrl, Trouble, Why};
 
 /// A dial that found nobody after this long is given up.
 const DIAL: Duration = Duration::from_secs(12);
@@ -39,72 +38,6 @@ const LOOK: Duration = Duration::from_secs(5);
 const GREETINGS: usize = 4;
 /// Relays of the realm tried for each peer.
 const REALM_RELAYS: usize = 8;
-
-/// What all tasks of the mesh know.
-pub(crate) struct Shared {
-    pub(crate) me: NodeId,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) gate: Arc<dyn Gate>,
-    pub(crate) blobs: Arc<dyn BlobSource>,
-    pub(crate) doorman: Arc<dyn Doorman>,
-    pub(crate) cancel: CancellationToken,
-    pub(crate) tasks: TaskTracker,
-    pub(crate) relay: Option<House>,
-    pub(crate) addresses: watch::Sender<Addresses>,
-    /// Places for newcomers at the door, and for blobs on their way out.
-    pub(crate) door_places: Arc<Semaphore>,
-    pub(crate) blob_places: Arc<Semaphore>,
-    pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) hub: mpsc::Sender<Input>,
-    /// Live links; written by the hub and by a link's own end.
-    pub(crate) links: RwLock<BTreeMap<NodeId, Arc<Link>>>,
-    /// What is known of peers that ought to be there.
-    pub(crate) notes: RwLock<BTreeMap<NodeId, Note>>,
-}
-
-/// What is known of a peer beside its link.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Note {
-    pub(crate) trouble: Option<Trouble>,
-    pub(crate) heard: Option<Instant>,
-}
-
-impl Shared {
-    pub(crate) fn link(&self, node: NodeId) -> Option<Arc<Link>> {
-        self.links.read().ok()?.get(&node).map(Arc::clone)
-    }
-
-    /// Takes a link out of the table unless a newer one has its place.
-    pub(crate) fn forget(&self, link: &Arc<Link>) {
-        if let Ok(mut links) = self.links.write()
-            && links.get(&link.node).is_some_and(|live| Arc::ptr_eq(live, link))
-        {
-            links.remove(&link.node);
-        }
-    }
-
-    /// Tells the owner, waiting for it: that is what holds back peers who send faster than we work.
-    pub(crate) async fn tell(&self, event: Event) {
-        let Ok(place) = (tokio::select! {
-            biased;
-            place = self.events.reserve() => place,
-            // At the end nobody may be listening any more.
-            () = self.cancel.cancelled() => return,
-        }) else {
-            return;
-        };
-        place.send(event);
-    }
-
-    /// Tells the hub.
-    pub(crate) async fn ask(&self, input: Input) {
-        tokio::select! {
-            biased;
-            _ = self.hub.send(input) => {}
-            () = self.cancel.cancelled() => {}
-        }
-    }
-}
 
 /// What the hub reacts to.
 pub(crate) enum Input {

@@ -16,6 +16,7 @@ mod limit;
 mod link;
 mod mesh;
 mod relay;
+mod shared;
 
 pub use address::{AddressError, Addresses, RelayUrl};
 pub use blob::{BlobSource, BlobStream, FetchError, Served, Unavailable};

@@ -1,5 +1,6 @@
 //! One live connection to a peer: queues out, streams in, and its end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::frame::{FrameError, MAX_FRAME, close_code, read_frame, why_closed, write_frame};
-use crate::hub::{Input, Shared};
+use crate::hub::Input;
+use crate::shared::Shared;
 use crate::{Channel, Event, Path, RelayUrl, SendError, Why, blob, hello};
 
 /// Frames that may wait for one channel of one peer, and bytes of them.
@@ -48,6 +50,8 @@ pub(crate) struct Link {
     pub(crate) gone: CancellationToken,
     pub(crate) fetches: Arc<Semaphore>,
     queues: Vec<(Channel, Queue)>,
+    /// Set just before [`Event::Up`] is told.
+    told: AtomicBool,
     /// Why we closed it, if we did.
     why: OnceLock<Why>,
     heard: Mutex<(u64, Instant)>,
@@ -70,6 +74,7 @@ impl Link {
             gone: CancellationToken::new(),
             fetches: Arc::new(Semaphore::new(FETCHES)),
             queues,
+            told: AtomicBool::new(false),
             why: OnceLock::new(),
             heard: Mutex::new((0, now)),
         };
@@ -119,6 +124,10 @@ impl Link {
         self.connection.close(close_code(why), b"");
     }
 
+    pub(crate) fn is_told(&self) -> bool {
+        self.told.load(Ordering::Acquire)
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.connection.close_reason().is_none()
     }
@@ -163,6 +172,7 @@ pub(crate) async fn run(
     if let Some(before) = before {
         before.gone.cancelled().await;
     }
+    link.told.store(true, Ordering::Release);
     shared.tell(Event::Up(link.node, link.path().0)).await;
     let mut jobs = JoinSet::new();
     for (channel, frames) in ends.0 {

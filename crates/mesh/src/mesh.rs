@@ -17,7 +17,7 @@ use iroh::{Endpoint, NetReportConfig, RelayMap, RelayMode, SecretKey, Watcher as
 use iroh_relay::tls::CaTlsConfig;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
@@ -25,9 +25,10 @@ use crate::address::node_id;
 use crate::blob;
 use crate::door;
 use crate::frame::{JOIN, MEMBER, close_code};
-use crate::hub::{Hub, Input, Note, Shared};
+use crate::hub::{Hub, Input};
 use crate::limit::{Buckets, Source};
 use crate::relay::{self, AnyRelay, House};
+use crate::shared::{Note, Shared};
 use crate::{
     Addresses, BlobSource, BlobStream, Channel, Config, Doorman, Event, FetchError, Gate, KnockError, Path,
     PeerHealth, RelayHealth, RelayUrl, SendError, StartError, Why,
@@ -51,10 +52,12 @@ const OWN_ADDRESSES: Duration = Duration::from_secs(3);
 #[error("the mesh did not shut down within {0:?}")]
 pub struct LateShutdown(Duration);
 
-/// A node's place in the mesh. Clones are handles to the same.
+/// A node's place in the mesh. Clones are handles to the same; with the last of them it ends, if
+/// nobody has shut it down before.
 #[derive(Clone)]
 pub struct Mesh {
     shared: Arc<Shared>,
+    _end: Arc<DropGuard>,
 }
 
 impl std::fmt::Debug for Mesh {
@@ -124,7 +127,8 @@ impl Mesh {
             tasks.spawn(sweep_relay(Arc::clone(&shared)));
         }
         info!(node = %me.short(), at = %*shared.addresses.borrow(), "the mesh is up");
-        Ok((Self { shared }, told))
+        let end = Arc::new(shared.cancel.clone().drop_guard());
+        Ok((Self { shared, _end: end }, told))
     }
 
     /// This node's id.
@@ -164,7 +168,7 @@ impl Mesh {
     /// # Errors
     /// [`SendError::Full`] if the peer does not keep up, with nothing queued.
     pub fn send(&self, to: NodeId, channel: Channel, body: Bytes) -> Result<(), SendError> {
-        self.shared.link(to).ok_or(SendError::NotConnected(to))?.send(channel, body)
+        self.shared.told_link(to).ok_or(SendError::NotConnected(to))?.send(channel, body)
     }
 
     /// Queues a frame for a peer, waiting for room.
@@ -172,7 +176,7 @@ impl Mesh {
     /// # Errors
     /// [`SendError`], but never [`SendError::Full`].
     pub async fn send_wait(&self, to: NodeId, channel: Channel, body: Bytes) -> Result<(), SendError> {
-        self.shared.link(to).ok_or(SendError::NotConnected(to))?.send_wait(channel, body).await
+        self.shared.told_link(to).ok_or(SendError::NotConnected(to))?.send_wait(channel, body).await
     }
 
     /// Asks a peer for a range of a blob; an end past the blob's means up to its end. Returns when
@@ -186,7 +190,7 @@ impl Mesh {
         blob: BlobName,
         range: Range<u64>,
     ) -> Result<BlobStream, FetchError> {
-        let link = self.shared.link(from).ok_or(FetchError::NotConnected(from))?;
+        let link = self.shared.told_link(from).ok_or(FetchError::NotConnected(from))?;
         blob::fetch(link, blob, range).await
     }
 
@@ -216,7 +220,14 @@ impl Mesh {
             if let Some(link) = links.get(&id) {
                 let (path, rtt) = link.path();
                 let last_heard = Some(link.heard_ago());
-                return PeerHealth { id, connected: link.is_open(), path, rtt, last_heard, trouble: None };
+                return PeerHealth {
+                    id,
+                    connected: link.is_told() && link.is_open(),
+                    path,
+                    rtt,
+                    last_heard,
+                    trouble: None,
+                };
             }
             let Note { trouble, heard } = notes.get(&id).copied().unwrap_or_default();
             let last_heard = heard.map(|at| at.elapsed());

@@ -1,0 +1,87 @@
+//! What all tasks of the mesh know, and how they tell the owner and the hub.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use std::time::Instant;
+
+use freehold_wire::NodeId;
+use iroh::Endpoint;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::hub::Input;
+use crate::link::Link;
+use crate::relay::House;
+use crate::{Addresses, BlobSource, Doorman, Event, Gate, Trouble};
+
+/// What all tasks of the mesh know.
+pub(crate) struct Shared {
+    pub(crate) me: NodeId,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) gate: Arc<dyn Gate>,
+    pub(crate) blobs: Arc<dyn BlobSource>,
+    pub(crate) doorman: Arc<dyn Doorman>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) relay: Option<House>,
+    pub(crate) addresses: watch::Sender<Addresses>,
+    /// Places for newcomers at the door, and for blobs on their way out.
+    pub(crate) door_places: Arc<Semaphore>,
+    pub(crate) blob_places: Arc<Semaphore>,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) hub: mpsc::Sender<Input>,
+    /// Live links; written by the hub and by a link's own end.
+    pub(crate) links: RwLock<BTreeMap<NodeId, Arc<Link>>>,
+    /// What is known of peers that ought to be there.
+    pub(crate) notes: RwLock<BTreeMap<NodeId, Note>>,
+}
+
+/// What is known of a peer beside its link.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Note {
+    pub(crate) trouble: Option<Trouble>,
+    pub(crate) heard: Option<Instant>,
+}
+
+impl Shared {
+    pub(crate) fn link(&self, node: NodeId) -> Option<Arc<Link>> {
+        self.links.read().ok()?.get(&node).map(Arc::clone)
+    }
+
+    /// The link to a node whose coming the owner has been told of.
+    pub(crate) fn told_link(&self, node: NodeId) -> Option<Arc<Link>> {
+        self.link(node).filter(|link| link.is_told())
+    }
+
+    /// Takes a link out of the table unless a newer one has its place.
+    pub(crate) fn forget(&self, link: &Arc<Link>) {
+        if let Ok(mut links) = self.links.write()
+            && links.get(&link.node).is_some_and(|live| Arc::ptr_eq(live, link))
+        {
+            links.remove(&link.node);
+        }
+    }
+
+    /// Tells the owner, waiting for it: that is what holds back peers who send faster than we work.
+    pub(crate) async fn tell(&self, event: Event) {
+        let Ok(place) = (tokio::select! {
+            biased;
+            place = self.events.reserve() => place,
+            // At the end nobody may be listening any more.
+            () = self.cancel.cancelled() => return,
+        }) else {
+            return;
+        };
+        place.send(event);
+    }
+
+    /// Tells the hub.
+    pub(crate) async fn ask(&self, input: Input) {
+        tokio::select! {
+            biased;
+            _ = self.hub.send(input) => {}
+            () = self.cancel.cancelled() => {}
+        }
+    }
+}
