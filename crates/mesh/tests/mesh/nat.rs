@@ -96,6 +96,21 @@ END
         sh(&format!("ip netns exec {}h{side} nft list counter inet seen outside", self.0))
     }
 
+    /// Host b comes into another network: another address, and its router forgets what it knew.
+    fn roam(&self) {
+        let p = &self.0;
+        sh(&format!(
+            "set -e
+             ip -n {p}hb addr del 192.168.2.2/24 dev eth0
+             ip -n {p}hb addr add 192.168.3.2/24 dev eth0
+             ip -n {p}nb addr del 203.0.113.12/24 dev wan
+             ip -n {p}nb addr add 203.0.113.22/24 dev wan
+             ip -n {p}nb addr add 192.168.3.1/24 dev lan
+             ip -n {p}nb route replace default via 203.0.113.1
+             ip -n {p}hb route replace default via 192.168.3.1"
+        ));
+    }
+
     fn host(&self, space: &str, of: u8) -> Host {
         let me = std::env::current_exe().unwrap();
         let mut child = Command::new("ip")
@@ -179,6 +194,11 @@ async fn meet(name: &str, routers: [Router; 2], path: &str) {
     assert_eq!(a.hear("message 3", |_| true).await, "hello");
     a.say("send 3 hello yourself").await;
     assert_eq!(b.hear("message 2", |_| true).await, "hello yourself");
+    lab.roam();
+    let begun = Instant::now();
+    a.say("insist 3 are you there").await;
+    assert_eq!(b.hear("message 2", |_| true).await, "are you there");
+    println!("{name}: found again after {:?}", begun.elapsed());
     for side in ["a", "b"] {
         let seen = lab.outside(side);
         assert!(seen.contains("packets 0 "), "host {side} spoke to somebody outside: {seen}");
@@ -258,6 +278,13 @@ async fn obey(node: &Node, realm: &Arc<Realm>, line: &str) {
             let (of, text) = rest.split_once(' ').unwrap();
             let body = Bytes::copy_from_slice(text.as_bytes());
             node.mesh.send_wait(id(of.parse().unwrap()), Channel::Log, body).await.unwrap();
+        }
+        // Sends until it is taken: the connection may be on its way down.
+        "insist" => {
+            let (of, text) = rest.split_once(' ').unwrap();
+            let body = Bytes::copy_from_slice(text.as_bytes());
+            let peer = id(of.parse().unwrap());
+            poll("a way", || node.mesh.send(peer, Channel::Log, body.clone()).ok()).await;
         }
         "path" => {
             let (of, wanted) = rest.split_once(' ').unwrap();
