@@ -92,12 +92,11 @@ fn clippy(root: &Path, _: &[&str]) -> Result<()> {
     check(&mut command(root, cargo(), &arguments))
 }
 
-/// The names of the story crates: the members under tests/, but for the harness.
+/// The names of the story crates.
 fn story_crates(root: &Path) -> Result<Vec<String>> {
     let graph = Graph::load(root)?;
-    let under_tests = graph.members().filter(|member| member.manifest_path.as_str().contains("/tests/"));
-    let mut names: Vec<String> = under_tests.map(|member| member.name.to_string()).collect();
-    names.retain(|name| name != "freehold-harness");
+    let mut names: Vec<String> = graph.members().map(|member| member.name.to_string()).collect();
+    names.retain(|name| name.starts_with("story-"));
     names.sort();
     Ok(names)
 }
