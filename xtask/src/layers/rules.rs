@@ -38,8 +38,9 @@ pub(crate) const ENGINES: [Engine; 20] = [
     engine("ed25519-dalek", &["freehold-crypt"]),
     engine("p256", &["freehold-crypt"]),
     engine("hpke", &["freehold-crypt"]),
-    // The API keeps hashes of session tokens, never the tokens, and may know nothing of keys.
-    engine("blake3", &["freehold-api", "freehold-crypt"]),
+    // The API keeps hashes of session tokens, the console names its assets by hash; neither may know
+    // anything of keys.
+    engine("blake3", &["freehold-api", "freehold-console", "freehold-crypt"]),
     engine("bip39", &["freehold-crypt"]),
     engine("vsss-rs", &["freehold-crypt"]),
     engine("redb", &["freehold-disk"]),
