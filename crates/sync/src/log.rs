@@ -1,0 +1,60 @@
+//! What the machine asks of a log: to check operations from outside, to take them in, and to give
+//! their bytes. What operations mean is the log's own business.
+
+use freehold_wire::OpId;
+
+mod realm;
+
+pub use self::realm::RealmRefusal;
+
+/// An operation that is well formed and truly signed.
+#[derive(Debug, Clone)]
+pub struct Checked<T> {
+    /// Its id.
+    pub id: OpId,
+    /// The operations that must be there before it.
+    pub parents: Vec<OpId>,
+    /// The operation as the log takes it.
+    pub op: T,
+}
+
+/// How an operation stands to what the log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It is not there.
+    New,
+    /// It is there, but this copy has signatures that are not.
+    MoreSignatures,
+    /// It is there with all of its signatures.
+    Known,
+}
+
+/// A set of operations with parents.
+pub trait Log {
+    /// An operation, decoded.
+    type Op;
+    /// Why an operation is refused.
+    type Refusal: std::fmt::Debug + std::fmt::Display;
+
+    /// Decodes and verifies an operation from outside; it need not have its parents yet.
+    ///
+    /// # Errors
+    /// The refusal, if nobody could ever accept these bytes.
+    fn check(&self, bytes: &[u8]) -> Result<Checked<Self::Op>, Self::Refusal>;
+
+    /// How it stands to what is here.
+    fn known(&self, op: &Checked<Self::Op>) -> Known;
+
+    /// Takes in an operation that is durable and whose parents are here. Returns the operations
+    /// whose bytes change by that, other than itself.
+    ///
+    /// # Errors
+    /// The refusal, if this log does not take it after all.
+    fn admit(&mut self, op: Self::Op) -> Result<Vec<OpId>, Self::Refusal>;
+
+    /// The bytes of an operation that was admitted, with all signatures known.
+    fn bytes(&self, id: &OpId) -> Option<Vec<u8>>;
+
+    /// Shows every operation whose causal past is complete, parents before children.
+    fn each(&self, see: &mut dyn FnMut(OpId, &[OpId]));
+}

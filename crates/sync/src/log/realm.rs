@@ -1,0 +1,69 @@
+//! The realm log as a log.
+
+use freehold_realm::{Body, InsertError, Op, OpError, OpSet};
+use freehold_wire::OpId;
+
+use super::{Checked, Known, Log};
+
+/// Why an operation is not taken into the realm log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RealmRefusal {
+    /// It is not an operation.
+    #[error("not an operation")]
+    Decode(#[source] OpError),
+    /// The set does not take it.
+    #[error("the set of operations does not take it")]
+    Insert(#[source] InsertError),
+}
+
+impl Log for OpSet {
+    type Op = Op;
+    type Refusal = RealmRefusal;
+
+    fn check(&self, bytes: &[u8]) -> Result<Checked<Op>, RealmRefusal> {
+        let op = Op::decode(bytes).map_err(RealmRefusal::Decode)?;
+        let (ours, theirs) = (self.realm(), op.realm());
+        if ours != theirs {
+            return Err(RealmRefusal::Insert(InsertError::OtherRealm { theirs, ours }));
+        }
+        let checked = Checked { id: op.id(), parents: op.parents().collect(), op };
+        // Signatures of what is here already were verified when it came.
+        if self.known(&checked) != Known::Known {
+            let Checked { id, op, .. } = &checked;
+            op.verify().map_err(|why| RealmRefusal::Insert(InsertError::Verify { op: *id, why }))?;
+        }
+        Ok(checked)
+    }
+
+    fn known(&self, checked: &Checked<Op>) -> Known {
+        match self.get(&checked.id) {
+            None => Known::New,
+            Some(here) if checked.op.signatures().iter().all(|s| here.signatures().contains(s)) => {
+                Known::Known
+            }
+            Some(_) => Known::MoreSignatures,
+        }
+    }
+
+    fn admit(&mut self, op: Op) -> Result<Vec<OpId>, RealmRefusal> {
+        let touched = match op.body() {
+            Body::Endorse(endorse) => vec![endorse.op],
+            _ => Vec::new(),
+        };
+        self.restore(op).map_err(RealmRefusal::Insert)?;
+        Ok(touched)
+    }
+
+    fn bytes(&self, id: &OpId) -> Option<Vec<u8>> {
+        self.get(id).map(Op::to_bytes)
+    }
+
+    fn each(&self, see: &mut dyn FnMut(OpId, &[OpId])) {
+        let mut parents = Vec::new();
+        for op in self.iter() {
+            parents.clear();
+            parents.extend(op.parents());
+            see(op.id(), &parents);
+        }
+    }
+}

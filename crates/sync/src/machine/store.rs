@@ -1,0 +1,208 @@
+//! From checked bytes to the log: parents first, durable before anybody hears of them.
+
+use std::collections::BTreeMap;
+
+use freehold_wire::{Millis, NodeId, OpId};
+
+use super::{Event, LogSync, Output, STORE_AGAIN, STORING_MAX, Storing, Ticket};
+use crate::{Checked, Known, Log};
+
+/// The most operations kept while their parents are missing, and their bytes.
+const ORPHANS_MAX: usize = 1024;
+const ORPHAN_BYTES_MAX: usize = 4 << 20;
+
+/// Operations that came before their parents. What does not fit is dropped and asked for again.
+#[derive(Debug)]
+pub(super) struct Orphans<T> {
+    kept: BTreeMap<OpId, Storing<T>>,
+    bytes: usize,
+}
+
+impl<T> Default for Orphans<T> {
+    fn default() -> Self {
+        Self { kept: BTreeMap::new(), bytes: 0 }
+    }
+}
+
+impl<T> Orphans<T> {
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn keep(&mut self, orphan: Storing<T>) {
+        let bytes = self.bytes + orphan.bytes.len();
+        if self.kept.len() < ORPHANS_MAX
+            && bytes <= ORPHAN_BYTES_MAX
+            && !self.kept.contains_key(&orphan.checked.id)
+        {
+            self.bytes = bytes;
+            self.kept.insert(orphan.checked.id, orphan);
+        }
+    }
+
+    fn take(&mut self, id: &OpId) -> Option<Storing<T>> {
+        let orphan = self.kept.remove(id)?;
+        self.bytes -= orphan.bytes.len();
+        Some(orphan)
+    }
+
+    /// Drops what a peer sent that has gone: room for the others.
+    pub(super) fn forget(&mut self, peer: &NodeId) {
+        self.kept.retain(|_, orphan| orphan.from != Some(*peer));
+        self.bytes = self.kept.values().map(|orphan| orphan.bytes.len()).sum();
+    }
+}
+
+impl<L: Log> LogSync<L> {
+    /// Sorts out an operation from a peer: what is known goes, what lacks parents waits, what is
+    /// left can be stored.
+    pub(super) fn sift(
+        &mut self,
+        from: NodeId,
+        checked: Checked<L::Op>,
+        bytes: Vec<u8>,
+    ) -> Option<Storing<L::Op>> {
+        let known = self.log.known(&checked);
+        if known == Known::Known || (known == Known::New && self.in_flight.contains(&checked.id)) {
+            return None;
+        }
+        let rooted = checked.parents.iter().all(|p| self.graph.contains(p) || self.in_flight.contains(p));
+        let item = Storing { from: Some(from), checked, bytes };
+        if !rooted {
+            // Its sender has the parents: ask for them.
+            self.lacks(from, item.checked.id);
+            self.orphans.keep(item);
+            return None;
+        }
+        if self.storing_bytes + item.bytes.len() > STORING_MAX {
+            self.lacks(from, item.checked.id);
+            return None;
+        }
+        // Here already, so that a child in the same message finds its parent.
+        self.storing_bytes += item.bytes.len();
+        self.in_flight.insert(item.checked.id);
+        Some(item)
+    }
+
+    /// Hands operations out to be made durable; they are in flight already.
+    pub(super) fn store(&mut self, items: Vec<Storing<L::Op>>) {
+        if items.is_empty() {
+            return;
+        }
+        let ticket = self.ticket();
+        let rows = items.iter().map(|item| (item.checked.id, item.bytes.clone())).collect();
+        self.storing.insert(ticket, items);
+        self.out.push_back(Output::Store(ticket, rows));
+    }
+
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        let checked = match self.log.check(bytes) {
+            Ok(checked) => checked,
+            Err(why) => return self.out.push_back(Output::Tell(Event::Refused { from: None, why })),
+        };
+        let rooted = checked.parents.iter().all(|p| self.graph.contains(p) || self.in_flight.contains(p));
+        if !rooted {
+            return self.out.push_back(Output::Tell(Event::Unrooted(checked.id)));
+        }
+        self.storing_bytes += bytes.len();
+        self.in_flight.insert(checked.id);
+        self.store(vec![Storing { from: None, checked, bytes: bytes.to_vec() }]);
+    }
+
+    pub(super) fn stored(&mut self, now: Millis, ticket: Ticket) {
+        if !self.storing.contains_key(&ticket) {
+            return;
+        }
+        self.stored.insert(ticket);
+        let mut admitted = Vec::new();
+        // In the order of tickets: a later one may hold children of an earlier one.
+        while let Some(first) = self.storing.first_entry()
+            && self.stored.remove(first.key())
+        {
+            for item in first.remove() {
+                self.admit(item, &mut admitted);
+            }
+        }
+        if !admitted.is_empty() {
+            let ids = admitted.iter().map(|(id, _)| *id).collect();
+            self.out.push_back(Output::Tell(Event::Admitted(ids)));
+            self.relay(now, &admitted);
+            self.adopt();
+        }
+        self.ask(now);
+    }
+
+    fn admit(&mut self, item: Storing<L::Op>, admitted: &mut Vec<(OpId, Option<NodeId>)>) {
+        let Storing { from, checked, bytes } = item;
+        self.storing_bytes = self.storing_bytes.saturating_sub(bytes.len());
+        self.in_flight.remove(&checked.id);
+        // A parent's write failed: it is asked for again, and so is this.
+        if !checked.parents.iter().all(|p| self.graph.contains(p)) {
+            match from {
+                Some(from) => self.lacks(from, checked.id),
+                None => self.out.push_back(Output::Tell(Event::Unrooted(checked.id))),
+            }
+            return;
+        }
+        let Checked { id, parents, op } = checked;
+        match self.log.admit(op) {
+            Ok(touched) => {
+                let now_bytes = self.log.bytes(&id).unwrap_or(bytes);
+                if self.graph.contains(&id) {
+                    self.graph.mark(&id, &now_bytes);
+                } else {
+                    self.graph.add(id, &parents, &now_bytes);
+                }
+                for other in touched {
+                    if let Some(bytes) = self.log.bytes(&other) {
+                        self.graph.mark(&other, &bytes);
+                    }
+                }
+                admitted.push((id, from));
+            }
+            Err(why) => self.out.push_back(Output::Tell(Event::Refused { from, why })),
+        }
+    }
+
+    /// Stores the orphans whose parents have come.
+    fn adopt(&mut self) {
+        let mut ready = Vec::new();
+        loop {
+            let rooted = |p: &OpId| self.graph.contains(p) || self.in_flight.contains(p);
+            let next = self.orphans.kept.values().find(|o| o.checked.parents.iter().all(rooted));
+            let Some(id) = next.map(|orphan| orphan.checked.id) else { break };
+            let Some(orphan) = self.orphans.take(&id) else { break };
+            if self.log.known(&orphan.checked) != Known::Known && !self.in_flight.contains(&id) {
+                self.storing_bytes += orphan.bytes.len();
+                self.in_flight.insert(id);
+                ready.push(orphan);
+            }
+        }
+        self.store(ready);
+    }
+
+    pub(super) fn store_failed(&mut self, now: Millis, ticket: Ticket) {
+        for item in self.storing.remove(&ticket).unwrap_or_default() {
+            self.storing_bytes = self.storing_bytes.saturating_sub(item.bytes.len());
+            self.in_flight.remove(&item.checked.id);
+            if let Some(from) = item.from {
+                self.lacks(from, item.checked.id);
+            }
+        }
+        self.asking = None;
+        self.ask_after = now.plus(STORE_AGAIN);
+        // Later tickets may have waited for this one.
+        let next = self.storing.keys().next().copied().filter(|next| self.stored.contains(next));
+        match next {
+            Some(next) => self.stored(now, next),
+            None => self.ask(now),
+        }
+    }
+
+    /// Notes that a peer has an operation that is not here.
+    fn lacks(&mut self, peer: NodeId, id: OpId) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.lacking.insert(id);
+        }
+    }
+}
