@@ -219,6 +219,106 @@ fn blob(place: &PayloadPlace, data: &[u8]) {
     }
 }
 
+/// A hostile backend with a genuine blob: the bytes are a script of edits, a range and the sizes of
+/// pieces. What comes out is the plaintext of the range, or nothing but an error.
+pub fn attack(data: &[u8]) {
+    thread_local! {
+        static GENUINE: (Vec<u8>, Vec<u8>, BlobName) = genuine();
+    }
+    GENUINE.with(|(plain, sealed, name)| {
+        let mut script = data.iter().copied();
+        let mut number = |below: usize| {
+            let [a, b, c] = [(); 3].map(|()| usize::from(script.next().unwrap_or(0)));
+            (a << 16 | b << 8 | c) % below.max(1)
+        };
+        let mut cipher = sealed.clone();
+        for _ in 0..number(5) {
+            edit(&mut cipher, &mut number);
+        }
+        let len = if number(4) == 0 { number(200_000) } else { plain.len() };
+        let (a, b) = (number(len + 1), number(len + 1));
+        let (start, end) = (a.min(b), a.max(b));
+        let piece = 1 + number(70_000);
+        let Ok(opener) = BlobOpener::new(&object_key(), &binding(), 1, *name, &cipher) else {
+            assert_ne!(cipher.get(..HEADER_LEN), sealed.get(..HEADER_LEN), "a genuine header refused");
+            return;
+        };
+        let Ok(mut range) = opener.range(len as u64, start as u64..end as u64) else {
+            unreachable!("the range is inside")
+        };
+        let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(cipher.len());
+        let served =
+            cipher.get(at(range.plan().cipher.start)..at(range.plan().cipher.end)).unwrap_or_default();
+        let mut out = Vec::new();
+        let read = served.chunks(piece).try_for_each(|piece| range.push(piece, &mut out));
+        let wanted = plain.get(start..end.min(plain.len())).unwrap_or_default();
+        assert!(wanted.starts_with(&out), "plaintext that nobody sealed");
+        let whole = read.and_then(|()| range.finish());
+        if cipher == *sealed && len == plain.len() {
+            assert_eq!(whole, Ok(()), "a genuine blob refused");
+        }
+        if whole.is_ok() {
+            assert!(out == wanted && end - start == out.len(), "a short read taken for a whole one");
+        }
+    });
+}
+
+fn object_key() -> ObjectKey {
+    ObjectKey::from_secret(Secret::from_bytes([6; 32]))
+}
+
+fn binding() -> Binding {
+    let version = VersionId::from_bytes([5; 16]);
+    Binding::new(RealmId::from_bytes([1; 32]), BucketId::from_bytes([2; 32]), "name", version)
+}
+
+/// Two full chunks and a short one.
+fn genuine() -> (Vec<u8>, Vec<u8>, BlobName) {
+    let plain: Vec<u8> = (0u32..131_172).map(|i| i.wrapping_mul(0x9e37_79b9).to_be_bytes()[0]).collect();
+    let mut sealed = Vec::new();
+    let mut sealer = freehold_seal::BlobSealer::new(&object_key(), &binding(), 1, &mut Fixed(0));
+    done(sealer.push(&plain, &mut sealed));
+    let name = sealer.finish(&mut sealed).name;
+    (plain, sealed, name)
+}
+
+/// One edit: of any bytes, or of whole chunks, which is what a clever backend moves.
+fn edit(cipher: &mut Vec<u8>, number: &mut impl FnMut(usize) -> usize) {
+    let chunk = freehold_seal::SEALED_CHUNK_LEN;
+    let aligned = number(2) == 0;
+    let mut place = |cipher: &Vec<u8>| {
+        if aligned { (HEADER_LEN + number(3) * chunk).min(cipher.len()) } else { number(cipher.len() + 1) }
+    };
+    let (a, b) = (place(cipher), place(cipher));
+    let len = if aligned { chunk } else { number(100_000) };
+    let end = |from: usize| from.saturating_add(len).min(cipher.len());
+    let (a_end, b_end) = (end(a), end(b));
+    match number(6) {
+        0 => {
+            let bit = 1 << number(8);
+            if let Some(byte) = cipher.get_mut(a) {
+                *byte ^= bit;
+            }
+        }
+        1 => cipher.truncate(a),
+        2 => drop(cipher.drain(a..a_end)),
+        3 => {
+            let copied = cipher.get(a..a_end).unwrap_or_default().to_vec();
+            drop(cipher.splice(b..b, copied));
+        }
+        4 => {
+            let copied = cipher.get(a..a_end).unwrap_or_default().to_vec();
+            cipher.iter_mut().skip(b).zip(copied).for_each(|(to, from)| *to = from);
+        }
+        _ => {
+            let (one, two) = (cipher.get(a..a_end).unwrap_or_default().to_vec(), b..b_end);
+            let other = cipher.get(two.clone()).unwrap_or_default().to_vec();
+            cipher.iter_mut().skip(a).zip(other).for_each(|(to, from)| *to = from);
+            cipher.iter_mut().skip(b).zip(one).for_each(|(to, from)| *to = from);
+        }
+    }
+}
+
 /// Lengths and ranges that somebody made up.
 fn ranges(data: &[u8]) {
     let mut numbers = data.as_chunks::<8>().0.iter().map(|bytes| u64::from_be_bytes(*bytes));

@@ -193,6 +193,21 @@ pub(crate) fn seal() -> Seeds {
     seeds
 }
 
+pub(crate) fn attack() -> Seeds {
+    // Number of edits, then each: aligned, two places, what; then length, range, piece.
+    let edit = |places: [u8; 2], what: u8| vec![0, 0, 0, 0, 0, places[0], 0, 0, places[1], 0, 0, what];
+    let read = [0, 0, 1, 0, 0, 0, 2, 0, 99, 1, 0, 0];
+    let script =
+        |edits: &[Vec<u8>]| [&[0, 0, u8::try_from(edits.len()).unwrap()], &*edits.concat(), &read].concat();
+    named(vec![
+        ("none", script(&[])),
+        ("swap", script(&[edit([0, 1], 5)])),
+        ("repeat", script(&[edit([0, 1], 4)])),
+        ("cut", script(&[edit([2, 0], 1)])),
+        ("drop", script(&[edit([1, 0], 2)])),
+    ])
+}
+
 pub(crate) fn placement() -> Seeds {
     let node = key(Algorithm::Ed25519, 1);
     let blob =
