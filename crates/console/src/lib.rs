@@ -1,1 +1,24 @@
-//! TODO
+//! The web console: pages that a person understands, made on the node and whole without JavaScript.
+//! It asks the node only through the API's [`Client`], keeps nothing, and must never fetch anything
+//! from elsewhere, run what people store, or show a page to somebody who has not signed in. Start
+//! reading at [`router`], then `home`.
+//!
+//! [`Client`]: freehold_api::Client
+
+mod assets;
+mod fault;
+mod frame;
+mod gate;
+mod notice;
+mod qr;
+mod routes;
+mod words;
+
+mod buckets;
+mod files;
+mod health;
+mod home;
+mod nodes;
+mod realm;
+
+pub use routes::router;

@@ -1,0 +1,149 @@
+//! Files: buckets, folders, and what is in them.
+
+mod entry;
+mod send;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use freehold_api::{BucketStatus, ListQuery, Status};
+use serde::Deserialize;
+
+pub(crate) use send::send;
+
+use self::entry::{Crumb, Folder, Item};
+use crate::buckets::no_bucket;
+use crate::fault::Fault;
+use crate::frame::{Frame, Place, Theme, page};
+use crate::notice::Notice;
+use crate::routes::Console;
+use crate::words;
+
+/// A screenful or two; the rest is a page further.
+const PAGE: u32 = 120;
+
+#[derive(Template)]
+#[template(path = "files.html")]
+struct Buckets {
+    frame: Frame,
+    status: Status,
+    nodes: u64,
+}
+
+pub(crate) async fn buckets(State(console): State<Console>, theme: Theme) -> Result<Response, Fault> {
+    let status = console.client.status().await?;
+    let nodes = words::storage_nodes(&status);
+    Ok(page(&Buckets { frame: Frame::new(theme, Place::Files, &status), status, nodes }))
+}
+
+/// Which part of a bucket.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Part {
+    #[serde(default, rename = "in")]
+    folder: String,
+    after: Option<String>,
+    notice: Option<Notice>,
+}
+
+#[derive(Template)]
+#[template(path = "folder.html")]
+struct Listed {
+    frame: Frame,
+    bucket: BucketStatus,
+    nodes: u64,
+    /// The prefix that is looked at, with its slash; empty at the top.
+    folder: String,
+    crumbs: Vec<Crumb>,
+    folders: Vec<Folder>,
+    images: Vec<Item>,
+    others: Vec<Item>,
+    /// Where the list goes on.
+    more: Option<String>,
+}
+
+impl Listed {
+    fn is_empty(&self) -> bool {
+        self.folders.is_empty() && self.images.is_empty() && self.others.is_empty()
+    }
+}
+
+pub(crate) async fn list(
+    State(console): State<Console>,
+    theme: Theme,
+    Path(name): Path<String>,
+    Query(part): Query<Part>,
+) -> Result<Response, Fault> {
+    let status = console.client.status().await?;
+    let bucket = status.buckets.iter().find(|bucket| bucket.name == name).cloned();
+    let bucket = bucket.ok_or_else(|| no_bucket(&name))?;
+    let query =
+        ListQuery { prefix: part.folder.clone(), delimiter: Some("/".to_owned()), after: part.after, max: PAGE };
+    let listing = console.client.list_objects(&name, &query).await?;
+    let now = words::now_ms();
+    let items = listing.objects.iter().filter(|object| object.key != part.folder);
+    let (images, others): (Vec<Item>, Vec<Item>) =
+        items.map(|object| Item::new(&name, object, now)).partition(|item| item.is_image);
+    let notice = part.notice.map_or("", Notice::text);
+    Ok(page(&Listed {
+        frame: Frame::new(theme, Place::Files, &status).with_notice(notice),
+        nodes: words::storage_nodes(&status),
+        crumbs: entry::crumbs(&name, &part.folder),
+        folders: listing.prefixes.iter().map(|prefix| Folder::new(&name, &part.folder, prefix)).collect(),
+        more: listing.next.map(|after| entry::folder_href(&name, &part.folder, Some(&after))),
+        bucket,
+        folder: part.folder,
+        images,
+        others,
+    }))
+}
+
+/// Which object.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Which {
+    key: String,
+}
+
+#[derive(Template)]
+#[template(path = "object.html")]
+struct View {
+    frame: Frame,
+    bucket: String,
+    key: String,
+    item: Item,
+    crumbs: Vec<Crumb>,
+    kind: String,
+    etag: String,
+}
+
+pub(crate) async fn view(
+    State(console): State<Console>,
+    theme: Theme,
+    Path(bucket): Path<String>,
+    Query(Which { key }): Query<Which>,
+) -> Result<Response, Fault> {
+    let status = console.client.status().await?;
+    let info = console.client.head_object(&bucket, &key).await?;
+    let item = Item::new(&bucket, &info, words::now_ms());
+    let folder = entry::folder_of(&key);
+    Ok(page(&View {
+        frame: Frame::new(theme, Place::Files, &status),
+        crumbs: entry::crumbs(&bucket, folder),
+        kind: info.content_type.unwrap_or_else(|| "unknown".to_owned()),
+        etag: info.etag,
+        bucket,
+        key,
+        item,
+    }))
+}
+
+pub(crate) async fn delete(
+    State(console): State<Console>,
+    Path(bucket): Path<String>,
+    Form(Which { key }): Form<Which>,
+) -> Result<Response, Fault> {
+    console.client.delete_object(&bucket, &key).await?;
+    let back = entry::folder_href(&bucket, entry::folder_of(&key), None);
+    let join = if back.contains('?') { '&' } else { '?' };
+    Ok(Redirect::to(&format!("{back}{join}notice=deleted")).into_response())
+}

@@ -1,0 +1,51 @@
+//! The first page: what needs attention, whether everything is safe, and a place to put a photo.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::Response;
+use freehold_api::{ChecklistItem, Status};
+
+use crate::fault::Fault;
+use crate::frame::{Frame, Place, Theme, page};
+use crate::notice::Told;
+use crate::routes::Console;
+use crate::words::{self, Mark};
+
+#[derive(Template)]
+#[template(path = "home.html")]
+struct Page {
+    frame: Frame,
+    status: Status,
+    mark: Mark,
+    sentence: String,
+    under: String,
+    nodes: u64,
+}
+
+impl Page {
+    fn left(&self) -> usize {
+        self.status.checklist.iter().filter(|item| !item.done).count()
+    }
+
+    /// Where the console can help with an item itself.
+    fn help(&self, item: &ChecklistItem) -> Option<(&'static str, &'static str)> {
+        match item.id.as_str() {
+            "second-node" if self.status.nodes.len() < 2 => Some(("/nodes/invite", "Invite a machine")),
+            "guardians-tested" => Some(("/realm#guardians", "Test a phrase")),
+            "backup" => Some(("/realm#log", "Save the realm log")),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) async fn show(
+    State(console): State<Console>,
+    theme: Theme,
+    Query(told): Query<Told>,
+) -> Result<Response, Fault> {
+    let status = console.client.status().await?;
+    let (mark, sentence, under) = words::overall(&status);
+    let frame = Frame::new(theme, Place::Home, &status).with_notice(told.text());
+    let nodes = words::storage_nodes(&status);
+    Ok(page(&Page { frame, status, mark, sentence, under, nodes }))
+}

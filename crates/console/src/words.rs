@@ -1,0 +1,224 @@
+//! Numbers and states as people say them.
+
+#[cfg(test)]
+mod tests;
+
+use freehold_api::{BucketStatus, NodeStatus, Path, Protection, Role, Standing, Status};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+const DAY_MS: u64 = 24 * HOUR_MS;
+
+/// `1 object`, `3 objects`.
+pub(crate) fn count(n: u64, one: &str) -> String {
+    match (n, one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (_, Some(stem)) if one.ends_with("copy") => format!("{} {stem}ies", thousands(n)),
+        _ => format!("{} {one}s", thousands(n)),
+    }
+}
+
+/// `12,345`.
+pub(crate) fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1.4 MB`; in powers of ten, as disks are sold.
+pub(crate) fn bytes(n: u64) -> String {
+    let mut unit = 1u64;
+    let mut name = "bytes";
+    for next in ["kB", "MB", "GB", "TB", "PB"] {
+        if n / unit < 1000 {
+            break;
+        }
+        unit *= 1000;
+        name = next;
+    }
+    let whole = n / unit;
+    let tenth = n % unit * 10 / unit;
+    match (name, n) {
+        ("bytes", 1) => "1 byte".to_owned(),
+        ("bytes", _) => format!("{n} bytes"),
+        _ if whole < 10 && tenth > 0 => format!("{whole}.{tenth} {name}"),
+        _ => format!("{whole} {name}"),
+    }
+}
+
+/// `3 hours`.
+pub(crate) fn span(ms: u64) -> String {
+    let (n, unit) = match ms {
+        0..HOUR_MS => (ms / MINUTE_MS, "minute"),
+        HOUR_MS..DAY_MS => (ms / HOUR_MS, "hour"),
+        _ if ms < 60 * DAY_MS => (ms / DAY_MS, "day"),
+        _ if ms < 730 * DAY_MS => (ms / (30 * DAY_MS), "month"),
+        _ => (ms / (365 * DAY_MS), "year"),
+    };
+    if n == 0 { "less than a minute".to_owned() } else { count(n, unit) }
+}
+
+/// `3 hours ago`.
+pub(crate) fn ago(ms: u64) -> String {
+    if ms < MINUTE_MS { "just now".to_owned() } else { format!("{} ago", span(ms)) }
+}
+
+/// A moment as HTML's `datetime` wants it.
+pub(crate) fn datetime(ms: u64) -> String {
+    i64::try_from(ms / 1000)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .and_then(|moment| moment.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(0)
+}
+
+/// How many machines can hold objects just now, as the realm stands.
+pub(crate) fn storage_nodes(status: &Status) -> u64 {
+    let counts = |node: &&NodeStatus| node.standing == Standing::Member && node.roles.contains(&Role::Storage);
+    status.nodes.iter().filter(counts).count() as u64
+}
+
+/// On how many machines a bucket's objects are when all is done.
+fn machines(bucket: &BucketStatus, nodes: u64) -> u64 {
+    u64::from(bucket.copies).min(nodes.max(1))
+}
+
+/// What a person wants to know of a bucket.
+pub(crate) fn protection(bucket: &BucketStatus, nodes: u64) -> String {
+    let name = &bucket.name;
+    let on = machines(bucket, nodes);
+    let since = bucket.oldest_unprotected_ms.map(|ms| format!(", the oldest for {}", span(ms))).unwrap_or_default();
+    match bucket.protected {
+        _ if bucket.objects == 0 => "Nothing is in it yet.".to_owned(),
+        Protection::Full if on == 1 => format!("Everything in {name} is on 1 machine only."),
+        Protection::Full => format!("Everything in {name} is on {on} machines."),
+        Protection::Partly => {
+            let wait = if bucket.waiting == 1 { "waits" } else { "wait" };
+            format!("{} of {} {wait} for another copy{since}.", bucket.waiting, count(bucket.objects, "object"))
+        }
+        Protection::NotYet => format!("Nothing in {name} has its other copy yet{since}."),
+    }
+}
+
+/// How a bucket is marked.
+pub(crate) fn mark(bucket: &BucketStatus, nodes: u64) -> Mark {
+    match bucket.protected {
+        _ if bucket.objects == 0 => Mark { tone: "quiet", word: "Empty" },
+        Protection::Full if machines(bucket, nodes) == 1 => Mark { tone: "wait", word: "One copy" },
+        Protection::Full => Mark { tone: "good", word: "Protected" },
+        Protection::Partly | Protection::NotYet => Mark { tone: "wait", word: "Not yet protected" },
+    }
+}
+
+/// A word in a colour; the word alone must do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) tone: &'static str,
+    pub(crate) word: &'static str,
+}
+
+/// The one sentence on top of everything, and what stands under it.
+pub(crate) fn overall(status: &Status) -> (Mark, String, String) {
+    let nodes = storage_nodes(status);
+    let objects: u64 = status.buckets.iter().map(|bucket| bucket.objects).sum();
+    let size: u64 = status.buckets.iter().map(|bucket| bucket.bytes).sum();
+    let waiting: u64 = status.buckets.iter().map(|bucket| bucket.waiting).sum();
+    let full = |bucket: &BucketStatus| bucket.objects == 0 || bucket.protected == Protection::Full;
+    let held = format!(
+        "{}, {}, in {}. {} are free on this machine.",
+        count(objects, "object"),
+        bytes(size),
+        count(status.buckets.len() as u64, "bucket"),
+        bytes(status.storage.free)
+    );
+    if objects == 0 {
+        let under = format!("{} are free on this machine.", bytes(status.storage.free));
+        return (Mark { tone: "quiet", word: "Ready" }, "Your realm is ready.".to_owned(), under);
+    }
+    if !status.buckets.iter().all(full) {
+        let oldest = status.buckets.iter().filter_map(|bucket| bucket.oldest_unprotected_ms).max();
+        let since = oldest.map(|ms| format!(" The oldest has waited {}.", span(ms))).unwrap_or_default();
+        let wait = if waiting == 1 { "waits" } else { "wait" };
+        let sentence = match waiting {
+            0 => "Some of it waits for another copy.".to_owned(),
+            n => format!("{} {wait} for another copy.", count(n, "object")),
+        };
+        return (Mark { tone: "wait", word: "Not yet protected" }, sentence, format!("{held}{since}"));
+    }
+    let least = status.buckets.iter().filter(|bucket| bucket.objects > 0).map(|bucket| machines(bucket, nodes)).min();
+    match least.unwrap_or(1) {
+        1 if nodes <= 1 => (
+            Mark { tone: "wait", word: "One machine" },
+            "Everything is on this one machine.".to_owned(),
+            format!("{held} If the machine is lost, so is what it holds: invite a second one."),
+        ),
+        1 => (
+            Mark { tone: "wait", word: "One copy" },
+            "Some of it is on 1 machine only.".to_owned(),
+            format!("{held} A bucket with one copy does not outlive its machine."),
+        ),
+        n => (Mark { tone: "good", word: "Protected" }, format!("Everything is on {n} machines or more."), held),
+    }
+}
+
+/// When a node was last heard, in a sentence without its name.
+pub(crate) fn heard(node: &NodeStatus, this_node: &str) -> String {
+    if node.id == this_node {
+        return "The machine you are looking at".to_owned();
+    }
+    if node.connected {
+        return match node.path {
+            Some(Path::Relay) => "Connected through a relay".to_owned(),
+            Some(Path::Direct) => "Connected directly".to_owned(),
+            None => "Connected".to_owned(),
+        };
+    }
+    match node.last_heard_ms {
+        Some(ms) => format!("Last heard {}", ago(ms)),
+        None => "Not heard since this node started".to_owned(),
+    }
+}
+
+/// How a node is marked.
+pub(crate) fn node_mark(node: &NodeStatus, this_node: &str) -> Mark {
+    match node.standing {
+        Standing::Suspended => Mark { tone: "bad", word: "Suspended" },
+        Standing::Left => Mark { tone: "quiet", word: "Left" },
+        Standing::Member if node.connected || node.id == this_node => Mark { tone: "good", word: "Here" },
+        Standing::Member => Mark { tone: "wait", word: "Away" },
+    }
+}
+
+/// What a role means.
+pub(crate) fn role(role: impl std::borrow::Borrow<Role>) -> &'static str {
+    match role.borrow() {
+        Role::Storage => "holds sealed objects",
+        Role::Compute => "runs services",
+        Role::Gateway => "serves S3 and this console",
+        Role::Relay => "carries traffic for nodes that cannot reach each other",
+        Role::Witness => "attests the realm's history",
+        Role::Secrets => "holds keys while nobody is there",
+    }
+}
+
+/// For counting in templates.
+pub(crate) fn len<T>(of: &[T]) -> u64 {
+    of.len() as u64
+}
+
+/// The same.
+pub(crate) fn wide(n: u16) -> u64 {
+    u64::from(n)
+}

@@ -1,0 +1,45 @@
+use super::*;
+
+fn bucket(protected: Protection, copies: u16, objects: u64) -> BucketStatus {
+    BucketStatus {
+        id: "0".repeat(64),
+        name: "photos".to_owned(),
+        copies,
+        confirm: 1,
+        objects,
+        bytes: 0,
+        protected,
+        waiting: if protected == Protection::Full { 0 } else { 2 },
+        oldest_unprotected_ms: (protected != Protection::Full).then_some(3 * HOUR_MS),
+    }
+}
+
+#[test]
+fn numbers_are_said_as_people_say_them() {
+    assert_eq!([0, 1, 999, 1000, 1_400_000, 15_000_000].map(bytes), [
+        "0 bytes", "1 byte", "999 bytes", "1 kB", "1.4 MB", "15 MB"
+    ]);
+    assert_eq!(bytes(u64::MAX), "18446 PB");
+    assert_eq!([1, 2, 1_234_567].map(|n| count(n, "object")), ["1 object", "2 objects", "1,234,567 objects"]);
+    let spans = [0, 59_000, 60_000, 3 * HOUR_MS, DAY_MS, 61 * DAY_MS, 800 * DAY_MS];
+    assert_eq!(spans.map(ago), [
+        "just now", "just now", "1 minute ago", "3 hours ago", "1 day ago", "2 months ago", "2 years ago"
+    ]);
+}
+
+#[test]
+fn protection_never_promises_more_machines_than_there_are() {
+    let full = bucket(Protection::Full, 2, 9);
+    assert_eq!(protection(&full, 3), "Everything in photos is on 2 machines.");
+    assert_eq!(protection(&full, 1), "Everything in photos is on 1 machine only.");
+    assert_eq!(mark(&full, 1).tone, "wait");
+    assert_eq!(protection(&bucket(Protection::Full, 2, 0), 3), "Nothing is in it yet.");
+    assert_eq!(
+        protection(&bucket(Protection::Partly, 2, 9), 3),
+        "2 of 9 objects wait for another copy, the oldest for 3 hours."
+    );
+    assert_eq!(
+        protection(&bucket(Protection::NotYet, 2, 9), 3),
+        "Nothing in photos has its other copy yet, the oldest for 3 hours."
+    );
+}
