@@ -283,10 +283,15 @@ impl Depot {
     }
 
     fn backend(&self, doing: &'static str, source: object_store::Error) -> DepotError {
-        if out_of_space(&source) {
+        self.full(DepotError::Backend { doing, source })
+    }
+
+    /// Says "no space" plainly if that is what lies below an error.
+    fn full(&self, error: DepotError) -> DepotError {
+        if out_of_space(&error) {
             DepotError::NoSpace { free: 0, reserve: self.inner.limits.reserve_bytes }
         } else {
-            DepotError::Backend { doing, source }
+            error
         }
     }
 }

@@ -1,15 +1,18 @@
 //! Writing a blob: nothing is under its name until all of it is durable.
 
+mod staged;
+
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use freehold_wire::BlobName;
-use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload, UploadPart};
+use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use tokio::task::JoinSet;
 
+use self::staged::Staged;
 use super::{Depot, DepotError, place};
 
-/// Handed to the backend at once; a smaller blob is one call. S3 wants at least 5 MiB.
+/// Handed on at once; a smaller blob is one call. S3 wants at least 5 MiB.
 const PIECE_LOCAL: usize = 2 << 20;
 const PIECE_REMOTE: usize = 8 << 20;
 
@@ -19,12 +22,19 @@ pub struct BlobWriter {
     name: BlobName,
     pending: Vec<Bytes>,
     pending_len: usize,
-    upload: Option<Box<dyn MultipartUpload>>,
+    sink: Sink,
     /// One piece is on its way while the next one fills.
-    under_way: JoinSet<object_store::Result<()>>,
+    under_way: JoinSet<Result<(), DepotError>>,
     /// Counted against the quota from the moment it comes.
     written: u64,
     kept: bool,
+}
+
+/// Where pieces go once a blob is too large for one call.
+enum Sink {
+    NotYet,
+    Local(Staged),
+    Remote(Box<dyn MultipartUpload>),
 }
 
 impl BlobWriter {
@@ -34,7 +44,7 @@ impl BlobWriter {
             name,
             pending: Vec::new(),
             pending_len: 0,
-            upload: None,
+            sink: Sink::NotYet,
             under_way: JoinSet::new(),
             written: 0,
             kept: false,
@@ -60,48 +70,66 @@ impl BlobWriter {
     /// # Errors
     /// [`DepotError`]; then nothing of it is kept.
     pub async fn finish(mut self) -> Result<(), DepotError> {
-        if self.upload.is_some() {
+        if !matches!(self.sink, Sink::NotYet) {
             if self.pending_len > 0 {
                 self.send().await?;
             }
             self.settle().await?;
-            if let Some(mut upload) = self.upload.take() {
+        }
+        match std::mem::replace(&mut self.sink, Sink::NotYet) {
+            Sink::Local(staged) => staged.publish().await.map_err(|error| self.depot.full(error))?,
+            Sink::Remote(mut upload) => {
                 upload.complete().await.map_err(|error| self.depot.backend("completing", error))?;
             }
-        } else {
-            self.depot.check_room(self.pending_len as u64)?;
-            let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));
-            self.depot
-                .inner
-                .store
-                .put(&place(self.name), payload)
-                .await
-                .map_err(|error| self.depot.backend("writing", error))?;
+            Sink::NotYet => self.put_at_once().await?,
         }
         self.kept = true;
         Ok(())
     }
 
+    async fn put_at_once(&mut self) -> Result<(), DepotError> {
+        self.depot.check_room(self.pending_len as u64)?;
+        let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));
+        let put = self.depot.inner.store.put(&place(self.name), payload).await;
+        put.map(|_| ()).map_err(|error| self.depot.backend("writing", error))
+    }
+
     async fn send(&mut self) -> Result<(), DepotError> {
         self.depot.check_room(self.pending_len as u64)?;
         self.settle().await?;
-        let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));
+        let pieces = std::mem::take(&mut self.pending);
         self.pending_len = 0;
-        let part: UploadPart = match &mut self.upload {
-            Some(upload) => upload.put_part(payload),
-            none => {
-                let upload = self.depot.inner.store.put_multipart(&place(self.name)).await;
-                let upload = upload.map_err(|error| self.depot.backend("beginning", error))?;
-                none.insert(upload).put_part(payload)
+        if matches!(self.sink, Sink::NotYet) {
+            self.sink = self.begin().await?;
+        }
+        match &mut self.sink {
+            Sink::Local(staged) => {
+                let write = staged.write(pieces).await.map_err(|error| self.depot.full(error))?;
+                self.under_way.spawn(write);
             }
-        };
-        self.under_way.spawn(part);
+            Sink::Remote(upload) => {
+                let part = upload.put_part(PutPayload::from_iter(pieces));
+                let failed = |source| DepotError::Backend { doing: "writing", source };
+                self.under_way.spawn(async move { part.await.map_err(failed) });
+            }
+            Sink::NotYet => {}
+        }
         Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<Sink, DepotError> {
+        let place = place(self.name);
+        if let Some(root) = &self.depot.inner.root {
+            let staged = Staged::create(root.join(place.as_ref())).await;
+            return staged.map(Sink::Local).map_err(|error| self.depot.full(error));
+        }
+        let upload = self.depot.inner.store.put_multipart(&place).await;
+        upload.map(Sink::Remote).map_err(|error| self.depot.backend("beginning", error))
     }
 
     async fn settle(&mut self) -> Result<(), DepotError> {
         while let Some(done) = self.under_way.join_next().await {
-            done.map_err(|_| DepotError::Closing)?.map_err(|error| self.depot.backend("writing", error))?;
+            done.map_err(|_| DepotError::Closing)?.map_err(|error| self.depot.full(error))?;
         }
         Ok(())
     }
