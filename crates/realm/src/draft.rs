@@ -7,9 +7,10 @@ use freehold_crypt::{BoxPublic, SigningKey, VerifyingKey};
 use freehold_wire::{Bounded, Hlc, KeyId, Millis, NodeId, OpId, PersonId};
 
 use crate::body::{self, Body, Cuts, Endorse, GuardianSet, LastSeq, Target};
-use crate::fold::Folded;
+use crate::fold::{Clock, Folded, fold};
 use crate::op::{Cosignature, Head, LEVEL, Op, OpError, PARENTS_MAX};
 use crate::person::Statement;
+use crate::roles::{MemberRoles, NodeRoles};
 use crate::set::OpSet;
 use crate::state::{Alarm, State};
 
@@ -34,9 +35,12 @@ pub enum DraftError {
     /// The proposal lies too far back, or claims another time.
     #[error("proposal {} is stale or names a wrong time: make a new one", .0.short())]
     Stale(OpId),
-    /// This key signed another checkpoint that the proposal does not have in its past.
-    #[error("this key signed checkpoint {} already, which the proposal does not know", .0.short())]
+    /// This key signed another checkpoint of the same base, which may still be completed.
+    #[error("this key signed checkpoint {} already; wait for it, or have it signed", .0.short())]
     SignedOther(OpId),
+    /// The checkpoint to co-sign would drop something, or list something that does not stand.
+    #[error("checkpoint {} does not list what stands", .0.short())]
+    Listing(OpId),
     /// More power operations stand than one checkpoint can list.
     #[error("too many power operations since the last checkpoint")]
     TooMany,
@@ -91,6 +95,9 @@ pub fn draft(
         return Err(DraftError::NothingHeard);
     }
     let author = key.verifying();
+    if let Body::Checkpoint(proposed) = &body {
+        keep_promise(set, &author, proposed.base, None, now)?;
+    }
     let (seq, prev) = match set.newest_of(&author) {
         Some((_, true)) => return Err(DraftError::Burned),
         Some((last, false)) => (last.head().seq.saturating_add(1), Some(last.id())),
@@ -119,19 +126,22 @@ pub fn draft(
 }
 
 /// Bodies that take a majority are not to be proposed in a state we do not understand.
-const fn is_power(body: &Body) -> bool {
-    matches!(
-        body,
-        Body::GuardiansSet(_)
-            | Body::WitnessesSet(_)
-            | Body::ImageKeysSet(_)
-            | Body::Lift(_)
-            | Body::MemberChange(_)
-    )
+fn is_power(state: &State, body: &Body) -> bool {
+    let admin = |person: &PersonId| state.admins().any(|(id, _)| id == person);
+    match body {
+        Body::GuardiansSet(_) | Body::WitnessesSet(_) | Body::ImageKeysSet(_) | Body::Lift(_) => true,
+        Body::MemberAdd(b) => b.roles.contains(MemberRoles::ADMIN),
+        Body::MemberChange(b) => b.roles.contains(MemberRoles::ADMIN) || admin(&b.person),
+        Body::MemberRemove(b) => admin(&b.person),
+        Body::NodeAdd(b) => b.roles.contains(NodeRoles::SECRETS),
+        Body::NodeChange(b) => b.roles.contains(NodeRoles::SECRETS),
+        Body::InvitationIssue(b) => b.roles.contains(NodeRoles::SECRETS),
+        _ => false,
+    }
 }
 
 fn check_may_decide(state: &State, body: &Body) -> Result<(), DraftError> {
-    if !is_power(body) {
+    if !is_power(state, body) {
         return Ok(());
     }
     match state.newer_than_me {
@@ -166,21 +176,54 @@ pub fn cosign(
     if ahead || time.plus(PROPOSAL_AGE_MAX) < now || op.head().epoch.saturating_add(2) <= state.epoch {
         return Err(DraftError::Stale(*target));
     }
-    if matches!(op.body(), Body::Checkpoint(_)) {
-        let key = signer.verifying();
-        let other = set.iter().find(|other| {
-            matches!(other.body(), Body::Checkpoint(_))
-                && other.id() != *target
-                && other.signatures().iter().any(|s| s.key == key)
-                && !set.is_before(&other.id(), target)
-                && other.head().epoch >= op.head().epoch
-        });
-        if let Some(other) = other {
-            return Err(DraftError::SignedOther(other.id()));
+    if let Body::Checkpoint(proposed) = op.body() {
+        if proposed.base != state.base {
+            return Err(DraftError::Stale(*target));
         }
+        keep_promise(set, &signer.verifying(), proposed.base, Some(target), now)?;
     }
     let signature = Cosignature { key: signer.verifying(), signature: signer.sign(&op.message()) };
     draft(set, state, carrier, Endorse { op: *target, level: op.head().level, signature }, now)
+}
+
+/// How long a signer waits for the others before turning to another proposal.
+const PATIENCE: Millis = Millis::from_hours(72);
+
+/// To sign a checkpoint is to promise not to sign another one of that base: who relied on the first
+/// must not see it dropped. Proposals can still block each other, so the promise ends after a while,
+/// and then in favour of the one that would outrank the other.
+fn keep_promise(
+    set: &OpSet,
+    key: &VerifyingKey,
+    base: Option<OpId>,
+    target: Option<&OpId>,
+    now: Millis,
+) -> Result<(), DraftError> {
+    let weight = |id: &OpId| (set.at(id).map_or(0, |at| set.weight(at)), std::cmp::Reverse(*id));
+    let other = set.iter().find(|other| {
+        let Body::Checkpoint(body) = other.body() else { return false };
+        let signed = other.signatures().iter().any(|s| s.key == *key);
+        let outranked = target.is_none_or(|target| weight(target) > weight(&other.id()));
+        let over = outranked && other.head().hlc.wall.plus(PATIENCE) <= now;
+        body.base == base && Some(&other.id()) != target && signed && !over
+    });
+    other.map_or(Ok(()), |other| Err(DraftError::SignedOther(other.id())))
+}
+
+/// Whether a proposed checkpoint lists exactly what stands in its past: to be asked before it is
+/// co-signed, because what it leaves out is void for good.
+///
+/// # Errors
+/// [`DraftError::Listing`] if it does not.
+pub fn check_checkpoint(set: &OpSet, clock: &Clock, target: &OpId) -> Result<(), DraftError> {
+    let Some(Body::Checkpoint(proposed)) = set.get(target).map(Op::body) else {
+        return Err(DraftError::Unknown(*target));
+    };
+    let mut past = OpSet::new(set.realm());
+    for op in set.iter().filter(|op| set.is_before(&op.id(), target)) {
+        past.restore(op.clone()).map_err(|_| DraftError::Unknown(*target))?;
+    }
+    if checkpoint(&fold(&past, clock))? == *proposed { Ok(()) } else { Err(DraftError::Listing(*target)) }
 }
 
 /// The body of a checkpoint of everything this replica knows.

@@ -1,1 +1,294 @@
-//! r
+//! Random histories: honest admins each at their own replica, often apart, and one rogue among them
+//! who equivocates, backdates, removes, suspends, double-signs and withholds.
+
+use std::collections::BTreeSet;
+
+use freehold_wire::{Bounded, Millis, OpId};
+
+use crate::body::{self, Body, Target};
+use crate::draft::{self, draft};
+use crate::fold::{Folded, fold};
+use crate::op::{Head, LEVEL, Op};
+use crate::roles::NodeRoles;
+use crate::set::OpSet;
+use crate::state::Standing;
+
+use super::lab::*;
+
+/// SplitMix64: the histories are the same on every machine.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % below.max(1) as u64).unwrap()
+    }
+
+    fn chance(&mut self, percent: usize) -> bool {
+        self.roll(100) < percent
+    }
+
+    fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+        items.get(self.roll(items.len()))
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for at in (1..items.len()).rev() {
+            items.swap(at, self.roll(at + 1));
+        }
+    }
+}
+
+struct History {
+    dice: Dice,
+    names: Vec<&'static str>,
+    /// One replica for each admin; the rogue, who is the last, uses all of them.
+    homes: Vec<Lab>,
+    /// What the rogue keeps to itself.
+    withheld: Vec<Op>,
+    /// Everything the rogue ever signed as author.
+    rogue_ops: Vec<Op>,
+    /// Checkpoints that some honest replica relied on, with the operations that stood in their past.
+    relied: Vec<(OpId, BTreeSet<OpId>)>,
+    now: u64,
+}
+
+const ROGUE: &str = "m";
+
+impl History {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let mut names = ["a", "b", "c", "d"][..1 + dice.roll(4)].to_vec();
+        names.push(ROGUE);
+        let lab = Lab::new(&names);
+        let rogue_ops = lab.set.iter().filter(|op| op.head().author == key(ROGUE).verifying()).cloned().collect();
+        let homes = names.iter().map(|_| lab.clone()).collect();
+        Self { dice, names, homes, withheld: Vec::new(), rogue_ops, relied: Vec::new(), now: START + DAY }
+    }
+
+    fn step(&mut self) {
+        self.now += 60_000;
+        let who = self.dice.roll(self.names.len());
+        if self.names[who] == ROGUE { self.rogue() } else { self.honest(who) }
+        if self.dice.chance(45) {
+            let (x, y) = (self.dice.roll(self.homes.len()), self.dice.roll(self.homes.len()));
+            let ops: Vec<Op> = self.homes[x].set.iter().cloned().collect();
+            ops.into_iter().for_each(|op| drop(self.homes[y].set.restore(op)));
+        }
+    }
+
+    fn honest(&mut self, who: usize) {
+        let name = self.names[who];
+        let (me, now) = (key(name), Millis(self.now));
+        let folded = self.homes[who].fold();
+        self.rely(who, &folded);
+        let (set, state) = (&self.homes[who].set, &folded.state);
+        let rogue = person(ROGUE);
+        let present = state.persons.contains_key(&rogue);
+        let drafted = match self.dice.roll(12) {
+            0..4 => {
+                let n = u8::try_from(self.dice.roll(200)).unwrap();
+                draft(set, state, &me, set_bucket(n), now)
+            }
+            4 if present => draft(set, state, &me, draft::remove_member(set, state, rogue), now),
+            5 if present => draft(set, state, &me, draft::suspend(set, state, Target::Person(rogue)), now),
+            6 | 7 => draft(set, state, &me, draft::checkpoint(&folded).unwrap(), now),
+            8 => {
+                let node = ["n1", "n2", "n3"][self.dice.roll(3)];
+                let op = self.homes[who].op(name, add_node(node, NodeRoles::GATEWAY), &[node], |_| {});
+                Ok(op)
+            }
+            _ => return self.cosign(who, &folded),
+        };
+        if let Ok(op) = drafted {
+            self.homes[who].set.insert(op).unwrap();
+        }
+    }
+
+    /// Signs what another honest admin proposes.
+    fn cosign(&mut self, who: usize, folded: &Folded) {
+        let (me, now) = (key(self.names[who]), Millis(self.now));
+        let home = &self.homes[who];
+        let approved = folded.pending.keys().filter(|id| {
+            let Some(op) = home.set.get(id) else { return false };
+            let honest = op.head().author != key(ROGUE).verifying();
+            match op.body() {
+                Body::MemberRemove(b) => honest && b.person == person(ROGUE),
+                Body::Suspend(b) => honest && b.target == Target::Person(person(ROGUE)),
+                Body::Checkpoint(_) => draft::check_checkpoint(&home.set, &home.clock, id).is_ok(),
+                _ => false,
+            }
+        });
+        let carried: Vec<Op> = approved
+            .filter_map(|id| draft::cosign(&home.set, &folded.state, id, &me, &me, now).ok())
+            .take(1)
+            .collect();
+        for op in carried {
+            self.homes[who].set.insert(op).unwrap();
+        }
+    }
+
+    fn rely(&mut self, who: usize, folded: &Folded) {
+        let Some(base) = folded.state.base else { return };
+        let set = &self.homes[who].set;
+        let stands = |op: &&Op| !folded.refused.contains_key(&op.id()) && !folded.pending.contains_key(&op.id());
+        let final_ops = set.iter().filter(|op| set.is_before(&op.id(), &base)).filter(stands);
+        let entry = (base, final_ops.map(Op::id).collect());
+        self.relied.push(entry);
+    }
+
+    fn rogue(&mut self) {
+        let home = self.dice.roll(self.homes.len());
+        if self.dice.chance(30) && !self.withheld.is_empty() {
+            let at = self.dice.roll(self.withheld.len());
+            let op = self.withheld.swap_remove(at);
+            drop(self.homes[home].set.insert(op));
+            return;
+        }
+        if self.dice.chance(25) {
+            return self.countersign(home);
+        }
+        let body = self.mischief(home);
+        let all: Vec<OpId> = self.homes[home].set.iter().map(Op::id).collect();
+        let parents = if self.dice.chance(50) {
+            list(self.homes[home].set.heads().iter().copied().take(8))
+        } else {
+            sorted(&[*self.dice.pick(&all).unwrap(), *self.dice.pick(&all).unwrap()])
+        };
+        // Equivocates by following an older operation of its own, or none.
+        let newest = self.rogue_ops.iter().max_by_key(|op| op.head().seq);
+        let prev = if self.dice.chance(25) { self.dice.pick(&self.rogue_ops) } else { newest };
+        let head = Head {
+            realm: Some(self.homes[home].set.realm()),
+            level: LEVEL,
+            author: key(ROGUE).verifying(),
+            seq: prev.map_or(1, |op| op.head().seq + 1),
+            prev: prev.map(Op::id),
+            parents,
+            epoch: self.homes[home].fold().state.epoch.saturating_sub(self.dice.roll(2) as u64),
+            hlc: freehold_wire::Hlc { wall: Millis(self.now), count: 0 },
+        };
+        let mut op = Op::sign(head, body, &key(ROGUE)).unwrap();
+        ["s", "n4"].iter().for_each(|helper| op.add_signature(&key(helper)));
+        self.rogue_ops.push(op.clone());
+        if self.dice.chance(35) {
+            self.withheld.push(op);
+        } else {
+            drop(self.homes[home].set.insert(op));
+        }
+    }
+
+    /// Signs a checkpoint of whoever asks, also contradicting ones; sometimes only for itself.
+    fn countersign(&mut self, home: usize) {
+        let proposals: Vec<Op> =
+            self.homes[home].set.iter().filter(|op| matches!(op.body(), Body::Checkpoint(_))).cloned().collect();
+        let Some(op) = self.dice.pick(&proposals) else { return };
+        let mut op = op.clone();
+        op.add_signature(&key(ROGUE));
+        if self.dice.chance(30) { self.withheld.push(op) } else { drop(self.homes[home].set.insert(op)) }
+    }
+
+    fn mischief(&mut self, home: usize) -> Body {
+        let honest = &self.names[..self.names.len() - 1];
+        let victim = *self.dice.pick(honest).unwrap();
+        let folded = self.homes[home].fold();
+        match self.dice.roll(12) {
+            0 | 1 => remove(victim, 0),
+            2 | 3 => suspend(victim, 0),
+            4 => add_admin("s"),
+            5 => body::Checkpoint { base: folded.state.base, standing: Bounded::new() }.into(),
+            6 => body::GuardiansSet { guardians: guardians(&["s1", "s2"], 2) }.into(),
+            7 => lift(ROGUE),
+            8 => {
+                let roles = crate::MemberRoles::MEMBER;
+                body::MemberChange { person: person(victim), roles, last: Bounded::new() }.into()
+            }
+            9 => add_node("n4", NodeRoles::GATEWAY),
+            10 => body::Suspend { target: Target::Device(key_id(victim)), last: Bounded::new() }.into(),
+            _ => set_bucket(250),
+        }
+    }
+
+    fn everything(&self) -> Vec<Op> {
+        self.homes.iter().flat_map(|home| home.set.iter()).chain(&self.withheld).cloned().collect()
+    }
+
+    fn merged(&mut self) -> OpSet {
+        let mut ops = self.everything();
+        self.dice.shuffle(&mut ops);
+        let mut set = OpSet::new(self.homes[0].set.realm());
+        ops.into_iter().for_each(|op| drop(set.restore(op)));
+        set
+    }
+}
+
+fn play(seed: u64) {
+    let mut history = History::new(seed);
+    for _ in 0..25 + history.dice.roll(20) {
+        history.step();
+    }
+    let clock = history.homes[0].clock.clone();
+    let set = history.merged();
+    let end = fold(&set, &clock);
+    for _ in 0..2 {
+        let other = history.merged();
+        assert_eq!(fold(&other, &clock), end, "seed {seed}: another order, another state");
+    }
+    let honest = &history.names[..history.names.len() - 1];
+    let admins: BTreeSet<_> = end.state.admins().map(|(id, _)| *id).collect();
+    assert!(!admins.contains(&person("s")), "seed {seed}: sock puppet");
+    let known = history.names.iter().map(|n| person(n)).collect();
+    assert!(admins.is_subset(&known), "seed {seed}: strangers are admins");
+    assert_eq!(end.state.guardians, guardians(&["g1", "g2", "g3"], 2), "seed {seed}: guardians");
+    for name in honest {
+        let row = end.state.persons.get(&person(name));
+        assert!(admins.contains(&person(name)), "seed {seed}: {name} lost");
+        assert!(row.is_some_and(|p| p.standing == Standing::Active), "seed {seed}: {name} suspended");
+        assert!(row.unwrap().devices.values().all(|d| d.standing == Standing::Active), "seed {seed}: {name}'s device");
+    }
+    nothing_after_the_cut(seed, &set, &end);
+    final_stays_final(seed, &history, &set, &end);
+}
+
+/// What a removed rogue wrote after the last operation that was accepted has no effect.
+fn nothing_after_the_cut(seed: u64, set: &OpSet, end: &Folded) {
+    let stands = |op: &Op| !end.refused.contains_key(&op.id()) && !end.pending.contains_key(&op.id());
+    for removal in set.iter().filter(|op| stands(op)) {
+        let Body::MemberRemove(body) = removal.body() else { continue };
+        let Some(last) = body.last.iter().find(|l| l.key == key_id(ROGUE)) else { continue };
+        for op in set.iter().filter(|op| op.head().author.id() == key_id(ROGUE) && op.head().seq > last.seq) {
+            let fixed = end.state.base.is_some_and(|base| set.is_before(&op.id(), &base));
+            assert!(fixed || !stands(op), "seed {seed}: {op:?} stands after the removal");
+        }
+    }
+}
+
+/// What stood before a checkpoint stands for good, unless somebody provably signed two checkpoints.
+fn final_stays_final(seed: u64, history: &History, set: &OpSet, end: &Folded) {
+    for (base, ops) in &history.relied {
+        let kept = end.state.base.is_some_and(|tip| tip == *base || set.is_before(base, &tip));
+        if kept && !end.refused.contains_key(base) {
+            for op in ops {
+                let lost = end.refused.contains_key(op) || end.pending.contains_key(op);
+                assert!(!lost, "seed {seed}: {op:?} was final, now {:?}", end.refused.get(op));
+            }
+        } else {
+            let rogue = |id: &OpId| set.get(id).unwrap().signatures().iter().any(|s| s.key == key(ROGUE).verifying());
+            assert!(rogue(base) && history.names.len() > 2, "seed {seed}: {base:?} was dropped without a double signature");
+        }
+    }
+}
+
+#[test]
+fn one_rogue_among_honest_admins_gets_nowhere() {
+    (0..60).for_each(play);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn one_rogue_gets_nowhere_for_longer() {
+    (1_000..9_000).for_each(play);
+}
