@@ -84,7 +84,7 @@ fn check_amz_headers(signed: &str, headers: &HeaderMap) -> S3Result<()> {
 pub(crate) fn version_two() -> s3s::S3Error {
     s3_error!(
         InvalidRequest,
-        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256 (signature version 4)."
+        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256 (signature version 4); in boto3 by the region 'freehold' or signature_version='s3v4'."
     )
 }
 

@@ -19,7 +19,8 @@ const NOT_YET: [(&str, &str); 5] = [
 pub(crate) fn check(headers: &HeaderMap) -> S3Result<()> {
     for (name, value) in headers {
         let (name, value) = (name.as_str(), value.to_str().unwrap_or(""));
-        if name == "x-amz-tagging-directive" {
+        // The Go SDK, and so rclone, says that it does not ask for a lock.
+        if name == "x-amz-tagging-directive" || value.eq_ignore_ascii_case("false") {
             continue;
         }
         if let Some((_, what)) = NOT_YET.iter().find(|(start, _)| name.starts_with(start)) {
@@ -78,6 +79,7 @@ mod tests {
     fn what_holds_anyway_may_be_asked_for() {
         assert!(!refused("x-amz-acl", "private"));
         assert!(!refused("x-amz-tagging-directive", "COPY"));
+        assert!(!refused("x-amz-bucket-object-lock-enabled", "false"));
         assert!(!refused("x-amz-server-side-encryption", "AES256"));
         assert!(!refused("x-amz-storage-class", "STANDARD"));
         assert!(!refused("x-amz-meta-tagging", "mine"));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use freehold_vault::Vault;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::Request;
 use hyper::body::Incoming;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -58,6 +58,7 @@ impl Gate {
 
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> HttpResponse {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let waits = request.headers().contains_key(header::EXPECT);
         let mut response = match self.admit(request) {
             Ok(request) => match Box::pin(self.service.call(request)).await {
                 Ok(response) => response,
@@ -69,7 +70,17 @@ impl Gate {
             },
             Err(error) => refusal(error),
         };
+        // `s3s` has no way to say this of a HEAD.
+        if response.status() == StatusCode::OK && response.headers().contains_key(header::CONTENT_RANGE) {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        let success = response.status().is_success();
         let headers = response.headers_mut();
+        if waits && !success {
+            // The client may or may not send the body now, and botocore mistakes the next answer on
+            // the same connection for this one. Amazon closes too.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         headers.insert(header::SERVER, HeaderValue::from_static("Freehold"));
         if let Ok(id) = HeaderValue::try_from(format!("{number:016X}")) {
             headers.insert(REQUEST_ID, id);
@@ -125,7 +136,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 fn refusal(error: S3Error) -> HttpResponse {
     error.to_http_response().unwrap_or_else(|_| {
         let mut response = HttpResponse::new(Body::empty());
-        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response
     })
 }

@@ -1,0 +1,117 @@
+//! The front as real clients find it: boto3, the AWS CLI, rclone, and a client that sends garbage.
+//! Each test runs a script of this directory against a server of its own and shows what it said.
+
+#![cfg(test)]
+
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use freehold_s3::Limits;
+use freehold_vault::Vault;
+use freehold_wire::Millis;
+use tokio::process::Command;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const INSTALL: &str = "the clients are missing: pip install -r tests/requirements.txt";
+const SCRIPT_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Runs a script against a fresh server; afterwards nothing half-written may be left.
+async fn against(script: &str, limits: Limits) {
+    let home = tempfile::tempdir().unwrap();
+    let (listener, address) = world::listen(0).await;
+    let cancel = CancellationToken::new();
+    let mut server = JoinSet::new();
+    let (at, stop) = (home.path().to_owned(), cancel.clone());
+    server.spawn(async move { world::run(&at, listener, limits, stop).await });
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+    let mut command = Command::new("python3");
+    command.arg(&path).arg(format!("http://{address}")).args([world::KEY_ID, world::SECRET]);
+    command.current_dir(home.path()).kill_on_drop(true);
+    let said = tokio::time::timeout(SCRIPT_TIMEOUT, command.output()).await.expect("the script ends in time");
+    let said = said.expect(INSTALL);
+    let again = format!("to see it alone: cargo test -p freehold-s3 --test clients {script}");
+    assert!(
+        said.status.success(),
+        "{}{}\n{again}\n{INSTALL}",
+        String::from_utf8_lossy(&said.stdout),
+        String::from_utf8_lossy(&said.stderr)
+    );
+
+    cancel.cancel();
+    let vault = server.join_next().await.unwrap().unwrap().unwrap();
+    nothing_is_left(&vault, home.path()).await;
+}
+
+/// After a sweep there are as many blobs as objects, and no temporary file.
+async fn nothing_is_left(vault: &Vault, home: &Path) {
+    let later = Millis(u64::MAX);
+    vault.sweep(later).await.unwrap();
+    let objects: u64 = vault.stats().values().map(|bucket| bucket.objects).sum();
+    let mut files = Vec::new();
+    collect(&home.join("depot"), &mut files);
+    let odd: Vec<_> =
+        files.iter().filter(|f| f.file_name().unwrap().to_string_lossy().contains('#')).collect();
+    assert!(odd.is_empty(), "left behind: {odd:?}");
+    assert!(u64::try_from(files.len()).unwrap() >= objects || objects == 0, "{} files", files.len());
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { collect(&path, files) } else { files.push(path) }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn boto3() {
+    against("boto.py", Limits::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn aws_cli() {
+    against("awscli.py", Limits::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rclone() {
+    against("rclone.py", Limits::default()).await;
+}
+
+/// Short limits, so that the test sees them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile() {
+    let limits = Limits {
+        connections: 16,
+        header_timeout: Duration::from_secs(1),
+        body_idle: Duration::from_secs(1),
+        write_stall: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    against("hostile.py", limits).await;
+}
+
+/// A request under way at shutdown is answered, and a client that will never end is cut.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutdown_ends_in_time() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let home = tempfile::tempdir().unwrap();
+    let (listener, address) = world::listen(0).await;
+    let cancel = CancellationToken::new();
+    let mut server = JoinSet::new();
+    let (at, stop) = (home.path().to_owned(), cancel.clone());
+    let limits = Limits { drain: Duration::from_millis(300), ..Limits::default() };
+    server.spawn(async move { world::run(&at, listener, limits, stop).await.map(|_| ()) });
+    let mut idle = tokio::net::TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut some = [0; 64];
+    assert!(idle.read(&mut some).await.unwrap() > 0);
+    cancel.cancel();
+    // An idle kept connection does not count as late.
+    assert!(server.join_next().await.unwrap().unwrap().is_ok());
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).await.unwrap();
+}

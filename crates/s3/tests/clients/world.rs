@@ -1,0 +1,105 @@
+//! A vault in a directory of its own and an S3 front over it, on a port of its own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use freehold_crypt::{Algorithm, Entropy as _, SigningKey};
+use freehold_disk::{EntryStore, OsEntropy};
+use freehold_s3::{Buckets, BucketsError, Credentials, Limits, ServeError, serve_within};
+use freehold_seal::{BucketKey, KeyOf, KeyRing};
+use freehold_vault::{Alone, BucketInfo, Depot, DepotLimits, Keyring, Shared, Vault, VaultConfig};
+use freehold_wire::{BucketId, Millis, NodeId, RealmId};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const KEY_ID: &str = "FHTESTKEY";
+pub(crate) const SECRET: &str = "a-secret-that-only-tests-use-0123456789ab";
+
+const REALM: RealmId = RealmId::from_bytes([7; 32]);
+
+/// Opens a vault below `home`, alone in its realm.
+pub(crate) async fn vault(home: &Path) -> (Arc<Vault>, Arc<dyn Buckets>) {
+    let signing = SigningKey::from_seed(Algorithm::Ed25519, &OsEntropy.secret());
+    let node = NodeId::from_bytes(signing.verifying().ed25519_bytes().expect("an Ed25519 key"));
+    let keys = Keyring::default();
+    let limits = DepotLimits { reserve_bytes: 0, quota_bytes: None };
+    let shared = Shared {
+        depot: Depot::local(&home.join("depot"), limits).await.expect("the depot opens"),
+        entries: Arc::new(EntryStore::open(&home.join("entries.redb")).expect("the entry store opens")),
+        keys: keys.clone(),
+        peers: Arc::new(Alone),
+        replication: Arc::new(Alone),
+    };
+    let config = VaultConfig {
+        realm: REALM,
+        node,
+        signing: Arc::new(signing),
+        grace: Millis(0),
+        upload_grace: Millis(0),
+        confirm_timeout: Millis(1000),
+    };
+    let vault = Arc::new(Vault::open(config, shared).await.expect("the vault opens"));
+    let buckets = Arc::new(Ledger { vault: Arc::clone(&vault), keys, one_at_a_time: Mutex::new(()) });
+    (vault, buckets)
+}
+
+/// What the node does with the realm log, without one.
+struct Ledger {
+    vault: Arc<Vault>,
+    keys: Keyring,
+    one_at_a_time: Mutex<()>,
+}
+
+#[async_trait]
+impl Buckets for Ledger {
+    async fn create(&self, name: &str) -> Result<(), BucketsError> {
+        let _guard = self.one_at_a_time.lock().expect("no panic under the lock");
+        let mut buckets: BTreeMap<BucketId, BucketInfo> = self.vault.buckets();
+        if buckets.values().any(|info| info.name == name) {
+            return Err(BucketsError::Exists);
+        }
+        let key = BucketKey::from_secret(1, OsEntropy.secret());
+        let id = key.bucket();
+        let mut ring = KeyRing::new(REALM, KeyOf::Bucket(id));
+        ring.restore(key).expect("a fresh ring takes a key");
+        self.keys.set(ring);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let info =
+            BucketInfo { name: name.to_owned(), copies: 1, confirm: 1, created: Millis::from_secs(now) };
+        buckets.insert(id, info);
+        self.vault.set_buckets(buckets);
+        Ok(())
+    }
+
+    async fn delete(&self, id: &BucketId) -> Result<(), BucketsError> {
+        let _guard = self.one_at_a_time.lock().expect("no panic under the lock");
+        let mut buckets = self.vault.buckets();
+        buckets.remove(id).ok_or(BucketsError::Unknown)?;
+        self.vault.set_buckets(buckets);
+        Ok(())
+    }
+}
+
+/// Serves `home` until `cancel`.
+pub(crate) async fn run(
+    home: &Path,
+    listener: TcpListener,
+    limits: Limits,
+    cancel: CancellationToken,
+) -> Result<Arc<Vault>, ServeError> {
+    let (vault, buckets) = vault(home).await;
+    let credentials = Credentials::new(KEY_ID, SECRET);
+    serve_within(listener, Arc::clone(&vault), buckets, credentials, cancel, limits).await?;
+    Ok(vault)
+}
+
+/// A free port on the loopback interface.
+pub(crate) async fn listen(port: u16) -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
+    let address = listener.local_addr().expect("a bound listener has an address");
+    (listener, address)
+}
