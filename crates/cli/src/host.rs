@@ -56,11 +56,11 @@ pub trait Founding: Send {
     fn phrases(&self) -> &[Zeroizing<String>];
 
     /// Writes realm and keys to the home. `left_in` names the file the phrases were written to, so
-    /// that the node reminds of it until it is gone; `typed_back` says whether one was.
+    /// that the node reminds of it until it is gone; `typed_back` is the one that was (from 0).
     ///
     /// # Errors
     /// A [`Problem`] if the home cannot be written.
-    fn finish(self: Box<Self>, left_in: Option<&Path>, typed_back: bool) -> Result<(), Problem>;
+    fn finish(self: Box<Self>, left_in: Option<&Path>, typed_back: Option<usize>) -> Result<(), Problem>;
 }
 
 /// The node, as far as the command line starts it.
@@ -76,7 +76,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// A [`Problem`] if the name cannot be used.
-    fn found(&self, home: &Path, realm_name: &str) -> Result<Box<dyn Founding>, Problem>;
+    fn found(&self, home: &Path, realm_name: &str, node_name: &str) -> Result<Box<dyn Founding>, Problem>;
 
     /// Joins a realm: afterwards the home holds a node of it.
     ///
@@ -106,12 +106,6 @@ pub trait Host: Send + Sync {
         options: RunOptions,
         ready: &(dyn Fn(Ready) + Sync),
     ) -> Result<(), Problem>;
-
-    /// Fills a fresh home with a demonstration realm.
-    ///
-    /// # Errors
-    /// A [`Problem`] if the home cannot be written.
-    fn seed_demo(&self, home: &Path) -> Result<(), Problem>;
 
     /// Checks an exported log.
     ///

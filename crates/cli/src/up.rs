@@ -38,7 +38,7 @@ pub(crate) async fn up(
                 .filter(|name| !name.is_empty())
                 .map_or_else(|| "home".to_owned(), |name| name.to_string()),
         };
-        let founding = host.found(home, &name)?;
+        let founding = host.found(home, &name, &host_name())?;
         hand_over_phrases(terminal, home, founding, up.guardians_file.as_deref())?;
     } else if up.name.is_some() || up.guardians_file.is_some() {
         terminal.say("This home already holds a node; --name and --guardians-file are for a new realm only.");
@@ -95,7 +95,7 @@ pub(crate) async fn recover(
 
 pub(crate) async fn demo(host: &dyn Host, terminal: Terminal, run: &args::Run) -> Result<(), Problem> {
     let scratch = Scratch::new()?;
-    host.seed_demo(&scratch.0)?;
+    host.found(&scratch.0, "demo", &host_name())?.finish(None, None)?;
     terminal.say("This is a demonstration: everything in it is thrown away when it stops.");
     host.run(&scratch.0, options(run), &|ready| announce(terminal, &ready)).await
 }
@@ -142,7 +142,7 @@ fn hand_over_phrases(
              another place (paper, a friend), delete the file, then: freehold guardians test",
             file.display()
         ));
-        return founding.finish(Some(file), false);
+        return founding.finish(Some(file), None);
     }
     if !terminal.can_ask() {
         let file = home.with_extension("guardians");
@@ -152,12 +152,12 @@ fn hand_over_phrases(
              another place, delete the file, then: freehold guardians test",
             file.display()
         ));
-        return founding.finish(Some(&file), false);
+        return founding.finish(Some(&file), None);
     }
     show_phrases(terminal, founding.phrases());
-    type_one_back(terminal, founding.phrases())?;
+    let typed = type_one_back(terminal, founding.phrases())?;
     terminal.clear();
-    founding.finish(None, true)
+    founding.finish(None, Some(typed))
 }
 
 fn show_phrases(terminal: Terminal, phrases: &[Zeroizing<String>]) {
@@ -178,13 +178,13 @@ fn show_phrases(terminal: Terminal, phrases: &[Zeroizing<String>]) {
     }
 }
 
-fn type_one_back(terminal: Terminal, phrases: &[Zeroizing<String>]) -> Result<(), Problem> {
+fn type_one_back(terminal: Terminal, phrases: &[Zeroizing<String>]) -> Result<usize, Problem> {
     for _ in 0..10 {
         let Some(typed) = terminal.ask("Type one of them back, all twelve words:") else { break };
         let typed =
             Zeroizing::new(typed.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" "));
-        if phrases.iter().any(|phrase| phrase.as_str() == typed.as_str()) {
-            return Ok(());
+        if let Some(at) = phrases.iter().position(|phrase| phrase.as_str() == typed.as_str()) {
+            return Ok(at);
         }
         terminal.say("That is none of the three. Look at the words and their order, and try again.");
     }

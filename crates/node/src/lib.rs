@@ -1,1 +1,30 @@
-//! TODO
+//! The daemon: wires the planes together, supervises them and reports how they are. It holds no
+//! rule of its own about who may do what: those are in the core crates. Start reading at
+//! [`run`](mod@run), then [`shared`] and [`steward`].
+
+pub mod certificate;
+pub mod clock;
+pub mod control;
+pub mod credentials;
+pub mod directory;
+pub mod door;
+pub mod founding;
+pub mod gate;
+pub mod home;
+pub mod identity;
+pub mod invitation;
+pub mod joining;
+mod knock;
+pub mod log;
+pub mod logs;
+pub mod ports;
+pub mod problem;
+pub mod recovering;
+pub mod replica;
+pub mod run;
+pub mod scribe;
+pub mod shared;
+pub mod steward;
+pub mod supervisor;
+pub mod traffic;
+pub mod transfer;

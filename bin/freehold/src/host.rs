@@ -1,0 +1,91 @@
+//! The node as the command line starts it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use freehold_api::{Audit, Problem};
+use freehold_cli::{Founding, Host, Ready, RunOptions};
+use freehold_node::home::Home;
+use freehold_node::identity::Identity;
+use freehold_node::{clock, control, founding, joining, logs, problem, recovering, run};
+use zeroize::Zeroizing;
+
+/// The real node.
+#[derive(Debug)]
+pub(crate) struct NodeHost;
+
+struct Prepared {
+    home: Home,
+    realm: founding::Founding,
+}
+
+impl Founding for Prepared {
+    fn phrases(&self) -> &[Zeroizing<String>] {
+        self.realm.phrases()
+    }
+
+    fn finish(self: Box<Self>, left_in: Option<&Path>, typed_back: Option<usize>) -> Result<(), Problem> {
+        let left_in = left_in.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
+        let left_in = left_in.map(|file| file.display().to_string());
+        self.realm.finish(&self.home, left_in, typed_back).map_err(|error| problem::found_problem(&error))
+    }
+}
+
+#[async_trait]
+impl Host for NodeHost {
+    fn has_node(&self, home: &Path) -> Result<bool, Problem> {
+        Identity::read(&Home::at(home)).map(|id| id.is_some()).map_err(|error| problem::identity_problem(&error))
+    }
+
+    fn found(&self, home: &Path, realm_name: &str, node_name: &str) -> Result<Box<dyn Founding>, Problem> {
+        let realm = founding::found(realm_name, node_name, clock::wall())
+            .map_err(|error| problem::found_problem(&error))?;
+        Ok(Box::new(Prepared { home: Home::at(home), realm }))
+    }
+
+    async fn join(&self, home: &Path, invitation: &str, node_name: &str) -> Result<(), Problem> {
+        joining::join(&Home::at(home), invitation, node_name).await
+    }
+
+    async fn recover(
+        &self,
+        home: &Path,
+        card: &str,
+        phrases: Vec<Zeroizing<String>>,
+        node_name: &str,
+    ) -> Result<(), Problem> {
+        recovering::recover(&Home::at(home), card, phrases, node_name).await
+    }
+
+    async fn run(&self, home: &Path, options: RunOptions, ready: &(dyn Fn(Ready) + Sync)) -> Result<(), Problem> {
+        let started = Instant::now();
+        logs::start(options.log_json);
+        let settings = run::Options {
+            listen: options.listen,
+            s3_port: options.s3_port,
+            console_port: options.console_port,
+            mesh_port: options.mesh_port,
+            relay: options.relay,
+        };
+        let tell = |up: run::Ready| {
+            ready(Ready {
+                realm: up.realm,
+                node: up.node,
+                console: up.endpoints.console,
+                setup_code: up.code.code.clone(),
+                fingerprint: up.endpoints.fingerprint.unwrap_or_default(),
+                s3: up.endpoints.s3.unwrap_or_default(),
+                s3_credentials: up.endpoints.s3_credentials.unwrap_or_default(),
+                relay: up.endpoints.relay,
+                moved: up.moved,
+                ready_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+        };
+        run::run(Home::at(home), settings, &tell).await
+    }
+
+    fn audit(&self, exported: &[u8]) -> Result<Audit, Problem> {
+        control::audit_of(exported)
+    }
+}

@@ -1,0 +1,138 @@
+//! What this node answers to the API: each answer is put together from what the planes say.
+
+mod objects;
+mod realm;
+mod report;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use freehold_api::{
+    Audit, BucketStatus, ByteRange, ByteStream, Card, Control, Doctor, GuardianTest, ImportReport, Invitation,
+    InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus, ObjectInfo, ObjectRead,
+    Phrase, Problem, PutOptions, Status, VerifyEvents,
+};
+
+use crate::shared::Shared;
+
+pub use realm::audit_of;
+pub(crate) use realm::{create_bucket, end_bucket};
+
+/// The API's view of a running node.
+#[derive(Debug, Clone)]
+pub struct Answers(pub Arc<Shared>);
+
+#[async_trait]
+impl Control for Answers {
+    async fn status(&self) -> Result<Status, Problem> {
+        report::status(&self.0)
+    }
+
+    async fn doctor(&self) -> Result<Doctor, Problem> {
+        report::doctor(&self.0)
+    }
+
+    async fn metrics(&self) -> Result<String, Problem> {
+        report::metrics(&self.0)
+    }
+
+    async fn shut_down(&self) -> Result<(), Problem> {
+        self.0.stop.cancel();
+        Ok(())
+    }
+
+    async fn invite(&self, wish: NewInvitation) -> Result<Invitation, Problem> {
+        realm::invite(&self.0, wish).await
+    }
+
+    async fn invitations(&self) -> Result<Vec<InvitationStatus>, Problem> {
+        Ok(realm::invitations(&self.0))
+    }
+
+    async fn withdraw_invitation(&self, id: &str) -> Result<(), Problem> {
+        realm::withdraw(&self.0, id).await
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeStatus>, Problem> {
+        Ok(report::nodes(&self.0))
+    }
+
+    async fn suspend_node(&self, node: &str) -> Result<(), Problem> {
+        realm::suspend(&self.0, node).await
+    }
+
+    async fn lift_node(&self, node: &str) -> Result<(), Problem> {
+        realm::lift(&self.0, node).await
+    }
+
+    async fn rename_node(&self, node: &str, name: NewName) -> Result<(), Problem> {
+        realm::rename(&self.0, node, name).await
+    }
+
+    async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem> {
+        Ok(report::buckets(&self.0))
+    }
+
+    async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem> {
+        realm::create_bucket(&self.0, &wish).await?;
+        report::buckets(&self.0)
+            .into_iter()
+            .find(|bucket| bucket.name == wish.name)
+            .ok_or_else(|| Problem::bug("the bucket was made but is not listed", wish.name, None::<&str>))
+    }
+
+    async fn delete_bucket(&self, bucket: &str) -> Result<(), Problem> {
+        realm::delete_bucket(&self.0, bucket).await
+    }
+
+    async fn verify_bucket(&self, bucket: &str, repair: bool) -> Result<VerifyEvents, Problem> {
+        objects::verify(&self.0, bucket, repair)
+    }
+
+    async fn list_objects(&self, bucket: &str, query: ListQuery) -> Result<Listing, Problem> {
+        objects::list(&self.0, bucket, query)
+    }
+
+    async fn head_object(&self, bucket: &str, key: &str) -> Result<ObjectInfo, Problem> {
+        objects::head(&self.0, bucket, key).await
+    }
+
+    async fn get_object(&self, bucket: &str, key: &str, range: Option<ByteRange>) -> Result<ObjectRead, Problem> {
+        objects::get(&self.0, bucket, key, range).await
+    }
+
+    async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        options: PutOptions,
+        body: ByteStream,
+    ) -> Result<ObjectInfo, Problem> {
+        objects::put(&self.0, bucket, key, options, body).await
+    }
+
+    async fn delete_object(&self, bucket: &str, key: &str) -> Result<(), Problem> {
+        objects::delete(&self.0, bucket, key).await
+    }
+
+    async fn export_log(&self) -> Result<Bytes, Problem> {
+        self.0.log.export().await.map(Bytes::from)
+    }
+
+    async fn import_log(&self, exported: Bytes) -> Result<ImportReport, Problem> {
+        realm::import(&self.0, &exported).await
+    }
+
+    async fn audit(&self) -> Result<Audit, Problem> {
+        realm::audit_of(&self.0.log.export().await?)
+    }
+
+    async fn card(&self) -> Result<Card, Problem> {
+        Ok(realm::card(&self.0))
+    }
+
+    async fn test_guardian(&self, phrase: Phrase) -> Result<GuardianTest, Problem> {
+        realm::test_guardian(&self.0, &phrase).await
+    }
+}

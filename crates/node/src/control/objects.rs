@@ -1,0 +1,133 @@
+//! Objects, from the API to the vault.
+
+use std::sync::Arc;
+
+use freehold_api::{
+    ByteRange, ByteStream, Damage, ListQuery, Listing, ObjectInfo, ObjectRead, Problem, PutOptions, VerifyEvent,
+    VerifyEvents, VerifyFinding, VerifyReport,
+};
+use freehold_vault as vault;
+use freehold_wire::BucketId;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::problem::{get_problem, no_bucket, put_problem};
+use crate::shared::Shared;
+
+fn bucket_id(shared: &Shared, name: &str) -> Result<BucketId, Problem> {
+    shared.vault.bucket_named(name).map(|(id, _)| id).ok_or_else(|| no_bucket(name))
+}
+
+fn info(meta: vault::ObjectMeta) -> ObjectInfo {
+    ObjectInfo {
+        key: meta.key,
+        size: meta.size,
+        modified_ms: meta.modified.0,
+        etag: meta.etag,
+        content_type: meta.content_type,
+    }
+}
+
+pub(super) fn list(shared: &Shared, bucket: &str, query: ListQuery) -> Result<Listing, Problem> {
+    let id = bucket_id(shared, bucket)?;
+    let max = usize::try_from(query.max).unwrap_or(usize::MAX).min(1000);
+    let query = vault::ListQuery { prefix: query.prefix, delimiter: query.delimiter, after: query.after, max };
+    let page = shared.vault.list(&id, &query).map_err(|error| get_problem(bucket, "the list", &error))?;
+    Ok(Listing {
+        objects: page.objects.into_iter().map(info).collect(),
+        prefixes: page.prefixes,
+        next: page.next,
+    })
+}
+
+pub(super) async fn head(shared: &Shared, bucket: &str, key: &str) -> Result<ObjectInfo, Problem> {
+    let id = bucket_id(shared, bucket)?;
+    shared.vault.head(&id, key).await.map(info).map_err(|error| get_problem(bucket, key, &error))
+}
+
+pub(super) async fn get(
+    shared: &Shared,
+    bucket: &str,
+    key: &str,
+    range: Option<ByteRange>,
+) -> Result<ObjectRead, Problem> {
+    let id = bucket_id(shared, bucket)?;
+    let range = range.map(|range| match range {
+        ByteRange::From { first, last } => vault::ByteRange::From { first, last },
+        ByteRange::Last(count) => vault::ByteRange::Last(count),
+    });
+    let read = shared.vault.get(&id, key, range).await.map_err(|error| get_problem(bucket, key, &error))?;
+    let body = read.body.map_err(std::io::Error::other).boxed();
+    Ok(ObjectRead { info: info(read.meta), range: read.range, body })
+}
+
+pub(super) async fn put(
+    shared: &Shared,
+    bucket: &str,
+    key: &str,
+    options: PutOptions,
+    body: ByteStream,
+) -> Result<ObjectInfo, Problem> {
+    let id = bucket_id(shared, bucket)?;
+    let conditions = vault::Conditions {
+        if_match: Vec::new(),
+        if_none_match: if options.only_new { vec!["*".to_owned()] } else { Vec::new() },
+    };
+    let request = vault::PutRequest {
+        content_type: options.content_type.clone(),
+        conditions,
+        expect: vault::Expect { len: options.len, md5: None },
+        ..vault::PutRequest::default()
+    };
+    let body = body.map_err(Into::into).boxed();
+    let done = shared.vault.put(&id, key, request, body).await.map_err(|error| put_problem(bucket, key, &error))?;
+    Ok(ObjectInfo {
+        key: key.to_owned(),
+        size: done.size,
+        modified_ms: done.modified.0,
+        etag: done.etag,
+        content_type: options.content_type,
+    })
+}
+
+pub(super) async fn delete(shared: &Shared, bucket: &str, key: &str) -> Result<(), Problem> {
+    let id = bucket_id(shared, bucket)?;
+    let deleted = shared.vault.delete(&id, key, vault::Conditions::default()).await;
+    deleted.map(drop).map_err(|error| put_problem(bucket, key, &error))
+}
+
+fn damage(damage: vault::Damage) -> Damage {
+    match damage {
+        vault::Damage::Missing => Damage::Missing,
+        vault::Damage::Cut => Damage::Cut,
+        vault::Damage::Swapped => Damage::Swapped,
+        vault::Damage::Altered => Damage::Altered,
+        vault::Damage::NotForThisObject => Damage::NotForThisObject,
+    }
+}
+
+pub(super) fn verify(shared: &Arc<Shared>, bucket: &str, repair: bool) -> Result<VerifyEvents, Problem> {
+    let id = bucket_id(shared, bucket)?;
+    let (vault, name) = (shared.vault.clone(), bucket.to_owned());
+    let work = async move {
+        match vault.verify(Some(&id), repair).await {
+            Ok(report) => VerifyEvent::Done(VerifyReport {
+                entries: report.entries,
+                bad_entries: report.bad_entries,
+                blobs: report.blobs,
+                bytes: report.bytes,
+                findings: report.findings.into_iter().map(finding).collect(),
+            }),
+            Err(error) => VerifyEvent::Failed(get_problem(&name, "the bucket", &error)),
+        }
+    };
+    Ok(futures::stream::once(work).boxed())
+}
+
+fn finding(found: vault::Finding) -> VerifyFinding {
+    VerifyFinding {
+        key: found.key,
+        blob: found.blob.to_string(),
+        damage: damage(found.damage),
+        repaired: found.repaired,
+    }
+}

@@ -1,0 +1,312 @@
+//! Decisions of the realm's people, from the API to the log and the directory.
+
+use std::sync::Arc;
+
+use freehold_api::{
+    Audit, AuditState, Card, GuardianTest, ImportReport, Invitation, InvitationStatus, NewBucket, NewInvitation,
+    NewName, Phrase as TypedPhrase, Problem, Refusal,
+};
+use freehold_crypt::{Algorithm, Entropy as _, Phrase, SigningKey};
+use freehold_disk::OsEntropy;
+use freehold_realm::audit::{self, Export};
+use freehold_realm::body::{
+    BucketDelete, BucketSet, GuardianTested, InvitationCancel, InvitationIssue, Lift, Target,
+};
+use freehold_realm::{Clock, NodeRoles, draft};
+use freehold_seal::{DirectoryRow, KeyRing, Recipient};
+use freehold_wire::{Bounded, BucketId, KeyId, Millis, NodeId, Text};
+
+use super::report::roles;
+use crate::clock;
+use crate::invitation::{Card as CardText, Contact, Invitation as InvitationText};
+use crate::log::By;
+use crate::problem::no_bucket;
+use crate::scribe::Saying;
+use crate::shared::Shared;
+
+/// The longest an invitation is open: a year.
+const HOURS_MAX: u32 = 366 * 24;
+
+pub(super) async fn invite(shared: &Shared, wish: NewInvitation) -> Result<Invitation, Problem> {
+    if wish.hours == 0 || wish.hours > HOURS_MAX || wish.roles.is_empty() {
+        return Err(Problem::invalid(
+            "no invitation was made",
+            format!("it needs at least one role and 1 to {HOURS_MAX} hours"),
+            Some("freehold invite --roles storage,gateway,secrets --hours 24"),
+        ));
+    }
+    let wanted = wish.roles.iter().filter_map(|role| NodeRoles::named(role.as_str()));
+    let wanted = wanted.fold(NodeRoles::NONE, NodeRoles::with);
+    let contacts = contacts(shared);
+    if contacts.is_empty() {
+        return Err(Problem::unreachable(
+            "no invitation was made",
+            "this node has no address yet that another machine could reach",
+            Some("freehold doctor"),
+        ));
+    }
+    let key_seed = OsEntropy.secret();
+    let key = SigningKey::from_seed(Algorithm::Ed25519, &key_seed).verifying();
+    let expires = clock::wall().plus(Millis::from_hours(wish.hours.into()));
+    let device = match (&shared.keys.device, wish.device) {
+        (Some(device), true) => draft::delegate_device(shared.log.view().state(), device, key),
+        _ => None,
+    };
+    if wish.device && device.is_none() {
+        return Err(Problem::refused(
+            "no invitation was made",
+            "this machine is not a device of a member, so it cannot let in another one",
+            Some("type it on the machine where the realm was made"),
+        ));
+    }
+    shared.log.say(InvitationIssue { key, roles: wanted, expires, device }, By::Device).await?;
+    let text = InvitationText { realm: shared.realm(), expires, key_seed, contacts }.to_text();
+    Ok(Invitation { id: key.id().to_string(), text, expires_ms: expires.0 })
+}
+
+/// Where this node and the connected others are.
+fn contacts(shared: &Shared) -> Vec<Contact> {
+    let me = shared.mesh.get().map(|mesh| (shared.me(), mesh.addresses()));
+    let directory = shared.directory();
+    let others = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
+    let others = others.into_iter().filter(|peer| peer.connected).filter_map(|peer| {
+        let addresses = directory.addresses(peer.id)?.join(",").parse().ok()?;
+        Some((peer.id, addresses))
+    });
+    let all = me.into_iter().chain(others).filter(|(_, at)| !at.is_empty());
+    all.map(|(node, at)| Contact { node, addresses: at.to_bytes() }).take(8).collect()
+}
+
+pub(super) fn invitations(shared: &Shared) -> Vec<InvitationStatus> {
+    let view = shared.log.view();
+    let open = view.state().open_invitations(clock::wall());
+    open.map(|(id, invitation)| InvitationStatus {
+        id: id.to_string(),
+        roles: roles(invitation.roles),
+        device: invitation.device,
+        expires_ms: invitation.expires.0,
+    })
+    .collect()
+}
+
+pub(super) async fn withdraw(shared: &Shared, id: &str) -> Result<(), Problem> {
+    let key: KeyId = id.parse().map_err(|_| {
+        Problem::not_found("there is no such invitation", format!("{id} is not an id"), None::<&str>)
+    })?;
+    shared.log.say(InvitationCancel { key }, By::Device).await.map(drop)
+}
+
+fn node_named(shared: &Shared, name: &str) -> Result<NodeId, Problem> {
+    let view = shared.log.view();
+    let all: Vec<NodeId> = view.state().nodes.keys().copied().collect();
+    let named = |node: &&NodeId| shared.directory().node_name(**node) == Some(name);
+    let by_name: Vec<_> = all.iter().filter(named).collect();
+    let by_id: Vec<_> = all.iter().filter(|node| name.len() >= 4 && node.to_string().starts_with(name)).collect();
+    match (by_name.as_slice(), by_id.as_slice()) {
+        ([one], _) | ([], [one]) => Ok(**one),
+        ([], []) => Err(Problem::not_found(
+            format!("there is no node {name}"),
+            "the realm knows none of that name or id",
+            Some("freehold node list"),
+        )),
+        _ => Err(Problem::invalid(
+            format!("{name} may mean several nodes"),
+            "more than one has that name or begins so",
+            Some("give its id: freehold node list"),
+        )),
+    }
+}
+
+pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> {
+    let node = node_named(shared, name)?;
+    shared.log.suspend(Target::Node(node)).await
+}
+
+pub(super) async fn lift(shared: &Shared, name: &str) -> Result<(), Problem> {
+    let node = node_named(shared, name)?;
+    shared.log.say(Lift { target: Target::Node(node) }, By::Device).await.map(drop)
+}
+
+pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result<(), Problem> {
+    let node = node_named(shared, node)?;
+    let name = text(&name.name)?;
+    shared.say(vec![Saying::Row(DirectoryRow::NodeName(node, Some(name)))]).await
+}
+
+fn text(name: &str) -> Result<Text<128>, Problem> {
+    let name = name.trim();
+    let bad = |why: String| Problem::invalid("this name cannot be used", why, Some("choose 1 to 128 plain characters"));
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(bad("it is empty or has control characters".to_owned()));
+    }
+    Text::new(name).map_err(|error| bad(error.to_string()))
+}
+
+/// S3's rules for bucket names, which every client knows.
+fn check_bucket_name(name: &str) -> Result<(), Problem> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let fits = (3..=63).contains(&name.len())
+        && name.chars().all(|c| letter(c) || c == '-' || c == '.')
+        && name.starts_with(letter)
+        && name.ends_with(letter)
+        && !name.contains("..")
+        && name.parse::<std::net::Ipv4Addr>().is_err();
+    if fits {
+        return Ok(());
+    }
+    Err(Problem::invalid(
+        format!("{name:?} cannot be the name of a bucket"),
+        "a name has 3 to 63 lower-case letters, digits, hyphens and dots, and begins and ends with a letter or digit",
+        Some("freehold bucket create photos"),
+    ))
+}
+
+/// Makes a bucket: its key first, then the operation, then its name.
+pub(crate) async fn create_bucket(shared: &Shared, wish: &NewBucket) -> Result<(), Problem> {
+    check_bucket_name(&wish.name)?;
+    let numbers = (u8::try_from(wish.copies), u8::try_from(wish.confirm));
+    let (Ok(copies @ 1..), Ok(confirm @ 1..)) = numbers else { return Err(bad_copies(wish)) };
+    if confirm > copies {
+        return Err(bad_copies(wish));
+    }
+    if shared.vault.bucket_named(&wish.name).is_some() {
+        return Err(Problem::conflict(
+            format!("there is a bucket {} already", wish.name),
+            "bucket names are unique in a realm",
+            Some("freehold bucket list"),
+        ));
+    }
+    let (bucket, ring) = KeyRing::found_bucket(shared.realm(), &mut OsEntropy);
+    let by = if shared.keys.device.is_some() { By::Device } else { By::Node };
+    let mut sayings = vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(text(&wish.name)?)))];
+    let mine = ring.envelope(1, Recipient::Node(shared.me()), &shared.keys.box_secret().public(), &mut OsEntropy);
+    let mine = mine.map_err(|e| Problem::bug("the bucket's key was not kept", e.to_string(), None::<&str>))?;
+    sayings.push(Saying::Key(Box::new(mine)));
+    // The key is durable before anything can be sealed with it.
+    shared.say(sayings).await?;
+    shared.log.say(BucketSet { bucket, copies, confirm }, by).await?;
+    crate::steward::tidy_up(shared).await;
+    Ok(())
+}
+
+fn bad_copies(wish: &NewBucket) -> Problem {
+    Problem::invalid(
+        "no bucket was made",
+        format!("{} copies with {} confirmed before a write counts make no sense", wish.copies, wish.confirm),
+        Some("freehold bucket create NAME --copies 2 --confirm 1"),
+    )
+}
+
+pub(super) async fn delete_bucket(shared: &Shared, name: &str) -> Result<(), Problem> {
+    let (id, _) = shared.vault.bucket_named(name).ok_or_else(|| no_bucket(name))?;
+    let objects = shared.vault.stats().get(&id).map_or(0, |stats| stats.objects);
+    if objects > 0 {
+        return Err(Problem::refused(
+            format!("{name} was not deleted"),
+            format!("it holds {objects} objects"),
+            Some("delete what is in it first"),
+        ));
+    }
+    end_bucket(shared, id).await
+}
+
+/// Ends a bucket that is empty.
+pub(crate) async fn end_bucket(shared: &Shared, id: BucketId) -> Result<(), Problem> {
+    let by = if shared.keys.device.is_some() { By::Device } else { By::Node };
+    shared.log.say(BucketDelete { bucket: id }, by).await?;
+    shared.say(vec![Saying::Row(DirectoryRow::BucketName(id, None))]).await?;
+    crate::steward::tidy_up(shared).await;
+    Ok(())
+}
+
+pub(super) async fn import(shared: &Shared, exported: &[u8]) -> Result<ImportReport, Problem> {
+    let export = Export::decode(exported).map_err(|e| unreadable(&e))?;
+    if export.realm != shared.realm() {
+        return Err(Problem::refused(
+            "the log was not imported",
+            format!("it is realm {}'s, this is {}", export.realm.short(), shared.realm().short()),
+            None::<&str>,
+        ));
+    }
+    let before = shared.log.view();
+    let taken = shared.log.take(export.ops).await?;
+    let refused = crate::log::newly_refused(&before, &shared.log.view()).len() as u64 + taken.unbelievable;
+    Ok(ImportReport { new: taken.new, known: taken.known, refused })
+}
+
+fn unreadable(error: &audit::ExportError) -> Problem {
+    Problem::corrupt(
+        "this file is not a realm log",
+        error.to_string(),
+        Some("make one with: freehold realm export FILE"),
+    )
+}
+
+/// What an exported log derives.
+///
+/// # Errors
+/// A [`Problem`] if it is none.
+pub fn audit_of(exported: &[u8]) -> Result<Audit, Problem> {
+    let clock = Clock { now: clock::wall(), ..Clock::default() };
+    let audit = audit::audit(exported, &clock).map_err(|e| unreadable(&e))?;
+    let state = &audit.folded.state;
+    let refused = audit.folded.refused.iter().map(|(id, reason)| {
+        let kind = audit.set.get(id).map_or("operation", |op| op.body().name());
+        Refusal { id: id.to_string(), reason: format!("{kind}: {reason}") }
+    });
+    let unbelievable =
+        audit.unbelievable.iter().map(|error| Refusal { id: String::new(), reason: error.to_string() });
+    let live = state.live_buckets().count() as u64;
+    Ok(Audit {
+        refused: refused.chain(unbelievable).collect(),
+        state: AuditState {
+            realm: state.realm.to_string(),
+            epoch: state.epoch,
+            operations: audit.set.len() as u64,
+            pending: audit.folded.pending.len() as u64,
+            heads: audit.set.heads().iter().map(ToString::to_string).collect(),
+            admins: state.admins().map(|(id, _)| id.to_string()).collect(),
+            members: state.persons.len() as u64,
+            nodes: state.nodes.iter().map(|(id, n)| format!("{id} {} {:?}", n.roles, n.standing)).collect(),
+            guardians: u16::try_from(state.guardians.guardians.len()).unwrap_or(u16::MAX),
+            guardians_needed: state.guardians.threshold.into(),
+            buckets: live,
+            grants: state.grants.len() as u64,
+            invitations: state.open_invitations(clock.now).count() as u64,
+        },
+    })
+}
+
+pub(super) fn card(shared: &Shared) -> Card {
+    let contacts = Bounded::fill(&mut contacts(shared).into_iter());
+    Card { text: CardText { realm: shared.realm(), contacts }.to_text() }
+}
+
+pub(super) async fn test_guardian(shared: &Shared, typed: &TypedPhrase) -> Result<GuardianTest, Problem> {
+    let phrase = Phrase::parse(&typed.phrase).map_err(|error| {
+        Problem::invalid("this is not a guardian phrase", error.to_string(), Some("freehold guardians test"))
+    })?;
+    let key = Arc::new(phrase.signing_key());
+    let id = key.verifying().id();
+    let view = shared.log.view();
+    let guardians = &view.state().guardians;
+    let Some(at) = guardians.guardians.iter().position(|guardian| guardian.key.id() == id) else {
+        return Err(Problem::refused(
+            "this phrase belongs to no guardian of this realm",
+            "its words fit together, but it was made for another realm",
+            Some("freehold guardians test    (with the phrase of this realm)"),
+        ));
+    };
+    if !view.state().guardians_tested.contains(&id) {
+        shared.log.say_with(GuardianTested { guardian: id }, By::Device, vec![key]).await?;
+    }
+    let view = shared.log.view();
+    let state = view.state();
+    Ok(GuardianTest {
+        guardian: u16::try_from(at + 1).unwrap_or(u16::MAX),
+        tested: u16::try_from(state.guardians_tested.len()).unwrap_or(u16::MAX),
+        guardians: u16::try_from(state.guardians.guardians.len()).unwrap_or(u16::MAX),
+        needed: state.guardians.threshold.into(),
+    })
+}
+

@@ -1,0 +1,330 @@
+//! How everything is: status, doctor, metrics, each from one reading of the planes.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use freehold_api::{
+    BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus,
+    Problem, Protection, RealmName, Role, Standing, Status, StorageStatus,
+};
+use freehold_mesh::PeerHealth;
+use freehold_realm::{Alarm, NodeRoles};
+
+use crate::clock;
+use crate::log::View;
+use crate::shared::Shared;
+use crate::supervisor::Health;
+
+pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
+    let view = shared.log.view();
+    let guardians = &view.state().guardians;
+    Ok(Status {
+        realm: RealmName {
+            id: shared.realm().to_string(),
+            name: shared.directory().realm_name().unwrap_or("unnamed realm").to_owned(),
+            guardians: u16::try_from(guardians.guardians.len()).unwrap_or(u16::MAX),
+            guardians_needed: guardians.threshold.into(),
+        },
+        this_node: shared.me().to_string(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_ms: clock::monotonic().since(shared.started).0,
+        alarms: findings(shared, &view).into_iter().filter(|found| found.level == Level::Alarm).collect(),
+        planes: planes(shared),
+        nodes: nodes(shared),
+        buckets: buckets(shared),
+        log: LogStatus {
+            heads: view.heads.iter().map(ToString::to_string).collect(),
+            operations: view.operations as u64,
+            refused: view.folded.refused.len() as u64,
+            epoch: view.epoch_seen,
+        },
+        storage: storage(shared),
+        endpoints: shared.endpoints.get().cloned().unwrap_or_default(),
+        checklist: checklist(shared, &view),
+    })
+}
+
+fn storage(shared: &Shared) -> StorageStatus {
+    let used = shared.held_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    let free = freehold_disk::free_bytes(shared.home.root()).unwrap_or_default();
+    StorageStatus { used, free }
+}
+
+fn planes(shared: &Shared) -> Vec<PlaneStatus> {
+    let Some(board) = shared.board.get() else { return Vec::new() };
+    let plane = |(name, health): (&str, Health)| {
+        let (state, detail) = match health {
+            Health::Starting => (PlaneState::Starting, String::new()),
+            Health::Up(detail) => (PlaneState::Running, detail),
+            Health::Degraded(detail) => (PlaneState::Degraded, detail),
+            Health::Failed(detail) | Health::Off(detail) => (PlaneState::Stopped, detail),
+        };
+        PlaneStatus { name: name.to_owned(), state, detail }
+    };
+    board.read().into_iter().map(plane).collect()
+}
+
+pub(super) fn roles(roles: NodeRoles) -> Vec<Role> {
+    Role::ALL.iter().copied().filter(|role| NodeRoles::named(role.as_str()).is_some_and(|r| roles.contains(r))).collect()
+}
+
+pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
+    let view = shared.log.view();
+    let peers = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
+    let me = shared.me();
+    let node = |(id, node): (&freehold_wire::NodeId, &freehold_realm::Node)| {
+        let health: Option<&PeerHealth> = peers.iter().find(|peer| peer.id == *id);
+        let connected = *id == me || health.is_some_and(|peer| peer.connected);
+        NodeStatus {
+            id: id.to_string(),
+            name: shared.name_of(*id),
+            roles: roles(node.roles),
+            connected,
+            path: health.filter(|peer| peer.connected).and_then(|peer| match peer.path {
+                freehold_mesh::Path::Direct(_) => Some(Path::Direct),
+                freehold_mesh::Path::Relay(_) => Some(Path::Relay),
+                freehold_mesh::Path::Unknown => None,
+            }),
+            last_heard_ms: if *id == me {
+                Some(0)
+            } else {
+                health
+                    .and_then(|peer| peer.last_heard)
+                    .map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
+                    .or_else(|| shared.last_heard(*id))
+            },
+            standing: match node.standing {
+                freehold_realm::Standing::Active => Standing::Member,
+                freehold_realm::Standing::Suspended | freehold_realm::Standing::Burned => Standing::Suspended,
+            },
+        }
+    };
+    view.state().nodes.iter().map(node).collect()
+}
+
+pub(super) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
+    let stats = shared.vault.stats();
+    let bucket = |(id, info): (freehold_wire::BucketId, freehold_vault::BucketInfo)| {
+        let numbers = stats.get(&id).copied().unwrap_or_default();
+        let held = shared.protection(&id, info.copies, numbers.objects);
+        BucketStatus {
+            id: id.to_string(),
+            name: info.name,
+            copies: info.copies,
+            confirm: info.confirm,
+            objects: numbers.objects,
+            bytes: numbers.bytes,
+            protected: match held.waiting {
+                0 => Protection::Full,
+                waiting if waiting >= numbers.objects => Protection::NotYet,
+                _ => Protection::Partly,
+            },
+            waiting: held.waiting,
+            oldest_unprotected_ms: held.oldest_ms,
+        }
+    };
+    let mut all: Vec<_> = shared.vault.buckets().into_iter().map(bucket).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+fn checklist(shared: &Shared, view: &View) -> Vec<ChecklistItem> {
+    let item = |id: &str, title: &str, done, how: &str| ChecklistItem {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        done,
+        how: how.to_owned(),
+    };
+    let protected = buckets(shared).iter().all(|bucket| bucket.protected == Protection::Full);
+    vec![
+        item("second-node", "Add a second node", view.state().nodes.len() > 1, "freehold invite"),
+        item(
+            "backup",
+            "Everything on as many nodes as its bucket wants",
+            protected && view.state().nodes.len() > 1,
+            "freehold status shows what waits; bring the other nodes online",
+        ),
+        item(
+            "guardians-tested",
+            "Type two guardian phrases back, so that you know they are written down right",
+            view.state().guardians_proven(),
+            "freehold guardians test",
+        ),
+    ]
+}
+
+pub(super) fn doctor(shared: &Shared) -> Result<Doctor, Problem> {
+    let mut findings = findings(shared, &shared.log.view());
+    findings.sort_by_key(|found| std::cmp::Reverse(found.level));
+    Ok(Doctor { findings })
+}
+
+fn found(level: Level, what: impl Into<String>, why: impl Into<String>, next: Option<&str>) -> Finding {
+    Finding { level, what: what.into(), why: why.into(), next: next.map(str::to_owned) }
+}
+
+fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
+    let mut all = Vec::new();
+    all.extend(of_disk_and_clock(shared));
+    all.extend(of_phrases(shared));
+    all.extend(of_log(shared, view));
+    for plane in planes(shared) {
+        match plane.state {
+            PlaneState::Degraded | PlaneState::Stopped if !plane.detail.is_empty() => all.push(found(
+                Level::Alarm,
+                format!("the {} does not work as it should", plane.name),
+                plane.detail,
+                Some("freehold stop, then freehold up"),
+            )),
+            _ => all.push(found(Level::Good, format!("{} runs", plane.name), plane.detail, None)),
+        }
+    }
+    for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
+        all.push(found(
+            Level::Alarm,
+            format!("{} is not fully protected", bucket.name),
+            format!("{} of {} objects wait for a copy on {} nodes", bucket.waiting, bucket.objects, bucket.copies),
+            Some("bring the other nodes online, or add one: freehold invite"),
+        ));
+    }
+    for node in nodes(shared).iter().filter(|node| !node.connected && node.standing == Standing::Member) {
+        all.push(found(
+            Level::Notice,
+            format!("{} is not connected", node.name),
+            node.last_heard_ms.map_or_else(|| "not heard yet".to_owned(), |ms| format!("last heard {} s ago", ms / 1000)),
+            None,
+        ));
+    }
+    all
+}
+
+fn of_disk_and_clock(shared: &Shared) -> Vec<Finding> {
+    let free = storage(shared).free;
+    let disk = if free < 1 << 30 {
+        let why = format!("{} MiB are free", free >> 20);
+        found(Level::Alarm, "the disk is nearly full", why, Some("free some space; writes stop before it is full"))
+    } else {
+        found(Level::Good, "the disk has room", format!("{} GiB are free", free >> 30), None)
+    };
+    let wall = clock::wall();
+    let ahead = shared.newest_heard().since(wall);
+    let time = if wall < clock::EARLIEST || ahead > freehold_wire::Hlc::DRIFT_MAX {
+        found(
+            Level::Alarm,
+            "the clock of this machine is wrong",
+            if wall < clock::EARLIEST {
+                "it shows a time before this program existed".to_owned()
+            } else {
+                format!("it is {} minutes behind what the realm has written", ahead.0 / 60_000)
+            },
+            Some("timedatectl set-ntp true"),
+        )
+    } else {
+        found(Level::Good, "the clock is plausible", "", None)
+    };
+    vec![disk, time]
+}
+
+fn of_phrases(shared: &Shared) -> Option<Finding> {
+    let file = shared.identity.phrases_left_in.as_ref()?;
+    std::path::Path::new(file).exists().then(|| {
+        found(
+            Level::Alarm,
+            "the guardian phrases are still on this machine",
+            format!("{file} exists; whoever reads it owns the realm"),
+            Some("write each phrase down in its own place, delete the file, then: freehold guardians test"),
+        )
+    })
+}
+
+fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
+    let state = view.state();
+    let mut all = Vec::new();
+    if view.operations == 0 {
+        all.push(found(
+            Level::Alarm,
+            "this node has not heard the realm's log yet",
+            "no other node has answered",
+            Some("bring another node of the realm online"),
+        ));
+        return all;
+    }
+    if state.epoch < view.epoch_seen {
+        all.push(found(
+            Level::Alarm,
+            "the realm log was rolled back",
+            format!("epoch {} was seen, {} is here", view.epoch_seen, state.epoch),
+            Some("bring another node online; it sends what is missing"),
+        ));
+    }
+    if !state.nodes.contains_key(&shared.me()) {
+        let waits = view.recoveries.first().map(|(_, seen)| seen.plus(freehold_realm::RECOVERY_DELAY));
+        let left = waits.map(|until| until.since(clock::wall()).0 / 3_600_000);
+        all.push(found(
+            Level::Notice,
+            "this node is not a member of the realm yet",
+            left.map_or_else(
+                || "the operation that admits it has not taken effect".to_owned(),
+                |hours| format!("the recovery takes effect in {hours} hours; what is stored can be read already"),
+            ),
+            None,
+        ));
+    }
+    for alarm in &state.alarms {
+        let (what, next) = match alarm {
+            Alarm::Equivocation { .. } => {
+                ("a key was used on two machines", "freehold node list, then suspend the machine that was copied")
+            }
+            Alarm::ConflictingCheckpoints { .. } => {
+                ("two checkpoints contradict each other", "ask the other admins, then checkpoint anew")
+            }
+            Alarm::RecoveryWaits { .. } => (
+                "guardians are giving the realm new admins",
+                "if nobody of you started it, an admin's veto stops it; else wait 72 hours",
+            ),
+        };
+        all.push(found(Level::Alarm, what, format!("{alarm:?}"), Some(next)));
+    }
+    all
+}
+
+pub(super) fn metrics(shared: &Arc<Shared>) -> Result<String, Problem> {
+    let status = status(shared)?;
+    let mut out = String::new();
+    let mut gauge = |name: &str, help: &str, rows: Vec<(String, u64)>| {
+        // Writing to a String cannot fail.
+        drop(writeln!(out, "# HELP freehold_{name} {help}\n# TYPE freehold_{name} gauge"));
+        for (labels, value) in rows {
+            drop(writeln!(out, "freehold_{name}{labels} {value}"));
+        }
+    };
+    let one = |value: u64| vec![(String::new(), value)];
+    gauge("up_seconds", "Time since the start.", one(status.uptime_ms / 1000));
+    gauge("alarms", "Things that need attention.", one(status.alarms.len() as u64));
+    gauge("log_operations", "Operations in the realm log.", one(status.log.operations));
+    gauge("log_refused", "Operations that the rules refuse.", one(status.log.refused));
+    gauge("log_epoch", "Highest epoch seen.", one(status.log.epoch));
+    gauge("depot_bytes", "Sealed bytes held.", one(status.storage.used));
+    gauge("disk_free_bytes", "Bytes free on the disk.", one(status.storage.free));
+    let label = |key: &str, value: &str| format!("{{{key}=\"{value}\"}}");
+    let planes = status.planes.iter();
+    gauge(
+        "plane_running",
+        "Whether a plane does its work.",
+        planes.map(|p| (label("plane", &p.name), u64::from(p.state == PlaneState::Running))).collect(),
+    );
+    let nodes = status.nodes.iter();
+    gauge(
+        "node_connected",
+        "Whether a node is connected, by its id.",
+        nodes.map(|n| (label("node", &n.id), u64::from(n.connected))).collect(),
+    );
+    // By id: names of buckets are nobody's business who reads metrics.
+    let objects = |value: fn(&BucketStatus) -> u64| {
+        status.buckets.iter().map(|b| (label("bucket", &b.id), value(b))).collect::<Vec<_>>()
+    };
+    gauge("bucket_objects", "Objects in a bucket.", objects(|b| b.objects));
+    gauge("bucket_bytes", "Bytes in a bucket, unsealed.", objects(|b| b.bytes));
+    gauge("bucket_waiting", "Objects that wait for a copy.", objects(|b| b.waiting));
+    Ok(out)
+}

@@ -1,0 +1,231 @@
+//! The directory as this node reads it: names, addresses and keys, from the entries that every node
+//! of the realm holds. Last writer wins; what cannot be opened yet waits for its key.
+
+use std::collections::BTreeMap;
+
+use freehold_crypt::{BoxSecret, hash};
+use freehold_seal::{
+    DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, payload_kind,
+};
+use freehold_wire::{BucketId, Hlc, NodeId, RealmId};
+
+/// The bucket id under which a realm's directory entries travel.
+pub fn directory_bucket(realm: RealmId) -> BucketId {
+    BucketId::from_bytes(hash::digest("freehold 2026 directory", realm.as_bytes()))
+}
+
+/// The directory entry a payload came with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct From {
+    /// Who wrote it.
+    pub origin: NodeId,
+    /// Its number in the writer's sequence.
+    pub seq: u64,
+    /// When it was written, as the writer says.
+    pub hlc: Hlc,
+}
+
+/// What a payload changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learned {
+    /// Nothing new, or nothing that opens.
+    Nothing,
+    /// A row holds that did not before.
+    Row(RowKey),
+    /// A key came into a ring.
+    Key(KeyOf),
+}
+
+/// Names, addresses and keys.
+pub struct Directory {
+    realm: RealmId,
+    me: Recipient,
+    secret: BoxSecret,
+    rows: BTreeMap<RowKey, (Hlc, NodeId, DirectoryRow)>,
+    rings: BTreeMap<KeyOf, KeyRing>,
+    envelopes: BTreeMap<(KeyOf, u32, Recipient), Envelope>,
+    /// Sealed rows that came before the directory's key.
+    waiting: Vec<(From, Vec<u8>)>,
+}
+
+impl Directory {
+    /// An empty directory of a reader who opens envelopes to `me` with `secret`.
+    pub const fn new(realm: RealmId, me: Recipient, secret: BoxSecret) -> Self {
+        Self {
+            realm,
+            me,
+            secret,
+            rows: BTreeMap::new(),
+            rings: BTreeMap::new(),
+            envelopes: BTreeMap::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Takes a ring that this node itself made.
+    pub fn own(&mut self, ring: KeyRing) {
+        self.rings.insert(ring.of(), ring);
+    }
+
+    /// Reads the payload of a directory entry.
+    pub fn absorb(&mut self, from: From, payload: &[u8]) -> Vec<Learned> {
+        match payload_kind(payload) {
+            Some(PayloadKind::Envelope) => self.absorb_envelope(payload),
+            Some(PayloadKind::Sealed) => vec![self.absorb_row(from, payload)],
+            None => Vec::new(),
+        }
+    }
+
+    fn absorb_envelope(&mut self, payload: &[u8]) -> Vec<Learned> {
+        let Ok(envelope) = Envelope::decode(payload) else { return Vec::new() };
+        let (key_of, to) = (envelope.key_of, envelope.to);
+        self.envelopes.entry((key_of, envelope.version, to)).or_insert(envelope);
+        if to != self.me {
+            return Vec::new();
+        }
+        if !self.open_all(key_of) {
+            return Vec::new();
+        }
+        let mut learned = vec![Learned::Key(key_of)];
+        if key_of == KeyOf::Directory {
+            for (from, payload) in std::mem::take(&mut self.waiting) {
+                learned.push(self.absorb_row(from, &payload));
+            }
+        }
+        learned
+    }
+
+    /// Admits every envelope to us for one ring, oldest version first: a later one is vouched for
+    /// by the one before, which may have come after it.
+    fn open_all(&mut self, key_of: KeyOf) -> bool {
+        let ring = self.rings.entry(key_of).or_insert_with(|| KeyRing::new(self.realm, key_of));
+        let mine = self
+            .envelopes
+            .range((key_of, 0, Recipient::Node(NodeId::from_bytes([0; 32])))..=(key_of, u32::MAX, Recipient::Recovery))
+            .filter(|((_, _, to), _)| *to == self.me);
+        let mut new = false;
+        for (_, envelope) in mine {
+            match ring.admit(envelope, self.me, &self.secret) {
+                Ok(was_new) => new |= was_new,
+                Err(error) => tracing::warn!(?key_of, version = envelope.version, %error, "a key was refused"),
+            }
+        }
+        new
+    }
+
+    fn absorb_row(&mut self, from: From, payload: &[u8]) -> Learned {
+        let place = PayloadPlace {
+            realm: self.realm,
+            bucket: directory_bucket(self.realm),
+            origin: from.origin,
+            seq: from.seq,
+        };
+        let Some(ring) = self.rings.get(&KeyOf::Directory) else {
+            self.waiting.push((from, payload.to_vec()));
+            return Learned::Nothing;
+        };
+        let Some(row) = ring.iter().find_map(|key| DirectoryRow::open(key, &place, payload).ok()) else {
+            self.waiting.push((from, payload.to_vec()));
+            return Learned::Nothing;
+        };
+        let key = row.key();
+        let newer = self.rows.get(&key).is_none_or(|(hlc, origin, _)| (from.hlc, from.origin) > (*hlc, *origin));
+        if !newer || !row.may_come_from(from.origin) {
+            return Learned::Nothing;
+        }
+        self.rows.insert(key, (from.hlc, from.origin, row));
+        Learned::Row(key)
+    }
+
+    /// The keys of a bucket or of the directory, as far as this node has them.
+    pub fn ring(&self, key_of: KeyOf) -> Option<&KeyRing> {
+        self.rings.get(&key_of)
+    }
+
+    /// Every ring.
+    pub fn rings(&self) -> impl Iterator<Item = &KeyRing> {
+        self.rings.values()
+    }
+
+    /// Whether somebody has already boxed this version of a key for `to`.
+    pub fn has_envelope(&self, key_of: KeyOf, version: u32, to: Recipient) -> bool {
+        self.envelopes.contains_key(&(key_of, version, to))
+    }
+
+    /// The realm's name.
+    pub fn realm_name(&self) -> Option<&str> {
+        match self.row(RowKey::RealmName)? {
+            DirectoryRow::RealmName(name) => name.as_ref().map(freehold_wire::Text::as_str),
+            _ => None,
+        }
+    }
+
+    /// A node's name.
+    pub fn node_name(&self, node: NodeId) -> Option<&str> {
+        match self.row(RowKey::NodeName(node))? {
+            DirectoryRow::NodeName(_, name) => name.as_ref().map(freehold_wire::Text::as_str),
+            _ => None,
+        }
+    }
+
+    /// A bucket's name.
+    pub fn bucket_name(&self, bucket: BucketId) -> Option<&str> {
+        match self.row(RowKey::BucketName(bucket))? {
+            DirectoryRow::BucketName(_, name) => name.as_ref().map(freehold_wire::Text::as_str),
+            _ => None,
+        }
+    }
+
+    /// Where a node said it is, as text items.
+    pub fn addresses(&self, node: NodeId) -> Option<Vec<&str>> {
+        match self.row(RowKey::Addresses(node))? {
+            DirectoryRow::Addresses(_, items) => Some(items.iter().map(freehold_wire::Text::as_str).collect()),
+            _ => None,
+        }
+    }
+
+    fn row(&self, key: RowKey) -> Option<&DirectoryRow> {
+        self.rows.get(&key).map(|(_, _, row)| row)
+    }
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory").field("rows", &self.rows.len()).field("rings", &self.rings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use freehold_crypt::{Entropy, Secret};
+    use freehold_disk::OsEntropy;
+    use freehold_wire::{Millis, Text};
+
+    use super::*;
+
+    #[test]
+    fn rows_wait_for_the_key_and_the_newest_wins() {
+        let mut entropy = OsEntropy;
+        let realm = RealmId::from_bytes([1; 32]);
+        let (a, b) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
+        let secret: Secret = entropy.secret();
+        let ring = KeyRing::found_directory(realm, &mut entropy);
+        let mut reader = Directory::new(realm, Recipient::Node(b), BoxSecret::from_seed(&secret));
+        let row = |name: &str| DirectoryRow::RealmName(Some(Text::new(name).unwrap()));
+        let mut say = |reader: &mut Directory, seq, wall, name: &str| {
+            let place = PayloadPlace { realm, bucket: directory_bucket(realm), origin: a, seq };
+            let payload = row(name).seal(ring.current().unwrap(), &place, &mut entropy).unwrap();
+            reader.absorb(From { origin: a, seq, hlc: Hlc { wall: Millis(wall), count: 0 } }, &payload)
+        };
+        say(&mut reader, 1, 10, "newer");
+        assert_eq!(reader.realm_name(), None);
+        let envelope = ring
+            .envelope(1, Recipient::Node(b), &BoxSecret::from_seed(&secret).public(), &mut OsEntropy)
+            .unwrap();
+        let from = From { origin: a, seq: 2, hlc: Hlc::default() };
+        let learned = reader.absorb(from, &envelope.to_bytes());
+        assert_eq!(learned, [Learned::Key(KeyOf::Directory), Learned::Row(RowKey::RealmName)]);
+        assert_eq!(say(&mut reader, 3, 5, "older"), [Learned::Nothing]);
+        assert_eq!(reader.realm_name(), Some("newer"));
+    }
+}

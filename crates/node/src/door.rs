@@ -1,0 +1,190 @@
+//! The door: what a machine that is not of the realm may ask, after it has proven an invitation's
+//! key or enough guardians' keys. One request, one answer, all bounded; long answers come in
+//! pieces.
+
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use freehold_mesh::{Doorman, Proof};
+use freehold_realm::{Body, Op, Standing};
+use freehold_seal::DirectoryRow;
+use freehold_wire::{Bounded, Text, from_canonical, to_canonical};
+use minicbor::{Decode, Encode};
+
+use crate::clock;
+use crate::gate::RECOVERY_VISIT;
+use crate::scribe::Saying;
+use crate::shared::Shared;
+
+/// Bytes of a long answer that come at once: below the mesh's bound for an answer.
+const PIECE: usize = 3 << 20;
+/// The longest request: an operation and a name.
+const REQUEST_MAX: usize = 256 << 10;
+/// The longest answer.
+pub(crate) const ANSWER_MAX: usize = 4 << 20;
+
+/// What a newcomer asks.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) enum Request {
+    /// The exported log, from a byte on.
+    #[n(0)]
+    Log(#[n(0)] u64),
+    /// The directory's entries, from a byte on.
+    #[n(1)]
+    Directory(#[n(0)] u64),
+    /// Takes an invitation up: the operation, and what the node is to be called.
+    #[n(2)]
+    Redeem(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>, #[n(1)] Text<128>),
+    /// Brings operations of a recovery.
+    #[n(3)]
+    Recover(#[n(0)] Bounded<minicbor::bytes::ByteVec, 8>),
+}
+
+/// What it is told.
+#[derive(Debug, Clone, Encode, Decode)]
+pub(crate) enum Answer {
+    /// A piece of a long answer, and how long it is altogether.
+    #[n(0)]
+    Piece(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>, #[n(1)] u64),
+    /// Done.
+    #[n(1)]
+    Welcome,
+    /// Not done, and why.
+    #[n(2)]
+    Refused(#[n(0)] Text<512>),
+}
+
+/// One entry of the directory on its way.
+#[derive(Debug, Clone, Encode, Decode)]
+#[cbor(array)]
+pub(crate) struct Carried {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) entry: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Answers newcomers of the realm.
+#[derive(Debug)]
+pub struct Door(pub Weak<Shared>);
+
+#[async_trait]
+impl Doorman for Door {
+    fn admit(&self, proof: &Proof) -> bool {
+        self.0.upgrade().is_some_and(|shared| opens(&shared, proof))
+    }
+
+    async fn serve(&self, proof: Proof, request: Bytes) -> Bytes {
+        let answer = match self.0.upgrade() {
+            Some(shared) => serve(&shared, &proof, &request).await,
+            None => refuse("the node is stopping"),
+        };
+        to_canonical(&answer).into()
+    }
+}
+
+fn opens(shared: &Shared, proof: &Proof) -> bool {
+    invited(shared, proof) || guardians(shared, proof)
+}
+
+fn invited(shared: &Shared, proof: &Proof) -> bool {
+    let view = shared.log.view();
+    // By this node's own clock: a newcomer who sets back theirs gains nothing.
+    let open = view.state().open_invitations(clock::wall()).any(|(_, open)| proof.keys.contains(&open.key));
+    open
+}
+
+fn guardians(shared: &Shared, proof: &Proof) -> bool {
+    let view = shared.log.view();
+    let set = &view.state().guardians;
+    let shown = set.guardians.iter().filter(|guardian| proof.keys.contains(&guardian.key)).count();
+    set.threshold > 0 && shown >= usize::from(set.threshold)
+}
+
+fn refuse(why: &str) -> Answer {
+    let why: String = why.chars().take(120).collect();
+    Answer::Refused(Text::new(why).unwrap_or_default())
+}
+
+async fn serve(shared: &Arc<Shared>, proof: &Proof, request: &[u8]) -> Answer {
+    match from_canonical::<Request>(request, REQUEST_MAX) {
+        Ok(Request::Log(from)) => match shared.log.export().await {
+            Ok(log) => piece(&log, from),
+            Err(problem) => refuse(&problem.why),
+        },
+        Ok(Request::Directory(from)) if guardians(shared, proof) => match directory(shared).await {
+            Ok(all) => piece(&all, from),
+            Err(why) => refuse(&why),
+        },
+        Ok(Request::Directory(_)) => refuse("only guardians may ask for the directory before they are members"),
+        Ok(Request::Redeem(op, name)) => redeem(shared, proof, &op, name).await,
+        Ok(Request::Recover(ops)) if guardians(shared, proof) => recover(shared, proof, &ops).await,
+        Ok(Request::Recover(_)) => refuse("a recovery takes the phrases of enough guardians"),
+        Err(_) => refuse("the request is not one this program knows; use the same version on both machines"),
+    }
+}
+
+fn piece(all: &[u8], from: u64) -> Answer {
+    let from = usize::try_from(from).unwrap_or(usize::MAX).min(all.len());
+    let rest = all.get(from..).unwrap_or_default();
+    Answer::Piece(rest.get(..PIECE).unwrap_or(rest).to_vec(), all.len() as u64)
+}
+
+async fn directory(shared: &Arc<Shared>) -> Result<Vec<u8>, String> {
+    let shared = Arc::clone(shared);
+    let read = move || {
+        let mut all: Vec<Carried> = Vec::new();
+        let scanned = shared.entries.scan_bucket(&shared.directory_bucket(), |row| {
+            all.extend(row.payload.map(|payload| Carried { entry: row.entry, payload }));
+            std::ops::ControlFlow::Continue(())
+        });
+        scanned.map(|()| to_canonical(&all)).map_err(|e| e.to_string())
+    };
+    tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?
+}
+
+async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Text<128>) -> Answer {
+    let Ok(op) = Op::decode(op) else { return refuse("the operation is unreadable") };
+    let is_theirs = proof.keys.contains(&op.head().author)
+        && matches!(op.body(), Body::InvitationRedeem(body)
+            if body.node.ed25519_bytes() == Some(*proof.newcomer.as_bytes()));
+    if !is_theirs || !invited(shared, proof) {
+        return refuse("the invitation was used, has lapsed or was withdrawn");
+    }
+    let id = op.id();
+    if let Err(problem) = shared.log.take(vec![op]).await {
+        return refuse(&problem.why);
+    }
+    let view = shared.log.view();
+    let admitted = view.state().nodes.get(&proof.newcomer);
+    if admitted.is_none_or(|node| node.standing != Standing::Active) {
+        let why = view.folded.refused.get(&id).map_or_else(|| "it waits".to_owned(), ToString::to_string);
+        return refuse(&why);
+    }
+    tracing::info!(node = %proof.newcomer.short(), "a machine has joined");
+    if let Err(problem) = shared.say(vec![Saying::Row(DirectoryRow::NodeName(proof.newcomer, Some(name)))]).await {
+        tracing::warn!(%problem, "the new node's name was not kept");
+    }
+    Answer::Welcome
+}
+
+async fn recover(shared: &Arc<Shared>, proof: &Proof, ops: &[minicbor::bytes::ByteVec]) -> Answer {
+    let read: Result<Vec<Op>, _> = ops.iter().map(|bytes| Op::decode(bytes)).collect();
+    let Ok(read) = read else { return refuse("an operation is unreadable") };
+    if read.iter().any(|op| !matches!(op.body(), Body::Recovery(_))) {
+        return refuse("only a recovery may be brought here");
+    }
+    let ids: Vec<_> = read.iter().map(Op::id).collect();
+    if let Err(problem) = shared.log.take(read).await {
+        return refuse(&problem.why);
+    }
+    let view = shared.log.view();
+    if let Some(why) = ids.iter().find_map(|id| view.folded.refused.get(id)) {
+        return refuse(&why.to_string());
+    }
+    tracing::warn!(node = %proof.newcomer.short(), "guardians are recovering the realm");
+    shared.visitors.welcome(proof.newcomer, clock::wall().plus(RECOVERY_VISIT));
+    crate::steward::tidy_up(shared).await;
+    Answer::Welcome
+}

@@ -1,0 +1,110 @@
+//! Joining a realm with an invitation.
+
+use freehold_api::Problem;
+use freehold_crypt::{Algorithm, SigningKey};
+use freehold_disk::LogStore;
+use freehold_realm::audit::Export;
+use freehold_realm::body::InvitationRedeem;
+use freehold_realm::{Clock, Op, OpSet, draft, fold};
+use freehold_wire::{Millis, RealmId, Text};
+
+use crate::clock;
+use crate::door::Request;
+use crate::home::Home;
+use crate::identity::{FreshKeys, Identity};
+use crate::invitation::{Contact, Invitation};
+use crate::knock::Visit;
+use crate::problem::{identity_problem, store_problem};
+
+const WHAT: &str = "this machine did not join";
+
+/// Joins: afterwards the home holds a node of the realm.
+///
+/// # Errors
+/// A [`Problem`]; the home then holds no node.
+pub async fn join(home: &Home, text: &str, name: &str) -> Result<(), Problem> {
+    let invitation = Invitation::from_text(text).map_err(|error| {
+        Problem::invalid(
+            WHAT,
+            format!("the invitation cannot be read: {error}"),
+            Some("copy all of it, from FREEHOLD-INVITE: to the end"),
+        )
+    })?;
+    if invitation.expires < clock::wall() {
+        return Err(Problem::refused(
+            WHAT,
+            format!("the invitation lapsed {} minutes ago", clock::wall().since(invitation.expires).0 / 60_000),
+            Some("ask for a new one: freehold invite    (or see that this machine's clock is right)"),
+        ));
+    }
+    let name = Text::new(name).map_err(|e| Problem::invalid(WHAT, e.to_string(), Some("choose a shorter --name")))?;
+    let keys = FreshKeys::draw();
+    let key = SigningKey::from_seed(Algorithm::Ed25519, &invitation.key_seed);
+    let seed = keys.keys().node_seed;
+    let visit = Visit::begin(&seed, &invitation.contacts, vec![&key], WHAT).await?;
+    let outcome = redeem(&visit, &invitation, &keys, &key, name).await;
+    visit.end().await;
+    let (ops, is_device) = outcome?;
+    settle(home, invitation.realm, &keys, is_device, &ops, invitation.contacts)
+}
+
+async fn redeem(
+    visit: &Visit<'_>,
+    invitation: &Invitation,
+    keys: &FreshKeys,
+    key: &SigningKey,
+    name: Text<128>,
+) -> Result<(Vec<Op>, bool), Problem> {
+    let log = visit.fetch(Request::Log).await?;
+    let mut set = read_log(&log, invitation.realm)?;
+    let now = clock::wall();
+    let folded = fold(&set, &Clock { now, ..Clock::default() });
+    let device =
+        draft::invited_device(&folded.state, key, &keys.device(), keys.device_box().public());
+    let is_device = device.is_some();
+    let mine = keys.keys();
+    let body =
+        InvitationRedeem { node: mine.node.verifying(), box_key: mine.box_secret().public(), device };
+    let mut op = draft::draft(&set, &folded.state, key, body, now)
+        .map_err(|e| Problem::refused(WHAT, e.to_string(), Some("ask for a new invitation: freehold invite")))?;
+    op.add_signature(&mine.node);
+    visit.ask_to(&Request::Redeem(op.to_bytes(), name)).await?;
+    set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
+    Ok((set.iter().cloned().collect(), is_device))
+}
+
+/// Reads a realm's log that came from a node; its signatures are checked, and that it is this
+/// realm's.
+pub(crate) fn read_log(bytes: &[u8], realm: RealmId) -> Result<OpSet, Problem> {
+    let bad = |why: String| Problem::refused(WHAT, format!("the realm's log that came is not right: {why}"), Some("try again"));
+    let export = Export::decode(bytes).map_err(|e| bad(e.to_string()))?;
+    if export.realm != realm {
+        return Err(bad("it is another realm's".to_owned()));
+    }
+    let (set, unbelievable) = export.into_set();
+    match unbelievable.first() {
+        Some(error) => Err(bad(error.to_string())),
+        None => Ok(set),
+    }
+}
+
+/// Writes a node that has been let in; the identity last.
+pub(crate) fn settle(
+    home: &Home,
+    realm: RealmId,
+    keys: &FreshKeys,
+    is_device: bool,
+    ops: &[Op],
+    contacts: Vec<Contact>,
+) -> Result<(), Problem> {
+    freehold_disk::make_private_dir(home.root()).map_err(|e| {
+        Problem::refused(format!("cannot make {}", home.root().display()), e.to_string(), Some("choose another --home"))
+    })?;
+    keys.write(home, is_device).map_err(|e| identity_problem(&e))?;
+    let log = LogStore::open(&home.log()).map_err(|e| store_problem(&e))?;
+    let now: Millis = clock::wall();
+    log.append(ops.iter().map(|op| (op.id(), op.to_bytes())).collect(), now).map_err(|e| store_problem(&e))?;
+    Identity { realm, phrases_left_in: None, first_contacts: contacts }
+        .write(home)
+        .map_err(|e| identity_problem(&e))
+}

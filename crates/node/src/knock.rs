@@ -1,0 +1,151 @@
+//! The newcomer's side of the door.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use freehold_api::Problem;
+use freehold_crypt::{Secret, SigningKey};
+use freehold_mesh::{
+    Addresses, BlobSource, Config, Doorman, Gate, KnockError, Mesh, Proof, Served, Unavailable,
+};
+use freehold_wire::{BlobName, NodeId, from_canonical, to_canonical};
+
+use crate::door::{ANSWER_MAX, Answer, Request};
+use crate::invitation::Contact;
+
+/// The longest log or directory that is fetched.
+const LONG_MAX: usize = 1 << 30;
+
+/// A mesh endpoint that lets nobody in and has nothing to give.
+struct Nobody;
+
+impl Gate for Nobody {
+    fn admits(&self, _: NodeId) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl BlobSource for Nobody {
+    async fn open(&self, _: NodeId, _: BlobName, _: std::ops::Range<u64>) -> Result<Served, Unavailable> {
+        Err(Unavailable::NotHere)
+    }
+}
+
+#[async_trait]
+impl Doorman for Nobody {
+    fn admit(&self, _: &Proof) -> bool {
+        false
+    }
+
+    async fn serve(&self, _: Proof, _: Bytes) -> Bytes {
+        Bytes::new()
+    }
+}
+
+/// A newcomer on its way in.
+pub(crate) struct Visit<'a> {
+    mesh: Mesh,
+    contacts: &'a [Contact],
+    keys: Vec<&'a SigningKey>,
+    what: &'static str,
+}
+
+impl<'a> Visit<'a> {
+    /// Starts an endpoint with the new node's key.
+    pub(crate) async fn begin(
+        node_seed: &Secret,
+        contacts: &'a [Contact],
+        keys: Vec<&'a SigningKey>,
+        what: &'static str,
+    ) -> Result<Self, Problem> {
+        let bind = ["0.0.0.0:0", "[::]:0"].iter().filter_map(|at| at.parse().ok()).collect();
+        let config = Config::new(node_seed.clone(), bind);
+        let nobody = Arc::new(Nobody);
+        let (mesh, _events) = Mesh::start(config, nobody.clone(), nobody.clone(), nobody).await.map_err(|e| {
+            Problem::refused(what, crate::problem::chain(&e), Some("look at this machine's network: ip address"))
+        })?;
+        Ok(Self { mesh, contacts, keys, what })
+    }
+
+    /// Asks the first node that answers.
+    pub(crate) async fn ask(&self, request: &Request) -> Result<Answer, Problem> {
+        let request = Bytes::from(to_canonical(request));
+        let mut last = KnockError::NoAddress;
+        for contact in self.contacts {
+            let Ok(at) = Addresses::from_bytes(&contact.addresses) else { continue };
+            match self.mesh.knock(&at, contact.node, &self.keys, request.clone()).await {
+                Ok(answer) => {
+                    return from_canonical(&answer, ANSWER_MAX).map_err(|e| {
+                        Problem::refused(
+                            self.what,
+                            format!("the other node answered in words we do not know: {e}"),
+                            Some("use the same version of freehold on both machines"),
+                        )
+                    });
+                }
+                // Who was refused by one would be by all; who was not reached by one may be by another.
+                Err(error @ KnockError::Refused) => return Err(self.refused(&error)),
+                Err(error) => last = error,
+            }
+        }
+        Err(Problem::unreachable(
+            self.what,
+            last.to_string(),
+            Some("see that one of the realm's nodes runs and is reachable, then try again"),
+        ))
+    }
+
+    fn refused(&self, error: &KnockError) -> Problem {
+        Problem::refused(self.what, error.to_string(), Some("ask for a new one: freehold invite"))
+    }
+
+    /// Fetches something long, piece by piece.
+    pub(crate) async fn fetch(&self, ask: impl Fn(u64) -> Request) -> Result<Vec<u8>, Problem> {
+        let mut all: Vec<u8> = Vec::new();
+        loop {
+            match self.ask(&ask(all.len() as u64)).await? {
+                Answer::Piece(piece, total) => {
+                    let before = all.len();
+                    all.extend_from_slice(&piece);
+                    if all.len() as u64 >= total {
+                        return Ok(all);
+                    }
+                    if all.len() == before || all.len() > LONG_MAX {
+                        return Err(self.nonsense());
+                    }
+                }
+                other => return Err(self.not_welcome(other)),
+            }
+        }
+    }
+
+    /// Asks for something that is done or refused.
+    pub(crate) async fn ask_to(&self, request: &Request) -> Result<(), Problem> {
+        match self.ask(request).await? {
+            Answer::Welcome => Ok(()),
+            other => Err(self.not_welcome(other)),
+        }
+    }
+
+    fn not_welcome(&self, answer: Answer) -> Problem {
+        match answer {
+            Answer::Refused(why) => {
+                Problem::refused(self.what, why.as_str(), Some("ask for a new invitation: freehold invite"))
+            }
+            Answer::Piece(..) | Answer::Welcome => self.nonsense(),
+        }
+    }
+
+    fn nonsense(&self) -> Problem {
+        Problem::refused(self.what, "the other node's answer makes no sense", Some("try again"))
+    }
+
+    /// Ends the endpoint.
+    pub(crate) async fn end(self) {
+        if let Err(late) = self.mesh.shutdown(std::time::Duration::from_secs(3)).await {
+            tracing::debug!(%late, "the newcomer's endpoint was slow to end");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The realm log on this node: one owner of the set, its store and the state folded from it.
+//! Everybody else reads the newest state and asks the owner to say or take operations.
+
+mod owner;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use freehold_api::Problem;
+use freehold_crypt::SigningKey;
+use freehold_realm::body::Target;
+use freehold_realm::{Body, Folded, Op, State};
+use freehold_wire::{BucketId, Millis, NodeId, OpId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use owner::{Owner, open};
+
+/// Requests that wait for the owner: more than all fronts together have under way.
+pub(crate) const ASKS: usize = 256;
+
+/// The log as it was after the last change.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The state, and what has no effect.
+    pub folded: Folded,
+    /// How many operations are held.
+    pub operations: usize,
+    /// Operations that nothing follows.
+    pub heads: Vec<OpId>,
+    /// The highest epoch this node has ever seen; a state below it was rolled back.
+    pub epoch_seen: u64,
+    /// When each bucket was made, as its operation says.
+    pub bucket_times: BTreeMap<BucketId, Millis>,
+    /// The newest time that any operation names.
+    pub newest: Millis,
+    /// When recoveries that wait were first seen here.
+    pub recoveries: Vec<(OpId, Millis)>,
+}
+
+impl View {
+    /// The state.
+    pub const fn state(&self) -> &State {
+        &self.folded.state
+    }
+}
+
+/// In whose name an operation is said.
+#[derive(Debug, Clone)]
+pub enum By {
+    /// The person whose device this machine is.
+    Device,
+    /// This node.
+    Node,
+    /// Somebody whose key is at hand for this one operation: a guardian, an invitation.
+    Key(Arc<SigningKey>),
+}
+
+pub(crate) enum Ask {
+    Say { body: Box<Body>, by: By, cosigners: Vec<Arc<SigningKey>>, reply: oneshot::Sender<Result<OpId, Problem>> },
+    Suspend { target: Target, reply: oneshot::Sender<Result<OpId, Problem>> },
+    Take { ops: Vec<Op>, reply: oneshot::Sender<Result<Taken, Problem>> },
+    Export { reply: oneshot::Sender<Vec<u8>> },
+    Up(NodeId),
+    Down(NodeId),
+    Heard(NodeId, bytes::Bytes),
+}
+
+/// What became of operations that were handed in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Were not here.
+    pub new: u64,
+    /// Were here.
+    pub known: u64,
+    /// Could not be believed.
+    pub unbelievable: u64,
+}
+
+/// A handle to the log.
+#[derive(Debug, Clone)]
+pub struct Log {
+    asks: mpsc::Sender<Ask>,
+    view: watch::Receiver<Arc<View>>,
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ask(..)")
+    }
+}
+
+impl Log {
+    /// The newest view.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    /// Tells when the view changes.
+    pub fn watch(&self) -> watch::Receiver<Arc<View>> {
+        self.view.clone()
+    }
+
+    /// Says an operation, durably; returns once it has its effect here.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the realm's rules refuse it, or it cannot be kept.
+    pub async fn say(&self, body: impl Into<Body>, by: By) -> Result<OpId, Problem> {
+        self.say_with(body, by, Vec::new()).await
+    }
+
+    /// The same, signed by others as well.
+    ///
+    /// # Errors
+    /// As [`Self::say`].
+    pub async fn say_with(
+        &self,
+        body: impl Into<Body>,
+        by: By,
+        cosigners: Vec<Arc<SigningKey>>,
+    ) -> Result<OpId, Problem> {
+        let body = Box::new(body.into());
+        self.ask(|reply| Ask::Say { body, by, cosigners, reply }).await?
+    }
+
+    /// Suspends somebody, accepting all that was heard of them so far.
+    ///
+    /// # Errors
+    /// As [`Self::say`].
+    pub async fn suspend(&self, target: Target) -> Result<(), Problem> {
+        self.ask(|reply| Ask::Suspend { target, reply }).await?.map(drop)
+    }
+
+    /// Takes operations from outside.
+    ///
+    /// # Errors
+    /// A [`Problem`] if they cannot be kept.
+    pub async fn take(&self, ops: Vec<Op>) -> Result<Taken, Problem> {
+        self.ask(|reply| Ask::Take { ops, reply }).await?
+    }
+
+    /// The log as a file.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the node is stopping.
+    pub async fn export(&self) -> Result<Vec<u8>, Problem> {
+        self.ask(|reply| Ask::Export { reply }).await
+    }
+
+    /// A peer is connected, is gone, or said something.
+    pub(crate) async fn tell(&self, ask: Ask) {
+        // Only a node that stops has no owner, and then nobody needs to know.
+        drop(self.asks.send(ask).await);
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let stopping =
+            || Problem::unreachable("the realm log does not answer", "the node is stopping", Some("freehold up"));
+        self.asks.send(make(reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())
+    }
+}
+
+/// Operation ids that are new in `after`.
+pub fn newly_refused(before: &View, after: &View) -> BTreeSet<OpId> {
+    after.folded.refused.keys().filter(|id| !before.folded.refused.contains_key(id)).copied().collect()
+}

@@ -1,0 +1,129 @@
+//! From the errors of the planes to what a person is told: what failed, why, what to type next.
+
+use freehold_api::{Problem, ProblemKind};
+use freehold_disk::{Kind, LockError, StoreError};
+use freehold_vault::{GetError, PutError};
+
+use crate::certificate::CertificateError;
+use crate::founding::FoundError;
+use crate::identity::IdentityError;
+
+/// A store failed.
+pub fn store_problem(error: &StoreError) -> Problem {
+    let kind = match error.kind() {
+        Kind::Damaged => ProblemKind::Corrupt,
+        Kind::InUse | Kind::Newer | Kind::NoSpace | Kind::NotAllowed | Kind::Failed => ProblemKind::Refused,
+    };
+    Problem::new(kind, "the node's store cannot be used", error.to_string(), Some(error.remedy()))
+}
+
+/// The rules of the realm do not allow it now.
+pub fn wrong_state(what: impl Into<String>, why: impl Into<String>) -> Problem {
+    Problem::refused(what, why, Some("freehold status    (shows who may decide, and what waits)"))
+}
+
+/// The home is in use.
+pub fn lock_problem(error: &LockError) -> Problem {
+    Problem::conflict(
+        "the node cannot start",
+        error.to_string(),
+        Some("freehold status    (asks the one that runs), or freehold stop"),
+    )
+}
+
+/// Keys or identity cannot be read.
+pub fn identity_problem(error: &IdentityError) -> Problem {
+    Problem::corrupt(
+        "the node's identity cannot be used",
+        error.to_string(),
+        Some("set right what it says; if the keys are lost, move this home aside and join anew: freehold join"),
+    )
+}
+
+/// No realm was made.
+pub fn found_problem(error: &FoundError) -> Problem {
+    match error {
+        FoundError::Name(_) => Problem::invalid(
+            "no realm was made",
+            error.to_string(),
+            Some("choose a shorter name: freehold up --name NAME"),
+        ),
+        FoundError::Store(source) => store_problem(source),
+        FoundError::Identity(source) => identity_problem(source),
+        FoundError::Draft(_) | FoundError::Box(_) | FoundError::Directory(_) | FoundError::Unfit => {
+            Problem::bug("no realm was made", error.to_string(), None::<&str>)
+        }
+    }
+}
+
+/// The console's certificate cannot be used.
+pub fn certificate_problem(error: &CertificateError) -> Problem {
+    Problem::refused("the console cannot start", error.to_string(), Some("delete console.pem in the home, then: freehold up"))
+}
+
+/// A write did not happen.
+pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
+    let what = format!("{key} was not written to {bucket}");
+    let why = chain(error);
+    match error {
+        PutError::NoSuchBucket => no_bucket(bucket),
+        PutError::Precondition | PutError::Conflict => Problem::conflict(what, why, None::<&str>),
+        PutError::Depot(_) | PutError::Store(_) => {
+            Problem::refused(what, why, Some("freehold doctor    (shows the room left and what is wrong)"))
+        }
+        PutError::NoBucketKey => Problem::refused(
+            what,
+            why,
+            Some("wait until a node that has the key is connected: freehold status"),
+        ),
+        PutError::NotConfirmed { .. } => {
+            Problem::unreachable(what, why, Some("freehold status    (shows which nodes are missing)"))
+        }
+        PutError::Closing => Problem::unreachable(what, why, Some("freehold up")),
+        _ => Problem::invalid(what, why, None::<&str>),
+    }
+}
+
+/// A read did not happen.
+pub fn get_problem(bucket: &str, key: &str, error: &GetError) -> Problem {
+    let what = format!("{key} cannot be read from {bucket}");
+    let why = chain(error);
+    match error {
+        GetError::NoSuchBucket => no_bucket(bucket),
+        GetError::NoSuchKey => Problem::not_found(what, why, None::<&str>),
+        GetError::Range { .. } => Problem::invalid(what, why, None::<&str>),
+        GetError::NoBucketKey | GetError::Missing | GetError::Closing => {
+            Problem::unreachable(what, why, Some("bring a node that holds it online: freehold status"))
+        }
+        GetError::Tampered => Problem::corrupt(
+            what,
+            why,
+            Some("bring a node that holds a good copy online, then: freehold bucket verify BUCKET"),
+        ),
+        GetError::Depot(_) | GetError::Store(_) => Problem::refused(what, why, Some("freehold doctor")),
+    }
+}
+
+/// There is no bucket of that name.
+pub fn no_bucket(name: &str) -> Problem {
+    Problem::not_found(
+        format!("there is no bucket {name}"),
+        "the realm knows none of that name",
+        Some(format!("freehold bucket list, or freehold bucket create {name}")),
+    )
+}
+
+/// An error with its causes, each once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !out.contains(&text) {
+            out.push_str(": ");
+            out.push_str(&text);
+        }
+        source = cause.source();
+    }
+    out
+}

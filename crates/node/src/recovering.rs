@@ -1,0 +1,184 @@
+//! Getting a realm back with guardian phrases, on a new machine. Two things happen: the realm is
+//! asked, visibly and with 72 hours' delay, to accept a new admin; and the recovery secret that the
+//! phrases give back opens every bucket's key at once, so that what is stored can be read.
+
+use std::sync::Arc;
+
+use freehold_api::Problem;
+use freehold_crypt::{BoxSecret, Entropy as _, Phrase, Share, SigningKey, combine};
+use freehold_disk::{EntryRow, EntryStore, OsEntropy};
+use freehold_placement::Entry;
+use freehold_realm::body::GuardianSet;
+use freehold_realm::{Clock, Op, OpSet, Statement, draft, fold};
+use freehold_seal::{KeyRing, Recipient};
+use freehold_wire::{Bounded, Hlc, from_canonical};
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::directory::{Directory, From, directory_bucket};
+use crate::door::{Carried, Request};
+use crate::founding::SHARE_INFO;
+use crate::home::Home;
+use crate::identity::FreshKeys;
+use crate::invitation::Card;
+use crate::joining::{read_log, settle};
+use crate::knock::Visit;
+use crate::problem::store_problem;
+use crate::scribe::{Saying, Scribe};
+
+const WHAT: &str = "the realm was not recovered";
+/// The longest directory that is read.
+const DIRECTORY_MAX: usize = 1 << 30;
+
+/// Recovers: afterwards the home holds a node that can read, and that becomes a full member when
+/// the recovery takes effect.
+///
+/// # Errors
+/// A [`Problem`]; the home then holds no node.
+pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>, name: &str) -> Result<(), Problem> {
+    let card = Card::from_text(card).map_err(|error| {
+        Problem::invalid(
+            WHAT,
+            format!("the card cannot be read: {error}"),
+            Some("copy all of it, from FREEHOLD-CARD: to the end"),
+        )
+    })?;
+    let mut phrases = Vec::new();
+    for (at, words) in typed.iter().enumerate() {
+        phrases.push(Phrase::parse(words).map_err(|error| {
+            Problem::invalid(WHAT, format!("phrase {}: {error}", at + 1), Some("look at the paper and type it again"))
+        })?);
+    }
+    let guardians: Vec<SigningKey> = phrases.iter().map(Phrase::signing_key).collect();
+    let keys = FreshKeys::draw();
+    let seed = keys.keys().node_seed;
+    let visit = Visit::begin(&seed, &card.contacts, guardians.iter().collect(), WHAT).await?;
+    let outcome = fetch_and_ask(&visit, &card, &keys, &phrases, &guardians).await;
+    visit.end().await;
+    let fetched = outcome?;
+    let _ = name;
+    keep_directory(home, &card, &keys, &fetched)?;
+    settle(home, card.realm, &keys, true, &fetched.ops, card.contacts.into_vec())
+}
+
+struct Fetched {
+    ops: Vec<Op>,
+    directory: Vec<Carried>,
+    recovery: BoxSecret,
+}
+
+async fn fetch_and_ask(
+    visit: &Visit<'_>,
+    card: &Card,
+    keys: &FreshKeys,
+    phrases: &[Phrase],
+    guardians: &[SigningKey],
+) -> Result<Fetched, Problem> {
+    let mut set = read_log(&visit.fetch(Request::Log).await?, card.realm)?;
+    let folded = fold(&set, &Clock { now: clock::wall(), ..Clock::default() });
+    let recovery = recovery_secret(&folded.state.guardians, phrases)?;
+    let carried = visit.fetch(Request::Directory).await?;
+    let directory: Vec<Carried> = from_canonical(&carried, DIRECTORY_MAX)
+        .map_err(|e| Problem::refused(WHAT, format!("the directory that came is not right: {e}"), Some("try again")))?;
+    let op = recovery_operation(&set, keys, guardians)?;
+    let sent = Bounded::fill(&mut [op.to_bytes().into()].into_iter());
+    visit.ask_to(&Request::Recover(sent)).await?;
+    set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
+    Ok(Fetched { ops: set.iter().cloned().collect(), directory, recovery })
+}
+
+/// Joins the guardians' shares.
+fn recovery_secret(set: &GuardianSet, phrases: &[Phrase]) -> Result<BoxSecret, Problem> {
+    let mut shares = Vec::new();
+    for phrase in phrases {
+        let key = phrase.signing_key().verifying();
+        let guardian = set.guardians.iter().find(|guardian| guardian.key == key).ok_or_else(|| {
+            Problem::refused(
+                WHAT,
+                "one of the phrases belongs to no guardian of this realm",
+                Some("look which realm each paper is for"),
+            )
+        })?;
+        let opened = phrase.box_secret().open(SHARE_INFO, &guardian.share);
+        let share = opened.ok().and_then(|share| Share::from_bytes(&share).ok());
+        shares.push(share.ok_or_else(|| {
+            Problem::corrupt(WHAT, "a guardian's share in the log is damaged", Some("try another guardian's phrase"))
+        })?);
+    }
+    let secret = combine(&shares).ok().map(|seed| BoxSecret::from_seed(&seed));
+    secret.filter(|secret| secret.public() == set.recovery).ok_or_else(|| {
+        Problem::refused(
+            WHAT,
+            format!("{} phrases of different guardians are needed", set.threshold),
+            Some("type the phrase of another guardian as well"),
+        )
+    })
+}
+
+fn recovery_operation(set: &OpSet, keys: &FreshKeys, guardians: &[SigningKey]) -> Result<Op, Problem> {
+    let now = clock::wall();
+    let folded = fold(set, &Clock { now, ..Clock::default() });
+    let mut nonce = [0; 16];
+    OsEntropy.fill(&mut nonce);
+    let device = keys.device();
+    let me = Statement::found(nonce, &device, keys.device_box().public());
+    let refused = |e: freehold_realm::DraftError| Problem::refused(WHAT, e.to_string(), None::<&str>);
+    let body = draft::recovery(&folded, [vec![me]], None).map_err(refused)?;
+    let mut op = draft::draft(set, &folded.state, &device, body, now).map_err(refused)?;
+    for guardian in guardians {
+        op.add_signature(guardian);
+    }
+    Ok(op)
+}
+
+/// Keeps the directory as it came, and boxes every key that the recovery secret opens for this
+/// node: the secret itself is not kept.
+fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: &Fetched) -> Result<(), Problem> {
+    freehold_disk::make_private_dir(home.root()).map_err(|e| {
+        Problem::refused(format!("cannot make {}", home.root().display()), e.to_string(), Some("choose another --home"))
+    })?;
+    let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
+    let bucket = directory_bucket(card.realm);
+    let mut directory = Directory::new(card.realm, Recipient::Recovery, fetched.recovery.clone());
+    let mut rows = Vec::new();
+    for carried in &fetched.directory {
+        let Ok(entry) = Entry::decode(&carried.entry) else { continue };
+        if entry.verify().is_err() || entry.bucket != bucket || !entry.covers(&carried.payload) {
+            continue;
+        }
+        let from = From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc };
+        drop(directory.absorb(from, &carried.payload));
+        rows.push(EntryRow {
+            bucket,
+            origin: entry.origin,
+            seq: entry.seq,
+            entry: carried.entry.clone(),
+            payload: Some(carried.payload.clone()),
+        });
+    }
+    entries
+        .write(move |txn| rows.iter().try_for_each(|row| txn.insert(row).map(drop)))
+        .map_err(|e| store_problem(&e))?;
+    let mine = keys.keys();
+    let rings: Vec<&KeyRing> = directory.rings().collect();
+    if rings.is_empty() {
+        return Err(Problem::refused(
+            WHAT,
+            "the node that answered holds no keys sealed to the guardians",
+            Some("ask another node of the realm: use the newest card"),
+        ));
+    }
+    let mut sayings = Vec::new();
+    for ring in rings {
+        for key in ring.iter() {
+            let to = Recipient::Node(mine.node_id());
+            let envelope = ring
+                .envelope(key.version(), to, &mine.box_secret().public(), &mut OsEntropy)
+                .map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
+            sayings.push(Saying::Key(Box::new(envelope)));
+        }
+    }
+    let scribe = Scribe { realm: card.realm, node: mine.node_id(), key: Arc::clone(&mine.node), entries };
+    let hlc = Hlc { wall: clock::wall(), count: 0 };
+    scribe.write(sayings, None, hlc).map(drop).map_err(|e| Problem::refused(WHAT, e.to_string(), Some("df -h")))
+}

@@ -1,0 +1,271 @@
+//! From a home to a running node: planes come up in order, and go down in reverse.
+
+mod fronts;
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use freehold_api::{Endpoints, Problem, Sessions, SetupCode};
+use freehold_disk::{EntryStore, HomeLock, LogStore, OsEntropy};
+use freehold_mesh::{Config, Mesh, RelayServe, StartError};
+use freehold_placement::Entry;
+use freehold_seal::Recipient;
+use freehold_vault::{Depot, DepotLimits, Keyring, Vault, VaultConfig};
+use freehold_wire::Millis;
+use tokio_util::sync::CancellationToken;
+
+use crate::directory::{Directory, From, directory_bucket};
+use crate::gate::LogGate;
+use crate::home::Home;
+use crate::identity::{Identity, load_keys};
+use crate::problem::{chain, identity_problem, lock_problem, store_problem};
+use crate::shared::Shared;
+use crate::supervisor::{Health, Plane, Supervisor};
+use crate::transfer::{Giving, ReadThrough};
+use crate::{clock, log, ports, steward};
+
+/// Room on the disk that writes leave free, so that the log and the system go on.
+const RESERVE_BYTES: u64 = 256 << 20;
+/// How long what was overwritten or deleted stays in the depot.
+const GRACE: Millis = Millis::from_hours(24);
+/// How long an upload in parts may rest.
+const UPLOAD_GRACE: Millis = Millis::from_hours(7 * 24);
+/// How long a write waits for the other nodes that it must be on.
+const CONFIRM_WITHIN: Millis = Millis::from_secs(30);
+/// How often the depot is swept and measured.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long the set-up code that `up` prints opens the console.
+const CODE_LASTS: Duration = Duration::from_secs(24 * 3600);
+
+/// How a node is to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address of console and S3 endpoint.
+    pub listen: IpAddr,
+    /// Wanted port of the S3 endpoint.
+    pub s3_port: u16,
+    /// Wanted port of the console.
+    pub console_port: u16,
+    /// Wanted UDP port of the mesh.
+    pub mesh_port: u16,
+    /// Where to run a relay, if at all.
+    pub relay: Option<SocketAddr>,
+}
+
+/// A node that is up.
+#[derive(Debug)]
+pub struct Ready {
+    /// The realm's name.
+    pub realm: String,
+    /// This node's name.
+    pub node: String,
+    /// Where it answers.
+    pub endpoints: Endpoints,
+    /// Opens the console once.
+    pub code: SetupCode,
+    /// Ports that were taken, and what was used instead.
+    pub moved: Vec<String>,
+}
+
+/// Runs the node of a home until it is told to stop; calls `ready` once.
+///
+/// # Errors
+/// A [`Problem`] if it cannot start, or a part without which it is of no use failed.
+pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -> Result<(), Problem> {
+    let _lock = HomeLock::take(home.root()).map_err(|error| lock_problem(&error))?;
+    let mut supervisor = Supervisor::default();
+    let read_through = ReadThrough::default();
+    let (shared, owner) = open(home, &read_through).await?;
+    let stop = shared.stop.clone();
+    let log_plane = supervisor.plane("realm log");
+    log_plane.spawn_vital(owner.run(log_plane.cancel().clone()));
+    log_plane.report(Health::Up(format!("{} operations", shared.log.view().operations)));
+
+    let mut moved = Vec::new();
+    let started = start(&mut supervisor, &shared, &options, &read_through, &mut moved).await;
+    let outcome = match started {
+        Ok(endpoints) => {
+            drop(shared.endpoints.set(endpoints.clone()));
+            drop(shared.board.set(supervisor.board()));
+            ready(Ready {
+                realm: shared.directory().realm_name().unwrap_or("the realm").to_owned(),
+                node: shared.name_of(shared.me()),
+                endpoints,
+                code: shared.sessions.issue_code(CODE_LASTS),
+                moved,
+            });
+            wait(&supervisor, &stop).await
+        }
+        Err(problem) => Err(problem),
+    };
+    stop.cancel();
+    let late = supervisor.stop().await;
+    if !late.is_empty() {
+        tracing::warn!(?late, "these planes did not stop in time");
+    }
+    outcome
+}
+
+async fn wait(supervisor: &Supervisor, stop: &CancellationToken) -> Result<(), Problem> {
+    let failed = supervisor.failed();
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(|e| Problem::bug("the node cannot listen for signals", e.to_string(), None::<&str>))?;
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = failed.cancelled() => {
+            let why = supervisor.board().read().into_iter().find_map(|(name, health)| match health {
+                Health::Failed(why) => Some(format!("{name}: {why}")),
+                _ => None,
+            });
+            Err(Problem::refused(
+                "the node had to stop",
+                why.unwrap_or_default(),
+                Some("set right what it says, then: freehold up"),
+            ))
+        }
+    }
+}
+
+/// Opens everything that lies in the home.
+async fn open(home: Home, read_through: &ReadThrough) -> Result<(Arc<Shared>, log::Owner), Problem> {
+    let identity = Identity::read(&home).map_err(|e| identity_problem(&e))?.ok_or_else(|| {
+        Problem::refused(
+            "there is no node in this home",
+            home.root().display().to_string(),
+            Some("freehold up    (makes a realm), or freehold join INVITATION"),
+        )
+    })?;
+    let keys = Arc::new(load_keys(&home).map_err(|e| identity_problem(&e))?);
+    let store = Arc::new(LogStore::open(&home.log()).map_err(|e| store_problem(&e))?);
+    let mesh = Arc::new(OnceLock::new());
+    let (owner, log) = log::open(store, identity.realm, Arc::clone(&keys), Arc::clone(&mesh))
+        .map_err(|e| store_problem(&e))?;
+    let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
+    let mut directory = Directory::new(identity.realm, Recipient::Node(keys.node_id()), keys.box_secret());
+    read_directory(&mut directory, &entries, &identity).map_err(|e| store_problem(&e))?;
+    let limits = DepotLimits { reserve_bytes: RESERVE_BYTES, quota_bytes: None };
+    let depot = Depot::local(&home.depot(), limits).await.map_err(|e| {
+        Problem::refused("the depot cannot be used", chain(&e), Some("set right what it says, then: freehold up"))
+    })?;
+    let keyring = Keyring::default();
+    for ring in directory.rings() {
+        keyring.set(ring.clone());
+    }
+    let config = VaultConfig {
+        realm: identity.realm,
+        node: keys.node_id(),
+        signing: Arc::clone(&keys.node),
+        grace: GRACE,
+        upload_grace: UPLOAD_GRACE,
+        confirm_timeout: CONFIRM_WITHIN,
+    };
+    let parts = freehold_vault::Shared {
+        depot,
+        entries: Arc::clone(&entries),
+        keys: keyring.clone(),
+        peers: Arc::new(read_through.clone()),
+        replication: read_through.replication(),
+    };
+    let vault = Vault::open(config, parts).await.map_err(|e| store_problem(&e))?;
+    let sessions = Arc::new(Sessions::new(&keys.node_id().short(), Box::new(OsEntropy)));
+    let shared =
+        Arc::new(Shared::new(home, identity, keys, (log, mesh), directory, entries, keyring, vault, sessions));
+    Ok((shared, owner))
+}
+
+fn read_directory(
+    directory: &mut Directory,
+    entries: &EntryStore,
+    identity: &Identity,
+) -> Result<(), freehold_disk::StoreError> {
+    entries.scan_bucket(&directory_bucket(identity.realm), |row| {
+        match (Entry::decode(&row.entry), row.payload) {
+            (Ok(entry), Some(payload)) => {
+                let from = From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc };
+                drop(directory.absorb(from, &payload));
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => tracing::error!(seq = row.seq, %error, "a directory entry is unreadable"),
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+async fn start(
+    supervisor: &mut Supervisor,
+    shared: &Arc<Shared>,
+    options: &Options,
+    read_through: &ReadThrough,
+    moved: &mut Vec<String>,
+) -> Result<Endpoints, Problem> {
+    let relay = start_mesh(supervisor, shared, options, read_through, moved).await?;
+    let upkeep = supervisor.plane("upkeep");
+    steward::tidy_up(shared).await;
+    upkeep.spawn(steward::run(Arc::clone(shared), upkeep.cancel().clone()));
+    upkeep.spawn(sweep(Arc::clone(shared), upkeep.clone()));
+    upkeep.report(Health::Up(String::new()));
+    let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;
+    endpoints.relay = relay;
+    Ok(endpoints)
+}
+
+async fn start_mesh(
+    supervisor: &mut Supervisor,
+    shared: &Arc<Shared>,
+    options: &Options,
+    read_through: &ReadThrough,
+    moved: &mut Vec<String>,
+) -> Result<Option<String>, Problem> {
+    let plane = supervisor.plane("mesh");
+    let any = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+    let port = ports::free_udp(any, options.mesh_port).unwrap_or(0);
+    if port != options.mesh_port && options.mesh_port != 0 {
+        moved.push(format!("UDP port {} is taken, so the mesh is on {port}", options.mesh_port));
+    }
+    let any6 = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+    let bind = vec![SocketAddr::new(any, port), SocketAddr::new(any6, port)];
+    let mut config = Config::new(shared.keys.node_seed.clone(), bind);
+    config.relay_serve = options.relay.map(|bind| RelayServe { bind, url: None });
+    let gate = Arc::new(LogGate(Arc::downgrade(shared)));
+    let blobs = Arc::new(Giving { depot: shared.depot.clone() });
+    let doorman = Arc::new(crate::door::Door(Arc::downgrade(shared)));
+    let (mesh, events) = Mesh::start(config, gate, blobs, doorman).await.map_err(|e| mesh_problem(&e))?;
+    let mesh = Arc::new(mesh);
+    drop(shared.mesh.set(Arc::clone(&mesh)));
+    read_through.set_mesh(Arc::clone(&mesh));
+    let relay = mesh.relay_bound().map(|at| format!("http://{at}"));
+    let bound = mesh.bound().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    plane.report(Health::Up(bound));
+    let (cancel, shared) = (plane.cancel().clone(), Arc::clone(shared));
+    plane.spawn_vital(crate::traffic::run(shared, mesh, events, cancel));
+    Ok(relay)
+}
+
+fn mesh_problem(error: &StartError) -> Problem {
+    Problem::refused("the mesh cannot start", chain(error), Some("freehold up --mesh-port 0"))
+}
+
+/// Removes what nothing refers to, and measures what is there.
+async fn sweep(shared: Arc<Shared>, plane: Plane) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            () = plane.cancel().cancelled() => return,
+            _ = every.tick() => {}
+        }
+        if let Err(error) = shared.vault.sweep(clock::wall()).await {
+            plane.report(Health::Degraded(chain(&error)));
+        }
+        match shared.depot.measure().await {
+            Ok((_, bytes)) => shared.held_bytes.store(bytes, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "the depot could not be measured"),
+        }
+    }
+}
+

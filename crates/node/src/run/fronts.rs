@@ -1,0 +1,243 @@
+//! The doors for people and their programs: S3, the console over HTTPS, the control socket.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use freehold_api::{Endpoints, NewBucket, Problem, ProblemKind};
+use freehold_s3::{Buckets, BucketsError};
+use freehold_wire::BucketId;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Options;
+use crate::certificate;
+use crate::control::{Answers, create_bucket, end_bucket};
+use crate::credentials;
+use crate::ports::{self, Listening};
+use crate::problem::certificate_problem;
+use crate::shared::Shared;
+use crate::supervisor::{Health, Plane, Supervisor};
+
+/// Browsers and commands at a time; more wait.
+const CONNECTIONS: usize = 256;
+/// A client that does not finish its TLS handshake or the head of a request by then is cut.
+const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// The largest head of a request.
+const HEAD_MAX: usize = 64 << 10;
+/// How many copies a bucket made by an S3 client has.
+const DEFAULT_COPIES: u16 = 2;
+
+/// Brings the fronts up and says where they are.
+pub(super) async fn start(
+    supervisor: &mut Supervisor,
+    shared: &Arc<Shared>,
+    options: &Options,
+    moved: &mut Vec<String>,
+) -> Result<Endpoints, Problem> {
+    let api = freehold_api::router(Arc::new(Answers(Arc::clone(shared))), Arc::clone(&shared.sessions));
+    start_control(supervisor.plane("control socket"), shared, api.clone())?;
+    let (console, fingerprint) = start_console(supervisor.plane("console"), shared, options, api, moved).await?;
+    let s3 = start_s3(supervisor.plane("S3"), shared, options, moved).await?;
+    Ok(Endpoints {
+        s3: Some(s3),
+        s3_credentials: Some(shared.home.s3_credentials().display().to_string()),
+        console,
+        fingerprint: Some(fingerprint),
+        relay: None,
+    })
+}
+
+async fn listen(what: &str, options: &Options, port: u16, flag: &str) -> Result<Listening, Problem> {
+    ports::listen(what, options.listen, port).await.map_err(|e| {
+        Problem::refused(
+            format!("the {what} cannot listen on {}", options.listen),
+            e.to_string(),
+            Some(format!("freehold up {flag} PORT, or another --listen ADDRESS")),
+        )
+    })
+}
+
+async fn start_s3(
+    plane: Plane,
+    shared: &Arc<Shared>,
+    options: &Options,
+    moved: &mut Vec<String>,
+) -> Result<String, Problem> {
+    let path = shared.home.s3_credentials();
+    let credentials = credentials::load_or_make(&path).map_err(|e| {
+        Problem::refused(
+            "the S3 endpoint has no credentials",
+            e.to_string(),
+            Some("delete s3-credentials in the home, then: freehold up"),
+        )
+    })?;
+    let listening = listen("S3 endpoint", options, options.s3_port, "--s3-port").await?;
+    moved.extend(listening.moved);
+    let address = format!("http://{}", listening.address);
+    let (vault, cancel) = (Arc::new(shared.vault.clone()), plane.cancel().clone());
+    let buckets = Arc::new(LogBuckets(Arc::clone(shared)));
+    plane.report(Health::Up(address.clone()));
+    plane.spawn_vital(async move {
+        freehold_s3::serve(listening.listener, vault, buckets, credentials, cancel).await.map_err(|e| e.to_string())
+    });
+    Ok(address)
+}
+
+/// Buckets as S3 clients make and end them.
+struct LogBuckets(Arc<Shared>);
+
+#[async_trait]
+impl Buckets for LogBuckets {
+    async fn create(&self, name: &str) -> Result<(), BucketsError> {
+        let wish = NewBucket { name: name.to_owned(), copies: DEFAULT_COPIES, confirm: 1 };
+        create_bucket(&self.0, &wish).await.map_err(|problem| match problem.kind {
+            ProblemKind::Conflict => BucketsError::Exists,
+            ProblemKind::Bug => BucketsError::Failed { why: problem.to_string() },
+            _ => BucketsError::Refused { why: problem.to_string() },
+        })
+    }
+
+    async fn delete(&self, id: &BucketId) -> Result<(), BucketsError> {
+        end_bucket(&self.0, *id).await.map_err(|problem| BucketsError::Refused { why: problem.to_string() })
+    }
+}
+
+async fn start_console(
+    plane: Plane,
+    shared: &Arc<Shared>,
+    options: &Options,
+    api: Router,
+    moved: &mut Vec<String>,
+) -> Result<(Vec<String>, String), Problem> {
+    let names = ["localhost".to_owned(), "freehold.internal".to_owned()];
+    let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), options.listen];
+    let identity = certificate::load_or_make(&shared.home.console_certificate(), &names, &addresses)
+        .map_err(|e| certificate_problem(&e))?;
+    let listening = listen("console", options, options.console_port, "--console-port").await?;
+    moved.extend(listening.moved);
+    let host = if options.listen.is_loopback() { "localhost".to_owned() } else { options.listen.to_string() };
+    let host = if options.listen.is_unspecified() { "localhost".to_owned() } else { host };
+    let at = vec![format!("https://{host}:{}", listening.address.port())];
+    let router = freehold_console::router(api, Arc::clone(&shared.sessions));
+    plane.report(Health::Up(at.join(", ")));
+    let acceptor = TlsAcceptor::from(identity.tls);
+    let cancel = plane.cancel().clone();
+    plane.spawn_vital(serve_tls(listening.listener, acceptor, router, cancel));
+    Ok((at, identity.fingerprint))
+}
+
+fn start_control(plane: Plane, shared: &Shared, api: Router) -> Result<(), Problem> {
+    let path = shared.home.control_socket();
+    let failed = |e: std::io::Error| {
+        Problem::refused(
+            format!("the control socket {} cannot be made", path.display()),
+            e.to_string(),
+            Some("use a shorter --home (a socket's path has at most 107 bytes), on a local file system"),
+        )
+    };
+    // The home is locked: a socket that is here was left by a node that is gone.
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
+    // The home is 0700, so nobody else gets in before the mode is set.
+    let listener = UnixListener::bind(&path).map_err(failed)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    plane.report(Health::Up(path.display().to_string()));
+    let cancel = plane.cancel().clone();
+    plane.spawn_vital(async move {
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let connections = TaskTracker::new();
+        loop {
+            let place = tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                place = Arc::clone(&places).acquire_owned() => place.map_err(|e| e.to_string())?,
+            };
+            let accepted = tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else { continue };
+            let (api, cancel) = (api.clone(), cancel.clone());
+            connections.spawn(async move {
+                serve_one(stream, api, cancel).await;
+                drop(place);
+            });
+        }
+        connections.close();
+        connections.wait().await;
+        Ok(())
+    });
+    Ok(())
+}
+
+async fn serve_tls(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    router: Router,
+    cancel: CancellationToken,
+) -> Result<(), String> {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = TaskTracker::new();
+    loop {
+        let place = tokio::select! {
+            biased;
+            () = cancel.cancelled() => break,
+            place = Arc::clone(&places).acquire_owned() => place.map_err(|e| e.to_string())?,
+        };
+        let accepted = tokio::select! {
+            biased;
+            () = cancel.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        // Out of descriptors, or a client that gave up: the next one may be luckier.
+        let Ok((stream, _)) = accepted else { continue };
+        let (acceptor, router, cancel) = (acceptor.clone(), router.clone(), cancel.clone());
+        connections.spawn(async move {
+            let handshake = tokio::time::timeout(HEAD_WITHIN, acceptor.accept(stream)).await;
+            if let Ok(Ok(stream)) = handshake {
+                serve_one(stream, router, cancel).await;
+            }
+            drop(place);
+        });
+    }
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+/// Serves one connection; at the end requests under way are let finish.
+async fn serve_one<S>(stream: S, router: Router, cancel: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_MAX);
+    server.http2().timer(TokioTimer::new()).max_header_list_size(65_536).keep_alive_interval(HEAD_WITHIN);
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended");
+            }
+            return;
+        }
+        () = cancel.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    drop(tokio::time::timeout(Duration::from_secs(5), connection).await);
+}

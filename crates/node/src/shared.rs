@@ -1,0 +1,232 @@
+//! What the planes of a running node share. No plane owns it; each part has its own lock or owner.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+
+use freehold_api::{Endpoints, Problem, Sessions};
+use freehold_disk::EntryStore;
+use freehold_mesh::Mesh;
+use freehold_placement::Entry;
+use freehold_vault::{Depot, Keyring, Vault};
+use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+use crate::directory::{Directory, From, Learned, directory_bucket};
+use crate::home::Home;
+use crate::identity::{Identity, Keys};
+use crate::log::Log;
+use crate::scribe::{Saying, Scribe, ScribeError, Written};
+use crate::supervisor::Board;
+
+/// How far a bucket is from being protected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Objects that wait for a copy.
+    pub waiting: u64,
+    /// How long the oldest has been waiting.
+    pub oldest_ms: Option<u64>,
+}
+
+/// A running node.
+pub struct Shared {
+    /// Where it lives.
+    pub home: Home,
+    /// Which realm it belongs to.
+    pub identity: Identity,
+    /// Its keys.
+    pub keys: Arc<Keys>,
+    /// The realm log.
+    pub log: Log,
+    /// Names, addresses and keys.
+    directory: RwLock<Directory>,
+    directory_version: watch::Sender<u64>,
+    /// Writes directory entries.
+    pub scribe: Scribe,
+    /// Entries of all buckets and the directory.
+    pub entries: Arc<EntryStore>,
+    /// Sealed blobs.
+    pub depot: Depot,
+    /// Bucket keys in memory.
+    pub keyring: Keyring,
+    /// Objects.
+    pub vault: Vault,
+    /// The mesh, once it is up.
+    pub mesh: Arc<OnceLock<Arc<Mesh>>>,
+    /// Where this node answers.
+    pub endpoints: OnceLock<Endpoints>,
+    /// How the planes are.
+    pub board: OnceLock<Board>,
+    /// Console sessions.
+    pub sessions: Arc<Sessions>,
+    /// Ends the node.
+    pub stop: CancellationToken,
+    /// Sealed bytes in the depot, as last measured.
+    pub held_bytes: AtomicU64,
+    /// When it started, monotonic.
+    pub started: Millis,
+    /// Machines that guardians are bringing back.
+    pub visitors: crate::gate::Visitors,
+    /// What replicates entries, once it is up.
+    pub replica: OnceLock<crate::replica::Replica>,
+}
+
+impl Shared {
+    /// Puts the parts together; planes that come up later fill themselves in.
+    #[expect(clippy::too_many_arguments, reason = "called once, with everything that must exist before")]
+    pub fn new(
+        home: Home,
+        identity: Identity,
+        keys: Arc<Keys>,
+        (log, mesh): (Log, Arc<OnceLock<Arc<Mesh>>>),
+        directory: Directory,
+        entries: Arc<EntryStore>,
+        keyring: Keyring,
+        vault: Vault,
+        sessions: Arc<Sessions>,
+    ) -> Self {
+        let scribe = Scribe {
+            realm: identity.realm,
+            node: keys.node_id(),
+            key: Arc::clone(&keys.node),
+            entries: Arc::clone(&entries),
+        };
+        Self {
+            home,
+            identity,
+            keys,
+            log,
+            directory: RwLock::new(directory),
+            directory_version: watch::channel(0).0,
+            scribe,
+            entries,
+            depot: vault.depot().clone(),
+            keyring,
+            vault,
+            mesh,
+            endpoints: OnceLock::new(),
+            board: OnceLock::new(),
+            sessions,
+            stop: CancellationToken::new(),
+            held_bytes: AtomicU64::new(0),
+            started: clock::monotonic(),
+            visitors: crate::gate::Visitors::default(),
+            replica: OnceLock::new(),
+        }
+    }
+
+    /// The realm.
+    pub fn realm(&self) -> RealmId {
+        self.identity.realm
+    }
+
+    /// This node.
+    pub fn me(&self) -> NodeId {
+        self.keys.node_id()
+    }
+
+    /// The directory, to be read for a moment.
+    pub fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells when the directory changes.
+    pub fn watch_directory(&self) -> watch::Receiver<u64> {
+        self.directory_version.subscribe()
+    }
+
+    /// Reads directory entries that are durable.
+    pub fn absorb<'a>(&self, entries: impl IntoIterator<Item = (&'a Entry, &'a [u8])>) {
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = false;
+        for (entry, payload) in entries {
+            let from = From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc };
+            changed |= directory.absorb(from, payload).iter().any(|learned| *learned != Learned::Nothing);
+        }
+        drop(directory);
+        if changed {
+            self.directory_version.send_modify(|version| *version += 1);
+        }
+    }
+
+    /// Takes a ring that was made here, for as long as the node runs; envelopes make it last.
+    pub fn own_ring(&self, ring: freehold_seal::KeyRing) {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner).own(ring);
+        self.directory_version.send_modify(|version| *version += 1);
+    }
+
+    /// Writes into the directory: durable here, then read, then handed to the other nodes.
+    ///
+    /// # Errors
+    /// A [`Problem`] if this node has no directory key yet, or the disk fails.
+    pub async fn say(&self, sayings: Vec<Saying>) -> Result<(), Problem> {
+        let key = self.directory().ring(freehold_seal::KeyOf::Directory).and_then(|ring| ring.current().cloned());
+        if key.is_none() && sayings.iter().any(|saying| matches!(saying, Saying::Row(_))) {
+            return Err(Problem::unreachable(
+                "the directory cannot be written",
+                "this node has not been given the directory's key yet",
+                Some("wait until another node is connected: freehold status"),
+            ));
+        }
+        let scribe = self.scribe.clone();
+        let hlc = self.vault_clock();
+        let written = tokio::task::spawn_blocking(move || scribe.write(sayings, key, hlc))
+            .await
+            .map_err(|e| Problem::bug("the directory was not written", e.to_string(), None::<&str>))?
+            .map_err(|error| match &error {
+                ScribeError::Store(store) => crate::problem::store_problem(store),
+                ScribeError::Seal(_) => Problem::invalid(
+                    "the directory was not written",
+                    error.to_string(),
+                    Some("choose a shorter name"),
+                ),
+            })?;
+        self.absorb(written.iter().map(|one| (&one.entry, one.payload.as_slice())));
+        if let Some(replica) = self.replica.get() {
+            for Written { entry, payload } in &written {
+                replica.local(entry, payload);
+            }
+        }
+        Ok(())
+    }
+
+    fn vault_clock(&self) -> Hlc {
+        Hlc { wall: clock::wall(), count: 0 }
+    }
+
+    /// The directory's stream among the entries.
+    pub fn directory_bucket(&self) -> BucketId {
+        directory_bucket(self.realm())
+    }
+
+    /// When a node was last heard before this run, as an age.
+    pub fn last_heard(&self, node: NodeId) -> Option<u64> {
+        self.replica.get().and_then(|replica| replica.last_heard(node))
+    }
+
+    /// How far a bucket's objects are from being on `copies` nodes.
+    pub fn protection(&self, bucket: &BucketId, copies: u16, objects: u64) -> Held {
+        match self.replica.get() {
+            Some(replica) => replica.protection(bucket),
+            None if copies <= 1 => Held::default(),
+            None => Held { waiting: objects, oldest_ms: None },
+        }
+    }
+
+    /// The newest time that anybody in the realm has written.
+    pub fn newest_heard(&self) -> Millis {
+        self.log.view().newest
+    }
+
+    /// What people call a node.
+    pub fn name_of(&self, node: NodeId) -> String {
+        self.directory().node_name(node).map_or_else(|| node.short(), str::to_owned)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Shared({})", self.me().short())
+    }
+}

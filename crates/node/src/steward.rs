@@ -1,0 +1,185 @@
+//! The steward keeps the rest of the node in line with log and directory: which buckets there are
+//! and what they are called, who gets which key, whom the mesh connects to, what this node says of
+//! itself. It holds no state: everything is derived again at each change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use freehold_disk::OsEntropy;
+use freehold_mesh::Addresses;
+use freehold_realm::{NodeRoles, Standing};
+use freehold_seal::{DirectoryRow, KeyOf, Recipient};
+use freehold_vault::BucketInfo;
+use freehold_wire::{Bounded, NodeId, Text};
+use tokio_util::sync::CancellationToken;
+
+use crate::scribe::Saying;
+use crate::shared::Shared;
+
+/// Works until told to stop.
+pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
+    let mut log = shared.log.watch();
+    let mut directory = shared.watch_directory();
+    let mut addresses = shared.mesh.get().map(|mesh| mesh.watch_addresses());
+    loop {
+        log.mark_unchanged();
+        directory.mark_unchanged();
+        tidy_up(&shared).await;
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => return,
+            changed = log.changed() => if changed.is_err() { return },
+            changed = directory.changed() => if changed.is_err() { return },
+            () = moved(&mut addresses) => {}
+        }
+    }
+}
+
+async fn moved(addresses: &mut Option<tokio::sync::watch::Receiver<Addresses>>) {
+    match addresses {
+        Some(watch) if watch.changed().await.is_ok() => {}
+        _ => std::future::pending().await,
+    }
+}
+
+/// Brings everything in line once.
+pub async fn tidy_up(shared: &Shared) {
+    hand_keys_to_vault(shared).await;
+    name_buckets(shared);
+    connect(shared).await;
+    for (what, done) in [("keys", box_keys(shared).await), ("addresses", say_addresses(shared).await)] {
+        if let Err(problem) = done {
+            tracing::warn!(what, %problem, "the directory was not brought up to date");
+        }
+    }
+    if let Some(replica) = shared.replica.get() {
+        replica.look_again().await;
+    }
+}
+
+async fn hand_keys_to_vault(shared: &Shared) {
+    let rings: Vec<_> = shared.directory().rings().cloned().collect();
+    for ring in rings {
+        let KeyOf::Bucket(bucket) = ring.of() else { continue };
+        let (Some(newest), known) = (ring.current().map(freehold_seal::BucketKey::version), shared.keyring.current(&bucket))
+        else {
+            continue;
+        };
+        if known.is_some_and(|key| key.version() >= newest) {
+            continue;
+        }
+        shared.keyring.set(ring);
+        if let Err(error) = shared.vault.reopen(&bucket).await {
+            tracing::error!(%error, "a bucket's entries could not be opened with its key");
+        }
+    }
+}
+
+fn name_buckets(shared: &Shared) {
+    let view = shared.log.view();
+    let directory = shared.directory();
+    let info = |(id, bucket): (&freehold_wire::BucketId, &freehold_realm::Bucket)| {
+        let name = directory.bucket_name(*id).map_or_else(|| id.short(), str::to_owned);
+        let info = BucketInfo {
+            name,
+            copies: bucket.copies.into(),
+            confirm: bucket.confirm.into(),
+            created: view.bucket_times.get(id).copied().unwrap_or_default(),
+        };
+        (*id, info)
+    };
+    let buckets: BTreeMap<_, _> = view.state().live_buckets().map(info).collect();
+    drop(directory);
+    shared.vault.set_buckets(buckets);
+}
+
+/// Tells the mesh whom to connect to, and cuts whom the realm no longer wants.
+async fn connect(shared: &Shared) {
+    let Some(mesh) = shared.mesh.get() else { return };
+    let view = shared.log.view();
+    let me = shared.me();
+    let mut peers = BTreeMap::new();
+    for contact in &shared.identity.first_contacts {
+        if let Ok(addresses) = Addresses::from_bytes(&contact.addresses) {
+            peers.insert(contact.node, addresses);
+        }
+    }
+    for (id, node) in view.state().nodes.iter().filter(|(id, _)| **id != me) {
+        if node.standing != Standing::Active {
+            mesh.disconnect(*id);
+            peers.remove(id);
+            continue;
+        }
+        let said = shared.directory().addresses(*id).and_then(|items| Addresses::from_str(&items.join(",")).ok());
+        let known = said.or_else(|| peers.remove(id)).unwrap_or_default();
+        let may_relay = node.roles.contains(NodeRoles::RELAY);
+        peers.insert(*id, if may_relay { known } else { known.without_relay_service() });
+    }
+    peers.remove(&me);
+    for health in mesh.peers() {
+        // A node that left is cut; one that we have not heard of yet may know more than we do.
+        if health.connected && view.operations > 0 && !crate::gate::admits(&view, shared, health.id) {
+            mesh.disconnect(health.id);
+        }
+    }
+    mesh.set_peers(peers).await;
+}
+
+/// Boxes every key that this node holds for every node that ought to have it.
+async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
+    let view = shared.log.view();
+    let mut sayings = Vec::new();
+    {
+        let directory = shared.directory();
+        for ring in directory.rings() {
+            for (to, public) in recipients(view.state(), ring.of()) {
+                for key in ring.iter() {
+                    if directory.has_envelope(ring.of(), key.version(), to) {
+                        continue;
+                    }
+                    match ring.envelope(key.version(), to, &public, &mut OsEntropy) {
+                        Ok(envelope) => sayings.push(Saying::Key(Box::new(envelope))),
+                        Err(error) => tracing::error!(%error, ?to, "a key could not be boxed"),
+                    }
+                }
+            }
+        }
+    }
+    if sayings.is_empty() { Ok(()) } else { shared.say(sayings).await }
+}
+
+/// The directory's key goes to every node, a bucket's to those that hold secrets; both to the
+/// guardians.
+fn recipients(
+    state: &freehold_realm::State,
+    of: KeyOf,
+) -> BTreeSet<(Recipient, freehold_crypt::BoxPublic)> {
+    let entitled = |node: &freehold_realm::Node| {
+        node.standing == Standing::Active
+            && (of == KeyOf::Directory || node.roles.contains(NodeRoles::SECRETS))
+    };
+    let nodes = state.nodes.iter().filter(|(_, node)| entitled(node));
+    let mut all: BTreeSet<_> = nodes.map(|(id, node)| (Recipient::Node(*id), node.box_key)).collect();
+    all.insert((Recipient::Recovery, state.guardians.recovery));
+    all
+}
+
+/// Says where this node is, if it has moved.
+async fn say_addresses(shared: &Shared) -> Result<(), freehold_api::Problem> {
+    let Some(mesh) = shared.mesh.get() else { return Ok(()) };
+    let me: NodeId = shared.me();
+    let is_member = shared.log.view().state().nodes.get(&me).is_some_and(|node| node.standing == Standing::Active);
+    let has_key = shared.directory().ring(KeyOf::Directory).is_some_and(|ring| ring.current().is_some());
+    let now = mesh.addresses();
+    if !is_member || !has_key || now.is_empty() {
+        return Ok(());
+    }
+    let items: Vec<String> = now.to_string().split(',').map(str::to_owned).collect();
+    let known = shared.directory().addresses(me).map(|known| known.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    if known.as_deref() == Some(&items) {
+        return Ok(());
+    }
+    let mut texts = items.into_iter().filter_map(|item| Text::new(item).ok());
+    shared.say(vec![Saying::Row(DirectoryRow::Addresses(me, Bounded::fill(&mut texts)))]).await
+}

@@ -1,0 +1,168 @@
+//! Planes and their tasks: every task belongs to a plane, every plane is started in order and
+//! stopped in reverse, and who is late is named.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a plane may take to stop before it is left behind: longer than any write under way,
+/// shorter than systemd's patience (90 s).
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+/// How a plane is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Not yet doing its work.
+    Starting,
+    /// Doing its work.
+    Up(String),
+    /// Doing part of it, with the reason.
+    Degraded(String),
+    /// Ended, with the reason.
+    Failed(String),
+    /// Not wanted on this node.
+    Off(String),
+}
+
+/// A group of tasks with one purpose and one fate.
+#[derive(Debug, Clone)]
+pub struct Plane {
+    name: &'static str,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+    board: Arc<Mutex<BTreeMap<&'static str, Health>>>,
+    failed: CancellationToken,
+}
+
+impl Plane {
+    /// Its name, as people see it.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Says when the plane is to stop.
+    pub const fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// Runs a task of this plane.
+    pub fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(task);
+    }
+
+    /// Runs a task without which the node is of no use: if it ends early, the node stops.
+    pub fn spawn_vital<F>(&self, task: F)
+    where
+        F: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let plane = self.clone();
+        self.tasks.spawn(async move {
+            let ended = task.await;
+            if !plane.cancel.is_cancelled() {
+                let why = ended.err().unwrap_or_else(|| "ended early".to_owned());
+                tracing::error!(plane = plane.name, why, "plane failed");
+                plane.report(Health::Failed(why));
+                plane.failed.cancel();
+            }
+        });
+    }
+
+    /// Says how the plane is.
+    pub fn report(&self, health: Health) {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner).insert(self.name, health);
+    }
+}
+
+/// Starts planes in order and stops them in reverse.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    planes: Vec<Plane>,
+    board: Arc<Mutex<BTreeMap<&'static str, Health>>>,
+    failed: CancellationToken,
+}
+
+impl Supervisor {
+    /// The next plane, above those made before it.
+    pub fn plane(&mut self, name: &'static str) -> Plane {
+        let plane = Plane {
+            name,
+            cancel: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            board: Arc::clone(&self.board),
+            failed: self.failed.clone(),
+        };
+        plane.report(Health::Starting);
+        self.planes.push(plane.clone());
+        plane
+    }
+
+    /// A handle that reads the health of all planes.
+    pub fn board(&self) -> Board {
+        Board { board: Arc::clone(&self.board), order: self.planes.iter().map(|p| p.name).collect() }
+    }
+
+    /// Ends when a vital task has failed.
+    pub fn failed(&self) -> CancellationToken {
+        self.failed.clone()
+    }
+
+    /// Stops all planes, the last started first; returns the names of those that were late.
+    pub async fn stop(self) -> Vec<&'static str> {
+        let mut late = Vec::new();
+        for plane in self.planes.into_iter().rev() {
+            plane.cancel.cancel();
+            plane.tasks.close();
+            if tokio::time::timeout(STOP_WITHIN, plane.tasks.wait()).await.is_err() {
+                tracing::warn!(plane = plane.name, tasks = plane.tasks.len(), "did not stop in time");
+                late.push(plane.name);
+            }
+        }
+        late
+    }
+}
+
+/// Reads how the planes are.
+#[derive(Debug, Clone)]
+pub struct Board {
+    board: Arc<Mutex<BTreeMap<&'static str, Health>>>,
+    order: Vec<&'static str>,
+}
+
+impl Board {
+    /// All planes in the order they were started in.
+    pub fn read(&self) -> Vec<(&'static str, Health)> {
+        let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        self.order.iter().filter_map(|name| board.get(name).map(|health| (*name, health.clone()))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn planes_stop_in_reverse_and_a_failed_vital_task_is_told() {
+        let mut supervisor = Supervisor::default();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        for name in ["lower", "upper"] {
+            let plane = supervisor.plane(name);
+            let (cancel, order) = (plane.cancel().clone(), Arc::clone(&order));
+            plane.spawn(async move {
+                cancel.cancelled().await;
+                order.lock().unwrap().push(name);
+            });
+        }
+        supervisor.plane("broken").spawn_vital(async { Err("disk gone".to_owned()) });
+        supervisor.failed().cancelled().await;
+        assert_eq!(supervisor.board().read()[2].1, Health::Failed("disk gone".to_owned()));
+        assert!(supervisor.stop().await.is_empty());
+        assert_eq!(*order.lock().unwrap(), ["upper", "lower"]);
+    }
+}
