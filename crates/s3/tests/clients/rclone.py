@@ -85,7 +85,7 @@ def streaming_and_links():
         ["rclone", "--config", "rclone.conf", "rcat", "fh:stream/k"], input=b"r" * 300_000, capture_output=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    url = rclone("link", "fh:stream/k").strip()
+    url = rclone("link", "--expire", "1h", "fh:stream/k").strip()
     with urllib.request.urlopen(url, timeout=30) as answer:
         assert answer.read() == b"r" * 300_000
 
