@@ -16,6 +16,7 @@ use freehold_seal::{
     Binding, BlobHeader, BlobOpener, BucketKey, DirectoryRow, Envelope, HEADER_LEN, Manifest, ObjectKey,
     PayloadPlace, VersionId, cipher_len, open_payload, payload_kind, plain_len, plan_range,
 };
+use freehold_sync::{Input, LogSync, Message, Output};
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, NodeId, RealmId, Text, from_canonical, to_canonical,
 };
@@ -332,6 +333,54 @@ fn ranges(data: &[u8]) {
         assert!(plan.chunks.start < plan.chunks.end && plan.take == end - start && end <= len);
         assert!(Some(plan.cipher.end) <= cipher_len(len));
     }
+}
+
+/// Messages of log sync; and, one after the other, said by a peer to a replica that has a genesis.
+pub fn sync(data: &[u8]) {
+    if let Ok(message) = Message::decode(data) {
+        assert_eq!(message.encode(), data, "two spellings of one message");
+    }
+    let Some((mut machine, peer)) = replica() else { return };
+    let (mut now, mut rest) = (Millis(1_795_000_000_000), data);
+    while let Some(([high, low], after)) = rest.split_first_chunk::<2>() {
+        let len = usize::from(u16::from_be_bytes([*high, *low]));
+        let (said, after) = after.split_at(len.min(after.len()));
+        rest = after;
+        now = now.plus(Millis(len as u64));
+        let input = Message::decode(said).map_or(Input::Garbage(peer), |said| Input::Received(peer, said));
+        machine.handle(now, input);
+        drain(&mut machine, now);
+        if machine.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            machine.handle_timeout(now);
+            drain(&mut machine, now);
+        }
+        done(machine.describe());
+    }
+}
+
+fn replica() -> Option<(LogSync<OpSet>, NodeId)> {
+    let genesis = Op::decode(include_bytes!("../corpus/realm/seed-ed25519-genesis")).ok()?;
+    let mut set = OpSet::new(genesis.realm());
+    set.insert(genesis).ok()?;
+    let mut machine = LogSync::new(set);
+    let peer = NodeId::from_bytes([1; 32]);
+    let now = Millis(1_795_000_000_000);
+    machine.handle(now, Input::Connected(peer));
+    drain(&mut machine, now);
+    Some((machine, peer))
+}
+
+/// Does what it asks, until it asks for nothing; that it stops asking is part of the law.
+fn drain(machine: &mut LogSync<OpSet>, now: Millis) {
+    for _ in 0..10_000 {
+        match machine.poll_output() {
+            Some(Output::Store(ticket, _)) => machine.handle(now, Input::Stored(ticket)),
+            Some(Output::Send(_, message)) => assert!(message.encode().len() <= freehold_sync::MESSAGE_MAX),
+            Some(_) => {}
+            None => return,
+        }
+    }
+    unreachable!("it asks for ever");
 }
 
 /// Entries of buckets and of the directory.

@@ -6,6 +6,7 @@ use freehold_realm::audit::Export;
 use freehold_realm::body::{self, Body, Guardian, GuardianSet};
 use freehold_realm::{Head, LEVEL, NodeRoles, Op, OpSet, draft};
 use freehold_seal::DirectoryRow;
+use freehold_sync::{Answer, Message};
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, GrantId, Hlc, KeyId, Millis, NodeId, OpId, RealmId, Text,
     to_canonical,
@@ -205,6 +206,34 @@ pub(crate) fn attack() -> Seeds {
         ("repeat", script(&[edit([0, 1], 4)])),
         ("cut", script(&[edit([2, 0], 1)])),
         ("drop", script(&[edit([1, 0], 2)])),
+    ])
+}
+
+pub(crate) fn sync() -> Seeds {
+    let op = |name: &str| realm().into_iter().find(|(seed, _)| seed == name).map(|(_, bytes)| bytes).unwrap();
+    let (genesis, child) = (op("ed25519-genesis"), op("ed25519-bucketset"));
+    let ids = [&genesis, &child].map(|bytes| Op::decode(bytes).unwrap().id());
+    let operations = |ops: &[&Vec<u8>], answer| Message::Operations {
+        operations: Bounded::from_vec(ops.iter().map(|op| (*op).clone().into()).collect()).unwrap(),
+        answer,
+    };
+    let heads = Message::Heads { heads: Bounded::from_vec(vec![ids[1]]).unwrap(), total: 2, sum: 7 };
+    let want = Message::Want { have: Bounded::from_vec(ids.to_vec()).unwrap() };
+    let (end, push) = (operations(&[&child], Answer::End), operations(&[&genesis, &child], Answer::Push));
+    let sums = Message::Sums { sums: Bounded::from_vec(vec![3; 256]).unwrap() };
+    let said = |messages: &[&Message]| {
+        let framed = messages.iter().map(|message| message.encode());
+        framed
+            .flat_map(|bytes| [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), &*bytes].concat())
+            .collect()
+    };
+    named(vec![
+        ("heads", heads.encode()),
+        ("want", want.encode()),
+        ("operations", push.encode()),
+        ("sums", sums.encode()),
+        ("answered", said(&[&heads, &end, &want])),
+        ("pushed", said(&[&push, &heads, &sums])),
     ])
 }
 
