@@ -5,7 +5,8 @@
 
 use freehold_crypt::{BadSignature, KeyError, Signature, SigningKey, VerifyingKey, hash};
 use freehold_wire::{
-    BlobName, Bounded, BucketId, DecodeError, Digest, EntryId, Hlc, NodeId, RealmId, from_canonical, to_canonical,
+    BlobName, Bounded, BucketId, DecodeError, Digest, EntryId, Hlc, NodeId, RealmId, from_canonical,
+    to_canonical,
 };
 use minicbor::{Decode, Encode};
 

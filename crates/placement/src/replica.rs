@@ -1,0 +1,506 @@
+//! The replication machine: inputs in, outputs out. Entries are pulled stream by stream, then the
+//! blobs that belong here are fetched from whoever holds them, and what is held is told to all.
+//! Times are monotonic and handed in.
+
+mod ask;
+mod blobs;
+mod fork;
+mod hear;
+mod holds;
+mod protection;
+mod store;
+mod tell;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use freehold_wire::{BlobName, BucketId, EntryId, Hlc, Millis, NodeId};
+
+pub use self::protection::Protection;
+use crate::bits::Bits;
+use crate::stream::Stream;
+use crate::{BlobRef, Entry, Message, Payload, Row, Vector, View};
+
+/// What peers have is told again this often, so that a lost message is made good.
+const TELL_EVERY: Millis = Millis::from_secs(30);
+/// A peer that was told less than it should for want of room is told again after this.
+const TELL_SOON: Millis = Millis::from_secs(1);
+/// Entries asked of a peer come within this, or another one is asked.
+const ANSWER_WITHIN: Millis = Millis::from_secs(10);
+/// After a write failed, nothing is asked for until then: the disk may be full.
+const STORE_AGAIN: Millis = Millis::from_secs(5);
+/// Messages that wait for one peer; what does not fit is told later.
+const QUEUED_MAX: usize = 128;
+/// A peer that sent this much garbage is dropped, and one piece is forgiven every ten minutes.
+const GARBAGE_MAX: u32 = 16;
+const GARBAGE_FORGIVEN: Millis = Millis::from_secs(600);
+
+/// Names a write that was handed out; a higher one was handed out later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Ticket(pub u64);
+
+/// Where an entry stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The bucket, or the directory.
+    pub bucket: BucketId,
+    /// Who wrote it.
+    pub origin: NodeId,
+    /// Its number.
+    pub seq: u64,
+}
+
+/// Entries to be read from the store for a peer: `count` of them, from `first` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// For whom.
+    pub to: NodeId,
+    /// The first one.
+    pub first: Place,
+    /// How many.
+    pub count: usize,
+}
+
+/// Why a blob could not be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchError {
+    /// The peer does not have it.
+    Missing,
+    /// What the peer gave has another length or hash.
+    Corrupt,
+    /// The peer does not answer.
+    Unreachable,
+    /// It could not be kept here: the disk is full or broken.
+    Store,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The realm log says something new, or the same again.
+    View(View),
+    /// A connection to a peer is up.
+    Connected(NodeId),
+    /// The connection is gone.
+    Disconnected(NodeId),
+    /// A message came.
+    Received(NodeId, Message),
+    /// Bytes came that are no message.
+    Garbage(NodeId),
+    /// This node wrote an entry: it is durable, with its payload and blobs. Told in the order of
+    /// its numbers, and in one order with [`Input::Stored`].
+    Wrote(Box<Entry>, Payload),
+    /// The write is durable. Writes become so in the order of their tickets.
+    Stored(Ticket),
+    /// The write failed; it is as if it had not been asked for.
+    StoreFailed(Ticket),
+    /// The entries asked for by [`Output::Load`]; fewer if they are not there.
+    Loaded(Load, Vec<Row>),
+    /// The blob is here: complete, of the right hash, durable.
+    Fetched(BlobName),
+    /// It did not come.
+    FetchFailed(BlobName, FetchError),
+    /// A blob that was here is missing or bad.
+    Lost(BlobName),
+    /// The payload of an entry was erased, and its blobs may go.
+    Erased(Place),
+}
+
+/// What to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Make these entries and payloads durable, then say [`Input::Stored`].
+    Store(Ticket, Vec<Row>),
+    /// Keep an entry as proof that its number was used twice.
+    Evidence(Box<Row>),
+    /// Send a message.
+    Send(NodeId, Message),
+    /// Read entries from the store, then say [`Input::Loaded`].
+    Load(Load),
+    /// Fetch a blob from a peer, unless it is here already; check length and hash, make it durable,
+    /// then say [`Input::Fetched`] or [`Input::FetchFailed`].
+    Fetch {
+        /// From whom.
+        from: NodeId,
+        /// The bucket.
+        bucket: BucketId,
+        /// The blob.
+        blob: BlobRef,
+    },
+    /// A peer found our copy bad: check it, and say [`Input::Lost`] if that is so.
+    Verify {
+        /// The bucket.
+        bucket: BucketId,
+        /// The blob.
+        blob: BlobRef,
+    },
+    /// Close the connection and do not take another one for a while: the peer sends garbage.
+    Drop(NodeId),
+    /// Something worth knowing.
+    Tell(Event),
+}
+
+/// A number that stands on two entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// Where.
+    pub place: Place,
+    /// The entry that counts here.
+    pub kept: EntryId,
+    /// The other one.
+    pub other: EntryId,
+}
+
+/// Something worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An entry of this node is now held by so many nodes, this one included.
+    Confirmed {
+        /// Where it stands.
+        place: Place,
+        /// Its id.
+        entry: EntryId,
+        /// Who has just confirmed.
+        by: NodeId,
+        /// How many hold it.
+        copies: u16,
+    },
+    /// What [`Replica::protection`] says of the bucket has changed.
+    Protection(BucketId),
+    /// A number was used twice: the origin was cloned or rolled back. Alarm.
+    Conflict(Conflict),
+    /// Others have later entries of this node than it has itself: its disk was rolled back or
+    /// lost. It must not write to the bucket before [`Event::CaughtUp`].
+    Behind {
+        /// The bucket.
+        bucket: BucketId,
+        /// The last number here.
+        have: u64,
+        /// The last number that another node told.
+        told: u64,
+    },
+    /// This node has all its own entries again.
+    CaughtUp(BucketId),
+    /// Another node has fewer of its own entries than we: its disk was rolled back or lost.
+    PeerBehind {
+        /// The node.
+        node: NodeId,
+        /// The bucket.
+        bucket: BucketId,
+    },
+    /// An own entry came out of order: the shell has a fault, and a restart reads the store anew.
+    OutOfOrder(Place),
+}
+
+/// Whether this node may write to a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// No other node was heard since the start, so nobody could say whether our disk is the newest.
+    /// A short wait is wise; a node on its own may write.
+    Unheard,
+    /// Others have later entries of ours: wait.
+    Behind,
+    /// A number of ours was used twice: this node needs a new identity.
+    Forked,
+    /// Yes.
+    Sure,
+}
+
+/// What a peer was last heard to hold: kept by the shell, so that a restart does not forget it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Belief {
+    /// Who.
+    pub node: NodeId,
+    /// The bucket.
+    pub bucket: BucketId,
+    /// Whose entries.
+    pub origin: NodeId,
+    /// One bit for each number from 1, lowest first.
+    pub bits: Vec<u8>,
+}
+
+/// A stream: bucket and origin.
+type Key = (BucketId, NodeId);
+
+/// Replicates the entries of all buckets, and the blobs that belong here.
+#[derive(Debug)]
+pub struct Replica {
+    me: NodeId,
+    view: View,
+    streams: BTreeMap<Key, Stream>,
+    /// Which entries a blob belongs to.
+    blobs: BTreeSet<(BlobName, u32, u64)>,
+    /// The numbers that stand for streams in `blobs`.
+    keys: Vec<Key>,
+    connected: BTreeSet<NodeId>,
+    /// The connected ones whose rights hold.
+    peers: BTreeMap<NodeId, Peer>,
+    garbage: BTreeMap<NodeId, (u32, Millis)>,
+    heard_any: bool,
+    behind: BTreeSet<BucketId>,
+    /// Streams of which somebody has told more than is here.
+    lag: BTreeSet<Key>,
+    asks: BTreeMap<Key, ask::Asked>,
+    asked_last: BTreeMap<Key, NodeId>,
+    /// Nothing is asked for before this; 0 if nothing stands in the way.
+    ask_after: Millis,
+    next_ticket: u64,
+    storing: BTreeMap<Ticket, store::Storing>,
+    stored: BTreeSet<Ticket>,
+    storing_bytes: usize,
+    wants: blobs::Wants,
+    /// When a blob was last checked because a peer found it bad.
+    verified: BTreeMap<BlobName, Millis>,
+    tally: BTreeMap<BucketId, Protection>,
+    changed: BTreeSet<BucketId>,
+    out: VecDeque<Output>,
+}
+
+#[derive(Debug, Default)]
+struct Peer {
+    tell_at: Millis,
+    queued: usize,
+    /// What it told of itself.
+    vectors: BTreeMap<Key, Vector>,
+    /// Asked what it holds; not asked again before it tells anew.
+    asked_holds: BTreeSet<Key>,
+    /// Where two histories are known to agree and to differ.
+    hunts: BTreeMap<Key, (u64, u64)>,
+    loads: usize,
+}
+
+impl Replica {
+    /// A replica without entries. [`Self::restore`] each stored entry before the first input.
+    pub fn new(me: NodeId, view: View) -> Self {
+        Self {
+            me,
+            view,
+            streams: BTreeMap::new(),
+            blobs: BTreeSet::new(),
+            keys: Vec::new(),
+            connected: BTreeSet::new(),
+            peers: BTreeMap::new(),
+            garbage: BTreeMap::new(),
+            heard_any: false,
+            behind: BTreeSet::new(),
+            lag: BTreeSet::new(),
+            asks: BTreeMap::new(),
+            asked_last: BTreeMap::new(),
+            ask_after: Millis(0),
+            next_ticket: 0,
+            storing: BTreeMap::new(),
+            stored: BTreeSet::new(),
+            storing_bytes: 0,
+            wants: blobs::Wants::default(),
+            verified: BTreeMap::new(),
+            tally: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes in an entry from this node's own store: ascending within its stream. `payload_len` is
+    /// `None` if the payload was erased; `has` says whether a blob is here. Returns whether it was
+    /// the next of its stream.
+    pub fn restore(
+        &mut self,
+        now: Millis,
+        entry: &Entry,
+        payload_len: Option<usize>,
+        has: &mut dyn FnMut(&BlobRef) -> bool,
+    ) -> bool {
+        let key = (entry.bucket, entry.origin);
+        if !self.add(key, entry, payload_len) {
+            return false;
+        }
+        let missing: Vec<BlobRef> = if payload_len.is_none() {
+            Vec::new()
+        } else {
+            entry.blobs.iter().filter(|b| !has(b)).copied().collect()
+        };
+        if missing.is_empty() {
+            self.stream_mut(key).mine.set(entry.seq, true);
+        } else if self.belongs_here(&key.0, &entry.id()) {
+            self.wants.add(now, key, entry.seq, &missing);
+        }
+        self.recount(now, key, entry.seq);
+        true
+    }
+
+    /// Takes back what a peer was heard to hold before the restart.
+    pub fn recall(&mut self, now: Millis, belief: Belief) {
+        let key = (belief.bucket, belief.origin);
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        let len = stream.len();
+        stream.held.insert(belief.node, Bits::from_bytes(belief.bits));
+        for seq in 1..=len {
+            self.recount(now, key, seq);
+        }
+    }
+
+    /// Takes back what [`Event::Conflict`] told before the restart.
+    pub fn recall_conflict(&mut self, place: &Place) {
+        let stream = self.stream_mut((place.bucket, place.origin));
+        stream.fork = Some(stream.fork.map_or(place.seq, |fork| fork.min(place.seq)));
+    }
+
+    /// What peers were heard to hold, to be kept for [`Self::recall`].
+    pub fn beliefs(&self) -> impl Iterator<Item = Belief> {
+        self.streams.values().flat_map(|stream| {
+            stream.held.iter().map(|(node, bits)| Belief {
+                node: *node,
+                bucket: stream.bucket,
+                origin: stream.origin,
+                bits: bits.as_bytes().to_vec(),
+            })
+        })
+    }
+
+    /// Takes in what happened. Poll for outputs afterwards.
+    pub fn handle(&mut self, now: Millis, input: Input) {
+        match input {
+            Input::View(view) => self.viewed(now, view),
+            Input::Connected(peer) => {
+                self.connected.insert(peer);
+                self.greet(now, peer);
+            }
+            Input::Disconnected(peer) => {
+                self.connected.remove(&peer);
+                self.part(now, &peer);
+            }
+            Input::Received(peer, message) => self.received(now, peer, message),
+            Input::Garbage(peer) => self.garbage(now, peer),
+            Input::Wrote(entry, payload) => self.wrote(now, *entry, payload),
+            Input::Stored(ticket) => self.stored(now, ticket),
+            Input::StoreFailed(ticket) => self.store_failed(now, ticket),
+            Input::Loaded(load, rows) => self.loaded(now, &load, rows),
+            Input::Fetched(blob) => self.fetched(now, &blob),
+            Input::FetchFailed(blob, why) => self.fetch_failed(now, &blob, why),
+            Input::Lost(blob) => self.lost(now, &blob),
+            Input::Erased(place) => self.erased(now, &place),
+        }
+        self.ask(now);
+        self.fetch(now);
+        let changed = std::mem::take(&mut self.changed);
+        self.out.extend(changed.into_iter().map(|bucket| Output::Tell(Event::Protection(bucket))));
+    }
+
+    /// The next thing to do. Take all there is before the next input.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let output = self.out.pop_front()?;
+        if let Output::Send(peer, _) = &output
+            && let Some(peer) = self.peers.get_mut(peer)
+        {
+            peer.queued = peer.queued.saturating_sub(1);
+        }
+        Some(output)
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called, and what for.
+    pub fn poll_timeout(&self) -> Option<(Millis, &'static str)> {
+        let tell = self.peers.values().map(|peer| (peer.tell_at, "tell again what is here"));
+        let asks = self.asks.values().map(|asked| (asked.until, "entries asked of a peer"));
+        tell.chain(asks).chain(self.asking_again()).chain(self.fetching_again()).min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Millis) {
+        let due: Vec<NodeId> =
+            self.peers.iter().filter(|(_, peer)| peer.tell_at <= now).map(|(id, _)| *id).collect();
+        for peer in due {
+            self.tell_all(now, peer);
+        }
+        self.asks_lapse(now);
+        self.ask(now);
+        self.fetch(now);
+    }
+
+    /// Whether this node may write to a bucket.
+    pub fn own(&self, bucket: &BucketId) -> Own {
+        let forked = self.streams.get(&(*bucket, self.me)).is_some_and(|stream| stream.fork.is_some());
+        let alone = !self.view.nodes.keys().any(|node| *node != self.me && self.view.is_active(node));
+        if forked {
+            Own::Forked
+        } else if self.behind.contains(bucket) {
+            Own::Behind
+        } else if self.heard_any || alone {
+            Own::Sure
+        } else {
+            Own::Unheard
+        }
+    }
+
+    /// The last number of each origin in a bucket.
+    pub fn vector(&self, bucket: &BucketId) -> BTreeMap<NodeId, u64> {
+        self.streams_of(bucket).map(|stream| (stream.origin, stream.len())).collect()
+    }
+
+    /// The id and clock reading of an entry that is here.
+    pub fn entry(&self, place: &Place) -> Option<(EntryId, Hlc)> {
+        let record = self.streams.get(&(place.bucket, place.origin))?.record(place.seq)?;
+        Some((record.id, record.hlc))
+    }
+
+    /// One line for traces: streams, entries, peers, tickets open, streams asked for, blobs wanted.
+    pub fn describe(&self) -> String {
+        format!(
+            "streams={} entries={} peers={} tickets={} asks={} wants={}",
+            self.streams.len(),
+            self.streams.values().map(Stream::len).sum::<u64>(),
+            self.peers.len(),
+            self.storing.len(),
+            self.asks.len(),
+            self.wants.len(),
+        )
+    }
+
+    fn streams_of(&self, bucket: &BucketId) -> impl Iterator<Item = &Stream> {
+        let low = (*bucket, NodeId::from_bytes([0; 32]));
+        let high = (*bucket, NodeId::from_bytes([0xff; 32]));
+        self.streams.range(low..=high).map(|(_, stream)| stream)
+    }
+
+    fn stream_mut(&mut self, key: Key) -> &mut Stream {
+        self.streams.entry(key).or_insert_with(|| {
+            let number = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+            self.keys.push(key);
+            Stream::new(key.0, key.1, number)
+        })
+    }
+
+    /// Adds a durable entry to its stream.
+    fn add(&mut self, key: Key, entry: &Entry, payload_len: Option<usize>) -> bool {
+        let stream = self.stream_mut(key);
+        let number = stream.number;
+        if !stream.push(entry, payload_len) {
+            return false;
+        }
+        if payload_len.is_some() {
+            self.blobs.extend(entry.blobs.iter().map(|blob| (blob.name, number, entry.seq)));
+        }
+        true
+    }
+
+    /// The entries that a blob belongs to.
+    fn entries_of(&self, blob: &BlobName) -> Vec<(Key, u64)> {
+        let range = (*blob, 0, 0)..=(*blob, u32::MAX, u64::MAX);
+        let key = |number: u32| usize::try_from(number).ok().and_then(|at| self.keys.get(at)).copied();
+        self.blobs.range(range).filter_map(|(_, number, seq)| Some((key(*number)?, *seq))).collect()
+    }
+
+    fn knows_bucket(&self, bucket: &BucketId) -> bool {
+        self.view.copies(bucket).is_some()
+    }
+
+    /// Whether the blobs of an entry should be here.
+    fn belongs_here(&self, bucket: &BucketId, entry: &EntryId) -> bool {
+        *bucket != self.view.directory && crate::place(&self.view, bucket, entry).contains(&self.me)
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        self.next_ticket = self.next_ticket.saturating_add(1);
+        Ticket(self.next_ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! Messages from peers.
+
+use freehold_wire::{BlobName, BucketId, Millis, NodeId};
+
+use super::{Event, Key, Output, Replica};
+use crate::stream::Stream;
+use crate::{Message, Vector};
+
+/// The most streams remembered of one peer.
+const VECTORS_MAX: usize = 20_000;
+/// A blob that a peer finds bad is checked this often at most.
+const VERIFY_EVERY: Millis = Millis::from_secs(60);
+/// The most blobs remembered as checked.
+const VERIFIED_MAX: usize = 1024;
+
+impl Replica {
+    pub(super) fn received(&mut self, now: Millis, from: NodeId, message: Message) {
+        if !self.peers.contains_key(&from) {
+            return;
+        }
+        match message {
+            Message::Vectors { vectors, whole } => {
+                if whole {
+                    self.heard_any = true;
+                }
+                for vector in vectors {
+                    self.heard(now, from, vector, whole);
+                }
+            }
+            Message::Ask { bucket, origin, from: seq, chain } => {
+                self.asked(now, from, (bucket, origin), seq, chain);
+            }
+            Message::Entries { rows } => self.entries(now, from, rows),
+            Message::Chain { bucket, origin, seq, chain, reply } => {
+                self.compare(now, from, (bucket, origin), (seq, chain), reply);
+            }
+            Message::AskHolds { bucket, origin } => self.tell_all_holds(now, from, (bucket, origin)),
+            Message::Holds { bucket, origin, from: first, count, bits } => {
+                self.told_holds(now, from, (bucket, origin), first, (count, &bits));
+            }
+            Message::Bad { bucket, blob } => self.found_bad(now, &bucket, &blob),
+        }
+    }
+
+    fn heard(&mut self, now: Millis, from: NodeId, vector: Vector, whole: bool) {
+        let key: Key = (vector.bucket, vector.origin);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        if peer.vectors.len() >= VECTORS_MAX && !peer.vectors.contains_key(&key) {
+            return;
+        }
+        peer.vectors.insert(key, vector);
+        if whole {
+            peer.asked_holds.remove(&key);
+        }
+        let len = self.streams.get(&key).map_or(0, Stream::len);
+        let ours = self.streams.get(&key).and_then(|stream| stream.chain(vector.seq));
+        if ours.is_some_and(|ours| ours != vector.chain) {
+            self.hunt(now, from, key, vector.seq);
+        }
+        if vector.seq > len {
+            self.lag.insert(key);
+        } else if vector.seq < len && from == key.1 {
+            // Its own entries: it must have them before it writes anew.
+            self.out.push_back(Output::Tell(Event::PeerBehind { node: from, bucket: key.0 }));
+            self.tell_stream(now, from, key);
+        }
+        self.check_own(key);
+        if whole {
+            self.check_holds(now, from, key);
+        }
+    }
+
+    fn found_bad(&mut self, now: Millis, bucket: &BucketId, name: &BlobName) {
+        let held =
+            self.entries_of(name).into_iter().filter(|(key, _)| key.0 == *bucket).find_map(|(key, seq)| {
+                let stream = self.streams.get(&key).filter(|stream| stream.mine.get(seq))?;
+                stream.record(seq)?.blobs.iter().find(|blob| blob.name == *name).copied()
+            });
+        let Some(blob) = held else { return };
+        self.verified.retain(|_, at| now.since(*at) < VERIFY_EVERY);
+        if self.verified.len() < VERIFIED_MAX && !self.verified.contains_key(name) {
+            self.verified.insert(*name, now);
+            self.out.push_back(Output::Verify { bucket: *bucket, blob });
+        }
+    }
+}

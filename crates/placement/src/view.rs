@@ -1,0 +1,59 @@
+//! What the realm log says about nodes and buckets, as far as placement needs it.
+
+use std::collections::BTreeMap;
+
+use freehold_wire::{BucketId, NodeId, RealmId};
+
+/// A node of the realm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeView {
+    /// Whether it has the role `storage`.
+    pub stores: bool,
+    /// Whether its rights are taken away: it counts for nothing and hears nothing.
+    pub suspended: bool,
+}
+
+/// A bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketView {
+    /// How many nodes should hold each object.
+    pub copies: u16,
+}
+
+/// The realm's nodes and buckets at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// The realm.
+    pub realm: RealmId,
+    /// The stream that every node holds.
+    pub directory: BucketId,
+    /// Nodes, this one included; not those that were removed.
+    pub nodes: BTreeMap<NodeId, NodeView>,
+    /// Buckets, without the directory; not those that were deleted.
+    pub buckets: BTreeMap<BucketId, BucketView>,
+}
+
+impl View {
+    /// Whether a node's rights hold.
+    pub fn is_active(&self, node: &NodeId) -> bool {
+        self.nodes.get(node).is_some_and(|node| !node.suspended)
+    }
+
+    /// Whether a node's copy counts for a bucket.
+    pub fn counts(&self, bucket: &BucketId, node: &NodeId) -> bool {
+        self.nodes.get(node).is_some_and(|node| !node.suspended && (node.stores || *bucket == self.directory))
+    }
+
+    /// The nodes whose copies count for a bucket.
+    pub fn eligible<'a>(&'a self, bucket: &'a BucketId) -> impl Iterator<Item = NodeId> + 'a {
+        self.nodes.keys().copied().filter(|node| self.counts(bucket, node))
+    }
+
+    /// How many copies a bucket asks for: of the directory, one on every node.
+    pub fn copies(&self, bucket: &BucketId) -> Option<usize> {
+        if *bucket == self.directory {
+            return Some(self.eligible(bucket).count());
+        }
+        self.buckets.get(bucket).map(|bucket| usize::from(bucket.copies))
+    }
+}
