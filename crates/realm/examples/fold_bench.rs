@@ -8,7 +8,8 @@ use std::time::Instant;
 
 use freehold_crypt::{Algorithm, BoxSecret, Entropy as _, Secret, SigningKey, hash};
 use freehold_realm::body::{self, Body, GuardianSet};
-use freehold_realm::{Clock, Folded, NodeRoles, Op, OpSet, draft, fold};
+use freehold_realm::draft::{self, draft};
+use freehold_realm::{Clock, Folded, NodeRoles, Op, OpSet, fold};
 use freehold_wire::{Bounded, BucketId, Millis};
 
 type Failure = Box<dyn std::error::Error>;
@@ -48,9 +49,14 @@ impl Bench {
         Ok(Self { set, folded, now: START })
     }
 
-    fn say(&mut self, author: &SigningKey, body: impl Into<Body>, cosigner: Option<&SigningKey>) -> Result<(), Failure> {
+    fn say(
+        &mut self,
+        author: &SigningKey,
+        body: impl Into<Body>,
+        cosigner: Option<&SigningKey>,
+    ) -> Result<(), Failure> {
         self.now += 1000;
-        let mut op = draft::draft(&self.set, &self.folded.state, author, body, Millis(self.now))?;
+        let mut op = draft(&self.set, &self.folded.state, author, body, Millis(self.now))?;
         if let Some(cosigner) = cosigner {
             op.add_signature(cosigner);
         }
@@ -60,7 +66,11 @@ impl Bench {
 
     fn node(&mut self, admin: &SigningKey, node: &SigningKey) -> Result<(), Failure> {
         let box_key = BoxSecret::from_seed(&Secret::from_bytes([1; 32])).public();
-        let body = body::NodeAdd { node: node.verifying(), box_key, roles: NodeRoles::STORAGE.with(NodeRoles::GATEWAY) };
+        let body = body::NodeAdd {
+            node: node.verifying(),
+            box_key,
+            roles: NodeRoles::STORAGE.with(NodeRoles::GATEWAY),
+        };
         self.say(admin, body, Some(node))
     }
 
@@ -128,9 +138,10 @@ fn partitions(len: u64) -> Result<Bench, Failure> {
             for _ in 0..4 {
                 n += 1;
                 bench.now += 1000;
-                let bucket = BucketId::from_bytes(hash::digest("freehold bench bucket", &(n % 5000).to_be_bytes()));
+                let bucket =
+                    BucketId::from_bytes(hash::digest("freehold bench bucket", &(n % 5000).to_be_bytes()));
                 let body = body::BucketSet { bucket, copies: 2, confirm: 1 };
-                let mut op = draft::draft(&bench.set, &bench.folded.state, node, body, Millis(bench.now))?;
+                let mut op = draft(&bench.set, &bench.folded.state, node, body, Millis(bench.now))?;
                 if let Some((seq, prev)) = newest {
                     let mut head = op.head().clone();
                     (head.seq, head.prev) = (seq + 1, Some(prev));

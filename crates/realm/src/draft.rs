@@ -169,7 +169,8 @@ pub fn cosign(
     carrier: &SigningKey,
     now: Millis,
 ) -> Result<Op, DraftError> {
-    let op = set.get(target).ok_or(DraftError::Unknown(*target))?;
+    let at = set.at(target).ok_or(DraftError::Unknown(*target))?;
+    let op = set.entry(at).map(|e| &e.op).ok_or(DraftError::Unknown(*target))?;
     check_may_decide(state, op.body())?;
     let time = op.head().hlc.wall;
     let ahead = time > now.plus(Hlc::DRIFT_MAX);
@@ -216,7 +217,9 @@ fn keep_promise(
 /// # Errors
 /// [`DraftError::Listing`] if it does not.
 pub fn check_checkpoint(set: &OpSet, clock: &Clock, target: &OpId) -> Result<(), DraftError> {
-    let Some(Body::Checkpoint(proposed)) = set.get(target).map(Op::body) else {
+    // Not `get`: the past of an operation that waits for its parents is not known.
+    let entry = set.at(target).and_then(|at| set.entry(at));
+    let Some(Body::Checkpoint(proposed)) = entry.map(|e| e.op.body()) else {
         return Err(DraftError::Unknown(*target));
     };
     let mut past = OpSet::new(set.realm());

@@ -264,13 +264,19 @@ impl Op {
         self.merge_signature(&Cosignature { key: key.verifying(), signature });
     }
 
-    /// Takes over signatures from another copy of the same operation; returns whether any was new.
-    pub(crate) fn merge_signatures(&mut self, other: &Self) -> bool {
+    /// Takes over signatures from another copy of the same operation, as far as `wanted`; returns
+    /// whether any was new.
+    pub(crate) fn merge_signatures(&mut self, other: &Self, wanted: impl Fn(&Cosignature) -> bool) -> bool {
         let before = self.sigs.clone();
-        for sig in &other.sigs {
+        for sig in other.sigs.iter().filter(|sig| wanted(sig)) {
             self.merge_signature(sig);
         }
         self.sigs != before
+    }
+
+    /// Drops the signatures that nobody needs.
+    pub(crate) fn keep_signatures(&mut self, wanted: impl Fn(&Cosignature) -> bool) {
+        self.sigs.retain(wanted);
     }
 
     pub(crate) fn merge_signature(&mut self, new: &Cosignature) {
@@ -284,8 +290,7 @@ impl Op {
                     *old = *new;
                 }
             }
-            Err(at) if self.sigs.len() < SIGNATURES_MAX => self.sigs.insert(at, *new),
-            Err(_) => {}
+            Err(at) => self.sigs.insert(at, *new),
         }
     }
 
@@ -303,8 +308,30 @@ impl Op {
             epoch: head.epoch,
             hlc: head.hlc,
             body: self.body.to_bytes(),
-            sigs: Some(Bounded::fill(&mut self.sigs.iter().copied())),
+            sigs: Some(self.sigs_to_write()),
         }
+    }
+
+    /// All signatures, or if there are too many, those it cannot do without and the first others;
+    /// endorsements carry the rest.
+    fn sigs_to_write(&self) -> Bounded<Cosignature, SIGNATURES_MAX> {
+        let mut sigs = self.sigs.clone();
+        if sigs.len() > SIGNATURES_MAX {
+            sigs.sort_by_key(|s| (!self.needs(&s.key), s.key));
+            sigs.truncate(SIGNATURES_MAX);
+            sigs.sort_by_key(|s| s.key);
+        }
+        Bounded::fill(&mut sigs.into_iter())
+    }
+
+    /// Whether it is not an operation without the signature of this key.
+    pub(crate) fn needs(&self, key: &VerifyingKey) -> bool {
+        let enters = match &self.body {
+            Body::NodeAdd(b) => b.node == *key,
+            Body::InvitationRedeem(b) => b.node == *key,
+            _ => false,
+        };
+        enters || self.head.author == *key
     }
 
     /// Its one encoding.

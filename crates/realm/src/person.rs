@@ -10,6 +10,7 @@ use freehold_crypt::{BoxPublic, SigningKey, VerifyingKey, hash};
 use freehold_wire::{Bounded, Digest, KeyId, PersonId, to_canonical};
 use minicbor::{Decode, Encode};
 
+use crate::body::Body;
 use crate::op::Cosignature;
 
 /// The most statements in one chain.
@@ -333,4 +334,27 @@ fn devices_of(chain: &[Statement], seen: &BTreeMap<Digest, usize>) -> BTreeMap<K
         }
     }
     devices
+}
+
+/// The keys that an operation would let in.
+pub(crate) fn admitted_keys(body: &Body) -> Vec<KeyId> {
+    let chain = |chain: &[Statement]| -> Vec<KeyId> {
+        read_chain(chain).map(|(_, devices)| devices.into_keys().collect()).unwrap_or_default()
+    };
+    let added = |statement: &Statement| match statement.change() {
+        Change::Add { key, .. } => Some(key.id()),
+        _ => None,
+    };
+    match body {
+        Body::Genesis(b) => chain(&b.founder),
+        Body::MemberAdd(b) => chain(&b.chain),
+        Body::Recovery(b) => b.admins.iter().flat_map(|c| chain(c)).collect(),
+        Body::DeviceAdd(b) => added(&b.statement).into_iter().collect(),
+        Body::InvitationIssue(b) => vec![b.key.id()],
+        Body::InvitationRedeem(b) => {
+            b.device.as_ref().and_then(added).into_iter().chain([b.node.id()]).collect()
+        }
+        Body::NodeAdd(b) => vec![b.node.id()],
+        _ => Vec::new(),
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use freehold_crypt::VerifyingKey;
 use freehold_wire::{Hlc, KeyId, OpId, RealmId};
 
-use crate::body::Body;
+use crate::body::{Body, GuardianSet};
 use crate::op::{Cosignature, Op, VerifyError};
 
 /// The most operations kept while their parents are missing.
@@ -77,6 +77,8 @@ pub struct OpSet {
     lanes: Vec<u32>,
     by_author: BTreeMap<KeyId, BTreeMap<u64, Vec<At>>>,
     heads: BTreeSet<OpId>,
+    /// Keys that may sign for somebody, and the operations that say so, be they accepted or not.
+    introduced: BTreeMap<KeyId, Vec<At>>,
     waiting: BTreeMap<OpId, Op>,
     /// Missing operation -> those that wait for it.
     wanted: BTreeMap<OpId, BTreeSet<OpId>>,
@@ -93,6 +95,7 @@ impl OpSet {
             lanes: Vec::new(),
             by_author: BTreeMap::new(),
             heads: BTreeSet::new(),
+            introduced: BTreeMap::new(),
             waiting: BTreeMap::new(),
             wanted: BTreeMap::new(),
             newest: Hlc { wall: freehold_wire::Millis(0), count: 0 },
@@ -137,11 +140,13 @@ impl OpSet {
     fn admit(&mut self, op: Op) -> Result<Inserted, InsertError> {
         let id = op.id();
         if let Some(at) = self.index.get(&id).copied() {
-            let changed = self.entries.get_mut(at as usize).is_some_and(|e| e.merge(&op));
+            let mut copy = op;
+            copy.keep_signatures(|sig| self.counts(at, sig));
+            let changed = self.entries.get_mut(at as usize).is_some_and(|e| e.merge(&copy));
             return Ok(if changed { Inserted::MoreSignatures } else { Inserted::Known });
         }
         if let Some(waiting) = self.waiting.get_mut(&id) {
-            return Ok(if waiting.merge_signatures(&op) {
+            return Ok(if waiting.merge_signatures(&op, |_| true) {
                 Inserted::MoreSignatures
             } else {
                 Inserted::Known
@@ -217,7 +222,6 @@ impl OpSet {
         self.index.insert(op.id(), at);
         self.by_author.entry(author).or_default().entry(op.head().seq).or_default().push(at);
         self.newest = self.newest.max(op.head().hlc);
-        self.carry_signature(&op);
         let mut entry = Entry {
             op,
             author,
@@ -228,18 +232,41 @@ impl OpSet {
             pos,
             seen: seen.into_boxed_slice(),
         };
+        for key in introduced_keys(entry.op.body()) {
+            self.introduced.entry(key).or_default().push(at);
+        }
+        // Whoever signs without a place in the realm only takes room from those who have one.
         entry.list_signers();
         self.entries.push(entry);
+        let wanted: Vec<Cosignature> = self.entry(at).map_or(Vec::new(), |e| e.op.signatures().to_vec());
+        let wanted: Vec<Cosignature> = wanted.into_iter().filter(|sig| self.counts(at, sig)).collect();
+        if let Some(entry) = self.entries.get_mut(at as usize)
+            && wanted.len() < entry.op.signatures().len()
+        {
+            entry.op.keep_signatures(|sig| wanted.contains(sig));
+            entry.list_signers();
+        }
+        self.carry_signature(at);
     }
 
-    /// Puts the signature that an endorsement carries where it belongs.
-    fn carry_signature(&mut self, op: &Op) {
-        if let Body::Endorse(endorse) = op.body()
-            && let Some(target) =
-                self.index.get(&endorse.op).and_then(|at| self.entries.get_mut(*at as usize))
-            && target.op.head().level == endorse.level
+    /// Whether a signature can matter: its key has a place in the operation's causal past.
+    fn counts(&self, at: At, sig: &Cosignature) -> bool {
+        let needed = self.entry(at).is_some_and(|e| e.op.needs(&sig.key));
+        needed
+            || self.introduced.get(&sig.key.id()).is_some_and(|ops| ops.iter().any(|op| self.knows(at, *op)))
+    }
+
+    /// Puts the signature that an endorsement carries where it belongs. Only what is in its causal
+    /// past is found whatever the order of arrival.
+    fn carry_signature(&mut self, at: At) {
+        let Some(Body::Endorse(endorse)) = self.entry(at).map(|e| e.op.body()) else { return };
+        let (id, level, signature) = (endorse.op, endorse.level, endorse.signature);
+        let Some(target) = self.at(&id).filter(|target| self.knows(at, *target)) else { return };
+        if self.counts(target, &signature)
+            && let Some(target) = self.entries.get_mut(target as usize)
+            && target.op.head().level == level
         {
-            target.sign(&endorse.signature);
+            target.sign(&signature);
         }
     }
 
@@ -356,7 +383,7 @@ impl OpSet {
 
 impl Entry {
     fn merge(&mut self, op: &Op) -> bool {
-        let changed = self.op.merge_signatures(op);
+        let changed = self.op.merge_signatures(op, |_| true);
         self.list_signers();
         changed
     }
@@ -369,6 +396,19 @@ impl Entry {
     fn list_signers(&mut self) {
         self.signers = self.op.signatures().iter().map(|s| s.key.id()).collect();
     }
+}
+
+/// The keys that an operation would let sign for somebody.
+fn introduced_keys(body: &Body) -> Vec<KeyId> {
+    let guardians = |set: &GuardianSet| set.guardians.iter().map(|g| g.key.id()).collect::<Vec<_>>();
+    let mut keys = crate::person::admitted_keys(body);
+    match body {
+        Body::Genesis(b) => keys.extend(guardians(&b.guardians)),
+        Body::GuardiansSet(b) => keys.extend(guardians(&b.guardians)),
+        Body::Recovery(b) => keys.extend(b.guardians.as_ref().map(guardians).unwrap_or_default()),
+        _ => {}
+    }
+    keys
 }
 
 /// The larger count of each lane.

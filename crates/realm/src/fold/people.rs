@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use freehold_wire::{KeyId, PersonId};
 
 use crate::body::{
-    Body, Cuts, DeviceAdd, DeviceRemove, Genesis, GuardianTested, GuardiansSet, ImageKeysSet, Lift,
-    MemberAdd, MemberChange, MemberRemove, Recovery, RecoveryVeto, Suspend, Target, WitnessesSet,
+    Cuts, DeviceAdd, DeviceRemove, Genesis, GuardianTested, GuardiansSet, ImageKeysSet, Lift, MemberAdd,
+    MemberChange, MemberRemove, Recovery, RecoveryVeto, Suspend, Target, WitnessesSet,
 };
 use crate::person::{ChainDevice, Change, Statement, read_chain};
 use crate::reason::{Need, Reason, Thing};
@@ -19,28 +19,6 @@ use super::run::{Effect, Run};
 
 /// The most devices of one member.
 const DEVICES_MAX: usize = 16;
-
-/// The keys that an operation would let in.
-pub(super) fn admitted_keys(body: &Body) -> Vec<KeyId> {
-    let chain = |chain: &[Statement]| -> Vec<KeyId> {
-        read_chain(chain).map(|(_, devices)| devices.into_keys().collect()).unwrap_or_default()
-    };
-    let added = |statement: &Statement| match statement.change() {
-        Change::Add { key, .. } => Some(key.id()),
-        _ => None,
-    };
-    match body {
-        Body::MemberAdd(b) => chain(&b.chain),
-        Body::Recovery(b) => b.admins.iter().flat_map(|c| chain(c)).collect(),
-        Body::DeviceAdd(b) => added(&b.statement).into_iter().collect(),
-        Body::InvitationIssue(b) => vec![b.key.id()],
-        Body::InvitationRedeem(b) => {
-            b.device.as_ref().and_then(added).into_iter().chain([b.node.id()]).collect()
-        }
-        Body::NodeAdd(b) => vec![b.node.id()],
-        _ => Vec::new(),
-    }
-}
 
 fn listed(last: &Cuts) -> BTreeMap<KeyId, u64> {
     last.iter().map(|l| (l.key, l.seq)).collect()

@@ -330,7 +330,7 @@ impl<'a> Run<'a> {
 
     fn note_void_keys(&mut self, at: At) {
         let Some(entry) = self.frame.set.entry(at) else { return };
-        for key in super::people::admitted_keys(entry.op.body()) {
+        for key in crate::person::admitted_keys(entry.op.body()) {
             self.world.void_keys.entry(key).or_insert(entry.op.id());
         }
     }

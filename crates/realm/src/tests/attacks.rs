@@ -63,7 +63,6 @@ fn file_name(name: &str) -> String {
 
 #[test]
 #[ignore = "writes docs/formats/realm-log/vectors anew"]
-#[expect(clippy::disallowed_methods, reason = "written by hand at development time")]
 fn write_vectors() {
     std::fs::create_dir_all(directory()).unwrap();
     for scene in SCENES {
@@ -80,7 +79,7 @@ fn every_attack_ends_as_its_vector_says() {
         let path = directory().join(file_name(scene.name));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let written: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(written, vector(scene.name, scene.about, &lab), "{}", scene.name);
+        assert!(written == vector(scene.name, scene.about, &lab), "{} has another outcome", scene.name);
     }
 }
 

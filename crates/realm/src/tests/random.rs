@@ -61,10 +61,11 @@ const ROGUE: &str = "m";
 impl History {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let mut names = ["a", "b", "c", "d"][..1 + dice.roll(4)].to_vec();
+        let mut names = ["a", "b", "c", "d"][..=dice.roll(4)].to_vec();
         names.push(ROGUE);
         let lab = Lab::new(&names);
-        let rogue_ops = lab.set.iter().filter(|op| op.head().author == key(ROGUE).verifying()).cloned().collect();
+        let rogue_ops =
+            lab.set.iter().filter(|op| op.head().author == key(ROGUE).verifying()).cloned().collect();
         let homes = names.iter().map(|_| lab.clone()).collect();
         Self { dice, names, homes, withheld: Vec::new(), rogue_ops, relied: Vec::new(), now: START + DAY }
     }
@@ -72,11 +73,17 @@ impl History {
     fn step(&mut self) {
         self.now += 60_000;
         let who = self.dice.roll(self.names.len());
-        if self.names[who] == ROGUE { self.rogue() } else { self.honest(who) }
+        if self.names[who] == ROGUE {
+            self.rogue();
+        } else {
+            self.honest(who);
+        }
         if self.dice.chance(45) {
             let (x, y) = (self.dice.roll(self.homes.len()), self.dice.roll(self.homes.len()));
             let ops: Vec<Op> = self.homes[x].set.iter().cloned().collect();
-            ops.into_iter().for_each(|op| drop(self.homes[y].set.restore(op)));
+            for op in ops {
+                drop(self.homes[y].set.restore(op));
+            }
         }
     }
 
@@ -134,7 +141,8 @@ impl History {
     fn rely(&mut self, who: usize, folded: &Folded) {
         let Some(base) = folded.state.base else { return };
         let set = &self.homes[who].set;
-        let stands = |op: &&Op| !folded.refused.contains_key(&op.id()) && !folded.pending.contains_key(&op.id());
+        let stands =
+            |op: &&Op| !folded.refused.contains_key(&op.id()) && !folded.pending.contains_key(&op.id());
         let final_ops = set.iter().filter(|op| set.is_before(&op.id(), &base)).filter(stands);
         let entry = (base, final_ops.map(Op::id).collect());
         self.relied.push(entry);
@@ -172,7 +180,9 @@ impl History {
             hlc: freehold_wire::Hlc { wall: Millis(self.now), count: 0 },
         };
         let mut op = Op::sign(head, body, &key(ROGUE)).unwrap();
-        ["s", "n4"].iter().for_each(|helper| op.add_signature(&key(helper)));
+        for helper in ["s", "n4"] {
+            op.add_signature(&key(helper));
+        }
         self.rogue_ops.push(op.clone());
         if self.dice.chance(35) {
             self.withheld.push(op);
@@ -183,8 +193,12 @@ impl History {
 
     /// Signs a checkpoint of whoever asks, also contradicting ones; sometimes only for itself.
     fn countersign(&mut self, home: usize) {
-        let proposals: Vec<Op> =
-            self.homes[home].set.iter().filter(|op| matches!(op.body(), Body::Checkpoint(_))).cloned().collect();
+        let proposals: Vec<Op> = self.homes[home]
+            .set
+            .iter()
+            .filter(|op| matches!(op.body(), Body::Checkpoint(_)))
+            .cloned()
+            .collect();
         let Some(op) = self.dice.pick(&proposals) else { return };
         let mut op = op.clone();
         op.add_signature(&key(ROGUE));
@@ -220,7 +234,9 @@ impl History {
         let mut ops = self.everything();
         self.dice.shuffle(&mut ops);
         let mut set = OpSet::new(self.homes[0].set.realm());
-        ops.into_iter().for_each(|op| drop(set.restore(op)));
+        for op in ops {
+            drop(set.restore(op));
+        }
         set
     }
 }
@@ -247,7 +263,10 @@ fn play(seed: u64) {
         let row = end.state.persons.get(&person(name));
         assert!(admins.contains(&person(name)), "seed {seed}: {name} lost");
         assert!(row.is_some_and(|p| p.standing == Standing::Active), "seed {seed}: {name} suspended");
-        assert!(row.unwrap().devices.values().all(|d| d.standing == Standing::Active), "seed {seed}: {name}'s device");
+        assert!(
+            row.unwrap().devices.values().all(|d| d.standing == Standing::Active),
+            "seed {seed}: {name}'s device"
+        );
     }
     nothing_after_the_cut(seed, &set, &end);
     final_stays_final(seed, &history, &set, &end);
@@ -276,8 +295,12 @@ fn final_stays_final(seed: u64, history: &History, set: &OpSet, end: &Folded) {
                 assert!(!lost, "seed {seed}: {op:?} was final, now {:?}", end.refused.get(op));
             }
         } else {
-            let rogue = |id: &OpId| set.get(id).unwrap().signatures().iter().any(|s| s.key == key(ROGUE).verifying());
-            assert!(rogue(base) && history.names.len() > 2, "seed {seed}: {base:?} was dropped without a double signature");
+            let rogue =
+                |id: &OpId| set.get(id).unwrap().signatures().iter().any(|s| s.key == key(ROGUE).verifying());
+            assert!(
+                rogue(base) && history.names.len() > 2,
+                "seed {seed}: {base:?} was dropped without a double signature"
+            );
         }
     }
 }
