@@ -1,6 +1,6 @@
 //! The door: how a newcomer with an invitation, or guardians with their keys, speak to a node that
-//! does not know them. Before they have proven their keys they learn nothing but that a Freehold
-//! node is there; afterwards they have one request and get one answer, both opaque to the mesh.
+//! does not know them. Before they have proven their keys they learn nothing but that the node is
+//! there; afterwards they have one request and get one answer, both opaque to the mesh.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use crate::address::{endpoint_id, node_id};
-use crate::frame::{FrameError, JOIN, close_code, read_frame, why_closed, write_frame};
+use crate::frame::{FrameError, close_code, read_frame, why_closed, write_frame};
+use crate::protocol::Protocol;
 use crate::relay;
 use crate::shared::Shared;
 use crate::{Addresses, Why};
@@ -229,7 +230,7 @@ async fn visit_at(
     let id =
         endpoint_id(host).filter(|id| *id != endpoint.id() && !at.is_empty()).ok_or(KnockError::NoAddress)?;
     let target = at.endpoint(id, std::iter::empty());
-    let connection = timeout(DIAL, endpoint.connect(target, JOIN))
+    let connection = timeout(DIAL, endpoint.connect(target, Protocol::door(host).name()))
         .await
         .map_err(|_| KnockError::Unreachable)?
         .map_err(|error| dial_error(&error))?;

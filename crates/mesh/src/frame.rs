@@ -11,11 +11,6 @@ use tokio::time::timeout;
 
 use crate::Why;
 
-/// The protocol of members.
-pub(crate) const MEMBER: &[u8] = b"freehold/1";
-/// The protocol of newcomers and guardians.
-pub(crate) const JOIN: &[u8] = b"freehold/join/1";
-
 /// The largest frame, in bytes.
 pub const MAX_FRAME: usize = 1 << 20;
 

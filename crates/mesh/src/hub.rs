@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::address::endpoint_id;
-use crate::frame::{MEMBER, close_code};
+use crate::frame::close_code;
 use crate::hello::{self, Start};
 use crate::link::{self, Link};
+use crate::protocol::Protocol;
 use crate::relay;
 use crate::shared::{Note, Shared};
 use crate::{Addresses, RelayUrl, Trouble, Why};
@@ -225,11 +226,12 @@ impl Hub {
         let cancel = self.shared.cancel.child_token();
         peer.dialling = Some(cancel.clone());
         let shared = Arc::clone(&self.shared);
+        let protocol = Protocol::member(node);
         self.shared.tasks.spawn(async move {
             let dialled = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
-                dialled = timeout(DIAL, shared.endpoint.connect(target, MEMBER)) => dialled,
+                dialled = timeout(DIAL, shared.endpoint.connect(target, protocol.name())) => dialled,
             };
             let input = match dialled {
                 Ok(Ok(connection)) => Input::Opened { node, connection, dialled: true },

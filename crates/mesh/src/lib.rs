@@ -15,6 +15,7 @@ mod hub;
 mod limit;
 mod link;
 mod mesh;
+mod protocol;
 mod relay;
 mod shared;
 

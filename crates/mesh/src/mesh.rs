@@ -24,9 +24,10 @@ use tracing::{debug, info};
 use crate::address::node_id;
 use crate::blob;
 use crate::door;
-use crate::frame::{JOIN, MEMBER, close_code};
+use crate::frame::close_code;
 use crate::hub::{Hub, Input};
 use crate::limit::{Buckets, Source};
+use crate::protocol::{self, Protocol};
 use crate::relay::{self, AnyRelay, House};
 use crate::shared::{Note, Shared};
 use crate::{
@@ -304,9 +305,11 @@ async fn bind(config: &Config) -> Result<Endpoint, StartError> {
     report.captive_portal_check = false;
     let verifier = Arc::new(|provider| Ok(Arc::new(AnyRelay(provider)) as Arc<_>));
     let mapper = if config.map_port { PortmapperConfig::default() } else { PortmapperConfig::Disabled };
+    let secret = SecretKey::from_bytes(config.secret.expose());
+    let me = node_id(secret.public());
     let mut builder = Endpoint::builder(presets::Minimal)
-        .secret_key(SecretKey::from_bytes(config.secret.expose()))
-        .alpns(vec![MEMBER.to_vec(), JOIN.to_vec()])
+        .secret_key(secret)
+        .alpns([Protocol::member(me), Protocol::door(me)].iter().map(|one| one.name().to_vec()).collect())
         .transport_config(transport)
         .relay_mode(RelayMode::Custom(RelayMap::empty()))
         .ca_tls_config(CaTlsConfig::custom_server_cert_verifier(verifier))
@@ -402,6 +405,10 @@ async fn accept_all(shared: Arc<Shared>) {
 
 impl Arrivals {
     fn receive(&self, shared: &Arc<Shared>, incoming: Incoming) {
+        if !protocol::is_for(shared.me, &incoming) {
+            incoming.ignore();
+            return;
+        }
         let (fresh, proven) = match incoming.remote_addr() {
             IncomingAddr::Ip(at) => {
                 let fresh = self.networks.take(Source::network(at.ip()), Instant::now());
@@ -435,7 +442,7 @@ impl Arrivals {
             drop(place);
             let Ok(Some(connection)) = done else { return };
             let node = node_id(connection.remote_id());
-            if connection.alpn() == JOIN {
+            if connection.alpn() == Protocol::door(shared.me).name() {
                 door::answer(shared, connection).await;
             } else if shared.gate.admits(node) {
                 shared.ask(Input::Opened { node, connection, dialled: false }).await;

@@ -8,7 +8,7 @@ use freehold_crypt::{Algorithm, SigningKey};
 use freehold_mesh::{Addresses, KnockError, MAX_REQUEST};
 use iroh::endpoint::Connection;
 
-use crate::world::{Node, Realm, bare, id, key, pair, seed, target, within};
+use crate::world::{Node, Realm, bare, door_protocol, id, key, pair, seed, target, within};
 
 const HELLO: Bytes = Bytes::from_static(b"hello");
 
@@ -98,9 +98,10 @@ async fn a_proof_does_not_hold_in_another_session_or_for_another_node() {
     let x = Node::start(2, &Realm::of(&[id(4)])).await;
     // x has been given an invitation text that names node 4, which plays a's nonce back to it.
     let between = bare(4).await;
-    between.set_alpns(vec![b"freehold/join/1".to_vec()]);
+    between.set_alpns(vec![door_protocol(id(4))]);
     let here = Addresses::new(between.bound_sockets(), [], None);
-    let to_a = within("a handshake", between.connect(target(&a).await, b"freehold/join/1")).await.unwrap();
+    let to_a =
+        within("a handshake", between.connect(target(&a).await, &door_protocol(a.id()))).await.unwrap();
     let (mut tx, mut rx, head) = nonce(&to_a).await;
     let trick = async {
         let from_x = between.accept().await.unwrap().await.unwrap();
@@ -122,7 +123,8 @@ async fn a_proof_does_not_hold_in_another_session_or_for_another_node() {
     tx.write_all(&proof).await.unwrap();
     assert!(within("a refusal", rx.read_to_end(10)).await.is_err());
     // And a second time, in a session of its own.
-    let again = within("a handshake", between.connect(target(&a).await, b"freehold/join/1")).await.unwrap();
+    let again =
+        within("a handshake", between.connect(target(&a).await, &door_protocol(a.id()))).await.unwrap();
     let (mut tx, mut rx, _) = nonce(&again).await;
     tx.write_all(&proof).await.unwrap();
     assert!(within("a refusal", rx.read_to_end(10)).await.is_err());
@@ -138,8 +140,8 @@ async fn a_crowd_at_the_door_is_held_off_and_members_do_not_feel_it() {
     let crowd = bare(9).await;
     let to = target(&a).await;
     let attempts = (0..150).map(|_| {
-        let (crowd, to) = (crowd.clone(), to.clone());
-        async move { crowd.connect(to, b"freehold/join/1").await }
+        let (crowd, to, door) = (crowd.clone(), to.clone(), door_protocol(a.id()));
+        async move { crowd.connect(to, &door).await }
     });
     let outcomes = within("the crowd", futures::future::join_all(attempts)).await;
     assert!(outcomes.iter().any(Result::is_err), "nobody was held off");

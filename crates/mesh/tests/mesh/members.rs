@@ -166,6 +166,20 @@ fn a_peer_that_crashed_and_came_back_replaces_its_dead_connection() {
     }
 }
 
+/// As with the bridge of a container engine, which has the same address on every machine.
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_at_which_we_ourselves_or_others_live_do_not_mislead() {
+    for (here, there) in [(1, 2), (2, 1)] {
+        let realm = Realm::of(&[id(1), id(2), id(3)]);
+        let mut a = Node::start(here, &realm).await;
+        let b = Node::start(there, &realm).await;
+        let other = Node::start(3, &realm).await;
+        let at = [&a, &b, &other].map(|node| node.mesh.bound()[0]);
+        a.mesh.set_peers(BTreeMap::from([(b.id(), Addresses::new(at, [], None))])).await;
+        a.up(b.id()).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_peer_holds_us_back_and_loses_nothing() {
     let realm = Realm::of(&[id(1), id(2)]);

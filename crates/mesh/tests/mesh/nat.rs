@@ -72,6 +72,11 @@ impl Lab {
                  ip -n {p}h{side} link set eth0 up
                  ip -n {p}h{side} route add default via 192.168.{net}.1
                  ip netns exec {p}n{side} sysctl -qw net.ipv4.ip_forward=1
+                 ip netns exec {p}ha sysctl -qw net.ipv6.conf.all.disable_ipv6=1
+                 ip -n {p}h{side} link add dock type veth peer name dockp
+                 ip -n {p}h{side} addr add 172.17.0.1/16 dev dock
+                 ip -n {p}h{side} link set dock up
+                 ip -n {p}h{side} link set dockp up
                  ip netns exec {p}n{side} nft -f - <<'END'
                  table ip n {{
                    chain post {{ type nat hook postrouting priority 100; oifname \"wan\" masquerade {draw} ; }}
@@ -222,11 +227,12 @@ async fn host() {
     let of: u8 = of.parse().unwrap();
     let realm = Realm::of(&[id(1), id(2)]);
     realm.invitations.write().unwrap().push(key(100).verifying());
-    let bind = match of {
-        1 => "203.0.113.1:4710",
-        _ => "0.0.0.0:4710",
+    let bind: &[&str] = match of {
+        1 => &["203.0.113.1:4710"],
+        // One of them has no IPv6 at all; see [`Lab::build`].
+        _ => &["0.0.0.0:4710", "[::]:4710"],
     };
-    let mut config = Config::new(seed(of), vec![bind.parse().unwrap()]);
+    let mut config = Config::new(seed(of), bind.iter().map(|at| at.parse().unwrap()).collect());
     if of == 1 {
         config.relay_serve = Some(RelayServe { bind: "203.0.113.1:4711".parse().unwrap(), url: None });
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use freehold_mesh::{Trouble, Why};
 use iroh::endpoint::{Connection, ConnectionError, RecvStream};
 
-use crate::world::{Node, Realm, bare, by_id, id, pair, target, within};
+use crate::world::{Node, Realm, bare, by_id, door_protocol, id, member_protocol, pair, target, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_gets_nothing() {
@@ -26,10 +26,15 @@ async fn what_a_scanner_sees_says_nothing_of_the_realm() {
     let realm = Realm::of(&[id(1)]);
     let a = Node::start(1, &realm).await;
     let scanner = bare(9).await;
-    assert!(within("no", scanner.connect(target(&a).await, b"h3")).await.is_err(), "an unknown protocol");
-    for protocol in [b"freehold/1".as_slice(), b"freehold/join/1"] {
-        let connection = within("a handshake", scanner.connect(target(&a).await, protocol)).await.unwrap();
-        if protocol == b"freehold/join/1" {
+    // Who does not know the node's id is not answered at all.
+    for unknown in [b"h3".to_vec(), b"freehold/1".to_vec(), member_protocol(id(2))] {
+        let to = target(&a).await;
+        let dial = tokio::time::timeout(Duration::from_secs(2), scanner.connect(to, &unknown)).await;
+        assert!(dial.is_err(), "{dial:?}");
+    }
+    for (protocol, is_door) in [(member_protocol(a.id()), false), (door_protocol(a.id()), true)] {
+        let connection = within("a handshake", scanner.connect(target(&a).await, &protocol)).await.unwrap();
+        if is_door {
             let (mut tx, mut rx) = within("the nonce", connection.accept_bi()).await.unwrap();
             let mut nonce = [0; 33];
             rx.read_exact(&mut nonce).await.unwrap();
@@ -48,7 +53,8 @@ async fn what_a_scanner_sees_says_nothing_of_the_realm() {
 /// A member's key in the hands of somebody who speaks the protocol as he likes. He leads.
 async fn rogue(a: &Node, of: u8) -> (iroh::Endpoint, Connection) {
     let endpoint = bare(of).await;
-    let connection = within("a handshake", endpoint.connect(target(a).await, b"freehold/1")).await.unwrap();
+    let connection =
+        within("a handshake", endpoint.connect(target(a).await, &member_protocol(a.id()))).await.unwrap();
     let (mut tx, mut rx) = connection.open_bi().await.unwrap();
     tx.write_all(&[1; 17]).await.unwrap();
     let mut taken = [0];
@@ -107,7 +113,8 @@ async fn a_connection_on_which_nobody_says_hello_is_given_up() {
     let realm = Realm::of(&[id(seeds[0]), id(seeds[1])]);
     let a = Node::start(seeds[1], &realm).await;
     let mute = bare(seeds[0]).await;
-    let connection = within("a handshake", mute.connect(target(&a).await, b"freehold/1")).await.unwrap();
+    let connection =
+        within("a handshake", mute.connect(target(&a).await, &member_protocol(a.id()))).await.unwrap();
     let end = tokio::time::timeout(Duration::from_secs(15), connection.closed()).await.unwrap();
     assert!(matches!(end, ConnectionError::ApplicationClosed(_)), "{end}");
 }

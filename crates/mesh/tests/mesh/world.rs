@@ -282,6 +282,15 @@ pub(crate) async fn bare(of: u8) -> iroh::Endpoint {
         .unwrap()
 }
 
+/// The names under which a node is spoken to, as docs/formats/mesh.md has them.
+pub(crate) fn member_protocol(of: NodeId) -> Vec<u8> {
+    freehold_crypt::hash::digest("freehold 2026 mesh protocol, members, 1", of.as_bytes()).to_vec()
+}
+
+pub(crate) fn door_protocol(of: NodeId) -> Vec<u8> {
+    freehold_crypt::hash::digest("freehold 2026 mesh protocol, door, 1", of.as_bytes()).to_vec()
+}
+
 /// Where a bare endpoint dials a node.
 pub(crate) async fn target(node: &Node) -> iroh::EndpointAddr {
     let id = iroh::EndpointId::from_bytes(node.id().as_bytes()).unwrap();

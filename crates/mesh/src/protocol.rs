@@ -1,0 +1,38 @@
+//! The protocols' names, which stand in the first packet of a dial for all on the way to read. So
+//! each node has its own: only who knows its id can speak to it, and to all others it is silent.
+//! That also keeps another node at an outdated address from answering in its place.
+
+use freehold_crypt::hash;
+use freehold_wire::NodeId;
+use iroh::endpoint::Incoming;
+
+/// A protocol's name with one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Protocol([u8; 32]);
+
+impl Protocol {
+    /// For members of the realm.
+    pub(crate) fn member(of: NodeId) -> Self {
+        Self::new("freehold 2026 mesh protocol, members, 1", of)
+    }
+
+    /// For newcomers and guardians.
+    pub(crate) fn door(of: NodeId) -> Self {
+        Self::new("freehold 2026 mesh protocol, door, 1", of)
+    }
+
+    fn new(context: &'static str, of: NodeId) -> Self {
+        Self(hash::digest(context, of.as_bytes()))
+    }
+
+    pub(crate) const fn name(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Whether a dial is meant for this node. If the name cannot be read, TLS will sort it out.
+pub(crate) fn is_for(node: NodeId, incoming: &Incoming) -> bool {
+    let ours = [Protocol::member(node), Protocol::door(node)];
+    let Some(mut names) = incoming.decrypt().and_then(|packet| packet.alpns()) else { return true };
+    names.any(|name| name.is_ok_and(|name| ours.iter().any(|our| our.name() == name)))
+}
