@@ -5,6 +5,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[path = "../tests/clients/world.rs"]
+#[expect(clippy::expect_used, reason = "shared with the tests")]
 mod world;
 
 use freehold_s3::Limits;

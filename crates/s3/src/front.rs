@@ -185,7 +185,7 @@ impl S3 for Front {
     }
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
-        self.copy(req).await
+        Box::pin(self.copy(req)).await
     }
 
     async fn list_objects(

@@ -24,12 +24,12 @@ fn object() -> ObjectMeta {
     }
 }
 
-fn tag(text: &str) -> Option<ETagCondition> {
-    Some(text.parse().unwrap())
+fn tag(text: &str) -> ETagCondition {
+    text.parse().unwrap()
 }
 
-fn at(second: &str) -> Option<Timestamp> {
-    Some(Timestamp::parse(TimestampFormat::HttpDate, &format!("Wed, 21 Oct 2015 07:{second} GMT")).unwrap())
+fn at(second: &str) -> Timestamp {
+    Timestamp::parse(TimestampFormat::HttpDate, &format!("Wed, 21 Oct 2015 07:{second} GMT")).unwrap()
 }
 
 fn outcome(conditions: &ReadConditions) -> &'static str {
@@ -45,22 +45,23 @@ fn outcome(conditions: &ReadConditions) -> &'static str {
 fn each_condition_alone() {
     let none = ReadConditions::default;
     assert_eq!(outcome(&none()), "read");
-    assert_eq!(outcome(&ReadConditions { tag_is: tag("\"abc\""), ..none() }), "read");
-    assert_eq!(outcome(&ReadConditions { tag_is: tag("*"), ..none() }), "read");
-    assert_eq!(outcome(&ReadConditions { tag_is: tag("\"other\""), ..none() }), "412");
-    assert_eq!(outcome(&ReadConditions { tag_is_not: tag("\"abc\""), ..none() }), "304");
-    assert_eq!(outcome(&ReadConditions { tag_is_not: tag("\"other\""), ..none() }), "read");
-    assert_eq!(outcome(&ReadConditions { changed_since: at("28:00"), ..none() }), "304");
-    assert_eq!(outcome(&ReadConditions { changed_since: at("27:59"), ..none() }), "read");
-    assert_eq!(outcome(&ReadConditions { unchanged_since: at("28:00"), ..none() }), "read");
-    assert_eq!(outcome(&ReadConditions { unchanged_since: at("27:59"), ..none() }), "412");
+    assert_eq!(outcome(&ReadConditions { tag_is: Some(tag("\"abc\"")), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { tag_is: Some(tag("*")), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { tag_is: Some(tag("\"other\"")), ..none() }), "412");
+    assert_eq!(outcome(&ReadConditions { tag_is_not: Some(tag("\"abc\"")), ..none() }), "304");
+    assert_eq!(outcome(&ReadConditions { tag_is_not: Some(tag("\"other\"")), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { changed_since: Some(at("28:00")), ..none() }), "304");
+    assert_eq!(outcome(&ReadConditions { changed_since: Some(at("27:59")), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { unchanged_since: Some(at("28:00")), ..none() }), "read");
+    assert_eq!(outcome(&ReadConditions { unchanged_since: Some(at("27:59")), ..none() }), "412");
 }
 
 #[test]
 fn tags_outrank_dates() {
     let none = ReadConditions::default;
-    let fresh = ReadConditions { tag_is: tag("\"abc\""), unchanged_since: at("27:59"), ..none() };
+    let fresh = ReadConditions { tag_is: Some(tag("\"abc\"")), unchanged_since: Some(at("27:59")), ..none() };
     assert_eq!(outcome(&fresh), "read");
-    let changed = ReadConditions { tag_is_not: tag("\"other\""), changed_since: at("28:00"), ..none() };
+    let changed =
+        ReadConditions { tag_is_not: Some(tag("\"other\"")), changed_since: Some(at("28:00")), ..none() };
     assert_eq!(outcome(&changed), "read");
 }
