@@ -303,6 +303,8 @@ impl<'b, C> Decode<'b, C> for Socket {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn sample() -> Addresses {
@@ -318,6 +320,37 @@ mod tests {
         assert_eq!(Addresses::from_bytes(&addresses.to_bytes()).unwrap(), addresses);
         assert_eq!(addresses.direct()[2], "192.168.1.7:4710".parse().unwrap(), "local ones come last");
         assert!("".parse::<Addresses>().unwrap().is_empty());
+    }
+
+    /// The example of docs/formats/mesh.md.
+    #[test]
+    fn the_encoding_is_the_one_that_is_written_down() {
+        let text = "203.0.113.5:4433,192.168.1.7:4433,http://203.0.113.9:4711,+http://203.0.113.5:4711";
+        let addresses: Addresses = text.parse().unwrap();
+        assert_eq!(addresses.to_string(), text);
+        let hex = "838246cb007105115146c0a8010711518177687474703a2f2f3230332e302e3131332e393a34373131\
+                   8177687474703a2f2f3230332e302e3131332e353a34373131";
+        assert_eq!(freehold_wire::Hex(&addresses.to_bytes()).to_string(), hex);
+    }
+
+    proptest! {
+        #[test]
+        fn any_addresses_round_trip(direct: Vec<(IpAddr, u16)>, ports: Vec<u16>, serves: Option<u16>) {
+            let url = |port: u16| format!("http://192.0.2.1:{}", port.max(1)).parse::<RelayUrl>().unwrap();
+            let direct = direct.into_iter().map(SocketAddr::from);
+            let addresses = Addresses::new(direct, ports.into_iter().map(url), serves.map(url));
+            prop_assert_eq!(&Addresses::from_bytes(&addresses.to_bytes()).unwrap(), &addresses);
+            prop_assert_eq!(&addresses.to_string().parse::<Addresses>().unwrap(), &addresses);
+        }
+
+        #[test]
+        fn bytes_are_read_in_one_spelling_or_refused(bytes: Vec<u8>, text: String) {
+            if let Ok(addresses) = Addresses::from_bytes(&bytes) {
+                prop_assert_eq!(addresses.to_bytes(), bytes);
+            }
+            drop(text.parse::<Addresses>());
+            drop(text.parse::<RelayUrl>());
+        }
     }
 
     #[test]

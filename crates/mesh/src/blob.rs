@@ -307,3 +307,24 @@ async fn send(tx: &mut SendStream, served: Served, range: &Range<u64>) -> io::Re
     drop(tx.finish());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_round_trip() {
+        let (blob, range) = (BlobName::from_bytes([3; 32]), 5..u64::MAX);
+        let bytes: [u8; QUESTION] = question(blob, &range).try_into().unwrap();
+        assert_eq!(read_question(bytes), Some((blob, range)));
+        assert_eq!(read_question([1; QUESTION]).map(|(_, range)| range.is_empty()), Some(true));
+        assert_eq!(read_question([0; QUESTION]), None);
+    }
+
+    #[test]
+    fn ranges_are_cut_to_the_blob() {
+        assert_eq!(cut_to(&(2..9), 5), 2..5);
+        assert_eq!(cut_to(&(7..9), 5), 5..5);
+        assert_eq!(cut_to(&(0..u64::MAX), 0), 0..0);
+    }
+}

@@ -36,3 +36,24 @@ pub(crate) fn is_for(node: NodeId, incoming: &Incoming) -> bool {
     let Some(mut names) = incoming.decrypt().and_then(|packet| packet.alpns()) else { return true };
     names.any(|name| name.is_ok_and(|name| ours.iter().any(|our| our.name() == name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use freehold_wire::Hex;
+
+    use super::*;
+
+    /// The example of docs/formats/mesh.md.
+    #[test]
+    fn the_names_are_the_ones_that_are_written_down() {
+        let node = NodeId::from_bytes([1; 32]);
+        assert_eq!(
+            Hex(Protocol::member(node).name()).to_string(),
+            "099bcaad9e61a1d80b446426ed5dde15ce112ed42e057ba611cfc8a0c9eee97e"
+        );
+        assert_eq!(
+            Hex(Protocol::door(node).name()).to_string(),
+            "acb619b11d349f8bbb083fcdac7ce10f76b4dc69c2b08885788d7f19ae996894"
+        );
+    }
+}
