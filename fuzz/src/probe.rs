@@ -9,7 +9,7 @@ use freehold_crypt::{
     BoxPublic, BoxSecret, Entropy, Phrase, Secret, Share, Signature, VerifyingKey, WrappedKey, combine,
     unwrap_key,
 };
-use freehold_placement::Entry;
+use freehold_placement::{BucketView, Entry, NodeView, Replica, View};
 use freehold_realm::audit::Export;
 use freehold_realm::{Op, OpSet};
 use freehold_seal::{
@@ -383,11 +383,70 @@ fn drain(machine: &mut LogSync<OpSet>, now: Millis) {
     unreachable!("it asks for ever");
 }
 
-/// Entries of buckets and of the directory.
+/// Entries; messages between replicas; and such messages one after the other from a peer of the
+/// realm to a replica whose outputs are obeyed.
 pub fn placement(data: &[u8]) {
     if let Ok(entry) = Entry::decode(data) {
         assert_eq!(entry.to_bytes(), data, "two spellings of one entry");
         done(entry.verify());
         done(entry.id());
     }
+    if let Ok(message) = freehold_placement::Message::decode(data) {
+        assert_eq!(message.encode(), data, "two spellings of one message");
+    }
+    let (mut replica, peer) = store();
+    let mut now = Millis(1000);
+    obey(&mut replica, now);
+    let mut rest = data;
+    while let Some(([high, low], after)) = rest.split_first_chunk::<2>() {
+        let len = usize::from(u16::from_be_bytes([*high, *low]));
+        let (said, after) = after.split_at(len.min(after.len()));
+        rest = after;
+        now = now.plus(Millis(len as u64));
+        let said = freehold_placement::Message::decode(said);
+        let heard = freehold_placement::Input::Garbage(peer);
+        replica.handle(now, said.map_or(heard, |said| freehold_placement::Input::Received(peer, said)));
+        obey(&mut replica, now);
+        if replica.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            replica.handle_timeout(now);
+            obey(&mut replica, now);
+        }
+        done(replica.describe());
+    }
+}
+
+/// A replica of two nodes and one bucket, connected to the other.
+fn store() -> (Replica, NodeId) {
+    let (me, peer) = (NodeId::from_bytes([8; 32]), NodeId::from_bytes([9; 32]));
+    let node = NodeView { stores: true, suspended: false };
+    let view = View {
+        realm: RealmId::from_bytes([1; 32]),
+        directory: BucketId::from_bytes([7; 32]),
+        nodes: BTreeMap::from([(me, node), (peer, node)]),
+        buckets: BTreeMap::from([(BucketId::from_bytes([2; 32]), BucketView { copies: 2 })]),
+    };
+    let mut replica = Replica::new(me, view);
+    replica.handle(Millis(1000), freehold_placement::Input::Connected(peer));
+    (replica, peer)
+}
+
+/// Does what it asks, until it asks for nothing; that it stops asking is part of the law.
+fn obey(replica: &mut Replica, now: Millis) {
+    use freehold_placement::{FetchError, Input, MESSAGE_MAX, Output};
+    for asked in 0..10_000 {
+        match replica.poll_output() {
+            Some(Output::Store(ticket, _)) => replica.handle(now, Input::Stored(ticket)),
+            Some(Output::Load(load)) => replica.handle(now, Input::Loaded(load, Vec::new())),
+            Some(Output::Fetch { blob, .. }) if asked % 2 == 0 => {
+                replica.handle(now, Input::Fetched(blob.name));
+            }
+            Some(Output::Fetch { blob, .. }) => {
+                replica.handle(now, Input::FetchFailed(blob.name, FetchError::Missing));
+            }
+            Some(Output::Send(_, message)) => assert!(message.encode().len() <= MESSAGE_MAX),
+            Some(_) => {}
+            None => return,
+        }
+    }
+    unreachable!("it asks for ever");
 }

@@ -1,7 +1,7 @@
 //! One valid input of each kind.
 
 use freehold_crypt::{Algorithm, BoxSecret, Entropy, Secret, SigningKey, split, wrap_key};
-use freehold_placement::{BlobRef, Draft, payload_hash};
+use freehold_placement::{BlobRef, Draft, Message as Told, Row, Vector, payload_hash};
 use freehold_realm::audit::Export;
 use freehold_realm::body::{self, Body, Guardian, GuardianSet};
 use freehold_realm::{Head, LEVEL, NodeRoles, Op, OpSet, draft};
@@ -239,19 +239,41 @@ pub(crate) fn sync() -> Seeds {
 
 pub(crate) fn placement() -> Seeds {
     let node = key(Algorithm::Ed25519, 1);
+    let (bucket, origin) =
+        (BucketId::from_bytes([2; 32]), NodeId::from_bytes(node.verifying().ed25519_bytes().unwrap()));
     let blob =
         |n: u8| BlobRef { name: BlobName::from_bytes([n; 32]), len: 96, hash: Digest::from_bytes([n; 32]) };
-    let entry = |blobs: Vec<BlobRef>| Draft {
-        realm: RealmId::from_bytes([1; 32]),
-        bucket: BucketId::from_bytes([2; 32]),
-        origin: NodeId::from_bytes(node.verifying().ed25519_bytes().unwrap()),
-        seq: 3,
-        hlc: Hlc { wall: Millis(1_795_000_000_000), count: 1 },
-        blobs: Bounded::from_vec(blobs).unwrap(),
-        payload_hash: payload_hash(b"payload"),
+    let entry = |seq: u64, blobs: Vec<BlobRef>| {
+        let draft = Draft {
+            realm: RealmId::from_bytes([1; 32]),
+            bucket,
+            origin,
+            seq,
+            hlc: Hlc { wall: Millis(1_795_000_000_000), count: 1 },
+            blobs: Bounded::from_vec(blobs).unwrap(),
+            payload_hash: payload_hash(b"payload"),
+        };
+        draft.sign(&node)
     };
-    named(vec![
-        ("row", entry(vec![]).sign(&node).to_bytes()),
-        ("object", entry(vec![blob(4), blob(5)]).sign(&node).to_bytes()),
-    ])
+    let row = |entry| Row { entry, payload: Some(b"payload".to_vec().into()) };
+    let chain = minicbor::bytes::ByteArray::from([5; 16]);
+    let vector = Vector { bucket, origin, seq: 2, chain, held: 3 };
+    let vectors = Told::Vectors { vectors: Bounded::from_vec(vec![vector]).unwrap(), whole: true };
+    let rows = vec![row(entry(1, vec![blob(4), blob(5)])), row(entry(2, vec![]))];
+    let entries = Told::Entries { rows: Bounded::from_vec(rows).unwrap() };
+    let ask = Told::Ask { bucket, origin, from: 1, chain };
+    let history = Told::Chain { bucket, origin, seq: 1, chain, reply: false };
+    let asks_holds = Told::AskHolds { bucket, origin };
+    let holds = Told::Holds { bucket, origin, from: 1, count: 9, bits: vec![3, 1].into() };
+    let bad = Told::Bad { bucket, blob: BlobName::from_bytes([4; 32]) };
+    let all = [&vectors, &entries, &ask, &history, &asks_holds, &holds, &bad];
+    let framed = all.map(Told::encode);
+    let said = framed
+        .iter()
+        .flat_map(|bytes| [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), &**bytes].concat());
+    let mut seeds: Seeds = all.iter().map(|message| (message.name().to_owned(), message.encode())).collect();
+    seeds.push(("conversation".to_owned(), said.collect()));
+    seeds.push(("row".to_owned(), entry(3, vec![]).to_bytes()));
+    seeds.push(("object".to_owned(), entry(3, vec![blob(4), blob(5)]).to_bytes()));
+    seeds
 }
