@@ -23,7 +23,12 @@ pub(crate) fn assets() -> &'static Assets {
     static ASSETS: OnceLock<Assets> = OnceLock::new();
     ASSETS.get_or_init(|| Assets {
         style: asset("console", "css", "text/css; charset=utf-8", include_bytes!("../assets/console.css")),
-        script: asset("console", "js", "text/javascript; charset=utf-8", include_bytes!("../assets/console.js")),
+        script: asset(
+            "console",
+            "js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../assets/console.js"),
+        ),
         icon: asset("icon", "svg", "image/svg+xml", include_bytes!("../assets/icon.svg")),
     })
 }

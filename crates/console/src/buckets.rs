@@ -95,7 +95,11 @@ async fn load(console: &Console, theme: Theme, name: &str) -> Result<Show, Probl
 }
 
 pub(crate) fn no_bucket(name: &str) -> Problem {
-    Problem::not_found(format!("there is no bucket {name}"), "it was never made, or it was deleted", None::<String>)
+    Problem::not_found(
+        format!("there is no bucket {name}"),
+        "it was never made, or it was deleted",
+        None::<String>,
+    )
 }
 
 pub(crate) async fn show(

@@ -45,7 +45,11 @@ pub(crate) async fn render(theme: Theme, request: Request, next: Next) -> Respon
 
 /// The answer to an address that leads nowhere.
 pub(crate) async fn nowhere() -> Fault {
-    Fault(Problem::not_found("there is no such page", "the address is mistyped, or what it showed is gone", None::<String>))
+    Fault(Problem::not_found(
+        "there is no such page",
+        "the address is mistyped, or what it showed is gone",
+        None::<String>,
+    ))
 }
 
 /// The status that goes with a form that is shown again.

@@ -77,8 +77,12 @@ pub(crate) async fn list(
     let status = console.client.status().await?;
     let bucket = status.buckets.iter().find(|bucket| bucket.name == name).cloned();
     let bucket = bucket.ok_or_else(|| no_bucket(&name))?;
-    let query =
-        ListQuery { prefix: part.folder.clone(), delimiter: Some("/".to_owned()), after: part.after, max: PAGE };
+    let query = ListQuery {
+        prefix: part.folder.clone(),
+        delimiter: Some("/".to_owned()),
+        after: part.after,
+        max: PAGE,
+    };
     let listing = console.client.list_objects(&name, &query).await?;
     let now = words::now_ms();
     let items = listing.objects.iter().filter(|object| object.key != part.folder);

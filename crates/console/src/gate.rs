@@ -61,7 +61,11 @@ pub(crate) async fn ask(theme: Theme, Query(wanted): Query<Wanted>) -> Response 
     page(&Page { frame: Frame::bare(theme), code: wanted.code, next: local(&wanted.next), problem: None })
 }
 
-pub(crate) async fn sign_in(State(console): State<Console>, theme: Theme, Form(wanted): Form<Wanted>) -> Response {
+pub(crate) async fn sign_in(
+    State(console): State<Console>,
+    theme: Theme,
+    Form(wanted): Form<Wanted>,
+) -> Response {
     let next = local(&wanted.next);
     match console.client.sign_in(&TypedCode { code: wanted.code }).await {
         Ok(cookie) => {
@@ -87,9 +91,11 @@ pub(crate) struct Chosen {
 
 /// Remembers the theme, and goes back to where the choice was made.
 pub(crate) async fn choose_theme(headers: HeaderMap, Form(Chosen { theme }): Form<Chosen>) -> Response {
-    let cookie = format!("{THEME_COOKIE}={}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax", theme.as_str());
+    let cookie =
+        format!("{THEME_COOKIE}={}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax", theme.as_str());
     let from = headers.get(header::REFERER).and_then(|from| from.to_str().ok()?.parse::<http::Uri>().ok());
-    let back = from.as_ref().and_then(|from| from.path_and_query()).map_or("/", http::uri::PathAndQuery::as_str);
+    let back =
+        from.as_ref().and_then(|from| from.path_and_query()).map_or("/", http::uri::PathAndQuery::as_str);
     (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, local(back))]).into_response()
 }
 

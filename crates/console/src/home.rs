@@ -32,7 +32,6 @@ impl Page {
         match item.id.as_str() {
             "second-node" if self.status.nodes.len() < 2 => Some(("/nodes/invite", "Invite a machine")),
             "guardians-tested" => Some(("/realm#guardians", "Test a phrase")),
-            "backup" => Some(("/realm#log", "Save the realm log")),
             _ => None,
         }
     }

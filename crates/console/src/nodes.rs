@@ -139,11 +139,17 @@ struct Invited {
 fn read(form: &[(String, String)]) -> Result<NewInvitation, Problem> {
     let value = |wanted: &str| form.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let roles = form.iter().filter(|(name, _)| name == "role").map(|(_, role)| role.parse::<Role>());
-    let hours = value("hours").and_then(|hours| hours.parse().ok()).filter(|hours| (1..=24 * 30).contains(hours));
+    let hours =
+        value("hours").and_then(|hours| hours.parse().ok()).filter(|hours| (1..=24 * 30).contains(hours));
     let hours = hours.ok_or_else(|| {
         Problem::invalid("cannot make this invitation", "it has to lapse within a month", None::<String>)
     })?;
-    Ok(NewInvitation { roles: roles.collect::<Result<_, _>>()?, hours, device: value("device").is_some(), name: None })
+    Ok(NewInvitation {
+        roles: roles.collect::<Result<_, _>>()?,
+        hours,
+        device: value("device").is_some(),
+        name: None,
+    })
 }
 
 pub(crate) async fn invite(
@@ -174,7 +180,10 @@ pub(crate) struct Withdraw {
     id: String,
 }
 
-pub(crate) async fn withdraw(State(console): State<Console>, Form(form): Form<Withdraw>) -> Result<Redirect, Fault> {
+pub(crate) async fn withdraw(
+    State(console): State<Console>,
+    Form(form): Form<Withdraw>,
+) -> Result<Redirect, Fault> {
     console.client.withdraw_invitation(&form.id).await?;
     Ok(Redirect::to("/nodes?notice=withdrawn"))
 }

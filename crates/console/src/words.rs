@@ -86,7 +86,8 @@ pub(crate) fn now_ms() -> u64 {
 
 /// How many machines can hold objects just now, as the realm stands.
 pub(crate) fn storage_nodes(status: &Status) -> u64 {
-    let counts = |node: &&NodeStatus| node.standing == Standing::Member && node.roles.contains(&Role::Storage);
+    let counts =
+        |node: &&NodeStatus| node.standing == Standing::Member && node.roles.contains(&Role::Storage);
     status.nodes.iter().filter(counts).count() as u64
 }
 
@@ -99,14 +100,19 @@ fn machines(bucket: &BucketStatus, nodes: u64) -> u64 {
 pub(crate) fn protection(bucket: &BucketStatus, nodes: u64) -> String {
     let name = &bucket.name;
     let on = machines(bucket, nodes);
-    let since = bucket.oldest_unprotected_ms.map(|ms| format!(", the oldest for {}", span(ms))).unwrap_or_default();
+    let since =
+        bucket.oldest_unprotected_ms.map(|ms| format!(", the oldest for {}", span(ms))).unwrap_or_default();
     match bucket.protected {
         _ if bucket.objects == 0 => "Nothing is in it yet.".to_owned(),
         Protection::Full if on == 1 => format!("Everything in {name} is on 1 machine only."),
         Protection::Full => format!("Everything in {name} is on {on} machines."),
         Protection::Partly => {
             let wait = if bucket.waiting == 1 { "waits" } else { "wait" };
-            format!("{} of {} {wait} for another copy{since}.", bucket.waiting, count(bucket.objects, "object"))
+            format!(
+                "{} of {} {wait} for another copy{since}.",
+                bucket.waiting,
+                count(bucket.objects, "object")
+            )
         }
         Protection::NotYet => format!("Nothing in {name} has its other copy yet{since}."),
     }
@@ -157,7 +163,8 @@ pub(crate) fn overall(status: &Status) -> (Mark, String, String) {
         };
         return (Mark { tone: "wait", word: "Not yet protected" }, sentence, format!("{held}{since}"));
     }
-    let least = status.buckets.iter().filter(|bucket| bucket.objects > 0).map(|bucket| machines(bucket, nodes)).min();
+    let least =
+        status.buckets.iter().filter(|bucket| bucket.objects > 0).map(|bucket| machines(bucket, nodes)).min();
     match least.unwrap_or(1) {
         1 if nodes <= 1 => (
             Mark { tone: "wait", word: "One machine" },
@@ -169,7 +176,11 @@ pub(crate) fn overall(status: &Status) -> (Mark, String, String) {
             "Some of it is on 1 machine only.".to_owned(),
             format!("{held} A bucket with one copy does not outlive its machine."),
         ),
-        n => (Mark { tone: "good", word: "Protected" }, format!("Everything is on {n} machines or more."), held),
+        n => (
+            Mark { tone: "good", word: "Protected" },
+            format!("Everything is on {n} machines or more."),
+            held,
+        ),
     }
 }
 
@@ -211,6 +222,15 @@ pub(crate) fn role(role: impl std::borrow::Borrow<Role>) -> &'static str {
         Role::Witness => "attests the realm's history",
         Role::Secrets => "holds keys while nobody is there",
     }
+}
+
+/// What to do next, as a command and the words around it. A remedy is `freehold ...`, perhaps with a
+/// remark set off by spaces, or a sentence.
+pub(crate) fn remedy(next: &str) -> (&str, &str) {
+    if !next.starts_with("freehold ") {
+        return ("", next);
+    }
+    next.split_once("  ").map_or((next, ""), |(command, words)| (command, words.trim()))
 }
 
 /// For counting in templates.

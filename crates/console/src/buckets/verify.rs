@@ -53,7 +53,7 @@ impl Outcome {
 }
 
 #[derive(Template)]
-#[template(path = "problem.html")]
+#[template(path = "verify_failed.html")]
 struct Failed {
     problem: Problem,
 }
@@ -80,7 +80,11 @@ pub(crate) async fn verify(
             Ok(VerifyEvent::Progress { .. }) if said.elapsed() < LINE_EVERY => None,
             Ok(VerifyEvent::Progress { blobs, bytes }) => {
                 said = Instant::now();
-                Some(format!("<p>{} read, {} so far.</p>\n", words::count(blobs, "part"), words::bytes(bytes)))
+                Some(format!(
+                    "<p>{} read, {} so far.</p>\n",
+                    words::count(blobs, "part"),
+                    words::bytes(bytes)
+                ))
             }
             Ok(VerifyEvent::Done(report)) => Some(rendered(&Outcome { name: name.clone(), report })),
             Ok(VerifyEvent::Failed(problem)) | Err(problem) => Some(rendered(&Failed { problem })),

@@ -23,7 +23,8 @@ pub(crate) async fn send(
     Path(bucket): Path<String>,
     request: Request<Body>,
 ) -> Result<Redirect, Fault> {
-    let mut form = Multipart::from_request(request, &()).await.map_err(|error| unreadable(&error.body_text()))?;
+    let mut form =
+        Multipart::from_request(request, &()).await.map_err(|error| unreadable(&error.body_text()))?;
     let mut folder = String::new();
     while let Some(mut field) = form.next_field().await.map_err(|error| unreadable(&error.body_text()))? {
         if field.name() == Some("in") {
@@ -33,7 +34,8 @@ pub(crate) async fn send(
         // A form sent without a choice carries one file without a name.
         let Some(name) = field.file_name().map(base_name).filter(|name| !name.is_empty()) else { continue };
         let key = format!("{folder}{name}");
-        let options = PutOptions { content_type: field.content_type().map(str::to_owned), len: None, only_new: false };
+        let options =
+            PutOptions { content_type: field.content_type().map(str::to_owned), len: None, only_new: false };
         let (pieces, arriving) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES);
         let body = futures::stream::unfold(arriving, |mut arriving| async {
             arriving.recv().await.map(|piece| (piece, arriving))

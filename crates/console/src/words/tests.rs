@@ -16,15 +16,24 @@ fn bucket(protected: Protection, copies: u16, objects: u64) -> BucketStatus {
 
 #[test]
 fn numbers_are_said_as_people_say_them() {
-    assert_eq!([0, 1, 999, 1000, 1_400_000, 15_000_000].map(bytes), [
-        "0 bytes", "1 byte", "999 bytes", "1 kB", "1.4 MB", "15 MB"
-    ]);
+    assert_eq!(
+        [0, 1, 999, 1000, 1_400_000, 15_000_000].map(bytes),
+        ["0 bytes", "1 byte", "999 bytes", "1 kB", "1.4 MB", "15 MB"]
+    );
     assert_eq!(bytes(u64::MAX), "18446 PB");
     assert_eq!([1, 2, 1_234_567].map(|n| count(n, "object")), ["1 object", "2 objects", "1,234,567 objects"]);
     let spans = [0, 59_000, 60_000, 3 * HOUR_MS, DAY_MS, 61 * DAY_MS, 800 * DAY_MS];
-    assert_eq!(spans.map(ago), [
-        "just now", "just now", "1 minute ago", "3 hours ago", "1 day ago", "2 months ago", "2 years ago"
-    ]);
+    assert_eq!(
+        spans.map(ago),
+        ["just now", "just now", "1 minute ago", "3 hours ago", "1 day ago", "2 months ago", "2 years ago"]
+    );
+}
+
+#[test]
+fn a_remedy_is_a_command_or_a_sentence() {
+    assert_eq!(remedy("freehold up"), ("freehold up", ""));
+    assert_eq!(remedy("freehold up    (resumes it)"), ("freehold up", "(resumes it)"));
+    assert_eq!(remedy("wait a minute"), ("", "wait a minute"));
 }
 
 #[test]

@@ -3,12 +3,16 @@ use super::*;
 #[test]
 fn keys_are_folders_and_files() {
     assert_eq!(["a", "a/b", "a/b/", "/"].map(folder_of), ["", "a/", "a/b/", "/"]);
-    let names: Vec<String> = crumbs("photos", "2026/ä b/").into_iter().map(|c| format!("{}={}", c.name, c.href)).collect();
-    assert_eq!(names, [
-        "photos=/files/photos",
-        "2026=/files/photos?in=2026%2F",
-        "ä b=/files/photos?in=2026%2F%C3%A4%20b%2F"
-    ]);
+    let names: Vec<String> =
+        crumbs("photos", "2026/ä b/").into_iter().map(|c| format!("{}={}", c.name, c.href)).collect();
+    assert_eq!(
+        names,
+        [
+            "photos=/files/photos",
+            "2026=/files/photos?in=2026%2F",
+            "ä b=/files/photos?in=2026%2F%C3%A4%20b%2F"
+        ]
+    );
 }
 
 #[test]

@@ -1,0 +1,351 @@
+//! Pages as a browser gets them, over a pretended node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use freehold_api::{Client, PutOptions, Sessions, openapi_json};
+use freehold_crypt::Entropy;
+use futures::{StreamExt as _, stream};
+use http::{Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
+
+#[path = "../../api/testing/pretend.rs"]
+#[expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a stand-in"
+)]
+mod pretend;
+
+use pretend::{Pretend, World};
+
+struct Sequence(u8);
+
+impl Entropy for Sequence {
+    fn fill(&mut self, out: &mut [u8]) {
+        for byte in out {
+            self.0 = self.0.wrapping_mul(77).wrapping_add(13);
+            *byte = self.0;
+        }
+    }
+}
+
+/// A console, and a browser that may have signed in.
+struct Browser {
+    console: Router,
+    node: Client,
+    sessions: Arc<Sessions>,
+    cookie: String,
+}
+
+#[expect(clippy::unwrap_used, reason = "a test")]
+impl Browser {
+    fn new(world: World) -> Self {
+        let sessions = Arc::new(Sessions::new("7d1f0a93", Box::new(Sequence(1))));
+        let api = freehold_api::router(Arc::new(Pretend::new(world)), Arc::clone(&sessions));
+        let node = Client::in_process(api.clone());
+        let console = freehold_console::router(api, Arc::clone(&sessions));
+        Self { console, node, sessions, cookie: String::new() }
+    }
+
+    async fn signed_in(world: World) -> Self {
+        let mut browser = Self::new(world);
+        let code = browser.sessions.issue_code(Duration::from_hours(1)).code.clone();
+        let answer = browser.post("/sign-in", &format!("code={code}&next=%2Fnodes")).await;
+        assert_eq!((answer.status(), location(&answer)), (StatusCode::SEE_OTHER, "/nodes"));
+        let cookie = answer.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap();
+        browser.cookie = cookie.split(';').next().unwrap().to_owned();
+        browser
+    }
+
+    async fn send(&self, request: http::request::Builder, body: impl Into<Body>) -> Response<Body> {
+        let request = request.header(header::COOKIE, &self.cookie).body(body.into()).unwrap();
+        self.console.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn get(&self, path: &str) -> Response<Body> {
+        self.send(Request::get(path), Body::empty()).await
+    }
+
+    async fn post(&self, path: &str, form: &str) -> Response<Body> {
+        let request = Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.header("sec-fetch-site", "same-origin"), form.to_owned()).await
+    }
+
+    async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        text(answer).await
+    }
+}
+
+fn location(answer: &Response<Body>) -> &str {
+    answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or_default()
+}
+
+#[expect(clippy::unwrap_used, reason = "a test")]
+async fn text(answer: Response<Body>) -> String {
+    String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+const CELLAR: &str = "c04b88d1e72f396a5d1be4f09278ac63541fd0e9b78a2c6630f4cc9128ae5b70";
+
+/// Every page there is.
+fn pages() -> Vec<String> {
+    let mut pages: Vec<String> = [
+        "/",
+        "/files",
+        "/files/photos",
+        "/files/photos?in=2026%2F",
+        "/files/music",
+        "/nodes",
+        "/nodes/invite",
+        "/buckets",
+        "/buckets/photos",
+        "/health",
+        "/realm",
+        "/files/photos/view?key=autumn%20walk.svg",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    pages.push(format!("/nodes/{CELLAR}"));
+    pages
+}
+
+#[tokio::test]
+async fn every_page_says_where_it_is_and_comes_with_its_headers() {
+    let browser = Browser::signed_in(World::family()).await;
+    for path in pages() {
+        let answer = browser.get(&path).await;
+        let headers = answer.headers().clone();
+        let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+        for wanted in
+            ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "form-action 'self'"]
+        {
+            assert!(policy.contains(wanted), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"));
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        let page = text(answer).await;
+        for wanted in
+            ["<html lang=\"en\"", "<main id=\"content\"", "<nav class=\"main\"", "<h1", "· smith</title>"]
+        {
+            assert!(page.contains(wanted), "{path} lacks {wanted}");
+        }
+        assert_eq!(page.matches("<h1").count(), 1, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
+    let browser = Browser::signed_in(World::family()).await;
+    let mut all = pages();
+    all.push("/sign-in".to_owned());
+    for path in all {
+        let page = browser.page(&path).await;
+        let shown = page.replace("http://127.0.0.1:9000", "");
+        for banned in [
+            "http://",
+            "https://",
+            "src=\"//",
+            "href=\"//",
+            " style=",
+            "<style",
+            " onclick",
+            " onload",
+            "javascript:",
+        ] {
+            assert!(!shown.contains(banned), "{path} has {banned}");
+        }
+        assert_eq!(page.matches("<script").count(), 1, "{path}: the one script comes from /assets/");
+    }
+    let front = browser.page("/").await;
+    let assets: Vec<&str> = front.split('"').filter(|part| part.starts_with("/assets/")).collect();
+    assert!(assets.len() >= 3);
+    for asset in assets {
+        let answer = browser.get(asset).await;
+        assert!(answer.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"), "{asset}");
+        let content = text(answer).await.replace("http://www.w3.org/2000/svg", "");
+        for banned in ["http:", "https:", "url(", "@import", "eval("] {
+            assert!(!content.contains(banned), "{asset} has {banned}");
+        }
+    }
+    assert_eq!(browser.get("/assets/console.000000000000.css").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn strangers_see_the_sign_in_page_and_no_name() {
+    let browser = Browser::new(World::family());
+    for path in pages() {
+        let answer = browser.get(&path).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
+        assert!(location(&answer).starts_with("/sign-in"), "{path}");
+        assert!(answer.headers().contains_key(header::CONTENT_SECURITY_POLICY));
+    }
+    for path in ["/api/v1/status", "/api/v1/buckets/photos/objects/autumn%20walk.svg", "/api/v1/realm/export"]
+    {
+        assert_eq!(browser.get(path).await.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for path in ["/buckets", "/nodes/invite", "/files/photos/delete", "/realm/code", "/sign-out"] {
+        assert!(location(&browser.post(path, "name=x").await).starts_with("/sign-in"), "{path}");
+    }
+    let page = browser.page("/sign-in?next=%2Fnodes").await;
+    assert!(!page.contains("smith") && !page.contains("attic"));
+    assert!(page.contains("value=\"/nodes\""));
+    for elsewhere in ["//evil.example", "https://evil.example", "/\\evil.example"] {
+        let page = browser.page(&format!("/sign-in?next={elsewhere}")).await;
+        assert!(page.contains("name=\"next\" value=\"/\""), "{elsewhere}");
+    }
+    let wrong = browser.post("/sign-in", "code=0000-0000").await;
+    assert_eq!(wrong.status(), StatusCode::FORBIDDEN);
+    assert!(text(wrong).await.contains("role=\"alert\""));
+}
+
+#[tokio::test]
+async fn what_another_site_sends_is_refused() {
+    let browser = Browser::signed_in(World::family()).await;
+    for path in ["/buckets", "/sign-out", "/theme", "/sign-in", "/api/v1/shutdown"] {
+        let request = Request::post(path).header("sec-fetch-site", "cross-site");
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        assert_eq!(
+            browser.send(request, "name=abc&copies=1").await.status(),
+            StatusCode::FORBIDDEN,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn hostile_names_stay_text() {
+    let browser = Browser::signed_in(World::family()).await;
+    let hostile = "<script>alert(1)</script>\"'&.png";
+    let body = stream::empty().boxed();
+    let options = PutOptions { content_type: Some("\"><script>".to_owned()), ..PutOptions::default() };
+    browser.node.put_object("photos", hostile, &options, body).await.unwrap();
+    let body = stream::empty().boxed();
+    browser.node.put_object("photos", &format!("{hostile}/x"), &PutOptions::default(), body).await.unwrap();
+    let view = format!("/files/photos/view?key={}", freehold_api::encode_path(hostile));
+    let form = format!("name={}", freehold_api::encode_path("<img src=x>"));
+    browser.post(&format!("/nodes/{CELLAR}/rename"), &form).await;
+    for path in
+        ["/files/photos".to_owned(), view, "/".to_owned(), "/nodes".to_owned(), format!("/nodes/{CELLAR}")]
+    {
+        let page = browser.page(&path).await;
+        assert!(!page.contains("<script>") && !page.contains("<img src=x"), "{path}");
+        assert!(page.contains("&#60;"), "{path} shows the name");
+    }
+    let missing = browser.get("/files/%3Cscript%3E").await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    assert!(!text(missing).await.contains("<script>"));
+}
+
+#[tokio::test]
+async fn a_file_comes_in_by_a_plain_form_and_goes_again() {
+    let browser = Browser::signed_in(World::family()).await;
+    let form = "--b\r\nContent-Disposition: form-data; name=\"in\"\r\n\r\n2026/\r\n\
+        --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"C:\\\\x\\\\snow man.txt\"\r\n\
+        Content-Type: text/plain\r\n\r\ncarrots\r\n--b--\r\n";
+    let request =
+        Request::post("/files/photos/send").header(header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+    let answer = browser.send(request, form).await;
+    assert_eq!(location(&answer), "/files/photos?in=2026%2F&notice=sent");
+    let page = browser.page("/files/photos?in=2026%2F&notice=sent").await;
+    assert!(page.contains("snow man.txt") && page.contains("It is stored.") && page.contains("7 bytes"));
+    let answer = browser.post("/files/photos/delete", "key=2026%2Fsnow%20man.txt").await;
+    assert_eq!(location(&answer), "/files/photos?in=2026%2F&notice=deleted");
+    assert!(!browser.page("/files/photos?in=2026%2F").await.contains("snow man"));
+}
+
+#[tokio::test]
+async fn a_form_that_is_cut_stores_nothing() {
+    let browser = Browser::signed_in(World::family()).await;
+    let cut = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"half.txt\"\r\n\r\nhalf of";
+    let request =
+        Request::post("/files/photos/send").header(header::CONTENT_TYPE, "multipart/form-data; boundary=b");
+    assert!(browser.send(request, cut).await.status().is_client_error());
+    assert!(!browser.page("/files/photos").await.contains("half.txt"));
+}
+
+#[tokio::test]
+async fn words_are_plain() {
+    let family = Browser::signed_in(World::family()).await;
+    let home = family.page("/").await;
+    for wanted in [
+        "cellar has not been heard for 3 hours",
+        "2 objects wait for another copy.",
+        "Last heard 3 hours ago",
+    ] {
+        assert!(home.contains(wanted), "{wanted}");
+    }
+    assert!(home.find("cellar has not been heard") < home.find("2 objects wait"), "alarms come first");
+    assert!(
+        family.page("/files").await.contains("Everything in papers is on 3 machines.")
+            || home.contains("Everything in papers is on 3 machines.")
+    );
+    let calm = Browser::signed_in(World::calm()).await.page("/").await;
+    assert!(calm.contains("Everything is on 2 machines or more."));
+    let fresh = Browser::signed_in(World::fresh()).await;
+    let home = fresh.page("/").await;
+    assert!(home.contains("Your realm is ready.") && home.contains("Make a bucket for photos"));
+    let made = fresh.post("/buckets", "name=photos&copies=2").await;
+    assert_eq!(location(&made), "/files/photos?notice=bucket_made");
+    let again = fresh.post("/buckets", "name=photos&copies=2").await;
+    assert_eq!(again.status(), StatusCode::CONFLICT);
+    let again = text(again).await;
+    assert!(again.contains("role=\"alert\"") && again.contains("value=\"photos\""));
+}
+
+#[tokio::test]
+async fn an_invitation_is_shown_with_its_code() {
+    let browser = Browser::signed_in(World::family()).await;
+    let page =
+        text(browser.post("/nodes/invite", "role=storage&role=gateway&hours=24&device=yes").await).await;
+    assert!(page.contains("freehold join freehold-join-1-") && page.contains("QR code of the invitation"));
+    let list = browser.page("/nodes").await;
+    assert!(list.contains("storage, gateway") && list.contains("as a device of yours"));
+    for bad in ["hours=24", "role=king&hours=24", "role=storage&hours=0", "role=storage&hours=9999"] {
+        let answer = browser.post("/nodes/invite", bad).await;
+        assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn verification_is_told_to_its_end() {
+    let browser = Browser::signed_in(World::family()).await;
+    let mended = text(browser.post("/buckets/photos/verify", "repair=yes").await).await;
+    assert!(mended.contains("lake.svg") && mended.contains("has been mended") && mended.contains("</html>"));
+    let told = text(browser.post("/buckets/photos/verify", "").await).await;
+    assert!(told.contains("Something in photos is damaged.") && told.contains("not mended yet"));
+}
+
+#[tokio::test]
+async fn the_theme_is_remembered() {
+    let mut browser = Browser::signed_in(World::family()).await;
+    let request = Request::post("/theme").header(header::REFERER, "https://nas.lan:8443/nodes?x=1");
+    let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let answer = browser.send(request, "theme=dark").await;
+    assert_eq!(location(&answer), "/nodes?x=1");
+    let theme = answer.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    browser.cookie = format!("{}; {theme}", browser.cookie);
+    assert!(browser.page("/").await.contains("data-theme=\"dark\""));
+}
+
+#[tokio::test]
+async fn signing_out_closes_the_door() {
+    let browser = Browser::signed_in(World::family()).await;
+    assert_eq!(location(&browser.post("/sign-out", "").await), "/sign-in");
+    assert_eq!(browser.get("/api/v1/status").await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn the_api_is_behind_the_console_as_it_is() {
+    let browser = Browser::signed_in(World::family()).await;
+    assert_eq!(browser.page("/api/v1/openapi.json").await, openapi_json());
+    let picture = browser.get("/api/v1/buckets/photos/objects/autumn%20walk.svg").await;
+    assert_eq!(picture.headers()[header::CONTENT_TYPE], "image/svg+xml");
+    assert!(picture.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("sandbox"));
+}
