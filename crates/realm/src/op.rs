@@ -264,6 +264,14 @@ impl Op {
         self.merge_signature(&Cosignature { key: key.verifying(), signature });
     }
 
+    /// The operation with the signatures of both copies.
+    #[must_use]
+    pub fn with_signatures_of(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.merge_signatures(other, |_| true);
+        both
+    }
+
     /// Takes over signatures from another copy of the same operation, as far as `wanted`; returns
     /// whether any was new.
     pub(crate) fn merge_signatures(&mut self, other: &Self, wanted: impl Fn(&Cosignature) -> bool) -> bool {

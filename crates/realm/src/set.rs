@@ -45,6 +45,9 @@ pub enum InsertError {
         /// What is wrong.
         why: VerifyError,
     },
+    /// Nothing in its causal past ever gave its author a place in the realm.
+    #[error("operation {}: nobody before it let its author in", .0.short())]
+    Stranger(OpId),
     /// Too many operations wait for parents.
     #[error("{WAITING_MAX} operations wait for their parents already; fetch those first")]
     Waiting,
@@ -154,6 +157,10 @@ impl OpSet {
         }
         let missing: Vec<OpId> = op.parents().filter(|p| !self.index.contains_key(p)).collect();
         if missing.is_empty() {
+            if self.is_stranger(&op) {
+                self.forget_after(id);
+                return Err(InsertError::Stranger(id));
+            }
             self.place(op);
             self.wake(id);
         } else {
@@ -178,9 +185,37 @@ impl OpSet {
                     .get(&child)
                     .is_some_and(|op| op.parents().all(|p| self.index.contains_key(&p)));
                 if ready && let Some(op) = self.waiting.remove(&child) {
+                    if self.is_stranger(&op) {
+                        self.forget_after(child);
+                        continue;
+                    }
                     self.place(op);
                     arrived.push(child);
                 }
+            }
+        }
+    }
+
+    /// Whether no operation in its causal past gives the author a place, be that one accepted or
+    /// not. Such operations are kept out, or anybody could fill every replica's disk.
+    fn is_stranger(&self, op: &Op) -> bool {
+        let key = op.head().author.id();
+        if matches!(op.body(), Body::Genesis(_) | Body::Recovery(_)) {
+            return !crate::person::admitted_keys(op.body()).contains(&key);
+        }
+        let parents: Vec<At> = op.parents().filter_map(|p| self.at(&p)).collect();
+        let known = |at: &At| parents.iter().any(|parent| parent == at || self.knows(*parent, *at));
+        !self.introduced.get(&key).is_some_and(|ops| ops.iter().any(known))
+    }
+
+    /// Drops what waits for an operation that will never come in.
+    fn forget_after(&mut self, id: OpId) {
+        let mut gone = vec![id];
+        while let Some(id) = gone.pop() {
+            for child in self.wanted.remove(&id).unwrap_or_default() {
+                self.waiting.remove(&child);
+                self.wanted.retain(|_, children| !children.remove(&child) || !children.is_empty());
+                gone.push(child);
             }
         }
     }

@@ -42,8 +42,10 @@ impl Run<'_> {
         if devices.is_empty() || devices.len() > DEVICES_MAX {
             return Err(Reason::Numbers);
         }
-        let taken = |key: &KeyId| self.world.keys.get(key).is_some_and(|h| *h != Holder::Device(person));
-        if devices.keys().any(taken) {
+        let others = |key: &KeyId| {
+            self.world.keys.get(key).is_some_and(|h| *h != Holder::Device(person) && *h != Holder::Invitation)
+        };
+        if devices.keys().any(others) {
             return Err(Reason::InUse(Thing::Key));
         }
         Ok((person, devices))
@@ -85,28 +87,29 @@ impl Run<'_> {
     }
 
     pub(super) fn member_add(&mut self, at: At, body: &MemberAdd) -> Result<(), Reason> {
-        let decided =
-            if body.roles.contains(MemberRoles::ADMIN) { self.power(at) } else { self.admin(at).map(|_| ()) };
-        decided?;
-        let (person, devices) = self.fresh_chain(&body.chain).inspect_err(|_| self.not_standing(at))?;
-        if self.whole().roles(&person).is_some() {
-            self.not_standing(at);
+        let admin = body.roles.contains(MemberRoles::ADMIN);
+        let (person, devices) = self.fresh_chain(&body.chain)?;
+        let known = self.view(at).roles(&person).is_some();
+        // What a majority decides is not undone by one who admits the same person on the side.
+        if known || (!admin && self.whole().roles(&person).is_some()) {
             return Err(Reason::InUse(Thing::Member));
+        }
+        if admin {
+            self.power(at)?;
+        } else {
+            self.admin(at)?;
         }
         self.admit(at, person, &devices, &body.chain, body.roles);
         Ok(())
     }
 
-    /// Takes back that a power operation stands, when it turns out to be about nothing.
-    pub(super) fn not_standing(&mut self, at: At) {
-        self.standing.retain(|standing| *standing != at);
-    }
-
     pub(super) fn member_change(&mut self, at: At, body: &MemberChange) -> Result<(), Reason> {
-        let whole = self.whole();
-        let roles = whole.roles(&body.person).ok_or(Reason::NoSuch(Thing::Member))?;
-        let was = roles.contains(MemberRoles::ADMIN) || self.view(at).is_admin(&body.person);
+        let (whole, view) = (self.whole(), self.view(at));
         let becomes = body.roles.contains(MemberRoles::ADMIN);
+        // Nor is it undone by one who removes that person on the side.
+        let removed = if becomes { view.roles(&body.person) } else { None };
+        let roles = whole.roles(&body.person).or(removed).ok_or(Reason::NoSuch(Thing::Member))?;
+        let was = roles.contains(MemberRoles::ADMIN) || view.is_admin(&body.person);
         if was && !becomes {
             self.not_the_last_admin(&body.person)?;
         }
@@ -175,7 +178,7 @@ impl Run<'_> {
     fn add_device_row(&mut self, at: At, person: PersonId, statement: &Statement) -> Result<(), Reason> {
         let Change::Add { key, box_key } = statement.change() else { return Err(Reason::Statement) };
         let id = key.id();
-        if self.world.keys.contains_key(&id) {
+        if self.world.keys.get(&id).is_some_and(|holder| *holder != Holder::Invitation) {
             return Err(Reason::InUse(Thing::Key));
         }
         let whole = self.whole();

@@ -84,7 +84,8 @@ impl Run<'_> {
         let node = NodeId::from_bytes(key.ed25519_bytes().ok_or(Reason::Numbers)?);
         let id = key.id();
         let returns = match self.world.keys.get(&id) {
-            None => true,
+            // An invitation's key need not be the issuer's own, so it reserves nothing.
+            None | Some(Holder::Invitation) => true,
             Some(holder) => *holder == Holder::Node(node) && !self.world.burned.contains_key(&id),
         };
         if !returns {

@@ -10,7 +10,7 @@ use crate::op::Op;
 use crate::person::{ChainError, Statement, read_chain};
 use crate::reason::Reason;
 use crate::roles::{MemberRoles, NodeRoles};
-use crate::set::{Inserted, OpSet};
+use crate::set::{InsertError, Inserted, OpSet};
 use crate::state::{Side, Standing};
 
 use super::lab::*;
@@ -267,6 +267,23 @@ fn junk_signatures_neither_help_nor_displace() {
     assert_eq!(lab.fold().pending[&id], Pending::Signatures { have: 1, need: 2 });
     lab.sign(&id, &["b"]);
     lab.is_admins(&["a"]);
+}
+
+#[test]
+fn strangers_are_kept_out_of_the_set() {
+    let mut lab = Lab::new(&["a"]);
+    let first = lab.op("x", set_bucket(1), &[], |_| {});
+    let mut alone = lab.set.clone();
+    let refused = InsertError::Stranger(first.id());
+    let next = lab.op("x", set_bucket(2), &[], |h| {
+        (h.seq, h.prev, h.parents) = (2, Some(first.id()), sorted(&[first.id()]));
+    });
+    assert_eq!(alone.insert(next.clone()), Ok(Inserted::New));
+    assert_eq!(alone.insert(first), Err(refused));
+    assert!(!alone.contains(&next.id()) && alone.missing_parents().is_empty());
+    // Whoever was let in, be it by an operation that is void, is no stranger.
+    lab.say("a", add_node("n", NodeRoles::SECRETS), &["n"]);
+    lab.say("n", set_bucket(1), &[]);
 }
 
 #[test]

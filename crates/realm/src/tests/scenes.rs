@@ -371,6 +371,44 @@ scenes! {
         lab.is_suspended(&[]);
         lab
     };
+    squatted_key: "A rogue issues an invitation with the key of a new admin, as if before they came.", || {
+        let mut lab = Lab::new(&["a", "b", "m"]);
+        let heads = lab.heads();
+        lab.say("a", set_bucket(1), &[]);
+        lab.say("a", add_admin("c"), &["b", "c"]);
+        lab.say("c", set_bucket(2), &[]);
+        let invite = body::InvitationIssue {
+            key: key("c").verifying(), roles: NodeRoles::STORAGE, expires: Millis(START + DAY), device: None,
+        };
+        lab.say_from(&heads, "m", invite, &[]);
+        lab.is_admins(&["a", "b", "c", "m"]);
+        assert_eq!(lab.buckets(), [1, 2]);
+        lab
+    };
+    lone_admission_before_promotion: "A rogue makes a new admin a plain member, as if before they came.", || {
+        let mut lab = Lab::new(&["a", "b", "m"]);
+        let heads = lab.heads();
+        lab.say("a", set_bucket(1), &[]);
+        lab.say("a", add_admin("c"), &["b", "c"]);
+        lab.say("c", set_bucket(2), &[]);
+        lab.say_from(&heads, "m", add_member("c"), &[]);
+        lab.is_admins(&["a", "b", "c", "m"]);
+        assert_eq!(lab.buckets(), [1, 2]);
+        lab
+    };
+    lone_removal_before_promotion: "A rogue removes a member, as if before they became an admin.", || {
+        let mut lab = Lab::new(&["a", "b", "m"]);
+        lab.say("a", add_member("c"), &[]);
+        let heads = lab.heads();
+        lab.say("a", set_bucket(1), &[]);
+        let promote = body::MemberChange { person: person("c"), roles: MemberRoles::ADMIN, last: Bounded::new() };
+        lab.say("a", promote, &["b"]);
+        lab.say("c", set_bucket(2), &[]);
+        lab.say_from(&heads, "m", remove("c", 0), &[]);
+        lab.is_admins(&["a", "b", "c", "m"]);
+        assert_eq!(lab.buckets(), [1, 2]);
+        lab
+    };
     self_defeating: "Two admins void the operations by which they came in themselves.", || {
         let mut lab = Lab::new(&["a", "m", "n"]);
         let removal = lab.say("m", remove("a", 0), &["n"]);
