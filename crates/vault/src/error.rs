@@ -31,6 +31,12 @@ pub enum PutError {
     /// Another write of this key is under way and conditions were given.
     #[error("another write of this key came in between")]
     Conflict,
+    /// This node's disk was rolled back or lost; its own entries are coming from the others.
+    #[error("this node is fetching its own earlier writes from the others; it may write when it has them")]
+    CatchingUp,
+    /// Two nodes write in this node's name.
+    #[error("another machine has written in this node's name; this node may not write any more")]
+    Cloned,
     /// The client's stream broke off.
     #[error("the client's body broke off")]
     Body(#[source] BoxError),

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use freehold_placement::{BlobRef, Entry};
-use freehold_wire::{BucketId, EntryId, Millis};
+use freehold_placement::{BlobRef, Entry, Own};
+use freehold_wire::{BucketId, EntryId, Millis, NodeId};
 use futures::stream::BoxStream;
 
 use crate::BoxError;
@@ -56,8 +56,15 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// A blob that should be here is missing or bad; a good copy is wanted.
     fn lost(&self, bucket: &BucketId, blob: &BlobRef);
 
-    /// Whether this node is one of those that should hold the blob.
-    fn keeps(&self, bucket: &BucketId, blob: &BlobRef) -> bool;
+    /// Whether this node is one of those that should hold the blobs of an entry.
+    fn keeps(&self, bucket: &BucketId, entry: &EntryId) -> bool;
+
+    /// The payload of an entry was erased here, and its blobs go.
+    fn erased(&self, bucket: &BucketId, origin: &NodeId, seq: u64);
+
+    /// Whether this node may write to the bucket. One whose disk was rolled back may not, before
+    /// it has its own entries again: it would use a number twice.
+    fn own(&self, bucket: &BucketId) -> Own;
 
     /// Waits until `copies` nodes (this one included) have confirmed the entry and its blobs.
     async fn confirmed(&self, entry: EntryId, copies: u16, timeout: Millis) -> Result<(), NotConfirmed>;
@@ -80,8 +87,14 @@ impl Replication for Alone {
 
     fn lost(&self, _: &BucketId, _: &BlobRef) {}
 
-    fn keeps(&self, _: &BucketId, _: &BlobRef) -> bool {
+    fn keeps(&self, _: &BucketId, _: &EntryId) -> bool {
         true
+    }
+
+    fn erased(&self, _: &BucketId, _: &NodeId, _: u64) {}
+
+    fn own(&self, _: &BucketId) -> Own {
+        Own::Sure
     }
 
     async fn confirmed(&self, _: EntryId, copies: u16, _: Millis) -> Result<(), NotConfirmed> {

@@ -85,6 +85,7 @@ impl Inner {
                 let mut index = inner.index_mut();
                 for at in some {
                     index.superseded.remove(at);
+                    inner.shared.replication.erased(&at.bucket, &at.origin, at.seq);
                 }
             }
             Ok(due.len() as u64)

@@ -19,6 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use freehold_crypt::SigningKey;
 use freehold_disk::{EntryStore, EntryTxn, StoreError};
+use freehold_placement::Own;
 use freehold_seal::{BucketKey, PayloadPlace};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
 use tokio::sync::oneshot;
@@ -169,7 +170,11 @@ impl Inner {
             return Err(PutError::KeyLength(key.len()));
         }
         let sealing = self.shared.keys.current(bucket).ok_or(PutError::NoBucketKey)?;
-        Ok((info, sealing))
+        match self.shared.replication.own(bucket) {
+            Own::Behind => Err(PutError::CatchingUp),
+            Own::Forked => Err(PutError::Cloned),
+            Own::Unheard | Own::Sure => Ok((info, sealing)),
+        }
     }
 
     /// A small write beside entries.

@@ -133,10 +133,10 @@ impl Inner {
         } else {
             None
         };
+        if !self.shared.replication.keeps(&at.bucket, &entry.id()) {
+            return Ok(());
+        }
         for (part, blob) in entry.blobs.iter().enumerate() {
-            if !self.shared.replication.keeps(&at.bucket, blob) {
-                continue;
-            }
             report.blobs += 1;
             report.bytes += blob.len;
             if let Some(damage) = self.inspect(blob, part, opened.as_ref()).await? {

@@ -1,15 +1,19 @@
 use freehold_wire::Millis;
 
+use std::sync::Arc;
+
 use freehold_vault::{Conditions, Swept};
 
-use crate::world::{World, random};
+use crate::world::{Setup, Witness, World, random};
 
 const LATE: Millis = Millis(u64::MAX / 2);
 
 #[tokio::test]
 async fn what_was_overwritten_goes_and_the_rest_stays() {
     let home = tempfile::tempdir().unwrap();
-    let world = World::open(home.path()).await;
+    let witness = Arc::new(Witness::default());
+    let replication = Arc::<Witness>::clone(&witness);
+    let world = World::with(home.path(), Setup { replication, ..Setup::default() }).await;
     let keep = random(70_000);
     world.put("keep", &keep).await.unwrap();
     for _ in 0..3 {
@@ -21,6 +25,7 @@ async fn what_was_overwritten_goes_and_the_rest_stays() {
 
     let first = world.vault.sweep(LATE).await.unwrap();
     assert_eq!((first.erased, first.marked, first.removed), (3, 3, 0));
+    assert_eq!(*witness.erased.lock().unwrap(), [2, 3, 5], "replication must not fetch them again");
     assert_eq!(world.vault.depot().measure().await.unwrap().0, 5, "nothing goes at the first look");
     drop(world);
     let world = World::open(home.path()).await;

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use freehold_placement::Own;
 use freehold_vault::{Conditions, GetError, PutError};
 
 use crate::world::{Peer, Setup, Witness, World, random, ring};
@@ -79,4 +80,18 @@ async fn a_write_waits_for_its_confirmations() {
         // Written here all the same, and said so.
         assert_eq!(world.get("k").await.unwrap(), b"x");
     }
+}
+
+#[tokio::test]
+async fn a_node_that_was_rolled_back_does_not_write() {
+    let home = tempfile::tempdir().unwrap();
+    let witness = Arc::new(Witness::default());
+    let replication = Arc::<Witness>::clone(&witness);
+    let world = World::with(home.path(), Setup { replication, ..Setup::default() }).await;
+    *witness.own.lock().unwrap() = Some(Own::Behind);
+    assert!(matches!(world.put("k", b"x").await, Err(PutError::CatchingUp)));
+    *witness.own.lock().unwrap() = Some(Own::Forked);
+    assert!(matches!(world.put("k", b"x").await, Err(PutError::Cloned)));
+    *witness.own.lock().unwrap() = None;
+    world.put("k", b"x").await.unwrap();
 }

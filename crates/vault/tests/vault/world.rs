@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_crypt::{Algorithm, Entropy as _, Secret, SigningKey};
 use freehold_disk::{EntryRow, EntryStore, OsEntropy};
-use freehold_placement::{BlobRef, Entry};
+use freehold_placement::{BlobRef, Entry, Own};
 use freehold_seal::{BucketKey, KeyOf, KeyRing};
 use freehold_vault::{
     Alone, BlobStream, Body, BoxError, BucketInfo, ByteRange, Depot, DepotLimits, GetError, GetObject,
@@ -221,6 +221,8 @@ pub(crate) struct Witness {
     pub(crate) committed: Mutex<Vec<(EntryId, u64)>>,
     pub(crate) lost: Mutex<Vec<BlobName>>,
     pub(crate) copies: u16,
+    pub(crate) erased: Mutex<Vec<u64>>,
+    pub(crate) own: Mutex<Option<Own>>,
 }
 
 #[async_trait]
@@ -234,8 +236,16 @@ impl Replication for Witness {
         self.lost.lock().unwrap().push(blob.name);
     }
 
-    fn keeps(&self, _: &BucketId, _: &BlobRef) -> bool {
+    fn keeps(&self, _: &BucketId, _: &EntryId) -> bool {
         true
+    }
+
+    fn erased(&self, _: &BucketId, _: &NodeId, seq: u64) {
+        self.erased.lock().unwrap().push(seq);
+    }
+
+    fn own(&self, _: &BucketId) -> Own {
+        self.own.lock().unwrap().unwrap_or(Own::Sure)
     }
 
     async fn confirmed(&self, entry: EntryId, copies: u16, _: Millis) -> Result<(), NotConfirmed> {
