@@ -43,7 +43,8 @@ pub struct Directory {
     secret: BoxSecret,
     rows: BTreeMap<RowKey, (Hlc, NodeId, DirectoryRow)>,
     rings: BTreeMap<KeyOf, KeyRing>,
-    envelopes: BTreeMap<(KeyOf, u32, Recipient), Envelope>,
+    /// Apart by who wrote them: one that does not open must not take the place of one that does.
+    envelopes: BTreeMap<(KeyOf, u32, Recipient, NodeId), Envelope>,
     /// Sealed rows that came before the directory's key.
     waiting: Vec<(From, Vec<u8>)>,
 }
@@ -70,16 +71,16 @@ impl Directory {
     /// Reads the payload of a directory entry.
     pub fn absorb(&mut self, from: From, payload: &[u8]) -> Vec<Learned> {
         match payload_kind(payload) {
-            Some(PayloadKind::Envelope) => self.absorb_envelope(payload),
+            Some(PayloadKind::Envelope) => self.absorb_envelope(from.origin, payload),
             Some(PayloadKind::Sealed) => vec![self.absorb_row(from, payload)],
             None => Vec::new(),
         }
     }
 
-    fn absorb_envelope(&mut self, payload: &[u8]) -> Vec<Learned> {
+    fn absorb_envelope(&mut self, origin: NodeId, payload: &[u8]) -> Vec<Learned> {
         let Ok(envelope) = Envelope::decode(payload) else { return Vec::new() };
         let (key_of, to) = (envelope.key_of, envelope.to);
-        self.envelopes.entry((key_of, envelope.version, to)).or_insert(envelope);
+        self.envelopes.entry((key_of, envelope.version, to, origin)).or_insert(envelope);
         if to != self.me {
             return Vec::new();
         }
@@ -99,15 +100,14 @@ impl Directory {
     /// by the one before, which may have come after it.
     fn open_all(&mut self, key_of: KeyOf) -> bool {
         let ring = self.rings.entry(key_of).or_insert_with(|| KeyRing::new(self.realm, key_of));
-        let mine = self
-            .envelopes
-            .range((key_of, 0, Recipient::Node(NodeId::from_bytes([0; 32])))..=(key_of, u32::MAX, Recipient::Recovery))
-            .filter(|((_, _, to), _)| *to == self.me);
+        let mine = self.envelopes.iter().filter(|((of, _, to, _), _)| *of == key_of && *to == self.me);
         let mut new = false;
         for (_, envelope) in mine {
             match ring.admit(envelope, self.me, &self.secret) {
                 Ok(was_new) => new |= was_new,
-                Err(error) => tracing::warn!(?key_of, version = envelope.version, %error, "a key was refused"),
+                Err(error) => {
+                    tracing::warn!(?key_of, version = envelope.version, %error, "a key was refused")
+                }
             }
         }
         new
@@ -129,7 +129,8 @@ impl Directory {
             return Learned::Nothing;
         };
         let key = row.key();
-        let newer = self.rows.get(&key).is_none_or(|(hlc, origin, _)| (from.hlc, from.origin) > (*hlc, *origin));
+        let newer =
+            self.rows.get(&key).is_none_or(|(hlc, origin, _)| (from.hlc, from.origin) > (*hlc, *origin));
         if !newer || !row.may_come_from(from.origin) {
             return Learned::Nothing;
         }
@@ -149,7 +150,7 @@ impl Directory {
 
     /// Whether somebody has already boxed this version of a key for `to`.
     pub fn has_envelope(&self, key_of: KeyOf, version: u32, to: Recipient) -> bool {
-        self.envelopes.contains_key(&(key_of, version, to))
+        self.envelopes.keys().any(|(of, v, boxed_to, _)| (*of, *v, *boxed_to) == (key_of, version, to))
     }
 
     /// The realm's name.
@@ -179,7 +180,9 @@ impl Directory {
     /// Where a node said it is, as text items.
     pub fn addresses(&self, node: NodeId) -> Option<Vec<&str>> {
         match self.row(RowKey::Addresses(node))? {
-            DirectoryRow::Addresses(_, items) => Some(items.iter().map(freehold_wire::Text::as_str).collect()),
+            DirectoryRow::Addresses(_, items) => {
+                Some(items.iter().map(freehold_wire::Text::as_str).collect())
+            }
             _ => None,
         }
     }
@@ -191,7 +194,10 @@ impl Directory {
 
 impl std::fmt::Debug for Directory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Directory").field("rows", &self.rows.len()).field("rings", &self.rings).finish_non_exhaustive()
+        f.debug_struct("Directory")
+            .field("rows", &self.rows.len())
+            .field("rings", &self.rings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -227,5 +233,22 @@ mod tests {
         assert_eq!(learned, [Learned::Key(KeyOf::Directory), Learned::Row(RowKey::RealmName)]);
         assert_eq!(say(&mut reader, 3, 5, "older"), [Learned::Nothing]);
         assert_eq!(reader.realm_name(), Some("newer"));
+    }
+
+    #[test]
+    fn an_envelope_that_does_not_open_does_not_shut_out_one_that_does() {
+        let mut entropy = OsEntropy;
+        let realm = RealmId::from_bytes([1; 32]);
+        let me = Recipient::Node(NodeId::from_bytes([3; 32]));
+        let (secret, other) = (entropy.secret(), BoxSecret::from_seed(&entropy.secret()));
+        let (bucket, ring) = KeyRing::found_bucket(realm, &mut entropy);
+        let mine = BoxSecret::from_seed(&secret).public();
+        let mut reader = Directory::new(realm, me, BoxSecret::from_seed(&secret));
+        let from = |origin, seq| From { origin: NodeId::from_bytes([origin; 32]), seq, hlc: Hlc::default() };
+        let forged = ring.envelope(1, me, &other.public(), &mut entropy).unwrap();
+        assert_eq!(reader.absorb(from(9, 1), &forged.to_bytes()), []);
+        let genuine = ring.envelope(1, me, &mine, &mut entropy).unwrap();
+        let learned = reader.absorb(from(2, 1), &genuine.to_bytes());
+        assert_eq!(learned, [Learned::Key(KeyOf::Bucket(bucket))]);
     }
 }
