@@ -35,7 +35,9 @@ impl Founding for Prepared {
 #[async_trait]
 impl Host for NodeHost {
     fn has_node(&self, home: &Path) -> Result<bool, Problem> {
-        Identity::read(&Home::at(home)).map(|id| id.is_some()).map_err(|error| problem::identity_problem(&error))
+        Identity::read(&Home::at(home))
+            .map(|id| id.is_some())
+            .map_err(|error| problem::identity_problem(&error))
     }
 
     fn found(&self, home: &Path, realm_name: &str, node_name: &str) -> Result<Box<dyn Founding>, Problem> {
@@ -48,17 +50,16 @@ impl Host for NodeHost {
         joining::join(&Home::at(home), invitation, node_name).await
     }
 
-    async fn recover(
-        &self,
-        home: &Path,
-        card: &str,
-        phrases: Vec<Zeroizing<String>>,
-        node_name: &str,
-    ) -> Result<(), Problem> {
-        recovering::recover(&Home::at(home), card, phrases, node_name).await
+    async fn recover(&self, home: &Path, card: &str, phrases: Vec<Zeroizing<String>>) -> Result<(), Problem> {
+        recovering::recover(&Home::at(home), card, phrases).await
     }
 
-    async fn run(&self, home: &Path, options: RunOptions, ready: &(dyn Fn(Ready) + Sync)) -> Result<(), Problem> {
+    async fn run(
+        &self,
+        home: &Path,
+        options: RunOptions,
+        ready: &(dyn Fn(Ready) + Sync),
+    ) -> Result<(), Problem> {
         let started = Instant::now();
         logs::start(options.log_json);
         let settings = run::Options {

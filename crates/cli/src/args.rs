@@ -151,9 +151,6 @@ pub struct Recover {
     /// File with guardian phrases, one a line; without it they are asked for
     #[arg(long, value_name = "FILE")]
     pub guardians_file: Option<PathBuf>,
-    /// Name of this machine [default: its host name]
-    #[arg(long)]
-    pub name: Option<String>,
     /// How it runs.
     #[command(flatten)]
     pub run: Run,

@@ -88,13 +88,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// A [`Problem`]: phrases too few or of another realm, or nobody answers.
-    async fn recover(
-        &self,
-        home: &Path,
-        card: &str,
-        phrases: Vec<Zeroizing<String>>,
-        node_name: &str,
-    ) -> Result<(), Problem>;
+    async fn recover(&self, home: &Path, card: &str, phrases: Vec<Zeroizing<String>>) -> Result<(), Problem>;
 
     /// Runs the node until it is told to stop; calls `ready` once.
     ///

@@ -87,8 +87,7 @@ pub(crate) async fn recover(
             Some(file) => read_phrases(file)?,
             None => ask_phrases(terminal)?,
         };
-        let name = recover.name.clone().unwrap_or_else(host_name);
-        host.recover(home, &recover.card, phrases, &name).await?;
+        host.recover(home, &recover.card, phrases).await?;
     }
     host.run(home, options(&recover.run), &|ready| announce(terminal, &ready)).await
 }

@@ -44,7 +44,11 @@ pub struct Identity {
 ///
 /// # Errors
 /// [`CertificateError`]
-pub fn load_or_make(path: &Path, names: &[String], addresses: &[IpAddr]) -> Result<Identity, CertificateError> {
+pub fn load_or_make(
+    path: &Path,
+    names: &[String],
+    addresses: &[IpAddr],
+) -> Result<Identity, CertificateError> {
     let keep = |source| CertificateError::Keep { path: path.to_owned(), source };
     let pem = match std::fs::read(path) {
         Ok(pem) => zeroize::Zeroizing::new(pem),

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
-    Audit, BucketStatus, ByteRange, ByteStream, Card, Control, Doctor, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus, ObjectInfo, ObjectRead,
-    Phrase, Problem, PutOptions, Status, VerifyEvents,
+    Audit, BucketStatus, ByteRange, ByteStream, Card, Control, Doctor, GuardianTest, ImportReport,
+    Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus,
+    ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvents,
 };
 
 use crate::shared::Shared;
@@ -75,7 +75,7 @@ impl Control for Answers {
     }
 
     async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem> {
-        realm::create_bucket(&self.0, &wish).await?;
+        create_bucket(&self.0, &wish).await?;
         report::buckets(&self.0)
             .into_iter()
             .find(|bucket| bucket.name == wish.name)
@@ -98,7 +98,12 @@ impl Control for Answers {
         objects::head(&self.0, bucket, key).await
     }
 
-    async fn get_object(&self, bucket: &str, key: &str, range: Option<ByteRange>) -> Result<ObjectRead, Problem> {
+    async fn get_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        range: Option<ByteRange>,
+    ) -> Result<ObjectRead, Problem> {
         objects::get(&self.0, bucket, key, range).await
     }
 
@@ -125,7 +130,7 @@ impl Control for Answers {
     }
 
     async fn audit(&self) -> Result<Audit, Problem> {
-        realm::audit_of(&self.0.log.export().await?)
+        audit_of(&self.0.log.export().await?)
     }
 
     async fn card(&self) -> Result<Card, Problem> {

@@ -38,7 +38,9 @@ pub fn load_or_make(path: &Path) -> Result<Credentials, CredentialsError> {
                 fields.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
             };
             match (field("aws_access_key_id"), field("aws_secret_access_key")) {
-                (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => Ok(Credentials::new(id, secret)),
+                (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => {
+                    Ok(Credentials::new(id, secret))
+                }
                 _ => Err(CredentialsError::Unreadable(path.to_owned())),
             }
         }

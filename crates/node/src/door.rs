@@ -117,7 +117,9 @@ async fn serve(shared: &Arc<Shared>, proof: &Proof, request: &[u8]) -> Answer {
             Ok(all) => piece(&all, from),
             Err(why) => refuse(&why),
         },
-        Ok(Request::Directory(_)) => refuse("only guardians may ask for the directory before they are members"),
+        Ok(Request::Directory(_)) => {
+            refuse("only guardians may ask for the directory before they are members")
+        }
         Ok(Request::Redeem(op, name)) => redeem(shared, proof, &op, name).await,
         Ok(Request::Recover(ops)) if guardians(shared, proof) => recover(shared, proof, &ops).await,
         Ok(Request::Recover(_)) => refuse("a recovery takes the phrases of enough guardians"),
@@ -163,7 +165,9 @@ async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Text<128>)
         return refuse(&why);
     }
     tracing::info!(node = %proof.newcomer.short(), "a machine has joined");
-    if let Err(problem) = shared.say(vec![Saying::Row(DirectoryRow::NodeName(proof.newcomer, Some(name)))]).await {
+    if let Err(problem) =
+        shared.say(vec![Saying::Row(DirectoryRow::NodeName(proof.newcomer, Some(name)))]).await
+    {
         tracing::warn!(%problem, "the new node's name was not kept");
     }
     Answer::Welcome

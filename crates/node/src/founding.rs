@@ -70,17 +70,16 @@ pub struct Founding {
 /// # Errors
 /// [`FoundError`]
 pub fn found(realm_name: &str, node_name: &str, now: Millis) -> Result<Founding, FoundError> {
-    let names = (
-        Text::new(realm_name).map_err(FoundError::Name)?,
-        Text::new(node_name).map_err(FoundError::Name)?,
-    );
+    let names =
+        (Text::new(realm_name).map_err(FoundError::Name)?, Text::new(node_name).map_err(FoundError::Name)?);
     let mut entropy = OsEntropy;
     let keys = FreshKeys::draw();
     let recovery_seed = entropy.secret();
     let recovery = BoxSecret::from_seed(&recovery_seed);
     let (phrases, guardians, set_of_guardians) = make_guardians(&recovery_seed, &recovery)?;
-    let genesis = draft::genesis(&keys.device(), keys.device_box().public(), entropy.bytes32(), set_of_guardians, now)
-        .map_err(FoundError::Draft)?;
+    let genesis =
+        draft::genesis(&keys.device(), keys.device_box().public(), entropy.bytes32(), set_of_guardians, now)
+            .map_err(FoundError::Draft)?;
     let realm = genesis.realm();
     let mut founding = Founding {
         keys,
@@ -109,8 +108,7 @@ fn make_guardians(seed: &Secret, recovery: &BoxSecret) -> Result<Guardians, Foun
         let phrase = Phrase::generate(&mut entropy);
         let key = phrase.signing_key();
         let box_key = phrase.box_secret().public();
-        let share =
-            box_key.seal(SHARE_INFO, share.expose(), &mut entropy).map_err(|_| FoundError::Unfit)?;
+        let share = box_key.seal(SHARE_INFO, share.expose(), &mut entropy).map_err(|_| FoundError::Unfit)?;
         made.push((phrase.words(), Guardian { key: key.verifying(), box_key, share }, key));
     }
     // Ascending, as the format wants it; the phrases are numbered in the same order.
@@ -167,8 +165,15 @@ impl Founding {
     ///
     /// # Errors
     /// [`FoundError`]; the home then holds no node.
-    pub fn finish(mut self, home: &Home, left_in: Option<String>, tested: Option<usize>) -> Result<(), FoundError> {
-        if let Some(key) = tested.and_then(|at| (at < self.guardians.len()).then(|| self.guardians.swap_remove(at))) {
+    pub fn finish(
+        mut self,
+        home: &Home,
+        left_in: Option<String>,
+        tested: Option<usize>,
+    ) -> Result<(), FoundError> {
+        if let Some(key) =
+            tested.and_then(|at| (at < self.guardians.len()).then(|| self.guardians.swap_remove(at)))
+        {
             self.say(GuardianTested { guardian: key.verifying().id() }, Some(&key))?;
         }
         let folded = fold(&self.set, &Clock { now: self.now, ..Clock::default() });
@@ -217,10 +222,7 @@ impl Founding {
         let scribe =
             Scribe { realm: self.realm(), node: me, key: Arc::clone(&keys.node), entries: Arc::new(entries) };
         let hlc = Hlc { wall: self.now, count: 0 };
-        scribe
-            .write(sayings, self.directory.current().cloned(), hlc)
-            .map(drop)
-            .map_err(FoundError::Directory)
+        scribe.write(sayings, self.directory.current().cloned(), hlc).map(drop).map_err(FoundError::Directory)
     }
 }
 

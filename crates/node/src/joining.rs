@@ -33,11 +33,15 @@ pub async fn join(home: &Home, text: &str, name: &str) -> Result<(), Problem> {
     if invitation.expires < clock::wall() {
         return Err(Problem::refused(
             WHAT,
-            format!("the invitation lapsed {} minutes ago", clock::wall().since(invitation.expires).0 / 60_000),
+            format!(
+                "the invitation lapsed {} minutes ago",
+                clock::wall().since(invitation.expires).0 / 60_000
+            ),
             Some("ask for a new one: freehold invite    (or see that this machine's clock is right)"),
         ));
     }
-    let name = Text::new(name).map_err(|e| Problem::invalid(WHAT, e.to_string(), Some("choose a shorter --name")))?;
+    let name = Text::new(name)
+        .map_err(|e| Problem::invalid(WHAT, e.to_string(), Some("choose a shorter --name")))?;
     let keys = FreshKeys::draw();
     let key = SigningKey::from_seed(Algorithm::Ed25519, &invitation.key_seed);
     let seed = keys.keys().node_seed;
@@ -59,14 +63,13 @@ async fn redeem(
     let mut set = read_log(&log, invitation.realm)?;
     let now = clock::wall();
     let folded = fold(&set, &Clock { now, ..Clock::default() });
-    let device =
-        draft::invited_device(&folded.state, key, &keys.device(), keys.device_box().public());
+    let device = draft::invited_device(&folded.state, key, &keys.device(), keys.device_box().public());
     let is_device = device.is_some();
     let mine = keys.keys();
-    let body =
-        InvitationRedeem { node: mine.node.verifying(), box_key: mine.box_secret().public(), device };
-    let mut op = draft::draft(&set, &folded.state, key, body, now)
-        .map_err(|e| Problem::refused(WHAT, e.to_string(), Some("ask for a new invitation: freehold invite")))?;
+    let body = InvitationRedeem { node: mine.node.verifying(), box_key: mine.box_secret().public(), device };
+    let mut op = draft(&set, &folded.state, key, body, now).map_err(|e| {
+        Problem::refused(WHAT, e.to_string(), Some("ask for a new invitation: freehold invite"))
+    })?;
     op.add_signature(&mine.node);
     visit.ask_to(&Request::Redeem(op.to_bytes(), name)).await?;
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
@@ -76,7 +79,9 @@ async fn redeem(
 /// Reads a realm's log that came from a node; its signatures are checked, and that it is this
 /// realm's.
 pub(crate) fn read_log(bytes: &[u8], realm: RealmId) -> Result<OpSet, Problem> {
-    let bad = |why: String| Problem::refused(WHAT, format!("the realm's log that came is not right: {why}"), Some("try again"));
+    let bad = |why: String| {
+        Problem::refused(WHAT, format!("the realm's log that came is not right: {why}"), Some("try again"))
+    };
     let export = Export::decode(bytes).map_err(|e| bad(e.to_string()))?;
     if export.realm != realm {
         return Err(bad("it is another realm's".to_owned()));
@@ -98,12 +103,17 @@ pub(crate) fn settle(
     contacts: Vec<Contact>,
 ) -> Result<(), Problem> {
     freehold_disk::make_private_dir(home.root()).map_err(|e| {
-        Problem::refused(format!("cannot make {}", home.root().display()), e.to_string(), Some("choose another --home"))
+        Problem::refused(
+            format!("cannot make {}", home.root().display()),
+            e.to_string(),
+            Some("choose another --home"),
+        )
     })?;
     keys.write(home, is_device).map_err(|e| identity_problem(&e))?;
     let log = LogStore::open(&home.log()).map_err(|e| store_problem(&e))?;
     let now: Millis = clock::wall();
-    log.append(ops.iter().map(|op| (op.id(), op.to_bytes())).collect(), now).map_err(|e| store_problem(&e))?;
+    log.append(ops.iter().map(|op| (op.id(), op.to_bytes())).collect(), now)
+        .map_err(|e| store_problem(&e))?;
     Identity { realm, phrases_left_in: None, first_contacts: contacts }
         .write(home)
         .map_err(|e| identity_problem(&e))

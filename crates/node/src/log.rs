@@ -56,10 +56,23 @@ pub enum By {
 }
 
 pub(crate) enum Ask {
-    Say { body: Box<Body>, by: By, cosigners: Vec<Arc<SigningKey>>, reply: oneshot::Sender<Result<OpId, Problem>> },
-    Suspend { target: Target, reply: oneshot::Sender<Result<OpId, Problem>> },
-    Take { ops: Vec<Op>, reply: oneshot::Sender<Result<Taken, Problem>> },
-    Export { reply: oneshot::Sender<Vec<u8>> },
+    Say {
+        body: Box<Body>,
+        by: By,
+        cosigners: Vec<Arc<SigningKey>>,
+        reply: oneshot::Sender<Result<OpId, Problem>>,
+    },
+    Suspend {
+        target: Target,
+        reply: oneshot::Sender<Result<OpId, Problem>>,
+    },
+    Take {
+        ops: Vec<Op>,
+        reply: oneshot::Sender<Result<Taken, Problem>>,
+    },
+    Export {
+        reply: oneshot::Sender<Vec<u8>>,
+    },
     Up(NodeId),
     Down(NodeId),
     Heard(NodeId, bytes::Bytes),
@@ -154,8 +167,9 @@ impl Log {
 
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Problem> {
         let (reply, answer) = oneshot::channel();
-        let stopping =
-            || Problem::unreachable("the realm log does not answer", "the node is stopping", Some("freehold up"));
+        let stopping = || {
+            Problem::unreachable("the realm log does not answer", "the node is stopping", Some("freehold up"))
+        };
         self.asks.send(make(reply)).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())
     }

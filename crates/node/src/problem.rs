@@ -36,7 +36,9 @@ pub fn identity_problem(error: &IdentityError) -> Problem {
     Problem::corrupt(
         "the node's identity cannot be used",
         error.to_string(),
-        Some("set right what it says; if the keys are lost, move this home aside and join anew: freehold join"),
+        Some(
+            "set right what it says; if the keys are lost, move this home aside and join anew: freehold join",
+        ),
     )
 }
 
@@ -58,7 +60,11 @@ pub fn found_problem(error: &FoundError) -> Problem {
 
 /// The console's certificate cannot be used.
 pub fn certificate_problem(error: &CertificateError) -> Problem {
-    Problem::refused("the console cannot start", error.to_string(), Some("delete console.pem in the home, then: freehold up"))
+    Problem::refused(
+        "the console cannot start",
+        error.to_string(),
+        Some("delete console.pem in the home, then: freehold up"),
+    )
 }
 
 /// A write did not happen.

@@ -35,7 +35,7 @@ const DIRECTORY_MAX: usize = 1 << 30;
 ///
 /// # Errors
 /// A [`Problem`]; the home then holds no node.
-pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>, name: &str) -> Result<(), Problem> {
+pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>) -> Result<(), Problem> {
     let card = Card::from_text(card).map_err(|error| {
         Problem::invalid(
             WHAT,
@@ -46,7 +46,11 @@ pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>, nam
     let mut phrases = Vec::new();
     for (at, words) in typed.iter().enumerate() {
         phrases.push(Phrase::parse(words).map_err(|error| {
-            Problem::invalid(WHAT, format!("phrase {}: {error}", at + 1), Some("look at the paper and type it again"))
+            Problem::invalid(
+                WHAT,
+                format!("phrase {}: {error}", at + 1),
+                Some("look at the paper and type it again"),
+            )
         })?);
     }
     let guardians: Vec<SigningKey> = phrases.iter().map(Phrase::signing_key).collect();
@@ -56,9 +60,9 @@ pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>, nam
     let outcome = fetch_and_ask(&visit, &card, &keys, &phrases, &guardians).await;
     visit.end().await;
     let fetched = outcome?;
-    let _ = name;
-    keep_directory(home, &card, &keys, &fetched)?;
-    settle(home, card.realm, &keys, true, &fetched.ops, card.contacts.into_vec())
+    let ops = fetched.ops.clone();
+    keep_directory(home, &card, &keys, fetched)?;
+    settle(home, card.realm, &keys, true, &ops, card.contacts.into_vec())
 }
 
 struct Fetched {
@@ -78,8 +82,9 @@ async fn fetch_and_ask(
     let folded = fold(&set, &Clock { now: clock::wall(), ..Clock::default() });
     let recovery = recovery_secret(&folded.state.guardians, phrases)?;
     let carried = visit.fetch(Request::Directory).await?;
-    let directory: Vec<Carried> = from_canonical(&carried, DIRECTORY_MAX)
-        .map_err(|e| Problem::refused(WHAT, format!("the directory that came is not right: {e}"), Some("try again")))?;
+    let directory: Vec<Carried> = from_canonical(&carried, DIRECTORY_MAX).map_err(|e| {
+        Problem::refused(WHAT, format!("the directory that came is not right: {e}"), Some("try again"))
+    })?;
     let op = recovery_operation(&set, keys, guardians)?;
     let sent = Bounded::fill(&mut [op.to_bytes().into()].into_iter());
     visit.ask_to(&Request::Recover(sent)).await?;
@@ -102,7 +107,11 @@ fn recovery_secret(set: &GuardianSet, phrases: &[Phrase]) -> Result<BoxSecret, P
         let opened = phrase.box_secret().open(SHARE_INFO, &guardian.share);
         let share = opened.ok().and_then(|share| Share::from_bytes(&share).ok());
         shares.push(share.ok_or_else(|| {
-            Problem::corrupt(WHAT, "a guardian's share in the log is damaged", Some("try another guardian's phrase"))
+            Problem::corrupt(
+                WHAT,
+                "a guardian's share in the log is damaged",
+                Some("try another guardian's phrase"),
+            )
         })?);
     }
     let secret = combine(&shares).ok().map(|seed| BoxSecret::from_seed(&seed));
@@ -124,7 +133,7 @@ fn recovery_operation(set: &OpSet, keys: &FreshKeys, guardians: &[SigningKey]) -
     let me = Statement::found(nonce, &device, keys.device_box().public());
     let refused = |e: freehold_realm::DraftError| Problem::refused(WHAT, e.to_string(), None::<&str>);
     let body = draft::recovery(&folded, [vec![me]], None).map_err(refused)?;
-    let mut op = draft::draft(set, &folded.state, &device, body, now).map_err(refused)?;
+    let mut op = draft(set, &folded.state, &device, body, now).map_err(refused)?;
     for guardian in guardians {
         op.add_signature(guardian);
     }
@@ -133,13 +142,17 @@ fn recovery_operation(set: &OpSet, keys: &FreshKeys, guardians: &[SigningKey]) -
 
 /// Keeps the directory as it came, and boxes every key that the recovery secret opens for this
 /// node: the secret itself is not kept.
-fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: &Fetched) -> Result<(), Problem> {
+fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: Fetched) -> Result<(), Problem> {
     freehold_disk::make_private_dir(home.root()).map_err(|e| {
-        Problem::refused(format!("cannot make {}", home.root().display()), e.to_string(), Some("choose another --home"))
+        Problem::refused(
+            format!("cannot make {}", home.root().display()),
+            e.to_string(),
+            Some("choose another --home"),
+        )
     })?;
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let bucket = directory_bucket(card.realm);
-    let mut directory = Directory::new(card.realm, Recipient::Recovery, fetched.recovery.clone());
+    let mut directory = Directory::new(card.realm, Recipient::Recovery, fetched.recovery);
     let mut rows = Vec::new();
     for carried in &fetched.directory {
         let Ok(entry) = Entry::decode(&carried.entry) else { continue };
@@ -180,5 +193,8 @@ fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: &Fetched)
     }
     let scribe = Scribe { realm: card.realm, node: mine.node_id(), key: Arc::clone(&mine.node), entries };
     let hlc = Hlc { wall: clock::wall(), count: 0 };
-    scribe.write(sayings, None, hlc).map(drop).map_err(|e| Problem::refused(WHAT, e.to_string(), Some("df -h")))
+    scribe
+        .write(sayings, None, hlc)
+        .map(drop)
+        .map_err(|e| Problem::refused(WHAT, e.to_string(), Some("df -h")))
 }

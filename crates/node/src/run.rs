@@ -4,8 +4,8 @@ mod fronts;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use freehold_api::{Endpoints, Problem, Sessions, SetupCode};
@@ -150,7 +150,11 @@ async fn open(home: Home, read_through: &ReadThrough) -> Result<(Arc<Shared>, lo
     read_directory(&mut directory, &entries, &identity).map_err(|e| store_problem(&e))?;
     let limits = DepotLimits { reserve_bytes: RESERVE_BYTES, quota_bytes: None };
     let depot = Depot::local(&home.depot(), limits).await.map_err(|e| {
-        Problem::refused("the depot cannot be used", chain(&e), Some("set right what it says, then: freehold up"))
+        Problem::refused(
+            "the depot cannot be used",
+            chain(&e),
+            Some("set right what it says, then: freehold up"),
+        )
     })?;
     let keyring = Keyring::default();
     for ring in directory.rings() {
@@ -173,8 +177,17 @@ async fn open(home: Home, read_through: &ReadThrough) -> Result<(Arc<Shared>, lo
     };
     let vault = Vault::open(config, parts).await.map_err(|e| store_problem(&e))?;
     let sessions = Arc::new(Sessions::new(&keys.node_id().short(), Box::new(OsEntropy)));
-    let shared =
-        Arc::new(Shared::new(home, identity, keys, (log, mesh), directory, entries, keyring, vault, sessions));
+    let shared = Arc::new(Shared::new(
+        home,
+        identity,
+        keys,
+        (log, mesh),
+        directory,
+        entries,
+        keyring,
+        vault,
+        sessions,
+    ));
     Ok((shared, owner))
 }
 
@@ -268,4 +281,3 @@ async fn sweep(shared: Arc<Shared>, plane: Plane) {
         }
     }
 }
-

@@ -161,7 +161,8 @@ impl Shared {
     /// # Errors
     /// A [`Problem`] if this node has no directory key yet, or the disk fails.
     pub async fn say(&self, sayings: Vec<Saying>) -> Result<(), Problem> {
-        let key = self.directory().ring(freehold_seal::KeyOf::Directory).and_then(|ring| ring.current().cloned());
+        let key =
+            self.directory().ring(freehold_seal::KeyOf::Directory).and_then(|ring| ring.current().cloned());
         if key.is_none() && sayings.iter().any(|saying| matches!(saying, Saying::Row(_))) {
             return Err(Problem::unreachable(
                 "the directory cannot be written",

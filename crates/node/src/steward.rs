@@ -37,9 +37,12 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
 }
 
 async fn moved(addresses: &mut Option<tokio::sync::watch::Receiver<Addresses>>) {
-    match addresses {
-        Some(watch) if watch.changed().await.is_ok() => {}
-        _ => std::future::pending().await,
+    let told = match addresses {
+        Some(watch) => watch.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -62,7 +65,8 @@ async fn hand_keys_to_vault(shared: &Shared) {
     let rings: Vec<_> = shared.directory().rings().cloned().collect();
     for ring in rings {
         let KeyOf::Bucket(bucket) = ring.of() else { continue };
-        let (Some(newest), known) = (ring.current().map(freehold_seal::BucketKey::version), shared.keyring.current(&bucket))
+        let (Some(newest), known) =
+            (ring.current().map(freehold_seal::BucketKey::version), shared.keyring.current(&bucket))
         else {
             continue;
         };
@@ -111,7 +115,8 @@ async fn connect(shared: &Shared) {
             peers.remove(id);
             continue;
         }
-        let said = shared.directory().addresses(*id).and_then(|items| Addresses::from_str(&items.join(",")).ok());
+        let said =
+            shared.directory().addresses(*id).and_then(|items| Addresses::from_str(&items.join(",")).ok());
         let known = said.or_else(|| peers.remove(id)).unwrap_or_default();
         let may_relay = node.roles.contains(NodeRoles::RELAY);
         peers.insert(*id, if may_relay { known } else { known.without_relay_service() });
@@ -151,10 +156,7 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
 
 /// The directory's key goes to every node, a bucket's to those that hold secrets; both to the
 /// guardians.
-fn recipients(
-    state: &freehold_realm::State,
-    of: KeyOf,
-) -> BTreeSet<(Recipient, freehold_crypt::BoxPublic)> {
+fn recipients(state: &freehold_realm::State, of: KeyOf) -> BTreeSet<(Recipient, freehold_crypt::BoxPublic)> {
     let entitled = |node: &freehold_realm::Node| {
         node.standing == Standing::Active
             && (of == KeyOf::Directory || node.roles.contains(NodeRoles::SECRETS))
@@ -169,14 +171,18 @@ fn recipients(
 async fn say_addresses(shared: &Shared) -> Result<(), freehold_api::Problem> {
     let Some(mesh) = shared.mesh.get() else { return Ok(()) };
     let me: NodeId = shared.me();
-    let is_member = shared.log.view().state().nodes.get(&me).is_some_and(|node| node.standing == Standing::Active);
+    let is_member =
+        shared.log.view().state().nodes.get(&me).is_some_and(|node| node.standing == Standing::Active);
     let has_key = shared.directory().ring(KeyOf::Directory).is_some_and(|ring| ring.current().is_some());
     let now = mesh.addresses();
     if !is_member || !has_key || now.is_empty() {
         return Ok(());
     }
     let items: Vec<String> = now.to_string().split(',').map(str::to_owned).collect();
-    let known = shared.directory().addresses(me).map(|known| known.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let known = shared
+        .directory()
+        .addresses(me)
+        .map(|known| known.into_iter().map(str::to_owned).collect::<Vec<_>>());
     if known.as_deref() == Some(&items) {
         return Ok(());
     }

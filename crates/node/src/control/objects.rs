@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use freehold_api::{
-    ByteRange, ByteStream, Damage, ListQuery, Listing, ObjectInfo, ObjectRead, Problem, PutOptions, VerifyEvent,
-    VerifyEvents, VerifyFinding, VerifyReport,
+    ByteRange, ByteStream, Damage, ListQuery, Listing, ObjectInfo, ObjectRead, Problem, PutOptions,
+    VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
 };
 use freehold_vault as vault;
 use freehold_wire::BucketId;
@@ -30,7 +30,8 @@ fn info(meta: vault::ObjectMeta) -> ObjectInfo {
 pub(super) fn list(shared: &Shared, bucket: &str, query: ListQuery) -> Result<Listing, Problem> {
     let id = bucket_id(shared, bucket)?;
     let max = usize::try_from(query.max).unwrap_or(usize::MAX).min(1000);
-    let query = vault::ListQuery { prefix: query.prefix, delimiter: query.delimiter, after: query.after, max };
+    let query =
+        vault::ListQuery { prefix: query.prefix, delimiter: query.delimiter, after: query.after, max };
     let page = shared.vault.list(&id, &query).map_err(|error| get_problem(bucket, "the list", &error))?;
     Ok(Listing {
         objects: page.objects.into_iter().map(info).collect(),
@@ -79,7 +80,8 @@ pub(super) async fn put(
         ..vault::PutRequest::default()
     };
     let body = body.map_err(Into::into).boxed();
-    let done = shared.vault.put(&id, key, request, body).await.map_err(|error| put_problem(bucket, key, &error))?;
+    let done =
+        shared.vault.put(&id, key, request, body).await.map_err(|error| put_problem(bucket, key, &error))?;
     Ok(ObjectInfo {
         key: key.to_owned(),
         size: done.size,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use freehold_api::{
-    Audit, AuditState, Card, GuardianTest, ImportReport, Invitation, InvitationStatus, NewBucket, NewInvitation,
-    NewName, Phrase as TypedPhrase, Problem, Refusal,
+    Audit, AuditState, Card, GuardianTest, ImportReport, Invitation, InvitationStatus, NewBucket,
+    NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal,
 };
 use freehold_crypt::{Algorithm, Entropy as _, Phrase, SigningKey};
 use freehold_disk::OsEntropy;
@@ -101,7 +101,8 @@ fn node_named(shared: &Shared, name: &str) -> Result<NodeId, Problem> {
     let all: Vec<NodeId> = view.state().nodes.keys().copied().collect();
     let named = |node: &&NodeId| shared.directory().node_name(**node) == Some(name);
     let by_name: Vec<_> = all.iter().filter(named).collect();
-    let by_id: Vec<_> = all.iter().filter(|node| name.len() >= 4 && node.to_string().starts_with(name)).collect();
+    let by_id: Vec<_> =
+        all.iter().filter(|node| name.len() >= 4 && node.to_string().starts_with(name)).collect();
     match (by_name.as_slice(), by_id.as_slice()) {
         ([one], _) | ([], [one]) => Ok(**one),
         ([], []) => Err(Problem::not_found(
@@ -135,7 +136,9 @@ pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result
 
 fn text(name: &str) -> Result<Text<128>, Problem> {
     let name = name.trim();
-    let bad = |why: String| Problem::invalid("this name cannot be used", why, Some("choose 1 to 128 plain characters"));
+    let bad = |why: String| {
+        Problem::invalid("this name cannot be used", why, Some("choose 1 to 128 plain characters"))
+    };
     if name.is_empty() || name.chars().any(char::is_control) {
         return Err(bad("it is empty or has control characters".to_owned()));
     }
@@ -179,8 +182,10 @@ pub(crate) async fn create_bucket(shared: &Shared, wish: &NewBucket) -> Result<(
     let (bucket, ring) = KeyRing::found_bucket(shared.realm(), &mut OsEntropy);
     let by = if shared.keys.device.is_some() { By::Device } else { By::Node };
     let mut sayings = vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(text(&wish.name)?)))];
-    let mine = ring.envelope(1, Recipient::Node(shared.me()), &shared.keys.box_secret().public(), &mut OsEntropy);
-    let mine = mine.map_err(|e| Problem::bug("the bucket's key was not kept", e.to_string(), None::<&str>))?;
+    let mine =
+        ring.envelope(1, Recipient::Node(shared.me()), &shared.keys.box_secret().public(), &mut OsEntropy);
+    let mine =
+        mine.map_err(|e| Problem::bug("the bucket's key was not kept", e.to_string(), None::<&str>))?;
     sayings.push(Saying::Key(Box::new(mine)));
     // The key is durable before anything can be sealed with it.
     shared.say(sayings).await?;
@@ -309,4 +314,3 @@ pub(super) async fn test_guardian(shared: &Shared, typed: &TypedPhrase) -> Resul
         needed: state.guardians.threshold.into(),
     })
 }
-

@@ -1,11 +1,10 @@
 //! How everything is: status, doctor, metrics, each from one reading of the planes.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use freehold_api::{
-    BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus,
-    Problem, Protection, RealmName, Role, Standing, Status, StorageStatus,
+    BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus, Path, PlaneState,
+    PlaneStatus, Problem, Protection, RealmName, Role, Standing, Status, StorageStatus,
 };
 use freehold_mesh::PeerHealth;
 use freehold_realm::{Alarm, NodeRoles};
@@ -65,7 +64,11 @@ fn planes(shared: &Shared) -> Vec<PlaneStatus> {
 }
 
 pub(super) fn roles(roles: NodeRoles) -> Vec<Role> {
-    Role::ALL.iter().copied().filter(|role| NodeRoles::named(role.as_str()).is_some_and(|r| roles.contains(r))).collect()
+    Role::ALL
+        .iter()
+        .copied()
+        .filter(|role| NodeRoles::named(role.as_str()).is_some_and(|r| roles.contains(r)))
+        .collect()
 }
 
 pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
@@ -183,7 +186,10 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         all.push(found(
             Level::Alarm,
             format!("{} is not fully protected", bucket.name),
-            format!("{} of {} objects wait for a copy on {} nodes", bucket.waiting, bucket.objects, bucket.copies),
+            format!(
+                "{} of {} objects wait for a copy on {} nodes",
+                bucket.waiting, bucket.objects, bucket.copies
+            ),
             Some("bring the other nodes online, or add one: freehold invite"),
         ));
     }
@@ -191,7 +197,8 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         all.push(found(
             Level::Notice,
             format!("{} is not connected", node.name),
-            node.last_heard_ms.map_or_else(|| "not heard yet".to_owned(), |ms| format!("last heard {} s ago", ms / 1000)),
+            node.last_heard_ms
+                .map_or_else(|| "not heard yet".to_owned(), |ms| format!("last heard {} s ago", ms / 1000)),
             None,
         ));
     }
@@ -202,7 +209,12 @@ fn of_disk_and_clock(shared: &Shared) -> Vec<Finding> {
     let free = storage(shared).free;
     let disk = if free < 1 << 30 {
         let why = format!("{} MiB are free", free >> 20);
-        found(Level::Alarm, "the disk is nearly full", why, Some("free some space; writes stop before it is full"))
+        found(
+            Level::Alarm,
+            "the disk is nearly full",
+            why,
+            Some("free some space; writes stop before it is full"),
+        )
     } else {
         found(Level::Good, "the disk has room", format!("{} GiB are free", free >> 30), None)
     };
@@ -265,16 +277,19 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
             "this node is not a member of the realm yet",
             left.map_or_else(
                 || "the operation that admits it has not taken effect".to_owned(),
-                |hours| format!("the recovery takes effect in {hours} hours; what is stored can be read already"),
+                |hours| {
+                    format!("the recovery takes effect in {hours} hours; what is stored can be read already")
+                },
             ),
             None,
         ));
     }
     for alarm in &state.alarms {
         let (what, next) = match alarm {
-            Alarm::Equivocation { .. } => {
-                ("a key was used on two machines", "freehold node list, then suspend the machine that was copied")
-            }
+            Alarm::Equivocation { .. } => (
+                "a key was used on two machines",
+                "freehold node list, then suspend the machine that was copied",
+            ),
             Alarm::ConflictingCheckpoints { .. } => {
                 ("two checkpoints contradict each other", "ask the other admins, then checkpoint anew")
             }
@@ -292,10 +307,9 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> Result<String, Problem> {
     let status = status(shared)?;
     let mut out = String::new();
     let mut gauge = |name: &str, help: &str, rows: Vec<(String, u64)>| {
-        // Writing to a String cannot fail.
-        drop(writeln!(out, "# HELP freehold_{name} {help}\n# TYPE freehold_{name} gauge"));
+        out.push_str(&format!("# HELP freehold_{name} {help}\n# TYPE freehold_{name} gauge\n"));
         for (labels, value) in rows {
-            drop(writeln!(out, "freehold_{name}{labels} {value}"));
+            out.push_str(&format!("freehold_{name}{labels} {value}\n"));
         }
     };
     let one = |value: u64| vec![(String::new(), value)];

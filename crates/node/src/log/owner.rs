@@ -57,7 +57,9 @@ pub fn open(
                     tracing::error!(op = %row.id.short(), %error, "an operation of the log was left out");
                 }
             }
-            Err(error) => tracing::error!(op = %row.id.short(), %error, "an operation of the log is unreadable"),
+            Err(error) => {
+                tracing::error!(op = %row.id.short(), %error, "an operation of the log is unreadable")
+            }
         }
     }
     let matured: BTreeSet<OpId> = store
@@ -81,7 +83,8 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
         .map(|(id, seen)| (*id, *seen))
         .collect();
     let made = |bucket: &freehold_realm::Bucket| set.get(&bucket.created_in).map(|op| op.head().hlc.wall);
-    let bucket_times = folded.state.buckets.iter().map(|(id, b)| (*id, made(b).unwrap_or_default())).collect();
+    let bucket_times =
+        folded.state.buckets.iter().map(|(id, b)| (*id, made(b).unwrap_or_default())).collect();
     View {
         operations: set.len(),
         heads: set.heads().iter().copied().collect(),
@@ -223,7 +226,9 @@ impl Owner {
         let id = op.id();
         // Judged on a copy first: what the rules refuse is never said.
         let mut trial = self.sync.log().clone();
-        trial.insert(op.clone()).map_err(|error| Problem::refused(what.clone(), error.to_string(), None::<&str>))?;
+        trial
+            .insert(op.clone())
+            .map_err(|error| Problem::refused(what.clone(), error.to_string(), None::<&str>))?;
         let folded = fold(&trial, &self.clock());
         if let Some(reason) = folded.refused.get(&id) {
             return Err(wrong_state(what, reason.to_string()));

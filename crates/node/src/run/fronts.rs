@@ -47,7 +47,8 @@ pub(super) async fn start(
 ) -> Result<Endpoints, Problem> {
     let api = freehold_api::router(Arc::new(Answers(Arc::clone(shared))), Arc::clone(&shared.sessions));
     start_control(supervisor.plane("control socket"), shared, api.clone())?;
-    let (console, fingerprint) = start_console(supervisor.plane("console"), shared, options, api, moved).await?;
+    let (console, fingerprint) =
+        start_console(supervisor.plane("console"), shared, options, api, moved).await?;
     let s3 = start_s3(supervisor.plane("S3"), shared, options, moved).await?;
     Ok(Endpoints {
         s3: Some(s3),
@@ -89,7 +90,9 @@ async fn start_s3(
     let buckets = Arc::new(LogBuckets(Arc::clone(shared)));
     plane.report(Health::Up(address.clone()));
     plane.spawn_vital(async move {
-        freehold_s3::serve(listening.listener, vault, buckets, credentials, cancel).await.map_err(|e| e.to_string())
+        freehold_s3::serve(listening.listener, vault, buckets, credentials, cancel)
+            .await
+            .map_err(|e| e.to_string())
     });
     Ok(address)
 }
