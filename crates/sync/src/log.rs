@@ -45,6 +45,10 @@ pub trait Log {
     /// How it stands to what is here.
     fn known(&self, op: &Checked<Self::Op>) -> Known;
 
+    /// The bytes to make durable for it: with the signatures that are here already, because they
+    /// replace what is stored.
+    fn merged(&self, op: &Checked<Self::Op>) -> Vec<u8>;
+
     /// Takes in an operation that is durable and whose parents are here. Returns the operations
     /// whose bytes change by that, other than itself.
     ///

@@ -43,7 +43,8 @@ pub enum Input {
     Received(NodeId, Message),
     /// Bytes came that are no message.
     Garbage(NodeId),
-    /// An operation of this node's own, as bytes; its parents are in the log.
+    /// An operation of this node's own, as bytes; its parents are in the log. One at a time: the
+    /// next is drafted after [`Event::Admitted`], or both would have one number.
     Append(Vec<u8>),
     /// The write is durable. Writes become so in the order of their tickets.
     Stored(Ticket),
@@ -78,6 +79,9 @@ pub enum Event<R> {
     },
     /// An own operation was not taken because a parent of it is not in the log.
     Unrooted(OpId),
+    /// An own operation was not taken because another one is not durable yet: draft it anew after
+    /// that.
+    Busy(OpId),
     /// The peer has exactly the operations that we have.
     InStep(NodeId),
 }
@@ -120,8 +124,6 @@ struct Peer {
     /// Heads it told of that are not here.
     lacking: BTreeSet<OpId>,
     tell_at: Millis,
-    /// Sums that were compared already: asking again would change nothing.
-    compared: Option<(u64, u64)>,
     in_step: Option<Millis>,
 }
 

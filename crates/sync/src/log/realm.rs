@@ -45,6 +45,13 @@ impl Log for OpSet {
         }
     }
 
+    fn merged(&self, checked: &Checked<Op>) -> Vec<u8> {
+        match self.get(&checked.id) {
+            Some(here) => here.with_signatures_of(&checked.op).to_bytes(),
+            None => checked.op.to_bytes(),
+        }
+    }
+
     fn admit(&mut self, op: Op) -> Result<Vec<OpId>, RealmRefusal> {
         let touched = match op.body() {
             Body::Endorse(endorse) => vec![endorse.op],

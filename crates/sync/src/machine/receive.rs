@@ -36,8 +36,7 @@ impl<L: Log> LogSync<L> {
         if same && sum == ours.1 {
             peer.in_step = Some(now);
             self.out.push_back(Output::Tell(Event::InStep(from)));
-        } else if same && peer.compared != Some((sum, ours.1)) {
-            peer.compared = Some((sum, ours.1));
+        } else if same {
             let sums = Bounded::fill(&mut self.graph.sums().iter().copied());
             self.send(now, from, Message::Sums { sums });
         }
@@ -54,7 +53,7 @@ impl<L: Log> LogSync<L> {
         let mut fresh = Vec::new();
         for bytes in operations {
             match self.log.check(&bytes) {
-                Ok(checked) => fresh.extend(self.sift(from, checked, bytes.into())),
+                Ok(checked) => fresh.extend(self.sift(from, checked)),
                 Err(why) => {
                     self.out.push_back(Output::Tell(Event::Refused { from: Some(from), why }));
                     self.garbage(now, from);

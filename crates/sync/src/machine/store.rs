@@ -56,16 +56,12 @@ impl<T> Orphans<T> {
 impl<L: Log> LogSync<L> {
     /// Sorts out an operation from a peer: what is known goes, what lacks parents waits, what is
     /// left can be stored.
-    pub(super) fn sift(
-        &mut self,
-        from: NodeId,
-        checked: Checked<L::Op>,
-        bytes: Vec<u8>,
-    ) -> Option<Storing<L::Op>> {
-        let known = self.log.known(&checked);
-        if known == Known::Known || (known == Known::New && self.in_flight.contains(&checked.id)) {
+    pub(super) fn sift(&mut self, from: NodeId, checked: Checked<L::Op>) -> Option<Storing<L::Op>> {
+        // Signatures that come while the operation is in flight show in the sums later.
+        if self.log.known(&checked) == Known::Known || self.in_flight.contains(&checked.id) {
             return None;
         }
+        let bytes = self.log.merged(&checked);
         let rooted = checked.parents.iter().all(|p| self.graph.contains(p) || self.in_flight.contains(p));
         let item = Storing { from: Some(from), checked, bytes };
         if !rooted {
@@ -100,13 +96,22 @@ impl<L: Log> LogSync<L> {
             Ok(checked) => checked,
             Err(why) => return self.out.push_back(Output::Tell(Event::Refused { from: None, why })),
         };
-        let rooted = checked.parents.iter().all(|p| self.graph.contains(p) || self.in_flight.contains(p));
+        // Of an operation in flight the signatures are not known yet: storing another copy would
+        // replace it.
+        let busy = self.storing.values().flatten().any(|item| item.from.is_none());
+        if busy || self.in_flight.contains(&checked.id) {
+            return self.out.push_back(Output::Tell(Event::Busy(checked.id)));
+        }
+        // In flight is not enough: if that write failed, this one would lie on the disk unseen, and
+        // the next own operation would get its number.
+        let rooted = checked.parents.iter().all(|p| self.graph.contains(p));
         if !rooted {
             return self.out.push_back(Output::Tell(Event::Unrooted(checked.id)));
         }
+        let bytes = self.log.merged(&checked);
         self.storing_bytes += bytes.len();
         self.in_flight.insert(checked.id);
-        self.store(vec![Storing { from: None, checked, bytes: bytes.to_vec() }]);
+        self.store(vec![Storing { from: None, checked, bytes }]);
     }
 
     pub(super) fn stored(&mut self, now: Millis, ticket: Ticket) {
@@ -133,17 +138,16 @@ impl<L: Log> LogSync<L> {
     }
 
     fn admit(&mut self, item: Storing<L::Op>, admitted: &mut Vec<(OpId, Option<NodeId>)>) {
-        let Storing { from, checked, bytes } = item;
-        self.storing_bytes = self.storing_bytes.saturating_sub(bytes.len());
-        self.in_flight.remove(&checked.id);
-        // A parent's write failed: it is asked for again, and so is this.
-        if !checked.parents.iter().all(|p| self.graph.contains(p)) {
-            match from {
-                Some(from) => self.lacks(from, checked.id),
-                None => self.out.push_back(Output::Tell(Event::Unrooted(checked.id))),
+        self.storing_bytes = self.storing_bytes.saturating_sub(item.bytes.len());
+        self.in_flight.remove(&item.checked.id);
+        if !item.checked.parents.iter().all(|p| self.graph.contains(p)) {
+            // A parent's write failed: it is asked for again, and this one waits for it.
+            if let Some(from) = item.from {
+                self.lacks(from, item.checked.id);
             }
-            return;
+            return self.orphans.keep(item);
         }
+        let Storing { from, checked, bytes } = item;
         let Checked { id, parents, op } = checked;
         match self.log.admit(op) {
             Ok(touched) => {
