@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use freehold_mesh::{Addresses, Channel, Config, KnockError, Path, RelayServe, Trouble, Why};
@@ -97,6 +98,37 @@ async fn a_relay_that_restarts_is_found_again() {
     let body = Bytes::from_static(b"still here");
     poll("a way", || a.mesh.send(b.id(), Channel::Log, body.clone()).ok()).await;
     assert_eq!(b.message(a.id()).await.1, body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_one_relay_dies_another_takes_over() {
+    let realm = Realm::of(&[id(1), id(2), id(3), id(4)]);
+    let (one, two) = (Node::with(with_relay(1), &realm).await, Node::with(with_relay(4), &realm).await);
+    let mut urls = Vec::new();
+    for host in [&one, &two] {
+        urls.push(host.addresses().await.serves().unwrap().clone());
+    }
+    let mut a = Node::with(relay_only(2, urls.clone()), &realm).await;
+    let mut b = Node::with(relay_only(3, urls.clone()), &realm).await;
+    a.mesh.set_peers(BTreeMap::from([(b.id(), b.relayed().await)])).await;
+    b.mesh.set_peers(BTreeMap::from([(a.id(), a.relayed().await)])).await;
+    a.up(b.id()).await;
+    b.up(a.id()).await;
+    let in_use = a.healthy(b.id(), |health| matches!(health.path, Path::Relay(_))).await.path;
+    let (dies, _stays) = if in_use == Path::Relay(urls[0].clone()) { (one, two) } else { (two, one) };
+    dies.stop().await;
+    let body = Bytes::from_static(b"by another way");
+    // What is sent into the dead connection is lost; the next one carries the rest.
+    let arrived = async {
+        loop {
+            let _lost_or_not = a.mesh.send(b.id(), Channel::Log, body.clone());
+            let next = b.message(a.id());
+            if tokio::time::timeout(Duration::from_secs(1), next).await.is_ok() {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), arrived).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
