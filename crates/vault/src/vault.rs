@@ -170,10 +170,15 @@ impl Inner {
             return Err(PutError::KeyLength(key.len()));
         }
         let sealing = self.shared.keys.current(bucket).ok_or(PutError::NoBucketKey)?;
+        self.may_write(bucket)?;
+        Ok((info, sealing))
+    }
+
+    fn may_write(&self, bucket: &BucketId) -> Result<(), PutError> {
         match self.shared.replication.own(bucket) {
             Own::Behind => Err(PutError::CatchingUp),
             Own::Forked => Err(PutError::Cloned),
-            Own::Unheard | Own::Sure => Ok((info, sealing)),
+            Own::Unheard | Own::Sure => Ok(()),
         }
     }
 

@@ -79,6 +79,14 @@ impl Vault {
         }
         Ok(report)
     }
+
+    /// Reads one blob and compares length and hash with what its entry says; no key is needed.
+    ///
+    /// # Errors
+    /// [`GetError::Depot`] if the depot fails.
+    pub async fn check_blob(&self, blob: &BlobRef) -> Result<Option<Damage>, GetError> {
+        self.inner.inspect(blob, 0, None).await
+    }
 }
 
 impl Inner {

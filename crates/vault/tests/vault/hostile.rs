@@ -183,3 +183,17 @@ async fn entries_that_are_moved_do_not_open() {
     let world = World::open(home.path()).await;
     assert_eq!(world.keys(), ["b"]);
 }
+
+#[tokio::test]
+async fn one_blob_is_checked_without_a_key() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    world.put("k", &random(100_000)).await.unwrap();
+    let (blob, file) = (world.blobs("k")[0], world.blob_file("k"));
+    world.vault.keys().remove(&world.bucket);
+    assert_eq!(world.vault.check_blob(&blob).await.unwrap(), None);
+    flip(&file, 90_000);
+    assert_eq!(world.vault.check_blob(&blob).await.unwrap(), Some(Damage::Altered));
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(world.vault.check_blob(&blob).await.unwrap(), Some(Damage::Missing));
+}
