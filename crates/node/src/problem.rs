@@ -85,6 +85,14 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
         PutError::NotConfirmed { .. } => {
             Problem::unreachable(what, why, Some("freehold status    (shows which nodes are missing)"))
         }
+        PutError::CatchingUp => {
+            Problem::unreachable(what, why, Some("freehold status    (shows when it has caught up)"))
+        }
+        PutError::Cloned => Problem::refused(
+            what,
+            why,
+            Some("freehold status    (then stop one of the two machines, and join it anew)"),
+        ),
         PutError::Closing => Problem::unreachable(what, why, Some("freehold up")),
         _ => Problem::invalid(what, why, None::<&str>),
     }
