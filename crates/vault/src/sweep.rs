@@ -82,9 +82,8 @@ impl Inner {
                         erase.iter().try_for_each(|at| txn.erase_payload(&at.bucket, &at.origin, at.seq))
                     })
                     .map_err(GetError::Store)?;
-                let mut index = inner.index_mut();
                 for at in some {
-                    index.superseded.remove(at);
+                    inner.index_mut().superseded.remove(at);
                     inner.shared.replication.erased(&at.bucket, &at.origin, at.seq);
                 }
             }

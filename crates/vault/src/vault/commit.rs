@@ -133,11 +133,11 @@ impl Inner {
     }
 
     fn committed(&self, written: Vec<Written>) -> Vec<Committed> {
-        let mut index = self.index_mut();
         let mut done = Vec::with_capacity(written.len());
         for Written { bucket, key, row, entry, payload } in written {
             done.push(Committed { id: entry.id(), modified: row.modified });
-            index.apply(bucket, key, row, super::now());
+            self.index_mut().apply(bucket, key, row, super::now());
+            // Without the lock: whoever hears of it may want to read the index before going on.
             self.shared.replication.committed(&entry, &payload);
         }
         done
