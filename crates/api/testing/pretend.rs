@@ -7,7 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use freehold_api::*;
+use freehold_api::{
+    Audit, BucketStatus, ByteRange, ByteStream, Card, Control, Doctor, GuardianTest, ImportReport,
+    Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus,
+    ObjectInfo, ObjectRead, Phrase, Problem, Protection, PutOptions, Standing, Status, VerifyEvent,
+    VerifyEvents, VerifyFinding, VerifyReport,
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 #[path = "pretend_realm.rs"]

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use freehold_api::*;
+use freehold_api::{
+    Audit, AuditState, BucketStatus, ChecklistItem, Damage, Endpoints, Finding, InvitationStatus, Level,
+    LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, Role, Standing, Status,
+    StorageStatus, VerifyFinding,
+};
 
 use super::{HOUR_MS, Stored, now_ms};
 

@@ -25,7 +25,7 @@ pub(crate) fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -227,10 +227,11 @@ pub(crate) fn role(role: impl std::borrow::Borrow<Role>) -> &'static str {
 /// What to do next, as a command and the words around it. A remedy is `freehold ...`, perhaps with a
 /// remark set off by spaces, or a sentence.
 pub(crate) fn remedy(next: &str) -> (&str, &str) {
-    if !next.starts_with("freehold ") {
+    let (command, words) = next.split_once("  ").unwrap_or((next, ""));
+    if !command.starts_with("freehold ") || command.contains([';', ',', ':']) {
         return ("", next);
     }
-    next.split_once("  ").map_or((next, ""), |(command, words)| (command, words.trim()))
+    (command, words.trim())
 }
 
 /// For counting in templates.

@@ -58,7 +58,7 @@ impl Browser {
         let answer = browser.post("/sign-in", &format!("code={code}&next=%2Fnodes")).await;
         assert_eq!((answer.status(), location(&answer)), (StatusCode::SEE_OTHER, "/nodes"));
         let cookie = answer.headers().get(header::SET_COOKIE).unwrap().to_str().unwrap();
-        browser.cookie = cookie.split(';').next().unwrap().to_owned();
+        cookie.split_once(';').unwrap().0.clone_into(&mut browser.cookie);
         browser
     }
 

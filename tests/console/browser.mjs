@@ -1,0 +1,82 @@
+// The browser, signed in, and what it must never do. BASE_URL and CODE say where and with which
+// set-up code; CHROMIUM names another browser than Debian's.
+
+import { existsSync } from "node:fs";
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+export const BASE = process.env.BASE_URL?.replace(/\/$/, "");
+const PROGRAM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+if (!BASE || !process.env.CODE) throw new Error("BASE_URL and CODE have to be set: see preview.sh");
+if (!existsSync(PROGRAM)) throw new Error(`no ${PROGRAM}: install Chromium (Debian: apt-get install chromium)`);
+
+// No sandbox: the tests may run as root. The rest keeps the browser from talking to its maker.
+const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+
+let browser;
+let state;
+
+/** Signs in once for all tests of a file: a code works once. */
+export async function start() {
+  browser = await chromium.launch({ executablePath: PROGRAM, args: ARGS });
+  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+  const page = await context.newPage();
+  await page.goto(`${BASE}/sign-in`);
+  await page.getByLabel("Set-up code").fill(process.env.CODE);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL(`${BASE}/`);
+  state = await context.storageState();
+  await context.close();
+}
+
+export async function stop() {
+  await browser?.close();
+}
+
+/** A tab of a browser that is signed in; `check` at its end says what it did wrong. */
+export async function tab(options = {}) {
+  const { signedIn = true, ...rest } = options;
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    storageState: signedIn ? state : undefined,
+    ...rest,
+  });
+  const wrong = [];
+  const origin = new URL(BASE).origin;
+  context.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith(origin) && !url.startsWith("blob:") && !url.startsWith("data:")) wrong.push(`asked ${url}`);
+  });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) wrong.push(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => wrong.push(`script: ${error.message}`));
+  page.check = async () => {
+    await context.close();
+    assert.deepEqual(wrong, []);
+  };
+  return page;
+}
+
+/** Opens the console's bucket of this name, and makes it if it is not there. */
+export async function bucket(page, name) {
+  await page.goto(`${BASE}/buckets`);
+  if (await page.getByRole("link", { name, exact: true }).count()) {
+    await page.goto(`${BASE}/files/${name}`);
+  } else {
+    await page.getByLabel("Name").fill(name);
+    await page.getByLabel("Copies").selectOption("1");
+    await page.getByRole("button", { name: "Make it" }).click();
+  }
+  await page.getByRole("heading", { level: 1, name }).waitFor();
+}
+
+/** A picture that a browser has to decode: 8 by 8, PNG. */
+export const PICTURE = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAbElEQVR42hXNQRUAUQhCUZOYhCQmeUlIQhISzR+XXA7ODDtouIHB" +
+  "Q4YOM8suWm5h8ZKl+0CskDiBsIioHhx76LiDw0eO3oN/4FVf+J8h0PduzBqZ8x/bxNQPwgaFy192SGgelC0q13/CJaXlA+odUoEV" +
+  "KnyAAAAAAElFTkSuQmCC",
+  "base64",
+);
