@@ -43,7 +43,8 @@ fn expectation(folded: &Folded) -> Value {
 }
 
 fn vector(name: &str, about: &str, lab: &Lab) -> Value {
-    let ops = lab.set.iter().map(|op| freehold_wire::Hex(&op.to_bytes()).to_string());
+    let ops =
+        lab.set.iter().chain(lab.set.waiting()).map(|op| freehold_wire::Hex(&op.to_bytes()).to_string());
     json!({
         "name": name,
         "about": about,
@@ -69,6 +70,17 @@ fn write_vectors() {
         let vector = vector(scene.name, scene.about, &(scene.play)());
         let text = serde_json::to_string_pretty(&vector).unwrap();
         std::fs::write(directory().join(file_name(scene.name)), text + "\n").unwrap();
+    }
+}
+
+#[test]
+#[ignore = "writes random histories for docs/formats/realm-log/check.py"]
+fn write_histories() {
+    let directory = std::env::temp_dir().join("freehold-realm-histories");
+    std::fs::create_dir_all(&directory).unwrap();
+    for seed in 0..300 {
+        let vector = vector(&format!("history {seed}"), "random", &super::random::heard(seed));
+        std::fs::write(directory.join(format!("{seed}.json")), vector.to_string()).unwrap();
     }
 }
 

@@ -241,11 +241,22 @@ impl History {
     }
 }
 
-fn play(seed: u64) {
+fn live(seed: u64) -> History {
     let mut history = History::new(seed);
     for _ in 0..25 + history.dice.roll(20) {
         history.step();
     }
+    history
+}
+
+/// A history as one replica that has heard everything.
+pub(super) fn heard(seed: u64) -> Lab {
+    let mut history = live(seed);
+    Lab { set: history.merged(), ..history.homes[0].clone() }
+}
+
+fn play(seed: u64) {
+    let mut history = live(seed);
     let clock = history.homes[0].clock.clone();
     let set = history.merged();
     let end = fold(&set, &clock);
