@@ -3,15 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 
 use redb::{Database, WriteTransaction};
 
 use crate::StoreError;
 
-/// Jobs waiting for the writer before callers wait too.
-const QUEUE: usize = 1024;
 /// Jobs in one commit; more would make the first ones wait long.
 const BATCH: usize = 256;
 
@@ -22,14 +20,16 @@ type Job = Box<dyn FnOnce(&WriteTransaction) -> (Result<(), StoreError>, Done) +
 
 /// The writing thread of one store; dropping it finishes what was handed in.
 pub(crate) struct Committer {
-    jobs: Option<SyncSender<Job>>,
+    /// Without a bound: who hands a job in waits for its end anyway, and must not be held up here,
+    /// because the writer may in turn be waiting for him to take a result.
+    jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     path: PathBuf,
 }
 
 impl Committer {
     pub(crate) fn start(path: &Path, db: Arc<Database>) -> Result<Self, StoreError> {
-        let (jobs, queue) = sync_channel(QUEUE);
+        let (jobs, queue) = channel();
         let owned = path.to_owned();
         let thread = std::thread::Builder::new()
             .name("commit".into())
