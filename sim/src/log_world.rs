@@ -109,9 +109,13 @@ impl LogWorld {
             self.nodes.iter().filter(|(_, node)| node.core.is_some()).map(|(name, _)| *name).collect();
         for a in &running {
             for b in running.iter().filter(|b| *b > a) {
-                if self.network.connect(*a, *b) {
+                // Either may have crashed while others were connected.
+                let both = [a, b].into_iter().all(|n| self.nodes.get(n).is_some_and(|n| n.core.is_some()));
+                if both && self.network.connect(*a, *b) {
                     self.hand(*a, Input::Connected(plain_id(*b)), choose);
-                    self.hand(*b, Input::Connected(plain_id(*a)), choose);
+                    if self.network.is_up(*a, *b) {
+                        self.hand(*b, Input::Connected(plain_id(*a)), choose);
+                    }
                 }
             }
         }

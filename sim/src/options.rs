@@ -82,7 +82,9 @@ pub struct Options {
     pub steps: usize,
     /// Writes at most.
     pub writes: usize,
-    /// Copies that buckets ask for.
+    /// Buckets written to; the directory comes on top if there are several.
+    pub buckets: usize,
+    /// Copies that buckets ask for, and a write waits for.
     pub copies: u16,
     /// Weight of each kind of step.
     pub weights: [u32; KINDS.len()],
@@ -117,6 +119,7 @@ impl Options {
             nodes: 2 + choose.below(3),
             steps: 20 + choose.below(100),
             writes: 1 + choose.below(10),
+            buckets: 1 + choose.below(3),
             copies: 1 + u16::from(choose.below(4) > 0),
             weights,
             reorder: choose.below(2) == 1,
@@ -131,6 +134,7 @@ impl Options {
             nodes,
             steps,
             writes,
+            buckets: 1,
             copies: 2,
             weights: KINDS.map(|kind| u32::from(kinds.contains(&kind))),
             reorder: true,

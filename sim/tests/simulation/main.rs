@@ -2,4 +2,5 @@
 //! `FREEHOLD_SEED` replays one seed with its trace, `FREEHOLD_SEEDS` says how many to run.
 
 mod log;
+mod replica;
 mod seeds;

@@ -1,0 +1,201 @@
+//! The steps of the first phase.
+
+use freehold_crypt::hash;
+use freehold_placement::{BlobRef, Input, Place};
+use freehold_wire::{BlobName, Digest, Millis};
+
+use super::ReplicaWorld;
+use super::check::describe;
+use super::machine::{Health, Machine, Write, id_of};
+use crate::{Choose, Kind, Name};
+
+impl ReplicaWorld {
+    pub(super) fn possible(&self, kind: Kind) -> bool {
+        let any = |fits: fn(&Machine) -> bool| self.nodes.values().any(fits);
+        match kind {
+            Kind::Write => self.written < self.options.writes && any(|node| node.core.is_some()),
+            Kind::Deliver | Kind::Lose | Kind::Repeat => !self.network.flights.is_empty(),
+            Kind::Sync | Kind::Fail => any(|node| !node.writes.is_empty()),
+            Kind::Crash => any(|node| node.core.is_some()),
+            Kind::Restart => any(|node| node.core.is_none()),
+            Kind::Cut => self.nodes.len() > 1,
+            Kind::Mend => !self.network.cuts().is_empty(),
+            Kind::Wait => any(|node| node.core.as_ref().is_some_and(|core| core.poll_timeout().is_some())),
+            Kind::Fetch => !self.fetches.is_empty(),
+            Kind::Lie | Kind::Sweep => any(|node| !node.disk.blobs.is_empty()),
+            Kind::Destroy => self.names < 8,
+            Kind::Hear => self.nodes.values().any(|node| node.view != self.view),
+            Kind::Suspend => true,
+            Kind::Erase => any(|node| !node.disk.rows.is_empty()),
+        }
+    }
+
+    fn pick(&self, choose: &mut dyn Choose, fits: impl Fn(&Machine) -> bool) -> Option<Name> {
+        let fitting: Vec<Name> =
+            self.nodes.iter().filter(|(_, node)| fits(node)).map(|(name, _)| *name).collect();
+        fitting.get(choose.below(fitting.len())).copied()
+    }
+
+    pub(super) fn take_step(&mut self, kind: Kind, choose: &mut dyn Choose) {
+        match kind {
+            Kind::Write => self.write(choose),
+            Kind::Deliver | Kind::Repeat => {
+                if let Some(at) = self.network.pick(choose, self.options.reorder) {
+                    self.deliver(at, kind == Kind::Repeat, choose);
+                }
+            }
+            Kind::Lose => {
+                if let Some(flight) = self.network.pick(choose, true).and_then(|at| self.network.take(at)) {
+                    self.note(flight.to, "lose", format_args!("{} from {}", flight.message.name(), flight.from));
+                }
+            }
+            Kind::Sync | Kind::Fail => {
+                if let Some(name) = self.pick(choose, |node| !node.writes.is_empty()) {
+                    self.sync(name, kind == Kind::Fail, choose);
+                }
+            }
+            Kind::Crash => {
+                if let Some(name) = self.pick(choose, |node| node.core.is_some()) {
+                    self.stop(name, choose);
+                }
+            }
+            Kind::Restart => {
+                if let Some(name) = self.pick(choose, |node| node.core.is_none()) {
+                    self.start(name, choose);
+                }
+            }
+            Kind::Cut | Kind::Mend => self.relink(kind, choose),
+            Kind::Wait => self.wait(choose),
+            Kind::Fetch => {
+                let at = choose.below(self.fetches.len());
+                let breaks = self.options.weights.iter().any(|weight| *weight > 1) && choose.below(8) == 1;
+                self.arrive(at, breaks, choose);
+            }
+            Kind::Lie => self.lie(choose),
+            Kind::Destroy => self.destroy(choose),
+            Kind::Hear => {
+                let view = self.view.clone();
+                if let Some(name) = self.pick(choose, |node| node.view != view) {
+                    self.hear(name, choose);
+                }
+            }
+            Kind::Suspend => self.suspend(choose),
+            Kind::Sweep => self.sweep(choose),
+            Kind::Erase => self.erase(choose),
+        }
+    }
+
+    fn write(&mut self, choose: &mut dyn Choose) {
+        let Some(name) = self.pick(choose, |node| node.core.is_some()) else { return };
+        let Some(bucket) = self.buckets.get(choose.below(self.buckets.len())).copied() else { return };
+        let blobs = if bucket == self.view.directory { 0 } else { choose.below(self.options.buckets + 1) };
+        let blobs = (0..blobs).map(|_| {
+            self.nonce += 1;
+            let bytes = hash::digest("freehold 2026 sim blob", &self.nonce.to_be_bytes());
+            BlobRef { name: BlobName::from_bytes(bytes), len: 100, hash: Digest::from_bytes(bytes) }
+        });
+        let blobs: Vec<BlobRef> = blobs.collect();
+        let (now, nonce) = (self.now, self.nonce);
+        let Some(node) = self.nodes.get_mut(&name) else { return };
+        let row = node.draft(now, bucket, blobs, nonce);
+        let detail = format!("{} with {} blobs", describe(&super::machine::place_of(&row.entry)), row.entry.blobs.len());
+        node.writes.push_back(Write::Own(Box::new(row)));
+        self.written += 1;
+        self.note(name, "write", format_args!("{detail}"));
+    }
+
+    fn relink(&mut self, kind: Kind, choose: &mut dyn Choose) {
+        if kind == Kind::Mend {
+            let cuts = self.network.cuts();
+            if let Some((a, b)) = cuts.get(choose.below(cuts.len())).copied() {
+                self.note(a, "mend", format_args!("to {b}"));
+                self.network.mend(a, b);
+                self.connect_all(choose);
+            }
+        } else if let (Some(a), Some(b)) = (self.pick(choose, |_| true), self.pick(choose, |_| true))
+            && a != b
+        {
+            self.note(a, "cut", format_args!("from {b}"));
+            self.network.cut(a, b);
+            self.part(a, b, choose);
+        }
+    }
+
+    /// A disk flips or loses a blob and says nothing; not the last good copy, of which nothing
+    /// could be said afterwards.
+    fn lie(&mut self, choose: &mut dyn Choose) {
+        let Some(name) = self.pick(choose, |node| !node.disk.blobs.is_empty()) else { return };
+        let Some(node) = self.nodes.get(&name) else { return };
+        let Some(blob) = node.disk.blobs.keys().nth(choose.below(node.disk.blobs.len())).copied() else { return };
+        let good = |(other, node): (&Name, &Machine)| {
+            *other != name && node.disk.blobs.get(&blob) == Some(&Health::Good)
+        };
+        if !self.nodes.iter().any(good) {
+            return;
+        }
+        let flips = choose.below(2) == 0;
+        if let Some(node) = self.nodes.get_mut(&name) {
+            if flips {
+                node.disk.blobs.insert(blob, Health::Flipped);
+            } else {
+                node.disk.blobs.remove(&blob);
+                self.lied.insert((name, blob));
+            }
+        }
+        self.acknowledged.excuse(name, &blob);
+        self.note(name, "lie", format_args!("{} {}", blob.short(), if flips { "flipped" } else { "lost" }));
+    }
+
+    fn destroy(&mut self, choose: &mut dyn Choose) {
+        let Some(name) = self.pick(choose, |_| true) else { return };
+        self.acknowledged.destroyed(name);
+        self.stop(name, choose);
+        self.nodes.remove(&name);
+        let stores = self.view.nodes.remove(&id_of(name)).is_none_or(|node| node.stores);
+        let new = Name(self.names);
+        self.admit(new, stores);
+        self.found(new, Millis(0), choose);
+    }
+
+    fn suspend(&mut self, choose: &mut dyn Choose) {
+        if let Some(node) = self.view.nodes.values_mut().find(|node| node.suspended) {
+            node.suspended = false;
+        } else if let Some(name) = self.pick(choose, |_| true)
+            && let Some(node) = self.view.nodes.get_mut(&id_of(name))
+        {
+            node.suspended = true;
+            self.note(name, "suspend", format_args!(""));
+        }
+    }
+
+    /// A node removes a blob that is not its own to keep.
+    fn sweep(&mut self, choose: &mut dyn Choose) {
+        let Some(name) = self.pick(choose, |node| node.core.is_some()) else { return };
+        let Some(node) = self.nodes.get_mut(&name) else { return };
+        let Some(core) = &node.core else { return };
+        let rows = node.disk.rows.values().flat_map(|row| row.entry.blobs.iter().map(|blob| (row.entry.bucket, *blob)));
+        let loose: Vec<BlobName> = rows
+            .filter(|(bucket, blob)| node.disk.blobs.contains_key(&blob.name) && !core.keeps(bucket, &blob.name))
+            .map(|(_, blob)| blob.name)
+            .collect();
+        let Some(blob) = loose.get(choose.below(loose.len())).copied() else { return };
+        node.disk.blobs.remove(&blob);
+        self.note(name, "sweep", format_args!("{}", blob.short()));
+        self.wrong = self.wrong.take().or(self.acknowledged.swept(&self.nodes, name, &blob));
+        self.hand(name, Input::Lost(blob), choose);
+    }
+
+    /// A node erases an entry: it was overwritten, and its key is gone.
+    fn erase(&mut self, choose: &mut dyn Choose) {
+        let Some(name) = self.pick(choose, |node| !node.disk.rows.is_empty()) else { return };
+        let Some(node) = self.nodes.get_mut(&name) else { return };
+        let places: Vec<Place> = node.disk.rows.keys().copied().collect();
+        let Some(place) = places.get(choose.below(places.len())).copied() else { return };
+        if node.erase(&place) {
+            self.erased.insert(place);
+            self.acknowledged.erased(&place);
+            self.note(name, "erase", format_args!("{}", describe(&place)));
+            self.hand(name, Input::Erased(place), choose);
+        }
+    }
+}
