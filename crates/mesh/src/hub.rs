@@ -375,8 +375,10 @@ impl Hub {
         for connection in peer.greeting.drain(..).chain(peer.waiting.take()) {
             connection.close(close_code(Why::Cut), b"");
         }
-        if let Some((link, _)) = &peer.current {
-            link.close(Why::Cut);
+        match &peer.current {
+            Some((link, _)) => link.close(Why::Cut),
+            // The dial that was given up had the next one in its hands.
+            None => self.failed(node, Trouble::Unreachable),
         }
     }
 

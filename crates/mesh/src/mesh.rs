@@ -271,7 +271,6 @@ impl Mesh {
             self.shared.cancel.cancel();
             self.shared.tasks.close();
             self.shared.tasks.wait().await;
-            self.shared.endpoint.close().await;
             if let Some(house) = &self.shared.relay {
                 house.close().await;
             }
@@ -395,12 +394,14 @@ async fn accept_all(shared: Arc<Shared>) {
     loop {
         let incoming = tokio::select! {
             biased;
-            () = shared.cancel.cancelled() => return,
+            () = shared.cancel.cancelled() => None,
             incoming = shared.endpoint.accept() => incoming,
         };
-        let Some(incoming) = incoming else { return };
+        let Some(incoming) = incoming else { break };
         arrivals.receive(&shared, incoming);
     }
+    // Here and not in the handle, which may just be dropped: tells every peer that we leave.
+    shared.endpoint.close().await;
 }
 
 impl Arrivals {

@@ -105,6 +105,24 @@ async fn a_suspended_peer_is_cut_off_at_once_and_stays_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_was_cut_off_but_is_still_admitted_comes_back() {
+    let realm = Realm::of(&[id(1), id(2)]);
+    let (mut a, mut b) = pair(&realm, 1, 2).await;
+    for _ in 0..2 {
+        a.mesh.disconnect(b.id());
+        assert_eq!(a.down(b.id()).await, Why::Cut);
+        assert_eq!(b.down(a.id()).await, Why::Refused);
+        a.up(b.id()).await;
+        b.up(a.id()).await;
+        // Also while it is being dialled.
+        a.mesh.disconnect(b.id());
+        a.mesh.disconnect(b.id());
+        a.up(b.id()).await;
+        b.up(a.id()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_mesh_itself_notices_that_a_peer_is_no_longer_admitted() {
     let realm = Realm::of(&[id(1), id(2)]);
     let (mut a, b) = pair(&realm, 1, 2).await;
@@ -218,6 +236,15 @@ async fn a_peer_without_an_address_has_to_come_to_us() {
     a.healthy(b.id(), |health| health.trouble == Some(Trouble::NoAddress)).await;
     b.expect(&[&a]).await;
     a.up(b.id()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_its_last_handle_the_mesh_ends() {
+    let realm = Realm::of(&[id(1), id(2)]);
+    let (a, mut b) = pair(&realm, 1, 2).await;
+    let me = a.id();
+    drop(a);
+    assert_eq!(b.down(me).await, Why::Left);
 }
 
 #[tokio::test(flavor = "multi_thread")]
