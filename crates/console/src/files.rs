@@ -8,6 +8,7 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use freehold_api::{BucketStatus, ListQuery, Status};
+use futures::future::join_all;
 use serde::Deserialize;
 
 pub(crate) use send::send;
@@ -22,19 +23,42 @@ use crate::words;
 
 /// A screenful or two; the rest is a page further.
 const PAGE: u32 = 120;
+/// Where a bucket's tile looks for pictures, and how large one may be: the page is to be there at once.
+const COVERS_FROM: u32 = 40;
+const COVER_BYTES_MAX: u64 = 8_000_000;
 
 #[derive(Template)]
 #[template(path = "files.html")]
 struct Buckets {
     frame: Frame,
     status: Status,
+    /// Pictures on each bucket's tile, in the order of the buckets.
+    covers: Vec<Vec<String>>,
     nodes: u64,
+}
+
+impl Buckets {
+    fn tiles(&self) -> impl Iterator<Item = (&BucketStatus, &Vec<String>)> {
+        self.status.buckets.iter().zip(&self.covers)
+    }
+}
+
+/// Three pictures from the start of a bucket, for its tile; none if that is not to be had, because a
+/// tile does without.
+async fn covers(console: &Console, bucket: &str) -> Vec<String> {
+    let query = ListQuery { max: COVERS_FROM, ..ListQuery::default() };
+    let objects =
+        console.client.list_objects(bucket, &query).await.map(|page| page.objects).unwrap_or_default();
+    let small = objects.iter().filter(|object| object.size <= COVER_BYTES_MAX);
+    let images = small.map(|object| Item::new(bucket, object, 0)).filter(|item| item.is_image);
+    images.map(|item| item.source).take(3).collect()
 }
 
 pub(crate) async fn buckets(State(console): State<Console>, theme: Theme) -> Result<Response, Fault> {
     let status = console.client.status().await?;
     let nodes = words::storage_nodes(&status);
-    Ok(page(&Buckets { frame: Frame::new(theme, Place::Files, &status), status, nodes }))
+    let covers = join_all(status.buckets.iter().map(|bucket| covers(&console, &bucket.name))).await;
+    Ok(page(&Buckets { frame: Frame::new(theme, Place::Files, &status), status, covers, nodes }))
 }
 
 /// Which part of a bucket.
