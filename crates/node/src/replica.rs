@@ -1,28 +1,158 @@
 //! Replication of entries and blobs between nodes: the shell around the machine in `placement`.
+//! One owner drives the machine; everybody else hands things in and reads what it published last.
 
-use freehold_placement::Entry;
-use freehold_wire::{BucketId, NodeId};
+mod owner;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use freehold_placement::{BlobRef, Entry, FetchError, Own, Place, Protection, Ticket, View};
+use freehold_vault::NotConfirmed;
+use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use owner::Owner;
+pub(crate) use owner::Parts;
+pub(crate) use owner::open;
+
+use crate::clock;
 use crate::shared::Held;
+
+/// Things handed in that wait for the owner; writers wait when it is full.
+const ASKS: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Wrote(Box<Entry>, Vec<u8>),
+    Up(NodeId),
+    Down(NodeId),
+    Heard(NodeId, Bytes),
+    Stored(Ticket, bool),
+    Fetched(BlobName, Result<(), FetchError>),
+    Lost(BlobName),
+    Erased(Place),
+    Look,
+    Await { entry: EntryId, copies: u16, reply: oneshot::Sender<()> },
+    Forget(EntryId),
+    Copies { entry: EntryId, reply: oneshot::Sender<u16> },
+    Holders { blob: BlobName, reply: oneshot::Sender<Vec<NodeId>> },
+}
+
+/// What the owner published last.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// This node.
+    pub me: NodeId,
+    /// The realm as placement sees it; none before the first look.
+    pub view: Option<View>,
+    /// Whether this node may write, by bucket.
+    pub own: BTreeMap<BucketId, Own>,
+    /// How well each bucket is protected.
+    pub protection: BTreeMap<BucketId, Protection>,
+    /// Blobs that are still to come to this node.
+    pub missing: usize,
+    /// Things that people should look at.
+    pub alarms: Vec<String>,
+}
 
 /// A handle to the replication of this node.
 #[derive(Debug, Clone)]
-pub struct Replica;
+pub struct Replica {
+    asks: mpsc::Sender<Ask>,
+    report: watch::Receiver<Arc<Report>>,
+}
 
 impl Replica {
-    /// An entry was written here.
-    pub fn local(&self, _entry: &Entry, _payload: &[u8]) {}
+    /// An entry of this node is durable. Called from the thread that writes entries, in the order
+    /// of their numbers.
+    pub fn wrote(&self, entry: &Entry, payload: &[u8]) {
+        // Only a node that stops has no owner; its next start reads the store.
+        drop(self.asks.blocking_send(Ask::Wrote(Box::new(entry.clone()), payload.to_vec())));
+    }
 
-    /// When a node was last heard, as an age in milliseconds.
-    pub fn last_heard(&self, _node: NodeId) -> Option<u64> {
-        None
+    /// What was published last.
+    pub fn report(&self) -> Arc<Report> {
+        Arc::clone(&self.report.borrow())
     }
 
     /// How far a bucket is from being protected.
-    pub fn protection(&self, _bucket: &BucketId) -> Held {
-        Held::default()
+    pub fn protection(&self, bucket: &BucketId) -> Held {
+        let report = self.report();
+        let Some(protection) = report.protection.get(bucket) else { return Held::default() };
+        Held {
+            waiting: protection.partly + protection.nowhere,
+            oldest_ms: protection.oldest.map(|hlc| clock::wall().since(hlc.wall).0),
+        }
     }
 
-    /// The realm's nodes or buckets changed.
-    pub async fn look_again(&self) {}
+    /// The realm's nodes or buckets may have changed.
+    pub async fn look_again(&self) {
+        self.tell(Ask::Look).await;
+    }
+
+    pub(crate) async fn tell(&self, ask: Ask) {
+        drop(self.asks.send(ask).await);
+    }
+}
+
+/// What the vault tells, and asks, of replication. It exists before the mesh does, so the handle
+/// comes later; until then this node is alone.
+#[derive(Debug, Clone)]
+pub struct ForVault(pub Replica);
+
+#[async_trait]
+impl freehold_vault::Replication for ForVault {
+    fn committed(&self, entry: &Entry, payload: &[u8]) {
+        self.0.wrote(entry, payload);
+    }
+
+    fn keeps(&self, bucket: &BucketId, entry: &EntryId) -> bool {
+        let report = self.0.report();
+        report
+            .view
+            .as_ref()
+            .is_none_or(|view| freehold_placement::place(view, bucket, entry).contains(&report.me))
+    }
+
+    fn erased(&self, bucket: &BucketId, origin: &NodeId, seq: u64) {
+        // If the owner is busy it counts an erased entry as one to be kept, until the next start.
+        let place = Place { bucket: *bucket, origin: *origin, seq };
+        drop(self.0.asks.try_send(Ask::Erased(place)));
+    }
+
+    fn own(&self, bucket: &BucketId) -> Own {
+        self.0.report().own.get(bucket).copied().unwrap_or(Own::Unheard)
+    }
+
+    fn lost(&self, _bucket: &BucketId, blob: &BlobRef) {
+        // If the owner is busy the next verification tells again.
+        drop(self.0.asks.try_send(Ask::Lost(blob.name)));
+    }
+
+    async fn confirmed(&self, entry: EntryId, copies: u16, timeout: Millis) -> Result<(), NotConfirmed> {
+        if copies <= 1 {
+            return Ok(());
+        }
+        let (reply, done) = oneshot::channel();
+        self.0.tell(Ask::Await { entry, copies, reply }).await;
+        let wait = std::time::Duration::from_millis(timeout.0);
+        if matches!(tokio::time::timeout(wait, done).await, Ok(Ok(()))) {
+            return Ok(());
+        }
+        self.0.tell(Ask::Forget(entry)).await;
+        let (reply, have) = oneshot::channel();
+        self.0.tell(Ask::Copies { entry, reply }).await;
+        Err(NotConfirmed { have: have.await.unwrap_or(1) })
+    }
+}
+
+#[async_trait]
+impl crate::transfer::Holders for Replica {
+    async fn of(&self, blob: &BlobRef) -> Vec<NodeId> {
+        let (reply, holders) = oneshot::channel();
+        self.tell(Ask::Holders { blob: blob.name, reply }).await;
+        holders.await.unwrap_or_default()
+    }
 }

@@ -22,6 +22,7 @@ use crate::gate::LogGate;
 use crate::home::Home;
 use crate::identity::{Identity, load_keys};
 use crate::problem::{chain, identity_problem, lock_problem, store_problem};
+use crate::replica::{self, ForVault};
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane, Supervisor};
 use crate::transfer::{Giving, ReadThrough};
@@ -78,11 +79,14 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
     let _lock = HomeLock::take(home.root()).map_err(|error| lock_problem(&error))?;
     let mut supervisor = Supervisor::default();
     let read_through = ReadThrough::default();
-    let (shared, owner) = open(home, &read_through).await?;
+    let (shared, owner, replica) = open(home, &read_through).await?;
     let stop = shared.stop.clone();
     let log_plane = supervisor.plane("realm log");
     log_plane.spawn_vital(owner.run(log_plane.cancel().clone()));
     log_plane.report(Health::Up(format!("{} operations", shared.log.view().operations)));
+    let replication = supervisor.plane("replication");
+    replication.spawn_vital(replica.run(Arc::downgrade(&shared), replication.cancel().clone()));
+    replication.report(Health::Up(String::new()));
 
     let mut moved = Vec::new();
     let started = start(&mut supervisor, &shared, &options, &read_through, &mut moved).await;
@@ -132,7 +136,10 @@ async fn wait(supervisor: &Supervisor, stop: &CancellationToken) -> Result<(), P
 }
 
 /// Opens everything that lies in the home.
-async fn open(home: Home, read_through: &ReadThrough) -> Result<(Arc<Shared>, log::Owner), Problem> {
+async fn open(
+    home: Home,
+    read_through: &ReadThrough,
+) -> Result<(Arc<Shared>, log::Owner, replica::Owner), Problem> {
     let identity = Identity::read(&home).map_err(|e| identity_problem(&e))?.ok_or_else(|| {
         Problem::refused(
             "there is no node in this home",
@@ -156,6 +163,16 @@ async fn open(home: Home, read_through: &ReadThrough) -> Result<(Arc<Shared>, lo
             Some("set right what it says, then: freehold up"),
         )
     })?;
+    let parts = replica::Parts {
+        realm: identity.realm,
+        me: keys.node_id(),
+        log: log.clone(),
+        entries: Arc::clone(&entries),
+        depot: depot.clone(),
+        mesh: Arc::clone(&mesh),
+    };
+    let (replica, handle) = replica::open(parts).await.map_err(|e| store_problem(&e))?;
+    read_through.set_holders(Arc::new(handle.clone()));
     let keyring = Keyring::default();
     for ring in directory.rings() {
         keyring.set(ring.clone());
@@ -173,7 +190,7 @@ async fn open(home: Home, read_through: &ReadThrough) -> Result<(Arc<Shared>, lo
         entries: Arc::clone(&entries),
         keys: keyring.clone(),
         peers: Arc::new(read_through.clone()),
-        replication: read_through.replication(),
+        replication: Arc::new(ForVault(handle.clone())),
     };
     let vault = Vault::open(config, parts).await.map_err(|e| store_problem(&e))?;
     let sessions = Arc::new(Sessions::new(&keys.node_id().short(), Box::new(OsEntropy)));
@@ -188,7 +205,8 @@ async fn open(home: Home, read_through: &ReadThrough) -> Result<(Arc<Shared>, lo
         vault,
         sessions,
     ));
-    Ok((shared, owner))
+    drop(shared.replica.set(handle));
+    Ok((shared, owner, replica))
 }
 
 fn read_directory(

@@ -53,7 +53,7 @@ pub struct Scribe {
 }
 
 impl Scribe {
-    /// Writes sayings as entries, in order, at clock reading `hlc` and the ones after it.
+    /// Writes sayings as entries, in order, and waits until they are durable.
     ///
     /// # Errors
     /// [`ScribeError`]; then none of them was kept.
@@ -63,10 +63,24 @@ impl Scribe {
         directory_key: Option<BucketKey>,
         hlc: Hlc,
     ) -> Result<Vec<Written>, ScribeError> {
+        let (reply, written) = std::sync::mpsc::sync_channel(1);
+        self.submit(sayings, directory_key, hlc, move |outcome| drop(reply.send(outcome)));
+        written.recv().unwrap_or(Ok(Vec::new()))
+    }
+
+    /// Hands sayings in to be written as entries, in order, at clock reading `hlc` and the ones
+    /// after it. `done` is called from the writing thread, once they are durable or have failed.
+    pub fn submit(
+        &self,
+        sayings: Vec<Saying>,
+        directory_key: Option<BucketKey>,
+        hlc: Hlc,
+        done: impl FnOnce(Result<Vec<Written>, ScribeError>) + Send + 'static,
+    ) {
         let scribe = self.clone();
         let bucket = directory_bucket(self.realm);
         // A seal that fails is carried out of the transaction as a value: nothing was inserted yet.
-        let outcome = self.entries.write(move |txn| {
+        let job = move |txn: &mut freehold_disk::EntryTxn<'_>| {
             let last = txn.last_seq(&bucket, &scribe.node)?;
             let written = scribe.put_together(&sayings, directory_key.as_ref(), bucket, last, hlc);
             let Ok(written) = written else { return Ok(written) };
@@ -80,8 +94,10 @@ impl Scribe {
                 })?;
             }
             Ok(Ok(written))
+        };
+        self.entries.submit(job, move |outcome| {
+            done(outcome.map_err(ScribeError::Store).and_then(|sealed| sealed.map_err(ScribeError::Seal)));
         });
-        outcome.map_err(ScribeError::Store)?.map_err(ScribeError::Seal)
     }
 
     fn put_together(

@@ -170,40 +170,39 @@ impl Shared {
                 Some("wait until another node is connected: freehold status"),
             ));
         }
-        let scribe = self.scribe.clone();
-        let hlc = self.vault_clock();
-        let written = tokio::task::spawn_blocking(move || scribe.write(sayings, key, hlc))
-            .await
-            .map_err(|e| Problem::bug("the directory was not written", e.to_string(), None::<&str>))?
-            .map_err(|error| match &error {
-                ScribeError::Store(store) => crate::problem::store_problem(store),
-                ScribeError::Seal(_) => Problem::invalid(
-                    "the directory was not written",
-                    error.to_string(),
-                    Some("choose a shorter name"),
-                ),
-            })?;
-        self.absorb(written.iter().map(|one| (&one.entry, one.payload.as_slice())));
-        if let Some(replica) = self.replica.get() {
-            for Written { entry, payload } in &written {
-                replica.local(entry, payload);
+        let (reply, written) = tokio::sync::oneshot::channel();
+        let replica = self.replica.get().cloned();
+        self.scribe.submit(sayings, key, self.clock_reading(), move |written| {
+            // From the writing thread, so that the machine hears of numbers in their order.
+            if let (Ok(written), Some(replica)) = (&written, replica) {
+                for one in written {
+                    replica.wrote(&one.entry, &one.payload);
+                }
             }
-        }
+            drop(reply.send(written));
+        });
+        let stopping = || {
+            Problem::unreachable("the directory was not written", "the node is stopping", Some("freehold up"))
+        };
+        let written: Vec<Written> = written.await.map_err(|_| stopping())?.map_err(|error| match &error {
+            ScribeError::Store(store) => crate::problem::store_problem(store),
+            ScribeError::Seal(_) => Problem::invalid(
+                "the directory was not written",
+                error.to_string(),
+                Some("choose a shorter name"),
+            ),
+        })?;
+        self.absorb(written.iter().map(|one| (&one.entry, one.payload.as_slice())));
         Ok(())
     }
 
-    fn vault_clock(&self) -> Hlc {
+    fn clock_reading(&self) -> Hlc {
         Hlc { wall: clock::wall(), count: 0 }
     }
 
     /// The directory's stream among the entries.
     pub fn directory_bucket(&self) -> BucketId {
         directory_bucket(self.realm())
-    }
-
-    /// When a node was last heard before this run, as an age.
-    pub fn last_heard(&self, node: NodeId) -> Option<u64> {
-        self.replica.get().and_then(|replica| replica.last_heard(node))
     }
 
     /// How far a bucket's objects are from being on `copies` nodes.

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::Ask;
+use crate::replica;
 use crate::shared::Shared;
 
 /// Works until told to stop.
@@ -29,15 +30,25 @@ pub async fn run(
             Some(Event::Up(node, path)) => {
                 tracing::info!(node = %node.short(), ?path, "a node is connected");
                 shared.log.tell(Ask::Up(node)).await;
+                tell(&shared, replica::Ask::Up(node)).await;
             }
             Some(Event::Down(node, why)) => {
                 tracing::info!(node = %node.short(), ?why, "a node is gone");
                 shared.log.tell(Ask::Down(node)).await;
+                tell(&shared, replica::Ask::Down(node)).await;
             }
             Some(Event::Message(node, Channel::Log, body)) => shared.log.tell(Ask::Heard(node, body)).await,
-            Some(Event::Message(_, Channel::Replica, _)) => {}
+            Some(Event::Message(node, Channel::Replica, body)) => {
+                tell(&shared, replica::Ask::Heard(node, body)).await;
+            }
             None => return Err("the mesh ended".to_owned()),
         }
     }
     mesh.shutdown(std::time::Duration::from_secs(5)).await.map_err(|late| late.to_string())
+}
+
+async fn tell(shared: &Shared, ask: replica::Ask) {
+    if let Some(replica) = shared.replica.get() {
+        replica.tell(ask).await;
+    }
 }

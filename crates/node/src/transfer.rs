@@ -36,10 +36,11 @@ impl BlobSource for Giving {
     }
 }
 
-/// Who holds which blob, as the replication machine last said.
+/// Who holds which blob, as the replication machine says.
+#[async_trait]
 pub trait Holders: Send + Sync + std::fmt::Debug {
     /// Nodes that confirmed to hold it, the best to ask first.
-    fn of(&self, bucket: &BucketId, blob: &BlobRef) -> Vec<NodeId>;
+    async fn of(&self, blob: &BlobRef) -> Vec<NodeId>;
 }
 
 /// Reads blobs through from other nodes. The mesh comes up after the vault that uses this, so it is
@@ -56,11 +57,6 @@ struct Inner {
 }
 
 impl ReadThrough {
-    /// What the vault tells of its writes to.
-    pub fn replication(&self) -> Arc<dyn freehold_vault::Replication> {
-        Arc::new(freehold_vault::Alone)
-    }
-
     /// Gives it the mesh.
     pub fn set_mesh(&self, mesh: Arc<Mesh>) {
         drop(self.inner.mesh.set(mesh));
@@ -78,14 +74,17 @@ impl ReadThrough {
 impl Peers for ReadThrough {
     async fn fetch(
         &self,
-        bucket: &BucketId,
+        _bucket: &BucketId,
         blob: &BlobRef,
         range: Range<u64>,
         tried: u32,
     ) -> Result<BlobStream, PeerError> {
         let mesh = self.inner.mesh.get().ok_or(PeerError::NoHolder)?;
         let known = self.inner.holders.read().ok().and_then(|holders| holders.clone());
-        let mut ask = known.map(|holders| holders.of(bucket, blob)).unwrap_or_default();
+        let mut ask = match known {
+            Some(holders) => holders.of(blob).await,
+            None => Vec::new(),
+        };
         // Nobody confirmed it, yet somebody may have it: whoever is connected is asked.
         for peer in mesh.peers() {
             if peer.connected && !ask.contains(&peer.id) {

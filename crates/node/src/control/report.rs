@@ -91,10 +91,8 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
             last_heard_ms: if *id == me {
                 Some(0)
             } else {
-                health
-                    .and_then(|peer| peer.last_heard)
-                    .map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
-                    .or_else(|| shared.last_heard(*id))
+                let heard = health.and_then(|peer| peer.last_heard);
+                heard.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
             },
             standing: match node.standing {
                 freehold_realm::Standing::Active => Standing::Member,
@@ -283,6 +281,11 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
             ),
             None,
         ));
+    }
+    let report = shared.replica.get().map(crate::replica::Replica::report);
+    for what in report.map(|report| report.alarms.clone()).unwrap_or_default() {
+        let next = Some("freehold node list, then suspend the machine that was copied");
+        all.push(found(Level::Alarm, "copies do not agree", what, next));
     }
     for alarm in &state.alarms {
         let (what, next) = match alarm {

@@ -1,0 +1,457 @@
+//! The owner of the replication machine: hands it what happens, and does what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use freehold_disk::{EntryRow, EntryStore, StoreError};
+use freehold_mesh::{Channel, Mesh};
+use freehold_placement::{
+    BlobRef, BucketView, Entry, Event, FetchError, Input, Load, Message, NodeView, Output, Place,
+    Replica as Machine, Row, Ticket, View,
+};
+use freehold_realm::{NodeRoles, Standing};
+use freehold_vault::{Depot, DepotError};
+use freehold_wire::{BlobName, BucketId, EntryId, NodeId, RealmId};
+use futures::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{ASKS, Ask, Replica, Report};
+use crate::clock;
+use crate::directory::directory_bucket;
+use crate::log::Log;
+use crate::shared::Shared;
+
+/// A blob that takes longer than this to come is given up and asked for anew.
+const FETCH_WITHIN: Duration = Duration::from_secs(3600);
+/// Alarms kept for people.
+const ALARMS_MAX: usize = 16;
+
+/// What the owner works with.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) realm: RealmId,
+    pub(crate) me: NodeId,
+    pub(crate) log: Log,
+    pub(crate) entries: Arc<EntryStore>,
+    pub(crate) depot: Depot,
+    pub(crate) mesh: Arc<OnceLock<Arc<Mesh>>>,
+}
+
+/// Drives the machine.
+pub struct Owner {
+    parts: Parts,
+    shared: Weak<Shared>,
+    machine: Machine,
+    asks: mpsc::Receiver<Ask>,
+    inbox: mpsc::Sender<Ask>,
+    report: watch::Sender<Arc<Report>>,
+    storing: BTreeMap<Ticket, Vec<Row>>,
+    waiting: BTreeMap<EntryId, Vec<(u16, oneshot::Sender<()>)>>,
+    places: BTreeMap<EntryId, Place>,
+    fetches: JoinSet<()>,
+    alarms: Vec<String>,
+    view: Option<View>,
+}
+
+/// Reads what this node holds.
+///
+/// # Errors
+/// [`StoreError`] if the entry store cannot be read.
+pub(crate) async fn open(parts: Parts) -> Result<(Owner, Replica), StoreError> {
+    let held: BTreeSet<BlobName> = parts
+        .depot
+        .list()
+        .map_ok(|held| held.name)
+        .try_collect()
+        .await
+        .inspect_err(|error: &DepotError| tracing::error!(%error, "the depot cannot be listed"))
+        .unwrap_or_default();
+    let mut machine = Machine::new(parts.me, view(&parts, None));
+    let entries = Arc::clone(&parts.entries);
+    let machine = tokio::task::block_in_place(move || {
+        entries.scan(|row| {
+            if let Ok(entry) = Entry::decode(&row.entry) {
+                let len = row.payload.as_ref().map(Vec::len);
+                let mut has = |blob: &BlobRef| held.contains(&blob.name);
+                if !machine.restore(clock::monotonic(), &entry, len, &mut has) {
+                    tracing::error!(seq = row.seq, "an entry does not follow the one before");
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok::<_, StoreError>(machine)
+    })?;
+    let (inbox, asks) = mpsc::channel(ASKS);
+    let (report, reader) = watch::channel(Arc::new(Report {
+        me: parts.me,
+        view: None,
+        own: BTreeMap::new(),
+        protection: BTreeMap::new(),
+        missing: 0,
+        alarms: Vec::new(),
+    }));
+    let handle = Replica { asks: inbox.clone(), report: reader };
+    let owner = Owner {
+        parts,
+        shared: Weak::new(),
+        machine,
+        asks,
+        inbox,
+        report,
+        storing: BTreeMap::new(),
+        waiting: BTreeMap::new(),
+        places: BTreeMap::new(),
+        fetches: JoinSet::new(),
+        alarms: Vec::new(),
+        view: None,
+    };
+    Ok((owner, handle))
+}
+
+/// The realm as placement sees it.
+fn view(parts: &Parts, shared: Option<&Shared>) -> View {
+    let log = parts.log.view();
+    let state = log.state();
+    let mut nodes: BTreeMap<NodeId, NodeView> = state
+        .nodes
+        .iter()
+        .map(|(id, node)| {
+            let stores = node.roles.contains(NodeRoles::STORAGE);
+            (*id, NodeView { stores, suspended: node.standing != Standing::Active })
+        })
+        .collect();
+    // A machine that guardians are bringing back may read; its copies do not count yet.
+    let guest = NodeView { stores: false, suspended: false };
+    nodes.entry(parts.me).or_insert(guest);
+    for visitor in shared.map(|shared| shared.visitors.list()).unwrap_or_default() {
+        nodes.entry(visitor).or_insert(guest);
+    }
+    let buckets = state.live_buckets().map(|(id, b)| (*id, BucketView { copies: b.copies.into() })).collect();
+    View { realm: parts.realm, directory: directory_bucket(parts.realm), nodes, buckets }
+}
+
+impl Owner {
+    /// Works until told to stop.
+    ///
+    /// # Errors
+    /// Only if nobody can hand anything in any more.
+    pub async fn run(mut self, shared: Weak<Shared>, cancel: CancellationToken) -> Result<(), String> {
+        self.shared = shared;
+        self.take(Ask::Look);
+        loop {
+            let due = self.machine.poll_timeout().map(|(at, _)| at.since(clock::monotonic()));
+            let timeout = async {
+                match due {
+                    Some(wait) => tokio::time::sleep(Duration::from_millis(wait.0)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                ask = self.asks.recv() => match ask {
+                    Some(ask) => self.take(ask),
+                    None => return Err("nobody is left to replicate for".to_owned()),
+                },
+                Some(_) = self.fetches.join_next() => {}
+                () = timeout => {
+                    self.machine.handle_timeout(clock::monotonic());
+                    self.carry_out();
+                }
+            }
+        }
+        self.fetches.shutdown().await;
+        Ok(())
+    }
+
+    fn take(&mut self, ask: Ask) {
+        let input = match ask {
+            Ask::Wrote(entry, payload) => {
+                let place = Place { bucket: entry.bucket, origin: entry.origin, seq: entry.seq };
+                self.places.insert(entry.id(), place);
+                Input::Wrote(entry, payload)
+            }
+            Ask::Up(peer) => Input::Connected(peer),
+            Ask::Down(peer) => Input::Disconnected(peer),
+            Ask::Heard(peer, body) => match Message::decode(&body) {
+                Ok(message) => Input::Received(peer, message),
+                Err(_) => Input::Garbage(peer),
+            },
+            Ask::Stored(ticket, true) => {
+                self.show(ticket);
+                Input::Stored(ticket)
+            }
+            Ask::Stored(ticket, false) => {
+                self.storing.remove(&ticket);
+                Input::StoreFailed(ticket)
+            }
+            Ask::Fetched(blob, Ok(())) => Input::Fetched(blob),
+            Ask::Fetched(blob, Err(why)) => Input::FetchFailed(blob, why),
+            Ask::Lost(blob) => Input::Lost(blob),
+            Ask::Erased(place) => Input::Erased(place),
+            Ask::Look => {
+                let view = view(&self.parts, self.shared.upgrade().as_deref());
+                self.view = Some(view.clone());
+                Input::View(view)
+            }
+            Ask::Await { entry, copies, reply } => return self.wait_for(entry, copies, reply),
+            Ask::Forget(entry) => {
+                if let Some(waiting) = self.waiting.get_mut(&entry) {
+                    waiting.retain(|(_, reply)| !reply.is_closed());
+                }
+                return;
+            }
+            Ask::Copies { entry, reply } => {
+                reply.send(self.copies(&entry)).ok();
+                return;
+            }
+            Ask::Holders { blob, reply } => return drop(reply.send(self.machine.holders(&blob))),
+        };
+        self.machine.handle(clock::monotonic(), input);
+        self.carry_out();
+    }
+
+    fn copies(&self, entry: &EntryId) -> u16 {
+        self.places.get(entry).map_or(0, |place| self.machine.copies(place))
+    }
+
+    fn wait_for(&mut self, entry: EntryId, copies: u16, reply: oneshot::Sender<()>) {
+        if self.copies(&entry) >= copies {
+            reply.send(()).ok();
+        } else {
+            self.waiting.entry(entry).or_default().push((copies, reply));
+        }
+    }
+
+    /// Makes entries of other nodes visible that are durable now.
+    fn show(&mut self, ticket: Ticket) {
+        let (Some(rows), Some(shared)) = (self.storing.remove(&ticket), self.shared.upgrade()) else {
+            return;
+        };
+        let directory = directory_bucket(self.parts.realm);
+        let parts = rows.iter().map(|row| (&row.entry, row.payload.as_ref().map(|p| p.as_slice())));
+        let (names, objects): (Vec<_>, Vec<_>) = parts.partition(|(entry, _)| entry.bucket == directory);
+        shared.absorb(names.into_iter().filter_map(|(entry, payload)| Some((entry, payload?))));
+        shared.vault.apply_remote(objects);
+    }
+
+    fn carry_out(&mut self) {
+        let mut changed = BTreeSet::new();
+        while let Some(output) = self.machine.poll_output() {
+            match output {
+                Output::Store(ticket, rows) => self.store(ticket, rows),
+                Output::Evidence(row) => self.keep_evidence(*row),
+                Output::Send(peer, message) => self.send(peer, &message),
+                Output::Load(load) => self.load(load),
+                Output::Fetch { from, blob, .. } => self.fetch(from, blob),
+                Output::Verify { blob, .. } => self.check(blob),
+                Output::Drop(peer) => {
+                    tracing::warn!(peer = %peer.short(), "a node sends garbage and is cut");
+                    if let Some(mesh) = self.parts.mesh.get() {
+                        mesh.disconnect(peer);
+                    }
+                }
+                Output::Tell(event) => self.note(event, &mut changed),
+            }
+        }
+        self.publish(&changed);
+    }
+
+    fn note(&mut self, event: Event, changed: &mut BTreeSet<BucketId>) {
+        match event {
+            Event::Confirmed { entry, copies, .. } => {
+                if let Some(waiting) = self.waiting.remove(&entry) {
+                    let (ready, rest): (Vec<_>, Vec<_>) =
+                        waiting.into_iter().partition(|(want, _)| copies >= *want);
+                    for (_, reply) in ready {
+                        reply.send(()).ok();
+                    }
+                    if !rest.is_empty() {
+                        self.waiting.insert(entry, rest);
+                    }
+                }
+            }
+            Event::Protection(bucket) => {
+                changed.insert(bucket);
+            }
+            Event::Conflict(conflict) => {
+                self.alarm(format!(
+                    "{} wrote two entries with one number: it was copied or rolled back",
+                    conflict.place.origin.short()
+                ));
+            }
+            Event::Behind { have, told, .. } => {
+                self.alarm(format!(
+                    "this node's disk was rolled back: others have {told} of its entries, it has {have}"
+                ));
+            }
+            Event::PeerBehind { node, .. } => {
+                self.alarm(format!("the disk of {} was rolled back or lost", node.short()));
+            }
+            Event::CaughtUp(_) => tracing::info!("this node has all its own entries again"),
+            Event::OutOfOrder(place) => tracing::error!(?place, "an own entry came out of order"),
+        }
+    }
+
+    fn alarm(&mut self, what: String) {
+        tracing::warn!(what, "replication");
+        if !self.alarms.contains(&what) && self.alarms.len() < ALARMS_MAX {
+            self.alarms.push(what);
+        }
+    }
+
+    fn publish(&mut self, changed: &BTreeSet<BucketId>) {
+        let before = Arc::clone(&self.report.borrow());
+        let missing = self.machine.missing();
+        let buckets = self.view.iter().flat_map(|view| view.buckets.keys().chain([&view.directory]));
+        let own: BTreeMap<_, _> = buckets.map(|bucket| (*bucket, self.machine.own(bucket))).collect();
+        let same = before.missing == missing
+            && before.alarms.len() == self.alarms.len()
+            && before.own == own
+            && before.view == self.view;
+        if changed.is_empty() && same {
+            return;
+        }
+        let mut report = Report {
+            me: self.parts.me,
+            view: self.view.clone(),
+            own,
+            protection: before.protection.clone(),
+            missing,
+            alarms: self.alarms.clone(),
+        };
+        for bucket in changed {
+            report.protection.insert(*bucket, self.machine.protection(bucket));
+        }
+        self.report.send_replace(Arc::new(report));
+    }
+
+    fn store(&mut self, ticket: Ticket, rows: Vec<Row>) {
+        let kept: Vec<EntryRow> = rows
+            .iter()
+            .map(|row| EntryRow {
+                bucket: row.entry.bucket,
+                origin: row.entry.origin,
+                seq: row.entry.seq,
+                entry: row.entry.to_bytes(),
+                payload: row.payload.as_ref().map(|payload| payload.to_vec()),
+            })
+            .collect();
+        self.storing.insert(ticket, rows);
+        let inbox = self.inbox.clone();
+        self.parts.entries.submit(
+            move |txn| kept.iter().try_for_each(|row| txn.insert(row).map(drop)),
+            move |stored| drop(inbox.blocking_send(Ask::Stored(ticket, stored.is_ok()))),
+        );
+    }
+
+    fn keep_evidence(&self, row: Row) {
+        let kept = EntryRow {
+            bucket: row.entry.bucket,
+            origin: row.entry.origin,
+            seq: row.entry.seq,
+            entry: row.entry.to_bytes(),
+            payload: row.payload.map(|payload| payload.to_vec()),
+        };
+        self.parts.entries.submit(
+            move |txn| txn.insert(&kept).map(drop),
+            |kept| {
+                if let Err(error) = kept {
+                    tracing::error!(%error, "proof of a number used twice could not be kept");
+                }
+            },
+        );
+    }
+
+    fn send(&self, peer: NodeId, message: &Message) {
+        let Some(mesh) = self.parts.mesh.get() else { return };
+        // What is lost with a full queue or a broken line is told again.
+        if let Err(error) = mesh.send(peer, Channel::Replica, message.encode().into()) {
+            tracing::debug!(%error, message = message.name(), "a message was not sent");
+        }
+    }
+
+    fn load(&mut self, load: Load) {
+        let Load { first, count, .. } = load;
+        let read = tokio::task::block_in_place(|| {
+            self.parts.entries.entries(&first.bucket, &first.origin, first.seq, count)
+        });
+        let rows = read.inspect_err(|error| tracing::error!(%error, "entries for a peer cannot be read"));
+        let rows = rows.unwrap_or_default().into_iter().filter_map(|row| {
+            let entry = Entry::decode(&row.entry).ok()?;
+            Some(Row { entry, payload: row.payload.map(Into::into) })
+        });
+        self.machine.handle(clock::monotonic(), Input::Loaded(load, rows.collect()));
+    }
+
+    fn fetch(&mut self, from: NodeId, blob: BlobRef) {
+        let (depot, mesh, inbox) =
+            (self.parts.depot.clone(), Arc::clone(&self.parts.mesh), self.inbox.clone());
+        self.fetches.spawn(async move {
+            let work = fetch(&depot, mesh.get(), from, &blob);
+            let outcome =
+                tokio::time::timeout(FETCH_WITHIN, work).await.unwrap_or(Err(FetchError::Unreachable));
+            drop(inbox.send(Ask::Fetched(blob.name, outcome)).await);
+        });
+    }
+
+    fn check(&mut self, blob: BlobRef) {
+        let (depot, inbox) = (self.parts.depot.clone(), self.inbox.clone());
+        self.fetches.spawn(async move {
+            if !is_good(&depot, &blob).await {
+                drop(inbox.send(Ask::Lost(blob.name)).await);
+            }
+        });
+    }
+}
+
+async fn fetch(
+    depot: &Depot,
+    mesh: Option<&Arc<Mesh>>,
+    from: NodeId,
+    blob: &BlobRef,
+) -> Result<(), FetchError> {
+    if matches!(depot.len(blob.name).await, Ok(Some(len)) if len == blob.len) && is_good(depot, blob).await {
+        return Ok(());
+    }
+    let mesh = mesh.ok_or(FetchError::Unreachable)?;
+    let stream = mesh.fetch_blob(from, blob.name, 0..blob.len).await.map_err(|error| match error {
+        freehold_mesh::FetchError::Unavailable { why: freehold_mesh::Unavailable::NotHere, .. } => {
+            FetchError::Missing
+        }
+        _ => FetchError::Unreachable,
+    })?;
+    depot.put_stream(blob, stream.map_err(Into::into).boxed()).await.map_err(|error| match error {
+        DepotError::NotAsAnnounced { .. } => FetchError::Corrupt,
+        DepotError::BrokeOff { .. } => FetchError::Unreachable,
+        error => {
+            tracing::error!(%error, "a copy could not be kept");
+            FetchError::Store
+        }
+    })
+}
+
+/// Whether the blob that is here has the hash it should have.
+async fn is_good(depot: &Depot, blob: &BlobRef) -> bool {
+    let Ok(reader) = depot.open(blob.name).await else { return false };
+    if reader.len() != blob.len {
+        return false;
+    }
+    let mut stream = reader.stream(0..blob.len);
+    let mut hasher = freehold_crypt::hash::Hasher::plain();
+    while let Some(piece) = stream.next().await {
+        let Ok(piece) = piece else { return false };
+        hasher.update(&piece);
+    }
+    hasher.finish() == *blob.hash.as_bytes()
+}
+
+impl std::fmt::Debug for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Owner({})", self.machine.describe())
+    }
+}
