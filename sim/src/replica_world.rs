@@ -31,6 +31,8 @@ pub struct ReplicaWorld {
     now: Millis,
     nodes: BTreeMap<Name, Machine>,
     ids: BTreeMap<NodeId, Name>,
+    /// The same the other way round; working it out from the key takes long.
+    keys: BTreeMap<Name, NodeId>,
     network: Network<Message>,
     fetches: Vec<Fetch>,
     /// The realm as it is; nodes hear of changes one by one.
@@ -57,11 +59,13 @@ impl ReplicaWorld {
         if options.buckets > 1 {
             buckets.push(directory);
         }
-        let view = View { realm: RealmId::from_bytes([7; 32]), directory, nodes: BTreeMap::new(), buckets: views };
+        let view =
+            View { realm: RealmId::from_bytes([7; 32]), directory, nodes: BTreeMap::new(), buckets: views };
         let mut world = Self {
             now: Millis(0),
             nodes: BTreeMap::new(),
             ids: BTreeMap::new(),
+            keys: BTreeMap::new(),
             network: Network::new(),
             fetches: Vec::new(),
             view,
@@ -83,15 +87,25 @@ impl ReplicaWorld {
         }
         for number in 0..world.options.nodes {
             let clock = if world.options.crash_between == 0 { 0 } else { choose.below(86_400_000) };
-            world.found(Name(u8::try_from(number).unwrap_or(0)), Millis(u64::try_from(clock).unwrap_or(0)), choose);
+            world.found(
+                Name(u8::try_from(number).unwrap_or(0)),
+                Millis(u64::try_from(clock).unwrap_or(0)),
+                choose,
+            );
         }
         world
     }
 
     fn admit(&mut self, name: Name, stores: bool) {
         self.names = self.names.max(name.0.saturating_add(1));
-        self.ids.insert(id_of(name), name);
-        self.view.nodes.insert(id_of(name), NodeView { stores, suspended: false });
+        let id = id_of(name);
+        self.ids.insert(id, name);
+        self.keys.insert(name, id);
+        self.view.nodes.insert(id, NodeView { stores, suspended: false });
+    }
+
+    fn id(&self, name: Name) -> NodeId {
+        self.keys.get(&name).copied().unwrap_or_else(|| id_of(name))
     }
 
     fn found(&mut self, name: Name, clock: Millis, choose: &mut dyn Choose) {
@@ -131,9 +145,9 @@ impl ReplicaWorld {
         for a in &names {
             for b in names.iter().filter(|b| *b > a) {
                 if self.is_running(*a) && self.is_running(*b) && self.network.connect(*a, *b) {
-                    self.hand(*a, Input::Connected(id_of(*b)), choose);
+                    self.hand(*a, Input::Connected(self.id(*b)), choose);
                     if self.network.is_up(*a, *b) {
-                        self.hand(*b, Input::Connected(id_of(*a)), choose);
+                        self.hand(*b, Input::Connected(self.id(*a)), choose);
                     }
                 }
             }
@@ -146,8 +160,8 @@ impl ReplicaWorld {
 
     fn part(&mut self, a: Name, b: Name, choose: &mut dyn Choose) {
         if self.network.disconnect(a, b) {
-            self.hand(a, Input::Disconnected(id_of(b)), choose);
-            self.hand(b, Input::Disconnected(id_of(a)), choose);
+            self.hand(a, Input::Disconnected(self.id(b)), choose);
+            self.hand(b, Input::Disconnected(self.id(a)), choose);
         }
     }
 
@@ -204,8 +218,12 @@ impl ReplicaWorld {
                 }
             }
             Output::Verify { blob, .. } => self.lose_blob(name, blob.name, choose),
-            Output::Evidence(row) => self.wrong = Some(format!("{name} has proof against {:?}", row.entry.origin)),
-            Output::Drop(peer) => self.wrong = Some(format!("{name} drops {}, which is honest", peer.short())),
+            Output::Evidence(row) => {
+                self.wrong = Some(format!("{name} has proof against {:?}", row.entry.origin))
+            }
+            Output::Drop(peer) => {
+                self.wrong = Some(format!("{name} drops {}, which is honest", peer.short()))
+            }
             Output::Tell(event) => self.told(name, &event),
         }
     }
@@ -260,7 +278,7 @@ impl ReplicaWorld {
         let what = if keep { "repeat" } else { "deliver" };
         self.note(flight.to, what, format_args!("{} from {}", flight.message.name(), flight.from));
         match Message::decode(&flight.message.encode()) {
-            Ok(message) => self.hand(flight.to, Input::Received(id_of(flight.from), message), choose),
+            Ok(message) => self.hand(flight.to, Input::Received(self.id(flight.from), message), choose),
             Err(error) => self.wrong = Some(format!("a message does not decode: {error}")),
         }
     }

@@ -70,13 +70,20 @@ impl Acknowledged {
     }
 
     /// A node gives its copy up because those to whom it belongs have it: they vouch now.
-    pub(super) fn swept(&mut self, nodes: &BTreeMap<Name, Machine>, node: Name, blob: &BlobName) -> Option<String> {
+    pub(super) fn swept(
+        &mut self,
+        nodes: &BTreeMap<Name, Machine>,
+        node: Name,
+        blob: &BlobName,
+    ) -> Option<String> {
         for (at, (entry, vouched)) in &mut self.vouched {
             if !entry.blobs.iter().any(|other| other.name == *blob) {
                 continue;
             }
             vouched.remove(&node);
-            vouched.extend(nodes.iter().filter(|(name, other)| **name != node && other.holds(at)).map(|(name, _)| *name));
+            vouched.extend(
+                nodes.iter().filter(|(name, other)| **name != node && other.holds(at)).map(|(name, _)| *name),
+            );
             if vouched.is_empty() && self.done.contains(at) && !self.damaged {
                 return Some(format!("{node} has swept the last copy of {}", describe(at)));
             }
@@ -111,9 +118,8 @@ impl Acknowledged {
 
 /// Whether no good copy of some blob is left anywhere.
 pub(super) fn is_hopeless(nodes: &BTreeMap<Name, Machine>, entry: &Entry) -> bool {
-    let gone = |blob: &BlobRef| {
-        nodes.values().all(|node| node.disk.blobs.get(&blob.name) != Some(&Health::Good))
-    };
+    let gone =
+        |blob: &BlobRef| nodes.values().all(|node| node.disk.blobs.get(&blob.name) != Some(&Health::Good));
     let known = nodes.values().any(|node| node.disk.rows.contains_key(&super::machine::place_of(entry)));
     !known || entry.blobs.iter().any(gone)
 }

@@ -130,7 +130,9 @@ impl Machine {
             Write::Rows(ticket, _) => Some(Input::StoreFailed(ticket)),
             Write::Own(failed) => {
                 // Later ones of the stream were numbered after it, and fail with it.
-                self.writes.retain(|write| !matches!(write, Write::Own(row) if row.entry.bucket == failed.entry.bucket));
+                self.writes.retain(
+                    |write| !matches!(write, Write::Own(row) if row.entry.bucket == failed.entry.bucket),
+                );
                 None
             }
         }
@@ -143,7 +145,9 @@ impl Machine {
 
     /// Erases the payload of an entry and removes its blobs.
     pub(crate) fn erase(&mut self, place: &Place) -> bool {
-        let Some(row) = self.disk.rows.get_mut(place).filter(|row| row.payload.is_some()) else { return false };
+        let Some(row) = self.disk.rows.get_mut(place).filter(|row| row.payload.is_some()) else {
+            return false;
+        };
         row.payload = None;
         for blob in &row.entry.blobs {
             self.disk.blobs.remove(&blob.name);

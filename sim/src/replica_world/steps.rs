@@ -6,7 +6,7 @@ use freehold_wire::{BlobName, Digest, Millis};
 
 use super::ReplicaWorld;
 use super::check::describe;
-use super::machine::{Health, Machine, Write, id_of};
+use super::machine::{Health, Machine, Write};
 use crate::{Choose, Kind, Name};
 
 impl ReplicaWorld {
@@ -46,7 +46,11 @@ impl ReplicaWorld {
             }
             Kind::Lose => {
                 if let Some(flight) = self.network.pick(choose, true).and_then(|at| self.network.take(at)) {
-                    self.note(flight.to, "lose", format_args!("{} from {}", flight.message.name(), flight.from));
+                    self.note(
+                        flight.to,
+                        "lose",
+                        format_args!("{} from {}", flight.message.name(), flight.from),
+                    );
                 }
             }
             Kind::Sync | Kind::Fail => {
@@ -98,7 +102,11 @@ impl ReplicaWorld {
         let (now, nonce) = (self.now, self.nonce);
         let Some(node) = self.nodes.get_mut(&name) else { return };
         let row = node.draft(now, bucket, blobs, nonce);
-        let detail = format!("{} with {} blobs", describe(&super::machine::place_of(&row.entry)), row.entry.blobs.len());
+        let detail = format!(
+            "{} with {} blobs",
+            describe(&super::machine::place_of(&row.entry)),
+            row.entry.blobs.len()
+        );
         node.writes.push_back(Write::Own(Box::new(row)));
         self.written += 1;
         self.note(name, "write", format_args!("{detail}"));
@@ -126,7 +134,9 @@ impl ReplicaWorld {
     fn lie(&mut self, choose: &mut dyn Choose) {
         let Some(name) = self.pick(choose, |node| !node.disk.blobs.is_empty()) else { return };
         let Some(node) = self.nodes.get(&name) else { return };
-        let Some(blob) = node.disk.blobs.keys().nth(choose.below(node.disk.blobs.len())).copied() else { return };
+        let Some(blob) = node.disk.blobs.keys().nth(choose.below(node.disk.blobs.len())).copied() else {
+            return;
+        };
         let good = |(other, node): (&Name, &Machine)| {
             *other != name && node.disk.blobs.get(&blob) == Some(&Health::Good)
         };
@@ -151,7 +161,7 @@ impl ReplicaWorld {
         self.acknowledged.destroyed(name);
         self.stop(name, choose);
         self.nodes.remove(&name);
-        let stores = self.view.nodes.remove(&id_of(name)).is_none_or(|node| node.stores);
+        let stores = self.view.nodes.remove(&self.id(name)).is_none_or(|node| node.stores);
         let new = Name(self.names);
         self.admit(new, stores);
         self.found(new, Millis(0), choose);
@@ -161,7 +171,7 @@ impl ReplicaWorld {
         if let Some(node) = self.view.nodes.values_mut().find(|node| node.suspended) {
             node.suspended = false;
         } else if let Some(name) = self.pick(choose, |_| true)
-            && let Some(node) = self.view.nodes.get_mut(&id_of(name))
+            && let Some(node) = self.keys.get(&name).and_then(|id| self.view.nodes.get_mut(id))
         {
             node.suspended = true;
             self.note(name, "suspend", format_args!(""));
@@ -173,9 +183,15 @@ impl ReplicaWorld {
         let Some(name) = self.pick(choose, |node| node.core.is_some()) else { return };
         let Some(node) = self.nodes.get_mut(&name) else { return };
         let Some(core) = &node.core else { return };
-        let rows = node.disk.rows.values().flat_map(|row| row.entry.blobs.iter().map(|blob| (row.entry.bucket, *blob)));
+        let rows = node
+            .disk
+            .rows
+            .values()
+            .flat_map(|row| row.entry.blobs.iter().map(|blob| (row.entry.bucket, *blob)));
         let loose: Vec<BlobName> = rows
-            .filter(|(bucket, blob)| node.disk.blobs.contains_key(&blob.name) && !core.keeps(bucket, &blob.name))
+            .filter(|(bucket, blob)| {
+                node.disk.blobs.contains_key(&blob.name) && !core.keeps(bucket, &blob.name)
+            })
             .map(|(_, blob)| blob.name)
             .collect();
         let Some(blob) = loose.get(choose.below(loose.len())).copied() else { return };

@@ -35,7 +35,7 @@ fn every_order_of_few_steps_is_right() {
     let mut choose = Exhaustive::default();
     let mut runs = 0;
     while choose.advance() {
-        let mut world = ReplicaWorld::new(Options::small(2, 5, 1, &STEPS), &mut choose);
+        let mut world = ReplicaWorld::new(Options::small(2, 7, 1, &STEPS), &mut choose);
         if let Err(failure) = run(&mut world, &mut choose) {
             panic!("{failure}");
         }

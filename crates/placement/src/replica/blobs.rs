@@ -109,8 +109,12 @@ impl Replica {
                 self.wants.again(&name, now.plus(RETRY_MIN));
                 continue;
             }
-            let sources: Vec<NodeId> =
-                self.holders(&name).into_iter().filter(|node| self.peers.contains_key(node)).collect();
+            let mut sources = self.holders(&name);
+            sources.retain(|node| self.peers.contains_key(node));
+            if sources.is_empty() && want.failed > 0 {
+                // Nobody holds all blobs of the entry, but somebody may have this one.
+                sources = self.peers.keys().copied().collect();
+            }
             let source = want.tried.checked_rem(sources.len()).and_then(|turn| sources.get(turn)).copied();
             let (bucket, blob, failed) = (want.key.0, want.blob, want.failed);
             if let Some(from) = source {
@@ -153,7 +157,11 @@ impl Replica {
         want.failed = want.failed.saturating_add(1);
         let (bucket, blob, failed) = (want.key.0, want.blob.name, want.failed);
         self.wants.again(name, now.plus(pause(failed)));
-        if matches!(why, FetchError::Missing | FetchError::Corrupt) {
+        let held = |(key, seq): &(Key, u64)| {
+            self.streams.get(key).and_then(|stream| stream.held.get(&from)).is_some_and(|held| held.get(*seq))
+        };
+        let told = self.entries_of(name).iter().any(held);
+        if told && matches!(why, FetchError::Missing | FetchError::Corrupt) {
             self.send(now, from, Message::Bad { bucket, blob });
             for (key, seq) in self.entries_of(name) {
                 self.believe(now, from, key, seq, false);
