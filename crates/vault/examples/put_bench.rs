@@ -2,7 +2,7 @@
 //! `cargo run --release -p freehold-vault --example put_bench [DIRECTORY] [GiB of one large object]`
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const MIB: u64 = 1 << 20;
+const REALM: RealmId = RealmId::from_bytes([1; 32]);
 
 fn main() -> Result<()> {
     // As the daemon has it: each thread keeps memory of its own, and two cores need no more.
@@ -38,7 +39,9 @@ async fn run() -> Result<()> {
         None => 0,
     };
     let home = tempfile::tempdir_in(parent)?;
-    let (vault, bucket) = open(home.path()).await?;
+    let signing = Arc::new(SigningKey::from_seed(Algorithm::Ed25519, &OsEntropy.secret()));
+    let (bucket, ring) = KeyRing::found_bucket(REALM, &mut OsEntropy);
+    let vault = open(home.path(), &signing, (bucket, ring.clone())).await?;
     if large > 0 {
         let put = timed(&vault, bucket, large << 30, 1, 1, true).await?;
         let get = timed(&vault, bucket, large << 30, 1, 1, false).await?;
@@ -57,14 +60,18 @@ async fn run() -> Result<()> {
             peak_memory()?,
         ))?;
     }
+    let objects: u64 = vault.stats().values().map(|bucket| bucket.objects).sum();
+    drop(vault);
+    let start = Instant::now();
+    let vault = open(home.path(), &signing, (bucket, ring)).await?;
+    let took = start.elapsed().as_secs_f64();
+    anyhow::ensure!(vault.stats().values().map(|bucket| bucket.objects).sum::<u64>() == objects);
+    say(&format!("opened again with {objects} objects in {took:.3} s"))?;
     Ok(())
 }
 
-async fn open(home: &std::path::Path) -> Result<(Vault, BucketId)> {
-    let realm = RealmId::from_bytes([1; 32]);
-    let signing = SigningKey::from_seed(Algorithm::Ed25519, &OsEntropy.secret());
+async fn open(home: &Path, signing: &Arc<SigningKey>, (bucket, ring): (BucketId, KeyRing)) -> Result<Vault> {
     let node = NodeId::from_bytes(signing.verifying().ed25519_bytes().context("an Ed25519 key")?);
-    let (bucket, ring) = KeyRing::found_bucket(realm, &mut OsEntropy);
     let keys = Keyring::default();
     keys.set(ring);
     let limits = DepotLimits { reserve_bytes: 1 << 30, quota_bytes: None };
@@ -76,9 +83,9 @@ async fn open(home: &std::path::Path) -> Result<(Vault, BucketId)> {
         replication: Arc::new(Alone),
     };
     let config = VaultConfig {
-        realm,
+        realm: REALM,
         node,
-        signing: Arc::new(signing),
+        signing: Arc::clone(signing),
         grace: Millis::from_hours(1),
         upload_grace: Millis::from_hours(24),
         confirm_timeout: Millis::from_secs(10),
@@ -86,7 +93,7 @@ async fn open(home: &std::path::Path) -> Result<(Vault, BucketId)> {
     let vault = Vault::open(config, shared).await?;
     let info = BucketInfo { name: "bench".into(), copies: 1, confirm: 1, created: Millis(0) };
     vault.set_buckets(BTreeMap::from([(bucket, info)]));
-    Ok((vault, bucket))
+    Ok(vault)
 }
 
 /// Seconds to write or read `count` objects, `at_once` of them side by side.
