@@ -4,6 +4,7 @@
 """
 
 import sys
+import time
 import traceback
 
 ENDPOINT, KEY_ID, SECRET = sys.argv[1:4]
@@ -21,9 +22,10 @@ def run():
     for function in CHECKS:
         if ONLY and function.__name__ != ONLY:
             continue
+        started = time.monotonic()
         try:
             function()
-            print(f"ok      {function.__name__}", flush=True)
+            print(f"ok      {function.__name__} ({time.monotonic() - started:.1f} s)", flush=True)
         except Exception:  # every failure is shown
             failed += 1
             print(f"FAILED  {function.__name__}\n{traceback.format_exc()}", flush=True)
