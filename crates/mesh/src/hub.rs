@@ -70,6 +70,8 @@ struct Peer {
     /// As leader: the newest connection that came during a hello.
     waiting: Option<Connection>,
     failures: u32,
+    /// The gate did not admit it when it was to be dialled.
+    barred: bool,
     next_dial: Option<Instant>,
 }
 
@@ -168,12 +170,16 @@ impl Hub {
         }
         if let Ok(mut notes) = self.shared.notes.write() {
             notes.retain(|node, _| peers.contains_key(node));
+            for node in peers.keys() {
+                notes.entry(*node).or_default();
+            }
         }
         for (node, addresses) in peers {
             let leads = self.leads(node);
             let head_start = self.jitter(PAUSE_MIN);
             let peer = self.peers.entry(node).or_default();
-            let changed = !peer.wanted || peer.addresses != addresses || relays_grown;
+            let let_in = peer.barred && self.shared.gate.admits(node);
+            let changed = !peer.wanted || peer.addresses != addresses || relays_grown || let_in;
             peer.wanted = true;
             peer.addresses = addresses;
             if changed && peer.live().is_none() {
@@ -400,6 +406,7 @@ impl Hub {
         self.note(node, |note| note.trouble = Some(trouble));
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.failures = peer.failures.saturating_add(1);
+        peer.barred = trouble == Trouble::NotAdmitted;
         let pause = PAUSE_MIN.saturating_mul(1 << peer.failures.saturating_sub(1).min(6)).min(PAUSE_MAX);
         // Between half and all of the pause, so that nodes that lost each other do not march in step.
         let pause =

@@ -123,6 +123,17 @@ async fn a_peer_that_was_cut_off_but_is_still_admitted_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_is_let_in_is_dialled_when_the_list_is_given_again() {
+    let realm = Realm::of(&[id(1)]);
+    let (mut a, b) = (Node::start(1, &realm).await, Node::start(2, &Realm::of(&[id(1)])).await);
+    a.expect(&[&b]).await;
+    assert!(!a.healthy(b.id(), |health| health.trouble == Some(Trouble::NotAdmitted)).await.connected);
+    realm.members.write().unwrap().insert(b.id());
+    a.expect(&[&b]).await;
+    a.up(b.id()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_mesh_itself_notices_that_a_peer_is_no_longer_admitted() {
     let realm = Realm::of(&[id(1), id(2)]);
     let (mut a, b) = pair(&realm, 1, 2).await;
