@@ -160,6 +160,14 @@ impl fmt::Display for Audit {
         for (id, why) in refused {
             writeln!(f, "refused    {} {} {why}", id.short(), self.name_of(id))?;
         }
+        for op in self.set.waiting() {
+            writeln!(
+                f,
+                "waiting    {} {} for operations that are not here",
+                op.id().short(),
+                op.body().name()
+            )?;
+        }
         for why in &self.unbelievable {
             writeln!(f, "rejected   {why}")?;
         }

@@ -60,8 +60,6 @@ pub enum Pending {
         /// Whether a majority of admins objected.
         vetoed: bool,
     },
-    /// Its parents.
-    Parents,
 }
 
 impl fmt::Display for Pending {
@@ -72,7 +70,6 @@ impl fmt::Display for Pending {
                 f.write_str("waits 72 hours, or for the signature of an admin")
             }
             Self::Recovery { vetoed: true } => f.write_str("vetoed by the admins"),
-            Self::Parents => f.write_str("waits for operations before it"),
         }
     }
 }

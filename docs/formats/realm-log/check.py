@@ -231,6 +231,7 @@ class Walk:
         if key in self.burned and (seq is None or seq >= self.burned[key]):
             return "equivocation", None
         kind, who = self.holder.get(key, ("none", None))
+        found = []
         targets = {"device": [("d", key), ("p", who)], "node": [("n", who)], "invitation": [("d", key)]}
         for target in targets.get(kind, []):
             for cut in self.cuts.get(target, []):
@@ -242,8 +243,12 @@ class Walk:
                 else:
                     hit = op not in self.past[cut["op"]]
                 if hit:
-                    return ("held" if cut["suspends"] else "revoked"), cut
-        return None
+                    weak = cut["by"] == "own" and op in self.past[cut["op"]]
+                    found.append((weak, cut["suspends"], cut["op"], cut))
+        if not found:
+            return None
+        cut = min(found, key=lambda f: f[:3])[3]
+        return ("held" if cut["suspends"] else "revoked"), cut
 
     def actor(self, op):
         o = self.ops[op]
@@ -414,8 +419,8 @@ class Walk:
 
     def kind_1(self, op, b):
         person, devices = self.fresh_chain(b[0])
-        known, now = self.member(op, person), self.member(None, person)
-        need(known is None and (b[1] & ADMIN or now is None), "in-use")
+        there = self.is_admin(op, person) if b[1] & ADMIN else self.member(None, person) is not None
+        need(not there, "in-use")
         (self.power if b[1] & ADMIN else self.admin)(op)
         self.admit(op, person, devices, b[0], b[1])
 
@@ -640,8 +645,9 @@ class Walk:
             level.sort(key=self.order)
             for op in level:
                 self.settle(op, notes)
-        for op in sorted(noted, key=lambda i: self.log.at[i]) + [i for i in ops if i in notes["lifts"]]:
-            if self.verdict[op] is not None:
+        reduces = lambda i: self.ops[i].level == 1 and self.ops[i].kind in REDUCTIONS
+        for op in sorted(ops, key=lambda i: (self.log.depth[i], not reduces(i), i)):
+            if (op in notes["cuts"] or op in notes["lifts"]) and self.verdict[op] is not None:
                 notes["cuts"].clear()
                 notes["lifts"].clear()
                 notes["defeated"].add(op)
@@ -872,7 +878,7 @@ def outcome(log):
         ],
         "newer_than_me": max((log.ops[n].level for n in walk.newer), default=None),
         "refused": [{"id": i.hex(), "reason": why} for i, why in verdicts if why and why not in pending],
-        "pending": sorted([i.hex() for i, why in verdicts if why in pending] + [i.hex() for i in log.waiting]),
+        "pending": [i.hex() for i, why in verdicts if why in pending],
     }
 
 

@@ -124,18 +124,23 @@ impl Run<'_> {
             Holder::Invitation => [Some(Target::Device(*key)), None],
         };
         let cuts = whose.into_iter().flatten().filter_map(|target| self.world.cuts.get(&target)).flatten();
-        let mut binding = cuts.filter(|cut| {
+        let binding = cuts.filter(|cut| {
             let known = cut.op == at || set.knows(at, cut.op);
             let lifted = cut.suspension && !cut.lifted.is_empty();
             let toothless = admin && cut.backing == Backing::Lone;
             !(known || lifted || toothless)
         });
-        binding
-            .find(|cut| match (seq, cut.last.get(key)) {
-                (Some(seq), Some(last)) => seq > *last,
-                _ => !set.knows(cut.op, at),
-            })
-            .map(Void::Cut)
+        let cutting = binding.filter(|cut| match (seq, cut.last.get(key)) {
+            (Some(seq), Some(last)) => seq > *last,
+            _ => !set.knows(cut.op, at),
+        });
+        // Of several, the one that leaves the least.
+        cutting.min_by_key(|cut| (self.is_weak(cut, at), cut.suspension, self.id(cut.op))).map(Void::Cut)
+    }
+
+    /// Whether a revocation is by a device of the same person that knew the operation.
+    fn is_weak(&self, cut: &Cut, at: At) -> bool {
+        cut.backing == Backing::Own && self.frame.set.knows(cut.op, at)
     }
 
     /// An admin's device.
@@ -174,7 +179,7 @@ impl Run<'_> {
                 None => {
                     firm.insert(person);
                 }
-                Some(Void::Cut(cut)) if cut.backing == Backing::Own && self.frame.set.knows(cut.op, at) => {
+                Some(Void::Cut(cut)) if self.is_weak(cut, at) => {
                     weak.insert(person);
                 }
                 Some(_) => {}

@@ -89,9 +89,10 @@ impl Run<'_> {
     pub(super) fn member_add(&mut self, at: At, body: &MemberAdd) -> Result<(), Reason> {
         let admin = body.roles.contains(MemberRoles::ADMIN);
         let (person, devices) = self.fresh_chain(&body.chain)?;
-        let known = self.view(at).roles(&person).is_some();
         // What a majority decides is not undone by one who admits the same person on the side.
-        if known || (!admin && self.whole().roles(&person).is_some()) {
+        let there =
+            if admin { self.view(at).is_admin(&person) } else { self.whole().roles(&person).is_some() };
+        if there {
             return Err(Reason::InUse(Thing::Member));
         }
         if admin {

@@ -33,7 +33,6 @@ pub(super) fn present(run: &Run<'_>) -> Folded {
             }
         }
     }
-    pending.extend(run.frame.set.waiting().map(|op| (op.id(), Pending::Parents)));
     let mut standing: Vec<OpId> = run.standing.iter().map(|at| run.id(*at)).collect();
     standing.sort();
     let state = state(run, &pending);

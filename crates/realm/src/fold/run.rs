@@ -162,8 +162,9 @@ impl<'a> Run<'a> {
                 self.settle_verdict(at, verdict, learned)?;
             }
         }
-        let lifts = learned.lifts.keys().filter(|at| ops.contains(at));
-        let defeated = members.iter().chain(lifts).find(|at| !matches!(self.verdict(**at), Some(Ok(()))));
+        let noted = |at: &&At| learned.cuts.contains_key(at) || learned.lifts.contains_key(at);
+        // `ops` are in an order that does not depend on how they arrived.
+        let defeated = ops.iter().filter(noted).find(|at| !matches!(self.verdict(**at), Some(Ok(()))));
         match defeated.copied() {
             None => Ok(()),
             Some(at) => {
