@@ -215,6 +215,62 @@ def chunked_bodies():
             refused("404", S3.head_object, Bucket=BUCKET, Key=name)
 
 
+def signed_chunks(key, chunks, decoded, spoil=lambda body: body):
+    """A request whose chunks are signed one after the other, as SDKs do it over plain HTTP."""
+    import hashlib
+    import hmac
+
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    class Streaming(S3SigV4Auth):
+        def payload(self, request):
+            return "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+
+    length = sum(len(f"{len(c):x};chunk-signature={'0' * 64}\r\n") + len(c) + 2 for c in [*chunks, b""])
+    headers = {"X-Amz-Decoded-Content-Length": str(decoded), "Content-Length": str(length)}
+    request = AWSRequest(method="PUT", url=f"{ENDPOINT}/{BUCKET}/{key}", headers=headers)
+    request.context["client_config"] = Config(s3={"payload_signing_enabled": True})
+    Streaming(Credentials(KEY_ID, SECRET), "s3", "freehold").add_auth(request)
+    stamp = request.headers["X-Amz-Date"]
+    scope = f"{stamp[:8]}/freehold/s3/aws4_request"
+    sign = lambda key, text: hmac.new(key, text.encode(), hashlib.sha256).digest()
+    signing = b"AWS4" + SECRET.encode()
+    for part in scope.split("/"):
+        signing = sign(signing, part)
+    before = request.headers["Authorization"].split("Signature=")[1]
+    empty = hashlib.sha256(b"").hexdigest()
+    body = b""
+    for chunk in [*chunks, b""]:
+        digest = hashlib.sha256(chunk).hexdigest()
+        before = sign(signing, f"AWS4-HMAC-SHA256-PAYLOAD\n{stamp}\n{scope}\n{before}\n{empty}\n{digest}").hex()
+        body += f"{len(chunk):x};chunk-signature={before}\r\n".encode() + chunk + b"\r\n"
+    lines = "".join(f"{k}: {v}\r\n" for k, v in request.headers.items())
+    head = f"PUT /{BUCKET}/{key} HTTP/1.1\r\nHost: {PARTS.netloc}\r\nConnection: close\r\n{lines}\r\n"
+    return head.encode() + spoil(body)
+
+
+@check
+def chunks_signed_one_by_one():
+    chunks = [os.urandom(65536), os.urandom(65536), b"tail"]
+    size = sum(map(len, chunks))
+    got = exchange(signed_chunks("signed", chunks, size))
+    assert b" 200 " in got[:20], got[:400]
+    assert S3.get_object(Bucket=BUCKET, Key="signed")["Body"].read() == b"".join(chunks)
+    cases = {
+        "altered": (lambda body: body.replace(b"tail", b"tale"), b"SignatureDoesNotMatch"),
+        "swapped": (lambda body: body.replace(chunks[0], chunks[1], 1), b"SignatureDoesNotMatch"),
+        "unsigned": (lambda body: body.replace(b";chunk-signature=", b";chunk-signatuer="), b"InvalidRequest"),
+    }
+    for name, (spoil, expected) in cases.items():
+        got = exchange(signed_chunks(f"signed-{name}", chunks, size, spoil))
+        assert expected in got, (name, got[:400])
+        refused("404", S3.head_object, Bucket=BUCKET, Key=f"signed-{name}")
+    got = exchange(signed_chunks("signed-large", [bytes(17 << 20)], 17 << 20))
+    assert b"EntityTooLarge" in got or got == b"", got[:400]
+
+
 @check
 def one_chunk_of_64_mib_does_not_stay_in_memory():
     size = 64 << 20
