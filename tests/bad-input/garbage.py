@@ -31,7 +31,8 @@ for kind, family, address in sorted(found, key=str):
         try:
             s.connect(address)
             s.sendall(piece)
-            s.recv(100)
+            if kind == socket.SOCK_STREAM:
+                s.recv(100)
         except OSError:
             pass
         s.close()

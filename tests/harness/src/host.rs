@@ -50,6 +50,13 @@ impl Answer {
         Ok(self)
     }
 
+    /// The answer, if the program failed, however, and said each of these words.
+    pub fn failed(self, words: &[&str]) -> Result<Self> {
+        let code = self.code.filter(|code| *code != 0);
+        let code = code.with_context(|| format!("{}: should fail, ended with {:?}", self.line, self.code))?;
+        self.refused(code, words)
+    }
+
     /// Standard output as JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_str(&self.out)
