@@ -2,21 +2,21 @@
 //! the disk goes into the next one together, so that many small writes share one fsync.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use redb::{Database, WriteTransaction};
+use redb::WriteTransaction;
 
-use crate::StoreError;
+use crate::store::Slot;
+use crate::{Kind, StoreError};
 
 /// Jobs in one commit; more would make the first ones wait long.
 const BATCH: usize = 256;
 
 /// Told when the job is durable, or that it is not.
 type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-/// Runs inside a transaction.
-type Job = Box<dyn FnOnce(&WriteTransaction) -> (Result<(), StoreError>, Done) + Send>;
+/// Runs inside a transaction, or is told why there is none.
+type Job = Box<dyn FnOnce(Result<&WriteTransaction, StoreError>) -> (Result<(), StoreError>, Done) + Send>;
 
 /// The writing thread of one store; dropping it finishes what was handed in.
 pub(crate) struct Committer {
@@ -28,7 +28,7 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn start(path: &Path, db: Arc<Database>) -> Result<Self, StoreError> {
+    pub(crate) fn start(path: &Path, db: Slot) -> Result<Self, StoreError> {
         let (jobs, queue) = channel();
         let owned = path.to_owned();
         let thread = std::thread::Builder::new()
@@ -45,7 +45,7 @@ impl Committer {
         job: impl FnOnce(&WriteTransaction) -> Result<T, StoreError> + Send + 'static,
         done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
     ) {
-        let job: Job = Box::new(move |txn| match job(txn) {
+        let job: Job = Box::new(move |txn| match txn.and_then(job) {
             Ok(value) => (Ok(()), Box::new(move |result| done(result.map(|()| value)))),
             Err(error) => {
                 (Err(error.clone()), Box::new(move |result| done(Err(result.err().unwrap_or(error)))))
@@ -89,10 +89,15 @@ impl std::fmt::Debug for Committer {
     }
 }
 
-fn run(path: &Path, db: &Database, queue: &Receiver<Job>) {
+fn run(path: &Path, db: &Slot, queue: &Receiver<Job>) {
     while let Ok(first) = queue.recv() {
         let mut done = Vec::new();
         let result = commit(path, db, std::iter::once(first).chain(queue.try_iter()).take(BATCH), &mut done);
+        if result.as_ref().is_err_and(|error| matches!(error.kind(), Kind::NoSpace | Kind::Failed)) {
+            // The engine does nothing more after a failed write until it is opened anew, which
+            // goes back to the last commit. The next job tries that.
+            db.close();
+        }
         for tell in done {
             tell(result.clone());
         }
@@ -101,21 +106,22 @@ fn run(path: &Path, db: &Database, queue: &Receiver<Job>) {
 
 fn commit(
     path: &Path,
-    db: &Database,
+    db: &Slot,
     jobs: impl Iterator<Item = Job>,
     done: &mut Vec<Done>,
 ) -> Result<(), StoreError> {
-    // Without a transaction the first job is dropped, and with it its `done`: the waiter sees a
-    // closed store. The others stay in the queue.
-    let txn = db.begin_write().map_err(|error| StoreError::redb("writing", path, error.into()))?;
+    let db = db.open();
+    let txn =
+        db.and_then(|db| db.begin_write().map_err(|error| StoreError::redb("writing", path, error.into())));
     let mut outcome = Ok(());
     for job in jobs {
-        let (result, tell) = job(&txn);
+        let (result, tell) = job(txn.as_ref().map_err(Clone::clone));
         done.push(tell);
         outcome = result;
         if outcome.is_err() {
             break;
         }
     }
-    outcome.and_then(|()| txn.commit().map_err(|error| StoreError::redb("committing", path, error.into())))
+    let txn = outcome.and(txn)?;
+    txn.commit().map_err(|error| StoreError::redb("committing", path, error.into()))
 }

@@ -109,7 +109,7 @@ impl StoreError {
             Self::InUse { .. } => "Stop the other process, or use another home directory.",
             Self::Newer { .. } => "Use the newer program; an older one must not write this file.",
             Self::NoSpace { .. } => {
-                "Free some space on this disk, then start again; nothing that was acknowledged is lost."
+                "Free some space on this disk; writing then goes on. Nothing that was acknowledged is lost."
             }
             Self::NotAllowed { .. } => {
                 "Make the home directory writable for the user that runs the program, or run it as its owner."

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{Database, ReadTransaction, ReadableDatabase as _, TableDefinition};
 
@@ -23,8 +23,49 @@ const FORMAT: TableDefinition<&str, u64> = TableDefinition::new("freehold");
 pub(crate) struct Store {
     // Before `db`: its thread ends first, so that the last handle is ours.
     pub(crate) writer: Committer,
-    db: Arc<Database>,
+    db: Slot,
     path: PathBuf,
+}
+
+/// The open file; none after a failed write, until somebody needs it again.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    db: Arc<RwLock<Option<Arc<Database>>>>,
+    path: Arc<Path>,
+}
+
+impl Slot {
+    fn new(db: Database, path: &Path) -> Self {
+        Self { db: Arc::new(RwLock::new(Some(Arc::new(db)))), path: path.into() }
+    }
+
+    /// The file, opened anew if need be.
+    pub(crate) fn open(&self) -> Result<Arc<Database>, StoreError> {
+        if let Some(db) = &*self.db.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(Arc::clone(db));
+        }
+        let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(db) = &*slot {
+            return Ok(Arc::clone(db));
+        }
+        let db = Arc::new(open_file(&self.path)?);
+        tracing::info!(path = %self.path.display(), "the store is open again after a failed write");
+        *slot = Some(Arc::clone(&db));
+        Ok(db)
+    }
+
+    /// Lets go of the file, once the readers that are at it have finished.
+    pub(crate) fn close(&self) {
+        let mut slot = self.db.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(db) = slot.take() else { return };
+        // Reads are short. Should one hang, the next opening says that the file is in use.
+        for _ in 0..1000 {
+            if Arc::strong_count(&db) == 1 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
 }
 
 impl Store {
@@ -53,8 +94,8 @@ impl Store {
                 });
             }
         }
-        let db = Arc::new(db);
-        let store = Self { writer: Committer::start(path, Arc::clone(&db))?, db, path: path.to_owned() };
+        let db = Slot::new(db, path);
+        let store = Self { writer: Committer::start(path, db.clone())?, db, path: path.to_owned() };
         store.refuse_newer(format)?;
         let at = store.path.clone();
         store
@@ -71,8 +112,8 @@ impl Store {
         &self,
         with: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        self.db
-            .begin_read()
+        let db = self.db.open()?;
+        db.begin_read()
             .map_err(redb::Error::from)
             .and_then(|txn| with(&txn))
             .map_err(|error| StoreError::redb("reading", &self.path, error))
