@@ -1,5 +1,6 @@
 //! Reading an exported log and telling what it says: nothing but the file is needed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use freehold_wire::{Bounded, DecodeError, Millis, OpId, RealmId, from_canonical, to_canonical};
@@ -23,6 +24,9 @@ pub struct Export {
     pub exported: Millis,
     /// The operations.
     pub ops: Vec<Op>,
+    /// Recoveries that have waited long enough where it was exported: whoever joins there takes
+    /// them over, or would wait 72 hours for what happened long ago.
+    pub matured: BTreeSet<OpId>,
 }
 
 #[derive(Encode, Decode)]
@@ -38,6 +42,9 @@ struct Wire {
     exported: Millis,
     #[n(4)]
     ops: Bounded<minicbor::bytes::ByteVec, 10_000_000>,
+    // Absent if there is none; ascending.
+    #[n(5)]
+    matured: Option<Bounded<OpId, 1024>>,
 }
 
 /// Why bytes are not an exported log.
@@ -66,7 +73,14 @@ impl Export {
     /// Everything a replica holds, waiting operations last.
     pub fn of(set: &OpSet, now: Millis) -> Self {
         let ops = set.iter().chain(set.waiting()).cloned().collect();
-        Self { realm: set.realm(), exported: now, ops }
+        Self { realm: set.realm(), exported: now, ops, matured: BTreeSet::new() }
+    }
+
+    /// Adds which recoveries have waited long enough here.
+    #[must_use]
+    pub fn with_matured(mut self, matured: &BTreeSet<OpId>) -> Self {
+        self.matured = matured.iter().copied().take(1024).collect();
+        self
     }
 
     /// Its encoding.
@@ -78,6 +92,7 @@ impl Export {
             realm: self.realm,
             exported: self.exported,
             ops: Bounded::fill(&mut ops),
+            matured: (!self.matured.is_empty()).then(|| Bounded::fill(&mut self.matured.iter().copied())),
         })
     }
 
@@ -95,7 +110,14 @@ impl Export {
         }
         let ops = wire.ops.iter().enumerate();
         let ops = ops.map(|(at, bytes)| Op::decode(bytes).map_err(|why| ExportError::Op { at, why }));
-        Ok(Self { realm: wire.realm, exported: wire.exported, ops: ops.collect::<Result<_, _>>()? })
+        let ops = ops.collect::<Result<_, _>>()?;
+        let listed = wire.matured.as_ref().map(|m| m.to_vec());
+        let matured: BTreeSet<OpId> = listed.iter().flatten().copied().collect();
+        // One spelling: ascending, and no empty list.
+        if listed.is_some_and(|l| l.is_empty() || !matured.iter().eq(&l)) {
+            return Err(ExportError::Encoding(DecodeError::NotCanonical));
+        }
+        Ok(Self { realm: wire.realm, exported: wire.exported, ops, matured })
     }
 
     /// The operations with verified signatures as a set, and those that are not believable.
@@ -118,13 +140,15 @@ pub struct Audit {
 }
 
 /// Verifies an exported log and derives its state. Recoveries are taken to have waited long enough
-/// if `matured` names them.
+/// if the export or `clock` says so.
 ///
 /// # Errors
 /// [`ExportError`].
 pub fn audit(bytes: &[u8], clock: &Clock) -> Result<Audit, ExportError> {
-    let (set, unbelievable) = Export::decode(bytes)?.into_set();
-    let folded = fold(&set, clock);
+    let export = Export::decode(bytes)?;
+    let matured = export.matured.union(&clock.matured).copied().collect();
+    let (set, unbelievable) = export.into_set();
+    let folded = fold(&set, &Clock { matured, ..clock.clone() });
     Ok(Audit { set, folded, unbelievable })
 }
 

@@ -116,9 +116,7 @@ impl OpSet {
     /// [`InsertError`]; the set is unchanged then.
     pub fn insert(&mut self, op: Op) -> Result<Inserted, InsertError> {
         self.check_realm(&op)?;
-        if let Some(known) = self.get(&op.id())
-            && op.signatures().iter().all(|s| known.signatures().contains(s))
-        {
+        if self.weigh(&op) == Inserted::Known {
             return Ok(Inserted::Known);
         }
         op.verify().map_err(|why| InsertError::Verify { op: op.id(), why })?;
@@ -133,6 +131,29 @@ impl OpSet {
     pub fn restore(&mut self, op: Op) -> Result<Inserted, InsertError> {
         self.check_realm(&op)?;
         self.admit(op)
+    }
+
+    /// What taking in this operation would change, if its signatures are good. Signatures that
+    /// cannot matter are not news, or replicas would pass them on to each other for ever.
+    pub fn weigh(&self, op: &Op) -> Inserted {
+        let Some(here) = self.get(&op.id()) else { return Inserted::New };
+        let at = self.at(&op.id());
+        let news = op.signatures().iter().any(|sig| {
+            let known = here.signatures().iter().find(|s| s.key == sig.key);
+            let better = known.is_none_or(|known| sig.signature < known.signature);
+            better && at.is_none_or(|at| self.counts(at, sig))
+        });
+        if news { Inserted::MoreSignatures } else { Inserted::Known }
+    }
+
+    /// The operation with the signatures of this copy and of the one here, as far as they matter.
+    #[must_use]
+    pub fn merged(&self, op: &Op) -> Op {
+        let Some(here) = self.get(&op.id()) else { return op.clone() };
+        let mut both = here.clone();
+        let at = self.at(&op.id());
+        both.merge_signatures(op, |sig| at.is_none_or(|at| self.counts(at, sig)));
+        both
     }
 
     fn check_realm(&self, op: &Op) -> Result<(), InsertError> {

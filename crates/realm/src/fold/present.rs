@@ -134,7 +134,7 @@ fn alarms(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> Vec<Alarm> {
     }
     alarms.extend(pending.iter().filter_map(|(id, pending)| match pending {
         Pending::Recovery { vetoed } => Some(Alarm::RecoveryWaits { recovery: *id, vetoed: *vetoed }),
-        _ => None,
+        Pending::Signatures { .. } => None,
     }));
     alarms.sort();
     alarms

@@ -114,8 +114,9 @@ fn signatures_of_p256_keys_count() {
 fn an_export_tells_what_it_says() {
     for scene in SCENES {
         let lab = (scene.play)();
-        let bytes = Export::of(&lab.set, lab.clock.now).encode();
-        let read = audit(&bytes, &lab.clock).unwrap();
+        let export = Export::of(&lab.set, lab.clock.now).with_matured(&lab.clock.matured);
+        assert_eq!(Export::decode(&export.encode()), Ok(export.clone()));
+        let read = audit(&export.encode(), &Clock::default()).unwrap();
         assert_eq!(read.folded, lab.fold(), "{}", scene.name);
         assert!(read.unbelievable.is_empty());
         let shown = read.to_string();

@@ -262,7 +262,8 @@ fn junk_signatures_neither_help_nor_displace() {
         flooded.add_signature(&key(&format!("junk {n}")));
     }
     assert_eq!(Op::decode(&flooded.to_bytes()).unwrap().signatures().len(), crate::SIGNATURES_MAX);
-    lab.set.insert(flooded).unwrap();
+    assert_eq!(lab.set.weigh(&flooded), Inserted::Known, "not news, or it would be passed on for ever");
+    assert_eq!(lab.set.insert(flooded), Ok(Inserted::Known));
     assert_eq!(lab.set.get(&id).unwrap().signatures().len(), 1);
     assert_eq!(lab.fold().pending[&id], Pending::Signatures { have: 1, need: 2 });
     lab.sign(&id, &["b"]);

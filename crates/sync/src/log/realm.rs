@@ -1,6 +1,6 @@
 //! The realm log as a log.
 
-use freehold_realm::{Body, InsertError, Op, OpError, OpSet};
+use freehold_realm::{Body, InsertError, Inserted, Op, OpError, OpSet};
 use freehold_wire::OpId;
 
 use super::{Checked, Known, Log};
@@ -36,20 +36,15 @@ impl Log for OpSet {
     }
 
     fn known(&self, checked: &Checked<Op>) -> Known {
-        match self.get(&checked.id) {
-            None => Known::New,
-            Some(here) if checked.op.signatures().iter().all(|s| here.signatures().contains(s)) => {
-                Known::Known
-            }
-            Some(_) => Known::MoreSignatures,
+        match self.weigh(&checked.op) {
+            Inserted::New => Known::New,
+            Inserted::Known => Known::Known,
+            Inserted::MoreSignatures => Known::MoreSignatures,
         }
     }
 
     fn merged(&self, checked: &Checked<Op>) -> Vec<u8> {
-        match self.get(&checked.id) {
-            Some(here) => here.with_signatures_of(&checked.op).to_bytes(),
-            None => checked.op.to_bytes(),
-        }
+        OpSet::merged(self, &checked.op).to_bytes()
     }
 
     fn admit(&mut self, op: Op) -> Result<Vec<OpId>, RealmRefusal> {
