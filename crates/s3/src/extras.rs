@@ -19,8 +19,11 @@ const NOT_YET: [(&str, &str); 5] = [
 pub(crate) fn check(headers: &HeaderMap) -> S3Result<()> {
     for (name, value) in headers {
         let (name, value) = (name.as_str(), value.to_str().unwrap_or(""));
+        if name == "x-amz-tagging-directive" || name.starts_with("x-amz-meta-") {
+            continue;
+        }
         // The Go SDK, and so rclone, says that it does not ask for a lock.
-        if name == "x-amz-tagging-directive" || value.eq_ignore_ascii_case("false") {
+        if name == "x-amz-bucket-object-lock-enabled" && value.eq_ignore_ascii_case("false") {
             continue;
         }
         if let Some((_, what)) = NOT_YET.iter().find(|(start, _)| name.starts_with(start)) {
@@ -83,5 +86,6 @@ mod tests {
         assert!(!refused("x-amz-server-side-encryption", "AES256"));
         assert!(!refused("x-amz-storage-class", "STANDARD"));
         assert!(!refused("x-amz-meta-tagging", "mine"));
+        assert!(!refused("x-amz-meta-server-side-encryption-customer-key", "mine"));
     }
 }
