@@ -16,10 +16,7 @@ fn main() -> ExitCode {
         Err(usage) => usage.exit(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(_) => return ExitCode::from(3),
-    };
+    let Ok(runtime) = runtime else { return ExitCode::from(3) };
     let code = runtime.block_on(freehold_cli::run(cli, &host::NodeHost));
     // Blocking reads of a terminal that never comes must not hold the end up.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -41,6 +41,7 @@ pub(crate) async fn ask(terminal: Terminal, home: &Path, command: Command) -> Re
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the last line of most commands")]
 fn show<T: serde::Serialize>(
     terminal: Terminal,
     value: &T,

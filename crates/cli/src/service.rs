@@ -59,7 +59,10 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         ("--relay", run.relay.map(|a| a.to_string())),
     ] {
         if let Some(value) = value {
-            flags.push_str(&format!(" {flag} {value}"));
+            flags.push(' ');
+            flags.push_str(flag);
+            flags.push(' ');
+            flags.push_str(&value);
         }
     }
     UNIT.replace("@PROGRAM@", &program.display().to_string())

@@ -26,6 +26,10 @@ impl Terminal {
     }
 
     /// Prints a line of the answer. A closed pipe is the reader's choice, not a failure.
+    #[expect(
+        clippy::unused_self,
+        reason = "words go through the terminal, so that a test or a console can stand in"
+    )]
     pub(crate) fn answer(self, line: impl std::fmt::Display) {
         drop(writeln!(io::stdout().lock(), "{line}"));
     }
@@ -38,6 +42,10 @@ impl Terminal {
     }
 
     /// Prints a line beside the answer.
+    #[expect(
+        clippy::unused_self,
+        reason = "words go through the terminal, so that a test or a console can stand in"
+    )]
     pub(crate) fn say(self, line: impl std::fmt::Display) {
         drop(writeln!(io::stderr().lock(), "{line}"));
     }
@@ -56,6 +64,7 @@ impl Terminal {
     }
 
     /// Clears the screen and what can be scrolled back to, after something secret was shown.
+    #[expect(clippy::unused_self, reason = "as for the words themselves")]
     pub(crate) fn clear(self) {
         if io::stderr().is_terminal() {
             drop(write!(io::stderr().lock(), "\x1b[2J\x1b[3J\x1b[H"));

@@ -26,15 +26,15 @@ pub struct Answers(pub Arc<Shared>);
 #[async_trait]
 impl Control for Answers {
     async fn status(&self) -> Result<Status, Problem> {
-        report::status(&self.0)
+        Ok(report::status(&self.0))
     }
 
     async fn doctor(&self) -> Result<Doctor, Problem> {
-        report::doctor(&self.0)
+        Ok(report::doctor(&self.0))
     }
 
     async fn metrics(&self) -> Result<String, Problem> {
-        report::metrics(&self.0)
+        Ok(report::metrics(&self.0))
     }
 
     async fn shut_down(&self) -> Result<(), Problem> {

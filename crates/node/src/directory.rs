@@ -1,7 +1,7 @@
 //! The directory as this node reads it: names, addresses and keys, from the entries that every node
 //! of the realm holds. Last writer wins; what cannot be opened yet waits for its key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use freehold_crypt::{BoxSecret, hash};
 use freehold_seal::{
@@ -45,9 +45,14 @@ pub struct Directory {
     rings: BTreeMap<KeyOf, KeyRing>,
     /// Apart by who wrote them: one that does not open must not take the place of one that does.
     envelopes: BTreeMap<(KeyOf, u32, Recipient, NodeId), Envelope>,
-    /// Sealed rows that came before the directory's key.
-    waiting: Vec<(From, Vec<u8>)>,
+    /// Payloads that came before the key that opens them, or before the log said who wrote them.
+    waiting: VecDeque<(From, Vec<u8>)>,
+    /// Nodes that the log lets, or once let, hold the realm's secrets: who may name things.
+    keepers: BTreeSet<NodeId>,
 }
+
+/// Payloads that wait; more than any realm writes between two syncs. The oldest give way.
+const WAITING_MAX: usize = 10_000;
 
 impl Directory {
     /// An empty directory of a reader who opens envelopes to `me` with `secret`.
@@ -59,7 +64,8 @@ impl Directory {
             rows: BTreeMap::new(),
             rings: BTreeMap::new(),
             envelopes: BTreeMap::new(),
-            waiting: Vec::new(),
+            waiting: VecDeque::new(),
+            keepers: BTreeSet::new(),
         }
     }
 
@@ -68,19 +74,45 @@ impl Directory {
         self.rings.insert(ring.of(), ring);
     }
 
+    /// Says who may name things; what waited for that is read again.
+    pub fn set_keepers(&mut self, keepers: BTreeSet<NodeId>) -> Vec<Learned> {
+        if keepers == self.keepers {
+            return Vec::new();
+        }
+        self.keepers = keepers;
+        self.read_waiting()
+    }
+
+    fn read_waiting(&mut self) -> Vec<Learned> {
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_iter().flat_map(|(from, payload)| self.absorb(from, &payload)).collect()
+    }
+
+    fn wait(&mut self, from: From, payload: &[u8]) {
+        if self.waiting.len() >= WAITING_MAX {
+            self.waiting.pop_front();
+        }
+        self.waiting.push_back((from, payload.to_vec()));
+    }
+
     /// Reads the payload of a directory entry.
     pub fn absorb(&mut self, from: From, payload: &[u8]) -> Vec<Learned> {
         match payload_kind(payload) {
-            Some(PayloadKind::Envelope) => self.absorb_envelope(from.origin, payload),
+            Some(PayloadKind::Envelope) => self.absorb_envelope(from, payload),
             Some(PayloadKind::Sealed) => vec![self.absorb_row(from, payload)],
             None => Vec::new(),
         }
     }
 
-    fn absorb_envelope(&mut self, origin: NodeId, payload: &[u8]) -> Vec<Learned> {
+    fn absorb_envelope(&mut self, from: From, payload: &[u8]) -> Vec<Learned> {
         let Ok(envelope) = Envelope::decode(payload) else { return Vec::new() };
         let (key_of, to) = (envelope.key_of, envelope.to);
-        self.envelopes.entry((key_of, envelope.version, to, origin)).or_insert(envelope);
+        // A node boxes for itself what it made; for others only a keeper does.
+        if !self.keepers.contains(&from.origin) && to != Recipient::Node(from.origin) {
+            self.wait(from, payload);
+            return Vec::new();
+        }
+        self.envelopes.entry((key_of, envelope.version, to, from.origin)).or_insert(envelope);
         if to != self.me {
             return Vec::new();
         }
@@ -89,9 +121,7 @@ impl Directory {
         }
         let mut learned = vec![Learned::Key(key_of)];
         if key_of == KeyOf::Directory {
-            for (from, payload) in std::mem::take(&mut self.waiting) {
-                learned.push(self.absorb_row(from, &payload));
-            }
+            learned.extend(self.read_waiting());
         }
         learned
     }
@@ -106,7 +136,7 @@ impl Directory {
             match ring.admit(envelope, self.me, &self.secret) {
                 Ok(was_new) => new |= was_new,
                 Err(error) => {
-                    tracing::warn!(?key_of, version = envelope.version, %error, "a key was refused")
+                    tracing::warn!(?key_of, version = envelope.version, %error, "a key was refused");
                 }
             }
         }
@@ -121,13 +151,17 @@ impl Directory {
             seq: from.seq,
         };
         let Some(ring) = self.rings.get(&KeyOf::Directory) else {
-            self.waiting.push((from, payload.to_vec()));
+            self.wait(from, payload);
             return Learned::Nothing;
         };
         let Some(row) = ring.iter().find_map(|key| DirectoryRow::open(key, &place, payload).ok()) else {
-            self.waiting.push((from, payload.to_vec()));
+            self.wait(from, payload);
             return Learned::Nothing;
         };
+        if row.needs_keeper(from.origin) && !self.keepers.contains(&from.origin) {
+            self.wait(from, payload);
+            return Learned::Nothing;
+        }
         let key = row.key();
         let newer =
             self.rows.get(&key).is_none_or(|(hlc, origin, _)| (from.hlc, from.origin) > (*hlc, *origin));
@@ -223,6 +257,7 @@ mod tests {
             let payload = row(name).seal(ring.current().unwrap(), &place, &mut entropy).unwrap();
             reader.absorb(From { origin: a, seq, hlc: Hlc { wall: Millis(wall), count: 0 } }, &payload)
         };
+        reader.set_keepers(BTreeSet::from([a]));
         say(&mut reader, 1, 10, "newer");
         assert_eq!(reader.realm_name(), None);
         let envelope = ring
@@ -250,5 +285,28 @@ mod tests {
         let genuine = ring.envelope(1, me, &mine, &mut entropy).unwrap();
         let learned = reader.absorb(from(2, 1), &genuine.to_bytes());
         assert_eq!(learned, [Learned::Key(KeyOf::Bucket(bucket))]);
+    }
+
+    #[test]
+    fn a_mere_store_names_nothing() {
+        let realm = RealmId::from_bytes([1; 32]);
+        let (keeper, store) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
+        let mut reader =
+            Directory::new(realm, Recipient::Node(keeper), BoxSecret::from_seed(&OsEntropy.secret()));
+        let ring = KeyRing::found_directory(realm, &mut OsEntropy);
+        let key = ring.current().unwrap().clone();
+        reader.own(ring);
+        reader.set_keepers(BTreeSet::from([keeper]));
+        let mut say = |origin, row: DirectoryRow| {
+            let place = PayloadPlace { realm, bucket: directory_bucket(realm), origin, seq: 1 };
+            let payload = row.seal(&key, &place, &mut OsEntropy).unwrap();
+            reader.absorb(From { origin, seq: 1, hlc: Hlc { wall: Millis(5), count: 0 } }, &payload)
+        };
+        let bucket = BucketId::from_bytes([9; 32]);
+        let forged = DirectoryRow::BucketName(bucket, Some(Text::new("photos").unwrap()));
+        assert_eq!(say(store, forged.clone()), [Learned::Nothing]);
+        assert_eq!(say(keeper, forged), [Learned::Row(RowKey::BucketName(bucket))]);
+        let own = DirectoryRow::NodeName(store, Some(Text::new("cellar").unwrap()));
+        assert_eq!(say(store, own), [Learned::Row(RowKey::NodeName(store))]);
     }
 }

@@ -91,8 +91,7 @@ fn opens(shared: &Shared, proof: &Proof) -> bool {
 fn invited(shared: &Shared, proof: &Proof) -> bool {
     let view = shared.log.view();
     // By this node's own clock: a newcomer who sets back theirs gains nothing.
-    let open = view.state().open_invitations(clock::wall()).any(|(_, open)| proof.keys.contains(&open.key));
-    open
+    view.state().open_invitations(clock::wall()).any(|(_, open)| proof.keys.contains(&open.key))
 }
 
 fn guardians(shared: &Shared, proof: &Proof) -> bool {

@@ -63,14 +63,14 @@ impl<'a> Visit<'a> {
         let bind = ["0.0.0.0:0", "[::]:0"].iter().filter_map(|at| at.parse().ok()).collect();
         let config = Config::new(node_seed.clone(), bind);
         let nobody = Arc::new(Nobody);
-        let (mesh, _events) =
-            Mesh::start(config, nobody.clone(), nobody.clone(), nobody).await.map_err(|e| {
-                Problem::refused(
-                    what,
-                    crate::problem::chain(&e),
-                    Some("look at this machine's network: ip address"),
-                )
-            })?;
+        let (gate, blobs) = (Arc::clone(&nobody), Arc::clone(&nobody));
+        let (mesh, _events) = Mesh::start(config, gate, blobs, nobody).await.map_err(|e| {
+            Problem::refused(
+                what,
+                crate::problem::chain(&e),
+                Some("look at this machine's network: ip address"),
+            )
+        })?;
         Ok(Self { mesh, contacts, keys, what })
     }
 

@@ -13,6 +13,7 @@ use freehold_realm::{Body, Folded, Op, State};
 use freehold_wire::{BucketId, Millis, NodeId, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use owner::keepers;
 pub use owner::{Owner, open};
 
 /// Requests that wait for the owner: more than all fronts together have under way.
@@ -31,6 +32,8 @@ pub struct View {
     pub epoch_seen: u64,
     /// When each bucket was made, as its operation says.
     pub bucket_times: BTreeMap<BucketId, Millis>,
+    /// Nodes that hold the realm's secrets, or once did: their word on names stands.
+    pub keepers: BTreeSet<NodeId>,
     /// The newest time that any operation names.
     pub newest: Millis,
     /// When recoveries that wait were first seen here.

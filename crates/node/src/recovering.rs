@@ -2,6 +2,7 @@
 //! asked, visibly and with 72 hours' delay, to accept a new admin; and the recovery secret that the
 //! phrases give back opens every bucket's key at once, so that what is stored can be read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use freehold_api::Problem;
@@ -11,7 +12,7 @@ use freehold_placement::Entry;
 use freehold_realm::body::GuardianSet;
 use freehold_realm::{Clock, Op, OpSet, Statement, draft, fold};
 use freehold_seal::{KeyRing, Recipient};
-use freehold_wire::{Bounded, Hlc, from_canonical};
+use freehold_wire::{Bounded, Hlc, NodeId, from_canonical};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -67,6 +68,7 @@ pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>) -> 
 
 struct Fetched {
     ops: Vec<Op>,
+    keepers: BTreeSet<NodeId>,
     directory: Vec<Carried>,
     recovery: BoxSecret,
 }
@@ -89,7 +91,12 @@ async fn fetch_and_ask(
     let sent = Bounded::fill(&mut [op.to_bytes().into()].into_iter());
     visit.ask_to(&Request::Recover(sent)).await?;
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
-    Ok(Fetched { ops: set.iter().cloned().collect(), directory, recovery })
+    Ok(Fetched {
+        keepers: crate::log::keepers(&set, &folded),
+        ops: set.iter().cloned().collect(),
+        directory,
+        recovery,
+    })
 }
 
 /// Joins the guardians' shares.
@@ -153,6 +160,7 @@ fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: Fetched) 
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let bucket = directory_bucket(card.realm);
     let mut directory = Directory::new(card.realm, Recipient::Recovery, fetched.recovery);
+    directory.set_keepers(fetched.keepers);
     let mut rows = Vec::new();
     for carried in &fetched.directory {
         let Ok(entry) = Entry::decode(&carried.entry) else { continue };

@@ -37,9 +37,9 @@ const UPLOAD_GRACE: Millis = Millis::from_hours(7 * 24);
 /// How long a write waits for the other nodes that it must be on.
 const CONFIRM_WITHIN: Millis = Millis::from_secs(30);
 /// How often the depot is swept and measured.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 /// How long the set-up code that `up` prints opens the console.
-const CODE_LASTS: Duration = Duration::from_secs(24 * 3600);
+const CODE_LASTS: Duration = Duration::from_hours(24);
 
 /// How a node is to run.
 #[derive(Debug, Clone)]
@@ -154,6 +154,7 @@ async fn open(
         .map_err(|e| store_problem(&e))?;
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let mut directory = Directory::new(identity.realm, Recipient::Node(keys.node_id()), keys.box_secret());
+    directory.set_keepers(log.view().keepers.clone());
     read_directory(&mut directory, &entries, &identity).map_err(|e| store_problem(&e))?;
     let limits = DepotLimits { reserve_bytes: RESERVE_BYTES, quota_bytes: None };
     let depot = Depot::local(&home.depot(), limits).await.map_err(|e| {

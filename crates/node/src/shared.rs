@@ -136,6 +136,17 @@ impl Shared {
         self.directory_version.subscribe()
     }
 
+    /// Tells the directory who may name things, as the log says now.
+    pub fn trust_keepers(&self) {
+        let keepers = self.log.view().keepers.clone();
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = directory.set_keepers(keepers).iter().any(|learned| *learned != Learned::Nothing);
+        drop(directory);
+        if changed {
+            self.directory_version.send_modify(|version| *version += 1);
+        }
+    }
+
     /// Reads directory entries that are durable.
     pub fn absorb<'a>(&self, entries: impl IntoIterator<Item = (&'a Entry, &'a [u8])>) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
@@ -172,7 +183,7 @@ impl Shared {
         }
         let (reply, written) = tokio::sync::oneshot::channel();
         let replica = self.replica.get().cloned();
-        self.scribe.submit(sayings, key, self.clock_reading(), move |written| {
+        self.scribe.submit(sayings, key, Hlc { wall: clock::wall(), count: 0 }, move |written| {
             // From the writing thread, so that the machine hears of numbers in their order.
             if let (Ok(written), Some(replica)) = (&written, replica) {
                 for one in written {
@@ -194,10 +205,6 @@ impl Shared {
         })?;
         self.absorb(written.iter().map(|one| (&one.entry, one.payload.as_slice())));
         Ok(())
-    }
-
-    fn clock_reading(&self) -> Hlc {
-        Hlc { wall: clock::wall(), count: 0 }
     }
 
     /// The directory's stream among the entries.

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use freehold_disk::OsEntropy;
 use freehold_mesh::Addresses;
+use freehold_realm::body::NodeAdd;
 use freehold_realm::{NodeRoles, Standing};
 use freehold_seal::{DirectoryRow, KeyOf, Recipient};
 use freehold_vault::BucketInfo;
 use freehold_wire::{Bounded, NodeId, Text};
 use tokio_util::sync::CancellationToken;
 
+use crate::log::By;
 use crate::scribe::Saying;
 use crate::shared::Shared;
 
@@ -48,9 +50,11 @@ async fn moved(addresses: &mut Option<tokio::sync::watch::Receiver<Addresses>>) 
 
 /// Brings everything in line once.
 pub async fn tidy_up(shared: &Shared) {
+    shared.trust_keepers();
     hand_keys_to_vault(shared).await;
     name_buckets(shared);
     connect(shared).await;
+    settle_in(shared).await;
     for (what, done) in [("keys", box_keys(shared).await), ("addresses", say_addresses(shared).await)] {
         if let Err(problem) = done {
             tracing::warn!(what, %problem, "the directory was not brought up to date");
@@ -129,6 +133,26 @@ async fn connect(shared: &Shared) {
         }
     }
     mesh.set_peers(peers).await;
+}
+
+/// After a recovery has taken effect this machine is an admin's device, but its node is not of the
+/// realm yet: it adds itself.
+async fn settle_in(shared: &Shared) {
+    let Some(device) = &shared.keys.device else { return };
+    let view = shared.log.view();
+    let state = view.state();
+    let is_admin = state
+        .device(&device.verifying().id())
+        .is_some_and(|(person, _)| state.active_admins().any(|(admin, _)| *admin == person));
+    if !is_admin || state.nodes.contains_key(&shared.me()) {
+        return;
+    }
+    let roles = NodeRoles::STORAGE.with(NodeRoles::GATEWAY).with(NodeRoles::RELAY).with(NodeRoles::SECRETS);
+    let node = Arc::clone(&shared.keys.node);
+    let add = NodeAdd { node: node.verifying(), box_key: shared.keys.box_secret().public(), roles };
+    if let Err(problem) = shared.log.say_with(add, By::Device, vec![node]).await {
+        tracing::warn!(%problem, "this node could not add itself to the recovered realm");
+    }
 }
 
 /// Boxes every key that this node holds for every node that ought to have it.

@@ -1,10 +1,11 @@
 //! How everything is: status, doctor, metrics, each from one reading of the planes.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use freehold_api::{
     BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus, Path, PlaneState,
-    PlaneStatus, Problem, Protection, RealmName, Role, Standing, Status, StorageStatus,
+    PlaneStatus, Protection, RealmName, Role, Standing, Status, StorageStatus,
 };
 use freehold_mesh::PeerHealth;
 use freehold_realm::{Alarm, NodeRoles};
@@ -14,10 +15,10 @@ use crate::log::View;
 use crate::shared::Shared;
 use crate::supervisor::Health;
 
-pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
+pub(super) fn status(shared: &Shared) -> Status {
     let view = shared.log.view();
     let guardians = &view.state().guardians;
-    Ok(Status {
+    Status {
         realm: RealmName {
             id: shared.realm().to_string(),
             name: shared.directory().realm_name().unwrap_or("unnamed realm").to_owned(),
@@ -40,7 +41,7 @@ pub(super) fn status(shared: &Shared) -> Result<Status, Problem> {
         storage: storage(shared),
         endpoints: shared.endpoints.get().cloned().unwrap_or_default(),
         checklist: checklist(shared, &view),
-    })
+    }
 }
 
 fn storage(shared: &Shared) -> StorageStatus {
@@ -154,10 +155,10 @@ fn checklist(shared: &Shared, view: &View) -> Vec<ChecklistItem> {
     ]
 }
 
-pub(super) fn doctor(shared: &Shared) -> Result<Doctor, Problem> {
+pub(super) fn doctor(shared: &Shared) -> Doctor {
     let mut findings = findings(shared, &shared.log.view());
     findings.sort_by_key(|found| std::cmp::Reverse(found.level));
-    Ok(Doctor { findings })
+    Doctor { findings }
 }
 
 fn found(level: Level, what: impl Into<String>, why: impl Into<String>, next: Option<&str>) -> Finding {
@@ -306,13 +307,13 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
     all
 }
 
-pub(super) fn metrics(shared: &Arc<Shared>) -> Result<String, Problem> {
-    let status = status(shared)?;
+pub(super) fn metrics(shared: &Arc<Shared>) -> String {
+    let status = status(shared);
     let mut out = String::new();
     let mut gauge = |name: &str, help: &str, rows: Vec<(String, u64)>| {
-        out.push_str(&format!("# HELP freehold_{name} {help}\n# TYPE freehold_{name} gauge\n"));
+        writeln!(out, "# HELP freehold_{name} {help}\n# TYPE freehold_{name} gauge").unwrap_or_default();
         for (labels, value) in rows {
-            out.push_str(&format!("freehold_{name}{labels} {value}\n"));
+            writeln!(out, "freehold_{name}{labels} {value}").unwrap_or_default();
         }
     };
     let one = |value: u64| vec![(String::new(), value)];
@@ -343,5 +344,5 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> Result<String, Problem> {
     gauge("bucket_objects", "Objects in a bucket.", objects(|b| b.objects));
     gauge("bucket_bytes", "Bytes in a bucket, unsealed.", objects(|b| b.bytes));
     gauge("bucket_waiting", "Objects that wait for a copy.", objects(|b| b.waiting));
-    Ok(out)
+    out
 }

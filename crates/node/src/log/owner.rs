@@ -9,7 +9,7 @@ use freehold_disk::{LogStore, StoreError};
 use freehold_mesh::{Channel, Mesh};
 use freehold_realm::audit::Export;
 use freehold_realm::draft::draft as write;
-use freehold_realm::{Body, Clock, Folded, Op, OpSet, Pending, draft, fold, matured};
+use freehold_realm::{Body, Clock, Folded, NodeRoles, Op, OpSet, Pending, draft, fold, matured};
 use freehold_sync::{Event, Input, LogSync, Message, Output};
 use freehold_wire::{Millis, NodeId, OpId, RealmId};
 use tokio::sync::{mpsc, watch};
@@ -21,7 +21,7 @@ use crate::identity::Keys;
 use crate::problem::{store_problem, wrong_state};
 
 /// How often waiting recoveries are looked at again: they wait 72 hours.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// Owns the set, the store and the state.
 pub struct Owner {
@@ -58,7 +58,7 @@ pub fn open(
                 }
             }
             Err(error) => {
-                tracing::error!(op = %row.id.short(), %error, "an operation of the log is unreadable")
+                tracing::error!(op = %row.id.short(), %error, "an operation of the log is unreadable");
             }
         }
     }
@@ -74,6 +74,25 @@ pub fn open(
     Ok((owner, Log { asks: asks_in, view: reader }))
 }
 
+/// Every node that some operation in effect let in with the role `secrets`. Those that have left
+/// count: what they named keeps its name.
+pub(crate) fn keepers(set: &OpSet, folded: &Folded) -> BTreeSet<NodeId> {
+    let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
+    let let_in = in_effect.filter_map(|op| match op.body() {
+        Body::NodeAdd(add) => Some((add.node.ed25519_bytes()?, add.roles)),
+        Body::NodeChange(change) => Some((*change.node.as_bytes(), change.roles)),
+        Body::InvitationRedeem(redeem) => {
+            let invitation = folded.state.invitations.get(&op.head().author.id())?;
+            Some((redeem.node.ed25519_bytes()?, invitation.roles))
+        }
+        _ => None,
+    });
+    let_in
+        .filter(|(_, roles)| roles.contains(NodeRoles::SECRETS))
+        .map(|(id, _)| NodeId::from_bytes(id))
+        .collect()
+}
+
 const MATURED: &str = "matured recoveries";
 
 fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<OpId, Millis>) -> View {
@@ -82,6 +101,7 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
         .filter(|(id, _)| matches!(folded.pending.get(id), Some(Pending::Recovery { .. })))
         .map(|(id, seen)| (*id, *seen))
         .collect();
+    let keepers = keepers(set, &folded);
     let made = |bucket: &freehold_realm::Bucket| set.get(&bucket.created_in).map(|op| op.head().hlc.wall);
     let bucket_times =
         folded.state.buckets.iter().map(|(id, b)| (*id, made(b).unwrap_or_default())).collect();
@@ -91,6 +111,7 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
         folded,
         epoch_seen,
         bucket_times,
+        keepers,
         newest: set.newest_hlc().wall,
         recoveries,
     }

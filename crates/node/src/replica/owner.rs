@@ -26,7 +26,7 @@ use crate::log::Log;
 use crate::shared::Shared;
 
 /// A blob that takes longer than this to come is given up and asked for anew.
-const FETCH_WITHIN: Duration = Duration::from_secs(3600);
+const FETCH_WITHIN: Duration = Duration::from_hours(1);
 /// Alarms kept for people.
 const ALARMS_MAX: usize = 16;
 
@@ -255,28 +255,28 @@ impl Owner {
                         mesh.disconnect(peer);
                     }
                 }
-                Output::Tell(event) => self.note(event, &mut changed),
+                Output::Tell(event) => self.note(&event, &mut changed),
             }
         }
         self.publish(&changed);
     }
 
-    fn note(&mut self, event: Event, changed: &mut BTreeSet<BucketId>) {
+    fn note(&mut self, event: &Event, changed: &mut BTreeSet<BucketId>) {
         match event {
             Event::Confirmed { entry, copies, .. } => {
-                if let Some(waiting) = self.waiting.remove(&entry) {
+                if let Some(waiting) = self.waiting.remove(entry) {
                     let (ready, rest): (Vec<_>, Vec<_>) =
-                        waiting.into_iter().partition(|(want, _)| copies >= *want);
+                        waiting.into_iter().partition(|(want, _)| *copies >= *want);
                     for (_, reply) in ready {
                         reply.send(()).ok();
                     }
                     if !rest.is_empty() {
-                        self.waiting.insert(entry, rest);
+                        self.waiting.insert(*entry, rest);
                     }
                 }
             }
             Event::Protection(bucket) => {
-                changed.insert(bucket);
+                changed.insert(*bucket);
             }
             Event::Conflict(conflict) => {
                 self.alarm(format!(

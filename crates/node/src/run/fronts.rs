@@ -46,7 +46,7 @@ pub(super) async fn start(
     moved: &mut Vec<String>,
 ) -> Result<Endpoints, Problem> {
     let api = freehold_api::router(Arc::new(Answers(Arc::clone(shared))), Arc::clone(&shared.sessions));
-    start_control(supervisor.plane("control socket"), shared, api.clone())?;
+    start_control(&supervisor.plane("control socket"), shared, api.clone())?;
     let (console, fingerprint) =
         start_console(supervisor.plane("console"), shared, options, api, moved).await?;
     let s3 = start_s3(supervisor.plane("S3"), shared, options, moved).await?;
@@ -140,7 +140,7 @@ async fn start_console(
     Ok((at, identity.fingerprint))
 }
 
-fn start_control(plane: Plane, shared: &Shared, api: Router) -> Result<(), Problem> {
+fn start_control(plane: &Plane, shared: &Shared, api: Router) -> Result<(), Problem> {
     let path = shared.home.control_socket();
     let failed = |e: std::io::Error| {
         Problem::refused(
