@@ -23,6 +23,10 @@ struct Page {
 }
 
 impl Page {
+    fn is_empty(&self) -> bool {
+        self.status.buckets.iter().all(|bucket| bucket.objects == 0)
+    }
+
     fn left(&self) -> usize {
         self.status.checklist.iter().filter(|item| !item.done).count()
     }

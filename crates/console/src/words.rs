@@ -234,6 +234,16 @@ pub(crate) fn remedy(next: &str) -> (&str, &str) {
     (command, words.trim())
 }
 
+/// Begins with a capital, unless what it begins with is not a plain word: a path, a file, an address.
+pub(crate) fn sentence(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default();
+    if first == text || !first.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return text.to_owned();
+    }
+    let (head, rest) = text.split_at(first.len().min(1));
+    format!("{}{rest}", head.to_ascii_uppercase())
+}
+
 /// For counting in templates.
 pub(crate) fn len<T>(of: &[T]) -> u64 {
     of.len() as u64

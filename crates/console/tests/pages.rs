@@ -275,13 +275,13 @@ async fn words_are_plain() {
     let family = Browser::signed_in(World::family()).await;
     let home = family.page("/").await;
     for wanted in [
-        "cellar has not been heard for 3 hours",
+        "Cellar has not been heard for 3 hours",
         "2 objects wait for another copy.",
         "Last heard 3 hours ago",
     ] {
         assert!(home.contains(wanted), "{wanted}");
     }
-    assert!(home.find("cellar has not been heard") < home.find("2 objects wait"), "alarms come first");
+    assert!(home.find("Cellar has not been heard") < home.find("2 objects wait"), "alarms come first");
     assert!(
         family.page("/files").await.contains("Everything in papers is on 3 machines.")
             || home.contains("Everything in papers is on 3 machines.")
