@@ -89,7 +89,18 @@ pub fn draft(
     body: impl Into<Body>,
     now: Millis,
 ) -> Result<Op, DraftError> {
-    let body = body.into();
+    draft_knowing(set, state, key, body.into(), now, state.base.as_ref())
+}
+
+/// The same; `known` is in its past even if there are more heads than an operation can name.
+fn draft_knowing(
+    set: &OpSet,
+    state: &State,
+    key: &SigningKey,
+    body: Body,
+    now: Millis,
+    known: Option<&OpId>,
+) -> Result<Op, DraftError> {
     check_may_decide(state, &body)?;
     if set.is_empty() {
         return Err(DraftError::NothingHeard);
@@ -107,10 +118,12 @@ pub fn draft(
     if heads.len() >= PARENTS_MAX {
         // The deepest ones cover the most; the rest is picked up by the next operation.
         heads.sort_by_key(|head| std::cmp::Reverse(set.at(head).map_or(0, |at| set.weight(at))));
-        heads.truncate(PARENTS_MAX - 1);
+        heads.truncate(PARENTS_MAX - 2);
+        heads.extend(known.filter(|id| !heads.iter().any(|head| head == *id || set.is_before(id, head))));
     }
     heads.extend(prev.filter(|prev| set.heads().contains(prev) || heads.is_empty()));
     heads.sort();
+    heads.dedup();
     let heard = Hlc::default().hear(set.newest_hlc(), now);
     let head = Head {
         realm: Some(set.realm()),
@@ -184,7 +197,8 @@ pub fn cosign(
         keep_promise(set, &signer.verifying(), proposed.base, Some(target), now)?;
     }
     let signature = Cosignature { key: signer.verifying(), signature: signer.sign(&op.message()) };
-    draft(set, state, carrier, Endorse { op: *target, level: op.head().level, signature }, now)
+    let body = Endorse { op: *target, level: op.head().level, signature };
+    draft_knowing(set, state, carrier, body.into(), now, Some(target))
 }
 
 /// How long a signer waits for the others before turning to another proposal.

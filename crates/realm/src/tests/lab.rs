@@ -160,7 +160,7 @@ impl Lab {
             author: key_of_author.verifying(),
             seq: newest.map_or(1, |op| op.head().seq + 1),
             prev: newest.map(Op::id),
-            parents: list(self.set.heads().iter().copied()),
+            parents: list(self.set.heads().iter().copied().take(crate::PARENTS_MAX)),
             epoch: self.fold().state.epoch,
             hlc: Hlc { wall: Millis(self.now), count: 0 },
         };

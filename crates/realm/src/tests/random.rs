@@ -329,6 +329,10 @@ fn admissions_are_not_undone(seed: u64, set: &OpSet, end: &Folded) {
             Some(Reason::InUse(_)) => {
                 assert!(end.state.admins().any(|(id, _)| *id == who), "seed {seed}: {op:?} was forestalled");
             }
+            // Somebody signed two checkpoints, and the one that it knew was dropped.
+            Some(Reason::EpochAhead) => assert!(set.iter().any(|c| {
+                end.refused.get(&c.id()) == Some(&Reason::Overtaken) && set.is_before(&c.id(), &op.id())
+            })),
             None | Some(Reason::Lapsed | Reason::LeftOut { .. } | Reason::NoSuch(_)) => {}
             Some(why) => panic!("seed {seed}: {op:?} was undone: {why}"),
         }

@@ -366,3 +366,22 @@ fn reasons_have_words() {
         assert!(!why.to_string().is_empty() && why.code().is_ascii());
     }
 }
+
+#[test]
+fn a_draft_names_no_more_heads_than_it_may() {
+    let mut lab = Lab::new(&["a", "b"]);
+    let heads = lab.heads();
+    for n in 0..60 {
+        let twin =
+            lab.op("b", set_bucket(n), &[], |h| (h.seq, h.prev, h.parents) = (1, None, sorted(&heads)));
+        lab.take(twin);
+    }
+    let proposal = lab.op("a", remove("b", 0), &[], |h| h.parents = sorted(&heads));
+    let proposal = lab.take(proposal);
+    let (state, now) = (lab.fold().state, Millis(lab.now));
+    let op = draft(&lab.set, &state, &key("a"), set_bucket(99), now).unwrap();
+    assert!(op.head().parents.len() <= crate::PARENTS_MAX);
+    let carried = draft::cosign(&lab.set, &state, &proposal, &key("g1"), &key("a"), now).unwrap();
+    let id = lab.take(carried);
+    assert!(lab.set.is_before(&proposal, &id));
+}
