@@ -170,7 +170,7 @@ impl LogWorld {
                 self.network.send(name, Name(*to.as_bytes().first().unwrap_or(&0)), message);
             }
             Output::Drop(peer) => {
-                self.wrong = Some(format!("{name} drops {}, which is honest", peer.short()))
+                self.wrong = Some(format!("{name} drops {}, which is honest", peer.short()));
             }
             Output::Tell(Event::Refused { why, .. }) => self.wrong = Some(format!("{name} refuses: {why}")),
             // A write before it failed, or is under way.

@@ -219,10 +219,10 @@ impl ReplicaWorld {
             }
             Output::Verify { blob, .. } => self.lose_blob(name, blob.name, choose),
             Output::Evidence(row) => {
-                self.wrong = Some(format!("{name} has proof against {:?}", row.entry.origin))
+                self.wrong = Some(format!("{name} has proof against {:?}", row.entry.origin));
             }
             Output::Drop(peer) => {
-                self.wrong = Some(format!("{name} drops {}, which is honest", peer.short()))
+                self.wrong = Some(format!("{name} drops {}, which is honest", peer.short()));
             }
             Output::Tell(event) => self.told(name, &event),
         }

@@ -365,7 +365,7 @@ impl Replica {
             }
             Input::Disconnected(peer) => {
                 self.connected.remove(&peer);
-                self.part(now, &peer);
+                self.part(&peer);
             }
             Input::Received(peer, message) => self.received(now, peer, message),
             Input::Garbage(peer) => self.garbage(now, peer),

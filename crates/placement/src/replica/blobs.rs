@@ -82,10 +82,16 @@ impl Wants {
         }
     }
 
-    /// The holders may have changed: the next look is soon.
+    /// The holders may have changed: nothing waits any longer.
     pub(super) fn wake(&mut self, now: Millis) {
-        let first: Vec<BlobName> = self.ready.iter().take(LOOKS_MAX).map(|(_, _, name)| *name).collect();
-        self.wake_those(now, &first);
+        self.ready.clear();
+        for (name, want) in &mut self.by_name {
+            want.failed = 0;
+            if !self.flying.contains_key(name) {
+                want.at = now;
+                self.ready.insert((now, want.seq, *name));
+            }
+        }
     }
 
     fn lacks_any(&self, blobs: &[BlobRef]) -> bool {

@@ -81,8 +81,9 @@ impl Replica {
         if first == 0 || count > COUNT_MAX || u64::try_from(bits.len()) != Ok(count.div_ceil(8)) {
             return self.garbage(now, from);
         }
-        let len = self.streams.get(&key).map_or(0, Stream::len);
-        for (index, seq) in (first..first.saturating_add(count)).take_while(|seq| *seq <= len).enumerate() {
+        // Entries that are being stored count: what is told of them comes right behind them.
+        let last = self.streams.get(&key).map_or(0, |stream| stream.storing);
+        for (index, seq) in (first..first.saturating_add(count)).take_while(|seq| *seq <= last).enumerate() {
             let holds = bits.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
             self.believe(now, from, key, seq, holds);
         }

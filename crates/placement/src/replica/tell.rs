@@ -25,17 +25,17 @@ impl Replica {
         if peer == self.me || !self.view.is_active(&peer) {
             return;
         }
-        self.part(now, &peer);
+        self.part(&peer);
         self.peers.insert(peer, Peer::default());
+        self.wants.wake(now);
         self.tell_all(now, peer);
     }
 
     /// Leaves off with a peer.
-    pub(super) fn part(&mut self, now: Millis, peer: &NodeId) {
+    pub(super) fn part(&mut self, peer: &NodeId) {
         if self.peers.remove(peer).is_some() {
             self.out.retain(|output| !matches!(output, Output::Send(to, _) if to == peer));
             self.asks.retain(|_, asked| asked.peer != *peer);
-            self.wants.wake(now);
         }
     }
 
@@ -79,7 +79,7 @@ impl Replica {
         *count = count.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX)).saturating_add(1);
         *since = now;
         if *count >= GARBAGE_MAX && self.peers.contains_key(&from) {
-            self.part(now, &from);
+            self.part(&from);
             self.out.push_back(Output::Drop(from));
         }
     }
@@ -92,7 +92,7 @@ impl Replica {
         for peer in self.connected.clone() {
             match (self.view.is_active(&peer), self.peers.contains_key(&peer)) {
                 (true, false) => self.greet(now, peer),
-                (false, true) => self.part(now, &peer),
+                (false, true) => self.part(&peer),
                 _ => {}
             }
         }

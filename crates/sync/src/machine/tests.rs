@@ -1,1 +1,227 @@
+use freehold_crypt::{Algorithm, BoxSecret, Secret, SigningKey};
+use freehold_realm::body::{BucketSet, GuardianSet};
+use freehold_realm::{Body, Head, LEVEL, Op, OpSet};
+use freehold_wire::{Bounded, BucketId, Hlc};
+use proptest::prelude::*;
 
+use super::*;
+use crate::RealmRefusal;
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([n; 32]))
+}
+
+fn peer(n: u8) -> NodeId {
+    NodeId::from_bytes([n; 32])
+}
+
+fn founded() -> OpSet {
+    let box_key = BoxSecret::from_seed(&Secret::from_bytes([9; 32])).public();
+    let guardians = GuardianSet { threshold: 0, guardians: Bounded::new(), recovery: box_key };
+    let genesis = freehold_realm::draft::genesis(&key(1), box_key, [3; 32], guardians, Millis(1)).unwrap();
+    let mut set = OpSet::new(genesis.realm());
+    set.insert(genesis).unwrap();
+    set
+}
+
+fn next(set: &OpSet, n: u64) -> Op {
+    let (last, _) = set.newest_of(&key(1).verifying()).unwrap();
+    let head = Head {
+        realm: Some(set.realm()),
+        level: LEVEL,
+        author: key(1).verifying(),
+        seq: last.head().seq + 1,
+        prev: Some(last.id()),
+        parents: Bounded::fill(&mut std::iter::once(last.id())),
+        epoch: 0,
+        hlc: Hlc { wall: Millis(n), count: 0 },
+    };
+    let mut bucket = [0; 32];
+    bucket[..8].copy_from_slice(&n.to_be_bytes());
+    let body: Body = BucketSet { bucket: BucketId::from_bytes(bucket), copies: 2, confirm: 1 }.into();
+    Op::sign(head, body, &key(1)).unwrap()
+}
+
+fn grown(from: &OpSet, count: u64) -> OpSet {
+    let mut set = from.clone();
+    for n in 0..count {
+        let op = next(&set, n);
+        set.restore(op).unwrap();
+    }
+    set
+}
+
+/// Two machines on a perfect network with instant disks, and what went over it.
+#[derive(Default)]
+struct Counted {
+    wants: usize,
+    messages: usize,
+    longest: usize,
+}
+
+fn settle(one: &mut LogSync<OpSet>, two: &mut LogSync<OpSet>) -> Counted {
+    let mut counted = Counted::default();
+    one.handle(Millis(0), Input::Connected(peer(2)));
+    two.handle(Millis(0), Input::Connected(peer(1)));
+    loop {
+        let mut quiet = true;
+        for (me, other) in [(1, 2), (2, 1)] {
+            let (from, to) = if me == 1 { (&mut *one, &mut *two) } else { (&mut *two, &mut *one) };
+            while let Some(output) = from.poll_output() {
+                quiet = false;
+                match output {
+                    Output::Store(ticket, _) => from.handle(Millis(0), Input::Stored(ticket)),
+                    Output::Send(_, message) => {
+                        let bytes = message.encode();
+                        counted.messages += 1;
+                        counted.longest = counted.longest.max(bytes.len());
+                        counted.wants += usize::from(matches!(message, Message::Want { .. }));
+                        to.handle(Millis(0), Input::Received(peer(me), Message::decode(&bytes).unwrap()));
+                    }
+                    Output::Drop(_) => panic!("{other} was dropped"),
+                    Output::Tell(_) => {}
+                }
+            }
+        }
+        if quiet {
+            return counted;
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_operations_take_few_round_trips() {
+    let genesis = founded();
+    let (mut full, mut empty) = (LogSync::new(grown(&genesis, 10_000)), LogSync::new(genesis));
+    let counted = settle(&mut full, &mut empty);
+    assert_eq!(empty.log().len(), 10_001);
+    assert_eq!(empty.log().heads(), full.log().heads());
+    // One for the full heads; the answer to the other's heads is empty.
+    assert!(
+        counted.wants <= 2 && counted.messages < 30,
+        "{} wants, {} messages",
+        counted.wants,
+        counted.messages
+    );
+    assert!(counted.longest <= crate::MESSAGE_MAX);
+}
+
+#[test]
+fn both_get_what_the_other_has_and_little_else() {
+    let shared = grown(&founded(), 300);
+    let (mut one, mut two) = (shared.clone(), shared);
+    // The same author cannot write on both sides; signatures stand in for what only one has.
+    let op = next(&one, 1000);
+    one.insert(op.clone()).unwrap();
+    two.insert(op).unwrap();
+    for n in 0..20 {
+        let op = next(&one, 2000 + n);
+        one.insert(op).unwrap();
+    }
+    let (mut one, mut two) = (LogSync::new(one), LogSync::new(two));
+    let counted = settle(&mut one, &mut two);
+    assert_eq!(one.log().heads(), two.log().heads());
+    assert!(counted.messages <= 8, "{} messages", counted.messages);
+    let in_step = one.peers().next().unwrap().1;
+    assert!(!in_step.ahead && in_step.garbage == 0);
+}
+
+#[test]
+fn a_new_operation_is_pushed_only_when_it_is_durable() {
+    let set = founded();
+    let mut sync = LogSync::new(set.clone());
+    sync.handle(Millis(0), Input::Connected(peer(2)));
+    while sync.poll_output().is_some() {}
+    let op = next(&set, 1);
+    sync.handle(Millis(0), Input::Append(op.to_bytes()));
+    let Some(Output::Store(ticket, rows)) = sync.poll_output() else { panic!("nothing to store") };
+    assert_eq!(rows, [(op.id(), op.to_bytes())]);
+    assert_eq!(sync.poll_output(), None);
+    assert!(!sync.log().contains(&op.id()));
+    sync.handle(Millis(0), Input::Append(op.to_bytes()));
+    assert_eq!(sync.poll_output(), Some(Output::Tell(Event::Busy(op.id()))));
+    sync.handle(Millis(0), Input::Stored(ticket));
+    assert_eq!(sync.poll_output(), Some(Output::Tell(Event::Admitted(vec![op.id()]))));
+    let Some(Output::Send(to, Message::Operations { .. })) = sync.poll_output() else { panic!("not pushed") };
+    assert_eq!(to, peer(2));
+}
+
+#[test]
+fn a_peer_that_sends_garbage_is_dropped_and_stays_suspect() {
+    let mut sync = LogSync::new(founded());
+    sync.handle(Millis(0), Input::Connected(peer(2)));
+    let garbage = || Message::Operations {
+        operations: Bounded::fill(&mut std::iter::once(vec![1, 2, 3].into())),
+        answer: crate::Answer::Push,
+    };
+    for _ in 0..GARBAGE_MAX {
+        sync.handle(Millis(0), Input::Received(peer(2), garbage()));
+    }
+    let outputs: Vec<_> = std::iter::from_fn(|| sync.poll_output()).collect();
+    let refused = |output: &&Output<RealmRefusal>| matches!(output, Output::Tell(Event::Refused { .. }));
+    assert_eq!(outputs.iter().filter(refused).count(), GARBAGE_MAX as usize);
+    assert_eq!(outputs.last(), Some(&Output::Drop(peer(2))));
+    // Dialling again does not help: one more piece is enough.
+    sync.handle(Millis(0), Input::Connected(peer(2)));
+    sync.handle(Millis(0), Input::Garbage(peer(2)));
+    assert!(std::iter::from_fn(|| sync.poll_output()).any(|output| output == Output::Drop(peer(2))));
+}
+
+#[test]
+fn orphans_are_bounded_and_their_parents_are_asked_for() {
+    let set = founded();
+    let long = grown(&set, 1200);
+    let mut sync = LogSync::new(set);
+    sync.handle(Millis(0), Input::Connected(peer(2)));
+    let orphans = long.iter().skip(3).map(|op| op.to_bytes().into());
+    let message = Message::Operations {
+        operations: Bounded::fill(&mut orphans.take(1150)),
+        answer: crate::Answer::Push,
+    };
+    sync.handle(Millis(0), Input::Received(peer(2), message));
+    assert!(sync.orphans.len() <= 1024);
+    let asked = std::iter::from_fn(|| sync.poll_output())
+        .any(|output| matches!(output, Output::Send(_, Message::Want { .. })));
+    assert!(asked);
+    sync.handle(Millis(0), Input::Disconnected(peer(2)));
+    assert_eq!(sync.orphans.len(), 0);
+}
+
+#[test]
+fn a_peer_that_does_not_answer_is_passed_over() {
+    let set = founded();
+    let long = grown(&set, 5);
+    let mut sync = LogSync::new(set);
+    let heads = Message::Heads { heads: Bounded::fill(&mut long.heads().iter().copied()), total: 6, sum: 0 };
+    for n in [2, 3] {
+        sync.handle(Millis(0), Input::Connected(peer(n)));
+        sync.handle(Millis(0), Input::Received(peer(n), heads.clone()));
+    }
+    let wants = |sync: &mut LogSync<OpSet>| -> Vec<NodeId> {
+        let outputs: Vec<_> = std::iter::from_fn(|| sync.poll_output()).collect();
+        let want = |output| match output {
+            Output::Send(to, Message::Want { .. }) => Some(to),
+            _ => None,
+        };
+        outputs.into_iter().filter_map(want).collect()
+    };
+    assert_eq!(wants(&mut sync), [peer(2)]);
+    let (at, why) = sync.poll_timeout().unwrap();
+    assert_eq!((at, why), (ANSWER_WITHIN, "operations asked of a peer"));
+    sync.handle_timeout(at);
+    assert_eq!(wants(&mut sync), [peer(3)]);
+}
+
+proptest! {
+    #[test]
+    fn no_messages_make_it_panic_or_grow(bytes in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..40)) {
+        let mut sync = LogSync::new(founded());
+        sync.handle(Millis(0), Input::Connected(peer(2)));
+        for bytes in bytes {
+            let operations = Bounded::fill(&mut std::iter::once(bytes.into()));
+            let message = Message::Operations { operations, answer: crate::Answer::End };
+            sync.handle(Millis(0), Input::Received(peer(2), message));
+        }
+        prop_assert_eq!(sync.log().len(), 1);
+    }
+}
