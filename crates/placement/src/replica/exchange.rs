@@ -1,0 +1,189 @@
+//! What the machine and its shell say to each other.
+
+use freehold_wire::{BlobName, BucketId, EntryId, NodeId};
+
+use crate::{BlobRef, Entry, Message, Payload, Row, View};
+
+/// Names a write that was handed out; a higher one was handed out later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Ticket(pub u64);
+
+/// Where an entry stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The bucket, or the directory.
+    pub bucket: BucketId,
+    /// Who wrote it.
+    pub origin: NodeId,
+    /// Its number.
+    pub seq: u64,
+}
+
+/// Entries to be read from the store for a peer: `count` of them, from `first` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// For whom.
+    pub to: NodeId,
+    /// The first one.
+    pub first: Place,
+    /// How many.
+    pub count: usize,
+}
+
+/// Why a blob could not be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchError {
+    /// The peer does not have it.
+    Missing,
+    /// What the peer gave has another length or hash.
+    Corrupt,
+    /// The peer does not answer.
+    Unreachable,
+    /// It could not be kept here: the disk is full or broken.
+    Store,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The realm log says something new, or the same again.
+    View(View),
+    /// A connection to a peer is up.
+    Connected(NodeId),
+    /// The connection is gone.
+    Disconnected(NodeId),
+    /// A message came.
+    Received(NodeId, Message),
+    /// Bytes came that are no message.
+    Garbage(NodeId),
+    /// This node wrote an entry: it is durable, with its payload and blobs. Told in the order of
+    /// its numbers, and in one order with [`Input::Stored`].
+    Wrote(Box<Entry>, Payload),
+    /// The write is durable. Writes become so in the order of their tickets.
+    Stored(Ticket),
+    /// The write failed; it is as if it had not been asked for.
+    StoreFailed(Ticket),
+    /// The entries asked for by [`Output::Load`]; fewer if they are not there.
+    Loaded(Load, Vec<Row>),
+    /// The blob is here: complete, of the right hash, durable.
+    Fetched(BlobName),
+    /// It did not come.
+    FetchFailed(BlobName, FetchError),
+    /// A blob that was here is missing or bad.
+    Lost(BlobName),
+    /// The payload of an entry was erased, and its blobs may go.
+    Erased(Place),
+}
+
+/// What to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Make these entries and payloads durable, then say [`Input::Stored`].
+    Store(Ticket, Vec<Row>),
+    /// Keep an entry as proof that its number was used twice.
+    Evidence(Box<Row>),
+    /// Send a message.
+    Send(NodeId, Message),
+    /// Read entries from the store, then say [`Input::Loaded`].
+    Load(Load),
+    /// Fetch a blob from a peer, unless it is here already; check length and hash, make it durable,
+    /// then say [`Input::Fetched`] or [`Input::FetchFailed`].
+    Fetch {
+        /// From whom.
+        from: NodeId,
+        /// The bucket.
+        bucket: BucketId,
+        /// The blob.
+        blob: BlobRef,
+    },
+    /// A peer found our copy bad: check it, and say [`Input::Lost`] if that is so.
+    Verify {
+        /// The bucket.
+        bucket: BucketId,
+        /// The blob.
+        blob: BlobRef,
+    },
+    /// Close the connection and do not take another one for a while: the peer sends garbage.
+    Drop(NodeId),
+    /// Something worth knowing.
+    Tell(Event),
+}
+
+/// A number that stands on two entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conflict {
+    /// Where.
+    pub place: Place,
+    /// The entry that counts here.
+    pub kept: EntryId,
+    /// The other one.
+    pub other: EntryId,
+}
+
+/// Something worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An entry of this node is now held by so many nodes, this one included.
+    Confirmed {
+        /// Where it stands.
+        place: Place,
+        /// Its id.
+        entry: EntryId,
+        /// Who has just confirmed.
+        by: NodeId,
+        /// How many hold it.
+        copies: u16,
+    },
+    /// What [`Replica::protection`] says of the bucket has changed.
+    Protection(BucketId),
+    /// A number was used twice: the origin was cloned or rolled back. Alarm.
+    Conflict(Conflict),
+    /// Others have later entries of this node than it has itself: its disk was rolled back or
+    /// lost. It must not write to the bucket before [`Event::CaughtUp`].
+    Behind {
+        /// The bucket.
+        bucket: BucketId,
+        /// The last number here.
+        have: u64,
+        /// The last number that another node told.
+        told: u64,
+    },
+    /// This node has all its own entries again.
+    CaughtUp(BucketId),
+    /// Another node has fewer of its own entries than we: its disk was rolled back or lost.
+    PeerBehind {
+        /// The node.
+        node: NodeId,
+        /// The bucket.
+        bucket: BucketId,
+    },
+    /// An own entry came out of order: the shell has a fault, and a restart reads the store anew.
+    OutOfOrder(Place),
+}
+
+/// Whether this node may write to a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// No other node was heard since the start, so nobody could say whether our disk is the newest.
+    /// A short wait is wise; a node on its own may write.
+    Unheard,
+    /// Others have later entries of ours: wait.
+    Behind,
+    /// A number of ours was used twice: this node needs a new identity.
+    Forked,
+    /// Yes.
+    Sure,
+}
+
+/// What a peer was last heard to hold: kept by the shell, so that a restart does not forget it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Belief {
+    /// Who.
+    pub node: NodeId,
+    /// The bucket.
+    pub bucket: BucketId,
+    /// Whose entries.
+    pub origin: NodeId,
+    /// One bit for each number from 1, lowest first.
+    pub bits: Vec<u8>,
+}
