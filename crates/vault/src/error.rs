@@ -94,6 +94,16 @@ pub enum PutError {
     Closing,
 }
 
+impl PutError {
+    /// A full disk is the same news to a client, whichever file could not grow.
+    pub(crate) fn of_store(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSpace { .. } => Self::Depot(DepotError::NoSpace { free: 0, reserve: 0 }),
+            error => Self::Store(error),
+        }
+    }
+}
+
 /// A read was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GetError {

@@ -189,7 +189,7 @@ impl Inner {
     ) -> Result<T, PutError> {
         let (tell, told) = oneshot::channel();
         self.shared.entries.submit(job, move |result| drop(tell.send(result)));
-        told.await.map_err(|_| PutError::Closing)?.map_err(PutError::Store)
+        told.await.map_err(|_| PutError::Closing)?.map_err(PutError::of_store)
     }
 
     pub(crate) fn sources(&self) -> Sources {

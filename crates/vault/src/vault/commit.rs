@@ -72,7 +72,7 @@ impl Inner {
             let result = match result {
                 Ok(Ok(written)) => Ok(after.committed(written)),
                 Ok(Err(error)) => Err(error),
-                Err(error) => Err(PutError::Store(error)),
+                Err(error) => Err(PutError::of_store(error)),
             };
             // The waiter may be the last owner: it, and not this thread, closes the store.
             drop(after);

@@ -170,7 +170,7 @@ impl Vault {
         inner.bucket_to_write(bucket, "any")?;
         let entries = Arc::clone(&inner.shared.entries);
         let uploads = tokio::task::spawn_blocking(move || entries.uploads());
-        let uploads = uploads.await.map_err(|_| PutError::Closing)?.map_err(PutError::Store)?;
+        let uploads = uploads.await.map_err(|_| PutError::Closing)?.map_err(PutError::of_store)?;
         let mut by_key: BTreeMap<String, UnderWay> = BTreeMap::new();
         for row in uploads {
             let id = UploadId(row.id);
@@ -215,7 +215,7 @@ impl Inner {
         self.bucket_to_write(bucket, key)?;
         let entries = Arc::clone(&self.shared.entries);
         let record = tokio::task::spawn_blocking(move || entries.upload(&upload.0));
-        let record = record.await.map_err(|_| PutError::Closing)?.map_err(PutError::Store)?;
+        let record = record.await.map_err(|_| PutError::Closing)?.map_err(PutError::of_store)?;
         let record = record.ok_or(PutError::NoSuchUpload)?;
         let (record, object_key) = UploadRecord::open(self, *bucket, upload, &record)?;
         if record.key() == key { Ok((record, object_key)) } else { Err(PutError::NoSuchUpload) }
@@ -228,7 +228,7 @@ impl Inner {
     ) -> Result<BTreeMap<u16, PartRecord>, PutError> {
         let entries = Arc::clone(&self.shared.entries);
         let rows = tokio::task::spawn_blocking(move || entries.parts(&upload.0));
-        let rows = rows.await.map_err(|_| PutError::Closing)?.map_err(PutError::Store)?;
+        let rows = rows.await.map_err(|_| PutError::Closing)?.map_err(PutError::of_store)?;
         let open = |row: PartRow| {
             let record = PartRecord::open(self, bucket, upload, row.number, &row.record)?;
             Ok((row.number, record))
