@@ -2,7 +2,7 @@ use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_wire::{Bounded, Digest, RealmId};
 
 use super::*;
-use crate::{BucketView, Draft, NodeView, payload_hash};
+use crate::{BucketView, Draft, Message, NodeView, Row, payload_hash};
 
 const REALM: RealmId = RealmId::from_bytes([7; 32]);
 const BUCKET: BucketId = BucketId::from_bytes([1; 32]);
