@@ -15,7 +15,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => usage.exit(),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Each blocking thread keeps buffers of its own; a disk is busy long before 32 of them wait.
+        .max_blocking_threads(32)
+        .build();
     let Ok(runtime) = runtime else { return ExitCode::from(3) };
     let code = runtime.block_on(freehold_cli::run(cli, &host::NodeHost));
     // Blocking reads of a terminal that never comes must not hold the end up.

@@ -5,6 +5,7 @@
 
 mod args;
 mod ask;
+mod demo;
 mod host;
 mod render;
 mod service;
@@ -45,7 +46,7 @@ async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), 
     let home = home(cli.global.home)?;
     match cli.command {
         Command::Up(up) => up::up(host, terminal, &home, &up).await,
-        Command::Demo(run) => up::demo(host, terminal, &run).await,
+        Command::Demo(run) => demo::demo(host, terminal, &run).await,
         Command::Join(join) => up::join(host, terminal, &home, &join).await,
         Command::Recover(recover) => up::recover(host, terminal, &home, &recover).await,
         Command::Realm { command: args::RealmCommand::Audit { file } } => {

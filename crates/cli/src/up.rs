@@ -1,8 +1,8 @@
-//! `up`, `join`, `recover` and `demo`: the commands that end in a running node.
+//! `up`, `join` and `recover`: the commands that end in a running node.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use freehold_api::{Problem, ProblemKind};
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::host::{Founding, Host, Ready, RunOptions};
 use crate::terminal::{Terminal, qr};
 
 /// Turns the command line's wishes into options, with the defaults and why they are so.
-fn options(run: &args::Run) -> RunOptions {
+pub(crate) fn options(run: &args::Run) -> RunOptions {
     RunOptions {
         // Loopback: nothing is offered to a network before its person says so.
         listen: run.listen.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
@@ -92,33 +92,7 @@ pub(crate) async fn recover(
     host.run(home, options(&recover.run), &|ready| announce(terminal, &ready)).await
 }
 
-pub(crate) async fn demo(host: &dyn Host, terminal: Terminal, run: &args::Run) -> Result<(), Problem> {
-    let scratch = Scratch::new()?;
-    host.found(&scratch.0, "demo", &host_name())?.finish(None, None)?;
-    terminal.say("This is a demonstration: everything in it is thrown away when it stops.");
-    host.run(&scratch.0, options(run), &|ready| announce(terminal, &ready)).await
-}
-
-/// A folder that goes when the demonstration ends.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, Problem> {
-        let dir = std::env::temp_dir().join(format!("freehold-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).map_err(|e| {
-            Problem::refused(format!("cannot make {}", dir.display()), e.to_string(), Some("df -h"))
-        })?;
-        Ok(Self(dir))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     std::fs::read_to_string("/etc/hostname")
         .ok()
         .map(|name| name.trim().to_owned())
@@ -244,7 +218,7 @@ fn ask_phrases(terminal: Terminal) -> Result<Vec<Zeroizing<String>>, Problem> {
     Ok(phrases)
 }
 
-fn announce(terminal: Terminal, ready: &Ready) {
+pub(crate) fn announce(terminal: Terminal, ready: &Ready) {
     if terminal.json {
         terminal.answer_json(ready);
         return;
