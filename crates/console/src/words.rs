@@ -234,10 +234,11 @@ pub(crate) fn remedy(next: &str) -> (&str, &str) {
     (command, words.trim())
 }
 
-/// Begins with a capital, unless what it begins with is not a plain word: a path, a file, an address.
+/// Begins with a capital, unless what it begins with is not a plain word: a path, a file, an
+/// address, our command.
 pub(crate) fn sentence(text: &str) -> String {
     let first = text.split(' ').next().unwrap_or_default();
-    if first == text || !first.bytes().all(|byte| byte.is_ascii_lowercase()) {
+    if first == text || first == "freehold" || !first.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return text.to_owned();
     }
     let (head, rest) = text.split_at(first.len().min(1));
