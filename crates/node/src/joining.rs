@@ -1,12 +1,14 @@
 //! Joining a realm with an invitation.
 
+use std::collections::BTreeSet;
+
 use freehold_api::Problem;
 use freehold_crypt::{Algorithm, SigningKey};
 use freehold_disk::LogStore;
 use freehold_realm::audit::Export;
 use freehold_realm::body::InvitationRedeem;
 use freehold_realm::{Clock, Op, OpSet, draft, fold};
-use freehold_wire::{Millis, RealmId, Text};
+use freehold_wire::{Millis, OpId, RealmId, Text};
 
 use crate::clock;
 use crate::door::Request;
@@ -14,6 +16,7 @@ use crate::home::Home;
 use crate::identity::{FreshKeys, Identity};
 use crate::invitation::{Contact, Invitation};
 use crate::knock::Visit;
+use crate::log::keep_matured;
 use crate::problem::{identity_problem, store_problem};
 
 const WHAT: &str = "this machine did not join";
@@ -48,8 +51,8 @@ pub async fn join(home: &Home, text: &str, name: &str) -> Result<(), Problem> {
     let visit = Visit::begin(&seed, &invitation.contacts, vec![&key], WHAT).await?;
     let outcome = redeem(&visit, &invitation, &keys, &key, name).await;
     visit.end().await;
-    let (ops, is_device) = outcome?;
-    settle(home, invitation.realm, &keys, is_device, &ops, invitation.contacts)
+    let (heard, is_device) = outcome?;
+    settle(home, invitation.realm, &keys, is_device, &heard, invitation.contacts)
 }
 
 async fn redeem(
@@ -58,11 +61,11 @@ async fn redeem(
     keys: &FreshKeys,
     key: &SigningKey,
     name: Text<128>,
-) -> Result<(Vec<Op>, bool), Problem> {
+) -> Result<(Heard, bool), Problem> {
     let log = visit.fetch(Request::Log).await?;
-    let mut set = read_log(&log, invitation.realm)?;
+    let (mut set, matured) = read_log(&log, invitation.realm)?;
     let now = clock::wall();
-    let folded = fold(&set, &Clock { now, ..Clock::default() });
+    let folded = fold(&set, &Clock { now, matured: matured.clone() });
     let device = draft::invited_device(&folded.state, key, &keys.device(), keys.device_box().public());
     let is_device = device.is_some();
     let mine = keys.keys();
@@ -73,12 +76,19 @@ async fn redeem(
     op.add_signature(&mine.node);
     visit.ask_to(&Request::Redeem(op.to_bytes(), name)).await?;
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
-    Ok((set.iter().cloned().collect(), is_device))
+    Ok((Heard { ops: set.iter().cloned().collect(), matured }, is_device))
 }
 
-/// Reads a realm's log that came from a node; its signatures are checked, and that it is this
-/// realm's.
-pub(crate) fn read_log(bytes: &[u8], realm: RealmId) -> Result<OpSet, Problem> {
+/// A realm's log as the node told it that lets this one in.
+pub(crate) struct Heard {
+    pub(crate) ops: Vec<Op>,
+    /// Recoveries that have waited long enough there: this node must not wait again.
+    pub(crate) matured: BTreeSet<OpId>,
+}
+
+/// Reads a realm's log that came from a node, and which recoveries have matured there; its
+/// signatures are checked, and that it is this realm's.
+pub(crate) fn read_log(bytes: &[u8], realm: RealmId) -> Result<(OpSet, BTreeSet<OpId>), Problem> {
     let bad = |why: String| {
         Problem::refused(WHAT, format!("the realm's log that came is not right: {why}"), Some("try again"))
     };
@@ -86,10 +96,11 @@ pub(crate) fn read_log(bytes: &[u8], realm: RealmId) -> Result<OpSet, Problem> {
     if export.realm != realm {
         return Err(bad("it is another realm's".to_owned()));
     }
+    let matured = export.matured.clone();
     let (set, unbelievable) = export.into_set();
     match unbelievable.first() {
         Some(error) => Err(bad(error.to_string())),
-        None => Ok(set),
+        None => Ok((set, matured)),
     }
 }
 
@@ -99,7 +110,7 @@ pub(crate) fn settle(
     realm: RealmId,
     keys: &FreshKeys,
     is_device: bool,
-    ops: &[Op],
+    heard: &Heard,
     contacts: Vec<Contact>,
 ) -> Result<(), Problem> {
     freehold_disk::make_private_dir(home.root()).map_err(|e| {
@@ -112,8 +123,9 @@ pub(crate) fn settle(
     keys.write(home, is_device).map_err(|e| identity_problem(&e))?;
     let log = LogStore::open(&home.log()).map_err(|e| store_problem(&e))?;
     let now: Millis = clock::wall();
-    log.append(ops.iter().map(|op| (op.id(), op.to_bytes())).collect(), now)
+    log.append(heard.ops.iter().map(|op| (op.id(), op.to_bytes())).collect(), now)
         .map_err(|e| store_problem(&e))?;
+    keep_matured(&log, &heard.matured).map_err(|e| store_problem(&e))?;
     Identity { realm, phrases_left_in: None, first_contacts: contacts }
         .write(home)
         .map_err(|e| identity_problem(&e))

@@ -14,7 +14,7 @@ use freehold_wire::{BucketId, Millis, NodeId, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use owner::keepers;
-pub use owner::{Owner, open};
+pub use owner::{Owner, keep_matured, open};
 
 /// Requests that wait for the owner: more than all fronts together have under way.
 pub(crate) const ASKS: usize = 256;

@@ -10,9 +10,9 @@ use freehold_crypt::{BoxSecret, Entropy as _, Phrase, Share, SigningKey, combine
 use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::Entry;
 use freehold_realm::body::GuardianSet;
-use freehold_realm::{Clock, Op, OpSet, Statement, draft, fold};
+use freehold_realm::{Clock, Folded, Op, OpSet, Statement, draft, fold};
 use freehold_seal::{KeyRing, Recipient};
-use freehold_wire::{Bounded, Hlc, NodeId, from_canonical};
+use freehold_wire::{Bounded, Hlc, NodeId, OpId, from_canonical};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -22,7 +22,7 @@ use crate::founding::SHARE_INFO;
 use crate::home::Home;
 use crate::identity::FreshKeys;
 use crate::invitation::Card;
-use crate::joining::{read_log, settle};
+use crate::joining::{Heard, read_log, settle};
 use crate::knock::Visit;
 use crate::problem::store_problem;
 use crate::scribe::{Saying, Scribe};
@@ -61,13 +61,14 @@ pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>) -> 
     let outcome = fetch_and_ask(&visit, &card, &keys, &phrases, &guardians).await;
     visit.end().await;
     let fetched = outcome?;
-    let ops = fetched.ops.clone();
+    let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
     keep_directory(home, &card, &keys, fetched)?;
-    settle(home, card.realm, &keys, true, &ops, card.contacts.into_vec())
+    settle(home, card.realm, &keys, true, &heard, card.contacts.into_vec())
 }
 
 struct Fetched {
     ops: Vec<Op>,
+    matured: BTreeSet<OpId>,
     keepers: BTreeSet<NodeId>,
     directory: Vec<Carried>,
     recovery: BoxSecret,
@@ -80,20 +81,21 @@ async fn fetch_and_ask(
     phrases: &[Phrase],
     guardians: &[SigningKey],
 ) -> Result<Fetched, Problem> {
-    let mut set = read_log(&visit.fetch(Request::Log).await?, card.realm)?;
-    let folded = fold(&set, &Clock { now: clock::wall(), ..Clock::default() });
+    let (mut set, matured) = read_log(&visit.fetch(Request::Log).await?, card.realm)?;
+    let folded = fold(&set, &Clock { now: clock::wall(), matured: matured.clone() });
     let recovery = recovery_secret(&folded.state.guardians, phrases)?;
     let carried = visit.fetch(Request::Directory).await?;
     let directory: Vec<Carried> = from_canonical(&carried, DIRECTORY_MAX).map_err(|e| {
         Problem::refused(WHAT, format!("the directory that came is not right: {e}"), Some("try again"))
     })?;
-    let op = recovery_operation(&set, keys, guardians)?;
+    let op = recovery_operation(&set, &folded, keys, guardians)?;
     let sent = Bounded::fill(&mut [op.to_bytes().into()].into_iter());
     visit.ask_to(&Request::Recover(sent)).await?;
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
     Ok(Fetched {
         keepers: crate::log::keepers(&set, &folded),
         ops: set.iter().cloned().collect(),
+        matured,
         directory,
         recovery,
     })
@@ -131,15 +133,19 @@ fn recovery_secret(set: &GuardianSet, phrases: &[Phrase]) -> Result<BoxSecret, P
     })
 }
 
-fn recovery_operation(set: &OpSet, keys: &FreshKeys, guardians: &[SigningKey]) -> Result<Op, Problem> {
+fn recovery_operation(
+    set: &OpSet,
+    folded: &Folded,
+    keys: &FreshKeys,
+    guardians: &[SigningKey],
+) -> Result<Op, Problem> {
     let now = clock::wall();
-    let folded = fold(set, &Clock { now, ..Clock::default() });
     let mut nonce = [0; 16];
     OsEntropy.fill(&mut nonce);
     let device = keys.device();
     let me = Statement::found(nonce, &device, keys.device_box().public());
     let refused = |e: freehold_realm::DraftError| Problem::refused(WHAT, e.to_string(), None::<&str>);
-    let body = draft::recovery(&folded, [vec![me]], None).map_err(refused)?;
+    let body = draft::recovery(folded, [vec![me]], None).map_err(refused)?;
     let mut op = draft(set, &folded.state, &device, body, now).map_err(refused)?;
     for guardian in guardians {
         op.add_signature(guardian);

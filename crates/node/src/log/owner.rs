@@ -95,6 +95,14 @@ pub(crate) fn keepers(set: &OpSet, folded: &Folded) -> BTreeSet<NodeId> {
 
 const MATURED: &str = "matured recoveries";
 
+/// Remembers which recoveries have waited long enough: what has matured stays so.
+///
+/// # Errors
+/// [`StoreError`]
+pub fn keep_matured(store: &LogStore, matured: &BTreeSet<OpId>) -> Result<(), StoreError> {
+    store.set_meta(MATURED, matured.iter().flat_map(|id| *id.as_bytes()).collect())
+}
+
 fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<OpId, Millis>) -> View {
     let recoveries = first_seen
         .iter()
@@ -158,7 +166,10 @@ impl Owner {
                 drop(reply.send(self.say(body.into(), &By::Device, &[])));
             }
             Ask::Take { ops, reply } => drop(reply.send(self.take(ops))),
-            Ask::Export { reply } => drop(reply.send(Export::of(self.sync.log(), clock::wall()).encode())),
+            Ask::Export { reply } => {
+                let export = Export::of(self.sync.log(), clock::wall()).with_matured(&self.matured);
+                drop(reply.send(export.encode()));
+            }
             Ask::Up(peer) => self.hear(Input::Connected(peer))?,
             Ask::Down(peer) => self.hear(Input::Disconnected(peer))?,
             Ask::Heard(peer, body) => match Message::decode(&body) {
@@ -298,8 +309,7 @@ impl Owner {
             return Ok(());
         }
         self.matured.extend(ripe);
-        let bytes = self.matured.iter().flat_map(|id| *id.as_bytes()).collect();
-        self.store.set_meta(MATURED, bytes)?;
+        keep_matured(&self.store, &self.matured)?;
         self.refold()
     }
 }
