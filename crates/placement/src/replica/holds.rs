@@ -132,8 +132,9 @@ impl Replica {
         nodes
     }
 
-    /// Whether a blob must stay here: it belongs here, or those it belongs to do not all have it.
-    /// So it is for a blob that no entry names yet.
+    /// Whether a blob must stay here: it belongs here, or those it belongs to have not all said so
+    /// lately. So it is for a blob that no entry names yet, and while this node's rights are taken
+    /// away: others do not hear what it gives up.
     pub fn keeps(&self, bucket: &BucketId, blob: &BlobName) -> bool {
         let entries = self.entries_of(blob);
         entries.is_empty()
@@ -144,8 +145,12 @@ impl Replica {
         let Some(stream) = self.streams.get(&key) else { return true };
         let Some(record) = stream.record(seq) else { return true };
         let places = crate::place(&self.view, &key.0, &record.id);
-        let holds =
-            |node: &NodeId| *node != self.me && stream.held.get(node).is_some_and(|held| held.get(seq));
-        places.is_empty() || !places.iter().all(holds)
+        // Who was not heard since it connected may have lost what it had.
+        let holds = |node: &NodeId| {
+            let told = self.peers.get(node).and_then(|peer| peer.vectors.get(&key)).map(|vector| vector.held);
+            let held = stream.held.get(node).filter(|held| held.get(seq));
+            held.is_some_and(|held| told == Some(held.sum()))
+        };
+        !self.view.is_active(&self.me) || places.is_empty() || !places.iter().all(holds)
     }
 }

@@ -297,9 +297,15 @@ fn a_surplus_copy_stays_until_those_to_whom_it_belongs_have_it() {
     assert!(nodes[0].core.keeps(&BUCKET, &blob(at).name), "only one of the two has it");
     connect(&mut nodes, 0, 2);
     settle(&mut nodes);
+    for node in &mut nodes {
+        node.core.handle_timeout(NOW.plus(TELL_EVERY));
+    }
+    settle(&mut nodes);
     assert!(!nodes[0].core.keeps(&BUCKET, &blob(at).name));
     assert!(nodes[1].core.keeps(&BUCKET, &blob(at).name));
     assert!(nodes[0].core.keeps(&BUCKET, &blob(999).name), "a write under way may need it");
+    nodes[0].core.handle(NOW, Input::Disconnected(node(3)));
+    assert!(nodes[0].core.keeps(&BUCKET, &blob(at).name), "who is away may have lost it");
 }
 
 #[test]
