@@ -1,29 +1,33 @@
-// The browser, signed in, and what it must never do. BASE_URL and CODE say where and with which
-// set-up code; CHROMIUM names another browser than Debian's.
+// The browser, signed in, and what it must never do. CHROMIUM names another browser than Debian's.
 
 import { existsSync } from "node:fs";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
+import { node } from "./node.mjs";
 
-export const BASE = process.env.BASE_URL?.replace(/\/$/, "");
 const PROGRAM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-if (!BASE || !process.env.CODE) throw new Error("BASE_URL and CODE have to be set: see preview.sh");
 if (!existsSync(PROGRAM)) throw new Error(`no ${PROGRAM}: install Chromium (Debian: apt-get install chromium)`);
 
 // No sandbox: the tests may run as root. The rest keeps the browser from talking to its maker.
 const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync"];
 
+/** Where the console is, once it is there. */
+export let BASE;
+
+let there;
 let browser;
 let state;
 
 /** Signs in once for all tests of a file: a code works once. */
 export async function start() {
+  there = await node();
+  BASE = there.base;
   browser = await chromium.launch({ executablePath: PROGRAM, args: ARGS });
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   const page = await context.newPage();
   await page.goto(`${BASE}/sign-in`);
-  await page.getByLabel("Set-up code").fill(process.env.CODE);
+  await page.getByLabel("Set-up code").fill(there.code);
   await page.getByRole("button", { name: "Sign in" }).click();
   await page.waitForURL(`${BASE}/`);
   state = await context.storageState();
@@ -32,6 +36,7 @@ export async function start() {
 
 export async function stop() {
   await browser?.close();
+  await there?.stop();
 }
 
 /** A tab of a browser that is signed in; `check` at its end says what it did wrong. */

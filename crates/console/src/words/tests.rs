@@ -41,9 +41,16 @@ fn a_remedy_is_a_command_or_a_sentence() {
 #[test]
 fn sentences_begin_with_a_capital_and_names_of_things_do_not() {
     assert_eq!(sentence("the disk has room"), "The disk has room");
-    for kept in
-        ["/tmp/x exists", "lake.png was cut", "127.0.0.1 answers", "S3 runs", "freehold up does it", "photos", "", "étage haut"]
-    {
+    for kept in [
+        "/tmp/x exists",
+        "lake.png was cut",
+        "127.0.0.1 answers",
+        "S3 runs",
+        "freehold up does it",
+        "photos",
+        "",
+        "étage haut",
+    ] {
         assert_eq!(sentence(kept), kept);
     }
 }
