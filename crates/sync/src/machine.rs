@@ -46,6 +46,8 @@ pub enum Input {
     /// An operation of this node's own, as bytes; its parents are in the log. One at a time: the
     /// next is drafted after [`Event::Admitted`], or both would have one number.
     Append(Vec<u8>),
+    /// Operations from a file, as bytes, parents before children.
+    Take(Vec<Vec<u8>>),
     /// The write is durable. Writes become so in the order of their tickets.
     Stored(Ticket),
     /// The write failed; it is as if it had not been asked for.
@@ -72,7 +74,7 @@ pub enum Event<R> {
     Admitted(Vec<OpId>),
     /// An operation was refused.
     Refused {
-        /// Who sent it; nobody if it is our own.
+        /// Who sent it; nobody if it is our own or from a file.
         from: Option<NodeId>,
         /// Why.
         why: R,
@@ -140,6 +142,8 @@ struct Asking {
 #[derive(Debug)]
 struct Storing<T> {
     from: Option<NodeId>,
+    /// Whether this node made it just now.
+    own: bool,
     checked: Checked<T>,
     bytes: Vec<u8>,
 }
@@ -183,6 +187,7 @@ impl<L: Log> LogSync<L> {
             Input::Received(peer, message) => self.received(now, peer, message),
             Input::Garbage(peer) => self.garbage(now, peer),
             Input::Append(bytes) => self.append(&bytes),
+            Input::Take(operations) => self.take(&operations),
             Input::Stored(ticket) => self.stored(now, ticket),
             Input::StoreFailed(ticket) => self.store_failed(now, ticket),
         }

@@ -272,6 +272,7 @@ impl Owner {
 
     fn take(&mut self, ops: Vec<Op>) -> Result<Taken, Problem> {
         let mut taken = Taken::default();
+        let mut fresh = Vec::new();
         for op in ops {
             let known = self.sync.log().contains(&op.id());
             let bytes = op.to_bytes();
@@ -284,8 +285,9 @@ impl Owner {
                     continue;
                 }
             }
-            self.sync.handle(clock::monotonic(), Input::Append(bytes));
+            fresh.push(bytes);
         }
+        self.sync.handle(clock::monotonic(), Input::Take(fresh));
         self.carry_out().map_err(|error| store_problem(&error))?;
         Ok(taken)
     }

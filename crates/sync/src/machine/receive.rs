@@ -53,7 +53,7 @@ impl<L: Log> LogSync<L> {
         let mut fresh = Vec::new();
         for bytes in operations {
             match self.log.check(&bytes) {
-                Ok(checked) => fresh.extend(self.sift(from, checked)),
+                Ok(checked) => fresh.extend(self.sift(Some(from), checked)),
                 Err(why) => {
                     self.out.push_back(Output::Tell(Event::Refused { from: Some(from), why }));
                     self.garbage(now, from);

@@ -56,21 +56,21 @@ impl<T> Orphans<T> {
 impl<L: Log> LogSync<L> {
     /// Sorts out an operation from a peer: what is known goes, what lacks parents waits, what is
     /// left can be stored.
-    pub(super) fn sift(&mut self, from: NodeId, checked: Checked<L::Op>) -> Option<Storing<L::Op>> {
+    pub(super) fn sift(&mut self, from: Option<NodeId>, checked: Checked<L::Op>) -> Option<Storing<L::Op>> {
         // Signatures that come while the operation is in flight show in the sums later.
         if self.log.known(&checked) == Known::Known || self.in_flight.contains(&checked.id) {
             return None;
         }
         let bytes = self.log.merged(&checked);
         let rooted = checked.parents.iter().all(|p| self.graph.contains(p) || self.in_flight.contains(p));
-        let item = Storing { from: Some(from), checked, bytes };
+        let item = Storing { from, own: false, checked, bytes };
         if !rooted {
             // Its sender has the parents: ask for them.
             self.lacks(from, item.checked.id);
             self.orphans.keep(item);
             return None;
         }
-        if self.storing_bytes + item.bytes.len() > STORING_MAX {
+        if from.is_some() && self.storing_bytes + item.bytes.len() > STORING_MAX {
             self.lacks(from, item.checked.id);
             return None;
         }
@@ -98,7 +98,7 @@ impl<L: Log> LogSync<L> {
         };
         // Of an operation in flight the signatures are not known yet: storing another copy would
         // replace it.
-        let busy = self.storing.values().flatten().any(|item| item.from.is_none());
+        let busy = self.storing.values().flatten().any(|item| item.own);
         if busy || self.in_flight.contains(&checked.id) {
             return self.out.push_back(Output::Tell(Event::Busy(checked.id)));
         }
@@ -111,7 +111,19 @@ impl<L: Log> LogSync<L> {
         let bytes = self.log.merged(&checked);
         self.storing_bytes += bytes.len();
         self.in_flight.insert(checked.id);
-        self.store(vec![Storing { from: None, checked, bytes }]);
+        self.store(vec![Storing { from: None, own: true, checked, bytes }]);
+    }
+
+    /// Operations from a file are taken in as if a peer had sent them.
+    pub(super) fn take(&mut self, operations: &[Vec<u8>]) {
+        let mut fresh = Vec::new();
+        for bytes in operations {
+            match self.log.check(bytes) {
+                Ok(checked) => fresh.extend(self.sift(None, checked)),
+                Err(why) => self.out.push_back(Output::Tell(Event::Refused { from: None, why })),
+            }
+        }
+        self.store(fresh);
     }
 
     pub(super) fn stored(&mut self, now: Millis, ticket: Ticket) {
@@ -142,12 +154,10 @@ impl<L: Log> LogSync<L> {
         self.in_flight.remove(&item.checked.id);
         if !item.checked.parents.iter().all(|p| self.graph.contains(p)) {
             // A parent's write failed: it is asked for again, and this one waits for it.
-            if let Some(from) = item.from {
-                self.lacks(from, item.checked.id);
-            }
+            self.lacks(item.from, item.checked.id);
             return self.orphans.keep(item);
         }
-        let Storing { from, checked, bytes } = item;
+        let Storing { from, checked, bytes, .. } = item;
         let Checked { id, parents, op } = checked;
         match self.log.admit(op) {
             Ok(touched) => {
@@ -189,9 +199,7 @@ impl<L: Log> LogSync<L> {
         for item in self.storing.remove(&ticket).unwrap_or_default() {
             self.storing_bytes = self.storing_bytes.saturating_sub(item.bytes.len());
             self.in_flight.remove(&item.checked.id);
-            if let Some(from) = item.from {
-                self.lacks(from, item.checked.id);
-            }
+            self.lacks(item.from, item.checked.id);
         }
         self.asking = None;
         self.ask_after = now.plus(STORE_AGAIN);
@@ -204,8 +212,8 @@ impl<L: Log> LogSync<L> {
     }
 
     /// Notes that a peer has an operation that is not here.
-    fn lacks(&mut self, peer: NodeId, id: OpId) {
-        if let Some(peer) = self.peers.get_mut(&peer) {
+    fn lacks(&mut self, peer: Option<NodeId>, id: OpId) {
+        if let Some(peer) = peer.and_then(|peer| self.peers.get_mut(&peer)) {
             peer.lacking.insert(id);
         }
     }

@@ -147,6 +147,18 @@ fn a_new_operation_is_pushed_only_when_it_is_durable() {
 }
 
 #[test]
+fn a_file_of_operations_is_taken_at_once() {
+    let set = founded();
+    let long = grown(&set, 50);
+    let mut sync = LogSync::new(set);
+    sync.handle(Millis(0), Input::Take(long.iter().map(Op::to_bytes).collect()));
+    let Some(Output::Store(ticket, rows)) = sync.poll_output() else { panic!("nothing to store") };
+    assert_eq!(rows.len(), 50);
+    sync.handle(Millis(0), Input::Stored(ticket));
+    assert_eq!(sync.log().heads(), long.heads());
+}
+
+#[test]
 fn a_peer_that_sends_garbage_is_dropped_and_stays_suspect() {
     let mut sync = LogSync::new(founded());
     sync.handle(Millis(0), Input::Connected(peer(2)));
