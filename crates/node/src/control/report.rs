@@ -289,20 +289,28 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
         all.push(found(Level::Alarm, "copies do not agree", what, next));
     }
     for alarm in &state.alarms {
-        let (what, next) = match alarm {
-            Alarm::Equivocation { .. } => (
+        let (what, why, next) = match alarm {
+            Alarm::Equivocation { key, seq, .. } => (
                 "a key was used on two machines",
+                format!("key {} signed two operations with number {seq}", key.short()),
                 "freehold node list, then suspend the machine that was copied",
             ),
-            Alarm::ConflictingCheckpoints { .. } => {
-                ("two checkpoints contradict each other", "ask the other admins, then checkpoint anew")
-            }
-            Alarm::RecoveryWaits { .. } => (
+            Alarm::ConflictingCheckpoints { kept, other } => (
+                "two checkpoints contradict each other",
+                format!("{} is in force, {} is not", kept.short(), other.short()),
+                "ask the other admins, then checkpoint anew",
+            ),
+            Alarm::RecoveryWaits { recovery, vetoed } => (
                 "guardians are giving the realm new admins",
+                format!(
+                    "recovery {}{}",
+                    recovery.short(),
+                    if *vetoed { ", which the admins vetoed" } else { "" }
+                ),
                 "if nobody of you started it, an admin's veto stops it; else wait 72 hours",
             ),
         };
-        all.push(found(Level::Alarm, what, format!("{alarm:?}"), Some(next)));
+        all.push(found(Level::Alarm, what, why, Some(next)));
     }
     all
 }
