@@ -279,6 +279,7 @@ mod tests {
         let (bucket, ring) = KeyRing::found_bucket(realm, &mut entropy);
         let mine = BoxSecret::from_seed(&secret).public();
         let mut reader = Directory::new(realm, me, BoxSecret::from_seed(&secret));
+        reader.set_keepers([2, 9].map(|n| NodeId::from_bytes([n; 32])).into());
         let from = |origin, seq| From { origin: NodeId::from_bytes([origin; 32]), seq, hlc: Hlc::default() };
         let forged = ring.envelope(1, me, &other.public(), &mut entropy).unwrap();
         assert_eq!(reader.absorb(from(9, 1), &forged.to_bytes()), []);
