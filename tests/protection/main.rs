@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use freehold_harness::{Node, Ready, Story, eventually, story};
+use freehold_harness::{Node, Ready, Story, eventually, story, until};
 
 const MIB: usize = 1 << 20;
 /// Stands in one of the files, and must stand nowhere on a node's disk.
@@ -110,6 +110,7 @@ fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() ->
         one.protected("photos", OBJECTS)?;
         let card = other.card()?;
         let phrases = std::fs::read_to_string(one.guardians())?;
+        let lost = one.status()?.this_node;
         one.destroy()?;
 
         // Any two of the three.
@@ -121,7 +122,17 @@ fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() ->
         eventually(60, "every object reads back identical on the third", || {
             identical(&third, &ready, &original)
         })?;
-        third.protected("photos", OBJECTS)
+        // For 72 hours every machine shows the recovery, and nobody has stopped it: the new one is admin.
+        other.stop()?;
+        third.stop()?;
+        for node in [&mut other, &mut third] {
+            node.set_clock(Some("+73h"));
+            node.resume()?;
+        }
+        until(60, "the new machine may suspend the lost one", || {
+            third.cli(&["--yes", "node", "suspend", &lost])?.good()
+        })?;
+        Ok(())
     })
 }
 

@@ -15,11 +15,15 @@ use crate::door::Request;
 use crate::home::Home;
 use crate::identity::{FreshKeys, Identity};
 use crate::invitation::{Contact, Invitation};
-use crate::knock::Visit;
+use crate::knock::{Refusal, Visit};
 use crate::log::keep_matured;
 use crate::problem::{identity_problem, store_problem};
 
 const WHAT: &str = "this machine did not join";
+const NO: Refusal = Refusal {
+    why: "the node refused: the invitation may be used, lapsed or withdrawn",
+    next: "ask for a new one: freehold invite",
+};
 
 /// Joins: afterwards the home holds a node of the realm.
 ///
@@ -48,7 +52,7 @@ pub async fn join(home: &Home, text: &str, name: &str) -> Result<(), Problem> {
     let keys = FreshKeys::draw();
     let key = SigningKey::from_seed(Algorithm::Ed25519, &invitation.key_seed);
     let seed = keys.keys().node_seed;
-    let visit = Visit::begin(&seed, &invitation.contacts, vec![&key], WHAT).await?;
+    let visit = Visit::begin(&seed, &invitation.contacts, vec![&key], WHAT, NO).await?;
     let outcome = redeem(&visit, &invitation, &keys, &key, name).await;
     visit.end().await;
     let (heard, is_device) = outcome?;

@@ -50,6 +50,14 @@ pub(crate) struct Visit<'a> {
     contacts: &'a [Contact],
     keys: Vec<&'a SigningKey>,
     what: &'static str,
+    no: Refusal,
+}
+
+/// What a closed door means to this visitor, who is given no reason, and what to do next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refusal {
+    pub(crate) why: &'static str,
+    pub(crate) next: &'static str,
 }
 
 impl<'a> Visit<'a> {
@@ -59,6 +67,7 @@ impl<'a> Visit<'a> {
         contacts: &'a [Contact],
         keys: Vec<&'a SigningKey>,
         what: &'static str,
+        no: Refusal,
     ) -> Result<Self, Problem> {
         let bind = ["0.0.0.0:0", "[::]:0"].iter().filter_map(|at| at.parse().ok()).collect();
         let config = Config::new(node_seed.clone(), bind);
@@ -71,7 +80,7 @@ impl<'a> Visit<'a> {
                 Some("look at this machine's network: ip address"),
             )
         })?;
-        Ok(Self { mesh, contacts, keys, what })
+        Ok(Self { mesh, contacts, keys, what, no })
     }
 
     /// Asks the first node that answers.
@@ -91,7 +100,7 @@ impl<'a> Visit<'a> {
                     });
                 }
                 // Who was refused by one would be by all; who was not reached by one may be by another.
-                Err(error @ KnockError::Refused) => return Err(self.refused(&error)),
+                Err(KnockError::Refused) => return Err(self.refused()),
                 Err(error) => last = error,
             }
         }
@@ -102,8 +111,8 @@ impl<'a> Visit<'a> {
         ))
     }
 
-    fn refused(&self, error: &KnockError) -> Problem {
-        Problem::refused(self.what, error.to_string(), Some("ask for a new one: freehold invite"))
+    fn refused(&self) -> Problem {
+        Problem::refused(self.what, self.no.why, Some(self.no.next))
     }
 
     /// Fetches something long, piece by piece.
@@ -136,9 +145,7 @@ impl<'a> Visit<'a> {
 
     fn not_welcome(&self, answer: Answer) -> Problem {
         match answer {
-            Answer::Refused(why) => {
-                Problem::refused(self.what, why.as_str(), Some("ask for a new invitation: freehold invite"))
-            }
+            Answer::Refused(why) => Problem::refused(self.what, why.as_str(), Some(self.no.next)),
             Answer::Piece(..) | Answer::Welcome => self.nonsense(),
         }
     }

@@ -23,11 +23,15 @@ use crate::home::Home;
 use crate::identity::FreshKeys;
 use crate::invitation::Card;
 use crate::joining::{Heard, read_log, settle};
-use crate::knock::Visit;
+use crate::knock::{Refusal, Visit};
 use crate::problem::store_problem;
 use crate::scribe::{Saying, Scribe};
 
 const WHAT: &str = "the realm was not recovered";
+const NO: Refusal = Refusal {
+    why: "the node refused: the phrases are too few, mistyped, or of another realm",
+    next: "type as many phrases as the realm asks for, as they are on paper",
+};
 /// The longest directory that is read.
 const DIRECTORY_MAX: usize = 1 << 30;
 
@@ -57,7 +61,7 @@ pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>) -> 
     let guardians: Vec<SigningKey> = phrases.iter().map(Phrase::signing_key).collect();
     let keys = FreshKeys::draw();
     let seed = keys.keys().node_seed;
-    let visit = Visit::begin(&seed, &card.contacts, guardians.iter().collect(), WHAT).await?;
+    let visit = Visit::begin(&seed, &card.contacts, guardians.iter().collect(), WHAT, NO).await?;
     let outcome = fetch_and_ask(&visit, &card, &keys, &phrases, &guardians).await;
     visit.end().await;
     let fetched = outcome?;
