@@ -107,7 +107,9 @@ fn unit(root: &Path, _: &[&str]) -> Result<()> {
     for name in &stories {
         arguments.extend(["--exclude", name]);
     }
-    check(in_namespaces(root, &mut command(root, cargo(), &arguments)))
+    let mut test = command(root, cargo(), &arguments);
+    test.env("PATH", tools::path_with_clients(root)?);
+    check(in_namespaces(root, &mut test))
 }
 
 /// Each format under docs/formats/ brings a program that reads its vectors by the page alone.

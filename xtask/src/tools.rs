@@ -1,6 +1,7 @@
 //! Sets a machine up for the tests: browser, network tools, S3 clients. On Debian as root it
 //! installs what is missing; elsewhere it says what to install.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -48,6 +49,14 @@ pub(crate) fn python_program(root: &Path) -> PathBuf {
 /// What the story tests are told about the tools.
 pub(crate) fn environment(root: &Path) -> Vec<(&'static str, PathBuf)> {
     vec![("FREEHOLD_TEST_PYTHON", venv(root).join("bin"))]
+}
+
+/// The search path with the S3 clients of `tests/requirements.txt` in front, for tests that call
+/// them by name.
+pub(crate) fn path_with_clients(root: &Path) -> Result<OsString> {
+    let known = std::env::var_os("PATH").unwrap_or_default();
+    let all = [venv(root).join("bin")].into_iter().chain(std::env::split_paths(&known));
+    Ok(std::env::join_paths(all)?)
 }
 
 /// The `tools` step.
