@@ -188,6 +188,7 @@ async fn recover(shared: &Arc<Shared>, proof: &Proof, ops: &[minicbor::bytes::By
     }
     tracing::warn!(node = %proof.newcomer.short(), "guardians are recovering the realm");
     shared.visitors.welcome(proof.newcomer, clock::wall().plus(RECOVERY_VISIT));
+    shared.keep_visitors();
     crate::steward::tidy_up(shared).await;
     Answer::Welcome
 }

@@ -33,6 +33,25 @@ impl Visitors {
         until.get(&node).is_some_and(|until| *until > clock::wall())
     }
 
+    /// All of them as bytes, for the store: a node that restarts must not shut the door on a
+    /// recovery that waits.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        until
+            .iter()
+            .flat_map(|(node, until)| [&node.as_bytes()[..], &until.0.to_be_bytes()].concat())
+            .collect()
+    }
+
+    /// Takes back what [`Self::to_bytes`] gave.
+    pub fn restore(&self, bytes: &[u8]) {
+        for row in bytes.as_chunks::<40>().0 {
+            if let (Some(node), Some(until)) = (row.first_chunk::<32>(), row.last_chunk::<8>()) {
+                self.welcome(NodeId::from_bytes(*node), Millis(u64::from_be_bytes(*until)));
+            }
+        }
+    }
+
     /// All of them.
     pub fn list(&self) -> Vec<NodeId> {
         self.until.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
@@ -59,4 +78,21 @@ pub fn admits(view: &View, shared: &Shared, node: NodeId) -> bool {
     let contacts = &shared.identity.first_contacts;
     let newcomer = !view.state().nodes.contains_key(&shared.me());
     shared.visitors.admits(node) || (newcomer && contacts.iter().any(|contact| contact.node == node))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_forgets_no_visitor() {
+        let before = Visitors::default();
+        let (one, two) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        before.welcome(one, clock::wall().plus(RECOVERY_VISIT));
+        before.welcome(two, Millis(7));
+        let after = Visitors::default();
+        after.restore(&before.to_bytes());
+        assert_eq!(after.list(), [one, two]);
+        assert!(after.admits(one) && !after.admits(two), "the second one's time is over");
+    }
 }

@@ -207,6 +207,7 @@ async fn open(
         sessions,
     ));
     drop(shared.replica.set(handle));
+    shared.recall_visitors().map_err(|e| store_problem(&e))?;
     Ok((shared, owner, replica))
 }
 

@@ -20,6 +20,8 @@ use crate::log::Log;
 use crate::scribe::{Saying, Scribe, ScribeError, Written};
 use crate::supervisor::Board;
 
+const VISITORS: &str = "visitors";
+
 /// How far a bucket is from being protected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Held {
@@ -114,6 +116,27 @@ impl Shared {
             visitors: crate::gate::Visitors::default(),
             replica: OnceLock::new(),
         }
+    }
+
+    /// Keeps the list of visitors over a restart. If the disk fails now, the store says so at the
+    /// next write that somebody waits for.
+    pub fn keep_visitors(&self) {
+        let bytes = self.visitors.to_bytes();
+        let kept = |kept: Result<(), freehold_disk::StoreError>| {
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the list of visitors was not kept");
+            }
+        };
+        self.entries.submit(move |txn| txn.set_meta(VISITORS, &bytes), kept);
+    }
+
+    /// Takes the list of visitors back.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn recall_visitors(&self) -> Result<(), freehold_disk::StoreError> {
+        self.visitors.restore(&self.entries.meta(VISITORS)?.unwrap_or_default());
+        Ok(())
     }
 
     /// The realm.
