@@ -74,6 +74,11 @@ impl Directory {
         self.rings.insert(ring.of(), ring);
     }
 
+    /// Who may name things.
+    pub const fn keepers(&self) -> &BTreeSet<NodeId> {
+        &self.keepers
+    }
+
     /// Says who may name things; what waited for that is read again.
     pub fn set_keepers(&mut self, keepers: BTreeSet<NodeId>) -> Vec<Learned> {
         if keepers == self.keepers {

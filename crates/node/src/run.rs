@@ -38,6 +38,8 @@ const UPLOAD_GRACE: Millis = Millis::from_hours(7 * 24);
 const CONFIRM_WITHIN: Millis = Millis::from_secs(30);
 /// How often the depot is swept and measured.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
+/// How long a node that has no names yet waits for them before it says that it is up.
+const NAMES_WITHIN: Duration = Duration::from_secs(3);
 /// How long the set-up code that `up` prints opens the console.
 const CODE_LASTS: Duration = Duration::from_hours(24);
 
@@ -94,13 +96,10 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
         Ok(endpoints) => {
             drop(shared.endpoints.set(endpoints.clone()));
             drop(shared.board.set(supervisor.board()));
-            ready(Ready {
-                realm: shared.directory().realm_name().unwrap_or("the realm").to_owned(),
-                node: shared.name_of(shared.me()),
-                endpoints,
-                code: shared.sessions.issue_code(CODE_LASTS),
-                moved,
-            });
+            hear_names(&shared).await;
+            let realm = shared.realm_name().unwrap_or_else(|| "the realm".to_owned());
+            let node = shared.name_of(shared.me());
+            ready(Ready { realm, node, endpoints, code: shared.sessions.issue_code(CODE_LASTS), moved });
             wait(&supervisor, &stop).await
         }
         Err(problem) => Err(problem),
@@ -111,6 +110,20 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
         tracing::warn!(?late, "these planes did not stop in time");
     }
     outcome
+}
+
+/// A machine that has just joined has no names yet: they come with the first connection. It does
+/// not insist.
+async fn hear_names(shared: &Shared) {
+    let mut directory = shared.watch_directory();
+    let named = async {
+        while shared.realm_name().is_none() {
+            if directory.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    drop(tokio::time::timeout(NAMES_WITHIN, named).await);
 }
 
 async fn wait(supervisor: &Supervisor, stop: &CancellationToken) -> Result<(), Problem> {

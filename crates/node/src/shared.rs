@@ -162,6 +162,9 @@ impl Shared {
     /// Tells the directory who may name things, as the log says now.
     pub fn trust_keepers(&self) {
         let keepers = self.log.view().keepers.clone();
+        if *self.directory().keepers() == keepers {
+            return;
+        }
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         let changed = directory.set_keepers(keepers).iter().any(|learned| *learned != Learned::Nothing);
         drop(directory);
@@ -247,6 +250,13 @@ impl Shared {
     /// The newest time that anybody in the realm has written.
     pub fn newest_heard(&self) -> Millis {
         self.log.view().newest
+    }
+
+    /// What people call the realm, once the directory has come. Never ask for it, or for
+    /// [`Self::directory`], inside a larger expression: its guard would live until the end of that,
+    /// and a second reader behind a waiting writer never wakes.
+    pub fn realm_name(&self) -> Option<String> {
+        self.directory().realm_name().map(str::to_owned)
     }
 
     /// What people call a node.

@@ -18,10 +18,11 @@ use crate::supervisor::Health;
 pub(super) fn status(shared: &Shared) -> Status {
     let view = shared.log.view();
     let guardians = &view.state().guardians;
+    let name = shared.realm_name().unwrap_or_else(|| "unnamed realm".to_owned());
     Status {
         realm: RealmName {
             id: shared.realm().to_string(),
-            name: shared.directory().realm_name().unwrap_or("unnamed realm").to_owned(),
+            name,
             guardians: u16::try_from(guardians.guardians.len()).unwrap_or(u16::MAX),
             guardians_needed: guardians.threshold.into(),
         },
