@@ -134,7 +134,7 @@ pub enum Event {
         /// How many hold it.
         copies: u16,
     },
-    /// What [`Replica::protection`] says of the bucket has changed.
+    /// What [`crate::Replica::protection`] says of the bucket has changed.
     Protection(BucketId),
     /// A number was used twice: the origin was cloned or rolled back. Alarm.
     Conflict(Conflict),
