@@ -45,7 +45,7 @@ pub(crate) fn compared(story: &Story) -> Result<()> {
 fn row(what: &str, ours: f64, theirs: f64) {
     let rate = |bytes: f64| (bytes / MIB as f64) as u64;
     println!(
-        "| {what}, one client | {} MiB/s sealed and fsynced; SeaweedFS plain {} MiB/s; ratio {:.2} |",
+        "| {what}, one client | sealed {} MiB/s; SeaweedFS, plain, {} MiB/s; ratio {:.2} |",
         rate(ours),
         rate(theirs),
         ours / theirs

@@ -20,7 +20,7 @@ cargo xtask ci [--from STEP]   everything that must pass, in order; installs the
 cargo xtask STEP               one of its steps (`cargo xtask ci --list`)
 cargo xtask layers --write     write the crate table into ARCHITECTURE.md
 cargo xtask fuzz [TARGET [SECONDS]]
-cargo xtask bench [NAME]       the numbers of docs/benchmarks.md
+cargo xtask bench [build]      the numbers of docs/benchmarks.md
 ";
 
 /// The top of the source tree.

@@ -1,4 +1,5 @@
-//! Times the fold over a log of 100,000 operations and over a realm of 10,000 nodes.
+//! Times the fold over a log of 100,000 operations and over a realm of 10,000 nodes; prints rows for
+//! docs/benchmarks.md.
 //!
 //! `cargo run --release -p freehold-realm --example fold_bench`
 
@@ -92,12 +93,11 @@ impl Bench {
         let folded = fold(&self.set, &Clock::default());
         let took = start.elapsed();
         println!(
-            "{what}: {} operations, {} nodes, {} buckets, epoch {}, {} refused, folded in {took:?}",
+            "| fold of {} operations, {what} ({} nodes, {} buckets) | {} ms |",
             self.set.len(),
             folded.state.nodes.len(),
             folded.state.buckets.len(),
-            folded.state.epoch,
-            folded.refused.len(),
+            took.as_millis(),
         );
     }
 }
@@ -170,8 +170,8 @@ fn many_nodes(len: u64) -> Result<Bench, Failure> {
 
 fn main() -> Result<(), Failure> {
     let len = std::env::args().nth(1).map_or(Ok(100_000), |n| n.parse())?;
-    line(len)?.time("one line");
-    partitions(len)?.time("five partitions");
-    many_nodes(len / 10)?.time("many nodes");
+    line(len)?.time("one line of history");
+    partitions(len)?.time("five nodes apart, meeting every twenty");
+    many_nodes(len / 10)?.time("one for each node");
     Ok(())
 }
