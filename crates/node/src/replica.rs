@@ -37,6 +37,7 @@ pub(crate) enum Ask {
     Await { entry: EntryId, copies: u16, reply: oneshot::Sender<()> },
     Forget(EntryId),
     Copies { entry: EntryId, reply: oneshot::Sender<u16> },
+    CopiesOf { places: Vec<Place>, reply: oneshot::Sender<Vec<u16>> },
     Holders { blob: BlobName, reply: oneshot::Sender<Vec<NodeId>> },
 }
 
@@ -129,6 +130,13 @@ impl freehold_vault::Replication for ForVault {
     fn lost(&self, _bucket: &BucketId, blob: &BlobRef) {
         // If the owner is busy the next verification tells again.
         drop(self.0.asks.try_send(Ask::Lost(blob.name)));
+    }
+
+    async fn copies(&self, bucket: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16> {
+        let places = entries.into_iter().map(|(origin, seq)| Place { bucket: *bucket, origin, seq });
+        let (reply, copies) = oneshot::channel();
+        self.0.tell(Ask::CopiesOf { places: places.collect(), reply }).await;
+        copies.await.unwrap_or_default()
     }
 
     async fn confirmed(&self, entry: EntryId, copies: u16, timeout: Millis) -> Result<(), NotConfirmed> {

@@ -72,37 +72,69 @@ pub(crate) struct BucketIndex {
     pub(crate) bytes: u64,
 }
 
+/// An entry that is not the newest of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overtaken {
+    pub(crate) key: Box<str>,
+    /// Since when.
+    pub(crate) since: Millis,
+}
+
 /// All buckets.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     pub(crate) buckets: BTreeMap<BucketId, BucketIndex>,
-    /// Entries that another one has overtaken, and when that was seen.
-    pub(crate) superseded: BTreeMap<Locator, Millis>,
+    /// Entries that another one has overtaken.
+    pub(crate) superseded: BTreeMap<Locator, Overtaken>,
 }
 
 impl Index {
-    /// Takes an opened entry in. The loser of the two is noted as superseded.
+    /// Takes in an opened entry that has just come. The loser of the two is noted as superseded.
     pub(crate) fn apply(&mut self, bucket: BucketId, key: String, row: Row, now: Millis) {
+        self.take(bucket, key, row, |_| now);
+    }
+
+    /// Takes in an opened entry that was here before this start: what it overtook was overtaken
+    /// when it was written, or a node that is off at night would never let anything go.
+    pub(crate) fn restore(&mut self, bucket: BucketId, key: String, row: Row, now: Millis) {
+        self.take(bucket, key, row, |winner| winner.wall.min(now));
+    }
+
+    fn take(&mut self, bucket: BucketId, key: String, row: Row, since: impl FnOnce(Hlc) -> Millis) {
         let index = self.buckets.entry(bucket).or_default();
-        let overtaken = match index.rows.get(&key) {
+        let name: Box<str> = key.as_str().into();
+        let (overtaken, winner) = match index.rows.get(&key) {
             Some(there) if there.locator(bucket) == row.locator(bucket) => return,
-            Some(there) if there.order() > row.order() => Some(row.locator(bucket)),
+            Some(there) if there.order() > row.order() => (Some(row.locator(bucket)), there.hlc),
             _ => {
                 if !row.deleted {
                     index.objects += 1;
                     index.bytes = index.bytes.saturating_add(row.size);
                 }
+                let winner = row.hlc;
                 let old = index.rows.insert(key, row);
                 if let Some(old) = old.as_ref().filter(|old| !old.deleted) {
                     index.objects = index.objects.saturating_sub(1);
                     index.bytes = index.bytes.saturating_sub(old.size);
                 }
-                old.map(|old| old.locator(bucket))
+                (old.map(|old| old.locator(bucket)), winner)
             }
         };
         if let Some(overtaken) = overtaken {
-            self.superseded.entry(overtaken).or_insert(now);
+            let since = since(winner);
+            self.superseded.entry(overtaken).or_insert(Overtaken { key: name, since });
         }
+    }
+
+    /// What may go, and the entry that must be on as many nodes first; none if the object was
+    /// deleted.
+    pub(crate) fn due(&self, now: Millis, grace: Millis) -> Vec<(Locator, Option<Locator>)> {
+        let due = self.superseded.iter().filter(|(_, overtaken)| now.since(overtaken.since) >= grace);
+        due.map(|(at, overtaken)| {
+            let winner = self.visible(&at.bucket, &overtaken.key);
+            (*at, winner.map(|row| row.locator(at.bucket)))
+        })
+        .collect()
     }
 
     /// The winning row of a key, if the object exists.

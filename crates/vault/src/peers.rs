@@ -66,6 +66,10 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// it has its own entries again: it would use a number twice.
     fn own(&self, bucket: &BucketId) -> Own;
 
+    /// For each of a bucket's entries, given by origin and number: how many nodes (this one
+    /// included) hold it with its blobs.
+    async fn copies(&self, bucket: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16>;
+
     /// Waits until `copies` nodes (this one included) have confirmed the entry and its blobs.
     async fn confirmed(&self, entry: EntryId, copies: u16, timeout: Millis) -> Result<(), NotConfirmed>;
 }
@@ -95,6 +99,10 @@ impl Replication for Alone {
 
     fn own(&self, _: &BucketId) -> Own {
         Own::Sure
+    }
+
+    async fn copies(&self, _: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16> {
+        vec![1; entries.len()]
     }
 
     async fn confirmed(&self, _: EntryId, copies: u16, _: Millis) -> Result<(), NotConfirmed> {

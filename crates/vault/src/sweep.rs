@@ -65,12 +65,8 @@ impl Inner {
     }
 
     async fn erase_superseded(self: &Arc<Self>, now: Millis) -> Result<u64, GetError> {
-        let grace = self.config.grace;
-        let due: Vec<Locator> = {
-            let index = self.index();
-            let due = index.superseded.iter().filter(|(_, since)| now.since(**since) >= grace);
-            due.map(|(at, _)| *at).collect()
-        };
+        let due = self.index().due(now, self.config.grace);
+        let due = self.replaced(due).await;
         let inner = Arc::clone(self);
         blocking(move || {
             for some in due.chunks(1000) {
@@ -90,6 +86,24 @@ impl Inner {
             Ok(due.len() as u64)
         })
         .await
+    }
+
+    /// Those that a newer version on as many nodes has replaced, or a deletion. Others stay: were
+    /// the one node lost that holds what overwrote them, they would be all there is.
+    async fn replaced(&self, due: Vec<(Locator, Option<Locator>)>) -> Vec<Locator> {
+        let mut replaced = Vec::with_capacity(due.len());
+        for some in due.chunk_by(|(a, _), (b, _)| a.bucket == b.bucket) {
+            let Some((first, _)) = some.first() else { continue };
+            let pairs = some.iter().filter_map(|(at, winner)| Some((at, winner.as_ref()?)));
+            let asked = pairs.flat_map(|(at, winner)| [at, winner]).map(|at| (at.origin, at.seq)).collect();
+            let held = self.shared.replication.copies(&first.bucket, asked).await;
+            let mut held = held.as_chunks::<2>().0.iter();
+            replaced.extend(some.iter().filter_map(|(at, winner)| match winner {
+                None => Some(*at),
+                Some(_) => held.next().filter(|[old, new]| new >= old).map(|_| *at),
+            }));
+        }
+        replaced
     }
 
     async fn blobs_of_uploads(self: &Arc<Self>) -> Result<BTreeSet<BlobName>, GetError> {

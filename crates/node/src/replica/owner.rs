@@ -209,6 +209,10 @@ impl Owner {
                 reply.send(self.copies(&entry)).ok();
                 return;
             }
+            Ask::CopiesOf { places, reply } => {
+                let copies = places.iter().map(|place| self.machine.copies(place)).collect();
+                return drop(reply.send(copies));
+            }
             Ask::Holders { blob, reply } => return drop(reply.send(self.machine.holders(&blob))),
         };
         self.machine.handle(clock::monotonic(), input);

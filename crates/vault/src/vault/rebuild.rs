@@ -95,7 +95,7 @@ impl Inner {
     fn apply(&self, ready: &mut Vec<(BucketId, String, Row)>) {
         let mut index = self.index_mut();
         for (bucket, key, row) in ready.drain(..) {
-            index.apply(bucket, key, row, now());
+            index.restore(bucket, key, row, now());
         }
     }
 

@@ -36,6 +36,7 @@ pub(crate) struct Setup {
     pub(crate) confirm: u16,
     pub(crate) node: u8,
     pub(crate) with_key: bool,
+    pub(crate) grace: Millis,
 }
 
 impl Default for Setup {
@@ -47,6 +48,7 @@ impl Default for Setup {
             confirm: 1,
             node: 1,
             with_key: true,
+            grace: Millis(0),
         }
     }
 }
@@ -84,7 +86,7 @@ impl World {
             realm: REALM,
             node,
             signing: Arc::new(signing),
-            grace: Millis(0),
+            grace: setup.grace,
             upload_grace: Millis(0),
             confirm_timeout: Millis(1000),
         };
@@ -223,6 +225,8 @@ pub(crate) struct Witness {
     pub(crate) copies: u16,
     pub(crate) erased: Mutex<Vec<u64>>,
     pub(crate) own: Mutex<Option<Own>>,
+    /// How many nodes hold an entry, by its number, where it is not one.
+    pub(crate) held: Mutex<BTreeMap<u64, u16>>,
 }
 
 #[async_trait]
@@ -246,6 +250,11 @@ impl Replication for Witness {
 
     fn own(&self, _: &BucketId) -> Own {
         self.own.lock().unwrap().unwrap_or(Own::Sure)
+    }
+
+    async fn copies(&self, _: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16> {
+        let held = self.held.lock().unwrap();
+        entries.iter().map(|(_, seq)| held.get(seq).copied().unwrap_or(1)).collect()
     }
 
     async fn confirmed(&self, entry: EntryId, copies: u16, _: Millis) -> Result<(), NotConfirmed> {
