@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use freehold_vault::Vault;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
 use hyper::Request;
 use hyper::body::Incoming;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -59,6 +60,7 @@ impl Gate {
     pub(crate) async fn answer(&self, request: Request<Incoming>) -> HttpResponse {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let waits = request.headers().contains_key(header::EXPECT);
+        let has_body = !request.body().is_end_stream();
         let mut response = match self.admit(request) {
             Ok(request) => match Box::pin(self.service.call(request)).await {
                 Ok(response) => response,
@@ -76,9 +78,10 @@ impl Gate {
         }
         let success = response.status().is_success();
         let headers = response.headers_mut();
-        if waits && !success {
-            // The client may or may not send the body now, and botocore mistakes the next answer on
-            // the same connection for this one. Amazon closes too.
+        if waits && !(success && has_body) {
+            // This answer comes without a 100 before it: there was nothing to ask for, or nothing that
+            // we wanted. The client may or may not send a body now, and botocore mistakes the next
+            // answer on the same connection for a part of this one. Amazon closes too.
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         headers.insert(header::SERVER, HeaderValue::from_static("Freehold"));

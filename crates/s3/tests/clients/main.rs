@@ -85,6 +85,11 @@ async fn rclone() {
     against("rclone.py", Limits::default()).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expect_continue() {
+    against("expect.py", Limits::default()).await;
+}
+
 /// Short limits, so that the test sees them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile() {
