@@ -2,7 +2,8 @@
 //!
 //! A block fenced as `console` holds commands after `$ `. `<!-- on: NAME -->` before a block says on
 //! which machine it is typed; a page starts on `laptop`. `<invitation>` and `<card>` stand for what an
-//! earlier command printed. Commands that run a node are started and stay; a later one on the same
+//! earlier command printed. What is exported holds for the commands after it; on a page that exports
+//! nothing, S3 clients are set up already. Commands that run a node are started and stay; a later one on the same
 //! machine that runs a node stops it first.
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 use freehold_harness::{Host, Node, Ready, Story, binary, eventually, python, story};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+/// Where a node lives unless told otherwise, below the reader's home.
+const HOME: &str = ".local/share/freehold";
 
 /// A command and where it is typed.
 #[derive(Debug)]
@@ -42,6 +45,7 @@ struct Machine<'a> {
     host: &'a Host,
     node: Node<'a>,
     ready: Option<Ready>,
+    exports: Vec<String>,
 }
 
 impl Machine<'_> {
@@ -56,17 +60,22 @@ impl Machine<'_> {
             self.ready = Some(self.node.start(words.get(1..).unwrap_or_default())?);
             return Ok(String::new());
         }
+        if command.starts_with("export ") {
+            self.exports.push(command);
+            return Ok(String::new());
+        }
         let tools = python("python")?;
         let tools = tools.parent().context("a program lies in a folder")?;
         let programs = binary()?;
         let programs = programs.parent().context("a program lies in a folder")?;
         let path = format!("{}:{}:/usr/bin:/bin:/usr/sbin:/sbin", programs.display(), tools.display());
         let mut shell = match &self.ready {
-            Some(ready) => self.node.s3(ready)?.command(Path::new("bash")),
-            None => self.host.command("bash"),
+            Some(ready) if self.exports.is_empty() => self.node.s3(ready)?.command(Path::new("bash")),
+            _ => self.host.command("bash"),
         };
+        let typed = [self.exports.as_slice(), &[command]].concat().join("\n");
         shell
-            .args(["-euo", "pipefail", "-c", &command])
+            .args(["-euo", "pipefail", "-c", &typed])
             .env("PATH", path)
             .env("FREEHOLD_HOME", self.node.home());
         Ok(Host::answer(&mut shell)?.good()?.out)
@@ -85,7 +94,8 @@ fn run(story: &Story, page: &Path) -> Result<()> {
     let mut machines = BTreeMap::new();
     for (name, host) in &hosts {
         story.file(&format!("{name}/photo.jpg"), 200_000, 3)?;
-        machines.insert(name.as_str(), Machine { host, node: host.node()?, ready: None });
+        let node = host.node_at(&host.folder().join(HOME))?;
+        machines.insert(name.as_str(), Machine { host, node, ready: None, exports: Vec::new() });
     }
     let mut words: BTreeMap<&str, String> = BTreeMap::new();
     for line in &lines {
@@ -116,8 +126,9 @@ fn run(story: &Story, page: &Path) -> Result<()> {
 
 /// Two phrases of the realm that was made on some machine, where the reader wrote them down.
 fn lay_out_phrases(hosts: &BTreeMap<String, Host>, to: &str) -> Result<()> {
-    let made =
-        hosts.values().find_map(|host| std::fs::read_to_string(host.folder().join("home.guardians")).ok());
+    let made = hosts
+        .values()
+        .find_map(|host| std::fs::read_to_string(host.folder().join(HOME).with_extension("guardians")).ok());
     let two: Vec<&str> = made.as_deref().context("no realm was made")?.lines().take(2).collect();
     let file = hosts.get(to).context("every machine was made")?.folder().join("phrases");
     std::io::Write::write_all(&mut std::fs::File::create(file)?, two.join("\n").as_bytes())?;

@@ -1,7 +1,7 @@
 //! Ports: the wanted one if it is free, else the next that is, and a word about it.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
@@ -17,6 +17,18 @@ pub struct Listening {
     pub address: SocketAddr,
     /// Why it is not where it was wanted, for people.
     pub moved: Option<String>,
+}
+
+impl Listening {
+    /// Where a program on this machine finds it.
+    pub fn reachable(&self) -> SocketAddr {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.address.port())
+    }
 }
 
 /// Listens on `wanted` or the next free port.

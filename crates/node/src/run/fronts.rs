@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::Options;
 use crate::certificate;
 use crate::control::{Answers, create_bucket, end_bucket};
-use crate::credentials;
+use crate::credentials::{self, CredentialsError};
 use crate::ports::{self, Listening};
 use crate::problem::certificate_problem;
 use crate::shared::Shared;
@@ -76,16 +76,15 @@ async fn start_s3(
     moved: &mut Vec<String>,
 ) -> Result<String, Problem> {
     let path = shared.home.s3_credentials();
-    let credentials = credentials::load_or_make(&path).map_err(|e| {
-        Problem::refused(
-            "the S3 endpoint has no credentials",
-            e.to_string(),
-            Some("delete s3-credentials in the home, then: freehold up"),
-        )
-    })?;
+    let unusable = |e: CredentialsError| {
+        let remedy = "delete s3-credentials in the home, then: freehold up";
+        Problem::refused("the S3 endpoint has no credentials", e.to_string(), Some(remedy))
+    };
+    let credentials = credentials::load_or_make(&path).map_err(unusable)?;
     let listening = listen("S3 endpoint", options, options.s3_port, "--s3-port").await?;
+    let address = format!("http://{}", listening.reachable());
     moved.extend(listening.moved);
-    let address = format!("http://{}", listening.address);
+    credentials::point_at(&path, &address).map_err(unusable)?;
     let (vault, cancel) = (Arc::new(shared.vault.clone()), plane.cancel().clone());
     let buckets = Arc::new(LogBuckets(Arc::clone(shared)));
     plane.report(Health::Up(address.clone()));
