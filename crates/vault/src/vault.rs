@@ -12,7 +12,7 @@ pub use self::copy::Place;
 pub(crate) use self::read::Opened;
 pub(crate) use self::upload::blob_of_part;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -206,13 +206,17 @@ impl Inner {
 
     /// Held from the check of a key's conditions until its new entry is visible.
     async fn lock_key(&self, bucket: &BucketId, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let mut hasher = DefaultHasher::new();
-        (bucket, key).hash(&mut hasher);
-        let at = usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0);
-        match self.stripes.get(at) {
-            Some(stripe) => Some(stripe.lock().await),
-            None => None,
+        Some(self.stripes.get(stripe(bucket, key))?.lock().await)
+    }
+
+    /// The same for many keys, always in one order, so that no two wait for each other.
+    async fn lock_keys(&self, bucket: &BucketId, keys: &[String]) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
+        let wanted: BTreeSet<usize> = keys.iter().map(|key| stripe(bucket, key)).collect();
+        let mut held = Vec::with_capacity(wanted.len());
+        for stripe in wanted.into_iter().filter_map(|at| self.stripes.get(at)) {
+            held.push(stripe.lock().await);
         }
+        held
     }
 
     /// The next reading of this node's clock.
@@ -233,6 +237,13 @@ impl Inner {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         *clock = (*clock).max(own);
     }
+}
+
+/// Which lock a key falls on.
+fn stripe(bucket: &BucketId, key: &str) -> usize {
+    let mut hasher = DefaultHasher::new();
+    (bucket, key).hash(&mut hasher);
+    usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0)
 }
 
 /// Wall time.

@@ -1,5 +1,6 @@
 //! Writing and deleting objects.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use freehold_disk::{EntryTxn, OsEntropy, StoreError};
@@ -92,16 +93,19 @@ impl Vault {
         let mut drafts = Vec::new();
         let mut there = Vec::with_capacity(keys.len());
         let mut last = None;
+        let mut named = BTreeSet::new();
+        let held = inner.lock_keys(bucket, keys).await;
         for key in keys {
             let (info, sealing) = inner.bucket_to_write(bucket, key)?;
             let visible = inner.index().visible(bucket, key).is_some();
             there.push(visible);
-            if visible {
+            if visible && named.insert(key) {
                 drafts.push(draft(*bucket, key, VersionId::random(&mut OsEntropy), None, sealing)?);
                 last = Some(info);
             }
         }
         let committed = inner.commit(drafts, nothing).await?;
+        drop(held);
         if let (Some(info), Some(committed)) = (last, committed.last()) {
             // A node confirms in order, so the last one stands for all.
             inner.confirm(&info, *committed).await?;

@@ -1,4 +1,7 @@
+use std::sync::mpsc::sync_channel;
+
 use freehold_vault::{Conditions, PutError, PutRequest};
+use futures::FutureExt as _;
 
 use crate::world::World;
 
@@ -98,4 +101,27 @@ async fn replication_sees_each_sequence_in_order() {
     tasks.join_all().await;
     let seqs: Vec<u64> = witness.committed.lock().unwrap().iter().map(|(_, seq)| *seq).collect();
     assert_eq!(seqs, (1..=256).collect::<Vec<u64>>());
+}
+
+/// A write on condition that goes by what it saw before the deletion would bring the object back.
+#[tokio::test]
+async fn conditions_see_what_is_deleted_among_many() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    let etag = world.put("k", b"1").await.unwrap().etag;
+    let (go, wait) = sync_channel::<()>(1);
+    world.entries.submit(move |_| Ok(wait.recv().is_ok()), |_| ());
+    // Commits stand still: both are on their way before either is durable.
+    let keys = ["k".to_owned(), "k".to_owned(), "other".to_owned()];
+    let mut many = Box::pin(world.vault.delete_many(&world.bucket, &keys));
+    assert!((&mut many).now_or_never().is_none());
+    let only_this = Conditions { if_match: vec![etag], ..Conditions::default() };
+    let mut one = Box::pin(world.vault.delete(&world.bucket, "k", only_this));
+    assert!((&mut one).now_or_never().is_none());
+    go.send(()).unwrap();
+    let (many, one) = futures::join!(many, one);
+    assert_eq!(many.unwrap(), [true, true, false]);
+    assert!(matches!(one, Err(PutError::Precondition)), "{one:?}");
+    assert!(world.keys().is_empty());
+    assert_eq!(world.entries.count().unwrap(), 2, "a key named twice is deleted once");
 }
