@@ -11,9 +11,15 @@ mod world;
 use freehold_s3::Limits;
 use tokio_util::sync::CancellationToken;
 
-#[tokio::main]
+#[expect(clippy::expect_used, reason = "a tool for developers")]
+fn main() {
+    // As the daemon has it.
+    let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(32).enable_all().build();
+    runtime.expect("a runtime").block_on(run());
+}
+
 #[expect(clippy::print_stdout, clippy::expect_used, reason = "a tool for developers")]
-async fn main() {
+async fn run() {
     let mut words = std::env::args().skip(1);
     let port = words.next().map_or(0, |port| port.parse().expect("the port is a number"));
     let scratch = tempfile::tempdir().expect("a temporary directory");

@@ -26,6 +26,7 @@ use tokio::sync::oneshot;
 
 use crate::index::Index;
 use crate::opening::Sources;
+use crate::sealing::Press;
 use crate::{BucketInfo, Depot, GetError, Keyring, Peers, PutError, Replication};
 
 /// Locks over which keys are spread: writes of different keys seldom wait for each other.
@@ -86,6 +87,7 @@ pub(crate) struct Inner {
     index: RwLock<Index>,
     clock: Mutex<Hlc>,
     stripes: Vec<tokio::sync::Mutex<()>>,
+    press: Press,
 }
 
 impl Vault {
@@ -101,6 +103,7 @@ impl Vault {
             index: RwLock::default(),
             clock: Mutex::new(Hlc::default()),
             stripes: std::iter::repeat_with(|| tokio::sync::Mutex::new(())).take(STRIPES).collect(),
+            press: Press::default(),
         };
         let vault = Self { inner: Arc::new(inner) };
         vault.rebuild(None).await?;

@@ -22,6 +22,8 @@ pub struct BlobWriter {
     name: BlobName,
     pending: Vec<Bytes>,
     pending_len: usize,
+    /// Bytes that are handed on together.
+    enough: usize,
     sink: Sink,
     /// One piece is on its way while the next one fills.
     under_way: JoinSet<Result<(), DepotError>>,
@@ -39,9 +41,11 @@ enum Sink {
 
 impl BlobWriter {
     pub(super) fn new(depot: Depot, name: BlobName) -> Self {
+        let enough = if depot.inner.root.is_some() { PIECE_LOCAL } else { PIECE_REMOTE };
         Self {
             depot,
             name,
+            enough,
             pending: Vec::new(),
             pending_len: 0,
             sink: Sink::NotYet,
@@ -61,8 +65,14 @@ impl BlobWriter {
         self.depot.inner.used.fetch_add(len, Ordering::Relaxed);
         self.pending_len += piece.len();
         self.pending.push(piece);
-        let enough = if self.depot.inner.root.is_some() { PIECE_LOCAL } else { PIECE_REMOTE };
-        if self.pending_len >= enough { self.send().await } else { Ok(()) }
+        if self.pending_len >= self.enough { self.send().await } else { Ok(()) }
+    }
+
+    /// Hands on sooner than it would, where the backend takes pieces of any size.
+    pub(crate) fn gather(&mut self, len: usize) {
+        if self.depot.inner.root.is_some() {
+            self.enough = len.min(PIECE_LOCAL);
+        }
     }
 
     /// Makes the blob durable under its name.

@@ -71,7 +71,13 @@ impl Vault {
         let (record, object_key) = inner.upload(bucket, key, upload).await?;
         let (_, sealing) = inner.bucket_to_write(bucket, key)?;
         let binding = record.binding(inner.config.realm);
-        let target = Target { depot: &inner.shared.depot, key: &object_key, binding, part: number };
+        let target = Target {
+            press: &inner.press,
+            depot: &inner.shared.depot,
+            key: &object_key,
+            binding,
+            part: number,
+        };
         let part = seal_body(target, &request.expect, request.at_end, body).await?;
         let done = PartDone {
             etag: Etag::single(part.md5).to_string(),

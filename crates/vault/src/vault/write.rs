@@ -37,7 +37,13 @@ impl Vault {
         let version = VersionId::random(&mut OsEntropy);
         let binding = Binding::new(inner.config.realm, *bucket, key, version);
         let object_key = ObjectKey::random(&mut OsEntropy);
-        let target = Target { depot: &inner.shared.depot, key: &object_key, binding, part: ONLY_PART };
+        let target = Target {
+            press: &inner.press,
+            depot: &inner.shared.depot,
+            key: &object_key,
+            binding,
+            part: ONLY_PART,
+        };
         let part = seal_body(target, &request.expect, request.at_end, body).await?;
         let contents = Contents {
             etag: Etag::single(part.md5),
