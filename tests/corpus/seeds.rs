@@ -136,8 +136,15 @@ pub(crate) fn realm() -> Seeds {
     let mut seeds = Vec::new();
     for algorithm in [Algorithm::Ed25519, Algorithm::P256] {
         let device = key(algorithm, 1);
-        let genesis =
-            draft::genesis(&device, box_public(), [2; 32], guardians(), Millis(1_795_000_000_000)).unwrap();
+        let genesis = draft::genesis(
+            &device,
+            box_public(),
+            [2; 32],
+            guardians(),
+            Digest::from_bytes([9; 32]),
+            Millis(1_795_000_000_000),
+        )
+        .unwrap();
         let mut set = OpSet::new(genesis.realm());
         set.insert(genesis.clone()).unwrap();
         if algorithm == Algorithm::Ed25519 {

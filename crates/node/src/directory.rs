@@ -7,7 +7,7 @@ use freehold_crypt::{BoxSecret, hash};
 use freehold_seal::{
     DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, payload_kind,
 };
-use freehold_wire::{BucketId, Hlc, NodeId, RealmId};
+use freehold_wire::{BucketId, Digest, Hlc, NodeId, RealmId};
 
 /// The bucket id under which a realm's directory entries travel.
 pub fn directory_bucket(realm: RealmId) -> BucketId {
@@ -23,6 +23,15 @@ pub struct From {
     pub seq: u64,
     /// When it was written, as the writer says.
     pub hlc: Hlc,
+}
+
+/// What the realm log says of whom to believe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// The hash of the directory's first key; none until the log was heard.
+    pub root: Option<Digest>,
+    /// Nodes that the log lets, or once let, hold the realm's secrets: who may name things.
+    pub keepers: BTreeSet<NodeId>,
 }
 
 /// What a payload changed.
@@ -47,8 +56,7 @@ pub struct Directory {
     envelopes: BTreeMap<(KeyOf, u32, Recipient, NodeId), Envelope>,
     /// Payloads that came before the key that opens them, or before the log said who wrote them.
     waiting: VecDeque<(From, Vec<u8>)>,
-    /// Nodes that the log lets, or once let, hold the realm's secrets: who may name things.
-    keepers: BTreeSet<NodeId>,
+    trust: Trust,
 }
 
 /// Payloads that wait; more than any realm writes between two syncs. The oldest give way.
@@ -65,7 +73,7 @@ impl Directory {
             rings: BTreeMap::new(),
             envelopes: BTreeMap::new(),
             waiting: VecDeque::new(),
-            keepers: BTreeSet::new(),
+            trust: Trust { root: None, keepers: BTreeSet::new() },
         }
     }
 
@@ -74,18 +82,23 @@ impl Directory {
         self.rings.insert(ring.of(), ring);
     }
 
-    /// Who may name things.
-    pub const fn keepers(&self) -> &BTreeSet<NodeId> {
-        &self.keepers
+    /// Whom it believes.
+    pub const fn trust(&self) -> &Trust {
+        &self.trust
     }
 
-    /// Says who may name things; what waited for that is read again.
-    pub fn set_keepers(&mut self, keepers: BTreeSet<NodeId>) -> Vec<Learned> {
-        if keepers == self.keepers {
+    /// Says whom to believe; what waited for that is read again.
+    pub fn set_trust(&mut self, trust: Trust) -> Vec<Learned> {
+        if trust == self.trust {
             return Vec::new();
         }
-        self.keepers = keepers;
-        self.read_waiting()
+        self.trust = trust;
+        let mut learned = Vec::new();
+        if self.open_all(KeyOf::Directory) {
+            learned.push(Learned::Key(KeyOf::Directory));
+        }
+        learned.extend(self.read_waiting());
+        learned
     }
 
     fn read_waiting(&mut self) -> Vec<Learned> {
@@ -113,7 +126,7 @@ impl Directory {
         let Ok(envelope) = Envelope::decode(payload) else { return Vec::new() };
         let (key_of, to) = (envelope.key_of, envelope.to);
         // A node boxes for itself what it made; for others only a keeper does.
-        if !self.keepers.contains(&from.origin) && to != Recipient::Node(from.origin) {
+        if !self.trust.keepers.contains(&from.origin) && to != Recipient::Node(from.origin) {
             self.wait(from, payload);
             return Vec::new();
         }
@@ -134,7 +147,13 @@ impl Directory {
     /// Admits every envelope to us for one ring, oldest version first: a later one is vouched for
     /// by the one before, which may have come after it.
     fn open_all(&mut self, key_of: KeyOf) -> bool {
-        let ring = self.rings.entry(key_of).or_insert_with(|| KeyRing::new(self.realm, key_of));
+        let empty = match (key_of, self.trust.root) {
+            (KeyOf::Bucket(bucket), _) => KeyRing::of_bucket(self.realm, bucket),
+            (KeyOf::Directory, Some(root)) => KeyRing::of_directory(self.realm, root),
+            // Nobody's word is taken before the log's.
+            (KeyOf::Directory, None) => return false,
+        };
+        let ring = self.rings.entry(key_of).or_insert(empty);
         let mine = self.envelopes.iter().filter(|((of, _, to, _), _)| *of == key_of && *to == self.me);
         let mut new = false;
         for (_, envelope) in mine {
@@ -163,7 +182,7 @@ impl Directory {
             self.wait(from, payload);
             return Learned::Nothing;
         };
-        if row.needs_keeper(from.origin) && !self.keepers.contains(&from.origin) {
+        if row.needs_keeper(from.origin) && !self.trust.keepers.contains(&from.origin) {
             self.wait(from, payload);
             return Learned::Nothing;
         }
@@ -244,9 +263,46 @@ impl std::fmt::Debug for Directory {
 mod tests {
     use freehold_crypt::{Entropy, Secret};
     use freehold_disk::OsEntropy;
+    use freehold_seal::BucketKey;
     use freehold_wire::{Millis, Text};
 
     use super::*;
+
+    fn trust<const N: usize>(ring: &KeyRing, keepers: [u8; N]) -> Trust {
+        let root = ring.get(1).map(BucketKey::directory_root);
+        Trust { root, keepers: keepers.map(|n| NodeId::from_bytes([n; 32])).into() }
+    }
+
+    #[test]
+    fn a_forged_first_key_is_refused_and_the_genuine_one_taken() {
+        let mut entropy = OsEntropy;
+        let realm = RealmId::from_bytes([1; 32]);
+        let me = Recipient::Node(NodeId::from_bytes([3; 32]));
+        let secret = entropy.secret();
+        let mine = BoxSecret::from_seed(&secret).public();
+        let [genuine, forged] = [(); 2].map(|()| {
+            let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut entropy));
+            let envelope = ring.envelope(1, me, &mine, &mut entropy).unwrap();
+            (ring, envelope.to_bytes())
+        });
+        let from = |origin, seq| From { origin: NodeId::from_bytes([origin; 32]), seq, hlc: Hlc::default() };
+        let reader = || Directory::new(realm, me, BoxSecret::from_seed(&secret));
+
+        let mut known = reader();
+        known.set_trust(trust(&genuine.0, [2, 9]));
+        assert_eq!(known.absorb(from(9, 1), &forged.1), []);
+        assert_eq!(known.absorb(from(2, 1), &genuine.1), [Learned::Key(KeyOf::Directory)]);
+
+        // The log comes last: until then nobody is believed.
+        let mut later = reader();
+        later.set_trust(Trust { root: None, ..trust(&genuine.0, [2, 9]) });
+        assert_eq!(later.absorb(from(9, 1), &forged.1), []);
+        assert_eq!(later.absorb(from(2, 1), &genuine.1), []);
+        assert_eq!(later.set_trust(trust(&genuine.0, [2, 9])), [Learned::Key(KeyOf::Directory)]);
+        for reader in [&known, &later] {
+            assert!(reader.ring(KeyOf::Directory).unwrap().iter().eq(genuine.0.iter()));
+        }
+    }
 
     #[test]
     fn rows_wait_for_the_key_and_the_newest_wins() {
@@ -254,7 +310,7 @@ mod tests {
         let realm = RealmId::from_bytes([1; 32]);
         let (a, b) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
         let secret: Secret = entropy.secret();
-        let ring = KeyRing::found_directory(realm, &mut entropy);
+        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut entropy));
         let mut reader = Directory::new(realm, Recipient::Node(b), BoxSecret::from_seed(&secret));
         let row = |name: &str| DirectoryRow::RealmName(Some(Text::new(name).unwrap()));
         let mut say = |reader: &mut Directory, seq, wall, name: &str| {
@@ -262,7 +318,7 @@ mod tests {
             let payload = row(name).seal(ring.current().unwrap(), &place, &mut entropy).unwrap();
             reader.absorb(From { origin: a, seq, hlc: Hlc { wall: Millis(wall), count: 0 } }, &payload)
         };
-        reader.set_keepers(BTreeSet::from([a]));
+        reader.set_trust(trust(&ring, [2]));
         say(&mut reader, 1, 10, "newer");
         assert_eq!(reader.realm_name(), None);
         let envelope = ring
@@ -284,7 +340,7 @@ mod tests {
         let (bucket, ring) = KeyRing::found_bucket(realm, &mut entropy);
         let mine = BoxSecret::from_seed(&secret).public();
         let mut reader = Directory::new(realm, me, BoxSecret::from_seed(&secret));
-        reader.set_keepers([2, 9].map(|n| NodeId::from_bytes([n; 32])).into());
+        reader.set_trust(trust(&ring, [2, 9]));
         let from = |origin, seq| From { origin: NodeId::from_bytes([origin; 32]), seq, hlc: Hlc::default() };
         let forged = ring.envelope(1, me, &other.public(), &mut entropy).unwrap();
         assert_eq!(reader.absorb(from(9, 1), &forged.to_bytes()), []);
@@ -299,10 +355,10 @@ mod tests {
         let (keeper, store) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
         let mut reader =
             Directory::new(realm, Recipient::Node(keeper), BoxSecret::from_seed(&OsEntropy.secret()));
-        let ring = KeyRing::found_directory(realm, &mut OsEntropy);
+        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy));
         let key = ring.current().unwrap().clone();
+        reader.set_trust(trust(&ring, [2]));
         reader.own(ring);
-        reader.set_keepers(BTreeSet::from([keeper]));
         let mut say = |origin, row: DirectoryRow| {
             let place = PayloadPlace { realm, bucket: directory_bucket(realm), origin, seq: 1 };
             let payload = row.seal(&key, &place, &mut OsEntropy).unwrap();

@@ -7,7 +7,7 @@ use freehold_crypt::{BoxSecret, Entropy as _, Phrase, Secret, SigningKey, split}
 use freehold_disk::{EntryStore, LogStore, OsEntropy, StoreError};
 use freehold_realm::body::{BucketSet, Guardian, GuardianSet, GuardianTested, NodeAdd};
 use freehold_realm::{Body, Clock, DraftError, NodeRoles, Op, OpSet, draft, fold};
-use freehold_seal::{DirectoryRow, KeyRing, KeyRingError, Recipient};
+use freehold_seal::{BucketKey, DirectoryRow, KeyRing, KeyRingError, Recipient};
 use freehold_wire::{Bounded, BucketId, Hlc, Millis, RealmId, Text, TooLong};
 use zeroize::Zeroizing;
 
@@ -77,9 +77,11 @@ pub fn found(realm_name: &str, node_name: &str, now: Millis) -> Result<Founding,
     let recovery_seed = entropy.secret();
     let recovery = BoxSecret::from_seed(&recovery_seed);
     let (phrases, guardians, set_of_guardians) = make_guardians(&recovery_seed, &recovery)?;
-    let genesis =
-        draft::genesis(&keys.device(), keys.device_box().public(), entropy.bytes32(), set_of_guardians, now)
-            .map_err(FoundError::Draft)?;
+    let directory = BucketKey::random(&mut entropy);
+    let (device, device_box) = (keys.device(), keys.device_box().public());
+    let root = directory.directory_root();
+    let genesis = draft::genesis(&device, device_box, entropy.bytes32(), set_of_guardians, root, now)
+        .map_err(FoundError::Draft)?;
     let realm = genesis.realm();
     let mut founding = Founding {
         keys,
@@ -87,7 +89,7 @@ pub fn found(realm_name: &str, node_name: &str, now: Millis) -> Result<Founding,
         guardians,
         ops: Vec::new(),
         set: OpSet::new(realm),
-        directory: KeyRing::found_directory(realm, &mut entropy),
+        directory: KeyRing::found_directory(realm, &directory),
         bucket: KeyRing::found_bucket(realm, &mut entropy),
         recovery,
         names,

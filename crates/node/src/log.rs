@@ -13,6 +13,8 @@ use freehold_realm::{Body, Folded, Op, State};
 use freehold_wire::{BucketId, Millis, NodeId, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::directory::Trust;
+
 pub(crate) use owner::keepers;
 pub use owner::{Owner, keep_matured, open};
 
@@ -44,6 +46,11 @@ impl View {
     /// The state.
     pub const fn state(&self) -> &State {
         &self.folded.state
+    }
+
+    /// Whom the directory is to believe.
+    pub fn trust(&self) -> Trust {
+        Trust { root: self.state().directory, keepers: self.keepers.clone() }
     }
 }
 

@@ -12,11 +12,11 @@ use freehold_placement::Entry;
 use freehold_realm::body::GuardianSet;
 use freehold_realm::{Clock, Folded, Op, OpSet, Statement, draft, fold};
 use freehold_seal::{KeyRing, Recipient};
-use freehold_wire::{Bounded, Hlc, NodeId, OpId, from_canonical};
+use freehold_wire::{Bounded, Hlc, OpId, from_canonical};
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::directory::{Directory, From, directory_bucket};
+use crate::directory::{Directory, From, Trust, directory_bucket};
 use crate::door::{Carried, Request};
 use crate::founding::SHARE_INFO;
 use crate::home::Home;
@@ -73,7 +73,7 @@ pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>) -> 
 struct Fetched {
     ops: Vec<Op>,
     matured: BTreeSet<OpId>,
-    keepers: BTreeSet<NodeId>,
+    trust: Trust,
     directory: Vec<Carried>,
     recovery: BoxSecret,
 }
@@ -97,7 +97,7 @@ async fn fetch_and_ask(
     visit.ask_to(&Request::Recover(sent)).await?;
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
     Ok(Fetched {
-        keepers: crate::log::keepers(&set, &folded),
+        trust: Trust { root: folded.state.directory, keepers: crate::log::keepers(&set, &folded) },
         ops: set.iter().cloned().collect(),
         matured,
         directory,
@@ -170,7 +170,7 @@ fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: Fetched) 
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let bucket = directory_bucket(card.realm);
     let mut directory = Directory::new(card.realm, Recipient::Recovery, fetched.recovery);
-    directory.set_keepers(fetched.keepers);
+    directory.set_trust(fetched.trust);
     let mut rows = Vec::new();
     for carried in &fetched.directory {
         let Ok(entry) = Entry::decode(&carried.entry) else { continue };

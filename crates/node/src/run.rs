@@ -167,7 +167,7 @@ async fn open(
         .map_err(|e| store_problem(&e))?;
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let mut directory = Directory::new(identity.realm, Recipient::Node(keys.node_id()), keys.box_secret());
-    directory.set_keepers(log.view().keepers.clone());
+    directory.set_trust(log.view().trust());
     read_directory(&mut directory, &entries, &identity).map_err(|e| store_problem(&e))?;
     let limits = DepotLimits { reserve_bytes: RESERVE_BYTES, quota_bytes: None };
     let depot = Depot::local(&home.depot(), limits).await.map_err(|e| {

@@ -159,14 +159,14 @@ impl Shared {
         self.directory_version.subscribe()
     }
 
-    /// Tells the directory who may name things, as the log says now.
-    pub fn trust_keepers(&self) {
-        let keepers = self.log.view().keepers.clone();
-        if *self.directory().keepers() == keepers {
+    /// Tells the directory whom to believe, as the log says now.
+    pub fn trust_the_log(&self) {
+        let trust = self.log.view().trust();
+        if *self.directory().trust() == trust {
             return;
         }
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = directory.set_keepers(keepers).iter().any(|learned| *learned != Learned::Nothing);
+        let changed = directory.set_trust(trust).iter().any(|learned| *learned != Learned::Nothing);
         drop(directory);
         if changed {
             self.directory_version.send_modify(|version| *version += 1);

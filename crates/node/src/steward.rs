@@ -50,7 +50,7 @@ async fn moved(addresses: &mut Option<tokio::sync::watch::Receiver<Addresses>>) 
 
 /// Brings everything in line once.
 pub async fn tidy_up(shared: &Shared) {
-    shared.trust_keepers();
+    shared.trust_the_log();
     hand_keys_to_vault(shared).await;
     name_buckets(shared);
     connect(shared).await;

@@ -11,7 +11,7 @@ use freehold_crypt::{Algorithm, BoxSecret, Entropy as _, Secret, SigningKey, has
 use freehold_realm::body::{self, Body, GuardianSet};
 use freehold_realm::draft::{self, draft};
 use freehold_realm::{Clock, Folded, NodeRoles, Op, OpSet, fold};
-use freehold_wire::{Bounded, BucketId, Millis};
+use freehold_wire::{Bounded, BucketId, Digest, Millis};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -43,7 +43,14 @@ impl Bench {
         let mut entropy = Counter(0);
         let recovery = BoxSecret::from_seed(&entropy.secret()).public();
         let guardians = GuardianSet { threshold: 0, guardians: Bounded::new(), recovery };
-        let genesis = draft::genesis(admin, recovery, entropy.bytes32(), guardians, Millis(START))?;
+        let genesis = draft::genesis(
+            admin,
+            recovery,
+            entropy.bytes32(),
+            guardians,
+            Digest::from_bytes(entropy.bytes32()),
+            Millis(START),
+        )?;
         let mut set = OpSet::new(genesis.realm());
         set.insert(genesis)?;
         let folded = fold(&set, &Clock::default());

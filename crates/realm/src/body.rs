@@ -3,7 +3,7 @@
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
 use freehold_wire::{
-    Bounded, BucketId, DecodeError, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId,
+    Bounded, BucketId, DecodeError, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId,
 };
 use freehold_wire::{from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
@@ -193,6 +193,9 @@ pub struct Genesis {
     /// The guardians.
     #[n(2)]
     pub guardians: GuardianSet,
+    /// The hash of the directory's first key, which this operation vouches for.
+    #[n(3)]
+    pub directory: Digest,
 }
 
 /// Makes a person a member, or brings one back.

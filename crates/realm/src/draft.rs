@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use freehold_crypt::{BoxPublic, SigningKey, VerifyingKey};
-use freehold_wire::{Bounded, Hlc, KeyId, Millis, NodeId, OpId, PersonId};
+use freehold_wire::{Bounded, Digest, Hlc, KeyId, Millis, NodeId, OpId, PersonId};
 
 use crate::body::{self, Body, Cuts, Endorse, GuardianSet, LastSeq, Target};
 use crate::fold::{Clock, Folded, fold};
@@ -49,7 +49,8 @@ pub enum DraftError {
     Shape(OpError),
 }
 
-/// The genesis of a new realm. `device` is the founder's first; `nonce` is random.
+/// The genesis of a new realm. `device` is the founder's first; `nonce` is random; `directory` is the
+/// hash of the directory's first key.
 ///
 /// # Errors
 /// [`DraftError::Shape`] if the guardians do not fit their threshold.
@@ -58,13 +59,15 @@ pub fn genesis(
     device_box: BoxPublic,
     nonce: [u8; 32],
     guardians: GuardianSet,
+    directory: Digest,
     now: Millis,
 ) -> Result<Op, DraftError> {
     let mut person_nonce = [0; 16];
     let hashed = freehold_crypt::hash::digest("freehold 2026 founder nonce", &nonce);
     person_nonce.iter_mut().zip(hashed).for_each(|(to, from)| *to = from);
     let founder = Statement::found(person_nonce, device, device_box);
-    let body = body::Genesis { nonce, founder: Bounded::fill(&mut [founder].into_iter()), guardians };
+    let founder = Bounded::fill(&mut [founder].into_iter());
+    let body = body::Genesis { nonce, founder, guardians, directory };
     let head = Head {
         realm: None,
         level: LEVEL,
@@ -359,7 +362,7 @@ pub fn invited_device(
     Some(Statement::add(statement.person(), statement.id(), invitation, device, device_box))
 }
 
-fn chain_end(state: &State, device: &VerifyingKey) -> Option<(PersonId, freehold_wire::Digest)> {
+fn chain_end(state: &State, device: &VerifyingKey) -> Option<(PersonId, Digest)> {
     let (person, _) = state.device(&device.id())?;
     let end = crate::person::end_for(&state.persons.get(&person)?.chain, device)?;
     Some((person, end))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
-use freehold_wire::{BucketId, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId};
+use freehold_wire::{BucketId, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId};
 
 use crate::body::{GuardianSet, Terms};
 use crate::person::Statement;
@@ -31,6 +31,8 @@ pub struct State {
     pub base: Option<OpId>,
     /// Wall time named by the newest of them.
     pub base_time: Millis,
+    /// The hash of the directory's first key; none before the genesis was heard.
+    pub directory: Option<Digest>,
     /// Members and their devices.
     pub persons: BTreeMap<PersonId, Person>,
     /// The guardians.

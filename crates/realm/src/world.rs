@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
-use freehold_wire::{BucketId, GrantId, KeyId, NodeId, OpId, PersonId};
+use freehold_wire::{BucketId, Digest, GrantId, KeyId, NodeId, OpId, PersonId};
 
 use crate::body::{GuardianSet, ImageKeysSet, InvitationIssue, Target, WitnessesSet};
 use crate::person::Statement;
@@ -88,6 +88,7 @@ pub(crate) struct World {
     pub(crate) keys: BTreeMap<KeyId, Holder>,
     pub(crate) nodes: BTreeMap<NodeId, NodeRow>,
     pub(crate) invitations: BTreeMap<KeyId, InvitationRow>,
+    pub(crate) directory: Option<Digest>,
     pub(crate) guardians: Vec<(At, GuardianSet)>,
     pub(crate) tested: BTreeSet<KeyId>,
     pub(crate) witnesses: Vec<(At, WitnessesSet)>,

@@ -84,6 +84,12 @@ impl BucketKey {
         BucketId::from_bytes(hash::digest("freehold 2026 bucket id", self.secret.expose()))
     }
 
+    /// What the genesis of a realm says of the directory's first key: hidden by nothing but the
+    /// key's own randomness, and made before the realm has an id.
+    pub fn directory_root(&self) -> Digest {
+        Digest::from_bytes(hash::digest("freehold 2026 directory root", self.secret.expose()))
+    }
+
     /// Wraps the key of the object version that `binding` names.
     pub fn wrap(&self, binding: &Binding, key: &ObjectKey, entropy: &mut dyn Entropy) -> WrappedKey {
         wrap_key(&self.secret, &binding.of_object_key(self.version), key.secret(), entropy)
@@ -143,8 +149,8 @@ pub enum KeyRingError {
         /// Why not.
         source: EnvelopeError,
     },
-    /// A first key that is not the one in the bucket's id: somebody tries to pass off their own.
-    #[error("not the first key of this bucket: forged")]
+    /// A first key that is not the one that the log means: somebody tries to pass off their own.
+    #[error("not the first key that the realm log means: forged")]
     NotTheFirst,
     /// The version before must be admitted first.
     #[error("key version {0} must be known first")]
@@ -158,31 +164,43 @@ pub enum KeyRingError {
 }
 
 /// All versions of one bucket's key (or of the directory's) that this node holds, each vouched for
-/// by the one before, the first by the bucket's id. The first key of the directory has no such
-/// root: whoever admits it vouches for the node it came from.
+/// by the one before, the first by the realm log: a bucket's id is a hash of its first key, and the
+/// genesis has one of the directory's.
 #[derive(Clone)]
 pub struct KeyRing {
     realm: RealmId,
     of: KeyOf,
+    /// The hash of the first key.
+    root: Digest,
     keys: BTreeMap<u32, BucketKey>,
 }
 
 impl KeyRing {
-    /// An empty ring.
-    pub const fn new(realm: RealmId, of: KeyOf) -> Self {
-        Self { realm, of, keys: BTreeMap::new() }
+    /// An empty ring of a bucket.
+    pub const fn of_bucket(realm: RealmId, bucket: BucketId) -> Self {
+        let root = Digest::from_bytes(*bucket.as_bytes());
+        Self { realm, of: KeyOf::Bucket(bucket), root, keys: BTreeMap::new() }
     }
 
-    /// A ring with a fresh first key for the directory of a new realm.
-    pub fn found_directory(realm: RealmId, entropy: &mut dyn Entropy) -> Self {
-        Self { realm, of: KeyOf::Directory, keys: BTreeMap::from([(1, BucketKey::random(entropy))]) }
+    /// An empty ring of the directory; `root` is what the realm's genesis says.
+    pub const fn of_directory(realm: RealmId, root: Digest) -> Self {
+        Self { realm, of: KeyOf::Directory, root, keys: BTreeMap::new() }
+    }
+
+    /// The ring of a new realm's directory. The key came first: the genesis, and so the realm's
+    /// id, says its [`BucketKey::directory_root`].
+    pub fn found_directory(realm: RealmId, first: &BucketKey) -> Self {
+        Self {
+            keys: BTreeMap::from([(1, first.clone())]),
+            ..Self::of_directory(realm, first.directory_root())
+        }
     }
 
     /// A new bucket's ring; the bucket's id follows from the first key.
     pub fn found_bucket(realm: RealmId, entropy: &mut dyn Entropy) -> (BucketId, Self) {
         let key = BucketKey::random(entropy);
         let bucket = key.bucket();
-        (bucket, Self { realm, of: KeyOf::Bucket(bucket), keys: BTreeMap::from([(1, key)]) })
+        (bucket, Self { keys: BTreeMap::from([(1, key)]), ..Self::of_bucket(realm, bucket) })
     }
 
     /// What its keys open.
@@ -230,7 +248,7 @@ impl KeyRing {
             .map_err(|source| KeyRingError::Envelope { version, source })
     }
 
-    /// Opens an envelope and takes its key, if the chain from the bucket's id leads to it.
+    /// Opens an envelope and takes its key, if the chain from what the log says leads to it.
     /// Envelopes are admitted in the order of their versions. `Ok(false)`: was known.
     ///
     /// # Errors
@@ -268,12 +286,11 @@ impl KeyRing {
     }
 
     fn check_first(&self, key: &BucketKey) -> Result<(), KeyRingError> {
-        match self.of {
-            KeyOf::Bucket(bucket) if key.version == 1 && key.bucket() != bucket => {
-                Err(KeyRingError::NotTheFirst)
-            }
-            KeyOf::Bucket(_) | KeyOf::Directory => Ok(()),
-        }
+        let root = match self.of {
+            KeyOf::Bucket(_) => Digest::from_bytes(*key.bucket().as_bytes()),
+            KeyOf::Directory => key.directory_root(),
+        };
+        if key.version == 1 && root != self.root { Err(KeyRingError::NotTheFirst) } else { Ok(()) }
     }
 
     fn link_to(&self, key: &BucketKey) -> Result<Option<Digest>, KeyRingError> {

@@ -195,7 +195,7 @@ class Walk:
         self.grants, self.buckets, self.vetoed = {}, {}, set()
         self.burned, self.void, self.senior = {}, {}, {}
         self.verdict, self.scope, self.sealed = {}, set(), set()
-        self.standing, self.listed, self.base = [], None, None
+        self.standing, self.listed, self.base, self.directory = [], None, None, None
 
     # What an operation can see: accepted operations in its past; None sees all.
 
@@ -415,6 +415,8 @@ class Walk:
         person, devices = self.fresh_chain(b[1])
         need(self.ops[op].author in devices, "not-allowed")
         self.guardians.append((op, b[2]))
+        assert len(b[3]) == 32
+        self.directory = b[3]
         self.admit(op, person, devices, b[1], ADMIN)
 
     def kind_1(self, op, b):
@@ -868,6 +870,7 @@ def outcome(log):
     return {
         "epoch": len(walk.bases),
         "base": walk.base and walk.base.hex(),
+        "directory": walk.directory and walk.directory.hex(),
         "members": [p.hex() for p in members],
         "admins": [p.hex() for p in members if admin(p)],
         "suspended": [p.hex() for p in suspended],

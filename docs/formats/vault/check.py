@@ -274,15 +274,20 @@ def open_envelope(file, me, ring, data):
     need(to == me, "boxed to somebody else")
     info = [un(file["realm"]), key_of, version, to] + ([link] if link else [])
     key = open_box(box_key(un(file["box_seed"])), b"freehold 2026 envelope" + cbor(info), fields[4])
-    need(key_of == [1, [un(file["bucket"])]], "the key of something else")
+    roots = {
+        cbor([1, [un(file["bucket"])]]): ("freehold 2026 bucket id", file["bucket"]),
+        cbor([0, []]): ("freehold 2026 directory root", file["directory_root"]),
+    }
+    need(cbor(key_of) in roots, "the key of something else")
     if version == 1:
-        need(derive("freehold 2026 bucket id", key).hex() == file["bucket"], "not the bucket's first key")
+        context, root = roots[cbor(key_of)]
+        need(derive(context, key).hex() == root, "not the first key that the realm log means")
         need(link is None, "a link where none belongs")
     else:
-        need(version - 1 in ring, "the key before is not known")
+        need((cbor(key_of), version - 1) in ring, "the key before is not known")
         place = cbor([un(file["realm"]), key_of, version])
-        need(derive("freehold 2026 key succession", ring[version - 1], place, key) == link, "no successor")
-    return version, key
+        need(derive("freehold 2026 key succession", ring[cbor(key_of), version - 1], place, key) == link, "no successor")
+    return (cbor(key_of), version), key
 
 
 def envelopes(file):

@@ -32,6 +32,7 @@ impl Run<'_> {
             return Err(Reason::NotAllowed(Need::OwnDevice));
         }
         self.world.guardians.push((at, body.guardians.clone()));
+        self.world.directory = Some(body.directory);
         self.admit(at, person, &devices, &body.founder, MemberRoles::ADMIN);
         Ok(())
     }

@@ -61,6 +61,7 @@ fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
         epoch: run.epoch,
         base: run.base.map(|base| run.id(base)),
         base_time: run.base_time,
+        directory: world.directory,
         persons: world.persons.iter().filter_map(|(id, row)| Some((*id, person(run, id, row)?))).collect(),
         guardians: whole.guardians().cloned().unwrap_or_else(none),
         guardians_tested: world.tested.clone(),

@@ -26,6 +26,7 @@ fn expectation(folded: &Folded) -> Value {
     json!({
         "epoch": state.epoch,
         "base": state.base.map(|base| base.to_string()),
+        "directory": state.directory.map(|root| root.to_string()),
         "members": state.persons.keys().map(ToString::to_string).collect::<Vec<_>>(),
         "admins": state.admins().map(|(id, _)| id.to_string()).collect::<Vec<_>>(),
         "suspended": with(Standing::Suspended).collect::<Vec<_>>(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use freehold_crypt::{Algorithm, BoxPublic, BoxSecret, Secret, SigningKey, hash};
-use freehold_wire::{Bounded, BucketId, Hlc, KeyId, Millis, NodeId, OpId, PersonId};
+use freehold_wire::{Bounded, BucketId, Digest, Hlc, KeyId, Millis, NodeId, OpId, PersonId};
 
 use crate::body::{self, Body, Guardian, GuardianSet, LastSeq, Target};
 use crate::fold::{Clock, Folded, fold};
@@ -113,6 +113,7 @@ impl Lab {
             nonce,
             founder: list([founding(founder)]),
             guardians: guardians(&["g1", "g2", "g3"], 2),
+            directory: Digest::from_bytes(hash::digest("freehold test directory", &nonce)),
         };
         let head = Head {
             realm: None,

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use freehold_crypt::{Algorithm, Entropy as _, SigningKey};
 use freehold_disk::{EntryStore, OsEntropy};
 use freehold_s3::{Buckets, BucketsError, Credentials, Limits, ServeError, serve_within};
-use freehold_seal::{BucketKey, KeyOf, KeyRing};
+use freehold_seal::{BucketKey, KeyRing};
 use freehold_vault::{Alone, BucketInfo, Depot, DepotLimits, Keyring, Shared, Vault, VaultConfig};
 use freehold_wire::{BucketId, Millis, NodeId, RealmId};
 use tokio::net::TcpListener;
@@ -64,7 +64,7 @@ impl Buckets for Ledger {
         }
         let key = BucketKey::from_secret(1, OsEntropy.secret());
         let id = key.bucket();
-        let mut ring = KeyRing::new(REALM, KeyOf::Bucket(id));
+        let mut ring = KeyRing::of_bucket(REALM, id);
         ring.restore(key).expect("a fresh ring takes a key");
         self.keys.set(ring);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());

@@ -30,7 +30,7 @@ fn a_ring_is_handed_on_version_by_version() {
     let mine = box_secret(1);
     let envelopes: Vec<_> =
         (1..=3).map(|v| ring.envelope(v, ME, &mine.public(), &mut entropy).unwrap()).collect();
-    let mut got = KeyRing::new(REALM, KeyOf::Bucket(bucket));
+    let mut got = KeyRing::of_bucket(REALM, bucket);
     assert_eq!(got.admit(&envelopes[1], ME, &mine), Err(KeyRingError::Missing(1)));
     for envelope in &envelopes {
         assert_eq!(got.admit(envelope, ME, &mine), Ok(true));
@@ -50,7 +50,7 @@ fn a_node_without_the_key_cannot_pass_off_its_own() {
     // As the first version.
     let own = BucketKey::random(&mut entropy);
     let forged = envelope::seal_envelope(REALM, of, &own, None, ME, &mine.public(), &mut entropy).unwrap();
-    assert_eq!(KeyRing::new(REALM, of).admit(&forged, ME, &mine), Err(KeyRingError::NotTheFirst));
+    assert_eq!(KeyRing::of_bucket(REALM, bucket).admit(&forged, ME, &mine), Err(KeyRingError::NotTheFirst));
     // As the next one, with no proof or a made-up one.
     let own = BucketKey::from_secret(2, own.secret().clone());
     for link in [None, Some(Digest::from_bytes([7; 32]))] {
@@ -68,8 +68,29 @@ fn a_node_without_the_key_cannot_pass_off_its_own() {
         &mine.public(),
         &mut entropy,
     );
-    assert_eq!(KeyRing::new(REALM, of).admit(&first.unwrap(), ME, &mine), Err(KeyRingError::NoSuccessor(1)));
+    assert_eq!(
+        KeyRing::of_bucket(REALM, bucket).admit(&first.unwrap(), ME, &mine),
+        Err(KeyRingError::NoSuccessor(1))
+    );
     assert_eq!(ring.current().map(BucketKey::version), Some(1));
+}
+
+#[test]
+fn a_forged_first_key_of_the_directory_is_refused() {
+    let mut entropy = Seeded::new(1);
+    let mine = box_secret(1);
+    let genuine = KeyRing::found_directory(REALM, &BucketKey::random(&mut entropy));
+    let root = genuine.current().unwrap().directory_root();
+    let mut ring = KeyRing::of_directory(REALM, root);
+    let forged = KeyRing::found_directory(REALM, &BucketKey::random(&mut entropy));
+    let forged = forged.envelope(1, ME, &mine.public(), &mut entropy).unwrap();
+    assert_eq!(ring.admit(&forged, ME, &mine), Err(KeyRingError::NotTheFirst));
+    let envelope = genuine.envelope(1, ME, &mine.public(), &mut entropy).unwrap();
+    assert_eq!(ring.admit(&envelope, ME, &mine), Ok(true));
+    assert!(ring.iter().eq(genuine.iter()));
+    // What vouches for a bucket vouches for no directory.
+    let (bucket, ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    assert_ne!(ring.current().unwrap().directory_root().as_bytes(), bucket.as_bytes());
 }
 
 #[test]
@@ -88,8 +109,10 @@ fn a_proof_does_not_serve_for_another_realm_bucket_or_version() {
 #[test]
 fn two_keys_of_one_version_are_a_conflict() {
     let mut entropy = Seeded::new(1);
-    let mut ring = KeyRing::found_directory(REALM, &mut entropy);
-    assert_eq!(ring.restore(BucketKey::random(&mut entropy)), Err(KeyRingError::Conflict(1)));
+    let mut ring = KeyRing::found_directory(REALM, &BucketKey::random(&mut entropy));
+    ring.rotate(&mut entropy).unwrap();
+    let other = BucketKey::from_secret(2, entropy.secret());
+    assert_eq!(ring.restore(other), Err(KeyRingError::Conflict(2)));
     let (_, mut bucket) = KeyRing::found_bucket(REALM, &mut entropy);
     assert_eq!(bucket.restore(BucketKey::random(&mut entropy)), Err(KeyRingError::NotTheFirst));
     let mine = box_secret(1);

@@ -220,15 +220,29 @@ pub(crate) fn envelopes() -> Value {
         edit(&mut envelope);
         json!({ "name": name, "envelope": hex::encode(envelope.to_bytes()) })
     };
+    let opens = [
+        vector("version 1, to a node", made(1, node, &mut entropy)),
+        vector("version 1, to the recovery key", made(1, Recipient::Recovery, &mut entropy)),
+        vector("version 2, to a node", second.clone()),
+    ];
+    // A genuine directory and a forged one.
+    let [directory, forged] = [(); 2].map(|()| {
+        let first = BucketKey::random(&mut entropy);
+        let boxed = KeyRing::found_directory(REALM, &first).envelope(1, node, &public, &mut entropy);
+        (first, boxed.unwrap().to_bytes())
+    });
+    let root = directory.0.directory_root();
+    let opens = [
+        opens.as_slice(),
+        &[vector("the directory's, to a node", (directory.1, directory.0.secret().clone()))],
+    ]
+    .concat();
     json!({
-        "what": "bucket keys boxed with HPKE; the first key's hash is the bucket's id, each later one is linked to the one before",
+        "what": "keys boxed with HPKE; the first key's hash is the bucket's id, or in the realm's genesis, each later one is linked to the one before",
         "realm": REALM.to_string(), "bucket": bucket.to_string(), "node": NODE.to_string(),
+        "directory_root": root.to_string(),
         "box_seed": hex::encode(seed.expose()), "box_public": hex::encode(public.as_bytes()),
-        "opens": [
-            vector("version 1, to a node", made(1, node, &mut entropy)),
-            vector("version 1, to the recovery key", made(1, Recipient::Recovery, &mut entropy)),
-            vector("version 2, to a node", second.clone()),
-        ],
+        "opens": opens,
         "refused": [
             edited("of another bucket", |e| e.key_of = KeyOf::Bucket(BUCKET)),
             edited("of the directory", |e| e.key_of = KeyOf::Directory),
@@ -238,6 +252,7 @@ pub(crate) fn envelopes() -> Value {
             edited("without the link", |e| e.link = None),
             edited("with a flipped bit", |e| e.sealed[50] ^= 1),
             edited("with another encapsulated key", |e| e.sealed[0] ^= 1),
+            { "name": "a first key of the directory that the genesis does not mean", "envelope": hex::encode(forged.1) },
         ],
     })
 }

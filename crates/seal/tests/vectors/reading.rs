@@ -146,7 +146,9 @@ pub(crate) fn envelopes(file: &Value) -> (usize, usize) {
     assert_eq!(mine.public().as_bytes(), &bytes32(&file["box_public"]));
     let bucket: BucketId = id(&file["bucket"]);
     let node = Recipient::Node(id::<NodeId>(&file["node"]));
-    let mut ring = KeyRing::new(id(&file["realm"]), KeyOf::Bucket(bucket));
+    let realm = id(&file["realm"]);
+    let mut bucket = KeyRing::of_bucket(realm, bucket);
+    let mut directory = KeyRing::of_directory(realm, id(&file["directory_root"]));
     let envelope = |vector: &Value| {
         Envelope::decode(&hex::decode(vector["envelope"].as_str().unwrap()).unwrap()).unwrap()
     };
@@ -154,12 +156,15 @@ pub(crate) fn envelopes(file: &Value) -> (usize, usize) {
     for vector in opens {
         let envelope = envelope(vector);
         let me = if envelope.to == Recipient::Recovery { Recipient::Recovery } else { node };
+        let ring = if envelope.key_of == KeyOf::Directory { &mut directory } else { &mut bucket };
         ring.admit(&envelope, me, &mine).unwrap();
         let key = ring.get(envelope.version).unwrap();
         assert_eq!(key.secret().expose(), &bytes32(&vector["key"]), "{}", vector["name"]);
     }
     for attack in refused {
-        assert!(ring.admit(&envelope(attack), node, &mine).is_err(), "{}", attack["name"]);
+        for ring in [&mut bucket, &mut directory] {
+            assert!(ring.admit(&envelope(attack), node, &mine).is_err(), "{}", attack["name"]);
+        }
     }
     (opens.len(), refused.len())
 }

@@ -1,7 +1,7 @@
 use freehold_crypt::{Algorithm, BoxSecret, Secret, SigningKey};
 use freehold_realm::body::{BucketSet, GuardianSet};
 use freehold_realm::{Body, Head, LEVEL, Op, OpSet};
-use freehold_wire::{Bounded, BucketId, Hlc};
+use freehold_wire::{Bounded, BucketId, Digest, Hlc};
 use proptest::prelude::*;
 
 use super::*;
@@ -18,7 +18,15 @@ fn peer(n: u8) -> NodeId {
 fn founded() -> OpSet {
     let box_key = BoxSecret::from_seed(&Secret::from_bytes([9; 32])).public();
     let guardians = GuardianSet { threshold: 0, guardians: Bounded::new(), recovery: box_key };
-    let genesis = freehold_realm::draft::genesis(&key(1), box_key, [3; 32], guardians, Millis(1)).unwrap();
+    let genesis = freehold_realm::draft::genesis(
+        &key(1),
+        box_key,
+        [3; 32],
+        guardians,
+        Digest::from_bytes([4; 32]),
+        Millis(1),
+    )
+    .unwrap();
     let mut set = OpSet::new(genesis.realm());
     set.insert(genesis).unwrap();
     set

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use freehold_crypt::{Algorithm, Entropy as _, Secret, SigningKey};
 use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::{BlobRef, Entry, Own};
-use freehold_seal::{BucketKey, KeyOf, KeyRing};
+use freehold_seal::{BucketKey, KeyRing};
 use freehold_vault::{
     Alone, BlobStream, Body, BoxError, BucketInfo, ByteRange, Depot, DepotLimits, GetError, GetObject,
     Keyring, NotConfirmed, PeerError, Peers, PutDone, PutError, PutRequest, Replication, Shared, Vault,
@@ -56,7 +56,7 @@ impl Default for Setup {
 pub(crate) fn ring() -> (BucketId, KeyRing) {
     let key = BucketKey::from_secret(1, Secret::from_bytes([5; 32]));
     let bucket = key.bucket();
-    let mut ring = KeyRing::new(REALM, KeyOf::Bucket(bucket));
+    let mut ring = KeyRing::of_bucket(REALM, bucket);
     ring.restore(key).unwrap();
     (bucket, ring)
 }
