@@ -185,7 +185,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
         all.push(found(
             Level::Alarm,
-            format!("{} is not fully protected", bucket.name),
+            format!("bucket {} is not fully protected", bucket.name),
             format!(
                 "{} of {} objects wait for a copy on {} nodes",
                 bucket.waiting, bucket.objects, bucket.copies
