@@ -12,6 +12,7 @@ mod node;
 mod object;
 mod realm;
 mod status;
+pub mod words;
 
 mod control;
 mod server;

@@ -20,7 +20,7 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Folder that holds this node: keys, log and sealed data [default: ~/.local/share/freehold]
-    #[arg(long, global = true, env = "FREEHOLD_HOME", value_name = "DIR")]
+    #[arg(long, global = true, env = "FREEHOLD_HOME", hide_env_values = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
     /// Print answers as JSON, for programs
     #[arg(long, global = true)]
@@ -134,7 +134,8 @@ pub struct Up {
 pub struct Join {
     /// The invitation's text; `-` reads it from standard input
     pub invitation: String,
-    /// Name of this machine, shown to the realm's people only [default: its host name]
+    /// Name of this machine, shown to the realm's people only [default: its host name; a number is
+    /// added if another machine has it]
     #[arg(long)]
     pub name: Option<String>,
     /// How it runs.
@@ -159,7 +160,7 @@ pub struct Recover {
 /// `freehold invite`.
 #[derive(Debug, Clone, Args)]
 pub struct Invite {
-    /// Roles of the new node
+    /// Roles of the new node, of storage, compute, gateway, relay, witness, secrets
     #[arg(long, value_delimiter = ',', default_value = "storage,gateway,secrets")]
     pub roles: Vec<String>,
     /// Hours until the invitation lapses

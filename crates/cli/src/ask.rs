@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use freehold_api::{Client, NewBucket, NewInvitation, NewName, Phrase, Problem, VerifyEvent, VerifyReport};
+use freehold_api::{
+    Client, NewBucket, NewInvitation, NewName, Phrase, Problem, VerifyEvent, VerifyReport, words,
+};
 use futures::StreamExt as _;
 
 use crate::args::{BucketCommand, Command, GuardiansCommand, Invite, NodeCommand, RealmCommand};
@@ -64,9 +66,9 @@ async fn console(terminal: Terminal, client: &Client) -> Result<(), Problem> {
         out.push(format!(
             "  set-up code  {}    (good once, for {})",
             code.code,
-            render::span(code.lapses_in_ms)
+            words::span(code.lapses_in_ms)
         ));
-        out.extend(endpoints.fingerprint.iter().map(|sum| format!("  certificate  SHA-256 {sum}")));
+        out.extend(endpoints.fingerprint.as_deref().map(crate::up::certificate));
         out.join("\n")
     })
 }
@@ -78,8 +80,8 @@ async fn invite(terminal: Terminal, client: &Client, wish: Invite) -> Result<(),
     show(terminal, &made, |made| {
         let code = terminal.is_interactive().then(|| qr(&made.text)).flatten();
         format!(
-            "On the other machine, within {} hours, once:\n\n  freehold join {}\n{}",
-            wish.hours,
+            "On the other machine, within {}, once:\n\n  freehold join {}\n{}",
+            words::count(wish.hours.into(), "hour"),
             made.text,
             code.map(|code| format!("\n{code}")).unwrap_or_default()
         )
@@ -113,7 +115,11 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
             terminal.answer(format!("Would delete {name} if it is empty."));
             Ok(())
         }
-        BucketCommand::Delete { name, dry_run: false } => client.delete_bucket(&name).await,
+        BucketCommand::Delete { name, dry_run: false } => {
+            client.delete_bucket(&name).await?;
+            terminal.say(format!("deleted {name}"));
+            Ok(())
+        }
     }
 }
 
@@ -132,7 +138,7 @@ async fn verify(
     while let Some(event) = events.next().await {
         match event? {
             VerifyEvent::Progress { blobs, bytes } => {
-                bar.set_message(format!("{blobs} blobs, {}", render::bytes(bytes)));
+                bar.set_message(format!("{}, {}", words::count(blobs, "blob"), words::bytes(bytes)));
                 bar.tick();
             }
             VerifyEvent::Done(report) => {
@@ -165,9 +171,21 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
             terminal.answer(format!("Would suspend {node}: it could no longer read, write or connect."));
             Ok(())
         }
-        NodeCommand::Suspend { node, dry_run: false } => client.suspend_node(&node).await,
-        NodeCommand::Lift { node } => client.lift_node(&node).await,
-        NodeCommand::Rename { node, name } => client.rename_node(&node, &NewName { name }).await,
+        NodeCommand::Suspend { node, dry_run: false } => {
+            client.suspend_node(&node).await?;
+            terminal.say(format!("{node} is suspended"));
+            Ok(())
+        }
+        NodeCommand::Lift { node } => {
+            client.lift_node(&node).await?;
+            terminal.say(format!("{node} is back in"));
+            Ok(())
+        }
+        NodeCommand::Rename { node, name } => {
+            client.rename_node(&node, &NewName { name: name.clone() }).await?;
+            terminal.say(format!("{node} is now {name}"));
+            Ok(())
+        }
     }
 }
 
@@ -190,13 +208,14 @@ async fn realm(terminal: Terminal, client: &Client, command: RealmCommand) -> Re
                     Some("name another file"),
                 )
             })?;
-            terminal.say(format!("wrote {}", render::bytes(log.len() as u64)));
+            terminal.say(format!("wrote {}", words::bytes(log.len() as u64)));
             Ok(())
         }
         RealmCommand::Import { file } => {
             let report = client.import_log(read_file(&file)?.into()).await?;
             show(terminal, &report, |report| {
-                format!("{} new operations, {} known, {} refused", report.new, report.known, report.refused)
+                let new = words::count(report.new, "new operation");
+                format!("{new}, {} known, {} refused", report.known, report.refused)
             })
         }
         RealmCommand::Card => {
@@ -232,7 +251,7 @@ pub(crate) fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {
         |why: String| Problem::invalid(format!("cannot read {}", file.display()), why, None::<&str>);
     let size = std::fs::metadata(file).map_err(|e| problem(e.to_string()))?.len();
     if size > LOG_MAX {
-        return Err(problem(format!("{} is more than any log", render::bytes(size))));
+        return Err(problem(format!("{} is more than any log", words::bytes(size))));
     }
     std::fs::read(file).map_err(|e| problem(e.to_string()))
 }

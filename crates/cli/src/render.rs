@@ -1,33 +1,10 @@
 //! Answers as people read them: one screen, alarms first, nothing that needs a manual.
 
+use freehold_api::words::{bytes, count, span, verb};
 use freehold_api::{
     Audit, BucketStatus, Doctor, Finding, Level, NodeStatus, Path, PlaneState, Protection, Standing, Status,
     VerifyFinding, VerifyReport,
 };
-
-/// A span as people say it.
-pub(crate) fn span(ms: u64) -> String {
-    let secs = ms / 1000;
-    let (count, unit) = match secs {
-        0..60 => (secs, "second"),
-        60..3600 => (secs / 60, "minute"),
-        3600..86400 => (secs / 3600, "hour"),
-        _ => (secs / 86400, "day"),
-    };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Bytes as people say them.
-pub(crate) fn bytes(count: u64) -> String {
-    const UNITS: [(&str, u64); 4] = [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    match UNITS.iter().find(|(_, size)| count >= *size) {
-        Some((unit, size)) => {
-            let tenths = count.saturating_mul(10) / size;
-            format!("{}.{} {unit}", tenths / 10, tenths % 10)
-        }
-        None => format!("{count} B"),
-    }
-}
 
 fn finding(found: &Finding) -> String {
     let mark = match found.level {
@@ -51,7 +28,9 @@ pub(crate) fn status(status: &Status) -> String {
     if status.alarms.is_empty() {
         out.push(format!("{}: all is well", status.realm.name));
     } else {
-        out.push(format!("{}: {} thing(s) need attention", status.realm.name, status.alarms.len()));
+        let open = status.alarms.len() as u64;
+        let need = verb(open, "needs", "need");
+        out.push(format!("{}: {} {need} attention", status.realm.name, count(open, "thing")));
         out.extend(status.alarms.iter().map(finding));
     }
     out.push(String::new());
@@ -74,11 +53,11 @@ pub(crate) fn status(status: &Status) -> String {
     }
     out.push(String::new());
     out.push(format!(
-        "This node: up {}, {} sealed here, {} free. Log: {} operations, epoch {}.",
+        "This node: up {}, {} sealed here, {} free. Log: {}, epoch {}.",
         span(status.uptime_ms),
         bytes(status.storage.used),
         bytes(status.storage.free),
-        status.log.operations,
+        count(status.log.operations, "operation"),
         status.log.epoch
     ));
     out.join("\n")
@@ -106,29 +85,34 @@ pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
 
 /// One bucket in a line.
 pub(crate) fn bucket(bucket: &BucketStatus) -> String {
-    let nodes = if bucket.copies == 1 { "node" } else { "nodes" };
+    let copies = u64::from(bucket.copies);
+    if bucket.objects == 0 {
+        return format!("  {:<16} empty; everything in it will be on {}", bucket.name, count(copies, "node"));
+    }
+    let waiting = bucket.waiting;
+    let wait = verb(waiting, "waits", "wait");
     let protected = match bucket.protected {
-        Protection::Full => format!("protected: everything is on {} {nodes}", bucket.copies),
-        Protection::Partly => {
-            format!("partly protected: {} of {} wait for a copy", bucket.waiting, bucket.objects)
-        }
-        Protection::NotYet => format!("not protected: {} wait for a copy", bucket.waiting),
+        Protection::Full => format!("protected: everything is on {}", count(copies, "node")),
+        Protection::Partly => format!("partly protected: {waiting} of {} {wait} for a copy", bucket.objects),
+        Protection::NotYet => format!("not protected: {} {wait} for a copy", count(waiting, "object")),
     };
     let since = bucket.oldest_unprotected_ms.map(|ms| format!(", for {}", span(ms))).unwrap_or_default();
-    format!("  {:<16} {} objects, {}; {protected}{since}", bucket.name, bucket.objects, bytes(bucket.bytes))
+    let holds = format!("{}, {}", count(bucket.objects, "object"), bytes(bucket.bytes));
+    format!("  {:<16} {holds}; {protected}{since}", bucket.name)
 }
 
 /// `freehold bucket verify`.
 pub(crate) fn verified(report: &VerifyReport) -> String {
     let mut out = vec![format!(
-        "read {} sealed blobs ({}) of {} entries: {}",
-        report.blobs,
+        "read {} ({}) of {}: {}",
+        count(report.blobs, "sealed blob"),
         bytes(report.bytes),
-        report.entries,
+        count(report.entries, "entry"),
         if report.findings.is_empty() && report.bad_entries == 0 { "all good" } else { "DAMAGE found" }
     )];
     if report.bad_entries > 0 {
-        out.push(format!("  {} entries are not what was signed", report.bad_entries));
+        let are = verb(report.bad_entries, "is", "are");
+        out.push(format!("  {} {are} not what was signed", count(report.bad_entries, "entry")));
     }
     out.extend(report.findings.iter().map(damage));
     out.join("\n")
@@ -172,16 +156,4 @@ pub(crate) fn audit(audit: &Audit) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_as_people_say_them() {
-        assert_eq!(span(999), "0 seconds");
-        assert_eq!(span(61_000), "1 minute");
-        assert_eq!(span(3 * 3_600_000), "3 hours");
-        assert_eq!(bytes(1023), "1023 B");
-        assert_eq!(bytes(1536), "1.5 KiB");
-        assert_eq!(bytes(5 << 30), "5.0 GiB");
-    }
-}
+mod tests;

@@ -231,7 +231,7 @@ pub(crate) fn announce(terminal: Terminal, ready: &Ready) {
         terminal.answer(format!("  console      {address}"));
     }
     terminal.answer(format!("  set-up code  {}", ready.setup_code));
-    terminal.answer(format!("  certificate  SHA-256 {}", ready.fingerprint));
+    terminal.answer(certificate(&ready.fingerprint));
     terminal.answer(format!("  S3 endpoint  {}", ready.s3));
     terminal.answer(format!("  credentials  {}", ready.s3_credentials));
     if let Some(relay) = &ready.relay {
@@ -244,6 +244,17 @@ pub(crate) fn announce(terminal: Terminal, ready: &Ready) {
         terminal.answer(format!("\n{code}"));
     }
     terminal.answer("\n  next         freehold status    (in another terminal; Ctrl-C here stops the node)");
+}
+
+/// A fingerprint in two rows, which are compared more easily than one that breaks anywhere.
+pub(crate) fn certificate(fingerprint: &str) -> String {
+    let middle = fingerprint.len() / 2 + 1;
+    match fingerprint.split_at_checked(middle) {
+        Some((first, second)) if first.ends_with(':') => {
+            format!("  certificate  SHA-256 {first}\n{:23}{second}", "")
+        }
+        _ => format!("  certificate  SHA-256 {fingerprint}"),
+    }
 }
 
 /// Names a failure of the command line itself.

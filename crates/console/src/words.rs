@@ -3,67 +3,18 @@
 #[cfg(test)]
 mod tests;
 
+use freehold_api::words::verb;
 use freehold_api::{BucketStatus, NodeStatus, Path, Protection, Role, Standing, Status};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+pub(crate) use freehold_api::words::{bytes, count};
+
 const MINUTE_MS: u64 = 60_000;
-const HOUR_MS: u64 = 60 * MINUTE_MS;
-const DAY_MS: u64 = 24 * HOUR_MS;
-
-/// `1 object`, `3 objects`.
-pub(crate) fn count(n: u64, one: &str) -> String {
-    match (n, one.strip_suffix('y')) {
-        (1, _) => format!("1 {one}"),
-        (_, Some(stem)) if one.ends_with("copy") => format!("{} {stem}ies", thousands(n)),
-        _ => format!("{} {one}s", thousands(n)),
-    }
-}
-
-/// `12,345`.
-pub(crate) fn thousands(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1.4 MB`; in powers of ten, as disks are sold.
-pub(crate) fn bytes(n: u64) -> String {
-    let mut unit = 1u64;
-    let mut name = "bytes";
-    for next in ["kB", "MB", "GB", "TB", "PB"] {
-        if n / unit < 1000 {
-            break;
-        }
-        unit *= 1000;
-        name = next;
-    }
-    let whole = n / unit;
-    let tenth = n % unit * 10 / unit;
-    match (name, n) {
-        ("bytes", 1) => "1 byte".to_owned(),
-        ("bytes", _) => format!("{n} bytes"),
-        _ if whole < 10 && tenth > 0 => format!("{whole}.{tenth} {name}"),
-        _ => format!("{whole} {name}"),
-    }
-}
 
 /// `3 hours`.
 pub(crate) fn span(ms: u64) -> String {
-    let (n, unit) = match ms {
-        0..HOUR_MS => (ms / MINUTE_MS, "minute"),
-        HOUR_MS..DAY_MS => (ms / HOUR_MS, "hour"),
-        _ if ms < 60 * DAY_MS => (ms / DAY_MS, "day"),
-        _ if ms < 730 * DAY_MS => (ms / (30 * DAY_MS), "month"),
-        _ => (ms / (365 * DAY_MS), "year"),
-    };
-    if n == 0 { "less than a minute".to_owned() } else { count(n, unit) }
+    if ms < MINUTE_MS { "less than a minute".to_owned() } else { freehold_api::words::span(ms) }
 }
 
 /// `3 hours ago`.
@@ -107,7 +58,7 @@ pub(crate) fn protection(bucket: &BucketStatus, nodes: u64) -> String {
         Protection::Full if on == 1 => format!("Everything in {name} is on 1 machine only."),
         Protection::Full => format!("Everything in {name} is on {on} machines."),
         Protection::Partly => {
-            let wait = if bucket.waiting == 1 { "waits" } else { "wait" };
+            let wait = verb(bucket.waiting, "waits", "wait");
             format!(
                 "{} of {} {wait} for another copy{since}.",
                 bucket.waiting,
@@ -156,7 +107,7 @@ pub(crate) fn overall(status: &Status) -> (Mark, String, String) {
     if !status.buckets.iter().all(full) {
         let oldest = status.buckets.iter().filter_map(|bucket| bucket.oldest_unprotected_ms).max();
         let since = oldest.map(|ms| format!(" The oldest has waited {}.", span(ms))).unwrap_or_default();
-        let wait = if waiting == 1 { "waits" } else { "wait" };
+        let wait = verb(waiting, "waits", "wait");
         let sentence = match waiting {
             0 => "Some of it waits for another copy.".to_owned(),
             n => format!("{} {wait} for another copy.", count(n, "object")),

@@ -164,12 +164,33 @@ async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Text<128>)
         return refuse(&why);
     }
     tracing::info!(node = %proof.newcomer.short(), "a machine has joined");
+    let name = free_name(name, |name| shared.nodes_named(name).iter().any(|node| *node != proof.newcomer));
     if let Err(problem) =
         shared.say(vec![Saying::Row(DirectoryRow::NodeName(proof.newcomer, Some(name)))]).await
     {
         tracing::warn!(%problem, "the new node's name was not kept");
     }
     Answer::Welcome
+}
+
+/// The name a newcomer asks for, with a number if another node has it: many machines are called
+/// `debian`.
+fn free_name(wish: Text<128>, taken: impl Fn(&str) -> bool) -> Text<128> {
+    let mut name = wish.clone();
+    let mut number = 1u32;
+    while taken(name.as_str()) {
+        number += 1;
+        let suffix = format!("-{number}");
+        let mut stem = wish.as_str();
+        while stem.len() + suffix.len() > 128 {
+            stem = stem.char_indices().next_back().and_then(|(at, _)| stem.get(..at)).unwrap_or_default();
+        }
+        match Text::new(format!("{stem}{suffix}")) {
+            Ok(next) => name = next,
+            Err(_) => return wish,
+        }
+    }
+    name
 }
 
 async fn recover(shared: &Arc<Shared>, proof: &Proof, ops: &[minicbor::bytes::ByteVec]) -> Answer {
@@ -191,4 +212,20 @@ async fn recover(shared: &Arc<Shared>, proof: &Proof, ops: &[minicbor::bytes::By
     shared.keep_visitors();
     crate::steward::tidy_up(shared).await;
     Answer::Welcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_machines_of_one_name_are_told_apart() {
+        let name = |wish: &str, taken: &[&str]| {
+            free_name(Text::new(wish).unwrap(), |name| taken.contains(&name)).as_str().to_owned()
+        };
+        assert_eq!(name("debian", &["nas"]), "debian");
+        assert_eq!(name("debian", &["debian", "debian-2"]), "debian-3");
+        let long = "ä".repeat(64);
+        assert_eq!(name(&long, &[&long]), format!("{}-2", "ä".repeat(63)));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use freehold_api::Problem;
+use freehold_api::{Problem, words};
 use freehold_crypt::{Algorithm, SigningKey};
 use freehold_disk::LogStore;
 use freehold_realm::audit::Export;
@@ -40,10 +40,7 @@ pub async fn join(home: &Home, text: &str, name: &str) -> Result<(), Problem> {
     if invitation.expires < clock::wall() {
         return Err(Problem::refused(
             WHAT,
-            format!(
-                "the invitation lapsed {} minutes ago",
-                clock::wall().since(invitation.expires).0 / 60_000
-            ),
+            format!("the invitation lapsed {} ago", words::span(clock::wall().since(invitation.expires).0)),
             Some("ask for a new one: freehold invite    (or see that this machine's clock is right)"),
         ));
     }

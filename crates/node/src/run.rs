@@ -4,7 +4,6 @@ mod fronts;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -85,7 +84,7 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
     let stop = shared.stop.clone();
     let log_plane = supervisor.plane("realm log");
     log_plane.spawn_vital(owner.run(log_plane.cancel().clone()));
-    log_plane.report(Health::Up(format!("{} operations", shared.log.view().operations)));
+    log_plane.report(Health::Up(String::new()));
     let replication = supervisor.plane("replication");
     replication.spawn_vital(replica.run(Arc::downgrade(&shared), replication.cancel().clone()));
     replication.report(Health::Up(String::new()));
@@ -308,9 +307,8 @@ async fn sweep(shared: Arc<Shared>, plane: Plane) {
         if let Err(error) = shared.vault.sweep(clock::wall()).await {
             plane.report(Health::Degraded(chain(&error)));
         }
-        match shared.depot.measure().await {
-            Ok((_, bytes)) => shared.held_bytes.store(bytes, Ordering::Relaxed),
-            Err(error) => tracing::warn!(%error, "the depot could not be measured"),
+        if let Err(error) = shared.depot.count_anew().await {
+            tracing::warn!(%error, "the depot could not be measured");
         }
     }
 }

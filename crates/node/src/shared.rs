@@ -1,6 +1,5 @@
 //! What the planes of a running node share. No plane owns it; each part has its own lock or owner.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use freehold_api::{Endpoints, Problem, Sessions};
@@ -64,8 +63,6 @@ pub struct Shared {
     pub sessions: Arc<Sessions>,
     /// Ends the node.
     pub stop: CancellationToken,
-    /// Sealed bytes in the depot, as last measured.
-    pub held_bytes: AtomicU64,
     /// When it started, monotonic.
     pub started: Millis,
     /// Machines that guardians are bringing back.
@@ -111,7 +108,6 @@ impl Shared {
             board: OnceLock::new(),
             sessions,
             stop: CancellationToken::new(),
-            held_bytes: AtomicU64::new(0),
             started: clock::monotonic(),
             visitors: crate::gate::Visitors::default(),
             replica: OnceLock::new(),
@@ -262,6 +258,14 @@ impl Shared {
     /// What people call a node.
     pub fn name_of(&self, node: NodeId) -> String {
         self.directory().node_name(node).map_or_else(|| node.short(), str::to_owned)
+    }
+
+    /// The realm's nodes of that name, those that are suspended too.
+    pub fn nodes_named(&self, name: &str) -> Vec<NodeId> {
+        let view = self.log.view();
+        let directory = self.directory();
+        let named = |node: &&NodeId| directory.node_name(**node) == Some(name);
+        view.state().nodes.keys().filter(named).copied().collect()
     }
 }
 

@@ -139,7 +139,7 @@ impl Depot {
     ) -> Result<Self, DepotError> {
         let depot = Self { inner: Arc::new(Inner { store, root, limits, used: AtomicU64::new(0) }) };
         if limits.quota_bytes.is_some() {
-            depot.inner.used.store(depot.measure().await?.1, Ordering::Relaxed);
+            depot.count_anew().await?;
         }
         Ok(depot)
     }
@@ -239,6 +239,21 @@ impl Depot {
     /// [`DepotError`]
     pub async fn measure(&self) -> Result<(u64, u64), DepotError> {
         self.list().try_fold((0, 0), async |(blobs, bytes), held| Ok((blobs + 1, bytes + held.len))).await
+    }
+
+    /// Bytes of all blobs, as last measured and counted along since.
+    pub fn used(&self) -> u64 {
+        self.inner.used.load(Ordering::Relaxed)
+    }
+
+    /// Measures what [`Self::used`] counts on from.
+    ///
+    /// # Errors
+    /// [`DepotError`]
+    pub async fn count_anew(&self) -> Result<(), DepotError> {
+        let (_, bytes) = self.measure().await?;
+        self.inner.used.store(bytes, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Bytes that may still be written; `None` if the backend does not say.

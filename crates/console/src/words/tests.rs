@@ -1,5 +1,7 @@
 use super::*;
 
+const HOUR_MS: u64 = 60 * MINUTE_MS;
+
 fn bucket(protected: Protection, copies: u16, objects: u64) -> BucketStatus {
     BucketStatus {
         id: "0".repeat(64),
@@ -15,18 +17,10 @@ fn bucket(protected: Protection, copies: u16, objects: u64) -> BucketStatus {
 }
 
 #[test]
-fn numbers_are_said_as_people_say_them() {
-    assert_eq!(
-        [0, 1, 999, 1000, 1_400_000, 15_000_000].map(bytes),
-        ["0 bytes", "1 byte", "999 bytes", "1 kB", "1.4 MB", "15 MB"]
-    );
-    assert_eq!(bytes(u64::MAX), "18446 PB");
-    assert_eq!([1, 2, 1_234_567].map(|n| count(n, "object")), ["1 object", "2 objects", "1,234,567 objects"]);
-    let spans = [0, 59_000, 60_000, 3 * HOUR_MS, DAY_MS, 61 * DAY_MS, 800 * DAY_MS];
-    assert_eq!(
-        spans.map(ago),
-        ["just now", "just now", "1 minute ago", "3 hours ago", "1 day ago", "2 months ago", "2 years ago"]
-    );
+fn spans_are_not_exact_below_a_minute() {
+    let spans = [0, 59_000, 60_000, 3 * HOUR_MS];
+    assert_eq!(spans.map(ago), ["just now", "just now", "1 minute ago", "3 hours ago"]);
+    assert_eq!(span(59_000), "less than a minute");
 }
 
 #[test]

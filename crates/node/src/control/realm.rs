@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use freehold_api::{
     Audit, AuditState, Card, GuardianTest, ImportReport, Invitation, InvitationStatus, NewBucket,
-    NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal,
+    NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal, words,
 };
 use freehold_crypt::{Algorithm, Entropy as _, Phrase, SigningKey};
 use freehold_disk::OsEntropy;
@@ -98,13 +98,16 @@ pub(super) async fn withdraw(shared: &Shared, id: &str) -> Result<(), Problem> {
 
 fn node_named(shared: &Shared, name: &str) -> Result<NodeId, Problem> {
     let view = shared.log.view();
-    let all: Vec<NodeId> = view.state().nodes.keys().copied().collect();
-    let named = |node: &&NodeId| shared.directory().node_name(**node) == Some(name);
-    let by_name: Vec<_> = all.iter().filter(named).collect();
-    let by_id: Vec<_> =
-        all.iter().filter(|node| name.len() >= 4 && node.to_string().starts_with(name)).collect();
+    let by_name = shared.nodes_named(name);
+    let by_id: Vec<NodeId> = view
+        .state()
+        .nodes
+        .keys()
+        .filter(|node| name.len() >= 4 && node.to_string().starts_with(name))
+        .copied()
+        .collect();
     match (by_name.as_slice(), by_id.as_slice()) {
-        ([one], _) | ([], [one]) => Ok(**one),
+        ([one], _) | ([], [one]) => Ok(*one),
         ([], []) => Err(Problem::not_found(
             format!("there is no node {name}"),
             "the realm knows none of that name or id",
@@ -131,6 +134,14 @@ pub(super) async fn lift(shared: &Shared, name: &str) -> Result<(), Problem> {
 pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result<(), Problem> {
     let node = node_named(shared, node)?;
     let name = text(&name.name)?;
+    let taken = shared.nodes_named(name.as_str());
+    if taken.iter().any(|other| *other != node) {
+        return Err(Problem::conflict(
+            format!("{} was not renamed", shared.name_of(node)),
+            format!("there is another node named {}", name.as_str()),
+            Some("choose another name; see freehold node list"),
+        ));
+    }
     shared.say(vec![Saying::Row(DirectoryRow::NodeName(node, Some(name)))]).await
 }
 
@@ -197,7 +208,11 @@ pub(crate) async fn create_bucket(shared: &Shared, wish: &NewBucket) -> Result<(
 fn bad_copies(wish: &NewBucket) -> Problem {
     Problem::invalid(
         "no bucket was made",
-        format!("{} copies with {} confirmed before a write counts make no sense", wish.copies, wish.confirm),
+        format!(
+            "{} with {} confirmed before a write counts: that makes no sense",
+            words::count(wish.copies.into(), "copy"),
+            wish.confirm
+        ),
         Some("freehold bucket create NAME --copies 2 --confirm 1"),
     )
 }
@@ -208,7 +223,7 @@ pub(super) async fn delete_bucket(shared: &Shared, name: &str) -> Result<(), Pro
     if objects > 0 {
         return Err(Problem::refused(
             format!("{name} was not deleted"),
-            format!("it holds {objects} objects"),
+            format!("it holds {}", words::count(objects, "object")),
             Some("delete what is in it first"),
         ));
     }

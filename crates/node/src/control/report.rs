@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use freehold_api::{
     BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus, Path, PlaneState,
-    PlaneStatus, Protection, RealmName, Role, Standing, Status, StorageStatus,
+    PlaneStatus, Protection, RealmName, Role, Standing, Status, StorageStatus, words,
 };
 use freehold_mesh::PeerHealth;
 use freehold_realm::{Alarm, NodeRoles};
@@ -46,7 +46,7 @@ pub(super) fn status(shared: &Shared) -> Status {
 }
 
 fn storage(shared: &Shared) -> StorageStatus {
-    let used = shared.held_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    let used = shared.depot.used();
     let free = freehold_disk::free_bytes(shared.home.root()).unwrap_or_default();
     StorageStatus { used, free }
 }
@@ -138,14 +138,15 @@ fn checklist(shared: &Shared, view: &View) -> Vec<ChecklistItem> {
         done,
         how: how.to_owned(),
     };
+    let alone = view.state().nodes.len() <= 1;
     let protected = buckets(shared).iter().all(|bucket| bucket.protected == Protection::Full);
     vec![
-        item("second-node", "Add a second node", view.state().nodes.len() > 1, "freehold invite"),
+        item("second-node", "Add a second node", !alone, "freehold invite"),
         item(
             "backup",
-            "Everything on as many nodes as its bucket wants",
-            protected && view.state().nodes.len() > 1,
-            "freehold status shows what waits; bring the other nodes online",
+            "Have everything on as many nodes as its bucket asks for",
+            protected && !alone,
+            if alone { "comes by itself with the second node" } else { "bring the other nodes online" },
         ),
         item(
             "guardians-tested",
@@ -166,6 +167,8 @@ fn found(level: Level, what: impl Into<String>, why: impl Into<String>, next: Op
     Finding { level, what: what.into(), why: why.into(), next: next.map(str::to_owned) }
 }
 
+const MORE_NODES: &str = "bring the other nodes online, or add one: freehold invite";
+
 fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     let mut all = Vec::new();
     all.extend(of_disk_and_clock(shared));
@@ -182,33 +185,41 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             _ => all.push(found(Level::Good, format!("{} runs", plane.name), plane.detail, None)),
         }
     }
+    let alone = view.state().nodes.len() <= 1;
     for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
         all.push(found(
             Level::Alarm,
             format!("bucket {} is not fully protected", bucket.name),
             format!(
-                "{} of {} objects wait for a copy on {} nodes",
-                bucket.waiting, bucket.objects, bucket.copies
+                "{} of {} {} for a copy, to be on {}",
+                bucket.waiting,
+                words::count(bucket.objects, "object"),
+                words::verb(bucket.waiting, "waits", "wait"),
+                words::count(bucket.copies.into(), "node")
             ),
-            Some("bring the other nodes online, or add one: freehold invite"),
+            Some(if alone { "freehold invite    (adds a node)" } else { MORE_NODES }),
         ));
     }
     for node in nodes(shared).iter().filter(|node| !node.connected && node.standing == Standing::Member) {
         all.push(found(
             Level::Notice,
             format!("{} is not connected", node.name),
-            node.last_heard_ms
-                .map_or_else(|| "not heard yet".to_owned(), |ms| format!("last heard {} s ago", ms / 1000)),
+            node.last_heard_ms.map_or_else(
+                || "not heard yet".to_owned(),
+                |ms| format!("last heard {} ago", words::span(ms)),
+            ),
             None,
         ));
     }
     all
 }
 
+const DISK_NEARLY_FULL: u64 = 1_000_000_000;
+
 fn of_disk_and_clock(shared: &Shared) -> Vec<Finding> {
     let free = storage(shared).free;
-    let disk = if free < 1 << 30 {
-        let why = format!("{} MiB are free", free >> 20);
+    let disk = if free < DISK_NEARLY_FULL {
+        let why = format!("{} are free", words::bytes(free));
         found(
             Level::Alarm,
             "the disk is nearly full",
@@ -216,7 +227,7 @@ fn of_disk_and_clock(shared: &Shared) -> Vec<Finding> {
             Some("free some space; writes stop before it is full"),
         )
     } else {
-        found(Level::Good, "the disk has room", format!("{} GiB are free", free >> 30), None)
+        found(Level::Good, "the disk has room", format!("{} are free", words::bytes(free)), None)
     };
     let wall = clock::wall();
     let ahead = shared.newest_heard().since(wall);
@@ -227,7 +238,7 @@ fn of_disk_and_clock(shared: &Shared) -> Vec<Finding> {
             if wall < clock::EARLIEST {
                 "it shows a time before this program existed".to_owned()
             } else {
-                format!("it is {} minutes behind what the realm has written", ahead.0 / 60_000)
+                format!("it is {} behind what the realm has written", words::span(ahead.0))
             },
             Some("timedatectl set-ntp true"),
         )
@@ -271,15 +282,13 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
     }
     if !state.nodes.contains_key(&shared.me()) {
         let waits = view.recoveries.first().map(|(_, seen)| seen.plus(freehold_realm::RECOVERY_DELAY));
-        let left = waits.map(|until| until.since(clock::wall()).0 / 3_600_000);
+        let left = waits.map(|until| words::span(until.since(clock::wall()).0));
         all.push(found(
             Level::Notice,
             "this node is not a member of the realm yet",
             left.map_or_else(
                 || "the operation that admits it has not taken effect".to_owned(),
-                |hours| {
-                    format!("the recovery takes effect in {hours} hours; what is stored can be read already")
-                },
+                |left| format!("the recovery takes effect in {left}; what is stored can be read already"),
             ),
             None,
         ));

@@ -1,0 +1,41 @@
+use super::*;
+
+fn photos(objects: u64, waiting: u64) -> BucketStatus {
+    BucketStatus {
+        id: "0".repeat(64),
+        name: "photos".to_owned(),
+        copies: 2,
+        confirm: 1,
+        objects,
+        bytes: objects * 1500,
+        protected: match waiting {
+            0 => Protection::Full,
+            _ if waiting == objects => Protection::NotYet,
+            _ => Protection::Partly,
+        },
+        waiting,
+        oldest_unprotected_ms: (waiting > 0).then_some(60_000),
+    }
+}
+
+#[test]
+fn a_bucket_is_told_in_a_line() {
+    let table = [
+        ((0, 0), "empty; everything in it will be on 2 nodes"),
+        ((1, 0), "1 object, 1.5 kB; protected: everything is on 2 nodes"),
+        ((1, 1), "1 object, 1.5 kB; not protected: 1 object waits for a copy, for 1 minute"),
+        ((3, 1), "3 objects, 4.5 kB; partly protected: 1 of 3 waits for a copy, for 1 minute"),
+        ((3, 2), "3 objects, 4.5 kB; partly protected: 2 of 3 wait for a copy, for 1 minute"),
+    ];
+    for ((objects, waiting), says) in table {
+        assert_eq!(bucket(&photos(objects, waiting)).split_once("photos").unwrap().1.trim(), says);
+    }
+}
+
+#[test]
+fn what_was_read_is_counted_as_people_count() {
+    let report = VerifyReport { blobs: 1, bytes: 4900, entries: 1, bad_entries: 0, findings: Vec::new() };
+    assert_eq!(verified(&report), "read 1 sealed blob (4.9 kB) of 1 entry: all good");
+    let report = VerifyReport { blobs: 2, entries: 2, bad_entries: 1, ..report };
+    assert!(verified(&report).ends_with("2 entries: DAMAGE found\n  1 entry is not what was signed"));
+}
