@@ -71,6 +71,12 @@ fn nothing_acknowledged_is_lost_when_the_daemon_is_killed() -> Result<()> {
         let read = node.s3(&ready)?.boto3(include_str!("reader.py"), &[&wanted.to_string_lossy()])?.good()?;
         ensure!(read.out.contains(&format!("{} whole", acknowledged.len())), "{}", read.out);
         node.cli(&["bucket", "verify", "box"])?.good()?;
+        let held = node.status()?.storage.used;
+        ensure!(held > 0, "a start does not know what is held");
+        let file = story.file("one-more", 1 << 20, 1)?;
+        node.s3(&ready)?.aws(&["s3", "cp", &file.to_string_lossy(), "s3://box"])?.good()?;
+        let after = node.status()?.storage.used;
+        ensure!(after > held + (1 << 20), "{held} bytes were held, and a MiB later {after}");
         node.stop()
     })
 }

@@ -196,11 +196,18 @@ impl EntryStore {
         mut see: impl FnMut(EntryRow) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.store.read(|txn| {
+            // Both tables are in one order: they are walked side by side.
             let payloads = txn.open_table(PAYLOADS)?;
+            let mut payloads = payloads.range::<&Key72>(first..=last)?;
+            let mut next = payloads.next().transpose()?;
             for row in txn.open_table(ENTRIES)?.range::<&Key72>(first..=last)? {
                 let (key, entry) = row?;
                 let (bucket, origin, seq) = split72(key.value());
-                let payload = payloads.get(key.value())?.map(|row| row.value().to_vec());
+                while next.as_ref().is_some_and(|(at, _)| at.value() < key.value()) {
+                    next = payloads.next().transpose()?;
+                }
+                let payload = next.as_ref().filter(|(at, _)| at.value() == key.value());
+                let payload = payload.map(|(_, payload)| payload.value().to_vec());
                 let row = EntryRow { bucket, origin, seq, entry: entry.value().to_vec(), payload };
                 if see(row).is_break() {
                     break;

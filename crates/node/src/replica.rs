@@ -13,6 +13,7 @@ use freehold_vault::NotConfirmed;
 use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use owner::Opening;
 pub use owner::Owner;
 pub(crate) use owner::Parts;
 pub(crate) use owner::open;

@@ -35,8 +35,10 @@ const GRACE: Millis = Millis::from_hours(24);
 const UPLOAD_GRACE: Millis = Millis::from_hours(7 * 24);
 /// How long a write waits for the other nodes that it must be on.
 const CONFIRM_WITHIN: Millis = Millis::from_secs(30);
-/// How often the depot is swept and measured.
+/// How often the depot is swept and measured, and how long after the start first: it looks at
+/// everything, and whoever starts a node has something else in mind.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
+const SWEEP_FIRST: Duration = Duration::from_mins(1);
 /// How long a node that has no names yet waits for them before it says that it is up.
 const NAMES_WITHIN: Duration = Duration::from_secs(3);
 /// How long the set-up code that `up` prints opens the console.
@@ -184,7 +186,7 @@ async fn open(
         depot: depot.clone(),
         mesh: Arc::clone(&mesh),
     };
-    let (replica, handle) = replica::open(parts).await.map_err(|e| store_problem(&e))?;
+    let (opening, handle) = replica::open(parts).await;
     read_through.set_holders(Arc::new(handle.clone()));
     let keyring = Keyring::default();
     for ring in directory.rings() {
@@ -205,7 +207,10 @@ async fn open(
         peers: Arc::new(read_through.clone()),
         replication: Arc::new(ForVault(handle.clone())),
     };
-    let vault = Vault::open(config, parts).await.map_err(|e| store_problem(&e))?;
+    // Both want to see every entry: they are read once.
+    let opened = Vault::open_telling(config, parts, opening, replica::Opening::restore).await;
+    let (vault, opening) = opened.map_err(|e| store_problem(&e))?;
+    let replica = opening.finish();
     let sessions = Arc::new(Sessions::new(&keys.node_id().short(), Box::new(OsEntropy)));
     let shared = Arc::new(Shared::new(
         home,
@@ -297,7 +302,8 @@ fn mesh_problem(error: &StartError) -> Problem {
 
 /// Removes what nothing refers to, and measures what is there.
 async fn sweep(shared: Arc<Shared>, plane: Plane) {
-    let mut every = tokio::time::interval(SWEEP_EVERY);
+    let first = tokio::time::Instant::now() + SWEEP_FIRST;
+    let mut every = tokio::time::interval_at(first, SWEEP_EVERY);
     loop {
         tokio::select! {
             biased;

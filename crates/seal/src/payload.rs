@@ -174,6 +174,16 @@ pub fn open_payload(
     place: &PayloadPlace,
     payload: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+    with_opened(key, place, payload, |content| Ok(Zeroizing::new(content.to_vec())))
+}
+
+/// Opens a payload and shows its content, which is wiped afterwards.
+fn with_opened<T>(
+    key: &BucketKey,
+    place: &PayloadPlace,
+    payload: &[u8],
+    read: impl FnOnce(&[u8]) -> Result<T, PayloadError>,
+) -> Result<T, PayloadError> {
     let header = PayloadHeader::decode(payload)?;
     if header.key_version != key.version() {
         return Err(PayloadError::OtherKeyVersion { sealed: header.key_version, given: key.version() });
@@ -195,7 +205,7 @@ pub fn open_payload(
     if total != payload.len() || padding.iter().any(|byte| *byte != 0) {
         return Err(PayloadError::Padding);
     }
-    Ok(Zeroizing::new(content.to_vec()))
+    read(content)
 }
 
 fn stream_key(key: &BucketKey, salt: &[u8; 32], place: &PayloadPlace, prefix: [u8; PREFIX_LEN]) -> StreamKey {
@@ -225,8 +235,7 @@ pub(crate) fn open_value<T>(
 where
     T: for<'b> Decode<'b, ()> + Encode<()>,
 {
-    let content = open_payload(key, place, payload)?;
-    value_of(sort, &content)
+    with_opened(key, place, payload, |content| value_of(sort, content))
 }
 
 /// Reads the content of one sort.

@@ -1,11 +1,12 @@
 //! Plain object storage for sealed blobs. It knows names, lengths and hashes, and no key.
 
+mod listing;
 mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use freehold_placement::BlobRef;
@@ -106,8 +107,10 @@ struct Inner {
     /// Where the files are, if it is a directory here.
     root: Option<PathBuf>,
     limits: DepotLimits,
-    /// Bytes held or on their way; right only where there is a quota.
+    /// Bytes held or on their way.
     used: AtomicU64,
+    /// What was there at the opening, until somebody asks.
+    found: Mutex<Option<Vec<BlobName>>>,
 }
 
 impl Depot {
@@ -118,14 +121,17 @@ impl Depot {
     /// [`DepotError`]
     pub async fn local(root: &Path, limits: DepotLimits) -> Result<Self, DepotError> {
         let at = root.to_owned();
-        let store = blocking(move || {
+        let (store, found) = blocking(move || {
             freehold_disk::make_private_dir(&at).map_err(io("making", &at))?;
-            remove_unfinished(&at)?;
+            let found = listing::tidy(&at)?;
             LocalFileSystem::new_with_prefix(&at)
+                .map(|store| (store, found))
                 .map_err(|source| DepotError::Backend { doing: "opening the directory of", source })
         })
         .await?;
-        Self::on(Arc::new(store.with_fsync(true)), Some(root.to_owned()), limits).await
+        let depot = Self::on(Arc::new(store.with_fsync(true)), Some(root.to_owned()), limits).await?;
+        *depot.inner.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        Ok(depot)
     }
 
     /// A depot on any backend. `root` is where its files are, if they are here.
@@ -137,7 +143,9 @@ impl Depot {
         root: Option<PathBuf>,
         limits: DepotLimits,
     ) -> Result<Self, DepotError> {
-        let depot = Self { inner: Arc::new(Inner { store, root, limits, used: AtomicU64::new(0) }) };
+        let depot = Self {
+            inner: Arc::new(Inner { store, root, limits, used: AtomicU64::new(0), found: Mutex::new(None) }),
+        };
         if limits.quota_bytes.is_some() {
             depot.count_anew().await?;
         }
@@ -207,8 +215,8 @@ impl Depot {
     /// # Errors
     /// [`DepotError`] if the backend cannot.
     pub async fn delete(&self, name: BlobName) -> Result<(), DepotError> {
-        let len =
-            if self.inner.limits.quota_bytes.is_some() { self.len(name).await?.unwrap_or(0) } else { 0 };
+        let counts = self.inner.root.is_some() || self.inner.limits.quota_bytes.is_some();
+        let len = if counts { self.len(name).await?.unwrap_or(0) } else { 0 };
         match self.inner.store.delete(&place(name)).await {
             Ok(()) => {
                 self.inner.give_back(len);
@@ -221,6 +229,9 @@ impl Depot {
 
     /// All blobs, in no order. Anything else that lies in the depot is passed over.
     pub fn list(&self) -> BoxStream<'static, Result<Held, DepotError>> {
+        if let Some(root) = &self.inner.root {
+            return listing::held(root.clone());
+        }
         self.inner
             .store
             .list(None)
@@ -233,6 +244,19 @@ impl Depot {
             .boxed()
     }
 
+    /// The names of all blobs. Who asks first, and before anything is written, hears what was
+    /// found at the opening: a start need not look twice.
+    ///
+    /// # Errors
+    /// [`DepotError`]
+    pub async fn names(&self) -> Result<Vec<BlobName>, DepotError> {
+        let found = self.inner.found.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match found {
+            Some(found) => Ok(found),
+            None => self.list().map_ok(|held| held.name).try_collect().await,
+        }
+    }
+
     /// Counts blobs and bytes; it looks at every one.
     ///
     /// # Errors
@@ -241,9 +265,14 @@ impl Depot {
         self.list().try_fold((0, 0), async |(blobs, bytes), held| Ok((blobs + 1, bytes + held.len))).await
     }
 
-    /// Bytes of all blobs, as last measured and counted along since.
+    /// Bytes of all blobs, as last measured or assumed and counted along since.
     pub fn used(&self) -> u64 {
         self.inner.used.load(Ordering::Relaxed)
+    }
+
+    /// Says what [`Self::used`] counts on from, for a start that has not measured yet.
+    pub fn assume(&self, bytes: u64) {
+        self.inner.used.store(bytes, Ordering::Relaxed);
     }
 
     /// Measures what [`Self::used`] counts on from.
@@ -251,8 +280,11 @@ impl Depot {
     /// # Errors
     /// [`DepotError`]
     pub async fn count_anew(&self) -> Result<(), DepotError> {
+        let thought = self.used();
         let (_, bytes) = self.measure().await?;
-        self.inner.used.store(bytes, Ordering::Relaxed);
+        // What came and went meanwhile is counted already.
+        let correct = |used: u64| Some(used.saturating_add(bytes).saturating_sub(thought));
+        self.inner.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct).ok();
         Ok(())
     }
 
@@ -262,7 +294,7 @@ impl Depot {
     /// [`DepotError`]
     pub fn free(&self) -> Result<Option<u64>, DepotError> {
         let limits = self.inner.limits;
-        let quota = limits.quota_bytes.map(|all| all.saturating_sub(self.inner.used.load(Ordering::Relaxed)));
+        let quota = limits.quota_bytes.map(|all| all.saturating_sub(self.used()));
         let Some(root) = self.inner.root.clone() else { return Ok(quota) };
         // Answered from memory by the kernel: no need for another thread.
         let disk = freehold_disk::free_bytes(&root).map_err(io("measuring", &root))?;
@@ -282,7 +314,7 @@ impl Depot {
     /// Whether a piece that has been counted may be written.
     fn check_room(&self, len: u64) -> Result<(), DepotError> {
         let limits = self.inner.limits;
-        let over = limits.quota_bytes.is_some_and(|quota| self.inner.used.load(Ordering::Relaxed) > quota);
+        let over = limits.quota_bytes.is_some_and(|quota| self.used() > quota);
         let free = match &self.inner.root {
             Some(root) => freehold_disk::free_bytes(root).map_err(io("measuring", root))?,
             None => u64::MAX,
@@ -350,23 +382,6 @@ fn out_of_space(error: &(dyn std::error::Error + 'static)) -> bool {
         next = error.source();
     }
     false
-}
-
-/// Removes the temporary files (`name#number`) that a killed process left behind.
-fn remove_unfinished(root: &Path) -> Result<(), DepotError> {
-    for shard in std::fs::read_dir(root).map_err(io("reading", root))? {
-        let shard = shard.map_err(io("reading", root))?.path();
-        if !shard.is_dir() {
-            continue;
-        }
-        for file in std::fs::read_dir(&shard).map_err(io("reading", &shard))? {
-            let file = file.map_err(io("reading", &shard))?;
-            if file.file_name().to_string_lossy().contains('#') {
-                std::fs::remove_file(file.path()).map_err(io("removing", &file.path()))?;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ impl Keyring {
         self.rings.write().unwrap_or_else(PoisonError::into_inner).remove(bucket);
     }
 
+    /// Whether there is a key of a bucket.
+    pub(crate) fn has(&self, bucket: &BucketId) -> bool {
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        rings.get(bucket).is_some_and(|ring| ring.current().is_some())
+    }
+
     /// The key that seals what is new.
     pub fn current(&self, bucket: &BucketId) -> Option<BucketKey> {
         self.rings.read().unwrap_or_else(PoisonError::into_inner).get(bucket)?.current().cloned()

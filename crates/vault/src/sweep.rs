@@ -30,7 +30,7 @@ pub struct Swept {
 
 impl Vault {
     /// Removes what was overwritten or deleted, what aborted writes left, and uploads that rest.
-    /// The node calls it at the start and every hour.
+    /// The node calls it soon after the start and every hour.
     ///
     /// # Errors
     /// [`GetError`] if the depot or the entry store fails; what was done stays done.
@@ -197,7 +197,7 @@ impl Inner {
 
     /// The buckets whose entries can be opened here.
     pub(crate) fn readable(&self, bucket: &BucketId) -> bool {
-        self.shared.keys.current(bucket).is_some()
+        self.shared.keys.has(bucket)
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use freehold_crypt::SigningKey;
 use freehold_disk::{EntryStore, EntryTxn, StoreError};
-use freehold_placement::Own;
+use freehold_placement::{Entry, Own};
 use freehold_seal::{BucketKey, PayloadPlace};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
 use tokio::sync::oneshot;
@@ -96,6 +96,20 @@ impl Vault {
     /// # Errors
     /// [`StoreError`] if the entry store cannot be read.
     pub async fn open(config: VaultConfig, shared: Shared) -> Result<Self, StoreError> {
+        Ok(Self::open_telling(config, shared, (), |(), _, _| ()).await?.0)
+    }
+
+    /// The same, telling somebody else of every entry on the way: the entry and the length of its
+    /// payload, each stream in the order of its numbers. Reading all entries twice takes long.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the entry store cannot be read.
+    pub async fn open_telling<S: Send + 'static>(
+        config: VaultConfig,
+        shared: Shared,
+        listener: S,
+        tell: fn(&mut S, &Entry, Option<usize>),
+    ) -> Result<(Self, S), StoreError> {
         let inner = Inner {
             config,
             shared,
@@ -106,8 +120,8 @@ impl Vault {
             press: Press::default(),
         };
         let vault = Self { inner: Arc::new(inner) };
-        vault.rebuild(None).await?;
-        Ok(vault)
+        let listener = vault.rebuild(None, listener, tell).await?;
+        Ok((vault, listener))
     }
 
     /// Says which buckets the realm has; called at the start and after each change.

@@ -1,11 +1,10 @@
 //! The owner of the replication machine: hands it what happens, and does what it says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use freehold_disk::{EntryRow, EntryStore, StoreError};
+use freehold_disk::{EntryRow, EntryStore};
 use freehold_mesh::{Channel, Mesh};
 use freehold_placement::{
     BlobRef, BucketView, Entry, Event, FetchError, Input, Load, Message, NodeView, Output, Place,
@@ -57,34 +56,20 @@ pub struct Owner {
     view: Option<View>,
 }
 
-/// Reads what this node holds.
-///
-/// # Errors
-/// [`StoreError`] if the entry store cannot be read.
-pub(crate) async fn open(parts: Parts) -> Result<(Owner, Replica), StoreError> {
-    let held: BTreeSet<BlobName> = parts
-        .depot
-        .list()
-        .map_ok(|held| held.name)
-        .try_collect()
-        .await
-        .inspect_err(|error: &DepotError| tracing::error!(%error, "the depot cannot be listed"))
-        .unwrap_or_default();
-    let mut machine = Machine::new(parts.me, view(&parts, None));
-    let entries = Arc::clone(&parts.entries);
-    let machine = tokio::task::block_in_place(move || {
-        entries.scan(|row| {
-            if let Ok(entry) = Entry::decode(&row.entry) {
-                let len = row.payload.as_ref().map(Vec::len);
-                let mut has = |blob: &BlobRef| held.contains(&blob.name);
-                if !machine.restore(clock::monotonic(), &entry, len, &mut has) {
-                    tracing::error!(seq = row.seq, "an entry does not follow the one before");
-                }
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok::<_, StoreError>(machine)
-    })?;
+/// Replication on its way up: it hears of every entry that is here, in order.
+pub(crate) struct Opening {
+    owner: Owner,
+    /// Ascending.
+    held: Vec<BlobName>,
+    bytes: u64,
+}
+
+/// Looks at what blobs this node holds.
+pub(crate) async fn open(parts: Parts) -> (Opening, Replica) {
+    let names = parts.depot.names().await;
+    let names = names.inspect_err(|error: &DepotError| tracing::error!(%error, "the depot cannot be listed"));
+    let mut held = names.unwrap_or_default();
+    held.sort_unstable();
     let (inbox, asks) = mpsc::channel(ASKS);
     let (report, reader) = watch::channel(Arc::new(Report {
         me: parts.me,
@@ -96,9 +81,9 @@ pub(crate) async fn open(parts: Parts) -> Result<(Owner, Replica), StoreError> {
     }));
     let handle = Replica { asks: inbox.clone(), report: reader };
     let owner = Owner {
+        machine: Machine::new(parts.me, view(&parts, None)),
         parts,
         shared: Weak::new(),
-        machine,
         asks,
         inbox,
         report,
@@ -109,7 +94,29 @@ pub(crate) async fn open(parts: Parts) -> Result<(Owner, Replica), StoreError> {
         alarms: Vec::new(),
         view: None,
     };
-    Ok((owner, handle))
+    (Opening { owner, held, bytes: 0 }, handle)
+}
+
+impl Opening {
+    /// An entry that is here, and the length of its payload if that is here too.
+    pub(crate) fn restore(&mut self, entry: &Entry, payload: Option<usize>) {
+        let Self { owner, held, bytes } = self;
+        let mut has = |blob: &BlobRef| {
+            let here = held.binary_search(&blob.name).is_ok();
+            *bytes = bytes.saturating_add(if here { blob.len } else { 0 });
+            here
+        };
+        if !owner.machine.restore(clock::monotonic(), entry, payload, &mut has) {
+            tracing::error!(seq = entry.seq, "an entry does not follow the one before");
+        }
+    }
+
+    /// All have been told.
+    pub(crate) fn finish(self) -> Owner {
+        // What was overwritten and not yet swept is missing here, until the depot is measured.
+        self.owner.parts.depot.assume(self.bytes);
+        self.owner
+    }
 }
 
 /// The realm as placement sees it.

@@ -91,6 +91,48 @@ async fn a_quota_refuses_before_it_is_passed_and_counts_again_at_the_start() {
 }
 
 #[tokio::test]
+async fn what_is_used_is_known_without_looking() {
+    let home = tempfile::tempdir().unwrap();
+    let depot = Depot::local(home.path(), limits()).await.unwrap();
+    let content = vec![1; 600];
+    for name in 1..=3 {
+        depot.put_stream(&blob(&content, name), stream(&content, 100)).await.unwrap();
+    }
+    depot.put_stream(&blob(&content[1..], 4), stream(&content, 100)).await.unwrap_err();
+    assert_eq!(depot.used(), 1800);
+    depot.delete(blob(&content, 1).name).await.unwrap();
+    depot.delete(blob(&content, 1).name).await.unwrap();
+    assert_eq!(depot.used(), 1200);
+    // Started anew it is told, and once it looks it knows.
+    let depot = Depot::local(home.path(), limits()).await.unwrap();
+    depot.assume(1);
+    assert_eq!(depot.used(), 1);
+    depot.count_anew().await.unwrap();
+    assert_eq!(depot.used(), 1200);
+}
+
+#[tokio::test]
+async fn names_are_those_that_are_there() {
+    let home = tempfile::tempdir().unwrap();
+    let depot = Depot::local(home.path(), limits()).await.unwrap();
+    assert!(depot.names().await.unwrap().is_empty());
+    let content = vec![1; 10];
+    for name in [1, 2] {
+        depot.put_stream(&blob(&content, name), stream(&content, 10)).await.unwrap();
+    }
+    std::fs::create_dir(home.path().join("ff")).unwrap();
+    replace_for_test(&home.path().join("ff/not a blob"));
+    let both = [blob(&content, 1).name, blob(&content, 2).name];
+    for depot in [depot, Depot::local(home.path(), limits()).await.unwrap()] {
+        for _ in 0..2 {
+            let mut names = depot.names().await.unwrap();
+            names.sort_unstable();
+            assert_eq!(names, both);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_reserve_is_never_touched() {
     let home = tempfile::tempdir().unwrap();
     let limits = DepotLimits { reserve_bytes: u64::MAX / 2, quota_bytes: None };

@@ -2,7 +2,8 @@
 //! of other nodes arrive.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use freehold_disk::{EntryRow, StoreError};
 use freehold_placement::Entry;
@@ -11,7 +12,10 @@ use freehold_wire::{BucketId, Hlc, NodeId};
 use super::commit::row_of;
 use super::{Inner, Vault, now};
 use crate::GetError;
-use crate::index::Row;
+
+/// What is opened in one go, by number and by bytes.
+const BATCH_ENTRIES: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
 
 impl Vault {
     /// Opens the entries of a bucket anew: its key has come.
@@ -19,7 +23,7 @@ impl Vault {
     /// # Errors
     /// [`StoreError`] if the entry store cannot be read.
     pub async fn reopen(&self, bucket: &BucketId) -> Result<(), StoreError> {
-        self.rebuild(Some(*bucket)).await
+        self.rebuild(Some(*bucket), (), |(), _, _| ()).await
     }
 
     /// Makes entries of other nodes visible. They must be durable in the entry store. What cannot
@@ -40,9 +44,14 @@ impl Vault {
         }
     }
 
-    pub(super) async fn rebuild(&self, bucket: Option<BucketId>) -> Result<(), StoreError> {
+    pub(super) async fn rebuild<S: Send + 'static>(
+        &self,
+        bucket: Option<BucketId>,
+        listener: S,
+        tell: fn(&mut S, &Entry, Option<usize>),
+    ) -> Result<S, StoreError> {
         let inner = Arc::clone(&self.inner);
-        let scanned = tokio::task::spawn_blocking(move || inner.scan(bucket.as_ref()));
+        let scanned = tokio::task::spawn_blocking(move || inner.scan(bucket.as_ref(), listener, tell));
         match scanned.await {
             Ok(result) => result,
             Err(_) => Err(StoreError::Closed { path: "entries".into() }),
@@ -50,37 +59,76 @@ impl Vault {
     }
 }
 
+/// Entries and payloads still to be opened.
+#[derive(Default)]
+struct Batch {
+    sealed: Vec<(Entry, Vec<u8>)>,
+    bytes: usize,
+}
+
 impl Inner {
-    fn scan(&self, bucket: Option<&BucketId>) -> Result<(), StoreError> {
-        let mut ready: Vec<(BucketId, String, Row)> = Vec::new();
-        let mut see = |row: EntryRow| {
-            if let Some(opened) = self.take(&row) {
-                ready.push(opened);
+    /// One thread reads, the others open. The index hears of entries a little out of order: the
+    /// same ones win, and what was overtaken may count as overtaken later.
+    fn scan<S>(
+        &self,
+        bucket: Option<&BucketId>,
+        mut listener: S,
+        tell: fn(&mut S, &Entry, Option<usize>),
+    ) -> Result<S, StoreError> {
+        let openers = std::thread::available_parallelism().map_or(1, usize::from).clamp(2, 9) - 1;
+        let (hand_on, batches) = sync_channel::<Batch>(4 * openers);
+        let batches = Mutex::new(batches);
+        std::thread::scope(|scope| {
+            for _ in 0..openers {
+                scope.spawn(|| {
+                    while let Some(batch) = next(&batches) {
+                        self.open_batch(batch);
+                    }
+                });
             }
-            // The lock is taken once for many, so that readers are not kept waiting.
-            if ready.len() >= 1000 {
-                self.apply(&mut ready);
-            }
-            ControlFlow::Continue(())
-        };
-        match bucket {
-            Some(bucket) => self.shared.entries.scan_bucket(bucket, &mut see)?,
-            None => self.shared.entries.scan(&mut see)?,
-        }
-        self.apply(&mut ready);
-        Ok(())
+            let mut batch = Batch::default();
+            let mut see = |row: EntryRow| {
+                self.take(row, &mut batch, |entry, payload| tell(&mut listener, entry, payload));
+                if batch.sealed.len() >= BATCH_ENTRIES || batch.bytes >= BATCH_BYTES {
+                    self.hand_on(&hand_on, std::mem::take(&mut batch));
+                }
+                ControlFlow::Continue(())
+            };
+            let read = match bucket {
+                Some(bucket) => self.shared.entries.scan_bucket(bucket, &mut see),
+                None => self.shared.entries.scan(&mut see),
+            };
+            self.hand_on(&hand_on, batch);
+            drop(hand_on);
+            read
+        })?;
+        Ok(listener)
     }
 
-    fn take(&self, row: &EntryRow) -> Option<(BucketId, String, Row)> {
+    fn take(&self, row: EntryRow, batch: &mut Batch, tell: impl FnOnce(&Entry, Option<usize>)) {
         let Ok(entry) = Entry::decode(&row.entry) else {
             tracing::error!(bucket = %row.bucket.short(), seq = row.seq, "an entry on disk does not decode");
-            return None;
+            return;
         };
+        tell(&entry, row.payload.as_ref().map(Vec::len));
         self.heard(entry.origin, entry.hlc);
         // Erased, or another bucket's business: the directory is not ours to open.
-        let payload = row.payload.as_deref()?;
-        self.shared.keys.current(&entry.bucket)?;
-        match self.open_payload(&entry, payload) {
+        if let Some(payload) = row.payload.filter(|_| self.shared.keys.has(&entry.bucket)) {
+            batch.bytes += payload.len();
+            batch.sealed.push((entry, payload));
+        }
+    }
+
+    /// To an opener; if all are busy the reader opens it itself.
+    fn hand_on(&self, openers: &SyncSender<Batch>, batch: Batch) {
+        match openers.try_send(batch) {
+            Ok(()) => {}
+            Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch)) => self.open_batch(batch),
+        }
+    }
+
+    fn open_batch(&self, batch: Batch) {
+        let open = |(entry, payload): (Entry, Vec<u8>)| match self.open_payload(&entry, &payload) {
             Ok((manifest, _)) => {
                 let row = row_of(&manifest, entry.origin, entry.seq, entry.hlc);
                 Some((entry.bucket, manifest.name.as_str().to_owned(), row))
@@ -89,12 +137,11 @@ impl Inner {
                 pass_over(&entry, &error);
                 None
             }
-        }
-    }
-
-    fn apply(&self, ready: &mut Vec<(BucketId, String, Row)>) {
+        };
+        let opened: Vec<_> = batch.sealed.into_iter().filter_map(open).collect();
+        // The lock is taken once for many, so that readers are not kept waiting.
         let mut index = self.index_mut();
-        for (bucket, key, row) in ready.drain(..) {
+        for (bucket, key, row) in opened {
             index.restore(bucket, key, row, now());
         }
     }
@@ -102,6 +149,10 @@ impl Inner {
     fn heard(&self, origin: NodeId, hlc: Hlc) {
         if origin == self.config.node { self.outlast(hlc) } else { self.hear(hlc) }
     }
+}
+
+fn next(batches: &Mutex<Receiver<Batch>>) -> Option<Batch> {
+    batches.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
 fn pass_over(entry: &Entry, error: &GetError) {

@@ -205,3 +205,31 @@ async fn nothing_in_clear_reaches_the_disk() {
     }
     assert!(files >= 4);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_start_opens_all_and_tells_of_each_once_in_order() {
+    const WRITERS: u64 = 32;
+    const EACH: u64 = 40;
+    let home = tempfile::tempdir().unwrap();
+    let world = std::sync::Arc::new(World::open(home.path()).await);
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let world = std::sync::Arc::clone(&world);
+        writers.spawn(async move {
+            for number in 0..EACH {
+                // Half of them are overwritten.
+                world.put(&format!("{writer}/{}", number / 2), &number.to_be_bytes()).await.unwrap();
+            }
+        });
+    }
+    writers.join_all().await;
+    let before = world.vault.stats();
+    let keys = world.keys();
+    drop(world);
+    let (world, told) = World::telling(home.path()).await;
+    assert_eq!(told, (1..=WRITERS * EACH).collect::<Vec<_>>());
+    assert_eq!(world.vault.stats(), before);
+    assert_eq!(world.keys(), keys);
+    assert_eq!(keys.len() as u64, WRITERS * EACH / 2);
+    assert_eq!(world.get("7/3").await.unwrap(), 7u64.to_be_bytes());
+}

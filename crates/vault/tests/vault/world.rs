@@ -67,6 +67,15 @@ impl World {
     }
 
     pub(crate) async fn with(home: &Path, setup: Setup) -> Self {
+        Self::start(home, setup).await.0
+    }
+
+    /// Opens it and says which numbers the start told of.
+    pub(crate) async fn telling(home: &Path) -> (Self, Vec<u64>) {
+        Self::start(home, Setup::default()).await
+    }
+
+    async fn start(home: &Path, setup: Setup) -> (Self, Vec<u64>) {
         let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([setup.node; 32]));
         let node = NodeId::from_bytes(signing.verifying().ed25519_bytes().unwrap());
         let (bucket, ring) = ring();
@@ -90,11 +99,14 @@ impl World {
             upload_grace: Millis(0),
             confirm_timeout: Millis(1000),
         };
-        let vault = Vault::open(config, shared).await.unwrap();
+        let note = |told: &mut Vec<u64>, entry: &Entry, payload: Option<usize>| {
+            told.extend(payload.map(|_| entry.seq));
+        };
+        let (vault, told) = Vault::open_telling(config, shared, Vec::new(), note).await.unwrap();
         let info =
             BucketInfo { name: "photos".into(), copies: 2, confirm: setup.confirm, created: Millis(1) };
         vault.set_buckets(BTreeMap::from([(bucket, info)]));
-        Self { vault, entries, bucket, home: home.to_owned() }
+        (Self { vault, entries, bucket, home: home.to_owned() }, told)
     }
 
     pub(crate) async fn put(&self, key: &str, content: &[u8]) -> Result<PutDone, PutError> {
