@@ -270,6 +270,11 @@ impl Client {
         read_json(self.ask(request(Method::POST, "/setup/code", Body::empty())?).await?).await
     }
 
+    /// Ends every session of the console.
+    pub async fn sign_out_everywhere(&self) -> Result<(), Problem> {
+        self.done(Method::DELETE, "/setup/sessions").await
+    }
+
     /// Takes a set-up code for a session; the cookie goes to the browser.
     pub async fn sign_in(&self, typed: &TypedCode) -> Result<SessionCookie, Problem> {
         let answer = self.ask(json(Method::POST, "/setup/session", typed)?).await?;

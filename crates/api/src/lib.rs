@@ -29,7 +29,9 @@ pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptio
 pub use problem::{Problem, ProblemKind};
 pub use realm::{Audit, AuditState, Card, GuardianTest, ImportReport, Phrase, Refusal};
 pub use server::{openapi, openapi_json, router};
-pub use session::{SessionCookie, Sessions, SetupCode, TypedCode, guard, same_origin};
+pub use session::{
+    SessionCookie, Sessions, SetupCode, TypedCode, foreign_host, guard, own_host, same_origin,
+};
 pub use status::{
     ChecklistItem, Doctor, Endpoints, Finding, Level, LogStatus, PlaneState, PlaneStatus, RealmName, Status,
     StorageStatus,

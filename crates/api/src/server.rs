@@ -73,6 +73,7 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(object::list_objects))
         .routes(routes!(setup::sign_in, setup::sign_out))
         .routes(routes!(setup::new_code))
+        .routes(routes!(setup::sign_out_everywhere))
         .layer(DefaultBodyLimit::max(JSON_MAX))
         .routes(routes!(realm::import_log))
         .routes(routes!(object::get_object, object::head_object, object::put_object, object::delete_object))

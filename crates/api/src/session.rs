@@ -1,15 +1,16 @@
 //! Who may use the console over the network: a browser in which somebody has typed a set-up code.
-//! The Unix socket needs none of this: its file mode is the gate. Sessions live in memory and end
-//! with the node.
+//! The Unix socket needs none of this: its file mode is the gate. Sessions outlive a restart if the
+//! node keeps them; what it keeps opens nothing, because it is the hashes of their tokens.
 
 mod gate;
+mod kept;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use data_encoding::{Encoding, Specification};
 use freehold_crypt::Entropy;
@@ -19,12 +20,14 @@ use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-pub use gate::{guard, same_origin};
+pub use gate::{foreign_host, guard, own_host, same_origin};
 
 use crate::Problem;
 
 /// A month: the person typed a code from their own terminal into their own browser.
 const SESSION_LASTS: Duration = Duration::from_hours(30 * 24);
+/// A clock that is set right by less signs nobody out.
+const CLOCK_SLACK: Duration = Duration::from_hours(24);
 /// More browsers than a family has.
 const SESSIONS_MAX: usize = 64;
 /// Codes open at a time; a new one pushes out the oldest.
@@ -85,13 +88,37 @@ pub struct Sessions {
     cookie: String,
     letters: Encoding,
     state: Mutex<State>,
+    keeper: OnceLock<Keeper>,
+}
+
+type Keeper = Box<dyn Fn(Vec<u8>) + Send + Sync>;
+
+/// The time, by the clock that only goes forward and by the one that outlives a restart.
+#[derive(Debug, Clone, Copy)]
+struct Now {
+    steady: Instant,
+    wall: Duration,
+}
+
+impl Now {
+    fn read() -> Self {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { steady: Instant::now(), wall }
+    }
+
+    /// Whether a session that ends then is open. One that would last longer than any was made while
+    /// the clock was wrong.
+    fn is_open(self, until: Duration) -> bool {
+        until > self.wall && until <= self.wall + SESSION_LASTS + CLOCK_SLACK
+    }
 }
 
 struct State {
     entropy: Box<dyn Entropy + Send>,
     codes: Vec<(Zeroizing<String>, Instant)>,
-    /// By the hash of the token, so that looking one up tells nothing by its time.
-    open: BTreeMap<[u8; 32], Instant>,
+    /// By the hash of the token, so that looking one up tells nothing by its time: since 1970, until
+    /// when each is open.
+    open: BTreeMap<[u8; 32], Duration>,
     wrong: Vec<Instant>,
 }
 
@@ -107,7 +134,22 @@ impl Sessions {
     pub fn new(tag: &str, entropy: Box<dyn Entropy + Send>) -> Self {
         let tag: String = tag.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
         let state = State { entropy, codes: Vec::new(), open: BTreeMap::new(), wrong: Vec::new() };
-        Self { cookie: format!("__Host-freehold-{tag}"), letters: letters(), state: Mutex::new(state) }
+        let cookie = format!("__Host-freehold-{tag}");
+        Self { cookie, letters: letters(), state: Mutex::new(state), keeper: OnceLock::new() }
+    }
+
+    /// Takes back the sessions that were kept, and hands what is to be kept to `keeper` at every
+    /// change from now on.
+    pub fn keep(&self, kept: &[u8], keeper: impl Fn(Vec<u8>) + Send + Sync + 'static) {
+        self.state().open.extend(kept::read(kept).take(SESSIONS_MAX));
+        drop(self.keeper.set(Box::new(keeper)));
+    }
+
+    /// Under the lock, so that the keeper hears of changes in their order.
+    fn changed(&self, state: &State) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper(kept::write(&state.open));
+        }
     }
 
     /// A new code, good for one sign-in within `lasts`.
@@ -130,34 +172,35 @@ impl Sessions {
     /// # Errors
     /// [`Problem::refused`] if the code is wrong, used or lapsed, or too many wrong ones came.
     pub fn sign_in(&self, typed: &TypedCode) -> Result<SessionCookie, Problem> {
-        self.sign_in_at(typed, Instant::now())
+        self.sign_in_at(typed, Now::read())
     }
 
-    fn sign_in_at(&self, typed: &TypedCode, now: Instant) -> Result<SessionCookie, Problem> {
+    fn sign_in_at(&self, typed: &TypedCode, now: Now) -> Result<SessionCookie, Problem> {
         let mut state = self.state();
-        state.wrong.retain(|at| now.saturating_duration_since(*at) < TRIES_WINDOW);
+        state.wrong.retain(|at| now.steady.saturating_duration_since(*at) < TRIES_WINDOW);
         if state.wrong.len() >= TRIES_MAX {
             return Err(too_many_tries());
         }
-        state.codes.retain(|(_, until)| *until > now);
+        state.codes.retain(|(_, until)| *until > now.steady);
         let typed = canonical(&typed.code);
         // Every code is compared, and each compare takes the same time.
         let hit = state.codes.iter().enumerate().fold(None, |hit, (at, (code, _))| {
             if bool::from(code.as_bytes().ct_eq(typed.as_bytes())) { Some(at) } else { hit }
         });
         let Some(hit) = hit else {
-            state.wrong.push(now);
+            state.wrong.push(now.steady);
             return Err(wrong_code());
         };
         state.codes.remove(hit);
         let mut token = Zeroizing::new([0u8; 32]);
         state.entropy.fill(token.as_mut());
-        state.open.retain(|_, until| *until > now);
+        state.open.retain(|_, until| now.is_open(*until));
         if state.open.len() >= SESSIONS_MAX {
             let oldest = state.open.iter().min_by_key(|(_, until)| **until).map(|(hash, _)| *hash);
             oldest.and_then(|hash| state.open.remove(&hash));
         }
-        state.open.insert(*blake3::hash(token.as_ref()).as_bytes(), now + SESSION_LASTS);
+        state.open.insert(*blake3::hash(token.as_ref()).as_bytes(), now.wall + SESSION_LASTS);
+        self.changed(&state);
         let token = Zeroizing::new(data_encoding::HEXLOWER.encode(token.as_ref()));
         Ok(self.cookie_header(&token, SESSION_LASTS.as_secs()))
     }
@@ -165,18 +208,30 @@ impl Sessions {
     /// Ends the session that the request carries, and returns the header that forgets its cookie.
     pub fn sign_out(&self, headers: &HeaderMap) -> SessionCookie {
         if let Some(hash) = self.token(headers) {
-            self.state().open.remove(&hash);
+            let mut state = self.state();
+            if state.open.remove(&hash).is_some() {
+                self.changed(&state);
+            }
         }
         self.cookie_header("", 0)
     }
 
-    /// Whether a request with these headers comes from somebody who has signed in.
-    pub fn admits(&self, headers: &HeaderMap) -> bool {
-        self.admits_at(headers, Instant::now())
+    /// Ends every session, and lets every open code lapse.
+    pub fn sign_out_everywhere(&self) {
+        let mut state = self.state();
+        state.open.clear();
+        state.codes.clear();
+        self.changed(&state);
     }
 
-    fn admits_at(&self, headers: &HeaderMap, now: Instant) -> bool {
-        self.token(headers).is_some_and(|hash| self.state().open.get(&hash).is_some_and(|until| *until > now))
+    /// Whether a request with these headers comes from somebody who has signed in.
+    pub fn admits(&self, headers: &HeaderMap) -> bool {
+        self.admits_at(headers, Now::read())
+    }
+
+    fn admits_at(&self, headers: &HeaderMap, now: Now) -> bool {
+        let until = self.token(headers).and_then(|hash| self.state().open.get(&hash).copied());
+        until.is_some_and(|until| now.is_open(until))
     }
 
     fn cookie_header(&self, token: &str, seconds: u64) -> SessionCookie {

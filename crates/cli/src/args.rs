@@ -74,7 +74,11 @@ pub enum Command {
         command: GuardiansCommand,
     },
     /// Print the console's addresses and a new set-up code
-    Console,
+    Console {
+        /// Sign every browser out first
+        #[arg(long)]
+        sign_out: bool,
+    },
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Print completions for a shell

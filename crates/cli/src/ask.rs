@@ -27,7 +27,7 @@ pub(crate) async fn ask(terminal: Terminal, home: &Path, command: Command) -> Re
             let doctor = client.doctor().await?;
             show(terminal, &doctor, render::doctor)
         }
-        Command::Console => console(terminal, &client).await,
+        Command::Console { sign_out } => console(terminal, &client, sign_out).await,
         Command::Invite(wish) => invite(terminal, &client, wish).await,
         Command::Bucket { command } => bucket(terminal, &client, command).await,
         Command::Node { command } => node(terminal, &client, command).await,
@@ -57,7 +57,11 @@ fn show<T: serde::Serialize>(
     Ok(())
 }
 
-async fn console(terminal: Terminal, client: &Client) -> Result<(), Problem> {
+async fn console(terminal: Terminal, client: &Client, sign_out: bool) -> Result<(), Problem> {
+    if sign_out {
+        client.sign_out_everywhere().await?;
+        terminal.say("every browser is signed out");
+    }
     let code = client.new_setup_code().await?;
     let endpoints = client.status().await?.endpoints;
     show(terminal, &code, |code| {

@@ -5,7 +5,7 @@ use axum::Form;
 use axum::extract::{Query, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use freehold_api::{Problem, TypedCode, same_origin};
+use freehold_api::{Problem, TypedCode, foreign_host, own_host, same_origin};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
@@ -27,8 +27,11 @@ pub(crate) async fn signed_in(State(console): State<Console>, request: Request, 
     Redirect::to(&next_page).into_response()
 }
 
-/// Turns away what another site sends in our reader's name.
+/// Turns away what another site sends in our reader's name, or by a name of its own.
 pub(crate) async fn our_pages_only(request: Request, next: Next) -> Response {
+    if !own_host(request.uri(), request.headers()) {
+        return Fault::from(foreign_host()).into_response();
+    }
     if same_origin(request.method(), request.uri(), request.headers()) {
         return next.run(request).await;
     }
@@ -82,6 +85,11 @@ pub(crate) async fn sign_in(
 pub(crate) async fn sign_out(State(console): State<Console>, headers: HeaderMap) -> Response {
     let cookie = console.sessions.sign_out(&headers);
     ([(header::SET_COOKIE, cookie.as_header().to_owned())], Redirect::to("/sign-in")).into_response()
+}
+
+pub(crate) async fn sign_out_everywhere(State(console): State<Console>) -> Result<Response, Fault> {
+    console.client.sign_out_everywhere().await?;
+    Ok(Redirect::to("/sign-in").into_response())
 }
 
 #[derive(Debug, Deserialize)]

@@ -81,6 +81,7 @@ fn pages(console: Console) -> Router {
         .route("/realm/guardian", post(realm::test_guardian))
         .route("/realm/code", post(realm::new_code))
         .route("/sign-out", post(gate::sign_out))
+        .route("/sign-out/everywhere", post(gate::sign_out_everywhere))
         .fallback(fault::nowhere)
         .layer(middleware::from_fn_with_state(console.clone(), gate::signed_in));
     Router::new()

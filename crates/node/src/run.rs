@@ -224,7 +224,7 @@ async fn open(
         sessions,
     ));
     drop(shared.replica.set(handle));
-    shared.recall_visitors().map_err(|e| store_problem(&e))?;
+    shared.recall_visitors().and_then(|()| shared.keep_sessions()).map_err(|e| store_problem(&e))?;
     Ok((shared, owner, replica))
 }
 

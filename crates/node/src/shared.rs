@@ -20,6 +20,7 @@ use crate::scribe::{Saying, Scribe, ScribeError, Written};
 use crate::supervisor::Board;
 
 const VISITORS: &str = "visitors";
+const SESSIONS: &str = "sessions";
 
 /// How far a bucket is from being protected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -124,6 +125,23 @@ impl Shared {
             }
         };
         self.entries.submit(move |txn| txn.set_meta(VISITORS, &bytes), kept);
+    }
+
+    /// Takes the console's sessions back, and keeps them from now on.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn keep_sessions(&self) -> Result<(), freehold_disk::StoreError> {
+        let kept = self.entries.meta(SESSIONS)?.unwrap_or_default();
+        let entries = Arc::clone(&self.entries);
+        let said = |kept: Result<(), freehold_disk::StoreError>| {
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the console's sessions were not kept");
+            }
+        };
+        self.sessions
+            .keep(&kept, move |bytes| entries.submit(move |txn| txn.set_meta(SESSIONS, &bytes), said));
+        Ok(())
     }
 
     /// Takes the list of visitors back.

@@ -35,6 +35,14 @@ pub(super) async fn sign_out(State(node): State<Node>, headers: HeaderMap) -> Co
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie.as_header().to_owned())])
 }
 
+/// End every session, and let every set-up code lapse
+#[utoipa::path(delete, path = "/api/v1/setup/sessions", tag = "setup", responses(
+    (status = 204, description = "Everybody is signed out")))]
+pub(super) async fn sign_out_everywhere(State(node): State<Node>) -> StatusCode {
+    node.sessions.sign_out_everywhere();
+    StatusCode::NO_CONTENT
+}
+
 /// Make a new set-up code
 #[utoipa::path(post, path = "/api/v1/setup/code", tag = "setup", responses(
     (status = 201, body = SetupCode),

@@ -21,6 +21,9 @@ pub fn guard(api: Router, sessions: Arc<Sessions>) -> Router {
 }
 
 async fn admit(State(sessions): State<Arc<Sessions>>, request: Request, next: Next) -> Response {
+    if !own_host(request.uri(), request.headers()) {
+        return foreign_host().into_response();
+    }
     let signing_in = request.method() == Method::POST && request.uri().path() == SIGN_IN;
     if !same_origin(request.method(), request.uri(), request.headers()) {
         return Problem::refused(
@@ -39,6 +42,42 @@ async fn admit(State(sessions): State<Arc<Sessions>>, request: Request, next: Ne
         .with_status(StatusCode::UNAUTHORIZED);
     }
     next.run(request).await
+}
+
+/// Ends of names that nobody can buy.
+const LOCAL: [&str; 9] =
+    ["localhost", "local", "lan", "home", "internal", "intranet", "private", "corp", "home.arpa"];
+
+/// Whether a request came by an address of this machine or a name of the local network. By a name
+/// that its owner has pointed here ("DNS rebinding"), a page from elsewhere would count as ours.
+pub fn own_host(uri: &Uri, headers: &HeaderMap) -> bool {
+    // HTTP/2 carries the host in the request's target.
+    let target = uri.authority().map(http::uri::Authority::as_str);
+    let said = headers.get(header::HOST).map(|value| value.to_str().unwrap_or(""));
+    [target, said].into_iter().flatten().all(is_local)
+}
+
+fn is_local(authority: &str) -> bool {
+    if let Some(rest) = authority.strip_prefix('[') {
+        return rest.split_once(']').is_some_and(|(ip, _)| ip.parse::<std::net::Ipv6Addr>().is_ok());
+    }
+    let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+    if host.parse::<std::net::Ipv4Addr>().is_ok() {
+        return true;
+    }
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let under =
+        |end: &&str| host.strip_suffix(*end).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    !host.is_empty() && (!host.contains('.') || LOCAL.iter().any(under))
+}
+
+/// What is said to who came by another name.
+pub fn foreign_host() -> Problem {
+    Problem::refused(
+        "the console does not answer to this name",
+        "a name that others can own might be pointed here by a page that means you no good",
+        Some("open it by localhost, by this machine's IP address, or by its name in your own network"),
+    )
 }
 
 /// Whether a request that may change something comes from our own pages, or from a program. Browsers

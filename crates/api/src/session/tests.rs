@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderValue, Method, Uri, header};
 
 use super::*;
@@ -30,6 +32,11 @@ fn with_cookie(cookie: &SessionCookie) -> HeaderMap {
 
 const HOUR: Duration = Duration::from_hours(1);
 
+fn later(by: Duration) -> Now {
+    let now = Now::read();
+    Now { steady: now.steady + by, wall: now.wall + by }
+}
+
 #[test]
 fn a_code_opens_the_console_once_however_it_is_typed() {
     let sessions = sessions();
@@ -49,10 +56,81 @@ fn a_code_opens_the_console_once_however_it_is_typed() {
 fn a_code_and_a_session_lapse() {
     let sessions = sessions();
     let code = sessions.issue_code(HOUR);
-    assert!(sessions.sign_in_at(&typed(&code.code), Instant::now() + HOUR).is_err());
+    assert!(sessions.sign_in_at(&typed(&code.code), later(HOUR)).is_err());
     let code = sessions.issue_code(HOUR);
     let cookie = sessions.sign_in(&typed(&code.code)).unwrap();
-    assert!(!sessions.admits_at(&with_cookie(&cookie), Instant::now() + SESSION_LASTS));
+    let headers = with_cookie(&cookie);
+    assert!(sessions.admits_at(&headers, later(29 * 24 * HOUR)));
+    assert!(!sessions.admits_at(&headers, later(SESSION_LASTS)));
+    let clock = |wall| Now { wall, ..Now::read() };
+    let long_ago = Now::read().wall.saturating_sub(CLOCK_SLACK + HOUR);
+    assert!(sessions.admits_at(&headers, clock(Now::read().wall.saturating_sub(HOUR))));
+    assert!(!sessions.admits_at(&headers, clock(long_ago)), "made while the clock was wrong");
+}
+
+#[test]
+fn a_restart_forgets_no_session_and_no_sign_out() {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let start = || {
+        let sessions = Sessions::new("ab12", Box::new(Counting(9)));
+        let (before, into) = (kept.lock().unwrap().clone(), Arc::clone(&kept));
+        sessions.keep(&before, move |bytes| *into.lock().unwrap() = bytes);
+        sessions
+    };
+    let first = start();
+    let cookie = first.sign_in(&typed(&first.issue_code(HOUR).code)).unwrap();
+    let headers = with_cookie(&cookie);
+    let token = cookie.as_header().split(['=', ';']).nth(1).unwrap();
+    let token = data_encoding::HEXLOWER.decode(token.as_bytes()).unwrap();
+    assert!(!kept.lock().unwrap().windows(32).any(|part| part == token), "the token itself is kept");
+    let second = start();
+    assert!(second.admits(&headers));
+    second.sign_out(&headers);
+    assert!(!start().admits(&headers));
+    // Whatever lies there, nobody comes in by it.
+    kept.lock().unwrap().clone_from(&vec![0xff; 99]);
+    assert!(!start().admits(&headers));
+}
+
+#[test]
+fn signing_out_everywhere_ends_every_session_and_code() {
+    let sessions = sessions();
+    let cookies = [(); 3].map(|()| sessions.sign_in(&typed(&sessions.issue_code(HOUR).code)).unwrap());
+    let code = sessions.issue_code(HOUR);
+    sessions.sign_out_everywhere();
+    assert!(!cookies.iter().any(|cookie| sessions.admits(&with_cookie(cookie))));
+    assert!(sessions.sign_in(&typed(&code.code)).is_err());
+}
+
+#[test]
+fn a_name_that_anybody_can_own_is_not_ours() {
+    let check = |host: &'static str| {
+        let headers = std::iter::once((header::HOST, HeaderValue::from_static(host))).collect();
+        own_host(&Uri::from_static("/"), &headers)
+    };
+    for ours in [
+        "localhost",
+        "localhost:8443",
+        "127.0.0.1:8443",
+        "192.168.1.7",
+        "[::1]:8443",
+        "[fd00::7]",
+        "nas",
+        "NAS.local:8443",
+        "nas.fritz.home.arpa",
+        "freehold.internal",
+        "nas.lan.",
+    ] {
+        assert!(check(ours), "{ours}");
+    }
+    for foreign in
+        ["evil.example", "localhost.evil.example:8443", "127.0.0.1.nip.io", "a.com", "local.com", "", "[x"]
+    {
+        assert!(!check(foreign), "{foreign}");
+    }
+    let second = Uri::from_static("https://evil.example:8443/");
+    assert!(!own_host(&second, &HeaderMap::new()), "HTTP/2 says it in the target");
+    assert!(own_host(&Uri::from_static("/"), &HeaderMap::new()), "no browser");
 }
 
 #[test]
@@ -68,12 +146,12 @@ fn signing_out_ends_the_session() {
 fn guessing_is_slowed_down_and_then_goes_on() {
     let sessions = sessions();
     let code = sessions.issue_code(HOUR);
-    let now = Instant::now();
+    let now = Now::read();
     for _ in 0..TRIES_MAX {
         assert!(sessions.sign_in_at(&typed("0000-0000"), now).is_err());
     }
     assert!(sessions.sign_in_at(&typed(&code.code), now).unwrap_err().why.contains("too many"));
-    assert!(sessions.sign_in_at(&typed(&code.code), now + TRIES_WINDOW).is_ok());
+    assert!(sessions.sign_in_at(&typed(&code.code), later(TRIES_WINDOW)).is_ok());
 }
 
 #[test]
