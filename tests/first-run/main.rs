@@ -1,5 +1,8 @@
 //! The first minutes: one command makes a realm, with or without a terminal, and never twice.
 
+mod browser;
+mod service;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -18,13 +18,14 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 11] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
     tool(&["tc", "-V"], "iproute2"),
     tool(&["curl", "--version"], "curl"),
     tool(&["faketime", "--version"], "faketime"),
+    tool(&["systemd-analyze", "--version"], "systemd"),
     tool(&["unshare", "--version"], "util-linux"),
     tool(&["python3", "-c", "import venv, ensurepip"], "python3-venv"),
     tool(&["node", "--version"], "nodejs"),

@@ -16,7 +16,10 @@ pub(crate) fn install(terminal: Terminal, home: &Path, run: &Run) -> Result<(), 
         std::env::current_exe().map_err(|e| crate::up::bug("cannot find the path of this program", e))?;
     let home =
         std::path::absolute(home).map_err(|e| crate::up::bug("cannot make the home's path absolute", e))?;
-    let system = std::env::var_os("HOME").is_none_or(|h| h == "/root");
+    // Not by HOME, which sudo may leave: files of root do not belong into a person's home.
+    let me =
+        std::fs::metadata("/proc/self").map_err(|e| crate::up::bug("cannot tell which user this is", e))?;
+    let system = std::os::unix::fs::MetadataExt::uid(&me) == 0;
     let (dir, control) = if system {
         (std::path::PathBuf::from("/etc/systemd/system"), "systemctl")
     } else {
@@ -68,6 +71,8 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
     UNIT.replace("@PROGRAM@", &program.display().to_string())
         .replace("@HOME@", &home.display().to_string())
         .replace("@FLAGS@", &flags)
+        // A person's own manager can close the file system off only in a user namespace.
+        .replace("@USERS@", if system { "" } else { "PrivateUsers=yes\n" })
         .replace("@TARGET@", if system { "multi-user.target" } else { "default.target" })
 }
 
@@ -90,6 +95,8 @@ mod tests {
             "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --s3-port 9100\n"
         ));
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
-        assert!(!unit.contains("@HOME@") && !unit.contains("@FLAGS@"), "{unit}");
+        for blank in ["PROGRAM", "HOME", "FLAGS", "USERS", "TARGET"] {
+            assert!(!unit.contains(&format!("@{blank}@")), "{unit}");
+        }
     }
 }
