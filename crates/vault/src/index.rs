@@ -137,6 +137,11 @@ impl Index {
         .collect()
     }
 
+    /// When the winning entry of a key was written, be it a deletion.
+    pub(crate) fn newest(&self, bucket: &BucketId, key: &str) -> Option<Hlc> {
+        Some(self.buckets.get(bucket)?.rows.get(key)?.hlc)
+    }
+
     /// The winning row of a key, if the object exists.
     pub(crate) fn visible(&self, bucket: &BucketId, key: &str) -> Option<&Row> {
         self.buckets.get(bucket)?.rows.get(key).filter(|row| !row.deleted)

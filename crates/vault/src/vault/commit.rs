@@ -97,12 +97,17 @@ impl Inner {
             None => txn.last_seq(&bucket, &node)?,
         };
         let seq = seq.saturating_add(1);
-        let hlc = self.tick();
+        let read = self.tick();
+        // A node whose clock was ahead may have written this key: what follows it must win.
+        let hlc = match self.index().newest(&bucket, name.as_str()) {
+            Some(last) if last >= read => last.tick(last.wall),
+            _ => read,
+        };
         let (stored, blobs) = match stored {
             Some((stored, blobs)) => (Some(stored), blobs),
             None => (None, Bounded::new()),
         };
-        let manifest = Manifest { name, version, modified: hlc.wall, stored };
+        let manifest = Manifest { name, version, modified: read.wall, stored };
         let place = self.place(bucket, node, seq);
         let Ok(payload) = manifest.seal(&sealing, &place, &mut OsEntropy) else {
             return Ok(Err(PutError::MetaTooLarge));

@@ -32,6 +32,22 @@ async fn both_see_the_same_winner() {
 }
 
 #[tokio::test]
+async fn a_write_wins_over_what_a_fast_clock_wrote_before() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    world.put("report", b"first").await.unwrap();
+    let ahead = 20 * 3_600_000;
+    world.forge_deletion("report", 1, ahead);
+    world.forge_deletion("notes", 2, ahead);
+    assert_eq!(world.keys(), [""; 0]);
+    world.put("report", b"second").await.unwrap();
+    world.put("notes", b"third").await.unwrap();
+    assert_eq!(world.get("report").await.unwrap(), b"second");
+    assert!(world.vault.delete(&world.bucket, "notes", Conditions::default()).await.unwrap());
+    assert_eq!(world.keys(), ["report"]);
+}
+
+#[tokio::test]
 async fn what_is_not_here_is_read_from_a_peer() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let first = World::open(one.path()).await;

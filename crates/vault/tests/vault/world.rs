@@ -16,7 +16,7 @@ use freehold_vault::{
     Keyring, NotConfirmed, PeerError, Peers, PutDone, PutError, PutRequest, Replication, Shared, Vault,
     VaultConfig,
 };
-use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId, RealmId};
+use freehold_wire::{BlobName, BucketId, EntryId, Hlc, Millis, NodeId, RealmId};
 use futures::{StreamExt as _, TryStreamExt as _};
 
 pub(crate) const REALM: RealmId = RealmId::from_bytes([3; 32]);
@@ -171,6 +171,32 @@ impl World {
             })
             .unwrap();
         found
+    }
+
+    /// Lets another gateway delete a key, by a clock that is `ahead` milliseconds ahead.
+    pub(crate) fn forge_deletion(&self, key: &str, seq: u64, ahead: u64) {
+        let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([99; 32]));
+        let origin = NodeId::from_bytes(signing.verifying().ed25519_bytes().unwrap());
+        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let wall = Millis(u64::try_from(wall.as_millis()).unwrap() + ahead);
+        let place = freehold_seal::PayloadPlace { realm: REALM, bucket: self.bucket, origin, seq };
+        let manifest = freehold_seal::Manifest {
+            name: freehold_wire::Text::new(key).unwrap(),
+            version: freehold_seal::VersionId::random(&mut OsEntropy),
+            modified: wall,
+            stored: None,
+        };
+        let payload = manifest.seal(ring().1.current().unwrap(), &place, &mut OsEntropy).unwrap();
+        let draft = freehold_placement::Draft {
+            realm: REALM,
+            bucket: self.bucket,
+            origin,
+            seq,
+            hlc: Hlc { wall, count: 0 },
+            blobs: freehold_wire::Bounded::new(),
+            payload_hash: freehold_placement::payload_hash(&payload),
+        };
+        self.vault.apply_remote([(&draft.sign(&signing), Some(payload.as_slice()))]);
     }
 
     /// Hands all entries of this node to another one, as replication would.
