@@ -22,6 +22,13 @@ pub(crate) enum Class {
     Erased,
 }
 
+impl Class {
+    /// Whether copies are missing.
+    pub(crate) const fn is_short(self) -> bool {
+        matches!(self, Self::Partly | Self::Nowhere)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) id: EntryId,
@@ -48,6 +55,8 @@ pub(crate) struct Stream {
     /// Stands for bucket and origin where space counts.
     pub(crate) number: u32,
     records: Vec<Record>,
+    /// Before this number no entry is short of copies.
+    short_from: u64,
     /// Entries held here with all their blobs.
     pub(crate) mine: Bits,
     /// The same of others, as they told.
@@ -65,6 +74,7 @@ impl Stream {
             origin,
             number,
             records: Vec::new(),
+            short_from: 1,
             mine: Bits::new(),
             held: BTreeMap::new(),
             storing: 0,
@@ -87,6 +97,27 @@ impl Stream {
 
     pub(crate) fn records(&self) -> impl Iterator<Item = (u64, &Record)> {
         (1..=self.len()).zip(&self.records)
+    }
+
+    /// Sets how many nodes hold an entry; says what it was before.
+    pub(crate) fn classify(&mut self, seq: u64, class: Class) -> Option<Class> {
+        let before = std::mem::replace(&mut self.record_mut(seq)?.class, class);
+        if class.is_short() {
+            self.short_from = self.short_from.min(seq);
+        }
+        while self.record(self.short_from).is_some_and(|record| !record.class.is_short()) {
+            self.short_from = self.short_from.saturating_add(1);
+        }
+        Some(before)
+    }
+
+    /// The first entry that is short of copies, known without looking at all.
+    pub(crate) fn first_short(&self) -> Option<&Record> {
+        debug_assert_eq!(
+            self.records().find(|(_, record)| record.class.is_short()).map(|(seq, _)| seq),
+            Some(self.short_from).filter(|seq| *seq <= self.len()),
+        );
+        self.record(self.short_from)
     }
 
     /// The history up to a number.

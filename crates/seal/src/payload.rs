@@ -202,7 +202,7 @@ fn with_opened<T>(
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| PayloadError::Padding)?;
     let (content, padding) = rest.split_at_checked(length).ok_or(PayloadError::Padding)?;
     let total = (length + OVERHEAD).next_power_of_two().max(PAYLOAD_MIN);
-    if total != payload.len() || padding.iter().any(|byte| *byte != 0) {
+    if total != payload.len() || padding.iter().fold(0, |all, byte| all | byte) != 0 {
         return Err(PayloadError::Padding);
     }
     read(content)

@@ -43,9 +43,9 @@ impl Replica {
     pub fn protection(&self, bucket: &BucketId) -> Protection {
         let mut protection = self.tally.get(bucket).copied().unwrap_or_default();
         if !protection.is_full() {
-            let records = self.streams_of(bucket).flat_map(Stream::records);
-            let short = records.filter(|(_, record)| matches!(record.class, Class::Partly | Class::Nowhere));
-            protection.oldest = short.map(|(_, record)| record.hlc).min();
+            // Within a stream later entries have later times.
+            let oldest = self.streams_of(bucket).filter_map(Stream::first_short);
+            protection.oldest = oldest.map(|record| record.hlc).min();
         }
         protection
     }
@@ -57,10 +57,8 @@ impl Replica {
 
     pub(super) fn recount(&mut self, now: Millis, key: Key, seq: u64) {
         let class = self.class(&key, seq);
-        let Some(record) = self.streams.get_mut(&key).and_then(|stream| stream.record_mut(seq)) else {
-            return;
-        };
-        let before = std::mem::replace(&mut record.class, class);
+        let before = self.streams.get_mut(&key).and_then(|stream| stream.classify(seq, class));
+        let Some(before) = before else { return };
         if before == class {
             return;
         }
@@ -82,8 +80,8 @@ impl Replica {
         self.tally.clear();
         for (key, len) in self.streams.iter().map(|(key, stream)| (*key, stream.len())).collect::<Vec<_>>() {
             for seq in 1..=len {
-                if let Some(record) = self.streams.get_mut(&key).and_then(|stream| stream.record_mut(seq)) {
-                    record.class = Class::Erased;
+                if let Some(stream) = self.streams.get_mut(&key) {
+                    stream.classify(seq, Class::Erased);
                 }
                 self.recount(now, key, seq);
             }
