@@ -31,7 +31,7 @@ impl Terminal {
         reason = "words go through the terminal, so that a test or a console can stand in"
     )]
     pub(crate) fn answer(self, line: impl std::fmt::Display) {
-        drop(writeln!(io::stdout().lock(), "{line}"));
+        drop(writeln!(io::stdout().lock(), "{}", visible(&line.to_string())));
     }
 
     /// Prints a value as JSON.
@@ -47,7 +47,7 @@ impl Terminal {
         reason = "words go through the terminal, so that a test or a console can stand in"
     )]
     pub(crate) fn say(self, line: impl std::fmt::Display) {
-        drop(writeln!(io::stderr().lock(), "{line}"));
+        drop(writeln!(io::stderr().lock(), "{}", visible(&line.to_string())));
     }
 
     /// Asks, and returns the line typed, without its end; nothing if there is nobody to ask.
@@ -72,10 +72,30 @@ impl Terminal {
     }
 }
 
+/// What others named cannot move the cursor or colour what follows: control characters but the line's
+/// end are shown as escapes.
+fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
 /// A QR code for a terminal: two rows of modules a line, dark on light so that every camera reads
 /// it. Nothing if the text is too long for one.
 pub(crate) fn qr(text: &str) -> Option<String> {
     use qrcode::render::unicode::Dense1x2;
     let code = qrcode::QrCode::with_error_correction_level(text.as_bytes(), qrcode::EcLevel::L).ok()?;
     Some(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_commands_the_terminal() {
+        assert_eq!(visible("nas\u{1b}[2J\u{7}\nnext"), "nas\\u{1b}[2J\\u{7}\nnext");
+    }
 }

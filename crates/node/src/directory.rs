@@ -7,7 +7,7 @@ use freehold_crypt::{BoxSecret, hash};
 use freehold_seal::{
     DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, payload_kind,
 };
-use freehold_wire::{BucketId, Digest, Hlc, NodeId, RealmId};
+use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, RealmId};
 
 /// The bucket id under which a realm's directory entries travel.
 pub fn directory_bucket(realm: RealmId) -> BucketId {
@@ -211,10 +211,18 @@ impl Directory {
         self.envelopes.keys().any(|(of, v, boxed_to, _)| (*of, *v, *boxed_to) == (key_of, version, to))
     }
 
+    /// A clock reading at `now` or later that wins over what is known of these rows, though a node
+    /// whose clock was ahead wrote them.
+    pub fn reading_for(&self, rows: impl IntoIterator<Item = RowKey>, now: Hlc) -> Hlc {
+        let known =
+            rows.into_iter().filter_map(|key| self.rows.get(&key).map(|(hlc, ..)| hlc.tick(hlc.wall)));
+        known.fold(now, Hlc::max)
+    }
+
     /// The realm's name.
     pub fn realm_name(&self) -> Option<&str> {
         match self.row(RowKey::RealmName)? {
-            DirectoryRow::RealmName(name) => name.as_ref().map(freehold_wire::Text::as_str),
+            DirectoryRow::RealmName(name) => name.as_ref().map(Name::as_str),
             _ => None,
         }
     }
@@ -222,7 +230,7 @@ impl Directory {
     /// A node's name.
     pub fn node_name(&self, node: NodeId) -> Option<&str> {
         match self.row(RowKey::NodeName(node))? {
-            DirectoryRow::NodeName(_, name) => name.as_ref().map(freehold_wire::Text::as_str),
+            DirectoryRow::NodeName(_, name) => name.as_ref().map(Name::as_str),
             _ => None,
         }
     }
@@ -230,7 +238,7 @@ impl Directory {
     /// A bucket's name.
     pub fn bucket_name(&self, bucket: BucketId) -> Option<&str> {
         match self.row(RowKey::BucketName(bucket))? {
-            DirectoryRow::BucketName(_, name) => name.as_ref().map(freehold_wire::Text::as_str),
+            DirectoryRow::BucketName(_, name) => name.as_ref().map(Name::as_str),
             _ => None,
         }
     }
@@ -264,7 +272,7 @@ mod tests {
     use freehold_crypt::{Entropy, Secret};
     use freehold_disk::OsEntropy;
     use freehold_seal::BucketKey;
-    use freehold_wire::{Millis, Text};
+    use freehold_wire::Millis;
 
     use super::*;
 
@@ -312,7 +320,7 @@ mod tests {
         let secret: Secret = entropy.secret();
         let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut entropy));
         let mut reader = Directory::new(realm, Recipient::Node(b), BoxSecret::from_seed(&secret));
-        let row = |name: &str| DirectoryRow::RealmName(Some(Text::new(name).unwrap()));
+        let row = |name: &str| DirectoryRow::RealmName(Some(Name::new(name).unwrap()));
         let mut say = |reader: &mut Directory, seq, wall, name: &str| {
             let place = PayloadPlace { realm, bucket: directory_bucket(realm), origin: a, seq };
             let payload = row(name).seal(ring.current().unwrap(), &place, &mut entropy).unwrap();
@@ -350,6 +358,29 @@ mod tests {
     }
 
     #[test]
+    fn a_new_name_wins_over_one_that_a_fast_clock_gave() {
+        let (keeper, realm) = (NodeId::from_bytes([2; 32]), RealmId::from_bytes([1; 32]));
+        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy));
+        let key = ring.current().unwrap().clone();
+        let mut reader =
+            Directory::new(realm, Recipient::Node(keeper), BoxSecret::from_seed(&OsEntropy.secret()));
+        reader.set_trust(trust(&ring, [2]));
+        reader.own(ring);
+        let say = |reader: &mut Directory, seq, hlc, name: &str| {
+            let row = DirectoryRow::RealmName(Some(Name::new(name).unwrap()));
+            let place = PayloadPlace { realm, bucket: directory_bucket(realm), origin: keeper, seq };
+            let payload = row.seal(&key, &place, &mut OsEntropy).unwrap();
+            reader.absorb(From { origin: keeper, seq, hlc }, &payload)
+        };
+        let now = Hlc { wall: Millis(1000), count: 0 };
+        say(&mut reader, 1, Hlc { wall: Millis(9_000_000), count: 3 }, "from the future");
+        let reading = reader.reading_for([RowKey::RealmName], now);
+        say(&mut reader, 2, reading, "smith");
+        assert_eq!(reader.realm_name(), Some("smith"));
+        assert_eq!(reader.reading_for([RowKey::NodeName(keeper)], now), now);
+    }
+
+    #[test]
     fn a_mere_store_names_nothing() {
         let realm = RealmId::from_bytes([1; 32]);
         let (keeper, store) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
@@ -365,10 +396,10 @@ mod tests {
             reader.absorb(From { origin, seq: 1, hlc: Hlc { wall: Millis(5), count: 0 } }, &payload)
         };
         let bucket = BucketId::from_bytes([9; 32]);
-        let forged = DirectoryRow::BucketName(bucket, Some(Text::new("photos").unwrap()));
+        let forged = DirectoryRow::BucketName(bucket, Some(Name::new("photos").unwrap()));
         assert_eq!(say(store, forged.clone()), [Learned::Nothing]);
         assert_eq!(say(keeper, forged), [Learned::Row(RowKey::BucketName(bucket))]);
-        let own = DirectoryRow::NodeName(store, Some(Text::new("cellar").unwrap()));
+        let own = DirectoryRow::NodeName(store, Some(Name::new("cellar").unwrap()));
         assert_eq!(say(store, own), [Learned::Row(RowKey::NodeName(store))]);
     }
 }

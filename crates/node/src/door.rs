@@ -9,7 +9,7 @@ use bytes::Bytes;
 use freehold_mesh::{Doorman, Proof};
 use freehold_realm::{Body, Op, Standing};
 use freehold_seal::DirectoryRow;
-use freehold_wire::{Bounded, Text, from_canonical, to_canonical};
+use freehold_wire::{Bounded, Name, Text, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
 use crate::clock;
@@ -35,7 +35,7 @@ pub(crate) enum Request {
     Directory(#[n(0)] u64),
     /// Takes an invitation up: the operation, and what the node is to be called.
     #[n(2)]
-    Redeem(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>, #[n(1)] Text<128>),
+    Redeem(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>, #[n(1)] Name),
     /// Brings operations of a recovery.
     #[n(3)]
     Recover(#[n(0)] Bounded<minicbor::bytes::ByteVec, 8>),
@@ -145,7 +145,7 @@ async fn directory(shared: &Arc<Shared>) -> Result<Vec<u8>, String> {
     tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?
 }
 
-async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Text<128>) -> Answer {
+async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Name) -> Answer {
     let Ok(op) = Op::decode(op) else { return refuse("the operation is unreadable") };
     let is_theirs = proof.keys.contains(&op.head().author)
         && matches!(op.body(), Body::InvitationRedeem(body)
@@ -164,7 +164,7 @@ async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Text<128>)
         return refuse(&why);
     }
     tracing::info!(node = %proof.newcomer.short(), "a machine has joined");
-    let name = free_name(name, |name| shared.nodes_named(name).iter().any(|node| *node != proof.newcomer));
+    let name = free_name(&name, |name| shared.nodes_named(name).iter().any(|node| *node != proof.newcomer));
     if let Err(problem) =
         shared.say(vec![Saying::Row(DirectoryRow::NodeName(proof.newcomer, Some(name)))]).await
     {
@@ -175,20 +175,12 @@ async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Text<128>)
 
 /// The name a newcomer asks for, with a number if another node has it: many machines are called
 /// `debian`.
-fn free_name(wish: Text<128>, taken: impl Fn(&str) -> bool) -> Text<128> {
+fn free_name(wish: &Name, taken: impl Fn(&str) -> bool) -> Name {
     let mut name = wish.clone();
-    let mut number = 1u32;
+    let mut number = 1;
     while taken(name.as_str()) {
         number += 1;
-        let suffix = format!("-{number}");
-        let mut stem = wish.as_str();
-        while stem.len() + suffix.len() > 128 {
-            stem = stem.char_indices().next_back().and_then(|(at, _)| stem.get(..at)).unwrap_or_default();
-        }
-        match Text::new(format!("{stem}{suffix}")) {
-            Ok(next) => name = next,
-            Err(_) => return wish,
-        }
+        name = wish.numbered(number);
     }
     name
 }
@@ -221,11 +213,9 @@ mod tests {
     #[test]
     fn two_machines_of_one_name_are_told_apart() {
         let name = |wish: &str, taken: &[&str]| {
-            free_name(Text::new(wish).unwrap(), |name| taken.contains(&name)).as_str().to_owned()
+            free_name(&Name::new(wish).unwrap(), |name| taken.contains(&name)).as_str().to_owned()
         };
         assert_eq!(name("debian", &["nas"]), "debian");
         assert_eq!(name("debian", &["debian", "debian-2"]), "debian-3");
-        let long = "ä".repeat(64);
-        assert_eq!(name(&long, &[&long]), format!("{}-2", "ä".repeat(63)));
     }
 }

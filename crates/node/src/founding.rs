@@ -8,7 +8,7 @@ use freehold_disk::{EntryStore, LogStore, OsEntropy, StoreError};
 use freehold_realm::body::{BucketSet, Guardian, GuardianSet, GuardianTested, NodeAdd};
 use freehold_realm::{Body, Clock, DraftError, NodeRoles, Op, OpSet, draft, fold};
 use freehold_seal::{BucketKey, DirectoryRow, KeyRing, KeyRingError, Recipient};
-use freehold_wire::{Bounded, BucketId, Hlc, Millis, RealmId, Text, TooLong};
+use freehold_wire::{Bounded, BucketId, Hlc, Millis, Name, NameError, RealmId};
 use zeroize::Zeroizing;
 
 use crate::home::Home;
@@ -28,9 +28,9 @@ pub const SHARE_INFO: &[u8] = b"freehold 2026 guardian share";
 /// No realm was made.
 #[derive(Debug, thiserror::Error)]
 pub enum FoundError {
-    /// The name of realm or node is too long.
-    #[error("a name has at most {max} bytes, this one {got}", max = .0.max, got = .0.got)]
-    Name(TooLong),
+    /// The realm or the node cannot be called so.
+    #[error("{0}")]
+    Name(#[source] NameError),
     /// An operation could not be put together.
     #[error("writing the first operations: {0}")]
     Draft(#[source] DraftError),
@@ -61,7 +61,7 @@ pub struct Founding {
     directory: KeyRing,
     bucket: (BucketId, KeyRing),
     recovery: BoxSecret,
-    names: (Text<128>, Text<128>),
+    names: (Name, Name),
     now: Millis,
 }
 
@@ -71,7 +71,7 @@ pub struct Founding {
 /// [`FoundError`]
 pub fn found(realm_name: &str, node_name: &str, now: Millis) -> Result<Founding, FoundError> {
     let names =
-        (Text::new(realm_name).map_err(FoundError::Name)?, Text::new(node_name).map_err(FoundError::Name)?);
+        (Name::new(realm_name).map_err(FoundError::Name)?, Name::new(node_name).map_err(FoundError::Name)?);
     let mut entropy = OsEntropy;
     let keys = FreshKeys::draw();
     let recovery_seed = entropy.secret();
@@ -216,7 +216,7 @@ impl Founding {
                 sayings.push(Saying::Key(Box::new(envelope)));
             }
         }
-        let first_bucket = Text::new(FIRST_BUCKET).map_err(FoundError::Name)?;
+        let first_bucket = Name::new(FIRST_BUCKET).map_err(FoundError::Name)?;
         sayings.push(Saying::Row(DirectoryRow::RealmName(Some(self.names.0.clone()))));
         sayings.push(Saying::Row(DirectoryRow::NodeName(me, Some(self.names.1.clone()))));
         sayings.push(Saying::Row(DirectoryRow::BucketName(self.bucket.0, Some(first_bucket))));

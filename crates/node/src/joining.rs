@@ -8,7 +8,7 @@ use freehold_disk::LogStore;
 use freehold_realm::audit::Export;
 use freehold_realm::body::InvitationRedeem;
 use freehold_realm::{Clock, Op, OpSet, draft, fold};
-use freehold_wire::{Millis, OpId, RealmId, Text};
+use freehold_wire::{Millis, Name, OpId, RealmId};
 
 use crate::clock;
 use crate::door::Request;
@@ -44,8 +44,9 @@ pub async fn join(home: &Home, text: &str, name: &str) -> Result<(), Problem> {
             Some("ask for a new one: freehold invite    (or see that this machine's clock is right)"),
         ));
     }
-    let name = Text::new(name)
-        .map_err(|e| Problem::invalid(WHAT, e.to_string(), Some("choose a shorter --name")))?;
+    let name = Name::new(name).map_err(|error| {
+        Problem::invalid(WHAT, format!("the name cannot be used: {error}"), Some("choose another --name"))
+    })?;
     let keys = FreshKeys::draw();
     let key = SigningKey::from_seed(Algorithm::Ed25519, &invitation.key_seed);
     let seed = keys.keys().node_seed;
@@ -61,7 +62,7 @@ async fn redeem(
     invitation: &Invitation,
     keys: &FreshKeys,
     key: &SigningKey,
-    name: Text<128>,
+    name: Name,
 ) -> Result<(Heard, bool), Problem> {
     let log = visit.fetch(Request::Log).await?;
     let (mut set, matured) = read_log(&log, invitation.realm)?;

@@ -48,7 +48,7 @@ pub fn found_problem(error: &FoundError) -> Problem {
         FoundError::Name(_) => Problem::invalid(
             "no realm was made",
             error.to_string(),
-            Some("choose a shorter name: freehold up --name NAME"),
+            Some("choose another name: freehold up --name NAME"),
         ),
         FoundError::Store(source) => store_problem(source),
         FoundError::Identity(source) => identity_problem(source),

@@ -223,7 +223,14 @@ impl Shared {
         }
         let (reply, written) = tokio::sync::oneshot::channel();
         let replica = self.replica.get().cloned();
-        self.scribe.submit(sayings, key, Hlc { wall: clock::wall(), count: 0 }, move |written| {
+        let hlc = {
+            let rows = sayings.iter().filter_map(|saying| match saying {
+                Saying::Row(row) => Some(row.key()),
+                Saying::Key(_) => None,
+            });
+            self.directory().reading_for(rows, Hlc { wall: clock::wall(), count: 0 })
+        };
+        self.scribe.submit(sayings, key, hlc, move |written| {
             // From the writing thread, so that the machine hears of numbers in their order.
             if let (Ok(written), Some(replica)) = (&written, replica) {
                 for one in written {

@@ -1,7 +1,7 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
 use freehold_crypt::Entropy;
-use freehold_wire::{Bounded, BucketId, NodeId, PersonId, Text};
+use freehold_wire::{Bounded, BucketId, Name, NodeId, PersonId, Text};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
@@ -14,16 +14,16 @@ const SORT: u8 = 2;
 pub enum DirectoryRow {
     /// What people call the realm.
     #[n(0)]
-    RealmName(#[n(0)] Option<Text<128>>),
+    RealmName(#[n(0)] Option<Name>),
     /// What people call a node.
     #[n(1)]
-    NodeName(#[n(0)] NodeId, #[n(1)] Option<Text<128>>),
+    NodeName(#[n(0)] NodeId, #[n(1)] Option<Name>),
     /// A bucket's name.
     #[n(2)]
-    BucketName(#[n(0)] BucketId, #[n(1)] Option<Text<128>>),
+    BucketName(#[n(0)] BucketId, #[n(1)] Option<Name>),
     /// What a person is called.
     #[n(3)]
-    PersonName(#[n(0)] PersonId, #[n(1)] Option<Text<128>>),
+    PersonName(#[n(0)] PersonId, #[n(1)] Option<Name>),
     /// Where a node is reached: socket addresses and relay URLs. Only a node itself may say so.
     #[n(4)]
     Addresses(#[n(0)] NodeId, #[n(1)] Bounded<Text<256>, 32>),

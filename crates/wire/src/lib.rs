@@ -5,6 +5,7 @@
 mod bounded;
 pub mod cbor;
 mod id;
+mod name;
 mod time;
 
 pub use bounded::{Bounded, Text, TooLong};
@@ -12,4 +13,5 @@ pub use cbor::{DecodeError, from_canonical, to_canonical};
 pub use id::{
     BlobName, BucketId, Digest, EntryId, GrantId, Hex, IdError, KeyId, NodeId, OpId, PersonId, RealmId,
 };
+pub use name::{Name, NameError};
 pub use time::{Hlc, Millis};

@@ -14,7 +14,7 @@ use freehold_realm::body::{
 };
 use freehold_realm::{Clock, NodeRoles, draft};
 use freehold_seal::{DirectoryRow, KeyRing, Recipient};
-use freehold_wire::{Bounded, BucketId, KeyId, Millis, NodeId, Text};
+use freehold_wire::{Bounded, BucketId, KeyId, Millis, Name, NodeId};
 
 use super::report::roles;
 use crate::clock;
@@ -133,7 +133,7 @@ pub(super) async fn lift(shared: &Shared, name: &str) -> Result<(), Problem> {
 
 pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result<(), Problem> {
     let node = node_named(shared, node)?;
-    let name = text(&name.name)?;
+    let name = name_of(&name.name)?;
     let taken = shared.nodes_named(name.as_str());
     if taken.iter().any(|other| *other != node) {
         return Err(Problem::conflict(
@@ -145,15 +145,14 @@ pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result
     shared.say(vec![Saying::Row(DirectoryRow::NodeName(node, Some(name)))]).await
 }
 
-fn text(name: &str) -> Result<Text<128>, Problem> {
-    let name = name.trim();
-    let bad = |why: String| {
-        Problem::invalid("this name cannot be used", why, Some("choose 1 to 128 plain characters"))
-    };
-    if name.is_empty() || name.chars().any(char::is_control) {
-        return Err(bad("it is empty or has control characters".to_owned()));
-    }
-    Text::new(name).map_err(|error| bad(error.to_string()))
+fn name_of(text: &str) -> Result<Name, Problem> {
+    Name::new(text.trim()).map_err(|error| {
+        Problem::invalid(
+            "this name cannot be used",
+            error.to_string(),
+            Some("choose 1 to 128 plain characters"),
+        )
+    })
 }
 
 /// S3's rules for bucket names, which every client knows.
@@ -192,7 +191,7 @@ pub(crate) async fn create_bucket(shared: &Shared, wish: &NewBucket) -> Result<(
     }
     let (bucket, ring) = KeyRing::found_bucket(shared.realm(), &mut OsEntropy);
     let by = if shared.keys.device.is_some() { By::Device } else { By::Node };
-    let mut sayings = vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(text(&wish.name)?)))];
+    let mut sayings = vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(name_of(&wish.name)?)))];
     let mine =
         ring.envelope(1, Recipient::Node(shared.me()), &shared.keys.box_secret().public(), &mut OsEntropy);
     let mine =

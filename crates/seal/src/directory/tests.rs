@@ -3,17 +3,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::fixture::{self, BUCKET, NODE, Seeded};
 
-fn text<const N: usize>(s: &str) -> Text<N> {
-    Text::new(s).unwrap()
+fn name(s: &str) -> Name {
+    Name::new(s).unwrap()
 }
 
 fn rows() -> Vec<DirectoryRow> {
     vec![
-        DirectoryRow::RealmName(Some(text("smith"))),
-        DirectoryRow::NodeName(NODE, Some(text("attic"))),
+        DirectoryRow::RealmName(Some(name("smith"))),
+        DirectoryRow::NodeName(NODE, Some(name("attic"))),
         DirectoryRow::BucketName(BUCKET, None),
-        DirectoryRow::PersonName(PersonId::from_bytes([4; 32]), Some(text("Zoë"))),
-        DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap()),
+        DirectoryRow::PersonName(PersonId::from_bytes([4; 32]), Some(name("Zoë"))),
+        DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![Text::new("192.0.2.7:4433").unwrap()]).unwrap()),
     ]
 }
 
@@ -31,7 +31,7 @@ fn rows_open_again_and_all_look_alike() {
 fn rows_about_the_same_thing_replace_each_other() {
     let keys: std::collections::BTreeSet<_> = rows().iter().map(DirectoryRow::key).collect();
     assert_eq!(keys.len(), rows().len());
-    let renamed = DirectoryRow::NodeName(NODE, Some(text("cellar")));
+    let renamed = DirectoryRow::NodeName(NODE, Some(name("cellar")));
     assert!(keys.contains(&renamed.key()));
     assert!(!keys.contains(&DirectoryRow::NodeName(NodeId::from_bytes([9; 32]), None).key()));
 }

@@ -8,7 +8,7 @@ use freehold_seal::{
     seal_payload,
 };
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, Millis, NodeId, PersonId, RealmId, Text, to_canonical,
+    BlobName, Bounded, BucketId, Digest, Millis, Name, NodeId, PersonId, RealmId, Text, to_canonical,
 };
 use serde_json::{Value, json};
 
@@ -143,8 +143,8 @@ fn payload(name: &str, content: &[u8], seed: u64) -> Value {
 pub(crate) fn payloads() -> Value {
     let content = |sort: u8, fields: Vec<u8>| [vec![sort], fields].concat();
     let rows = [
-        DirectoryRow::NodeName(NODE, Some(text("attic"))),
-        DirectoryRow::BucketName(BUCKET, Some(text("photos"))),
+        DirectoryRow::NodeName(NODE, Some(Name::new("attic").unwrap())),
+        DirectoryRow::BucketName(BUCKET, Some(Name::new("photos").unwrap())),
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap()),
         DirectoryRow::PersonName(PersonId::from_bytes([0x88; 32]), None),
     ];

@@ -1,0 +1,134 @@
+//! What people call a realm, a node, a bucket or a person: shown in lists, logs and terminals of
+//! everybody, so it may not carry anything but visible text on one line.
+
+use std::fmt;
+
+use minicbor::decode::{self, Decode, Decoder};
+use minicbor::encode::{self, Encode, Encoder};
+
+/// Bytes of the longest name.
+const NAME_MAX: usize = 128;
+
+/// One line of visible text: 1 to 128 bytes of UTF-8 without control characters, characters that
+/// turn the direction of what follows, or spaces at either end.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+/// Text is not a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing is left of it.
+    #[error("it is empty")]
+    Empty,
+    /// Too long.
+    #[error("it has {0} bytes; a name has at most {NAME_MAX}")]
+    TooLong(usize),
+    /// A character that would not be seen, or would change how the rest is seen.
+    #[error("it has the invisible character U+{:04X}", u32::from(*.0))]
+    Invisible(char),
+    /// A space at one of its ends.
+    #[error("it begins or ends with a space")]
+    Padded,
+}
+
+impl Name {
+    /// Takes over `text`.
+    ///
+    /// # Errors
+    /// [`NameError`]
+    pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+        let text = text.into();
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.len() > NAME_MAX {
+            return Err(NameError::TooLong(text.len()));
+        }
+        if let Some(bad) = text.chars().find(|c| is_invisible(*c)) {
+            return Err(NameError::Invisible(bad));
+        }
+        if text.trim().len() != text.len() {
+            return Err(NameError::Padded);
+        }
+        Ok(Self(text))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name with a number behind it; its end gives way if there is no room for both.
+    #[must_use]
+    pub fn numbered(&self, number: u32) -> Self {
+        let suffix = format!("-{number}");
+        let mut stem = self.0.as_str();
+        while stem.len() + suffix.len() > NAME_MAX {
+            stem = stem.char_indices().next_back().and_then(|(at, _)| stem.get(..at)).unwrap_or_default();
+        }
+        Self(format!("{}{suffix}", stem.trim_end()))
+    }
+}
+
+/// Control characters; marks, overrides and isolates of direction; line and paragraph separators;
+/// joiners and fillers without width. Unicode 16, `Bidi_Control` and parts of `Default_Ignorable`.
+const fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<C> Encode<C> for Name {
+    fn encode<W: encode::Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), encode::Error<W::Error>> {
+        e.str(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Name {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        Self::new(d.str()?).map_err(|_| decode::Error::message("not a name"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{from_canonical, to_canonical};
+
+    #[test]
+    fn a_name_is_one_line_of_visible_text() {
+        for good in ["nas", "Zoë's laptop", "书房", "a b", "👩\u{200d}👧"] {
+            let name = Name::new(good).unwrap();
+            assert_eq!(from_canonical::<Name>(&to_canonical(&name), 200).unwrap(), name);
+        }
+        assert_eq!(Name::new(""), Err(NameError::Empty));
+        assert_eq!(Name::new(" nas"), Err(NameError::Padded));
+        assert_eq!(Name::new("ä".repeat(65)), Err(NameError::TooLong(130)));
+        for bad in ['\n', '\u{1b}', '\u{9b}', '\u{7f}', '\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}'] {
+            let text = format!("nas{bad}[2J");
+            assert_eq!(Name::new(text.as_str()), Err(NameError::Invisible(bad)));
+            let encoded = to_canonical(&crate::Text::<128>::new(text).unwrap());
+            assert!(from_canonical::<Name>(&encoded, 200).is_err(), "from another program neither");
+        }
+    }
+
+    #[test]
+    fn a_number_finds_room() {
+        assert_eq!(Name::new("debian").unwrap().numbered(2).as_str(), "debian-2");
+        let long = Name::new("ä".repeat(64)).unwrap();
+        assert_eq!(long.numbered(2).as_str(), format!("{}-2", "ä".repeat(63)));
+    }
+}
