@@ -161,6 +161,13 @@ impl Depot {
         Ok(BlobWriter::new(self.clone(), name))
     }
 
+    /// Begins to write a blob in place of one that may be there: one of the two is counted.
+    async fn begin_again(&self, name: BlobName, len: u64) -> Result<BlobWriter, DepotError> {
+        let old = self.len(name).await?.unwrap_or(0);
+        let writer = BlobWriter::new(self.clone(), name).replacing(old);
+        self.check_space(len).map(|()| writer)
+    }
+
     /// Keeps a blob that comes from elsewhere, if it has the announced length and hash. One that
     /// is there already is replaced: it may be the bad copy that is being repaired.
     ///
@@ -172,7 +179,7 @@ impl Depot {
         mut from: BoxStream<'_, Result<Bytes, BoxError>>,
     ) -> Result<(), DepotError> {
         let name = blob.name;
-        let mut writer = self.begin(name, Some(blob.len))?;
+        let mut writer = self.begin_again(name, blob.len).await?;
         let mut hash = freehold_crypt::hash::Hasher::plain();
         let mut len = 0u64;
         while let Some(piece) = from.next().await {

@@ -133,6 +133,22 @@ async fn names_are_those_that_are_there() {
 }
 
 #[tokio::test]
+async fn a_repair_counts_against_the_quota_once() {
+    let home = tempfile::tempdir().unwrap();
+    let limits = DepotLimits { reserve_bytes: 0, quota_bytes: Some(1000) };
+    let depot = Depot::local(home.path(), limits).await.unwrap();
+    let content = vec![1; 600];
+    let blob = blob(&content, 1);
+    for _ in 0..3 {
+        depot.put_stream(&blob, stream(&content, 100)).await.unwrap();
+        assert_eq!(depot.free().unwrap(), Some(400));
+    }
+    let broken = depot.put_stream(&blob, stream(&content[1..], 100)).await;
+    assert!(matches!(broken, Err(DepotError::NotAsAnnounced { .. })));
+    assert_eq!(depot.free().unwrap(), Some(400), "the old copy is still there");
+}
+
+#[tokio::test]
 async fn a_reserve_is_never_touched() {
     let home = tempfile::tempdir().unwrap();
     let limits = DepotLimits { reserve_bytes: u64::MAX / 2, quota_bytes: None };

@@ -29,6 +29,8 @@ pub struct BlobWriter {
     under_way: JoinSet<Result<(), DepotError>>,
     /// Counted against the quota from the moment it comes.
     written: u64,
+    /// What lies under the name, and is not counted while this is written.
+    replaced: u64,
     kept: bool,
 }
 
@@ -51,8 +53,16 @@ impl BlobWriter {
             sink: Sink::NotYet,
             under_way: JoinSet::new(),
             written: 0,
+            replaced: 0,
             kept: false,
         }
+    }
+
+    /// Counts what lies under the name no longer, unless this is given up.
+    pub(super) fn replacing(mut self, len: u64) -> Self {
+        self.depot.inner.give_back(len);
+        self.replaced = len;
+        self
     }
 
     /// Adds a piece.
@@ -149,6 +159,7 @@ impl Drop for BlobWriter {
     fn drop(&mut self) {
         if !self.kept {
             self.depot.inner.give_back(self.written);
+            self.depot.inner.used.fetch_add(self.replaced, Ordering::Relaxed);
         }
     }
 }
