@@ -2,7 +2,7 @@
 //! accepted in a spelling other than the canonical one. The fuzzer drives them in search of new
 //! paths; `tests/corpus` drives them over the committed corpus in every ordinary test run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::stream::{Position, StreamKey};
 use freehold_crypt::{
@@ -424,6 +424,8 @@ fn store() -> (Replica, NodeId) {
         directory: BucketId::from_bytes([7; 32]),
         nodes: BTreeMap::from([(me, node), (peer, node)]),
         buckets: BTreeMap::from([(BucketId::from_bytes([2; 32]), BucketView { copies: 2 })]),
+        members: BTreeSet::from([me, peer]),
+        writers: BTreeSet::from([peer]),
     };
     let mut replica = Replica::new(me, view);
     replica.handle(Millis(1000), freehold_placement::Input::Connected(peer));
@@ -438,10 +440,10 @@ fn obey(replica: &mut Replica, now: Millis) {
             Some(Output::Store(ticket, _)) => replica.handle(now, Input::Stored(ticket)),
             Some(Output::Load(load)) => replica.handle(now, Input::Loaded(load, Vec::new())),
             Some(Output::Fetch { blob, .. }) if asked % 2 == 0 => {
-                replica.handle(now, Input::Fetched(blob.name));
+                replica.handle(now, Input::Fetched(blob));
             }
             Some(Output::Fetch { blob, .. }) => {
-                replica.handle(now, Input::FetchFailed(blob.name, FetchError::Missing));
+                replica.handle(now, Input::FetchFailed(blob, FetchError::Missing));
             }
             Some(Output::Send(_, message)) => assert!(message.encode().len() <= MESSAGE_MAX),
             Some(_) => {}

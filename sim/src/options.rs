@@ -42,10 +42,14 @@ pub enum Kind {
     Sweep,
     /// A node erases the payload of an entry.
     Erase,
+    /// A node writes something that it dates into the future.
+    Early,
+    /// A node passes on what somebody said who may not write there.
+    Smuggle,
 }
 
 /// Every kind, in the order of the weights.
-pub(crate) const KINDS: [Kind; 18] = [
+pub(crate) const KINDS: [Kind; 20] = [
     Kind::Write,
     Kind::Deliver,
     Kind::Lose,
@@ -64,6 +68,8 @@ pub(crate) const KINDS: [Kind; 18] = [
     Kind::Suspend,
     Kind::Sweep,
     Kind::Erase,
+    Kind::Early,
+    Kind::Smuggle,
 ];
 
 /// A mistake planted in the simulated shell, which the checkers must find.
@@ -110,9 +116,13 @@ impl Options {
                 Kind::Lose | Kind::Repeat | Kind::Fail | Kind::Crash | Kind::Cut => {
                     [0, 0, 1, 4, 12].get(choose.below(5)).copied().unwrap_or(0)
                 }
-                Kind::Lie | Kind::Destroy | Kind::Suspend | Kind::Sweep | Kind::Erase => {
-                    [0, 0, 1, 3].get(choose.below(4)).copied().unwrap_or(0)
-                }
+                Kind::Lie
+                | Kind::Destroy
+                | Kind::Suspend
+                | Kind::Sweep
+                | Kind::Erase
+                | Kind::Early
+                | Kind::Smuggle => [0, 0, 1, 3].get(choose.below(4)).copied().unwrap_or(0),
             };
         }
         Self {

@@ -8,13 +8,16 @@ mod steps;
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_placement::{
-    BlobRef, BucketView, Event, FetchError, Input, Message, NodeView, Output, Place, Replica, View,
+    BlobRef, BucketView, Event, FetchError, Input, Message, NodeView, Output, Place, Replica, Row, View,
 };
-use freehold_wire::{BlobName, BucketId, Millis, NodeId, RealmId};
+use freehold_wire::{BlobName, BucketId, Hlc, Millis, NodeId, RealmId};
 
 use self::machine::{Health, Machine, Write, id_of};
 use crate::network::{Name, Network};
 use crate::{Choose, Fault, Kind, Options, Trace, World};
+
+/// Wall time at the beginning.
+const EPOCH: Millis = Millis(1_795_000_000_000);
 
 /// A blob on its way.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +62,14 @@ impl ReplicaWorld {
         if options.buckets > 1 {
             buckets.push(directory);
         }
-        let view =
-            View { realm: RealmId::from_bytes([7; 32]), directory, nodes: BTreeMap::new(), buckets: views };
+        let view = View {
+            realm: RealmId::from_bytes([7; 32]),
+            directory,
+            nodes: BTreeMap::new(),
+            buckets: views,
+            members: BTreeSet::new(),
+            writers: BTreeSet::new(),
+        };
         let mut world = Self {
             now: Millis(0),
             nodes: BTreeMap::new(),
@@ -81,9 +90,10 @@ impl ReplicaWorld {
             options,
         };
         for number in 0..world.options.nodes {
-            // One of many may be without storage: a gateway.
+            // One of many may be without storage, a gateway; or a mere store.
             let stores = number != 2 || choose.below(2) == 0;
-            world.admit(Name(u8::try_from(number).unwrap_or(0)), stores);
+            let writes = number != 2 || choose.below(2) == 0;
+            world.admit(Name(u8::try_from(number).unwrap_or(0)), stores, writes);
         }
         for number in 0..world.options.nodes {
             let clock = if world.options.crash_between == 0 { 0 } else { choose.below(86_400_000) };
@@ -96,12 +106,16 @@ impl ReplicaWorld {
         world
     }
 
-    fn admit(&mut self, name: Name, stores: bool) {
+    fn admit(&mut self, name: Name, stores: bool, writes: bool) {
         self.names = self.names.max(name.0.saturating_add(1));
         let id = id_of(name);
         self.ids.insert(id, name);
         self.keys.insert(name, id);
         self.view.nodes.insert(id, NodeView { stores, suspended: false });
+        self.view.members.insert(id);
+        if writes {
+            self.view.writers.insert(id);
+        }
     }
 
     fn id(&self, name: Name) -> NodeId {
@@ -118,9 +132,15 @@ impl ReplicaWorld {
             node.start(self.now);
             self.note(name, "start", format_args!(""));
             // The first inputs of the core: what it found out while it started.
+            self.hand(name, Input::Clock(self.wall()), choose);
             self.hand(name, Input::View(self.view_of(name)), choose);
             self.connect_all(choose);
         }
+    }
+
+    /// Wall time.
+    const fn wall(&self) -> Millis {
+        self.now.plus(EPOCH)
     }
 
     fn view_of(&self, name: Name) -> View {
@@ -191,6 +211,7 @@ impl ReplicaWorld {
     fn perform(&mut self, name: Name, output: Output, choose: &mut dyn Choose) {
         match output {
             Output::Store(ticket, rows) => {
+                self.check_believed(name, &rows);
                 if let Some(node) = self.nodes.get_mut(&name) {
                     node.writes.push_back(Write::Rows(ticket, rows));
                 }
@@ -204,6 +225,11 @@ impl ReplicaWorld {
                     self.wrong = Some(format!("{name} sends {} to a node without rights", message.name()));
                     return;
                 };
+                if let Message::Ask { bucket, origin, .. } = &message
+                    && !self.view_of(name).may_write(bucket, origin)
+                {
+                    self.wrong = Some(format!("{name} asks for what {} may not write", origin.short()));
+                }
                 self.network.send(name, other, message);
             }
             Output::Load(load) => {
@@ -235,9 +261,23 @@ impl ReplicaWorld {
                     self.acknowledged.confirmed(*place, *by, *copies >= self.options.copies);
                 }
             }
-            Event::Protection(_) | Event::PeerBehind { .. } | Event::CaughtUp(_) => {}
-            Event::Conflict(_) | Event::Behind { .. } | Event::OutOfOrder(_) => {
+            Event::Protection(_) | Event::PeerBehind { .. } | Event::CaughtUp(_) | Event::Early { .. } => {}
+            Event::Conflict(_) | Event::Disputed(_) | Event::Behind { .. } | Event::OutOfOrder(_) => {
                 self.wrong = Some(format!("{name} raises {event:?}"));
+            }
+        }
+    }
+
+    /// What a node takes in is of somebody who may write there, and not from the future.
+    fn check_believed(&mut self, name: Name, rows: &[Row]) {
+        let Some(node) = self.nodes.get(&name) else { return };
+        let latest = self.wall().plus(Hlc::DRIFT_MAX);
+        for row in rows {
+            let (bucket, origin) = (row.entry.bucket, row.entry.origin);
+            if !node.view.may_write(&bucket, &origin) {
+                self.wrong = Some(format!("{name} keeps what {} may not write", origin.short()));
+            } else if row.entry.hlc.wall > latest && origin != node.id {
+                self.wrong = Some(format!("{name} keeps what {} will write", origin.short()));
             }
         }
     }
@@ -265,9 +305,9 @@ impl ReplicaWorld {
                     self.lied.remove(&(to, blob.name));
                     self.acknowledged.repaired(to, blob.name);
                 }
-                Input::Fetched(blob.name)
+                Input::Fetched(blob)
             }
-            Err(why) => Input::FetchFailed(blob.name, why),
+            Err(why) => Input::FetchFailed(blob, why),
         };
         self.hand(to, input, choose);
     }

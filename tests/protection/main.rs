@@ -198,3 +198,57 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     std::io::Write::write_all(&mut std::fs::File::create(path)?, bytes)?;
     Ok(())
 }
+
+#[test]
+fn what_others_hold_and_who_was_copied_is_remembered_over_a_restart() -> Result<()> {
+    story("what_others_hold_is_remembered", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let ready = one.up(&[])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        let file = story.file("photo", 300_000, 1)?;
+        let file = file.to_string_lossy();
+        one.s3(&ready)?.aws(&["s3", "cp", &file, "s3://photos/one"])?.good()?;
+        one.protected("photos", 1)?;
+        other.protected("photos", 1)?;
+        other.stop()?;
+        one.stop()?;
+        let before = std::process::Command::new("cp")
+            .args(["-a", &other.home().to_string_lossy(), &story.folder().join("before").to_string_lossy()])
+            .status()?;
+        ensure!(before.success(), "bob's home was not copied");
+
+        // Nobody else is there: what bob said last counts, and how long ago that was is shown.
+        one.resume()?;
+        one.protected("photos", 1)?;
+        let away = one.peer("bob")?;
+        ensure!(!away.connected && away.last_heard_ms.is_some(), "{away:?}");
+
+        // Bob writes; then an older copy of its disk is put back and writes too, heard by nobody.
+        let ready = other.resume()?;
+        other.s3(&ready)?.aws(&["s3", "cp", &file, "s3://photos/two"])?.good()?;
+        one.protected("photos", 2)?;
+        other.destroy()?;
+        std::fs::rename(story.folder().join("before"), other.home())?;
+        bob.unplug()?;
+        let ready = other.resume()?;
+        other.s3(&ready)?.aws(&["s3", "cp", &file, "s3://photos/other"])?.good()?;
+        bob.plug_in()?;
+        let alarmed = |node: &Node<'_>| -> Result<bool> {
+            Ok(node.status()?.alarms.iter().any(|alarm| alarm.why.contains("two entries with one number")))
+        };
+        for node in [&one, &other] {
+            eventually(60, "a copied disk is an alarm", || alarmed(node))?;
+        }
+        other.stop()?;
+        one.stop()?;
+        one.resume()?;
+        ensure!(alarmed(&one)?, "the alarm is forgotten: {:?}", one.status()?.alarms);
+        other.resume()?;
+        ensure!(alarmed(&other)?, "the copy has forgotten: {:?}", other.status()?.alarms);
+        let refused = other.s3(&ready)?.aws(&["s3", "cp", &file, "s3://photos/more"])?;
+        ensure!(refused.code != Some(0), "the copy writes on");
+        Ok(())
+    })
+}

@@ -22,10 +22,10 @@ const ENTRIES: TableDefinition<&Key72, &[u8]> = TableDefinition::new("entries");
 const PAYLOADS: TableDefinition<&Key72, &[u8]> = TableDefinition::new("payloads");
 /// Entries that say something else under a number already taken: proof of a cloned node.
 const CONFLICTS: TableDefinition<(&Key72, &[u8]), ()> = TableDefinition::new("conflicts");
-/// Who has confirmed to hold an entry and its blobs, and since when.
-const CONFIRMED: TableDefinition<(&Key72, &[u8; 32]), u64> = TableDefinition::new("confirmed");
-/// What peers were last heard to have: (bucket and origin, peer) to sequence number.
-const VECTORS: TableDefinition<(&[u8; 64], &[u8; 32]), u64> = TableDefinition::new("vectors");
+/// What peers were last heard to hold: (bucket and origin, peer) to bits.
+const BELIEFS: TableDefinition<(&[u8; 64], &[u8; 32]), &[u8]> = TableDefinition::new("beliefs");
+/// When peers were last heard.
+const HEARD: TableDefinition<&[u8; 32], u64> = TableDefinition::new("heard");
 const UPLOADS: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("uploads");
 const PARTS: TableDefinition<(&[u8; 32], u16), &[u8]> = TableDefinition::new("parts");
 /// Blobs that nothing refers to, and when that was first seen.
@@ -65,6 +65,19 @@ pub struct ConflictRow {
     pub later: Vec<u8>,
 }
 
+/// What a peer was heard to hold of one origin's entries in a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeliefRow {
+    /// The bucket.
+    pub bucket: BucketId,
+    /// Whose entries.
+    pub origin: NodeId,
+    /// The peer.
+    pub node: NodeId,
+    /// One bit for each number.
+    pub bits: Vec<u8>,
+}
+
 /// An upload in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadRow {
@@ -90,8 +103,8 @@ impl EntryStore {
             txn.open_table(ENTRIES)?;
             txn.open_table(PAYLOADS)?;
             txn.open_table(CONFLICTS)?;
-            txn.open_table(CONFIRMED)?;
-            txn.open_table(VECTORS)?;
+            txn.open_table(BELIEFS)?;
+            txn.open_table(HEARD)?;
             txn.open_table(UPLOADS)?;
             txn.open_table(PARTS)?;
             txn.open_table(UNREFERENCED)?;
@@ -255,52 +268,38 @@ impl EntryStore {
         })
     }
 
-    /// Who has confirmed an entry.
+    /// What peers were last heard to hold.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn confirmed(&self, bucket: &BucketId, origin: &NodeId, seq: u64) -> Result<Vec<NodeId>, StoreError> {
-        let key = key72(bucket, origin, seq);
+    pub fn beliefs(&self) -> Result<Vec<BeliefRow>, StoreError> {
         self.store.read(|txn| {
-            let mut nodes = Vec::new();
-            for row in txn.open_table(CONFIRMED)?.range((&key, &[0; 32])..=(&key, &[0xff; 32]))? {
-                nodes.push(NodeId::from_bytes(*row?.0.value().1));
+            let mut rows = Vec::new();
+            for row in txn.open_table(BELIEFS)?.iter()? {
+                let (key, bits) = row?;
+                let (stream, node) = key.value();
+                let (bucket, origin) = split64(stream);
+                rows.push(BeliefRow {
+                    bucket,
+                    origin,
+                    node: NodeId::from_bytes(*node),
+                    bits: bits.value().to_vec(),
+                });
             }
-            Ok(nodes)
+            Ok(rows)
         })
     }
 
-    /// Shows every confirmation to `see`: bucket, origin, number, who confirmed, and when.
+    /// When each peer was last heard, by this machine's clock.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn confirmations(
-        &self,
-        mut see: impl FnMut(BucketId, NodeId, u64, NodeId, Millis),
-    ) -> Result<(), StoreError> {
-        self.store.read(|txn| {
-            for row in txn.open_table(CONFIRMED)?.iter()? {
-                let (key, at) = row?;
-                let (key, node) = key.value();
-                let (bucket, origin, seq) = split72(key);
-                see(bucket, origin, seq, NodeId::from_bytes(*node), Millis(at.value()));
-            }
-            Ok(())
-        })
-    }
-
-    /// What each peer was last heard to have: (bucket, origin, peer) to number.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub fn heard(&self) -> Result<BTreeMap<(BucketId, NodeId, NodeId), u64>, StoreError> {
+    pub fn heard(&self) -> Result<BTreeMap<NodeId, Millis>, StoreError> {
         self.store.read(|txn| {
             let mut heard = BTreeMap::new();
-            for row in txn.open_table(VECTORS)?.iter()? {
-                let (key, seq) = row?;
-                let (stream, peer) = key.value();
-                let (bucket, origin) = split64(stream);
-                heard.insert((bucket, origin, NodeId::from_bytes(*peer)), seq.value());
+            for row in txn.open_table(HEARD)?.iter()? {
+                let (node, at) = row?;
+                heard.insert(NodeId::from_bytes(*node.value()), Millis(at.value()));
             }
             Ok(heard)
         })

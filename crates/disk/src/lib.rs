@@ -14,7 +14,7 @@ mod replace;
 mod store;
 
 pub use entropy::OsEntropy;
-pub use entry_store::{ConflictRow, EntryRow, EntryStore, EntryTxn, Inserted, PartRow, UploadRow};
+pub use entry_store::{BeliefRow, ConflictRow, EntryRow, EntryStore, EntryTxn, Inserted, PartRow, UploadRow};
 pub use error::{Kind, StoreError};
 pub use key::{KeyFileError, KeyStore};
 pub use lock::{HomeLock, LockError};

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use freehold_api::Problem;
 use freehold_crypt::SigningKey;
 use freehold_realm::body::Target;
-use freehold_realm::{Body, Folded, Op, State};
+use freehold_realm::{Body, Folded, NodeRoles, Op, State};
 use freehold_wire::{BucketId, Millis, NodeId, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::directory::Trust;
 
-pub(crate) use owner::keepers;
 pub use owner::{Owner, keep_matured, open};
+pub(crate) use owner::{keepers, let_in};
 
 /// Requests that wait for the owner: more than all fronts together have under way.
 pub(crate) const ASKS: usize = 256;
@@ -36,6 +36,9 @@ pub struct View {
     pub bucket_times: BTreeMap<BucketId, Millis>,
     /// Nodes that hold the realm's secrets, or once did: their word on names stands.
     pub keepers: BTreeSet<NodeId>,
+    /// Nodes that the realm ever let in, with every role that each ever had: who may, or once might,
+    /// write entries.
+    pub let_in: BTreeMap<NodeId, NodeRoles>,
     /// The newest time that any operation names.
     pub newest: Millis,
     /// When recoveries that wait were first seen here.

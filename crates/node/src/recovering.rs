@@ -2,7 +2,7 @@
 //! asked, visibly and with 72 hours' delay, to accept a new admin; and the recovery secret that the
 //! phrases give back opens every bucket's key at once, so that what is stored can be read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use freehold_api::Problem;
@@ -10,9 +10,9 @@ use freehold_crypt::{BoxSecret, Entropy as _, Phrase, Share, SigningKey, combine
 use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::Entry;
 use freehold_realm::body::GuardianSet;
-use freehold_realm::{Clock, Folded, Op, OpSet, Statement, draft, fold};
+use freehold_realm::{Clock, Folded, NodeRoles, Op, OpSet, Statement, draft, fold};
 use freehold_seal::{KeyRing, Recipient};
-use freehold_wire::{Bounded, Hlc, OpId, from_canonical};
+use freehold_wire::{Bounded, Hlc, NodeId, OpId, from_canonical};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -74,6 +74,7 @@ struct Fetched {
     ops: Vec<Op>,
     matured: BTreeSet<OpId>,
     trust: Trust,
+    let_in: BTreeMap<NodeId, NodeRoles>,
     directory: Vec<Carried>,
     recovery: BoxSecret,
 }
@@ -96,8 +97,10 @@ async fn fetch_and_ask(
     let sent = Bounded::fill(&mut [op.to_bytes().into()].into_iter());
     visit.ask_to(&Request::Recover(sent)).await?;
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
+    let let_in = crate::log::let_in(&set, &folded);
     Ok(Fetched {
-        trust: Trust { root: folded.state.directory, keepers: crate::log::keepers(&set, &folded) },
+        trust: Trust { root: folded.state.directory, keepers: crate::log::keepers(&let_in) },
+        let_in,
         ops: set.iter().cloned().collect(),
         matured,
         directory,
@@ -174,7 +177,9 @@ fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: Fetched) 
     let mut rows = Vec::new();
     for carried in &fetched.directory {
         let Ok(entry) = Entry::decode(&carried.entry) else { continue };
-        if entry.verify().is_err() || entry.bucket != bucket || !entry.covers(&carried.payload) {
+        let placed = entry.bucket == bucket && entry.blobs.is_empty();
+        let known = fetched.let_in.contains_key(&entry.origin);
+        if !placed || !known || entry.verify().is_err() || !entry.covers(&carried.payload) {
             continue;
         }
         let from = From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc };

@@ -1,6 +1,8 @@
 //! Replication of entries and blobs between nodes: the shell around the machine in `placement`.
 //! One owner drives the machine; everybody else hands things in and reads what it published last.
 
+mod alarm;
+mod memory;
 mod owner;
 
 use std::collections::BTreeMap;
@@ -10,9 +12,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_placement::{BlobRef, Entry, FetchError, Own, Place, Protection, Ticket, View};
 use freehold_vault::NotConfirmed;
-use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId};
+use freehold_wire::{BucketId, EntryId, Millis, NodeId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use alarm::Alarm;
 pub(crate) use owner::Opening;
 pub use owner::Owner;
 pub(crate) use owner::Parts;
@@ -31,15 +34,16 @@ pub(crate) enum Ask {
     Down(NodeId),
     Heard(NodeId, Bytes),
     Stored(Ticket, bool),
-    Fetched(BlobName, Result<(), FetchError>),
-    Lost(BlobName),
+    Fetched(BlobRef, Result<(), FetchError>),
+    Lost(BlobRef),
     Erased(Place),
     Look,
     Await { entry: EntryId, copies: u16, reply: oneshot::Sender<()> },
     Forget(EntryId),
     Copies { entry: EntryId, reply: oneshot::Sender<u16> },
     CopiesOf { places: Vec<Place>, reply: oneshot::Sender<Vec<u16>> },
-    Holders { blob: BlobName, reply: oneshot::Sender<Vec<NodeId>> },
+    Wanted { blob: BlobRef, reply: oneshot::Sender<bool> },
+    Holders { blob: BlobRef, reply: oneshot::Sender<Vec<NodeId>> },
 }
 
 /// What the owner published last.
@@ -56,7 +60,9 @@ pub struct Report {
     /// Blobs that are still to come to this node.
     pub missing: usize,
     /// Things that people should look at.
-    pub alarms: Vec<String>,
+    pub alarms: Vec<Alarm>,
+    /// When other nodes were heard before this one started, by its clock.
+    pub heard: Arc<BTreeMap<NodeId, Millis>>,
 }
 
 /// A handle to the replication of this node.
@@ -110,12 +116,18 @@ impl freehold_vault::Replication for ForVault {
         self.0.wrote(entry, payload);
     }
 
-    fn keeps(&self, bucket: &BucketId, entry: &EntryId) -> bool {
+    fn belongs_here(&self, bucket: &BucketId, entry: &EntryId) -> bool {
         let report = self.0.report();
         report
             .view
             .as_ref()
             .is_none_or(|view| freehold_placement::place(view, bucket, entry).contains(&report.me))
+    }
+
+    async fn wanted(&self, blob: &BlobRef) -> bool {
+        let (reply, wanted) = oneshot::channel();
+        self.0.tell(Ask::Wanted { blob: *blob, reply }).await;
+        wanted.await.unwrap_or(false)
     }
 
     fn erased(&self, bucket: &BucketId, origin: &NodeId, seq: u64) {
@@ -130,7 +142,7 @@ impl freehold_vault::Replication for ForVault {
 
     fn lost(&self, _bucket: &BucketId, blob: &BlobRef) {
         // If the owner is busy the next verification tells again.
-        drop(self.0.asks.try_send(Ask::Lost(blob.name)));
+        drop(self.0.asks.try_send(Ask::Lost(*blob)));
     }
 
     async fn copies(&self, bucket: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16> {
@@ -161,7 +173,7 @@ impl freehold_vault::Replication for ForVault {
 impl crate::transfer::Holders for Replica {
     async fn of(&self, blob: &BlobRef) -> Vec<NodeId> {
         let (reply, holders) = oneshot::channel();
-        self.tell(Ask::Holders { blob: blob.name, reply }).await;
+        self.tell(Ask::Holders { blob: *blob, reply }).await;
         holders.await.unwrap_or_default()
     }
 }

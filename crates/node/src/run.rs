@@ -210,7 +210,7 @@ async fn open(
     // Both want to see every entry: they are read once.
     let opened = Vault::open_telling(config, parts, opening, replica::Opening::restore).await;
     let (vault, opening) = opened.map_err(|e| store_problem(&e))?;
-    let replica = opening.finish();
+    let replica = opening.finish().await.map_err(|e| store_problem(&e))?;
     let sessions = Arc::new(Sessions::new(&keys.node_id().short(), Box::new(OsEntropy)));
     let shared = Arc::new(Shared::new(
         home,

@@ -44,6 +44,17 @@ impl Bits {
         &self.0
     }
 
+    /// The same without what lies beyond a number.
+    #[must_use]
+    pub(crate) fn up_to(mut self, last: u64) -> Self {
+        let whole = usize::try_from(last.div_ceil(8)).unwrap_or(usize::MAX);
+        self.0.truncate(whole);
+        for seq in last.saturating_add(1)..=last.saturating_add(7) {
+            self.set(seq, false);
+        }
+        self
+    }
+
     pub(crate) fn from_bytes(mut bytes: Vec<u8>) -> Self {
         while bytes.last() == Some(&0) {
             bytes.pop();

@@ -17,6 +17,7 @@ pub use entry::{
 pub use message::{MESSAGE_MAX, Message, ROWS_MAX, Row, Vector};
 pub use place::place;
 pub use replica::{
-    Belief, Conflict, Event, FetchError, Input, Load, Output, Own, Place, Protection, Replica, Ticket,
+    Belief, Conflict, Dispute, Event, FetchError, Input, Load, Output, Own, Place, Protection, Replica,
+    Ticket,
 };
 pub use view::{BucketView, NodeView, View};

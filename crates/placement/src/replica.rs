@@ -4,6 +4,7 @@
 
 mod ask;
 mod blobs;
+mod dispute;
 mod exchange;
 mod fork;
 mod hear;
@@ -11,12 +12,15 @@ mod holds;
 mod protection;
 mod store;
 mod tell;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use freehold_wire::{BlobName, BucketId, EntryId, Hlc, Millis, NodeId};
 
-pub use self::exchange::{Belief, Conflict, Event, FetchError, Input, Load, Output, Own, Place, Ticket};
+pub use self::exchange::{
+    Belief, Conflict, Dispute, Event, FetchError, Input, Load, Output, Own, Place, Ticket,
+};
 pub use self::protection::Protection;
 use crate::bits::Bits;
 use crate::stream::Stream;
@@ -47,12 +51,20 @@ pub struct Replica {
     streams: BTreeMap<Key, Stream>,
     /// Which entries a blob belongs to.
     blobs: BTreeSet<(BlobName, u32, u64)>,
+    /// Blobs of which entries say different things, and what is believed.
+    disputed: BTreeMap<BlobName, BlobRef>,
     /// The numbers that stand for streams in `blobs`.
     keys: Vec<Key>,
     connected: BTreeSet<NodeId>,
     /// The connected ones whose rights hold.
     peers: BTreeMap<NodeId, Peer>,
     garbage: BTreeMap<NodeId, (u32, Millis)>,
+    /// Wall time when the monotonic one began.
+    epoch: Millis,
+    /// Streams whose next entry lies in the future, and when it is asked for again.
+    early: BTreeMap<Key, Millis>,
+    /// Whose holdings of which stream have changed since somebody asked.
+    believed: BTreeSet<(Key, NodeId)>,
     heard_any: bool,
     behind: BTreeSet<BucketId>,
     /// Streams of which somebody has told more than is here.
@@ -94,10 +106,14 @@ impl Replica {
             view,
             streams: BTreeMap::new(),
             blobs: BTreeSet::new(),
+            disputed: BTreeMap::new(),
             keys: Vec::new(),
             connected: BTreeSet::new(),
             peers: BTreeMap::new(),
             garbage: BTreeMap::new(),
+            epoch: Millis(0),
+            early: BTreeMap::new(),
+            believed: BTreeSet::new(),
             heard_any: false,
             behind: BTreeSet::new(),
             lag: BTreeSet::new(),
@@ -135,21 +151,26 @@ impl Replica {
         } else {
             entry.blobs.iter().filter(|b| !has(b)).copied().collect()
         };
-        if missing.is_empty() {
+        let believed = payload_len.is_none() || entry.blobs.iter().all(|blob| self.is_believed(blob));
+        if missing.is_empty() && believed {
             self.stream_mut(key).mine.set(entry.seq, true);
         } else if self.belongs_here(&key.0, &entry.id()) {
-            self.wants.add(now, key, entry.seq, &missing);
+            self.want(now, key, entry.seq, &missing);
         }
         self.recount(now, key, entry.seq);
         true
     }
 
-    /// Takes back what a peer was heard to hold before the restart.
+    /// Takes back what a peer was heard to hold before the restart, after the entries. It counts
+    /// until the peer tells anew, as if this node had been running and the peer away; it never lets
+    /// a copy go, since [`Self::keeps`] asks who was heard since.
     pub fn recall(&mut self, now: Millis, belief: Belief) {
         let key = (belief.bucket, belief.origin);
         let Some(stream) = self.streams.get_mut(&key) else { return };
         let len = stream.len();
-        stream.held.insert(belief.node, Bits::from_bytes(belief.bits));
+        // Of an entry that never became durable here nothing is known.
+        let bits = Bits::from_bytes(belief.bits).up_to(len);
+        stream.held.insert(belief.node, bits);
         for seq in 1..=len {
             self.recount(now, key, seq);
         }
@@ -161,22 +182,27 @@ impl Replica {
         stream.fork = Some(stream.fork.map_or(place.seq, |fork| fork.min(place.seq)));
     }
 
-    /// What peers were heard to hold, to be kept for [`Self::recall`].
-    pub fn beliefs(&self) -> impl Iterator<Item = Belief> {
-        self.streams.values().flat_map(|stream| {
-            stream.held.iter().map(|(node, bits)| Belief {
-                node: *node,
-                bucket: stream.bucket,
-                origin: stream.origin,
-                bits: bits.as_bytes().to_vec(),
-            })
-        })
+    /// What peers were heard to hold where that has changed since the last call, to be kept for
+    /// [`Self::recall`].
+    pub fn news(&mut self) -> Vec<Belief> {
+        let changed = std::mem::take(&mut self.believed);
+        let belief = |((bucket, origin), node): (Key, NodeId)| {
+            let bits = self.streams.get(&(bucket, origin))?.held.get(&node)?.as_bytes().to_vec();
+            Some(Belief { node, bucket, origin, bits })
+        };
+        changed.into_iter().filter_map(belief).collect()
+    }
+
+    /// Whether [`Self::news`] has any.
+    pub fn has_news(&self) -> bool {
+        !self.believed.is_empty()
     }
 
     /// Takes in what happened. Poll for outputs afterwards.
     pub fn handle(&mut self, now: Millis, input: Input) {
         match input {
             Input::View(view) => self.viewed(now, view),
+            Input::Clock(wall) => self.clock(now, wall),
             Input::Connected(peer) => {
                 self.connected.insert(peer);
                 self.greet(now, peer);
@@ -217,7 +243,7 @@ impl Replica {
     pub fn poll_timeout(&self) -> Option<(Millis, &'static str)> {
         let tell = self.peers.values().map(|peer| (peer.tell_at, "tell again what is here"));
         let asks = self.asks.values().map(|asked| (asked.until, "entries asked of a peer"));
-        tell.chain(asks).chain(self.asking_again()).chain(self.fetching_again()).min()
+        tell.chain(asks).chain(self.asking_again()).chain(self.fetching_again()).chain(self.ripening()).min()
     }
 
     /// Does what is due.
@@ -228,6 +254,7 @@ impl Replica {
             self.tell_all(now, peer);
         }
         self.asks_lapse(now);
+        self.ripen(now);
         self.ask(now);
         self.fetch(now);
     }
@@ -236,7 +263,9 @@ impl Replica {
     pub fn own(&self, bucket: &BucketId) -> Own {
         let forked = self.streams.get(&(*bucket, self.me)).is_some_and(|stream| stream.fork.is_some());
         let alone = !self.view.nodes.keys().any(|node| *node != self.me && self.view.is_active(node));
-        if forked {
+        if !self.view.may_write(bucket, &self.me) {
+            Own::Stranger
+        } else if forked {
             Own::Forked
         } else if self.behind.contains(bucket) {
             Own::Behind
@@ -293,7 +322,7 @@ impl Replica {
             return false;
         }
         if payload_len.is_some() {
-            self.blobs.extend(entry.blobs.iter().map(|blob| (blob.name, number, entry.seq)));
+            self.refer(key, number, entry);
         }
         true
     }

@@ -1,6 +1,6 @@
 //! What the realm log says about nodes and buckets, as far as placement needs it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_wire::{BucketId, NodeId, RealmId};
 
@@ -31,6 +31,11 @@ pub struct View {
     pub nodes: BTreeMap<NodeId, NodeView>,
     /// Buckets, without the directory; not those that were deleted.
     pub buckets: BTreeMap<BucketId, BucketView>,
+    /// Who may write into the directory: nodes that the realm log ever let in, since what those
+    /// that have left wrote still counts, and machines that guardians are bringing back.
+    pub members: BTreeSet<NodeId>,
+    /// Who may write into buckets: nodes that ever were gateways.
+    pub writers: BTreeSet<NodeId>,
 }
 
 impl View {
@@ -42,6 +47,12 @@ impl View {
     /// Whether a node's copy counts for a bucket.
     pub fn counts(&self, bucket: &BucketId, node: &NodeId) -> bool {
         self.nodes.get(node).is_some_and(|node| !node.suspended && (node.stores || *bucket == self.directory))
+    }
+
+    /// Whether the realm lets a node write entries there, or once did.
+    pub fn may_write(&self, bucket: &BucketId, origin: &NodeId) -> bool {
+        let may = if *bucket == self.directory { &self.members } else { &self.writers };
+        may.contains(origin)
     }
 
     /// The nodes whose copies count for a bucket.

@@ -37,6 +37,9 @@ pub enum PutError {
     /// Two nodes write in this node's name.
     #[error("another machine has written in this node's name; this node may not write any more")]
     Cloned,
+    /// The realm does not let this node write: no other node would take the entry in.
+    #[error("this node has no role `gateway`, so no other node would take in what it writes")]
+    NotAWriter,
     /// The client's stream broke off.
     #[error("the client's body broke off")]
     Body(#[source] BoxError),

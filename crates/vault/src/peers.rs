@@ -56,8 +56,13 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// A blob that should be here is missing or bad; a good copy is wanted.
     fn lost(&self, bucket: &BucketId, blob: &BlobRef);
 
-    /// Whether this node is one of those that should hold the blobs of an entry.
-    fn keeps(&self, bucket: &BucketId, entry: &EntryId) -> bool;
+    /// Whether this node is one of those that should hold the blobs of an entry. A copy that does
+    /// not belong here may still be the only one: this says nothing about removing it.
+    fn belongs_here(&self, bucket: &BucketId, entry: &EntryId) -> bool;
+
+    /// Whether just these bytes may be put under the blob's name: not if another entry said before
+    /// that other ones lie there.
+    async fn wanted(&self, blob: &BlobRef) -> bool;
 
     /// The payload of an entry was erased here, and its blobs go.
     fn erased(&self, bucket: &BucketId, origin: &NodeId, seq: u64);
@@ -91,7 +96,11 @@ impl Replication for Alone {
 
     fn lost(&self, _: &BucketId, _: &BlobRef) {}
 
-    fn keeps(&self, _: &BucketId, _: &EntryId) -> bool {
+    fn belongs_here(&self, _: &BucketId, _: &EntryId) -> bool {
+        true
+    }
+
+    async fn wanted(&self, _: &BlobRef) -> bool {
         true
     }
 

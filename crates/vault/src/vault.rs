@@ -193,6 +193,7 @@ impl Inner {
 
     fn may_write(&self, bucket: &BucketId) -> Result<(), PutError> {
         match self.shared.replication.own(bucket) {
+            Own::Stranger => Err(PutError::NotAWriter),
             Own::Behind => Err(PutError::CatchingUp),
             Own::Forked => Err(PutError::Cloned),
             Own::Unheard | Own::Sure => Ok(()),

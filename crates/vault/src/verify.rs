@@ -141,15 +141,17 @@ impl Inner {
         } else {
             None
         };
-        if !self.shared.replication.keeps(&at.bucket, &entry.id()) {
+        if !self.shared.replication.belongs_here(&at.bucket, &entry.id()) {
             return Ok(());
         }
         for (part, blob) in entry.blobs.iter().enumerate() {
             report.blobs += 1;
             report.bytes += blob.len;
             if let Some(damage) = self.inspect(blob, part, opened.as_ref()).await? {
-                let repaired = repair && self.repair(&at.bucket, blob, part, opened.as_ref()).await;
-                if !repaired {
+                // What lies there may be right, and this entry somebody's attack on it.
+                let wanted = self.shared.replication.wanted(blob).await;
+                let repaired = wanted && repair && self.repair(&at.bucket, blob, part, opened.as_ref()).await;
+                if wanted && !repaired {
                     self.shared.replication.lost(&at.bucket, blob);
                 }
                 report.findings.push(Finding {

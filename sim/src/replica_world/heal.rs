@@ -5,7 +5,7 @@ use freehold_wire::{BlobName, Millis};
 
 use super::ReplicaWorld;
 use super::check::is_hopeless;
-use super::machine::Health;
+use super::machine::{Health, ref_of};
 use crate::{Choose, Name};
 
 /// How long a healed world may take.
@@ -27,6 +27,7 @@ impl ReplicaWorld {
             }
         }
         self.connect_all(choose);
+        // What was dated into the future is a minute from being due at most.
         let until = self.now.plus(HEAL_MAX);
         while self.now < until && self.wrong.is_none() {
             self.trace.step();
@@ -74,7 +75,7 @@ impl ReplicaWorld {
         if node.disk.blobs.get(&blob) != Some(&Health::Good) {
             node.disk.blobs.remove(&blob);
             self.note(name, "find", format_args!("{} is bad", blob.short()));
-            self.hand(name, Input::Lost(blob), choose);
+            self.hand(name, Input::Lost(ref_of(blob)), choose);
         }
     }
 

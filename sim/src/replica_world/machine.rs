@@ -6,7 +6,7 @@ use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_placement::{
     BlobRef, Draft, Entry, Input, Load, Place, Replica, Row, Ticket, View, payload_hash,
 };
-use freehold_wire::{BlobName, Bounded, BucketId, Hlc, Millis, NodeId};
+use freehold_wire::{BlobName, Bounded, BucketId, Digest, Hlc, Millis, NodeId};
 
 use crate::Name;
 
@@ -50,7 +50,12 @@ pub(crate) fn place_of(entry: &Entry) -> Place {
     Place { bucket: entry.bucket, origin: entry.origin, seq: entry.seq }
 }
 
-fn key_of(name: Name) -> SigningKey {
+/// A blob as its entry names it, in a world where the name says it all.
+pub(crate) const fn ref_of(name: BlobName) -> BlobRef {
+    BlobRef { name, len: 100, hash: Digest::from_bytes(*name.as_bytes()) }
+}
+
+pub(crate) fn key_of(name: Name) -> SigningKey {
     SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([name.0.wrapping_add(1); 32]))
 }
 
@@ -84,7 +89,7 @@ impl Machine {
     }
 
     /// Signs the next entry of this node.
-    pub(crate) fn draft(&self, now: Millis, bucket: BucketId, blobs: Vec<BlobRef>, nonce: u64) -> Row {
+    pub(crate) fn draft(&self, wall: Millis, bucket: BucketId, blobs: Vec<BlobRef>, nonce: u64) -> Row {
         let stored = self.disk.rows.keys().filter(|place| (place.bucket, place.origin) == (bucket, self.id));
         let queued = self.writes.iter().filter_map(|write| match write {
             Write::Own(row) if row.entry.bucket == bucket => Some(row.entry.seq),
@@ -97,7 +102,7 @@ impl Machine {
             bucket,
             origin: self.id,
             seq,
-            hlc: Hlc { wall: now.plus(self.clock), count: 0 },
+            hlc: Hlc { wall, count: 0 },
             blobs: Bounded::fill(&mut blobs.into_iter()),
             payload_hash: payload_hash(&payload),
         };

@@ -1,19 +1,24 @@
 //! The steps of the first phase.
 
 use freehold_crypt::hash;
-use freehold_placement::{BlobRef, Input, Place};
-use freehold_wire::{BlobName, Digest, Millis};
+use freehold_placement::{BlobRef, Draft, Input, Message, Own, Place, Row, Vector, payload_hash};
+use freehold_wire::{BlobName, Bounded, Hlc, Millis, NodeId};
 
 use super::ReplicaWorld;
 use super::check::describe;
-use super::machine::{Health, Machine, Write};
+use super::machine::{Health, Machine, Write, key_of, ref_of};
 use crate::{Choose, Kind, Name};
+
+/// Whose key the realm never let in.
+const STRANGER: Name = Name(0xe0);
 
 impl ReplicaWorld {
     pub(super) fn possible(&self, kind: Kind) -> bool {
         let any = |fits: fn(&Machine) -> bool| self.nodes.values().any(fits);
         match kind {
-            Kind::Write => self.written < self.options.writes && any(|node| node.core.is_some()),
+            Kind::Write | Kind::Early => {
+                self.written < self.options.writes && any(|node| node.core.is_some())
+            }
             Kind::Deliver | Kind::Lose | Kind::Repeat => !self.network.flights.is_empty(),
             Kind::Sync | Kind::Fail => any(|node| !node.writes.is_empty()),
             Kind::Crash => any(|node| node.core.is_some()),
@@ -26,6 +31,7 @@ impl ReplicaWorld {
             Kind::Destroy => self.names < 8,
             Kind::Hear => self.nodes.values().any(|node| node.view != self.view),
             Kind::Suspend => true,
+            Kind::Smuggle => any(|node| node.core.is_some()),
             Kind::Erase => any(|node| !node.disk.rows.is_empty()),
         }
     }
@@ -38,7 +44,12 @@ impl ReplicaWorld {
 
     pub(super) fn take_step(&mut self, kind: Kind, choose: &mut dyn Choose) {
         match kind {
-            Kind::Write => self.write(choose),
+            Kind::Write => self.write(Millis(0), choose),
+            Kind::Early => {
+                let ahead = Millis(u64::try_from(choose.below(60_000)).unwrap_or(0));
+                self.write(Hlc::DRIFT_MAX.plus(ahead), choose);
+            }
+            Kind::Smuggle => self.smuggle(choose),
             Kind::Deliver | Kind::Repeat => {
                 if let Some(at) = self.network.pick(choose, self.options.reorder) {
                     self.deliver(at, kind == Kind::Repeat, choose);
@@ -89,19 +100,21 @@ impl ReplicaWorld {
         }
     }
 
-    fn write(&mut self, choose: &mut dyn Choose) {
+    fn write(&mut self, ahead: Millis, choose: &mut dyn Choose) {
         let Some(name) = self.pick(choose, |node| node.core.is_some()) else { return };
         let Some(bucket) = self.buckets.get(choose.below(self.buckets.len())).copied() else { return };
         let blobs = if bucket == self.view.directory { 0 } else { choose.below(self.options.buckets + 1) };
         let blobs = (0..blobs).map(|_| {
             self.nonce += 1;
-            let bytes = hash::digest("freehold 2026 sim blob", &self.nonce.to_be_bytes());
-            BlobRef { name: BlobName::from_bytes(bytes), len: 100, hash: Digest::from_bytes(bytes) }
+            ref_of(BlobName::from_bytes(hash::digest("freehold 2026 sim blob", &self.nonce.to_be_bytes())))
         });
         let blobs: Vec<BlobRef> = blobs.collect();
-        let (now, nonce) = (self.now, self.nonce);
+        let (wall, nonce) = (self.wall().plus(ahead), self.nonce);
         let Some(node) = self.nodes.get_mut(&name) else { return };
-        let row = node.draft(now, bucket, blobs, nonce);
+        if node.core.as_ref().is_none_or(|core| core.own(&bucket) == Own::Stranger) {
+            return;
+        }
+        let row = node.draft(wall, bucket, blobs, nonce);
         let detail = format!(
             "{} with {} blobs",
             describe(&super::machine::place_of(&row.entry)),
@@ -110,6 +123,40 @@ impl ReplicaWorld {
         node.writes.push_back(Write::Own(Box::new(row)));
         self.written += 1;
         self.note(name, "write", format_args!("{detail}"));
+    }
+
+    /// A member passes on an entry, or tells of entries, whose writer may not write there: nobody
+    /// that the realm knows, or a mere store.
+    fn smuggle(&mut self, choose: &mut dyn Choose) {
+        let (Some(from), Some(to)) =
+            (self.pick(choose, |node| node.core.is_some()), self.pick(choose, |node| node.core.is_some()))
+        else {
+            return;
+        };
+        let Some(bucket) = self.buckets.get(choose.below(self.buckets.len())).copied() else { return };
+        let stores = self.view.nodes.keys().find(|id| !self.view.may_write(&bucket, id));
+        let store = stores.and_then(|id| self.ids.get(id)).copied().filter(|_| choose.below(2) == 0);
+        let key = key_of(store.unwrap_or(STRANGER));
+        let origin = NodeId::from_bytes(key.verifying().ed25519_bytes().unwrap_or_default());
+        let message = if choose.below(2) == 0 {
+            let chain = minicbor::bytes::ByteArray::from([1; 16]);
+            let vector = Vector { bucket, origin, seq: 3, chain, held: 1 };
+            Message::Vectors { vectors: Bounded::fill(&mut [vector].into_iter()), whole: false }
+        } else {
+            let draft = Draft {
+                realm: self.view.realm,
+                bucket,
+                origin,
+                seq: 1,
+                hlc: Hlc { wall: self.wall(), count: 0 },
+                blobs: Bounded::new(),
+                payload_hash: payload_hash(b"lie"),
+            };
+            let row = Row { entry: draft.sign(&key), payload: Some(b"lie".to_vec().into()) };
+            Message::Entries { rows: Bounded::fill(&mut [row].into_iter()) }
+        };
+        self.note(from, "smuggle", format_args!("{} of {} to {to}", message.name(), origin.short()));
+        self.network.send(from, to, message);
     }
 
     fn relink(&mut self, kind: Kind, choose: &mut dyn Choose) {
@@ -161,9 +208,11 @@ impl ReplicaWorld {
         self.acknowledged.destroyed(name);
         self.stop(name, choose);
         self.nodes.remove(&name);
-        let stores = self.view.nodes.remove(&self.id(name)).is_none_or(|node| node.stores);
+        let id = self.id(name);
+        let stores = self.view.nodes.remove(&id).is_none_or(|node| node.stores);
+        let writes = self.view.writers.contains(&id);
         let new = Name(self.names);
-        self.admit(new, stores);
+        self.admit(new, stores, writes);
         self.found(new, Millis(0), choose);
     }
 
@@ -198,7 +247,7 @@ impl ReplicaWorld {
         node.disk.blobs.remove(&blob);
         self.note(name, "sweep", format_args!("{}", blob.short()));
         self.wrong = self.wrong.take().or(self.acknowledged.swept(&self.nodes, name, &blob));
-        self.hand(name, Input::Lost(blob), choose);
+        self.hand(name, Input::Lost(ref_of(blob)), choose);
     }
 
     /// A node erases an entry: it was overwritten, and its key is gone.

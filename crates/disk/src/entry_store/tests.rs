@@ -111,7 +111,7 @@ fn many_small_writes_share_commits_and_keep_their_order() {
 }
 
 #[test]
-fn uploads_confirmations_and_marks() {
+fn uploads_beliefs_and_marks() {
     let dir = tempfile::tempdir().unwrap();
     let store = EntryStore::open(&dir.path().join("entries.redb")).unwrap();
     let upload = [9; 32];
@@ -123,10 +123,10 @@ fn uploads_confirmations_and_marks() {
             txn.put_part(&upload, &PartRow { number: 1, record: b"one".to_vec() })?;
             let old = txn.put_part(&upload, &PartRow { number: 1, record: b"uno".to_vec() })?;
             assert_eq!(old, Some(b"one".to_vec()));
-            txn.confirm((&bucket(1), &node(1), 1), &node(2), Millis(5))?;
-            txn.confirm((&bucket(1), &node(1), 1), &node(3), Millis(6))?;
-            txn.unconfirm((&bucket(1), &node(1), 1), &node(3))?;
-            txn.set_heard(&bucket(1), &node(1), &node(2), 8)?;
+            for bits in [vec![1], vec![3, 1]] {
+                txn.set_belief(&BeliefRow { bucket: bucket(1), origin: node(1), node: node(2), bits })?;
+            }
+            txn.set_heard(&node(2), Millis(8))?;
             txn.mark_unreferenced(&blob, Millis(1))?;
             txn.mark_unreferenced(&blob, Millis(2))?;
             Ok(())
@@ -135,8 +135,9 @@ fn uploads_confirmations_and_marks() {
     assert_eq!(store.uploads().unwrap(), [UploadRow { id: upload, record: b"record".to_vec() }]);
     let numbers: Vec<u16> = store.parts(&upload).unwrap().iter().map(|part| part.number).collect();
     assert_eq!(numbers, [1, 2]);
-    assert_eq!(store.confirmed(&bucket(1), &node(1), 1).unwrap(), [node(2)]);
-    assert_eq!(store.heard().unwrap(), BTreeMap::from([((bucket(1), node(1), node(2)), 8)]));
+    let belief = BeliefRow { bucket: bucket(1), origin: node(1), node: node(2), bits: vec![3, 1] };
+    assert_eq!(store.beliefs().unwrap(), [belief]);
+    assert_eq!(store.heard().unwrap(), BTreeMap::from([(node(2), Millis(8))]));
     assert_eq!(store.unreferenced().unwrap(), BTreeMap::from([(blob, Millis(1))]));
     let ended = store
         .write(move |txn| {

@@ -6,8 +6,8 @@ use freehold_wire::{BlobName, BucketId, Millis, NodeId};
 use redb::{ReadableTable as _, WriteTransaction};
 
 use super::{
-    CONFIRMED, CONFLICTS, ENTRIES, EntryRow, Key72, META, PARTS, PAYLOADS, PartRow, UNREFERENCED, UPLOADS,
-    VECTORS, key64, key72, parts, split72,
+    BELIEFS, BeliefRow, CONFLICTS, ENTRIES, EntryRow, HEARD, Key72, META, PARTS, PAYLOADS, PartRow,
+    UNREFERENCED, UPLOADS, key64, key72, parts, split72,
 };
 use crate::StoreError;
 
@@ -100,54 +100,25 @@ impl<'a> EntryTxn<'a> {
         })
     }
 
-    /// Notes that `node` holds an entry and its blobs.
+    /// Keeps what a peer was heard to hold.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn confirm(
-        &mut self,
-        (bucket, origin, seq): (&BucketId, &NodeId, u64),
-        node: &NodeId,
-        now: Millis,
-    ) -> Result<(), StoreError> {
+    pub fn set_belief(&mut self, row: &BeliefRow) -> Result<(), StoreError> {
         self.run(|txn| {
-            let mut table = txn.open_table(CONFIRMED)?;
-            let key = (&key72(bucket, origin, seq), node.as_bytes());
-            if table.get(key)?.is_none() {
-                table.insert(key, now.0)?;
-            }
+            let key = (&key64(&row.bucket, &row.origin), row.node.as_bytes());
+            txn.open_table(BELIEFS)?.insert(key, row.bits.as_slice())?;
             Ok(())
         })
     }
 
-    /// Takes a confirmation back.
+    /// Keeps when a peer was last heard.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn unconfirm(
-        &mut self,
-        (bucket, origin, seq): (&BucketId, &NodeId, u64),
-        node: &NodeId,
-    ) -> Result<(), StoreError> {
+    pub fn set_heard(&mut self, peer: &NodeId, at: Millis) -> Result<(), StoreError> {
         self.run(|txn| {
-            txn.open_table(CONFIRMED)?.remove((&key72(bucket, origin, seq), node.as_bytes()))?;
-            Ok(())
-        })
-    }
-
-    /// Notes what a peer was heard to have.
-    ///
-    /// # Errors
-    /// [`StoreError`]
-    pub fn set_heard(
-        &mut self,
-        bucket: &BucketId,
-        origin: &NodeId,
-        peer: &NodeId,
-        seq: u64,
-    ) -> Result<(), StoreError> {
-        self.run(|txn| {
-            txn.open_table(VECTORS)?.insert((&key64(bucket, origin), peer.as_bytes()), seq)?;
+            txn.open_table(HEARD)?.insert(peer.as_bytes(), at.0)?;
             Ok(())
         })
     }

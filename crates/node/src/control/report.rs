@@ -77,6 +77,8 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
     let view = shared.log.view();
     let peers = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
     let me = shared.me();
+    // Before this node started.
+    let before = shared.replica.get().map(|replica| Arc::clone(&replica.report().heard));
     let node = |(id, node): (&freehold_wire::NodeId, &freehold_realm::Node)| {
         let health: Option<&PeerHealth> = peers.iter().find(|peer| peer.id == *id);
         let connected = *id == me || health.is_some_and(|peer| peer.connected);
@@ -94,7 +96,8 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
                 Some(0)
             } else {
                 let heard = health.and_then(|peer| peer.last_heard);
-                heard.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
+                let now = heard.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
+                now.or_else(|| before.as_ref()?.get(id).map(|at| clock::wall().since(*at).0))
             },
             standing: match node.standing {
                 freehold_realm::Standing::Active => Standing::Member,
@@ -294,9 +297,8 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
         ));
     }
     let report = shared.replica.get().map(crate::replica::Replica::report);
-    for what in report.map(|report| report.alarms.clone()).unwrap_or_default() {
-        let next = Some("freehold node list, then suspend the machine that was copied");
-        all.push(found(Level::Alarm, "copies do not agree", what, next));
+    for alarm in report.map(|report| report.alarms.clone()).unwrap_or_default() {
+        all.push(found(Level::Alarm, alarm.what, alarm.why, Some(alarm.next)));
     }
     for alarm in &state.alarms {
         let (what, why, next) = match alarm {

@@ -74,11 +74,11 @@ pub fn open(
     Ok((owner, Log { asks: asks_in, view: reader }))
 }
 
-/// Every node that some operation in effect let in with the role `secrets`. Those that have left
-/// count: what they named keeps its name.
-pub(crate) fn keepers(set: &OpSet, folded: &Folded) -> BTreeSet<NodeId> {
+/// Every node that some operation in effect let in, with every role that one ever gave it. Those
+/// that have left count: what they wrote before stands.
+pub(crate) fn let_in(set: &OpSet, folded: &Folded) -> BTreeMap<NodeId, NodeRoles> {
     let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
-    let let_in = in_effect.filter_map(|op| match op.body() {
+    let given = in_effect.filter_map(|op| match op.body() {
         Body::NodeAdd(add) => Some((add.node.ed25519_bytes()?, add.roles)),
         Body::NodeChange(change) => Some((*change.node.as_bytes(), change.roles)),
         Body::InvitationRedeem(redeem) => {
@@ -87,10 +87,18 @@ pub(crate) fn keepers(set: &OpSet, folded: &Folded) -> BTreeSet<NodeId> {
         }
         _ => None,
     });
-    let_in
-        .filter(|(_, roles)| roles.contains(NodeRoles::SECRETS))
-        .map(|(id, _)| NodeId::from_bytes(id))
-        .collect()
+    let mut all = BTreeMap::new();
+    for (id, roles) in given {
+        let had = all.entry(NodeId::from_bytes(id)).or_insert(NodeRoles::NONE);
+        *had = had.with(roles);
+    }
+    all
+}
+
+/// Those of them that ever had the role `secrets`: what they named keeps its name.
+pub(crate) fn keepers(let_in: &BTreeMap<NodeId, NodeRoles>) -> BTreeSet<NodeId> {
+    let keepers = let_in.iter().filter(|(_, roles)| roles.contains(NodeRoles::SECRETS));
+    keepers.map(|(id, _)| *id).collect()
 }
 
 const MATURED: &str = "matured recoveries";
@@ -109,7 +117,8 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
         .filter(|(id, _)| matches!(folded.pending.get(id), Some(Pending::Recovery { .. })))
         .map(|(id, seen)| (*id, *seen))
         .collect();
-    let keepers = keepers(set, &folded);
+    let let_in = let_in(set, &folded);
+    let keepers = keepers(&let_in);
     let made = |bucket: &freehold_realm::Bucket| set.get(&bucket.created_in).map(|op| op.head().hlc.wall);
     let bucket_times =
         folded.state.buckets.iter().map(|(id, b)| (*id, made(b).unwrap_or_default())).collect();
@@ -120,6 +129,7 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
         epoch_seen,
         bucket_times,
         keepers,
+        let_in,
         newest: set.newest_hlc().wall,
         recoveries,
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use freehold_disk::{EntryRow, EntryStore};
+use freehold_disk::{EntryRow, EntryStore, StoreError};
 use freehold_mesh::{Channel, Mesh};
 use freehold_placement::{
     BlobRef, BucketView, Entry, Event, FetchError, Input, Load, Message, NodeView, Output, Place,
@@ -12,13 +12,14 @@ use freehold_placement::{
 };
 use freehold_realm::{NodeRoles, Standing};
 use freehold_vault::{Depot, DepotError};
-use freehold_wire::{BlobName, BucketId, EntryId, NodeId, RealmId};
+use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId, RealmId};
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{ASKS, Ask, Replica, Report};
+use super::memory::Memory;
+use super::{ASKS, Alarm, Ask, Replica, Report};
 use crate::clock;
 use crate::directory::directory_bucket;
 use crate::log::Log;
@@ -26,6 +27,8 @@ use crate::shared::Shared;
 
 /// A blob that takes longer than this to come is given up and asked for anew.
 const FETCH_WITHIN: Duration = Duration::from_hours(1);
+/// The wall clock was set if it went on this much more or less than the monotonic one.
+const TIME_SET: Millis = Millis::from_secs(1);
 /// Alarms kept for people.
 const ALARMS_MAX: usize = 16;
 
@@ -52,8 +55,11 @@ pub struct Owner {
     waiting: BTreeMap<EntryId, Vec<(u16, oneshot::Sender<()>)>>,
     places: BTreeMap<EntryId, Place>,
     fetches: JoinSet<()>,
-    alarms: Vec<String>,
+    alarms: Vec<Alarm>,
     view: Option<View>,
+    memory: Memory,
+    /// The monotonic and the wall time that the machine was told last.
+    told_time: Option<(Millis, Millis)>,
 }
 
 /// Replication on its way up: it hears of every entry that is here, in order.
@@ -78,8 +84,10 @@ pub(crate) async fn open(parts: Parts) -> (Opening, Replica) {
         protection: BTreeMap::new(),
         missing: 0,
         alarms: Vec::new(),
+        heard: Arc::default(),
     }));
     let handle = Replica { asks: inbox.clone(), report: reader };
+    let entries = Arc::clone(&parts.entries);
     let owner = Owner {
         machine: Machine::new(parts.me, view(&parts, None)),
         parts,
@@ -93,6 +101,8 @@ pub(crate) async fn open(parts: Parts) -> (Opening, Replica) {
         fetches: JoinSet::new(),
         alarms: Vec::new(),
         view: None,
+        memory: Memory::new(entries),
+        told_time: None,
     };
     (Opening { owner, held, bytes: 0 }, handle)
 }
@@ -112,10 +122,25 @@ impl Opening {
     }
 
     /// All have been told.
-    pub(crate) fn finish(self) -> Owner {
+    ///
+    /// # Errors
+    /// [`StoreError`] if what is remembered besides cannot be read.
+    pub(crate) async fn finish(self) -> Result<Owner, StoreError> {
+        let Self { mut owner, bytes, .. } = self;
         // What was overwritten and not yet swept is missing here, until the depot is measured.
-        self.owner.parts.depot.assume(self.bytes);
-        self.owner
+        owner.parts.depot.assume(bytes);
+        let forks = tokio::task::block_in_place(|| owner.memory.recall(&mut owner.machine))?;
+        for place in &forks {
+            owner.alarm(Alarm::fork(place));
+        }
+        let heard = Arc::new(owner.memory.heard().clone());
+        owner.report.send_modify(|report| Arc::make_mut(report).heard = heard);
+        for said in owner.machine.disputes() {
+            if is_good(&owner.parts.depot, &said).await {
+                owner.machine.decide(clock::monotonic(), &said);
+            }
+        }
+        Ok(owner)
     }
 }
 
@@ -137,8 +162,12 @@ fn view(parts: &Parts, shared: Option<&Shared>) -> View {
     for visitor in shared.map(|shared| shared.visitors.list()).unwrap_or_default() {
         nodes.entry(visitor).or_insert(guest);
     }
+    let mut members: BTreeSet<NodeId> = log.let_in.keys().copied().collect();
+    members.extend(nodes.keys());
+    let writers = log.let_in.iter().filter(|(_, roles)| roles.contains(NodeRoles::GATEWAY));
+    let writers = writers.map(|(id, _)| *id).collect();
     let buckets = state.live_buckets().map(|(id, b)| (*id, BucketView { copies: b.copies.into() })).collect();
-    View { realm: parts.realm, directory: directory_bucket(parts.realm), nodes, buckets }
+    View { realm: parts.realm, directory: directory_bucket(parts.realm), nodes, buckets, members, writers }
 }
 
 impl Owner {
@@ -150,7 +179,9 @@ impl Owner {
         self.shared = shared;
         self.take(Ask::Look);
         loop {
-            let due = self.machine.poll_timeout().map(|(at, _)| at.since(clock::monotonic()));
+            let keep = self.memory.due(&self.machine);
+            let due = self.machine.poll_timeout().map(|(at, _)| at).into_iter().chain(keep).min();
+            let due = due.map(|at| at.since(clock::monotonic()));
             let timeout = async {
                 match due {
                     Some(wait) => tokio::time::sleep(Duration::from_millis(wait.0)).await,
@@ -166,16 +197,32 @@ impl Owner {
                 },
                 Some(_) = self.fetches.join_next() => {}
                 () = timeout => {
+                    if keep.is_some_and(|at| at <= clock::monotonic()) {
+                        self.memory.keep(&mut self.machine);
+                    }
+                    self.tell_time();
                     self.machine.handle_timeout(clock::monotonic());
                     self.carry_out();
                 }
             }
         }
         self.fetches.shutdown().await;
+        tokio::task::block_in_place(|| self.memory.keep_now(&mut self.machine));
         Ok(())
     }
 
+    /// Tells the machine the wall time, at first and when it has been set.
+    fn tell_time(&mut self) {
+        let (now, wall) = (clock::monotonic(), clock::wall());
+        let expected = self.told_time.map(|(then, told)| told.plus(now.since(then)));
+        if expected.is_none_or(|expected| expected.0.abs_diff(wall.0) > TIME_SET.0) {
+            self.told_time = Some((now, wall));
+            self.machine.handle(now, Input::Clock(wall));
+        }
+    }
+
     fn take(&mut self, ask: Ask) {
+        self.tell_time();
         let input = match ask {
             Ask::Wrote(entry, payload) => {
                 let place = Place { bucket: entry.bucket, origin: entry.origin, seq: entry.seq };
@@ -184,10 +231,10 @@ impl Owner {
             }
             Ask::Up(peer) => Input::Connected(peer),
             Ask::Down(peer) => Input::Disconnected(peer),
-            Ask::Heard(peer, body) => match Message::decode(&body) {
-                Ok(message) => Input::Received(peer, message),
-                Err(_) => Input::Garbage(peer),
-            },
+            Ask::Heard(peer, body) => {
+                self.memory.hear(peer);
+                Message::decode(&body).map_or(Input::Garbage(peer), |message| Input::Received(peer, message))
+            }
             Ask::Stored(ticket, true) => {
                 self.show(ticket);
                 Input::Stored(ticket)
@@ -219,6 +266,10 @@ impl Owner {
             Ask::CopiesOf { places, reply } => {
                 let copies = places.iter().map(|place| self.machine.copies(place)).collect();
                 return drop(reply.send(copies));
+            }
+            Ask::Wanted { blob, reply } => {
+                reply.send(self.machine.is_wanted(&blob)).ok();
+                return;
             }
             Ask::Holders { blob, reply } => return drop(reply.send(self.machine.holders(&blob))),
         };
@@ -289,29 +340,20 @@ impl Owner {
             Event::Protection(bucket) => {
                 changed.insert(*bucket);
             }
-            Event::Conflict(conflict) => {
-                self.alarm(format!(
-                    "{} wrote two entries with one number: it was copied or rolled back",
-                    conflict.place.origin.short()
-                ));
-            }
-            Event::Behind { have, told, .. } => {
-                self.alarm(format!(
-                    "this node's disk was rolled back: others have {told} of its entries, it has {have}"
-                ));
-            }
-            Event::PeerBehind { node, .. } => {
-                self.alarm(format!("the disk of {} was rolled back or lost", node.short()));
-            }
             Event::CaughtUp(_) => tracing::info!("this node has all its own entries again"),
             Event::OutOfOrder(place) => tracing::error!(?place, "an own entry came out of order"),
+            event => {
+                if let Some(alarm) = Alarm::of(event, clock::wall()) {
+                    self.alarm(alarm);
+                }
+            }
         }
     }
 
-    fn alarm(&mut self, what: String) {
-        tracing::warn!(what, "replication");
-        if !self.alarms.contains(&what) && self.alarms.len() < ALARMS_MAX {
-            self.alarms.push(what);
+    fn alarm(&mut self, alarm: Alarm) {
+        tracing::warn!(what = alarm.what, why = alarm.why, "replication");
+        if !self.alarms.contains(&alarm) && self.alarms.len() < ALARMS_MAX {
+            self.alarms.push(alarm);
         }
     }
 
@@ -334,6 +376,7 @@ impl Owner {
             protection: before.protection.clone(),
             missing,
             alarms: self.alarms.clone(),
+            heard: Arc::clone(&before.heard),
         };
         for bucket in changed {
             report.protection.insert(*bucket, self.machine.protection(bucket));
@@ -406,7 +449,7 @@ impl Owner {
             let work = fetch(&depot, mesh.get(), from, &blob);
             let outcome =
                 tokio::time::timeout(FETCH_WITHIN, work).await.unwrap_or(Err(FetchError::Unreachable));
-            drop(inbox.send(Ask::Fetched(blob.name, outcome)).await);
+            drop(inbox.send(Ask::Fetched(blob, outcome)).await);
         });
     }
 
@@ -414,7 +457,7 @@ impl Owner {
         let (depot, inbox) = (self.parts.depot.clone(), self.inbox.clone());
         self.fetches.spawn(async move {
             if !is_good(&depot, &blob).await {
-                drop(inbox.send(Ask::Lost(blob.name)).await);
+                drop(inbox.send(Ask::Lost(blob)).await);
             }
         });
     }

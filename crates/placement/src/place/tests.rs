@@ -26,6 +26,8 @@ fn view(nodes: &BTreeMap<u8, (bool, bool)>, copies: u16) -> View {
             .map(|(n, (stores, suspended))| (node(*n), NodeView { stores: *stores, suspended: *suspended }))
             .collect(),
         buckets: BTreeMap::from([(BUCKET, BucketView { copies })]),
+        members: BTreeSet::new(),
+        writers: BTreeSet::new(),
     }
 }
 

@@ -40,7 +40,11 @@ impl Replica {
             if self.asks.contains_key(&key) || storing > len {
                 continue;
             }
-            let source = (!forked && self.knows_bucket(&key.0)).then(|| self.source(&key, len)).flatten();
+            let wanted = !forked
+                && self.view.may_write(&key.0, &key.1)
+                && !self.early.contains_key(&key)
+                && self.knows_bucket(&key.0);
+            let source = wanted.then(|| self.source(&key, len)).flatten();
             let chain = self.streams.get(&key).map_or_else(|| Some(Chain::from([0; 16])), |s| s.chain(len));
             let (Some(peer), Some(chain)) = (source, chain) else {
                 self.lag.remove(&key);

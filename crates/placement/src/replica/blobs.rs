@@ -100,6 +100,12 @@ impl Wants {
 }
 
 impl Replica {
+    /// Wants blobs of an entry, but for those of which another entry is believed.
+    pub(super) fn want(&mut self, now: Millis, key: Key, seq: u64, blobs: &[BlobRef]) {
+        let believed: Vec<BlobRef> = blobs.iter().filter(|blob| self.is_believed(blob)).copied().collect();
+        self.wants.add(now, key, seq, &believed);
+    }
+
     /// Starts fetches, as many as may be under way.
     pub(super) fn fetch(&mut self, now: Millis) {
         for _ in 0..LOOKS_MAX {
@@ -115,7 +121,7 @@ impl Replica {
                 self.wants.again(&name, now.plus(RETRY_MIN));
                 continue;
             }
-            let mut sources = self.holders(&name);
+            let mut sources = self.holders(&want.blob);
             sources.retain(|node| self.peers.contains_key(node));
             if sources.is_empty() && want.failed > 0 {
                 // Nobody holds all blobs of the entry, but somebody may have this one.
@@ -142,13 +148,18 @@ impl Replica {
         Some((*at, "fetch a blob"))
     }
 
-    pub(super) fn fetched(&mut self, now: Millis, name: &BlobName) {
-        self.wants.flying.remove(name);
-        self.wants.take(name);
+    pub(super) fn fetched(&mut self, now: Millis, blob: &BlobRef) {
+        self.wants.flying.remove(&blob.name);
+        if !self.is_believed(blob) {
+            return;
+        }
+        self.wants.take(&blob.name);
         let mut held = Vec::new();
-        for (key, seq) in self.entries_of(name) {
+        for (key, seq) in self.entries_with(blob) {
             let Some(record) = self.streams.get(&key).and_then(|stream| stream.record(seq)) else { continue };
-            let complete = self.belongs_here(&key.0, &record.id) && !self.wants.lacks_any(&record.blobs);
+            let complete = self.belongs_here(&key.0, &record.id)
+                && !self.wants.lacks_any(&record.blobs)
+                && record.blobs.iter().all(|blob| self.is_believed(blob));
             if complete && self.stream_mut(key).mine.set(seq, true) {
                 self.recount(now, key, seq);
                 held.push((key, seq));
@@ -157,31 +168,35 @@ impl Replica {
         self.tell_holds(now, &held);
     }
 
-    pub(super) fn fetch_failed(&mut self, now: Millis, name: &BlobName, why: FetchError) {
+    pub(super) fn fetch_failed(&mut self, now: Millis, blob: &BlobRef, why: FetchError) {
+        let name = &blob.name;
         let Some(from) = self.wants.flying.remove(name) else { return };
         let Some(want) = self.wants.by_name.get_mut(name) else { return };
         want.failed = want.failed.saturating_add(1);
-        let (bucket, blob, failed) = (want.key.0, want.blob.name, want.failed);
+        let (bucket, failed) = (want.key.0, want.failed);
         self.wants.again(name, now.plus(pause(failed)));
         let held = |(key, seq): &(Key, u64)| {
             self.streams.get(key).and_then(|stream| stream.held.get(&from)).is_some_and(|held| held.get(*seq))
         };
-        let told = self.entries_of(name).iter().any(held);
+        let entries = self.entries_with(blob);
+        let told = entries.iter().any(held);
         if told && matches!(why, FetchError::Missing | FetchError::Corrupt) {
-            self.send(now, from, Message::Bad { bucket, blob });
-            for (key, seq) in self.entries_of(name) {
+            self.send(now, from, Message::Bad { bucket, blob: *name });
+            for (key, seq) in entries {
                 self.believe(now, from, key, seq, false);
             }
         }
     }
 
-    pub(super) fn lost(&mut self, now: Millis, name: &BlobName) {
+    pub(super) fn lost(&mut self, now: Millis, blob: &BlobRef) {
+        if !self.is_believed(blob) {
+            return;
+        }
         let mut changed = Vec::new();
-        for (key, seq) in self.entries_of(name) {
+        for (key, seq) in self.entries_with(blob) {
             let Some(record) = self.streams.get(&key).and_then(|stream| stream.record(seq)) else { continue };
-            let blob = record.blobs.iter().find(|blob| blob.name == *name).copied();
-            if let Some(blob) = blob.filter(|_| self.belongs_here(&key.0, &record.id)) {
-                self.wants.add(now, key, seq, &[blob]);
+            if self.belongs_here(&key.0, &record.id) {
+                self.want(now, key, seq, &[*blob]);
             }
             if self.stream_mut(key).mine.set(seq, false) {
                 self.recount(now, key, seq);
@@ -202,6 +217,7 @@ impl Replica {
         self.wants.remove(key, place.seq, &blobs);
         for blob in &blobs {
             self.blobs.remove(&(blob.name, number, place.seq));
+            self.settle(now, &blob.name);
         }
         self.recount(now, key, place.seq);
         if told {

@@ -1,6 +1,6 @@
 //! What the machine and its shell say to each other.
 
-use freehold_wire::{BlobName, BucketId, EntryId, NodeId};
+use freehold_wire::{BucketId, EntryId, Millis, NodeId};
 
 use crate::{BlobRef, Entry, Message, Payload, Row, View};
 
@@ -48,6 +48,8 @@ pub enum FetchError {
 pub enum Input {
     /// The realm log says something new, or the same again.
     View(View),
+    /// Wall time is this now: told at the start, and when it has been set.
+    Clock(Millis),
     /// A connection to a peer is up.
     Connected(NodeId),
     /// The connection is gone.
@@ -66,11 +68,11 @@ pub enum Input {
     /// The entries asked for by [`Output::Load`]; fewer if they are not there.
     Loaded(Load, Vec<Row>),
     /// The blob is here: complete, of the right hash, durable.
-    Fetched(BlobName),
+    Fetched(BlobRef),
     /// It did not come.
-    FetchFailed(BlobName, FetchError),
+    FetchFailed(BlobRef, FetchError),
     /// A blob that was here is missing or bad.
-    Lost(BlobName),
+    Lost(BlobRef),
     /// The payload of an entry was erased, and its blobs may go.
     Erased(Place),
 }
@@ -120,6 +122,17 @@ pub struct Conflict {
     pub other: EntryId,
 }
 
+/// A blob of which two entries say different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dispute {
+    /// What is believed.
+    pub kept: BlobRef,
+    /// An entry that was here before.
+    pub by: Place,
+    /// The entry that says something else.
+    pub other: Place,
+}
+
 /// Something worth knowing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -138,6 +151,16 @@ pub enum Event {
     Protection(BucketId),
     /// A number was used twice: the origin was cloned or rolled back. Alarm.
     Conflict(Conflict),
+    /// Two entries say different things of one blob: one of them is somebody's attack. The blob
+    /// stays what the first one says; the other entry is never held here. Alarm.
+    Disputed(Dispute),
+    /// An entry is dated so far in the future that it waits, and what follows it. Alarm.
+    Early {
+        /// Where it stands.
+        place: Place,
+        /// Its date.
+        wall: Millis,
+    },
     /// Others have later entries of this node than it has itself: its disk was rolled back or
     /// lost. It must not write to the bucket before [`Event::CaughtUp`].
     Behind {
@@ -164,6 +187,8 @@ pub enum Event {
 /// Whether this node may write to a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Own {
+    /// The realm does not let this node write there: nobody would take its entries in.
+    Stranger,
     /// No other node was heard since the start, so nobody could say whether our disk is the newest.
     /// A short wait is wise; a node on its own may write.
     Unheard,

@@ -7,7 +7,7 @@ use crate::stream::Stream;
 use crate::{Message, Vector};
 
 /// The most streams remembered of one peer.
-const VECTORS_MAX: usize = 20_000;
+pub(super) const VECTORS_MAX: usize = 20_000;
 /// A blob that a peer finds bad is checked this often at most.
 const VERIFY_EVERY: Millis = Millis::from_secs(60);
 /// The most blobs remembered as checked.

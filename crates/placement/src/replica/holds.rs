@@ -3,9 +3,9 @@
 use freehold_wire::{BlobName, BucketId, Millis, NodeId};
 
 use super::{Event, Key, Output, Place, Replica};
-use crate::Message;
 use crate::message::BITS_MAX;
 use crate::stream::Stream;
+use crate::{BlobRef, Message};
 
 /// Bits in one message.
 const COUNT_MAX: u64 = BITS_MAX as u64 * 8;
@@ -95,6 +95,7 @@ impl Replica {
         if !stream.held.entry(node).or_default().set(seq, holds) {
             return;
         }
+        self.believed.insert((key, node));
         let names: Vec<BlobName> =
             stream.record(seq).iter().flat_map(|record| record.blobs.iter().map(|blob| blob.name)).collect();
         self.recount(now, key, seq);
@@ -120,9 +121,9 @@ impl Replica {
     }
 
     /// Other nodes that hold a blob, the connected ones first.
-    pub fn holders(&self, blob: &BlobName) -> Vec<NodeId> {
+    pub fn holders(&self, blob: &BlobRef) -> Vec<NodeId> {
         let mut nodes: Vec<NodeId> = Vec::new();
-        for (key, seq) in self.entries_of(blob) {
+        for (key, seq) in self.entries_with(blob) {
             let held = self.streams.get(&key).into_iter().flat_map(|stream| stream.held.iter());
             nodes.extend(held.filter(|(_, held)| held.get(seq)).map(|(node, _)| *node));
         }

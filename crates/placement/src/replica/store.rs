@@ -27,6 +27,10 @@ pub(super) struct Storing {
 enum Verdict {
     Keep,
     Pass,
+    /// The realm does not let its origin write there, as far as we know.
+    Stranger,
+    /// It is due at that time.
+    Early(Millis),
     Conflict,
     Garbage,
 }
@@ -37,13 +41,21 @@ impl Replica {
         let mut fruitful: BTreeSet<Key> = BTreeSet::new();
         for row in rows {
             let key = (row.entry.bucket, row.entry.origin);
-            match self.judge(&row) {
+            match self.judge(now, &row) {
                 Verdict::Keep => {
                     self.stream_mut(key).storing = row.entry.seq;
                     fruitful.insert(key);
                     kept.push(row);
                 }
                 Verdict::Pass => {}
+                Verdict::Stranger => {
+                    fruitful.insert(key);
+                    self.put_off(from, &row.entry, None);
+                }
+                Verdict::Early(due) => {
+                    fruitful.insert(key);
+                    self.put_off(from, &row.entry, Some(due));
+                }
                 Verdict::Conflict => self.conflict(from, row),
                 Verdict::Garbage => {
                     self.garbage(now, from);
@@ -65,7 +77,7 @@ impl Replica {
         }
     }
 
-    fn judge(&self, row: &Row) -> Verdict {
+    fn judge(&self, now: Millis, row: &Row) -> Verdict {
         let entry = &row.entry;
         let seq = entry.seq;
         if entry.realm != self.view.realm || seq == 0 {
@@ -73,6 +85,9 @@ impl Replica {
         }
         if !self.knows_bucket(&entry.bucket) {
             return Verdict::Pass;
+        }
+        if !self.view.may_write(&entry.bucket, &entry.origin) {
+            return Verdict::Stranger;
         }
         let stream = self.streams.get(&(entry.bucket, entry.origin));
         if let Some(here) = stream.and_then(|stream| stream.record(seq)) {
@@ -91,7 +106,12 @@ impl Replica {
         }
         let payload = row.payload.as_ref();
         let covered = payload.is_none_or(|payload| payload.len() <= PAYLOAD_MAX && entry.covers(payload));
-        if covered && entry.verify().is_ok() { Verdict::Keep } else { Verdict::Garbage }
+        // Everybody's node writes into the directory, and it holds nothing that blobs are for.
+        let bare = entry.bucket != self.view.directory || entry.blobs.is_empty();
+        if !covered || !bare || entry.verify().is_err() {
+            return Verdict::Garbage;
+        }
+        self.due(now, entry).map_or(Verdict::Keep, Verdict::Early)
     }
 
     pub(super) fn stored(&mut self, now: Millis, ticket: Ticket) {
@@ -124,7 +144,7 @@ impl Replica {
                 self.stream_mut(key).mine.set(entry.seq, true);
                 held.push((key, entry.seq));
             } else if self.belongs_here(&key.0, &entry.id()) {
-                self.wants.add(now, key, entry.seq, blobs);
+                self.want(now, key, entry.seq, blobs);
             }
             self.recount(now, key, entry.seq);
         }

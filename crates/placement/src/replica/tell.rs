@@ -108,7 +108,7 @@ impl Replica {
     }
 
     /// Wants what belongs here and is not, and nothing else.
-    fn want_or_not(&mut self, now: Millis, key: Key, seq: u64) {
+    pub(super) fn want_or_not(&mut self, now: Millis, key: Key, seq: u64) {
         let Some(stream) = self.streams.get(&key) else { return };
         let Some(record) = stream.record(seq) else { return };
         if stream.mine.get(seq) || record.class == Class::Erased && self.knows_bucket(&key.0) {
@@ -116,7 +116,7 @@ impl Replica {
         }
         let blobs = record.blobs.clone();
         if self.belongs_here(&key.0, &record.id) {
-            self.wants.add(now, key, seq, &blobs);
+            self.want(now, key, seq, &blobs);
         } else {
             self.wants.remove(key, seq, &blobs);
         }
@@ -125,7 +125,7 @@ impl Replica {
     /// Notes that others have later entries of this node, or no longer.
     pub(super) fn check_own(&mut self, key: Key) {
         let (bucket, origin) = key;
-        if origin != self.me {
+        if origin != self.me || !self.view.may_write(&bucket, &origin) {
             return;
         }
         let have = self.streams.get(&key).map_or(0, Stream::len);

@@ -8,6 +8,8 @@ const REALM: RealmId = RealmId::from_bytes([7; 32]);
 const BUCKET: BucketId = BucketId::from_bytes([1; 32]);
 const NOW: Millis = Millis(1000);
 
+mod trust;
+
 fn key(n: u8) -> SigningKey {
     SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([n; 32]))
 }
@@ -22,6 +24,8 @@ fn view(nodes: &[u8], copies: u16) -> View {
         directory: BucketId::from_bytes([9; 32]),
         nodes: nodes.iter().map(|n| (node(*n), NodeView { stores: true, suspended: false })).collect(),
         buckets: BTreeMap::from([(BUCKET, BucketView { copies })]),
+        members: (1..10).map(node).collect(),
+        writers: (1..5).map(node).collect(),
     }
 }
 
@@ -48,7 +52,8 @@ struct Node {
     id: u8,
     core: Replica,
     rows: BTreeMap<Place, Row>,
-    blobs: BTreeSet<BlobName>,
+    /// What lies under each name.
+    blobs: BTreeMap<BlobName, BlobRef>,
     events: Vec<Event>,
     evidence: Vec<Row>,
 }
@@ -60,12 +65,12 @@ fn place(row: &Row) -> Place {
 impl Node {
     fn new(id: u8, view: View) -> Self {
         let core = Replica::new(node(id), view);
-        Self { id, core, rows: BTreeMap::new(), blobs: BTreeSet::new(), events: vec![], evidence: vec![] }
+        Self { id, core, rows: BTreeMap::new(), blobs: BTreeMap::new(), events: vec![], evidence: vec![] }
     }
 
     fn write(&mut self, row: Row) {
         self.rows.insert(place(&row), row.clone());
-        self.blobs.extend(row.entry.blobs.iter().map(|blob| blob.name));
+        self.blobs.extend(row.entry.blobs.iter().map(|blob| (blob.name, *blob)));
         let payload = row.payload.unwrap().to_vec();
         self.core.handle(NOW, Input::Wrote(Box::new(row.entry), payload));
     }
@@ -76,13 +81,19 @@ impl Node {
         self.core = Replica::new(node(self.id), view);
         for row in self.rows.values() {
             let len = row.payload.as_ref().map(|payload| payload.len());
-            assert!(self.core.restore(NOW, &row.entry, len, &mut |blob| self.blobs.contains(&blob.name)));
+            assert!(self.core.restore(NOW, &row.entry, len, &mut |blob| {
+                self.blobs.get(&blob.name).is_some_and(|here| here.len == blob.len)
+            }));
         }
     }
 }
 
 /// Carries out everything until nothing is left to do.
 fn settle(nodes: &mut [Node]) -> Vec<&'static str> {
+    settle_at(nodes, NOW)
+}
+
+fn settle_at(nodes: &mut [Node], now: Millis) -> Vec<&'static str> {
     let mut said = Vec::new();
     loop {
         let mut quiet = true;
@@ -95,35 +106,36 @@ fn settle(nodes: &mut [Node]) -> Vec<&'static str> {
                         for row in rows {
                             nodes[at].rows.entry(place(&row)).or_insert(row);
                         }
-                        nodes[at].core.handle(NOW, Input::Stored(ticket));
+                        nodes[at].core.handle(now, Input::Stored(ticket));
                     }
                     Output::Send(to, message) => {
                         said.push(message.name());
                         if let Some(other) = nodes.iter_mut().find(|other| node(other.id) == to) {
-                            other.core.handle(NOW, Input::Received(me, message));
+                            other.core.handle(now, Input::Received(me, message));
                         }
                     }
                     Output::Load(load) => {
                         let last = Place { seq: u64::MAX, ..load.first };
                         let rows = nodes[at].rows.range(load.first..=last).take(load.count);
                         let rows = rows.map(|(_, row)| row.clone()).collect();
-                        nodes[at].core.handle(NOW, Input::Loaded(load, rows));
+                        nodes[at].core.handle(now, Input::Loaded(load, rows));
                     }
                     Output::Fetch { from, blob, .. } => {
-                        let has = nodes
-                            .iter()
-                            .any(|other| node(other.id) == from && other.blobs.contains(&blob.name));
-                        let input = if has {
-                            nodes[at].blobs.insert(blob.name);
-                            Input::Fetched(blob.name)
+                        let source = nodes.iter().find(|other| node(other.id) == from);
+                        let there = source.and_then(|other| other.blobs.get(&blob.name)).copied();
+                        let input = if there == Some(blob) || nodes[at].blobs.get(&blob.name) == Some(&blob) {
+                            nodes[at].blobs.insert(blob.name, blob);
+                            Input::Fetched(blob)
+                        } else if there.is_some() {
+                            Input::FetchFailed(blob, FetchError::Corrupt)
                         } else {
-                            Input::FetchFailed(blob.name, FetchError::Missing)
+                            Input::FetchFailed(blob, FetchError::Missing)
                         };
-                        nodes[at].core.handle(NOW, input);
+                        nodes[at].core.handle(now, input);
                     }
                     Output::Verify { blob, .. } => {
-                        if !nodes[at].blobs.contains(&blob.name) {
-                            nodes[at].core.handle(NOW, Input::Lost(blob.name));
+                        if nodes[at].blobs.get(&blob.name) != Some(&blob) {
+                            nodes[at].core.handle(now, Input::Lost(blob));
                         }
                     }
                     Output::Evidence(row) => nodes[at].evidence.push(*row),
@@ -166,7 +178,7 @@ fn a_write_is_pushed_fetched_confirmed_and_counted() {
         assert_eq!(one.core.protection(&BUCKET), Protection { full: 1, ..Protection::default() });
         assert_eq!(one.core.copies(&place(&first)), 2);
     }
-    assert_eq!(nodes[0].core.holders(&blob(1).name), [node(2)]);
+    assert_eq!(nodes[0].core.holders(&blob(1)), [node(2)]);
 }
 
 #[test]
@@ -190,10 +202,10 @@ fn a_lost_blob_is_repaired_and_the_loss_is_seen_meanwhile() {
     nodes[0].write(row(1, 1, &[blob(1)], "a"));
     settle(&mut nodes);
     nodes[1].blobs.remove(&blob(1).name);
-    nodes[1].core.handle(NOW, Input::Lost(blob(1).name));
+    nodes[1].core.handle(NOW, Input::Lost(blob(1)));
     assert_eq!(nodes[1].core.protection(&BUCKET).partly, 1);
     settle(&mut nodes);
-    assert!(nodes[1].blobs.contains(&blob(1).name));
+    assert_eq!(nodes[1].blobs.get(&blob(1).name), Some(&blob(1)));
     assert!(nodes.iter().all(|node| node.core.protection(&BUCKET).is_full()));
 }
 
@@ -258,7 +270,7 @@ fn a_suspended_node_counts_for_nothing_and_hears_nothing() {
     suspended.nodes.get_mut(&node(2)).unwrap().suspended = true;
     nodes[0].core.handle(NOW, Input::View(suspended));
     assert_eq!(nodes[0].core.protection(&BUCKET).partly, 1);
-    assert!(nodes[0].core.holders(&blob(1).name).is_empty());
+    assert!(nodes[0].core.holders(&blob(1)).is_empty());
     nodes[0].write(row(1, 2, &[], "b"));
     nodes[0].core.handle_timeout(Millis(1 << 40));
     assert!(!std::iter::from_fn(|| nodes[0].core.poll_output()).any(|o| matches!(o, Output::Send(..))));
@@ -313,7 +325,9 @@ fn what_peers_hold_outlives_a_restart() {
     let mut nodes = two(2);
     nodes[0].write(row(1, 1, &[blob(1)], "a"));
     settle(&mut nodes);
-    let beliefs: Vec<Belief> = nodes[0].core.beliefs().collect();
+    assert!(nodes[0].core.has_news());
+    let beliefs: Vec<Belief> = nodes[0].core.news();
+    assert!(!nodes[0].core.has_news());
     nodes[0].roll_back(view(&[1, 2], 2), u64::MAX);
     assert_eq!(nodes[0].core.protection(&BUCKET).partly, 1);
     for belief in beliefs {

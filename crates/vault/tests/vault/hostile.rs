@@ -6,8 +6,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_disk::EntryRow;
+use freehold_placement::{BlobRef, Draft, payload_hash};
 use freehold_vault::{Damage, GetError};
+use freehold_wire::{Bounded, Digest, Hlc, NodeId};
 
 use crate::world::{Peer, Setup, Witness, World, random};
 
@@ -196,4 +199,43 @@ async fn one_blob_is_checked_without_a_key() {
     assert_eq!(world.vault.check_blob(&blob).await.unwrap(), Some(Damage::Altered));
     std::fs::remove_file(&file).unwrap();
     assert_eq!(world.vault.check_blob(&blob).await.unwrap(), Some(Damage::Missing));
+}
+
+/// Another writer's entry names the victim's blob with another hash, and a peer has such bytes.
+#[tokio::test]
+async fn an_entry_that_disputes_a_blob_does_not_have_it_replaced() {
+    let (home, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let liar = World::with(bad.path(), Setup { node: 2, ..Setup::default() }).await;
+    let witness = Arc::new(Witness::default());
+    let replication = Arc::<Witness>::clone(&witness);
+    let peers = Arc::new(Peer { depot: liar.vault.depot().clone() });
+    let world = World::with(home.path(), Setup { peers, replication, ..Setup::default() }).await;
+    let (files, content) = prepare(&world).await;
+    let genuine = std::fs::read(&files.victim).unwrap();
+    let lie = vec![7; genuine.len()];
+    let hash = freehold_crypt::hash::Hasher::plain().update(&lie).finish();
+    let blob = BlobRef { hash: Digest::from_bytes(hash), ..world.blobs("victim")[0] };
+    let pieces = futures::stream::iter([Ok(bytes::Bytes::from(lie))]);
+    liar.vault.depot().put_stream(&blob, Box::pin(pieces)).await.unwrap();
+    let key = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([2; 32]));
+    let origin = NodeId::from_bytes(key.verifying().ed25519_bytes().unwrap());
+    let draft = Draft {
+        realm: crate::world::REALM,
+        bucket: world.bucket,
+        origin,
+        seq: 1,
+        hlc: Hlc::default(),
+        blobs: Bounded::fill(&mut [blob].into_iter()),
+        payload_hash: payload_hash(b"lie"),
+    };
+    let (entry, payload) = (draft.sign(&key).to_bytes(), Some(b"lie".to_vec()));
+    let row = EntryRow { bucket: world.bucket, origin, seq: 1, entry, payload };
+    world.entries.write(move |txn| txn.insert(&row).map(drop)).unwrap();
+
+    witness.unwanted.lock().unwrap().push(blob.name);
+    let report = world.vault.verify(None, true).await.unwrap();
+    assert_eq!((report.findings[0].blob, report.findings[0].repaired), (blob.name, false));
+    assert!(witness.lost.lock().unwrap().is_empty());
+    assert_eq!(std::fs::read(&files.victim).unwrap(), genuine);
+    assert_eq!(world.get("victim").await.unwrap(), content);
 }

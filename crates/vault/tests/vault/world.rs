@@ -265,6 +265,8 @@ pub(crate) struct Witness {
     pub(crate) own: Mutex<Option<Own>>,
     /// How many nodes hold an entry, by its number, where it is not one.
     pub(crate) held: Mutex<BTreeMap<u64, u16>>,
+    /// Of which other entries say other things.
+    pub(crate) unwanted: Mutex<Vec<BlobName>>,
 }
 
 #[async_trait]
@@ -278,8 +280,12 @@ impl Replication for Witness {
         self.lost.lock().unwrap().push(blob.name);
     }
 
-    fn keeps(&self, _: &BucketId, _: &EntryId) -> bool {
+    fn belongs_here(&self, _: &BucketId, _: &EntryId) -> bool {
         true
+    }
+
+    async fn wanted(&self, blob: &BlobRef) -> bool {
+        !self.unwanted.lock().unwrap().contains(&blob.name)
     }
 
     fn erased(&self, _: &BucketId, _: &NodeId, seq: u64) {

@@ -1,0 +1,109 @@
+//! What outlives a restart besides the entries: what peers were heard to hold, when, and who used a
+//! number twice. Else a node that starts alone would call protected what is not known to be lost
+//! "not protected", and forget an alarm.
+//!
+//! What is remembered counts as it did before the restart: until the peer tells anew or its rights
+//! end, with the age of the last word beside it. It is written a little after it was heard, so it
+//! can be older than what was known, never newer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use freehold_disk::{BeliefRow, EntryStore, StoreError};
+use freehold_placement::{Belief, Entry, Place, Replica as Machine};
+use freehold_wire::{Millis, NodeId};
+
+use crate::clock;
+
+/// What changes is written this much later, together with what follows.
+const KEEP_AFTER: Millis = Millis::from_secs(3);
+/// When a peer was last heard is written this often if nothing else is.
+const HEARD_EVERY: Millis = Millis::from_secs(600);
+
+/// When peers were heard, and what is to be written of it.
+#[derive(Debug)]
+pub(super) struct Memory {
+    entries: Arc<EntryStore>,
+    /// By this machine's clock.
+    heard: BTreeMap<NodeId, Millis>,
+    /// When to write, by the monotonic clock.
+    due: Option<Millis>,
+    kept: Millis,
+}
+
+impl Memory {
+    /// Nothing yet.
+    pub(super) fn new(entries: Arc<EntryStore>) -> Self {
+        Self { entries, heard: BTreeMap::new(), due: None, kept: clock::monotonic() }
+    }
+
+    /// Reads what was kept into the machine, which has its entries; says where numbers were used
+    /// twice.
+    pub(super) fn recall(&mut self, machine: &mut Machine) -> Result<Vec<Place>, StoreError> {
+        for row in self.entries.beliefs()? {
+            let BeliefRow { bucket, origin, node, bits } = row;
+            machine.recall(clock::monotonic(), Belief { node, bucket, origin, bits });
+        }
+        self.heard = self.entries.heard()?;
+        let proofs = self.entries.conflicts()?;
+        let forks = proofs.iter().filter_map(|row| Entry::decode(&row.later).ok());
+        let place = |entry: Entry| Place { bucket: entry.bucket, origin: entry.origin, seq: entry.seq };
+        Ok(forks.map(place).inspect(|place| machine.recall_conflict(place)).collect())
+    }
+
+    /// When each peer was last heard.
+    pub(super) const fn heard(&self) -> &BTreeMap<NodeId, Millis> {
+        &self.heard
+    }
+
+    /// A peer says something, or has just gone.
+    pub(super) fn hear(&mut self, peer: NodeId) {
+        self.heard.insert(peer, clock::wall());
+        let now = clock::monotonic();
+        if now.since(self.kept) >= HEARD_EVERY {
+            self.due.get_or_insert(now);
+        }
+    }
+
+    /// When there is something to write.
+    pub(super) fn due(&mut self, machine: &Machine) -> Option<Millis> {
+        if machine.has_news() && self.due.is_none() {
+            self.due = Some(clock::monotonic().plus(KEEP_AFTER));
+        }
+        self.due
+    }
+
+    /// Writes what has changed, in the background.
+    pub(super) fn keep(&mut self, machine: &mut Machine) {
+        let write = self.write(machine);
+        self.entries.submit(write, |kept| {
+            if let Err(error) = kept {
+                tracing::warn!(%error, "what other nodes hold was not kept");
+            }
+        });
+    }
+
+    /// Writes what has changed, and waits for it.
+    pub(super) fn keep_now(&mut self, machine: &mut Machine) {
+        let write = self.write(machine);
+        if let Err(error) = self.entries.write(write) {
+            tracing::warn!(%error, "what other nodes hold was not kept");
+        }
+    }
+
+    fn write(
+        &mut self,
+        machine: &mut Machine,
+    ) -> impl FnOnce(&mut freehold_disk::EntryTxn<'_>) -> Result<(), StoreError> + Send + 'static {
+        self.due = None;
+        self.kept = clock::monotonic();
+        let news = machine.news();
+        let heard = self.heard.clone();
+        move |txn| {
+            for Belief { node, bucket, origin, bits } in news {
+                txn.set_belief(&BeliefRow { bucket, origin, node, bits })?;
+            }
+            heard.iter().try_for_each(|(node, at)| txn.set_heard(node, *at))
+        }
+    }
+}
