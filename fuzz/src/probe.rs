@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::stream::{Position, StreamKey};
 use freehold_crypt::{
-    BoxPublic, BoxSecret, Entropy, Phrase, Secret, Share, Signature, VerifyingKey, WrappedKey, combine,
-    unwrap_key,
+    Algorithm, BoxPublic, BoxSecret, Entropy, Phrase, Secret, Share, Signature, SigningKey, VerifyingKey,
+    WrappedKey, combine, unwrap_key,
 };
 use freehold_placement::{BucketView, Entry, NodeView, Replica, View};
 use freehold_realm::audit::Export;
@@ -415,6 +415,12 @@ pub fn placement(data: &[u8]) {
     }
 }
 
+/// Whose entries the corpus has.
+static WRITER: std::sync::LazyLock<NodeId> = std::sync::LazyLock::new(|| {
+    let key = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([1; 32]));
+    NodeId::from_bytes(key.verifying().ed25519_bytes().unwrap_or_default())
+});
+
 /// A replica of two nodes and one bucket, connected to the other.
 fn store() -> (Replica, NodeId) {
     let (me, peer) = (NodeId::from_bytes([8; 32]), NodeId::from_bytes([9; 32]));
@@ -424,10 +430,11 @@ fn store() -> (Replica, NodeId) {
         directory: BucketId::from_bytes([7; 32]),
         nodes: BTreeMap::from([(me, node), (peer, node)]),
         buckets: BTreeMap::from([(BucketId::from_bytes([2; 32]), BucketView { copies: 2 })]),
-        members: BTreeSet::from([me, peer]),
-        writers: BTreeSet::from([peer]),
+        members: BTreeSet::from([me, peer, *WRITER]),
+        writers: BTreeSet::from([*WRITER]),
     };
     let mut replica = Replica::new(me, view);
+    replica.handle(Millis(1000), freehold_placement::Input::Clock(Millis(1_795_000_000_000)));
     replica.handle(Millis(1000), freehold_placement::Input::Connected(peer));
     (replica, peer)
 }

@@ -98,6 +98,8 @@ impl Realm {
             directory: BucketId::from_bytes([2; 32]),
             nodes: [(self.node, node)].into(),
             buckets: [(self.bucket, BucketView { copies: 1 })].into(),
+            members: [self.node].into(),
+            writers: [self.node].into(),
         }
     }
 
