@@ -14,7 +14,7 @@ use freehold_realm::audit::Export;
 use freehold_realm::{Op, OpSet};
 use freehold_seal::{
     Binding, BlobHeader, BlobOpener, BucketKey, DirectoryRow, Envelope, HEADER_LEN, Manifest, ObjectKey,
-    PayloadPlace, VersionId, cipher_len, open_payload, payload_kind, plain_len, plan_range,
+    PayloadPlace, Release, VersionId, cipher_len, open_payload, payload_kind, plain_len, plan_range,
 };
 use freehold_sync::{Input, LogSync, Message, Output};
 use freehold_wire::{
@@ -190,6 +190,10 @@ pub fn seal(data: &[u8]) {
                 assert_eq!(envelope.to_bytes(), data, "two spellings of one envelope");
                 let mine = BoxSecret::from_seed(&Secret::from_bytes([7; 32]));
                 assert!(freehold_seal::open_envelope(place.realm, &envelope, envelope.to, &mine).is_err());
+            }
+            if let Ok(release) = Release::decode(data) {
+                assert_eq!(release.to_bytes(), data, "two spellings of one release");
+                done(release.entries().count());
             }
         }
         _ => ranges(data),

@@ -118,7 +118,8 @@ impl Directory {
         match payload_kind(payload) {
             Some(PayloadKind::Envelope) => self.absorb_envelope(from, payload),
             Some(PayloadKind::Sealed) => vec![self.absorb_row(from, payload)],
-            None => Vec::new(),
+            // Releases are of buckets.
+            Some(PayloadKind::Release) | None => Vec::new(),
         }
     }
 

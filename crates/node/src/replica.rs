@@ -53,6 +53,8 @@ pub struct Report {
     pub me: NodeId,
     /// The realm as placement sees it; none before the first look.
     pub view: Option<View>,
+    /// Whether some other node keeps blobs and gets no keys.
+    pub blind: bool,
     /// Whether this node may write, by bucket.
     pub own: BTreeMap<BucketId, Own>,
     /// How well each bucket is protected.
@@ -134,6 +136,12 @@ impl freehold_vault::Replication for ForVault {
         // If the owner is busy it counts an erased entry as one to be kept, until the next start.
         let place = Place { bucket: *bucket, origin: *origin, seq };
         drop(self.0.asks.try_send(Ask::Erased(place)));
+    }
+
+    fn releases(&self, _: &BucketId, origin: &NodeId) -> bool {
+        let report = self.0.report();
+        let gone = report.view.as_ref().is_some_and(|view| !view.is_active(origin));
+        report.blind && (*origin == report.me || gone)
     }
 
     fn own(&self, bucket: &BucketId) -> Own {

@@ -15,6 +15,7 @@ mod manifest;
 mod opener;
 mod payload;
 mod range;
+mod release;
 mod sealer;
 
 pub use binding::{Binding, PayloadPlace, VersionId, VersionIdError, object_digest};
@@ -35,4 +36,5 @@ pub use payload::{
     seal_payload,
 };
 pub use range::{RangeError, RangePlan, plan_range};
+pub use release::{ORIGINS_MAX, RELEASED_MAX, Release, ReleaseDecodeError, Released};
 pub use sealer::{BlobSealer, SealError, SealedSummary};

@@ -7,7 +7,7 @@ use freehold_wire::{DecodeError, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
-use crate::{BucketKey, Envelope, PayloadPlace};
+use crate::{BucketKey, Envelope, PayloadPlace, Release};
 
 /// The smallest sealed payload. Sizes are powers of two from here to [`PAYLOAD_MAX`].
 pub const PAYLOAD_MIN: usize = 1 << 10;
@@ -32,6 +32,8 @@ pub enum PayloadKind {
     Sealed,
     /// An [`Envelope`], readable by all.
     Envelope,
+    /// A [`Release`], readable by all.
+    Release,
 }
 
 /// A payload cannot be sealed, read or opened.
@@ -129,6 +131,8 @@ pub fn payload_kind(payload: &[u8]) -> Option<PayloadKind> {
         Some(PayloadKind::Sealed)
     } else if Envelope::is_magic(*magic) {
         Some(PayloadKind::Envelope)
+    } else if Release::is_magic(*magic) {
+        Some(PayloadKind::Release)
     } else {
         None
     }

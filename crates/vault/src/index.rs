@@ -126,6 +126,16 @@ impl Index {
         }
     }
 
+    /// Takes in that an entry is not needed any more, where its key cannot be told.
+    pub(crate) fn release(&mut self, at: Locator, since: Millis) {
+        self.superseded.entry(at).or_insert(Overtaken { key: "".into(), since });
+    }
+
+    /// Forgets what it was told of a bucket, now that it can be read.
+    pub(crate) fn forget_releases(&mut self, bucket: &BucketId) {
+        self.superseded.retain(|at, overtaken| at.bucket != *bucket || !overtaken.key.is_empty());
+    }
+
     /// What may go, and the entry that must be on as many nodes first; none if the object was
     /// deleted.
     pub(crate) fn due(&self, now: Millis, grace: Millis) -> Vec<(Locator, Option<Locator>)> {

@@ -67,6 +67,10 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// The payload of an entry was erased here, and its blobs go.
     fn erased(&self, bucket: &BucketId, origin: &NodeId, seq: u64);
 
+    /// Whether this node is to tell others which entries of an origin may go: there are nodes that
+    /// keep blobs and cannot read, and the origin is this node, or cannot tell itself.
+    fn releases(&self, bucket: &BucketId, origin: &NodeId) -> bool;
+
     /// Whether this node may write to the bucket. One whose disk was rolled back may not, before
     /// it has its own entries again: it would use a number twice.
     fn own(&self, bucket: &BucketId) -> Own;
@@ -105,6 +109,10 @@ impl Replication for Alone {
     }
 
     fn erased(&self, _: &BucketId, _: &NodeId, _: u64) {}
+
+    fn releases(&self, _: &BucketId, _: &NodeId) -> bool {
+        false
+    }
 
     fn own(&self, _: &BucketId) -> Own {
         Own::Sure

@@ -67,25 +67,33 @@ impl Inner {
     async fn erase_superseded(self: &Arc<Self>, now: Millis) -> Result<u64, GetError> {
         let due = self.index().due(now, self.config.grace);
         let due = self.replaced(due).await;
-        let inner = Arc::clone(self);
-        blocking(move || {
-            for some in due.chunks(1000) {
-                let erase = some.to_vec();
-                inner
-                    .shared
-                    .entries
-                    .write(move |txn| {
-                        erase.iter().try_for_each(|at| txn.erase_payload(&at.bucket, &at.origin, at.seq))
-                    })
-                    .map_err(GetError::Store)?;
-                for at in some {
-                    inner.index_mut().superseded.remove(at);
-                    inner.shared.replication.erased(&at.bucket, &at.origin, at.seq);
-                }
+        let mut erased = 0;
+        for some in due.chunks(1000) {
+            if let Err(error) = self.tell_released(some).await {
+                tracing::warn!(%error, "overwritten versions stay until others can be told");
+                continue;
             }
-            Ok(due.len() as u64)
-        })
-        .await
+            let (inner, some) = (Arc::clone(self), some.to_vec());
+            erased += blocking(move || inner.erase(&some)).await?;
+        }
+        Ok(erased)
+    }
+
+    /// Erases payloads; says how many were there.
+    fn erase(&self, entries: &[Locator]) -> Result<u64, GetError> {
+        let each = entries.to_vec();
+        let erase = self.shared.entries.write(move |txn| {
+            let erased = each.iter().map(|at| txn.erase_payload(&at.bucket, &at.origin, at.seq));
+            erased.collect::<Result<Vec<bool>, _>>()
+        });
+        let erased = erase.map_err(GetError::Store)?;
+        for (at, erased) in entries.iter().zip(&erased) {
+            self.index_mut().superseded.remove(at);
+            if *erased {
+                self.shared.replication.erased(&at.bucket, &at.origin, at.seq);
+            }
+        }
+        Ok(erased.into_iter().filter(|erased| *erased).count() as u64)
     }
 
     /// Those that a newer version on as many nodes has replaced, or a deletion. Others stay: were

@@ -5,11 +5,13 @@ mod copy;
 mod manifest;
 mod read;
 mod rebuild;
+mod release;
 mod upload;
 mod write;
 
 pub use self::copy::Place;
 pub(crate) use self::read::Opened;
+pub(crate) use self::release::is_release;
 pub(crate) use self::upload::blob_of_part;
 
 use std::collections::{BTreeMap, BTreeSet};

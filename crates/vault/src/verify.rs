@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 
 use crate::depot::read_at;
 use crate::index::Locator;
-use crate::vault::{Inner, Opened, Vault};
+use crate::vault::{Inner, Opened, Vault, is_release};
 use crate::{BlobReader, DepotError, GetError};
 
 /// Holders asked for a good copy.
@@ -129,7 +129,7 @@ impl Inner {
             report.bad_entries += 1;
             return Ok(());
         };
-        let opened = if self.readable(&at.bucket) {
+        let opened = if self.readable(&at.bucket) && !row.payload.as_deref().is_some_and(is_release) {
             match self.open_row(&row) {
                 Ok(opened) => Some(opened),
                 Err(GetError::NoBucketKey) => None,

@@ -303,8 +303,31 @@ def envelopes(file):
         refuses(attack["name"], lambda: open_envelope(file, node, ring, un(attack["envelope"])))
 
 
+# Releases ----------------------------------------------------------------------------------------
+
+
+def read_release(data):
+    need(data[:3] == b"FR\x01", "not a release of format 1")
+    fields = from_cbor(data[3:])
+    need(isinstance(fields, list) and len(fields) <= 1024, "not a list of nodes")
+    entries = []
+    for node, numbers in fields:
+        need(len(node) == 32 and len(numbers) <= 10_000, "not a node and its numbers")
+        entries += [[node.hex(), number] for number in numbers]
+    return entries
+
+
+def releases(file):
+    for vector in file["opens"]:
+        assert read_release(un(vector["release"])) == vector["entries"]
+        print(f"  read: {vector['name']}")
+    for attack in file["refused"]:
+        refuses(attack["name"], lambda: read_release(un(attack["release"])))
+
+
 def main():
-    for name, check in [("blob", blobs), ("payload", payloads), ("key", keys), ("envelope", envelopes)]:
+    checks = {"blob": blobs, "payload": payloads, "key": keys, "envelope": envelopes, "release": releases}
+    for name, check in checks.items():
         print(f"{name}.json")
         check(json.loads((HERE / f"{name}.json").read_text()))
     print("all vectors are as they should be")

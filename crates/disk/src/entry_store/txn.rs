@@ -89,15 +89,17 @@ impl<'a> EntryTxn<'a> {
         })
     }
 
-    /// Erases a payload; the entry stays, so that the sequence has no gap.
+    /// Erases a payload; the entry stays, so that the sequence has no gap. Says whether it was there.
     ///
     /// # Errors
     /// [`StoreError`]
-    pub fn erase_payload(&mut self, bucket: &BucketId, origin: &NodeId, seq: u64) -> Result<(), StoreError> {
-        self.run(|txn| {
-            txn.open_table(PAYLOADS)?.remove(&key72(bucket, origin, seq))?;
-            Ok(())
-        })
+    pub fn erase_payload(
+        &mut self,
+        bucket: &BucketId,
+        origin: &NodeId,
+        seq: u64,
+    ) -> Result<bool, StoreError> {
+        self.run(|txn| Ok(txn.open_table(PAYLOADS)?.remove(&key72(bucket, origin, seq))?.is_some()))
     }
 
     /// Keeps what a peer was heard to hold.

@@ -60,6 +60,7 @@ pub struct Owner {
     memory: Memory,
     /// The monotonic and the wall time that the machine was told last.
     told_time: Option<(Millis, Millis)>,
+    blind: bool,
 }
 
 /// Replication on its way up: it hears of every entry that is here, in order.
@@ -80,6 +81,7 @@ pub(crate) async fn open(parts: Parts) -> (Opening, Replica) {
     let (report, reader) = watch::channel(Arc::new(Report {
         me: parts.me,
         view: None,
+        blind: false,
         own: BTreeMap::new(),
         protection: BTreeMap::new(),
         missing: 0,
@@ -103,6 +105,7 @@ pub(crate) async fn open(parts: Parts) -> (Opening, Replica) {
         view: None,
         memory: Memory::new(entries),
         told_time: None,
+        blind: false,
     };
     (Opening { owner, held, bytes: 0 }, handle)
 }
@@ -168,6 +171,13 @@ fn view(parts: &Parts, shared: Option<&Shared>) -> View {
     let writers = writers.map(|(id, _)| *id).collect();
     let buckets = state.live_buckets().map(|(id, b)| (*id, BucketView { copies: b.copies.into() })).collect();
     View { realm: parts.realm, directory: directory_bucket(parts.realm), nodes, buckets, members, writers }
+}
+
+/// Whether another node keeps blobs and gets no keys.
+fn has_blind(parts: &Parts) -> bool {
+    let log = parts.log.view();
+    let blind = |roles: NodeRoles| roles.contains(NodeRoles::STORAGE) && !roles.contains(NodeRoles::SECRETS);
+    log.state().nodes.iter().any(|(id, node)| *id != parts.me && blind(node.roles))
 }
 
 impl Owner {
@@ -250,6 +260,7 @@ impl Owner {
             Ask::Look => {
                 let view = view(&self.parts, self.shared.upgrade().as_deref());
                 self.view = Some(view.clone());
+                self.blind = has_blind(&self.parts);
                 Input::View(view)
             }
             Ask::Await { entry, copies, reply } => return self.wait_for(entry, copies, reply),
@@ -365,13 +376,15 @@ impl Owner {
         let same = before.missing == missing
             && before.alarms.len() == self.alarms.len()
             && before.own == own
-            && before.view == self.view;
+            && before.view == self.view
+            && before.blind == self.blind;
         if changed.is_empty() && same {
             return;
         }
         let mut report = Report {
             me: self.parts.me,
             view: self.view.clone(),
+            blind: self.blind,
             own,
             protection: before.protection.clone(),
             missing,

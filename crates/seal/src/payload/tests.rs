@@ -91,6 +91,7 @@ fn padding_has_one_form() {
 fn kinds_are_told_by_the_first_bytes() {
     assert_eq!(payload_kind(&sealed(b"row")), Some(PayloadKind::Sealed));
     assert_eq!(payload_kind(b"FE\x01"), Some(PayloadKind::Envelope));
+    assert_eq!(payload_kind(b"FR\x01"), Some(PayloadKind::Release));
     assert_eq!(payload_kind(b"F"), None);
     assert_eq!(payload_kind(b"??"), None);
 }

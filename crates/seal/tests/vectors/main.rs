@@ -11,7 +11,7 @@ use serde_json::Value;
 mod making;
 mod reading;
 
-const FILES: [&str; 4] = ["blob.json", "payload.json", "key.json", "envelope.json"];
+const FILES: [&str; 5] = ["blob.json", "payload.json", "key.json", "envelope.json", "release.json"];
 
 fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats/vault/vectors").join(file)
@@ -22,7 +22,8 @@ fn made(file: &str) -> Value {
         "blob.json" => making::blobs(),
         "payload.json" => making::payloads(),
         "key.json" => making::keys(),
-        _ => making::envelopes(),
+        "envelope.json" => making::envelopes(),
+        _ => making::releases(),
     }
 }
 
@@ -45,6 +46,7 @@ fn every_vector_opens_and_every_attack_is_refused() {
     assert_eq!(reading::payloads(&committed("payload.json")), (6, 9));
     assert_eq!(reading::keys(&committed("key.json")), (2, 3));
     assert_eq!(reading::envelopes(&committed("envelope.json")), (4, 9));
+    assert_eq!(reading::releases(&committed("release.json")), (3, 6));
 }
 
 #[test]

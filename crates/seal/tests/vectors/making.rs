@@ -4,8 +4,8 @@ use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Entropy, Secret, hash};
 use freehold_seal::{
     Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, DirectoryRow, Envelope, KeyOf, KeyRing,
-    Manifest, ManifestPart, ObjectKey, PayloadPlace, Recipient, Stored, VersionId, blob_list_digest,
-    seal_payload,
+    Manifest, ManifestPart, ObjectKey, PayloadPlace, Recipient, Release, Released, Stored, VersionId,
+    blob_list_digest, seal_payload,
 };
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Millis, Name, NodeId, PersonId, RealmId, Text, to_canonical,
@@ -253,6 +253,49 @@ pub(crate) fn envelopes() -> Value {
             edited("with a flipped bit", |e| e.sealed[50] ^= 1),
             edited("with another encapsulated key", |e| e.sealed[0] ^= 1),
             { "name": "a first key of the directory that the genesis does not mean", "envelope": hex::encode(forged.1) },
+        ],
+    })
+}
+
+pub(crate) fn releases() -> Value {
+    let other = NodeId::from_bytes([0x34; 32]);
+    let bytes = |of: &[(NodeId, &[u64])]| {
+        let released = of.iter().map(|(origin, numbers)| Released {
+            origin: *origin,
+            numbers: Bounded::from_vec(numbers.to_vec()).unwrap(),
+        });
+        Release(Bounded::from_vec(released.collect()).unwrap()).to_bytes()
+    };
+    let vector = |name: &str, of: &[(NodeId, &[u64])]| {
+        let entries = of
+            .iter()
+            .flat_map(|(origin, numbers)| numbers.iter().map(|number| json!([origin.to_string(), number])));
+        let entries: Vec<Value> = entries.collect();
+        json!({ "name": name, "release": hex::encode(bytes(of)), "entries": entries })
+    };
+    let good = bytes(&[(NODE, &[3])]);
+    let attack = |name: &str, bytes: &[u8]| json!({ "name": name, "release": hex::encode(bytes) });
+    let with = |at: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[at] = byte;
+        bytes
+    };
+    // The number 3 in two bytes.
+    let long = [&good[..good.len() - 1], &[0x18, 3]].concat();
+    json!({
+        "what": "entries that nobody needs any more: who wrote them, and their numbers",
+        "opens": [
+            vector("one entry", &[(NODE, &[3])]),
+            vector("of two nodes", &[(NODE, &[1, 24, 70_000]), (other, &[5])]),
+            vector("nothing", &[]),
+        ],
+        "refused": [
+            attack("of another sort", &with(1, b'E')),
+            attack("of a later format", &with(2, 2)),
+            attack("cut", &good[..good.len() - 1]),
+            attack("with a byte more", &[good.as_slice(), &[0]].concat()),
+            attack("not the shortest integer", &long),
+            attack("without its fields", &good[..3]),
         ],
     })
 }

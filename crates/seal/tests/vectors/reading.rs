@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Secret, hash};
 use freehold_seal::{
     Binding, BlobHeader, BlobOpener, BucketKey, DirectoryRow, Envelope, KeyOf, KeyRing, Manifest, ObjectKey,
-    PayloadPlace, Recipient, open_payload, plain_len,
+    PayloadPlace, Recipient, Release, open_payload, plain_len,
 };
 use freehold_wire::{BucketId, NodeId, from_canonical};
 use serde_json::Value;
@@ -165,6 +165,21 @@ pub(crate) fn envelopes(file: &Value) -> (usize, usize) {
         for ring in [&mut bucket, &mut directory] {
             assert!(ring.admit(&envelope(attack), node, &mine).is_err(), "{}", attack["name"]);
         }
+    }
+    (opens.len(), refused.len())
+}
+
+pub(crate) fn releases(file: &Value) -> (usize, usize) {
+    let read = |vector: &Value| Release::decode(&hex::decode(vector["release"].as_str().unwrap()).unwrap());
+    let (opens, refused) = (file["opens"].as_array().unwrap(), file["refused"].as_array().unwrap());
+    for vector in opens {
+        let expected = vector["entries"].as_array().unwrap().iter();
+        let expected: Vec<(NodeId, u64)> =
+            expected.map(|entry| (id(&entry[0]), entry[1].as_u64().unwrap())).collect();
+        assert_eq!(read(vector).unwrap().entries().collect::<Vec<_>>(), expected, "{}", vector["name"]);
+    }
+    for attack in refused {
+        assert!(read(attack).is_err(), "{}", attack["name"]);
     }
     (opens.len(), refused.len())
 }

@@ -117,7 +117,7 @@ impl Inner {
         Ok(Ok(Written { bucket, key: manifest.name.as_str().to_owned(), row, entry, payload }))
     }
 
-    fn sign(
+    pub(super) fn sign(
         &self,
         bucket: BucketId,
         seq: u64,

@@ -10,6 +10,7 @@ use freehold_placement::Entry;
 use freehold_wire::{BucketId, Hlc, NodeId};
 
 use super::commit::row_of;
+use super::release::is_release;
 use super::{Inner, Vault, now};
 use crate::GetError;
 
@@ -23,6 +24,7 @@ impl Vault {
     /// # Errors
     /// [`StoreError`] if the entry store cannot be read.
     pub async fn reopen(&self, bucket: &BucketId) -> Result<(), StoreError> {
+        self.inner.index_mut().forget_releases(bucket);
         self.rebuild(Some(*bucket), (), |(), _, _| ()).await
     }
 
@@ -32,6 +34,10 @@ impl Vault {
         let inner = &self.inner;
         for (entry, payload) in entries {
             inner.heard(entry.origin, entry.hlc);
+            if payload.is_some_and(is_release) {
+                inner.hear_release(entry, payload.unwrap_or_default(), now());
+                continue;
+            }
             let opened = payload.map(|payload| inner.open_payload(entry, payload));
             match opened {
                 Some(Ok((manifest, _))) => {
@@ -112,6 +118,9 @@ impl Inner {
         };
         tell(&entry, row.payload.as_ref().map(Vec::len));
         self.heard(entry.origin, entry.hlc);
+        if let Some(payload) = row.payload.as_deref().filter(|payload| is_release(payload)) {
+            return self.hear_release(&entry, payload, entry.hlc.wall.min(now()));
+        }
         // Erased, or another bucket's business: the directory is not ours to open.
         if let Some(payload) = row.payload.filter(|_| self.shared.keys.has(&entry.bucket)) {
             batch.bytes += payload.len();

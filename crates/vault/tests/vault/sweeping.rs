@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use freehold_vault::{Conditions, Swept};
 
-use crate::world::{Setup, Witness, World, random};
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::world::{Setup, Witness, World, random, ring};
 
 const LATE: Millis = Millis(u64::MAX / 2);
 
@@ -75,6 +77,93 @@ async fn a_restart_does_not_begin_the_grace_period_anew() {
     let world = World::with(home.path(), Setup { grace, ..Setup::default() }).await;
     assert_eq!(world.vault.sweep(before).await.unwrap().erased, 0);
     assert_eq!(world.vault.sweep(before.plus(grace)).await.unwrap().erased, 1);
+}
+
+/// A world with three versions that nobody needs any more and two that are needed, and another node
+/// that keeps all of it and has no key.
+async fn reader_and_keeper(homes: [&std::path::Path; 2]) -> (World, World) {
+    let replication = Arc::new(Witness { releases: true, ..Witness::default() });
+    let reader = World::with(homes[0], Setup { replication, ..Setup::default() }).await;
+    for (key, content) in [("keep", "1"), ("again", "2"), ("again", "3"), ("again", "4"), ("gone", "5")] {
+        reader.put(key, content.as_bytes()).await.unwrap();
+    }
+    reader.vault.delete(&reader.bucket, "gone", Conditions::default()).await.unwrap();
+    let keeper = World::with(homes[1], Setup { node: 2, with_key: false, ..Setup::default() }).await;
+    for blob in ["keep", "again", "gone"].iter().flat_map(|key| reader.all_blobs(key)) {
+        let from = reader.vault.depot().open(blob.name).await.unwrap().stream(0..blob.len);
+        keeper.vault.depot().put_stream(&blob, from.map_err(Into::into).boxed()).await.unwrap();
+    }
+    reader.send_entries(&keeper);
+    (reader, keeper)
+}
+
+#[tokio::test]
+async fn a_node_without_the_key_lets_go_what_a_reader_releases() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (reader, keeper) = reader_and_keeper([one.path(), two.path()]).await;
+    assert_eq!(keeper.vault.depot().measure().await.unwrap().0, 5);
+    assert_eq!(keeper.vault.sweep(LATE).await.unwrap(), Swept::default(), "it cannot know by itself");
+    assert_eq!(reader.vault.sweep(LATE).await.unwrap().erased, 3);
+    assert_eq!(reader.entries.count().unwrap(), 7, "one release for all");
+    reader.send_entries(&keeper);
+    let first = keeper.vault.sweep(LATE).await.unwrap();
+    assert_eq!((first.erased, first.marked, first.removed), (3, 3, 0));
+    // What was told before a start is known after it, and done once.
+    drop(keeper);
+    let keeper = World::with(two.path(), Setup { node: 2, with_key: false, ..Setup::default() }).await;
+    let second = keeper.vault.sweep(LATE).await.unwrap();
+    assert_eq!((second.erased, second.marked, second.removed), (0, 0, 3));
+    assert_eq!(keeper.vault.depot().measure().await.unwrap().0, 2);
+    for world in [&reader, &keeper] {
+        let report = world.vault.verify(None, false).await.unwrap();
+        assert_eq!((report.bad_entries, report.findings), (0, Vec::new()));
+    }
+    keeper.vault.keys().set(ring().1);
+    keeper.vault.reopen(&keeper.bucket).await.unwrap();
+    assert_eq!(keeper.keys(), ["again", "keep"]);
+    assert_eq!(keeper.get("again").await.unwrap(), b"4");
+    assert_eq!(keeper.get("keep").await.unwrap(), b"1");
+    // The release itself was no version of anything.
+    reader.put("again", b"6").await.unwrap();
+    drop(reader);
+    assert_eq!(World::open(one.path()).await.get("again").await.unwrap(), b"6");
+}
+
+#[tokio::test]
+async fn who_reads_a_bucket_goes_by_what_it_reads() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (reader, keeper) = reader_and_keeper([one.path(), two.path()]).await;
+    let mut origin = None;
+    let first = |row: freehold_disk::EntryRow| {
+        origin = Some(row.origin);
+        std::ops::ControlFlow::Break(())
+    };
+    reader.entries.scan(first).unwrap();
+    let origin = origin.unwrap();
+    // Number 1 is `keep`.
+    reader.hear_release(origin, 1);
+    assert_eq!(reader.vault.sweep(LATE).await.unwrap().erased, 3);
+    assert_eq!(reader.get("keep").await.unwrap(), b"1");
+    // So it is if the key comes before the time is over.
+    keeper.hear_release(origin, 1);
+    keeper.vault.keys().set(ring().1);
+    keeper.vault.reopen(&keeper.bucket).await.unwrap();
+    assert_eq!(keeper.vault.sweep(LATE).await.unwrap().erased, 3);
+    assert_eq!(keeper.get("keep").await.unwrap(), b"1");
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_not_erased() {
+    let home = tempfile::tempdir().unwrap();
+    let witness = Arc::new(Witness { releases: true, ..Witness::default() });
+    let replication = Arc::<Witness>::clone(&witness);
+    let world = World::with(home.path(), Setup { replication, ..Setup::default() }).await;
+    world.put("k", b"1").await.unwrap();
+    world.put("k", b"2").await.unwrap();
+    *witness.own.lock().unwrap() = Some(freehold_placement::Own::Behind);
+    assert_eq!(world.vault.sweep(LATE).await.unwrap().erased, 0);
+    *witness.own.lock().unwrap() = None;
+    assert_eq!(world.vault.sweep(LATE).await.unwrap().erased, 1);
 }
 
 fn wall() -> Millis {

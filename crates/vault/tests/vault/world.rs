@@ -149,6 +149,15 @@ impl World {
 
     /// The blobs of the newest entry that, tested by trial, is the key's.
     pub(crate) fn blobs(&self, key: &str) -> Vec<BlobRef> {
+        self.versions(key).pop().unwrap_or_default()
+    }
+
+    /// The blobs of all entries of a key.
+    pub(crate) fn all_blobs(&self, key: &str) -> Vec<BlobRef> {
+        self.versions(key).concat()
+    }
+
+    fn versions(&self, key: &str) -> Vec<Vec<BlobRef>> {
         let (_, ring) = ring();
         let mut found = Vec::new();
         self.entries
@@ -164,7 +173,7 @@ impl World {
                     let manifest =
                         freehold_seal::Manifest::open(ring.current().unwrap(), &place, payload).unwrap();
                     if manifest.name.as_str() == key {
-                        found = entry.blobs.to_vec();
+                        found.push(entry.blobs.to_vec());
                     }
                 }
                 std::ops::ControlFlow::Continue(())
@@ -193,6 +202,25 @@ impl World {
             origin,
             seq,
             hlc: Hlc { wall, count: 0 },
+            blobs: freehold_wire::Bounded::new(),
+            payload_hash: freehold_placement::payload_hash(&payload),
+        };
+        self.vault.apply_remote([(&draft.sign(&signing), Some(payload.as_slice()))]);
+    }
+
+    /// A release from a node of which nobody asks whether it may.
+    pub(crate) fn hear_release(&self, origin: NodeId, seq: u64) {
+        let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([98; 32]));
+        let numbers = freehold_wire::Bounded::from_vec(vec![seq]).unwrap();
+        let released = freehold_seal::Released { origin, numbers };
+        let released = freehold_wire::Bounded::from_vec(vec![released]).unwrap();
+        let payload = freehold_seal::Release(released).to_bytes();
+        let draft = freehold_placement::Draft {
+            realm: REALM,
+            bucket: self.bucket,
+            origin: NodeId::from_bytes(signing.verifying().ed25519_bytes().unwrap()),
+            seq: 1,
+            hlc: Hlc::default(),
             blobs: freehold_wire::Bounded::new(),
             payload_hash: freehold_placement::payload_hash(&payload),
         };
@@ -261,6 +289,7 @@ pub(crate) struct Witness {
     pub(crate) committed: Mutex<Vec<(EntryId, u64)>>,
     pub(crate) lost: Mutex<Vec<BlobName>>,
     pub(crate) copies: u16,
+    pub(crate) releases: bool,
     pub(crate) erased: Mutex<Vec<u64>>,
     pub(crate) own: Mutex<Option<Own>>,
     /// How many nodes hold an entry, by its number, where it is not one.
@@ -290,6 +319,10 @@ impl Replication for Witness {
 
     fn erased(&self, _: &BucketId, _: &NodeId, seq: u64) {
         self.erased.lock().unwrap().push(seq);
+    }
+
+    fn releases(&self, _: &BucketId, _: &NodeId) -> bool {
+        self.releases
     }
 
     fn own(&self, _: &BucketId) -> Own {
