@@ -2,6 +2,8 @@
 //! accepted in a spelling other than the canonical one. The fuzzer drives them in search of new
 //! paths; `tests/corpus` drives them over the committed corpus in every ordinary test run.
 
+mod shells;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::stream::{Position, StreamKey};
@@ -16,11 +18,13 @@ use freehold_seal::{
     Binding, BlobHeader, BlobOpener, BucketKey, DirectoryRow, Envelope, HEADER_LEN, Manifest, ObjectKey,
     PayloadPlace, Release, VersionId, cipher_len, open_payload, payload_kind, plain_len, plan_range,
 };
+use freehold_sim::{Bytes, Choose as _, LogWorld, Options, ReplicaWorld, run};
 use freehold_sync::{Input, LogSync, Message, Output};
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, NodeId, RealmId, Text, from_canonical, to_canonical,
 };
 use minicbor::{Decode, Encode};
+pub use shells::{api, mesh, node};
 
 const MAX: usize = 1 << 20;
 
@@ -372,6 +376,20 @@ fn replica() -> Option<(LogSync<OpSet>, NodeId)> {
     machine.handle(now, Input::Connected(peer));
     drain(&mut machine, now);
     Some((machine, peer))
+}
+
+/// The simulated world with these bytes as the one who decides: is there a story in which an
+/// acknowledged write is lost, or the nodes do not agree in the end?
+pub fn world(data: &[u8]) {
+    let choose = &mut Bytes::new(data);
+    let log = choose.below(2) == 0;
+    let options = Options::swarm(choose);
+    let failure = if log {
+        run(&mut LogWorld::new(options, choose), choose).err()
+    } else {
+        run(&mut ReplicaWorld::new(options, choose), choose).err()
+    };
+    assert!(failure.is_none(), "\n{}", failure.map(|failure| failure.to_string()).unwrap_or_default());
 }
 
 /// Does what it asks, until it asks for nothing; that it stops asking is part of the law.

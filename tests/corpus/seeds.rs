@@ -1,5 +1,7 @@
 //! One valid input of each kind.
 
+mod shells;
+
 use freehold_crypt::{Algorithm, BoxSecret, Entropy, Secret, SigningKey, split, wrap_key};
 use freehold_placement::{BlobRef, Draft, Message as Told, Row, Vector, payload_hash};
 use freehold_realm::audit::Export;
@@ -12,6 +14,8 @@ use freehold_wire::{
     to_canonical,
 };
 use serde_json::Value;
+
+pub(crate) use shells::{api, mesh, node, world};
 
 type Seeds = Vec<(String, Vec<u8>)>;
 

@@ -30,7 +30,7 @@ const QUIET: Duration = Duration::from_secs(30);
 const PIECE: usize = 64 << 10;
 
 const ASK: u8 = 1;
-const QUESTION: usize = 49;
+pub(crate) const QUESTION: usize = 49;
 
 const HERE: u8 = 0;
 const NOT_HERE: u8 = 1;
@@ -224,11 +224,11 @@ impl Arriving {
     }
 }
 
-fn question(blob: BlobName, range: &Range<u64>) -> Vec<u8> {
+pub(crate) fn question(blob: BlobName, range: &Range<u64>) -> Vec<u8> {
     [&[ASK], blob.as_bytes().as_slice(), &range.start.to_be_bytes(), &range.end.to_be_bytes()].concat()
 }
 
-fn read_question(bytes: [u8; QUESTION]) -> Option<(BlobName, Range<u64>)> {
+pub(crate) fn read_question(bytes: [u8; QUESTION]) -> Option<(BlobName, Range<u64>)> {
     let (kind, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_first_chunk::<32>()?;
     let (start, end) = rest.split_first_chunk::<8>()?;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use iroh::endpoint::{
-    ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, TransportErrorCode, VarInt,
-    WriteError,
+    ConnectionError, ReadError, RecvStream, SendStream, TransportErrorCode, VarInt, WriteError,
 };
 use tokio::time::timeout;
 
@@ -49,24 +48,39 @@ pub(crate) async fn write_frame(stream: &mut SendStream, body: Bytes) -> Result<
         .map_err(FrameError::Write)
 }
 
+/// Where frames come from.
+pub(crate) trait Pieces {
+    /// The next bytes, at most `max`; none at the end.
+    fn piece(&mut self, max: usize) -> impl Future<Output = Result<Option<Bytes>, ReadError>> + Send;
+}
+
+impl Pieces for RecvStream {
+    fn piece(&mut self, max: usize) -> impl Future<Output = Result<Option<Bytes>, ReadError>> + Send {
+        self.read_chunk(max)
+    }
+}
+
 /// Reads a frame of at most `max` bytes; `None` at the end of the stream. Waits without limit for
 /// a frame to begin, but not for it to go on.
-pub(crate) async fn read_frame(stream: &mut RecvStream, max: usize) -> Result<Option<Bytes>, FrameError> {
-    let mut head = [0u8; 4];
-    match stream.read_exact(&mut head).await {
-        Ok(()) => {}
-        Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
-        Err(ReadExactError::FinishedEarly(_)) => return Err(FrameError::Short),
-        Err(ReadExactError::ReadError(error)) => return Err(FrameError::Read(error)),
-    }
-    let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
+pub(crate) async fn read_frame<S: Pieces>(stream: &mut S, max: usize) -> Result<Option<Bytes>, FrameError> {
+    let mut head = BytesMut::with_capacity(4);
+    let length = loop {
+        if let Some(head) = head.first_chunk() {
+            break usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
+        }
+        match stream.piece(4 - head.len()).await.map_err(FrameError::Read)? {
+            Some(piece) => head.extend_from_slice(&piece),
+            None if head.is_empty() => return Ok(None),
+            None => return Err(FrameError::Short),
+        }
+    };
     if length > max {
         return Err(FrameError::TooLarge(length));
     }
     // Not the claimed length at once: it must be backed by bytes first.
     let mut body = BytesMut::with_capacity(length.min(1 << 16));
     while body.len() < length {
-        let chunk = timeout(STALL, stream.read_chunk(length - body.len()))
+        let chunk = timeout(STALL, stream.piece(length - body.len()))
             .await
             .map_err(|_| FrameError::Stalled)?
             .map_err(FrameError::Read)?

@@ -14,7 +14,7 @@ use crate::{Trouble, Why};
 const PATIENCE: Duration = Duration::from_secs(8);
 
 const VERSION: u8 = 1;
-const START: usize = 17;
+pub(crate) const START: usize = 17;
 
 /// What the leader says: this run of its program, and which connection of that run this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    fn to_bytes(self) -> [u8; START] {
+    pub(crate) fn to_bytes(self) -> [u8; START] {
         let mut out = [VERSION; START];
         let (boot, turn) = out.split_at_mut(9);
         if let Some(boot) = boot.get_mut(1..) {
@@ -34,7 +34,7 @@ impl Start {
         out
     }
 
-    fn from_bytes(bytes: [u8; START]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: [u8; START]) -> Option<Self> {
         let (version, rest) = bytes.split_first()?;
         let (boot, turn) = rest.split_first_chunk::<8>()?;
         let turn = u64::from_be_bytes(turn.try_into().ok()?);

@@ -15,6 +15,8 @@ mod hub;
 mod limit;
 mod link;
 mod mesh;
+#[doc(hidden)]
+pub mod probe;
 mod protocol;
 mod relay;
 mod shared;

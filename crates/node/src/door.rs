@@ -26,7 +26,7 @@ pub(crate) const ANSWER_MAX: usize = 4 << 20;
 
 /// What a newcomer asks.
 #[derive(Debug, Clone, Encode, Decode)]
-pub(crate) enum Request {
+pub enum Request {
     /// The exported log, from a byte on.
     #[n(0)]
     Log(#[n(0)] u64),
@@ -43,7 +43,7 @@ pub(crate) enum Request {
 
 /// What it is told.
 #[derive(Debug, Clone, Encode, Decode)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// A piece of a long answer, and how long it is altogether.
     #[n(0)]
     Piece(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>, #[n(1)] u64),
@@ -58,11 +58,13 @@ pub(crate) enum Answer {
 /// One entry of the directory on its way.
 #[derive(Debug, Clone, Encode, Decode)]
 #[cbor(array)]
-pub(crate) struct Carried {
+pub struct Carried {
+    /// The entry.
     #[cbor(n(0), with = "minicbor::bytes")]
-    pub(crate) entry: Vec<u8>,
+    pub entry: Vec<u8>,
+    /// Its payload.
     #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) payload: Vec<u8>,
+    pub payload: Vec<u8>,
 }
 
 /// Answers newcomers of the realm.
