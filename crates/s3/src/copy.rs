@@ -10,10 +10,22 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use crate::condition::{ReadConditions, write_conditions};
 use crate::front::{Front, SEALED};
-use crate::meta::{Kept, Sums, etag, timestamp};
+use crate::meta::{Sums, etag, kept, summed, timestamp};
 use crate::object::{check_version, vault_range};
 use crate::refusal;
 use crate::upload::{part_number, upload_id};
+
+/// The conditions that a copy sets for its source.
+macro_rules! source_conditions {
+    ($input:ident) => {
+        ReadConditions {
+            tag_is: $input.copy_source_if_match,
+            tag_is_not: $input.copy_source_if_none_match,
+            changed_since: $input.copy_source_if_modified_since,
+            unchanged_since: $input.copy_source_if_unmodified_since,
+        }
+    };
+}
 
 impl Front {
     fn source<'a>(&self, source: &'a CopySource) -> S3Result<(BucketId, &'a str)> {
@@ -44,24 +56,10 @@ impl Front {
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata."
             ));
         }
-        let conditions = ReadConditions {
-            tag_is: input.copy_source_if_match,
-            tag_is_not: input.copy_source_if_none_match,
-            changed_since: input.copy_source_if_modified_since,
-            unchanged_since: input.copy_source_if_unmodified_since,
-        };
         let source = self.vault.head(&from, from_key).await.map_err(|e| refusal::of_get(&e))?;
-        conditions.check_source(&source)?;
+        source_conditions!(input).check_source(&source)?;
         let meta = if replace {
-            let (headers, user_meta) = Kept {
-                cache_control: input.cache_control,
-                content_disposition: input.content_disposition,
-                content_encoding: input.content_encoding,
-                content_language: input.content_language,
-                expires: input.expires,
-                user: input.metadata,
-            }
-            .pack()?;
+            let (headers, user_meta) = kept!(input).pack()?;
             CopyMeta::Replace { content_type: input.content_type, headers, user_meta }
         } else {
             CopyMeta::Keep
@@ -73,16 +71,11 @@ impl Front {
             .map_err(|e| refusal::of_write(&e))?;
         let sums = Sums::of(&done.checksums);
         Ok(S3Response::new(CopyObjectOutput {
-            copy_object_result: Some(CopyObjectResult {
+            copy_object_result: Some(summed!(sums => CopyObjectResult {
                 e_tag: Some(etag(&done.etag)),
                 last_modified: Some(timestamp(done.modified)),
-                checksum_crc32: sums.crc32,
-                checksum_crc32c: sums.crc32c,
-                checksum_crc64nvme: sums.crc64nvme,
-                checksum_sha1: sums.sha1,
-                checksum_sha256: sums.sha256,
                 checksum_type: sums.kind,
-            }),
+            })),
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
             ..Default::default()
         }))
@@ -96,14 +89,8 @@ impl Front {
         let to = self.bucket(&input.bucket)?;
         let upload = upload_id(&input.upload_id)?;
         let number = part_number(input.part_number)?;
-        let conditions = ReadConditions {
-            tag_is: input.copy_source_if_match,
-            tag_is_not: input.copy_source_if_none_match,
-            changed_since: input.copy_source_if_modified_since,
-            unchanged_since: input.copy_source_if_unmodified_since,
-        };
         let source = self.vault.head(&from, from_key).await.map_err(|e| refusal::of_get(&e))?;
-        conditions.check_source(&source)?;
+        source_conditions!(input).check_source(&source)?;
         let range = match &input.copy_source_range {
             None => None,
             Some(text) => Some(copy_range(text, source.size)?),
@@ -115,15 +102,10 @@ impl Front {
             .map_err(|e| refusal::of_write(&e))?;
         let sums = Sums::of(&done.checksums);
         Ok(S3Response::new(UploadPartCopyOutput {
-            copy_part_result: Some(CopyPartResult {
+            copy_part_result: Some(summed!(sums => CopyPartResult {
                 e_tag: Some(etag(&done.etag)),
                 last_modified: Some(std::time::SystemTime::now().into()),
-                checksum_crc32: sums.crc32,
-                checksum_crc32c: sums.crc32c,
-                checksum_crc64nvme: sums.crc64nvme,
-                checksum_sha1: sums.sha1,
-                checksum_sha256: sums.sha256,
-            }),
+            })),
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
             ..Default::default()
         }))

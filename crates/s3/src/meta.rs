@@ -24,6 +24,37 @@ pub(crate) struct Kept {
     pub(crate) user: Option<Metadata>,
 }
 
+/// What a request says of the object it writes. The types of `s3s` have these fields in common, and
+/// no trait.
+macro_rules! kept {
+    ($input:ident) => {
+        $crate::meta::Kept {
+            cache_control: $input.cache_control,
+            content_disposition: $input.content_disposition,
+            content_encoding: $input.content_encoding,
+            content_language: $input.content_language,
+            expires: $input.expires,
+            user: $input.metadata,
+        }
+    };
+}
+pub(crate) use kept;
+
+/// An answer with the checksums in their fields.
+macro_rules! summed {
+    ($sums:ident => $answer:ident { $($rest:tt)* }) => {
+        $answer {
+            checksum_crc32: $sums.crc32,
+            checksum_crc32c: $sums.crc32c,
+            checksum_crc64nvme: $sums.crc64nvme,
+            checksum_sha1: $sums.sha1,
+            checksum_sha256: $sums.sha256,
+            $($rest)*
+        }
+    };
+}
+pub(crate) use summed;
+
 /// What the vault keeps: standard headers, and the client's own metadata.
 pub(crate) type Packed = (BTreeMap<String, String>, BTreeMap<String, String>);
 

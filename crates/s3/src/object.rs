@@ -5,17 +5,17 @@ use futures::StreamExt as _;
 use http_body::Frame;
 use http_body_util::StreamBody;
 use s3s::dto::{
-    Checksum, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
-    GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, GetObjectInput,
-    GetObjectOutput, HeadObjectInput, HeadObjectOutput, ObjectAttributes, PutObjectInput, PutObjectOutput,
-    Range, ServerSideEncryption, StorageClass, StreamingBlob,
+    Checksum, ChecksumMode, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
+    DeletedObject, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts,
+    GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ObjectAttributes, PutObjectInput,
+    PutObjectOutput, Range, ServerSideEncryption, StorageClass, StreamingBlob,
 };
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
 use crate::condition::{ReadConditions, write_conditions};
 use crate::digest::{Claim, content_md5, watch};
 use crate::front::{Front, SEALED};
-use crate::meta::{Kept, Sums, etag, length, timestamp};
+use crate::meta::{Kept, Sums, etag, kept, length, summed, timestamp};
 use crate::refusal;
 
 /// Amazon's bound on one request that deletes.
@@ -46,21 +46,65 @@ pub(crate) fn declared(length: Option<i64>) -> S3Result<u64> {
         .ok_or_else(|| s3_error!(MissingContentLength, "You must provide the Content-Length HTTP header."))
 }
 
+/// What a read says of an object, with its body or without.
+struct Shown {
+    meta: ObjectMeta,
+    kept: Kept,
+    sums: Sums,
+    /// The part that was asked for; none is all of it.
+    range: Option<std::ops::Range<u64>>,
+}
+
+impl Shown {
+    fn new(mut meta: ObjectMeta, range: Option<std::ops::Range<u64>>, mode: Option<&ChecksumMode>) -> Self {
+        let kept = Kept::unpack(&mut meta);
+        let sums = if mode.is_some() { Sums::of(&meta.checksums) } else { Sums::default() };
+        Self { meta, kept, sums, range }
+    }
+
+    fn length(&self) -> i64 {
+        length(self.range.as_ref().map_or(self.meta.size, |range| range.end - range.start))
+    }
+
+    fn content_range(&self) -> Option<String> {
+        let range = self.range.as_ref()?;
+        Some(format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), self.meta.size))
+    }
+}
+
+/// An answer to a read.
+macro_rules! described {
+    ($shown:ident => $answer:ident { $($rest:tt)* }) => {{
+        let (content_length, content_range) = ($shown.length(), $shown.content_range());
+        let Shown { meta, kept, sums, .. } = $shown;
+        summed!(sums => $answer {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: Some(content_length),
+            content_range,
+            content_type: Some(media_type(meta.content_type)),
+            e_tag: Some(etag(&meta.etag)),
+            last_modified: Some(timestamp(meta.modified)),
+            cache_control: kept.cache_control,
+            content_disposition: kept.content_disposition,
+            content_encoding: kept.content_encoding,
+            content_language: kept.content_language,
+            expires: kept.expires,
+            metadata: kept.user,
+            checksum_type: sums.kind,
+            server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
+            $($rest)*
+            ..Default::default()
+        })
+    }};
+}
+
 impl Front {
     pub(crate) async fn put(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         let claim = Claim::read(&req.headers, None)?;
         let trailers = req.trailing_headers;
         let input = req.input;
         let bucket = self.bucket(&input.bucket)?;
-        let (headers, user_meta) = Kept {
-            cache_control: input.cache_control,
-            content_disposition: input.content_disposition,
-            content_encoding: input.content_encoding,
-            content_language: input.content_language,
-            expires: input.expires,
-            user: input.metadata,
-        }
-        .pack()?;
+        let (headers, user_meta) = kept!(input).pack()?;
         let expect = Expect {
             len: Some(declared(input.content_length)?),
             md5: content_md5(input.content_md5.as_deref())?,
@@ -81,17 +125,12 @@ impl Front {
             .await
             .map_err(|e| refusal::of_write(&e))?;
         let sums = Sums::of(&done.checksums);
-        Ok(S3Response::new(PutObjectOutput {
+        Ok(S3Response::new(summed!(sums => PutObjectOutput {
             e_tag: Some(etag(&done.etag)),
-            checksum_crc32: sums.crc32,
-            checksum_crc32c: sums.crc32c,
-            checksum_crc64nvme: sums.crc64nvme,
-            checksum_sha1: sums.sha1,
-            checksum_sha256: sums.sha256,
             checksum_type: sums.kind,
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
             ..Default::default()
-        }))
+        })))
     }
 
     pub(crate) async fn get(&self, input: GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
@@ -105,13 +144,11 @@ impl Front {
         };
         let range = input.range.map(vault_range);
         let found = self.vault.get(&bucket, &input.key, range).await.map_err(|e| refusal::of_get(&e))?;
-        let mut meta = found.meta;
-        conditions.check(&meta)?;
-        check_part(input.part_number, &meta)?;
-        let kept = Kept::unpack(&mut meta);
-        let whole = range.is_none();
-        let wants_sums = whole && input.checksum_mode.is_some();
-        let sums = if wants_sums { Sums::of(&meta.checksums) } else { Sums::default() };
+        conditions.check(&found.meta)?;
+        check_part(input.part_number, &found.meta)?;
+        // The checksum of the whole would be compared with the part.
+        let mode = input.checksum_mode.as_ref().filter(|_| range.is_none());
+        let shown = Shown::new(found.meta, range.map(|_| found.range.clone()), mode);
         let key_bucket = bucket;
         let body = found.body.map(move |piece| match piece {
             Ok(bytes) => Ok(Frame::data(bytes)),
@@ -121,37 +158,15 @@ impl Front {
                 Err(BoxError::from(error))
             }
         });
-        Ok(S3Response::new(GetObjectOutput {
+        Ok(S3Response::new(described!(shown => GetObjectOutput {
             body: Some(StreamingBlob::from(Body::http_body_unsync(StreamBody::new(body)))),
-            accept_ranges: Some("bytes".to_owned()),
-            content_length: Some(length(found.range.end - found.range.start)),
-            content_range: (!whole).then(|| {
-                format!("bytes {}-{}/{}", found.range.start, found.range.end.saturating_sub(1), meta.size)
-            }),
-            content_type: Some(media_type(meta.content_type)),
-            e_tag: Some(etag(&meta.etag)),
-            last_modified: Some(timestamp(meta.modified)),
-            cache_control: kept.cache_control,
-            content_disposition: kept.content_disposition,
-            content_encoding: kept.content_encoding,
-            content_language: kept.content_language,
-            expires: kept.expires,
-            metadata: kept.user,
-            checksum_crc32: sums.crc32,
-            checksum_crc32c: sums.crc32c,
-            checksum_crc64nvme: sums.crc64nvme,
-            checksum_sha1: sums.sha1,
-            checksum_sha256: sums.sha256,
-            checksum_type: sums.kind,
-            server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
-            ..Default::default()
-        }))
+        })))
     }
 
     pub(crate) async fn head(&self, input: HeadObjectInput) -> S3Result<S3Response<HeadObjectOutput>> {
         check_version(input.version_id.as_deref())?;
         let bucket = self.bucket(&input.bucket)?;
-        let mut meta = self.vault.head(&bucket, &input.key).await.map_err(|e| refusal::of_get(&e))?;
+        let meta = self.vault.head(&bucket, &input.key).await.map_err(|e| refusal::of_get(&e))?;
         ReadConditions {
             tag_is: input.if_match,
             tag_is_not: input.if_none_match,
@@ -170,33 +185,8 @@ impl Front {
                 )
             })?),
         };
-        let kept = Kept::unpack(&mut meta);
-        let sums = if input.checksum_mode.is_some() { Sums::of(&meta.checksums) } else { Sums::default() };
-        let content_range =
-            range.as_ref().map(|r| format!("bytes {}-{}/{}", r.start, r.end.saturating_sub(1), meta.size));
-        let output = HeadObjectOutput {
-            accept_ranges: Some("bytes".to_owned()),
-            content_length: Some(length(range.map_or(meta.size, |r| r.end - r.start))),
-            content_range,
-            content_type: Some(media_type(meta.content_type)),
-            e_tag: Some(etag(&meta.etag)),
-            last_modified: Some(timestamp(meta.modified)),
-            cache_control: kept.cache_control,
-            content_disposition: kept.content_disposition,
-            content_encoding: kept.content_encoding,
-            content_language: kept.content_language,
-            expires: kept.expires,
-            metadata: kept.user,
-            checksum_crc32: sums.crc32,
-            checksum_crc32c: sums.crc32c,
-            checksum_crc64nvme: sums.crc64nvme,
-            checksum_sha1: sums.sha1,
-            checksum_sha256: sums.sha256,
-            checksum_type: sums.kind,
-            server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
-            ..Default::default()
-        };
-        Ok(S3Response::new(output))
+        let shown = Shown::new(meta, range, input.checksum_mode.as_ref());
+        Ok(S3Response::new(described!(shown => HeadObjectOutput {})))
     }
 
     pub(crate) async fn delete(&self, input: DeleteObjectInput) -> S3Result<S3Response<DeleteObjectOutput>> {
@@ -256,14 +246,10 @@ impl Front {
         let asked = || input.object_attributes.iter().flat_map(|a| a.as_str().split(','));
         let wants = |what: &str| asked().any(|a| a.trim() == what);
         let sums = Sums::of(&meta.checksums);
-        let checksum = (wants(ObjectAttributes::CHECKSUM) && sums.kind.is_some()).then_some(Checksum {
-            checksum_crc32: sums.crc32,
-            checksum_crc32c: sums.crc32c,
-            checksum_crc64nvme: sums.crc64nvme,
-            checksum_sha1: sums.sha1,
-            checksum_sha256: sums.sha256,
-            checksum_type: sums.kind,
-        });
+        let checksum =
+            (wants(ObjectAttributes::CHECKSUM) && sums.kind.is_some()).then_some(summed!(sums => Checksum {
+                checksum_type: sums.kind,
+            }));
         let parts = (wants(ObjectAttributes::OBJECT_PARTS) && meta.parts > 0).then(|| {
             GetObjectAttributesParts { total_parts_count: Some(i32::from(meta.parts)), ..Default::default() }
         });

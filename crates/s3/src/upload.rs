@@ -17,8 +17,7 @@ use crate::condition::write_conditions;
 use crate::digest::{Algorithm, Claim, content_md5, watch};
 use crate::front::{Front, OWNER, SEALED};
 use crate::listing::{Spelling, owner, page_size, prefixes, some};
-use crate::meta::length;
-use crate::meta::{Kept, Sums, etag, timestamp};
+use crate::meta::{Sums, etag, kept, length, summed, timestamp};
 use crate::object::declared;
 use crate::{parts_sum, refusal};
 
@@ -50,15 +49,7 @@ impl Front {
             return Err(s3_error!(InvalidRequest, "Checksum algorithm provided is unsupported."));
         }
         let bucket = self.bucket(&input.bucket)?;
-        let (headers, user_meta) = Kept {
-            cache_control: input.cache_control,
-            content_disposition: input.content_disposition,
-            content_encoding: input.content_encoding,
-            content_language: input.content_language,
-            expires: input.expires,
-            user: input.metadata,
-        }
-        .pack()?;
+        let (headers, user_meta) = kept!(input).pack()?;
         let request = UploadRequest { content_type: input.content_type, headers, user_meta };
         let id =
             self.vault.begin_upload(&bucket, &input.key, request).await.map_err(|e| refusal::of_write(&e))?;
@@ -96,16 +87,11 @@ impl Front {
             .await
             .map_err(|e| refusal::of_write(&e))?;
         let sums = Sums::of(&done.checksums);
-        Ok(S3Response::new(UploadPartOutput {
+        Ok(S3Response::new(summed!(sums => UploadPartOutput {
             e_tag: Some(etag(&done.etag)),
-            checksum_crc32: sums.crc32,
-            checksum_crc32c: sums.crc32c,
-            checksum_crc64nvme: sums.crc64nvme,
-            checksum_sha1: sums.sha1,
-            checksum_sha256: sums.sha256,
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
             ..Default::default()
-        }))
+        })))
     }
 
     pub(crate) async fn complete(
@@ -160,20 +146,15 @@ impl Front {
             .await
             .map_err(|e| refusal::of_write(&e))?;
         let sums = Sums::of(&done.checksums);
-        Ok(S3Response::new(CompleteMultipartUploadOutput {
+        Ok(S3Response::new(summed!(sums => CompleteMultipartUploadOutput {
             location: Some(format!("/{}/{}", input.bucket, input.key)),
             bucket: Some(input.bucket),
             key: Some(input.key),
             e_tag: Some(etag(&done.etag)),
-            checksum_crc32: sums.crc32,
-            checksum_crc32c: sums.crc32c,
-            checksum_crc64nvme: sums.crc64nvme,
-            checksum_sha1: sums.sha1,
-            checksum_sha256: sums.sha256,
             checksum_type: sums.kind,
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
             ..Default::default()
-        }))
+        })))
     }
 
     pub(crate) async fn abort(
@@ -263,17 +244,12 @@ fn initiator() -> Initiator {
 
 fn listed_part(part: &PartMeta) -> Part {
     let sums = Sums::of(&part.checksums);
-    Part {
+    summed!(sums => Part {
         part_number: Some(i32::from(part.number)),
         e_tag: Some(etag(&part.etag)),
         size: Some(length(part.size)),
         last_modified: Some(timestamp(part.modified)),
-        checksum_crc32: sums.crc32,
-        checksum_crc32c: sums.crc32c,
-        checksum_crc64nvme: sums.crc64nvme,
-        checksum_sha1: sums.sha1,
-        checksum_sha256: sums.sha256,
-    }
+    })
 }
 
 /// A part as the client names it must be the part that was uploaded.
