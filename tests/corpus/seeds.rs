@@ -10,7 +10,7 @@ use freehold_realm::{Head, LEVEL, NodeRoles, Op, OpSet, draft};
 use freehold_seal::DirectoryRow;
 use freehold_sync::{Answer, Message};
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, GrantId, Hlc, KeyId, Millis, NodeId, OpId, RealmId, Text,
+    BlobName, Bounded, BucketId, Digest, GrantId, Hlc, KeyId, Millis, Name, NodeId, OpId, RealmId, Text,
     to_canonical,
 };
 use serde_json::Value;
@@ -188,7 +188,7 @@ pub(crate) fn seal() -> Seeds {
         salt: [1; 32],
         commitment: [2; 32],
     };
-    let row = DirectoryRow::RealmName(Some(Text::new("smith").unwrap()));
+    let row = DirectoryRow::RealmName(Some(Name::new("smith").unwrap()));
     let numbers: Vec<u8> = [200_000u64, 5, 70_000].iter().flat_map(|n| n.to_be_bytes()).collect();
     let mut seeds = named(vec![
         ("blob", with(0, &[header.to_bytes().as_slice(), &[3; 64]].concat())),
