@@ -14,7 +14,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::stream::DynByteStream;
 use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
 
-use crate::access::{SignedRequestsOnly, version_two};
+use crate::access::{SignedRequestsOnly, is_version_two, version_two};
 use crate::body::{PatientBody, RecutBody};
 use crate::buckets::Buckets;
 use crate::chunked::Recut;
@@ -103,7 +103,7 @@ impl Gate {
                 self.header_bytes
             ));
         }
-        if text(&head.headers, header::AUTHORIZATION.as_str()).is_some_and(|v| v.starts_with("AWS ")) {
+        if is_version_two(&head.uri, &head.headers) {
             return Err(version_two());
         }
         let is_form = text(&head.headers, header::CONTENT_TYPE.as_str())

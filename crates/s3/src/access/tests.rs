@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use s3s::S3ErrorCode;
 
-use super::check_signed_parts;
+use super::{check_signed_parts, is_version_two};
 
 fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), S3ErrorCode> {
     let uri: Uri = uri.parse().unwrap();
@@ -52,4 +52,11 @@ fn signature_version_two_is_refused() {
     assert_eq!(check("/b/k", &[("authorization", "AWS id:sig")]), Err(S3ErrorCode::InvalidRequest));
     let uri = "/b/k?AWSAccessKeyId=id&Expires=1&%53ignature=x";
     assert_eq!(check(uri, &[]), Err(S3ErrorCode::InvalidRequest));
+    // And before anybody compares such a signature with the right one.
+    let old = |uri: &'static str, authorization: &'static str| {
+        let header = (http::header::AUTHORIZATION, HeaderValue::from_static(authorization));
+        is_version_two(&Uri::from_static(uri), &std::iter::once(header).collect())
+    };
+    assert!(old("/b/k", "AWS id:sig") && old("/b/k?%53ignature=x", "") && old("/b/k?AWSAccessKeyId=id", ""));
+    assert!(!old("/b/k?X-Amz-Signature=x", "") && !old("/b/k", "AWS4-HMAC-SHA256 Credential=x"));
 }
