@@ -68,7 +68,9 @@ impl FromStr for RelayUrl {
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         let scheme = matches!(url.scheme(), "http" | "https");
         let secretless = url.username().is_empty() && url.password().is_none();
-        if scheme && bare && secretless && url.host_str().is_some_and(|host| !host.is_empty()) {
+        // As it is spelled it may be longer than it was typed, and then nobody could read it.
+        let fits = url.as_str().trim_end_matches('/').len() <= MAX_URL;
+        if scheme && bare && secretless && fits && url.host_str().is_some_and(|host| !host.is_empty()) {
             Ok(Self(url))
         } else {
             Err(refuse())
