@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use freehold_crypt::{Entropy, Secret};
 
+use crate::own::nofollow;
 use crate::replace::{make_private_dir, replace};
 
 /// A key file cannot be read or written.
@@ -139,10 +140,6 @@ impl KeyStore {
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
-}
-
-fn nofollow() -> i32 {
-    rustix::fs::OFlags::NOFOLLOW.bits().cast_signed()
 }
 
 fn refuse_exposed(path: &Path, mode: u32) -> Result<(), KeyFileError> {

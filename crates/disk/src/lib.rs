@@ -10,6 +10,7 @@ mod error;
 mod key;
 mod lock;
 mod log_store;
+mod own;
 mod replace;
 mod store;
 
@@ -19,4 +20,5 @@ pub use error::{Kind, StoreError};
 pub use key::{KeyFileError, KeyStore};
 pub use lock::{HomeLock, LockError};
 pub use log_store::{LogRow, LogStore};
+pub use own::{OwnError, check_home, read_private};
 pub use replace::{free_bytes, make_private_dir, replace, sync_dir};
