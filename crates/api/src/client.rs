@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
+use freehold_ports::Source;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use http::{HeaderName, Method, Request, Response, StatusCode, header};
@@ -275,9 +276,11 @@ impl Client {
         self.done(Method::DELETE, "/setup/sessions").await
     }
 
-    /// Takes a set-up code for a session; the cookie goes to the browser.
-    pub async fn sign_in(&self, typed: &TypedCode) -> Result<SessionCookie, Problem> {
-        let answer = self.ask(json(Method::POST, "/setup/session", typed)?).await?;
+    /// Takes a set-up code for a session; the cookie goes to the browser, which is at `source`.
+    pub async fn sign_in(&self, typed: &TypedCode, source: Source) -> Result<SessionCookie, Problem> {
+        let mut asked = json(Method::POST, "/setup/session", typed)?;
+        asked.extensions_mut().insert(source);
+        let answer = self.ask(asked).await?;
         let cookie = answer.headers().get(header::SET_COOKIE).and_then(|value| value.to_str().ok());
         cookie.map(|cookie| SessionCookie(cookie.to_owned())).ok_or_else(|| unreadable("Set-Cookie"))
     }

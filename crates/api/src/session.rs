@@ -6,6 +6,7 @@ mod gate;
 mod kept;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use data_encoding::{Encoding, Specification};
 use freehold_crypt::Entropy;
+use freehold_ports::Source;
 use http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
@@ -22,6 +24,7 @@ use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 pub use gate::{foreign_host, guard, own_host, same_origin};
 
+use self::tries::Guesses;
 use crate::Problem;
 
 /// A month: the person typed a code from their own terminal into their own browser.
@@ -32,10 +35,6 @@ const CLOCK_SLACK: Duration = Duration::from_hours(24);
 const SESSIONS_MAX: usize = 64;
 /// Codes open at a time; a new one pushes out the oldest.
 const CODES_MAX: usize = 4;
-/// Wrong codes in [`TRIES_WINDOW`] before every code is turned away. With 40 bits in a code,
-/// guessing at this rate takes 200,000 years.
-const TRIES_MAX: usize = 10;
-const TRIES_WINDOW: Duration = Duration::from_mins(1);
 
 /// A code that opens the console once.
 #[derive(Clone, Serialize, Deserialize, ToSchema, ZeroizeOnDrop)]
@@ -89,6 +88,7 @@ pub struct Sessions {
     letters: Encoding,
     state: Mutex<State>,
     keeper: OnceLock<Keeper>,
+    guesses: Guesses,
 }
 
 type Keeper = Box<dyn Fn(Vec<u8>) + Send + Sync>;
@@ -119,7 +119,6 @@ struct State {
     /// By the hash of the token, so that looking one up tells nothing by its time: since 1970, until
     /// when each is open.
     open: BTreeMap<[u8; 32], Duration>,
-    wrong: Vec<Instant>,
 }
 
 impl fmt::Debug for Sessions {
@@ -133,9 +132,10 @@ impl Sessions {
     /// several nodes on one machine apart, because browsers do not tell ports apart.
     pub fn new(tag: &str, entropy: Box<dyn Entropy + Send>) -> Self {
         let tag: String = tag.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
-        let state = State { entropy, codes: Vec::new(), open: BTreeMap::new(), wrong: Vec::new() };
+        let state = State { entropy, codes: Vec::new(), open: BTreeMap::new() };
         let cookie = format!("__Host-freehold-{tag}");
-        Self { cookie, letters: letters(), state: Mutex::new(state), keeper: OnceLock::new() }
+        let (state, guesses) = (Mutex::new(state), Guesses::new());
+        Self { cookie, letters: letters(), state, keeper: OnceLock::new(), guesses }
     }
 
     /// Takes back the sessions that were kept, and hands what is to be kept to `keeper` at every
@@ -167,30 +167,30 @@ impl Sessions {
         SetupCode { code, lapses_in_ms: u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX) }
     }
 
-    /// Takes a code for a session.
+    /// Takes a code for a session. Who types many wrong ones waits.
     ///
     /// # Errors
-    /// [`Problem::refused`] if the code is wrong, used or lapsed, or too many wrong ones came.
-    pub fn sign_in(&self, typed: &TypedCode) -> Result<SessionCookie, Problem> {
-        self.sign_in_at(typed, Now::read())
+    /// [`Problem::refused`] if the code is wrong, used or lapsed, or too many of that source wait.
+    pub async fn sign_in(&self, source: Source, typed: &TypedCode) -> Result<SessionCookie, Problem> {
+        if !self.guesses.turn(source).await {
+            return Err(too_many_tries());
+        }
+        let signed_in = self.sign_in_at(typed, Now::read());
+        if signed_in.is_err() {
+            self.guesses.wrong(source);
+        }
+        signed_in
     }
 
     fn sign_in_at(&self, typed: &TypedCode, now: Now) -> Result<SessionCookie, Problem> {
         let mut state = self.state();
-        state.wrong.retain(|at| now.steady.saturating_duration_since(*at) < TRIES_WINDOW);
-        if state.wrong.len() >= TRIES_MAX {
-            return Err(too_many_tries());
-        }
         state.codes.retain(|(_, until)| *until > now.steady);
         let typed = canonical(&typed.code);
         // Every code is compared, and each compare takes the same time.
         let hit = state.codes.iter().enumerate().fold(None, |hit, (at, (code, _))| {
             if bool::from(code.as_bytes().ct_eq(typed.as_bytes())) { Some(at) } else { hit }
         });
-        let Some(hit) = hit else {
-            state.wrong.push(now.steady);
-            return Err(wrong_code());
-        };
+        let Some(hit) = hit else { return Err(wrong_code()) };
         state.codes.remove(hit);
         let mut token = Zeroizing::new([0u8; 32]);
         state.entropy.fill(token.as_mut());
@@ -284,8 +284,8 @@ fn wrong_code() -> Problem {
 
 fn too_many_tries() -> Problem {
     Problem::refused(
-        "no set-up code is taken just now",
-        "too many wrong ones were typed in the last minute",
+        "this set-up code was not looked at",
+        "too many are being typed at the same time where you are",
         Some("wait a minute and try again"),
     )
 }

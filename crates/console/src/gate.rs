@@ -1,11 +1,12 @@
 //! Signing in and out, the theme, and the gate in front of every page.
 
 use askama::Template;
-use axum::Form;
 use axum::extract::{Query, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::{Extension, Form};
 use freehold_api::{Problem, TypedCode, foreign_host, own_host, same_origin};
+use freehold_ports::Source;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
@@ -67,10 +68,12 @@ pub(crate) async fn ask(theme: Theme, Query(wanted): Query<Wanted>) -> Response 
 pub(crate) async fn sign_in(
     State(console): State<Console>,
     theme: Theme,
+    source: Option<Extension<Source>>,
     Form(wanted): Form<Wanted>,
 ) -> Response {
+    let source = source.map_or(Source::Here, |Extension(source)| source);
     let next = local(&wanted.next);
-    match console.client.sign_in(&TypedCode { code: wanted.code }).await {
+    match console.client.sign_in(&TypedCode { code: wanted.code }, source).await {
         Ok(cookie) => {
             ([(header::SET_COOKIE, cookie.as_header().to_owned())], Redirect::to(&next)).into_response()
         }
@@ -107,8 +110,38 @@ pub(crate) async fn choose_theme(headers: HeaderMap, Form(Chosen { theme }): For
     (StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, local(back))]).into_response()
 }
 
-/// An address of ours, or the front page.
+/// An address of ours, or the front page. Browsers leave out tabs and line breaks wherever they are,
+/// and take a backslash for a slash: none of them is in an address that we made.
 fn local(next: &str) -> String {
-    let ours = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']);
-    if ours && next.is_ascii() { next.to_owned() } else { "/".to_owned() }
+    let plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    if plain && next.starts_with('/') && !next.starts_with("//") { next.to_owned() } else { "/".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local;
+
+    #[test]
+    fn nobody_is_sent_elsewhere_after_signing_in() {
+        for ours in ["/", "/files", "/files/photos?prefix=a%2Fb&x=%09", "/files/%C3%BC"] {
+            assert_eq!(local(ours), ours);
+        }
+        let theirs = [
+            "",
+            "//evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "\t//evil.example",
+            "/\\evil.example",
+            "/\n/evil.example",
+            "/\r/evil.example",
+            "/\0/evil.example",
+            "/\x7f/evil.example",
+            "/a b",
+            "/\u{fc}",
+        ];
+        for theirs in theirs {
+            assert_eq!(local(theirs), "/", "{theirs:?}");
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
+use freehold_ports::Source;
 use http::{HeaderMap, HeaderName, StatusCode, header};
 
 use super::Node;
@@ -21,9 +22,11 @@ type Cookie = (StatusCode, [(HeaderName, String); 1]);
     (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn sign_in(
     State(node): State<Node>,
+    source: Option<Extension<Source>>,
     Asked(typed): Asked<TypedCode>,
 ) -> Result<Cookie, Problem> {
-    let cookie = node.sessions.sign_in(&typed)?;
+    let source = source.map_or(Source::Here, |Extension(source)| source);
+    let cookie = node.sessions.sign_in(source, &typed).await?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie.as_header().to_owned())]))
 }
 
