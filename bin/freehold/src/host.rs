@@ -8,7 +8,7 @@ use freehold_api::{Audit, Problem};
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
-use freehold_node::{clock, control, founding, joining, logs, problem, recovering, run};
+use freehold_node::{clock, control, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
 
 /// The real node.
@@ -35,6 +35,7 @@ impl Founding for Prepared {
 #[async_trait]
 impl Host for NodeHost {
     fn has_node(&self, home: &Path) -> Result<bool, Problem> {
+        Home::at(home).check()?;
         Identity::read(&Home::at(home))
             .map(|id| id.is_some())
             .map_err(|error| problem::identity_problem(&error))
@@ -62,12 +63,14 @@ impl Host for NodeHost {
     ) -> Result<(), Problem> {
         let started = Instant::now();
         logs::start(options.log_json);
+        process::keep_files_private();
         let settings = run::Options {
             listen: options.listen,
             s3_port: options.s3_port,
             console_port: options.console_port,
             mesh_port: options.mesh_port,
             relay: options.relay,
+            room: process::Room::within(process::raise_descriptors()),
         };
         let tell = |up: run::Ready| {
             ready(Ready {

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    freehold_node::process::keep_memory_private();
     let cli = match freehold_cli::parse() {
         Ok(cli) => cli,
         Err(usage) => usage.exit(),

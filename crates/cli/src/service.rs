@@ -94,6 +94,7 @@ mod tests {
         assert!(unit.contains(
             "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --s3-port 9100\n"
         ));
+        assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
         for blank in ["PROGRAM", "HOME", "FLAGS", "USERS", "TARGET"] {
             assert!(!unit.contains(&format!("@{blank}@")), "{unit}");

@@ -48,6 +48,8 @@ pub struct RelayServe {
     /// How others reach it. Without it, the machine's own address with the widest reach and the
     /// port of `bind`.
     pub url: Option<RelayUrl>,
+    /// How many connections it takes at a time.
+    pub connections: usize,
 }
 
 /// Why the mesh did not start.

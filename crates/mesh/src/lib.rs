@@ -12,7 +12,6 @@ mod event;
 mod frame;
 mod hello;
 mod hub;
-mod limit;
 mod link;
 mod mesh;
 #[doc(hidden)]

@@ -26,7 +26,6 @@ use crate::blob;
 use crate::door;
 use crate::frame::close_code;
 use crate::hub::{Hub, Input};
-use crate::limit::{Buckets, Source};
 use crate::protocol::{self, Protocol};
 use crate::relay::{self, AnyRelay, House};
 use crate::shared::{Note, Shared};
@@ -34,6 +33,7 @@ use crate::{
     Addresses, BlobSource, BlobStream, Channel, Config, Doorman, Event, FetchError, Gate, KnockError, Path,
     PeerHealth, RelayHealth, RelayUrl, SendError, StartError, Why,
 };
+use freehold_ports::{Source, Tries};
 
 /// Events that may wait for the owner; then peers are held back.
 const EVENTS: usize = 64;
@@ -380,15 +380,15 @@ async fn sweep_relay(shared: Arc<Shared>) {
 /// Who may begin a handshake: 10 a second for each source after 60 at once; behind a relay, whose
 /// guests are few, ten times that.
 struct Arrivals {
-    networks: Buckets,
-    relays: Buckets,
+    networks: Tries<Source>,
+    relays: Tries<String>,
     handshakes: Arc<Semaphore>,
 }
 
 async fn accept_all(shared: Arc<Shared>) {
     let arrivals = Arrivals {
-        networks: Buckets::new(60, Duration::from_millis(100)),
-        relays: Buckets::new(600, Duration::from_millis(10)),
+        networks: Tries::new(60, Duration::from_millis(100)),
+        relays: Tries::new(600, Duration::from_millis(10)),
         handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
     };
     loop {
@@ -412,12 +412,10 @@ impl Arrivals {
         }
         let (fresh, proven) = match incoming.remote_addr() {
             IncomingAddr::Ip(at) => {
-                let fresh = self.networks.take(Source::network(at.ip()), Instant::now());
+                let fresh = self.networks.take(at.ip().into(), Instant::now());
                 (fresh, incoming.remote_addr_validated())
             }
-            IncomingAddr::Relay { url, .. } => {
-                (self.relays.take(Source::Relay(url.to_string()), Instant::now()), true)
-            }
+            IncomingAddr::Relay { url, .. } => (self.relays.take(url.to_string(), Instant::now()), true),
             _ => (false, true),
         };
         let crowded = self.handshakes.available_permits() < HANDSHAKES / 2;

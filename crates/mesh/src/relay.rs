@@ -2,23 +2,32 @@
 //! carries QUIC packets between endpoint keys and sees their ids, sizes and times, not what they
 //! say; so plain HTTP is enough. UDP on the same port number tells an endpoint its public address.
 
+mod port;
+
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use freehold_ports::{Busy, Places, Porter};
 use freehold_wire::NodeId;
+use http::HeaderMap;
 use iroh::EndpointId;
-use iroh_relay::RelayQuicConfig;
+use iroh_relay::server::http_server::Handlers;
 use iroh_relay::server::{
-    Access, AccessControl, ClientRateLimit, ClientRequest, ConnectionId, QuicConfig, RelayConfig,
-    RelayService, Server, ServerConfig,
+    Access, AccessControl, ClientRateLimit, ClientRequest, ConnectionId, QuicConfig, RelayService, Server,
+    ServerConfig,
 };
+use iroh_relay::{KeyCache, RelayQuicConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use self::port::Lobby;
 use crate::address::{endpoint_id, node_id};
 use crate::door::read_pass;
 use crate::{Doorman, Gate, RelayServe, RelayUrl, StartError};
@@ -30,6 +39,8 @@ const GUEST_STAY: Duration = Duration::from_mins(2);
 const CLIENT_RATE: NonZeroU32 = NonZeroU32::MIN.saturating_add((32 << 20) - 1);
 /// How often those present are looked at.
 pub(crate) const SWEEP: Duration = Duration::from_secs(5);
+/// Public keys kept in their unpacked form.
+const KEYS: usize = 1024;
 /// Tries to find a port that is free with both TCP and UDP.
 const PORT_TRIES: usize = 16;
 
@@ -45,9 +56,12 @@ pub(crate) fn entry(url: &RelayUrl, pass: Option<String>) -> iroh_relay::RelayCo
 
 /// A running relay.
 pub(crate) struct House {
+    /// Answers questions about public addresses.
     server: Mutex<Option<Server>>,
-    service: Option<RelayService>,
+    service: RelayService,
     guard: Guard,
+    tasks: TaskTracker,
+    stop: DropGuard,
     /// Where it listens.
     pub(crate) at: SocketAddr,
 }
@@ -58,19 +72,23 @@ impl House {
         gate: Arc<dyn Gate>,
         doorman: Arc<dyn Doorman>,
     ) -> Result<Self, StartError> {
-        let at = free_port(serve.bind)?;
-        let guard = Guard { gate, doorman, present: Arc::default() };
-        let mut relay = RelayConfig::new(at);
-        relay.limits.client_rx = Some(ClientRateLimit::new(CLIENT_RATE));
-        relay.access = Arc::new(guard.clone());
+        let (listener, at) = free_port(serve.bind)?;
+        let guard = Guard { gate, doorman, present: Arc::default(), lobby: Lobby::default() };
+        let limit = Some(ClientRateLimit::new(CLIENT_RATE));
+        let keys = KeyCache::new(KEYS);
+        let access = Arc::new(guard.clone());
+        let service =
+            RelayService::new(Handlers::default(), HeaderMap::new(), limit, keys, access, Arc::default());
         let mut discovery = QuicConfig::new(at);
         discovery.server_config = Some(self_signed()?);
         let mut config = ServerConfig::default();
-        config.relay = Some(relay);
         config.quic = Some(discovery);
         let server = Server::spawn(config).await.map_err(StartError::Relay)?;
-        let service = server.relay_service().cloned();
-        Ok(Self { server: Mutex::new(Some(server)), service, guard, at })
+        let porter = Porter::new(Places::of(serve.connections, port::PROVE_WITHIN));
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(port::serve(listener, porter, service.clone(), guard.lobby.clone(), stop.clone()));
+        tasks.close();
+        Ok(Self { server: Mutex::new(Some(server)), service, guard, tasks, stop: stop.drop_guard(), at })
     }
 
     /// The relay's URL if nobody gave one: an address of this machine and the port.
@@ -87,20 +105,22 @@ impl House {
 
     /// Ends a node's connections to the relay.
     pub(crate) fn disconnect(&self, node: NodeId) {
-        if let (Some(service), Some(id)) = (&self.service, endpoint_id(node)) {
-            service.clients().disconnect(id, None);
+        if let Some(id) = endpoint_id(node) {
+            self.service.clients().disconnect(id, None);
         }
     }
 
     /// Ends those that may no longer be here: suspended members, guests whose time is up.
     pub(crate) fn sweep(&self) {
-        let Some(service) = &self.service else { return };
         for (connection, endpoint) in self.guard.overdue(Instant::now()) {
-            service.clients().disconnect(endpoint, Some(connection));
+            self.service.clients().disconnect(endpoint, Some(connection));
         }
     }
 
     pub(crate) async fn close(&self) {
+        self.stop.token().cancel();
+        self.service.shutdown().await;
+        self.tasks.wait().await;
         let server = self.server.lock().ok().and_then(|mut server| server.take());
         if let Some(server) = server
             && let Err(error) = server.shutdown().await
@@ -114,6 +134,7 @@ struct Presence {
     connection: ConnectionId,
     endpoint: EndpointId,
     guest_until: Option<Instant>,
+    _busy: Busy,
 }
 
 /// Asks the gate, and for newcomers the doorman, who may use the relay.
@@ -122,6 +143,7 @@ struct Guard {
     gate: Arc<dyn Gate>,
     doorman: Arc<dyn Doorman>,
     present: Arc<Mutex<Vec<Presence>>>,
+    lobby: Lobby,
 }
 
 impl std::fmt::Debug for Guard {
@@ -144,6 +166,7 @@ impl Guard {
 impl AccessControl for Guard {
     async fn on_connect(&self, request: &ClientRequest) -> Access {
         let no = Access::Deny { reason: None };
+        let Some(busy) = self.lobby.call_in(request.headers()) else { return no };
         let endpoint = request.endpoint_id();
         let node = node_id(endpoint);
         let guest_until = if self.gate.admits(node) {
@@ -160,7 +183,8 @@ impl AccessControl for Guard {
         if guest_until.is_some() && guests >= GUESTS {
             return no;
         }
-        present.push(Presence { connection: request.connection_id(), endpoint, guest_until });
+        let connection = request.connection_id();
+        present.push(Presence { connection, endpoint, guest_until, _busy: busy });
         Access::Allow
     }
 
@@ -171,14 +195,18 @@ impl AccessControl for Guard {
     }
 }
 
-/// The socket to listen on with both TCP and UDP; finds a port if none was asked for.
-fn free_port(wanted: SocketAddr) -> Result<SocketAddr, StartError> {
+/// Listens with TCP where UDP is free too; finds a port if none was asked for.
+fn free_port(wanted: SocketAddr) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
     let mut tries = 0;
     loop {
-        let tcp = TcpListener::bind(wanted).map_err(|source| bind_error(wanted, source))?;
-        let at = tcp.local_addr().map_err(|source| bind_error(wanted, source))?;
+        let failed = |source| bind_error(wanted, source);
+        let tcp = TcpListener::bind(wanted).map_err(failed)?;
+        let at = tcp.local_addr().map_err(failed)?;
         match UdpSocket::bind(at) {
-            Ok(_) => return Ok(at),
+            Ok(_) => {
+                tcp.set_nonblocking(true).map_err(failed)?;
+                return Ok((tokio::net::TcpListener::from_std(tcp).map_err(failed)?, at));
+            }
             Err(_) if wanted.port() == 0 && tries < PORT_TRIES => tries += 1,
             Err(source) => return Err(bind_error(at, source)),
         }

@@ -23,6 +23,9 @@ pub enum CertificateError {
         #[source]
         source: std::io::Error,
     },
+    /// It may not be this user's.
+    #[error("{0}")]
+    NotOurs(#[source] freehold_disk::OwnError),
     /// The file holds something else; it may be deleted, a new one is made.
     #[error("{0} is not a certificate and key; delete it and start again")]
     Unreadable(std::path::PathBuf),
@@ -50,14 +53,13 @@ pub fn load_or_make(
     addresses: &[IpAddr],
 ) -> Result<Identity, CertificateError> {
     let keep = |source| CertificateError::Keep { path: path.to_owned(), source };
-    let pem = match std::fs::read(path) {
-        Ok(pem) => zeroize::Zeroizing::new(pem),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let pem = zeroize::Zeroizing::new(make(names, addresses)?.into_bytes());
-            freehold_disk::replace(path, &pem, 0o600).map_err(keep)?;
-            pem
-        }
-        Err(e) => return Err(keep(e)),
+    let kept = freehold_disk::read_private(path).map_err(CertificateError::NotOurs)?;
+    let pem = if let Some(pem) = kept {
+        zeroize::Zeroizing::new(pem)
+    } else {
+        let pem = zeroize::Zeroizing::new(make(names, addresses)?.into_bytes());
+        freehold_disk::replace(path, &pem, 0o600).map_err(keep)?;
+        pem
     };
     let unreadable = || CertificateError::Unreadable(path.to_owned());
     let certificate = CertificateDer::from_pem_slice(&pem).map_err(|_| unreadable())?;

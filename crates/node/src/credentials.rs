@@ -22,6 +22,9 @@ pub enum CredentialsError {
         #[source]
         source: std::io::Error,
     },
+    /// It may not be this user's.
+    #[error("{0}")]
+    NotOurs(#[from] freehold_disk::OwnError),
     /// It holds something else; delete it and a new pair is made.
     #[error("{0} does not hold an access key and its secret")]
     Unreadable(std::path::PathBuf),
@@ -33,33 +36,36 @@ pub enum CredentialsError {
 /// [`CredentialsError`]
 pub fn load_or_make(path: &Path) -> Result<Credentials, CredentialsError> {
     let failed = |source| CredentialsError::File { path: path.to_owned(), source };
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let text = Zeroizing::new(text);
-            let field = |name: &str| {
-                let mut fields = text.lines().filter_map(|line| line.split_once('='));
-                fields.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
-            };
-            match (field("aws_access_key_id"), field("aws_secret_access_key")) {
-                (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => {
-                    Ok(Credentials::new(id, secret))
-                }
-                _ => Err(CredentialsError::Unreadable(path.to_owned())),
+    if let Some(text) = read(path)? {
+        let field = |name: &str| {
+            let mut fields = text.lines().filter_map(|line| line.split_once('='));
+            fields.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
+        };
+        return match (field("aws_access_key_id"), field("aws_secret_access_key")) {
+            (Some(id), Some(secret)) if !id.is_empty() && !secret.is_empty() => {
+                Ok(Credentials::new(id, secret))
             }
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            let mut entropy = OsEntropy;
-            let id = data_encoding::BASE32_NOPAD.encode(entropy.bytes32().get(..10).unwrap_or_default());
-            let secret = Zeroizing::new(data_encoding::BASE64URL_NOPAD.encode(entropy.secret().expose()));
-            let text = Zeroizing::new(format!(
-                "[default]\naws_access_key_id = FH{id}\naws_secret_access_key = {}\n",
-                secret.as_str()
-            ));
-            freehold_disk::replace(path, text.as_bytes(), 0o600).map_err(failed)?;
-            Ok(Credentials::new(format!("FH{id}"), &secret))
-        }
-        Err(e) => Err(failed(e)),
+            _ => Err(CredentialsError::Unreadable(path.to_owned())),
+        };
     }
+    let mut entropy = OsEntropy;
+    let id = data_encoding::BASE32_NOPAD.encode(entropy.bytes32().get(..10).unwrap_or_default());
+    let secret = Zeroizing::new(data_encoding::BASE64URL_NOPAD.encode(entropy.secret().expose()));
+    let text = Zeroizing::new(format!(
+        "[default]\naws_access_key_id = FH{id}\naws_secret_access_key = {}\n",
+        secret.as_str()
+    ));
+    freehold_disk::replace(path, text.as_bytes(), 0o600).map_err(failed)?;
+    Ok(Credentials::new(format!("FH{id}"), &secret))
+}
+
+fn read(path: &Path) -> Result<Option<Zeroizing<String>>, CredentialsError> {
+    let Some(bytes) = freehold_disk::read_private(path)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|e| {
+        drop(Zeroizing::new(e.into_bytes()));
+        CredentialsError::Unreadable(path.to_owned())
+    })?;
+    Ok(Some(Zeroizing::new(text)))
 }
 
 /// Says in the file where the endpoint is, so that clients need nothing else. What people added to the
@@ -69,7 +75,7 @@ pub fn load_or_make(path: &Path) -> Result<Credentials, CredentialsError> {
 /// [`CredentialsError::File`]
 pub fn point_at(path: &Path, endpoint: &str) -> Result<(), CredentialsError> {
     let failed = |source| CredentialsError::File { path: path.to_owned(), source };
-    let text = Zeroizing::new(std::fs::read_to_string(path).map_err(failed)?);
+    let text = read(path)?.ok_or_else(|| CredentialsError::Unreadable(path.to_owned()))?;
     let pointed = pointed(&text, endpoint);
     if *pointed == *text {
         return Ok(());

@@ -2,6 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use freehold_api::Problem;
+
+use crate::problem::own_problem;
+
 /// Paths below a home. Made once, handed around.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -17,6 +21,14 @@ impl Home {
     /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Refuses a home that others may write to, or have.
+    ///
+    /// # Errors
+    /// A [`Problem`] with what to type.
+    pub fn check(&self) -> Result<(), Problem> {
+        freehold_disk::check_home(&self.root).map_err(|error| own_problem(&error))
     }
 
     /// Key files.

@@ -19,6 +19,7 @@ pub mod log;
 pub mod logs;
 pub mod ports;
 pub mod problem;
+pub mod process;
 pub mod recovering;
 pub mod replica;
 pub mod run;

@@ -1,7 +1,7 @@
 //! From the errors of the planes to what a person is told: what failed, why, what to type next.
 
 use freehold_api::{Problem, ProblemKind};
-use freehold_disk::{Kind, LockError, StoreError};
+use freehold_disk::{Kind, LockError, OwnError, StoreError};
 use freehold_vault::{GetError, PutError};
 
 use crate::certificate::CertificateError;
@@ -60,11 +60,16 @@ pub fn found_problem(error: &FoundError) -> Problem {
 
 /// The console's certificate cannot be used.
 pub fn certificate_problem(error: &CertificateError) -> Problem {
-    Problem::refused(
-        "the console cannot start",
-        error.to_string(),
-        Some("delete console.pem in the home, then: freehold up"),
-    )
+    let remedy = match error {
+        CertificateError::NotOurs(error) => error.remedy(),
+        _ => "delete console.pem in the home, then: freehold up".to_owned(),
+    };
+    Problem::refused("the console cannot start", error.to_string(), Some(remedy))
+}
+
+/// The home, or something in it, may have been put there by somebody else.
+pub fn own_problem(error: &OwnError) -> Problem {
+    Problem::refused("this home cannot be used", error.to_string(), Some(error.remedy()))
 }
 
 /// A write did not happen.

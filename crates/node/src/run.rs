@@ -21,6 +21,7 @@ use crate::gate::LogGate;
 use crate::home::Home;
 use crate::identity::{Identity, load_keys};
 use crate::problem::{chain, identity_problem, lock_problem, store_problem};
+use crate::process::Room;
 use crate::replica::{self, ForVault};
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane, Supervisor};
@@ -57,6 +58,8 @@ pub struct Options {
     pub mesh_port: u16,
     /// Where to run a relay, if at all.
     pub relay: Option<SocketAddr>,
+    /// How many connections the ports may have.
+    pub room: Room,
 }
 
 /// A node that is up.
@@ -79,6 +82,7 @@ pub struct Ready {
 /// # Errors
 /// A [`Problem`] if it cannot start, or a part without which it is of no use failed.
 pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -> Result<(), Problem> {
+    home.check()?;
     let _lock = HomeLock::take(home.root()).map_err(|error| lock_problem(&error))?;
     let mut supervisor = Supervisor::default();
     let read_through = ReadThrough::default();
@@ -280,7 +284,8 @@ async fn start_mesh(
     let any6 = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
     let bind = vec![SocketAddr::new(any, port), SocketAddr::new(any6, port)];
     let mut config = Config::new(shared.keys.node_seed.clone(), bind);
-    config.relay_serve = options.relay.map(|bind| RelayServe { bind, url: None });
+    config.relay_serve =
+        options.relay.map(|bind| RelayServe { bind, url: None, connections: options.room.relay });
     let gate = Arc::new(LogGate(Arc::downgrade(shared)));
     let blobs = Arc::new(Giving { depot: shared.depot.clone() });
     let doorman = Arc::new(crate::door::Door(Arc::downgrade(shared)));

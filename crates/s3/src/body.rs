@@ -3,30 +3,25 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
+use freehold_ports::{BrokeOff, Patient};
 use futures::Stream;
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use hyper::body::Incoming;
 use s3s::StdError;
 use s3s::stream::{ByteStream, RemainingLength};
-use tokio::time::{Instant, Sleep};
 
 use crate::chunked::{Piece, Recut};
 
 /// By these words a cause is known after `s3s` has turned it into text.
-pub(crate) const IDLE: &str = "the client sent nothing for";
+pub(crate) const IDLE: &str = BrokeOff::<hyper::Error>::QUIET;
 pub(crate) const MALFORMED: &str = "malformed chunk header";
 pub(crate) const CHUNK_TOO_LARGE: &str = "a signed chunk is too large";
 
 /// Why a request body broke off.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    #[error("{IDLE} {} seconds", .0.as_secs())]
-    Idle(Duration),
-    #[error("reading the request body")]
-    Read(#[source] hyper::Error),
     #[error("the aws-chunked body ended before its last chunk")]
     Truncated,
     #[error("aws-chunked: {MALFORMED}")]
@@ -36,50 +31,7 @@ pub(crate) enum BodyError {
 }
 
 /// A request body with a limit on the time between two reads.
-pub(crate) struct PatientBody {
-    inner: Incoming,
-    idle: Duration,
-    deadline: Pin<Box<Sleep>>,
-    waiting: bool,
-}
-
-impl PatientBody {
-    pub(crate) fn new(inner: Incoming, idle: Duration) -> Self {
-        Self { inner, idle, deadline: Box::pin(tokio::time::sleep(idle)), waiting: false }
-    }
-}
-
-impl Body for PatientBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        if let Poll::Ready(frame) = Pin::new(&mut this.inner).poll_frame(cx) {
-            this.waiting = false;
-            return Poll::Ready(frame.map(|f| f.map_err(BodyError::Read)));
-        }
-        // The clock runs only while we wait for the client, not while we are slow ourselves.
-        if !this.waiting {
-            this.waiting = true;
-            let at = Instant::now() + this.idle;
-            this.deadline.as_mut().reset(at);
-        }
-        ready!(this.deadline.as_mut().poll(cx));
-        Poll::Ready(Some(Err(BodyError::Idle(this.idle))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
-}
+pub(crate) type PatientBody = Patient<Incoming>;
 
 /// An `aws-chunked` request body, cut into chunks of the size in which it arrives.
 pub(crate) struct RecutBody {

@@ -20,7 +20,6 @@ mod object;
 mod parts_sum;
 mod refusal;
 mod server;
-mod stall;
 mod upload;
 
 pub use buckets::{Buckets, BucketsError};

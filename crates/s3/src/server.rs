@@ -10,24 +10,24 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use freehold_ports::{Guest, Held, Places, Porter, Stall};
 use freehold_vault::Vault;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::buckets::Buckets;
 use crate::credentials::Credentials;
 use crate::gate::Gate;
-use crate::stall::Stall;
 
 /// What one client, or all together, may use. The defaults suit a household and a small firm.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once; more wait in the kernel's queue.
+    /// Connections at once, half of them from one source. Those that rest make room for those that
+    /// come; if none rests, who comes is turned away.
     pub connections: usize,
     /// Bytes of request line and headers. Amazon allows 8 KiB of headers; long pre-signed URLs need more.
     pub header_bytes: usize,
@@ -60,8 +60,6 @@ const READ_BUFFER_BYTES: usize = 512 << 10;
 /// hyper's own bound is above ours, so that a slightly too large head gets an answer in S3's words.
 const HEADER_SLACK: usize = 4;
 const HEADERS_MAX: usize = 128;
-/// After a failed accept (out of file descriptors) there is no event to wait for.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the S3 front stopped.
 #[derive(Debug, thiserror::Error)]
@@ -103,28 +101,24 @@ pub async fn serve_within(
     let address = listener.local_addr().map_err(ServeError::Address)?;
     let gate = Arc::new(Gate::new(vault, buckets, credentials, &limits));
     let limits = Arc::new(limits);
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let porter = Porter::new(Places::of(limits.connections, limits.header_timeout));
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     tracing::info!(%address, "S3 front is up");
 
     loop {
-        let place = tokio::select! {
+        let (stream, guest) = tokio::select! {
             biased;
             () = cancel.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place,
+            accepted = porter.accept(&listener) => accepted,
         };
-        let accepted = tokio::select! {
-            biased;
-            () = cancel.cancelled() => break,
-            accepted = listener.accept() => accepted,
+        let connection = Connection {
+            stream,
+            guest,
+            gate: Arc::clone(&gate),
+            limits: Arc::clone(&limits),
+            stop: cancel.clone(),
         };
-        let (Ok(place), Ok((stream, _))) = (place, accepted) else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
-        let connection =
-            Connection { stream, gate: Arc::clone(&gate), limits: Arc::clone(&limits), stop: cancel.clone() };
         let cut = cut.clone();
         connections.spawn(async move {
             tokio::select! {
@@ -132,7 +126,6 @@ pub async fn serve_within(
                 () = cut.cancelled() => {}
                 () = connection.run() => {}
             }
-            drop(place);
         });
     }
 
@@ -149,6 +142,7 @@ pub async fn serve_within(
 
 struct Connection {
     stream: TcpStream,
+    guest: Guest,
     gate: Arc<Gate>,
     limits: Arc<Limits>,
     stop: CancellationToken,
@@ -156,14 +150,15 @@ struct Connection {
 
 impl Connection {
     async fn run(self) {
-        let Self { stream, gate, limits, stop } = self;
+        let Self { stream, guest, gate, limits, stop } = self;
         // Small answers must not wait for the acknowledgement of the one before (40 ms each).
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "setting TCP_NODELAY");
         }
+        let asking = guest.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let gate = Arc::clone(&gate);
-            async move { Ok::<_, Infallible>(gate.answer(request).await) }
+            let (gate, busy) = (Arc::clone(&gate), asking.request());
+            async move { Ok::<_, Infallible>(gate.answer(request).await.map(|body| Held::new(body, Some(busy)))) }
         });
         let io = TokioIo::new(Stall::new(stream, limits.write_stall));
         let mut connection = pin!(
@@ -184,6 +179,7 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                 }
                 ended = connection.as_mut() => break ended,
+                () = guest.has_to_go() => break Ok(()),
             }
         };
         if let Err(error) = ended {

@@ -234,7 +234,8 @@ async fn host() {
     };
     let mut config = Config::new(seed(of), bind.iter().map(|at| at.parse().unwrap()).collect());
     if of == 1 {
-        config.relay_serve = Some(RelayServe { bind: "203.0.113.1:4711".parse().unwrap(), url: None });
+        config.relay_serve =
+            Some(RelayServe { bind: "203.0.113.1:4711".parse().unwrap(), url: None, connections: 64 });
     }
     let mut node = Node::with(config, &realm).await;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();

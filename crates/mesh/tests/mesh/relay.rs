@@ -92,7 +92,7 @@ async fn a_relay_that_restarts_is_found_again() {
     let bind = host.mesh.relay_bound().unwrap();
     host.stop().await;
     poll("the relay's port", || std::net::TcpListener::bind(bind).ok()).await;
-    let again = Config { relay_serve: Some(RelayServe { bind, url: None }), ..config(1) };
+    let again = Config { relay_serve: Some(RelayServe { bind, url: None, connections: 64 }), ..config(1) };
     let _host = Node::with(again, &realm).await;
     // Be it over the same connection or a new one.
     let body = Bytes::from_static(b"still here");
@@ -147,4 +147,35 @@ async fn a_newcomer_reaches_the_door_through_it_with_an_invitation() {
     let newcomer = Node::with(relay_only(3, Vec::new()), &Realm::of(&[id(2)])).await;
     let answer = within("the door", newcomer.mesh.knock(&at, a.id(), &[&key(100)], hello)).await;
     assert_eq!(answer.unwrap(), "welcome, you said hello");
+}
+
+const UPGRADE: &[u8] = b"GET /relay HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Protocol: iroh-relay-v1\r\nX-Freehold-Place: 0\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_proves_nothing_is_cut_and_shuts_no_member_out() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let realm = Realm::of(&[id(1), id(2), id(3)]);
+    let mut config = with_relay(1);
+    config.relay_serve.as_mut().unwrap().connections = 8;
+    let host = Node::with(config, &realm).await;
+    let url = host.addresses().await.serves().unwrap().clone();
+    let at = host.mesh.relay_bound().unwrap();
+    let mut strangers = Vec::new();
+    for says in [UPGRADE, b"GET /re", b""].iter().cycle().take(24) {
+        let mut stranger = tokio::net::TcpStream::connect(at).await.unwrap();
+        stranger.write_all(says).await.unwrap();
+        strangers.push(stranger);
+    }
+    // The host is at its own relay, so this has to make room.
+    let a = Node::with(relay_only(2, vec![url.clone()]), &realm).await;
+    assert_eq!(a.relayed().await.relays(), [url]);
+    for mut stranger in strangers {
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(Duration::from_secs(30), stranger.read_to_end(&mut rest)).await;
+        drop(end.expect("it is cut"));
+    }
+    assert_eq!(a.relayed().await.relays().len(), 1, "the member stays");
+    host.stop().await;
 }

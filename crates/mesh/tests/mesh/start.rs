@@ -30,7 +30,7 @@ async fn so_is_the_relays() {
     let held = (TcpListener::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
     for at in [held.0.local_addr().unwrap(), held.1.local_addr().unwrap()] {
         let mut config = config(1);
-        config.relay_serve = Some(RelayServe { bind: at, url: None });
+        config.relay_serve = Some(RelayServe { bind: at, url: None, connections: 64 });
         let error = refused(config).await;
         assert!(matches!(error, StartError::RelayPortInUse(port) if port == at), "{error:?}");
     }

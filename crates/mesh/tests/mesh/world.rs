@@ -140,7 +140,7 @@ pub(crate) fn config(of: u8) -> Config {
 }
 
 pub(crate) fn with_relay(of: u8) -> Config {
-    Config { relay_serve: Some(RelayServe { bind: loopback(), url: None }), ..config(of) }
+    Config { relay_serve: Some(RelayServe { bind: loopback(), url: None, connections: 64 }), ..config(of) }
 }
 
 pub(crate) fn relay_only(of: u8, relays: Vec<RelayUrl>) -> Config {

@@ -1,24 +1,18 @@
 //! The doors for people and their programs: S3, the console over HTTPS, the control socket.
 
+mod serve;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
 use freehold_api::{Endpoints, NewBucket, Problem, ProblemKind};
 use freehold_s3::{Buckets, BucketsError};
 use freehold_wire::BucketId;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::net::UnixListener;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Options;
 use crate::certificate;
@@ -29,12 +23,6 @@ use crate::problem::certificate_problem;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane, Supervisor};
 
-/// Browsers and commands at a time; more wait.
-const CONNECTIONS: usize = 256;
-/// A client that does not finish its TLS handshake or the head of a request by then is cut.
-const HEAD_WITHIN: Duration = Duration::from_secs(15);
-/// The largest head of a request.
-const HEAD_MAX: usize = 64 << 10;
 /// How many copies a bucket made by an S3 client has.
 const DEFAULT_COPIES: u16 = 2;
 
@@ -77,7 +65,10 @@ async fn start_s3(
 ) -> Result<String, Problem> {
     let path = shared.home.s3_credentials();
     let unusable = |e: CredentialsError| {
-        let remedy = "delete s3-credentials in the home, then: freehold up";
+        let remedy = match &e {
+            CredentialsError::NotOurs(error) => error.remedy(),
+            _ => "delete s3-credentials in the home, then: freehold up".to_owned(),
+        };
         Problem::refused("the S3 endpoint has no credentials", e.to_string(), Some(remedy))
     };
     let credentials = credentials::load_or_make(&path).map_err(unusable)?;
@@ -87,9 +78,10 @@ async fn start_s3(
     credentials::point_at(&path, &address).map_err(unusable)?;
     let (vault, cancel) = (Arc::new(shared.vault.clone()), plane.cancel().clone());
     let buckets = Arc::new(LogBuckets(Arc::clone(shared)));
+    let limits = freehold_s3::Limits { connections: options.room.s3, ..freehold_s3::Limits::default() };
     plane.report(Health::Up(address.clone()));
     plane.spawn_vital(async move {
-        freehold_s3::serve(listening.listener, vault, buckets, credentials, cancel)
+        freehold_s3::serve_within(listening.listener, vault, buckets, credentials, cancel, limits)
             .await
             .map_err(|e| e.to_string())
     });
@@ -135,7 +127,9 @@ async fn start_console(
     plane.report(Health::Up(at.join(", ")));
     let acceptor = TlsAcceptor::from(identity.tls);
     let cancel = plane.cancel().clone();
-    plane.spawn_vital(serve_tls(listening.listener, acceptor, router, cancel));
+    let sessions = Arc::clone(&shared.sessions);
+    let house = serve::House { acceptor, router, sessions, connections: options.room.console };
+    plane.spawn_vital(house.serve(listening.listener, cancel));
     Ok((at, identity.fingerprint))
 }
 
@@ -158,88 +152,6 @@ fn start_control(plane: &Plane, shared: &Shared, api: Router) -> Result<(), Prob
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     plane.report(Health::Up(path.display().to_string()));
     let cancel = plane.cancel().clone();
-    plane.spawn_vital(async move {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        let connections = TaskTracker::new();
-        loop {
-            let place = tokio::select! {
-                biased;
-                () = cancel.cancelled() => break,
-                place = Arc::clone(&places).acquire_owned() => place.map_err(|e| e.to_string())?,
-            };
-            let accepted = tokio::select! {
-                biased;
-                () = cancel.cancelled() => break,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else { continue };
-            let (api, cancel) = (api.clone(), cancel.clone());
-            connections.spawn(async move {
-                serve_one(stream, api, cancel).await;
-                drop(place);
-            });
-        }
-        connections.close();
-        connections.wait().await;
-        Ok(())
-    });
+    plane.spawn_vital(serve::control(listener, api, cancel));
     Ok(())
-}
-
-async fn serve_tls(
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    router: Router,
-    cancel: CancellationToken,
-) -> Result<(), String> {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    let connections = TaskTracker::new();
-    loop {
-        let place = tokio::select! {
-            biased;
-            () = cancel.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place.map_err(|e| e.to_string())?,
-        };
-        let accepted = tokio::select! {
-            biased;
-            () = cancel.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        // Out of descriptors, or a client that gave up: the next one may be luckier.
-        let Ok((stream, _)) = accepted else { continue };
-        let (acceptor, router, cancel) = (acceptor.clone(), router.clone(), cancel.clone());
-        connections.spawn(async move {
-            let handshake = tokio::time::timeout(HEAD_WITHIN, acceptor.accept(stream)).await;
-            if let Ok(Ok(stream)) = handshake {
-                serve_one(stream, router, cancel).await;
-            }
-            drop(place);
-        });
-    }
-    connections.close();
-    connections.wait().await;
-    Ok(())
-}
-
-/// Serves one connection; at the end requests under way are let finish.
-async fn serve_one<S>(stream: S, router: Router, cancel: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_MAX);
-    server.http2().timer(TokioTimer::new()).max_header_list_size(65_536).keep_alive_interval(HEAD_WITHIN);
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        biased;
-        ended = connection.as_mut() => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended");
-            }
-            return;
-        }
-        () = cancel.cancelled() => connection.as_mut().graceful_shutdown(),
-    }
-    drop(tokio::time::timeout(Duration::from_secs(5), connection).await);
 }

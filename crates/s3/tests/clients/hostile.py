@@ -110,6 +110,16 @@ def a_form_upload_is_not_gathered():
 
 
 @check
+def a_document_that_is_too_large_is_named():
+    for line in [b"POST /hostile?delete", b"POST /hostile/k?uploadId=a", b"PUT /hostile"]:
+        head = line + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        got = exchange(head + b"Content-Length: 4194305\r\n\r\n<")
+        assert b" 400 " in got[:20] and b"MaxMessageLengthExceeded" in got, got[:300]
+        got = exchange(head + b"Transfer-Encoding: chunked\r\n\r\n1\r\n<\r\n")
+        assert b" 411 " in got[:20] and b"MissingContentLength" in got, got[:300]
+
+
+@check
 def two_lengths_are_refused():
     """What request smuggling needs: a body that two parsers end at different places."""
     head = b"PUT /hostile/k HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"

@@ -1,0 +1,198 @@
+//! Serving HTTP to browsers and to commands. What somebody without a session can hold, and for how
+//! long, is bounded here.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use freehold_api::Sessions;
+use freehold_ports::{Guest, Held, Patient, Places, Porter, Source, Stall};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+/// A client that does not finish its TLS handshake or the head of a request by then is cut.
+const HEAD_WITHIN: Duration = Duration::from_secs(15);
+/// What somebody without a session asks is answered by then, or not at all: a small form.
+const STRANGER_WITHIN: Duration = Duration::from_secs(15);
+/// Between two pieces of a body, either way.
+const STALL: Duration = Duration::from_mins(1);
+/// The life of an idle kept connection.
+const REST: Duration = HEAD_WITHIN;
+/// The largest head of a request.
+const HEAD_MAX: usize = 64 << 10;
+/// Requests at a time on one connection.
+const STREAMS: u32 = 32;
+/// Requests under way at the end get this long.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Commands at a time. Only the node's owner reaches the socket.
+const COMMANDS: usize = 64;
+
+/// The console's port.
+pub(super) struct House {
+    pub(super) acceptor: TlsAcceptor,
+    pub(super) router: Router,
+    pub(super) sessions: Arc<Sessions>,
+    /// At a time.
+    pub(super) connections: usize,
+}
+
+impl House {
+    /// Serves until cancelled.
+    pub(super) async fn serve(self, listener: TcpListener, cancel: CancellationToken) -> Result<(), String> {
+        let porter = Porter::new(Places::of(self.connections, REST));
+        let connections = TaskTracker::new();
+        loop {
+            let (stream, guest) = tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                accepted = porter.accept(&listener) => accepted,
+            };
+            let (acceptor, cancel) = (self.acceptor.clone(), cancel.clone());
+            let answers = Answers { router: self.router.clone(), sessions: Some(Arc::clone(&self.sessions)) };
+            connections.spawn(async move {
+                let handshake = async {
+                    tokio::select! {
+                        biased;
+                        shaken = timeout(HEAD_WITHIN, acceptor.accept(Stall::new(stream, STALL))) => shaken.ok()?.ok(),
+                        () = guest.has_to_go() => None,
+                    }
+                };
+                let Some(stream) = handshake.await else { return };
+                // Agreed in the handshake: nothing has to be guessed from what comes first.
+                let speaks = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    Speaks::Http2
+                } else {
+                    Speaks::Http1
+                };
+                serve_one(stream, speaks, guest, answers, cancel).await;
+            });
+        }
+        connections.close();
+        connections.wait().await;
+        Ok(())
+    }
+}
+
+/// Serves the control socket until cancelled.
+pub(super) async fn control(
+    listener: UnixListener,
+    api: Router,
+    cancel: CancellationToken,
+) -> Result<(), String> {
+    let places = Places { total: COMMANDS, each: COMMANDS, reserve: 0, rest: REST };
+    let porter = Porter::new(places);
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = cancel.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (Ok((stream, _)), Some(guest)) = (accepted, porter.admit(Source::Here)) else { continue };
+        let answers = Answers { router: api.clone(), sessions: None };
+        connections.spawn(serve_one(stream, Speaks::Http1, guest, answers, cancel.clone()));
+    }
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Speaks {
+    Http1,
+    Http2,
+}
+
+/// Who answers, and who may take their time: without sessions everybody.
+#[derive(Clone)]
+struct Answers {
+    router: Router,
+    sessions: Option<Arc<Sessions>>,
+}
+
+impl Answers {
+    async fn answer(self, guest: Guest, request: Request<Incoming>) -> Response<Held<Body>> {
+        let trusted = self.sessions.is_none_or(|sessions| sessions.admits(request.headers()));
+        // What a stranger asks makes room like a connection that rests: its body may never come.
+        let busy = trusted.then(|| guest.request());
+        guest.touch();
+        let mut request = request.map(|body| Body::new(Patient::new(body, STALL)));
+        request.extensions_mut().insert(guest.source());
+        let answer = self.router.oneshot(request);
+        let answered = if trusted { Ok(answer.await) } else { timeout(STRANGER_WITHIN, answer).await };
+        let response = answered.map_or_else(
+            |_| {
+                let mut late = Response::new(Body::empty());
+                *late.status_mut() = StatusCode::REQUEST_TIMEOUT;
+                late
+            },
+            |answered| answered.unwrap_or_else(|never| match never {}),
+        );
+        response.map(|body| Held::new(body, busy))
+    }
+}
+
+/// Serves one connection; at the end requests under way are let finish.
+async fn serve_one<S>(stream: S, speaks: Speaks, guest: Guest, answers: Answers, cancel: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let asking = guest.clone();
+    let service = service_fn(move |request| {
+        let answer = answers.clone().answer(asking.clone(), request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let io = TokioIo::new(stream);
+    match speaks {
+        Speaks::Http1 => {
+            let mut server = http1::Builder::new();
+            server.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_MAX);
+            let connection = pin!(server.serve_connection(io, service));
+            run(connection, http1::Connection::graceful_shutdown, &guest, &cancel).await;
+        }
+        Speaks::Http2 => {
+            let mut server = http2::Builder::new(TokioExecutor::new());
+            server.timer(TokioTimer::new()).max_header_list_size(65_536).max_concurrent_streams(STREAMS);
+            server.keep_alive_interval(HEAD_WITHIN).keep_alive_timeout(HEAD_WITHIN);
+            let connection = pin!(server.serve_connection(io, service));
+            run(connection, http2::Connection::graceful_shutdown, &guest, &cancel).await;
+        }
+    }
+}
+
+/// Drives a connection until it ends or has to; lets requests under way finish when the node stops.
+async fn run<C>(
+    mut connection: Pin<&mut C>,
+    wind_down: impl Fn(Pin<&mut C>),
+    guest: &Guest,
+    cancel: &CancellationToken,
+) where
+    C: Future<Output = Result<(), hyper::Error>>,
+{
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended");
+            }
+            return;
+        }
+        () = guest.has_to_go() => return,
+        () = cancel.cancelled() => wind_down(connection.as_mut()),
+    }
+    drop(timeout(DRAIN, connection).await);
+}
