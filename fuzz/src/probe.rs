@@ -454,6 +454,7 @@ fn store() -> (Replica, NodeId) {
         buckets: BTreeMap::from([(BucketId::from_bytes([2; 32]), BucketView { copies: 2 })]),
         members: BTreeSet::from([me, peer, *WRITER]),
         writers: BTreeSet::from([*WRITER]),
+        cuts: BTreeMap::new(),
     };
     let mut replica = Replica::new(me, view);
     replica.handle(Millis(1000), freehold_placement::Input::Clock(Millis(1_795_000_000_000)));

@@ -69,6 +69,7 @@ impl ReplicaWorld {
             buckets: views,
             members: BTreeSet::new(),
             writers: BTreeSet::new(),
+            cuts: BTreeMap::new(),
         };
         let mut world = Self {
             now: Millis(0),

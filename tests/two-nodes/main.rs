@@ -125,3 +125,56 @@ fn a_suspended_node_is_told_so_and_hears_nothing_more() -> Result<()> {
         Ok(())
     })
 }
+
+/// A stolen gateway: the third member has not heard that it was suspended, and passes on what it
+/// writes.
+#[test]
+fn what_a_stolen_machine_writes_reaches_nobody_for_long() -> Result<()> {
+    story("what_a_stolen_machine_writes_reaches_nobody_for_long", |story| {
+        let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let (mut one, mut stolen, mut third) = (alice.node()?, bob.node()?, carol.node()?);
+        let ready = one.up(&[])?;
+        let at_bob = stolen.join(&one.invite(&["--device"])?, "bob")?;
+        third.join(&one.invite(&[])?, "carol")?;
+        one.cli(&["bucket", "create", "letters", "--copies", "3"])?.good()?;
+        let file = story.file("letter", 200_000, 1)?;
+        let file = file.to_string_lossy();
+        one.s3(&ready)?.aws(&["s3", "cp", &file, "s3://letters/one"])?.good()?;
+        one.protected("letters", 1)?;
+        until(30, "bob has the bucket's key", || {
+            stolen.s3(&at_bob)?.aws(&["s3", "ls", "s3://letters/one"])?.good()
+        })?;
+        third.stop()?;
+        bob.unplug()?;
+        one.cli(&["--yes", "node", "suspend", "bob"])?.good()?;
+        let log = story.folder().join("log");
+        let log = log.to_string_lossy();
+        one.cli(&["realm", "export", &log])?.good()?;
+        one.stop()?;
+
+        bob.plug_in()?;
+        let at_carol = third.resume()?;
+        eventually(30, "carol speaks with bob", || sees(&third, "bob"))?;
+        let forged = stolen.s3(&at_bob)?;
+        forged.aws(&["s3", "rm", "s3://letters/one"])?.good()?;
+        forged.aws(&["s3", "cp", &file, "s3://letters/two"])?.good()?;
+        let there = third.s3(&at_carol)?;
+        until(30, "carol took it for good", || there.aws(&["s3", "ls", "s3://letters/two"])?.good())?;
+        stolen.cli(&["realm", "import", &log])?.good()?;
+        eventually(30, "bob takes no writes", || {
+            Ok(forged.aws(&["s3", "cp", &file, "s3://letters/three"])?.good().is_err())
+        })?;
+        ensure!(stolen.cli(&["node", "lift", "bob"])?.good().is_err(), "it lifted its own suspension");
+        stolen.stop()?;
+
+        let back = one.resume()?;
+        eventually(60, "carol hears of it", || Ok(third.peer("bob")?.standing == Standing::Suspended))?;
+        for (name, s3) in [("alice", one.s3(&back)?), ("carol", there)] {
+            until(30, &format!("{name} has the letter"), || {
+                s3.aws(&["s3", "cp", "s3://letters/one", "-"])?.good()
+            })?;
+            ensure!(s3.aws(&["s3", "ls", "s3://letters/two"])?.good().is_err(), "{name} has the forged one");
+        }
+        Ok(())
+    })
+}

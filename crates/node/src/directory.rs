@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use freehold_crypt::{BoxSecret, hash};
+use freehold_placement::Cuts;
 use freehold_seal::{
     DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, payload_kind,
 };
@@ -252,6 +253,15 @@ impl Directory {
             }
             _ => None,
         }
+    }
+
+    /// What counts of nodes that were cut off, whoever they are now.
+    pub fn cuts(&self) -> Cuts {
+        let cuts = self.rows.values().filter_map(|(_, _, row)| match row {
+            DirectoryRow::Cut(node, Some(last)) => Some((*node, last.iter().copied().collect())),
+            _ => None,
+        });
+        cuts.collect()
     }
 
     fn row(&self, key: RowKey) -> Option<&DirectoryRow> {

@@ -10,7 +10,7 @@ use freehold_api::Problem;
 use freehold_crypt::SigningKey;
 use freehold_realm::body::Target;
 use freehold_realm::{Body, Folded, NodeRoles, Op, State};
-use freehold_wire::{BucketId, Millis, NodeId, OpId};
+use freehold_wire::{BucketId, KeyId, Millis, NodeId, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::directory::Trust;
@@ -39,6 +39,8 @@ pub struct View {
     /// Nodes that the realm ever let in, with every role that each ever had: who may, or once might,
     /// write entries.
     pub let_in: BTreeMap<NodeId, NodeRoles>,
+    /// The device on the same machine as a node, where there is one.
+    pub devices: BTreeMap<NodeId, KeyId>,
     /// The newest time that any operation names.
     pub newest: Millis,
     /// When recoveries that wait were first seen here.

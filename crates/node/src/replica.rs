@@ -42,6 +42,7 @@ pub(crate) enum Ask {
     Forget(EntryId),
     Copies { entry: EntryId, reply: oneshot::Sender<u16> },
     CopiesOf { places: Vec<Place>, reply: oneshot::Sender<Vec<u16>> },
+    Lengths { origin: NodeId, reply: oneshot::Sender<BTreeMap<BucketId, u64>> },
     Wanted { blob: BlobRef, reply: oneshot::Sender<bool> },
     Holders { blob: BlobRef, reply: oneshot::Sender<Vec<NodeId>> },
 }
@@ -95,6 +96,13 @@ impl Replica {
             waiting: protection.partly + protection.nowhere,
             oldest_ms: protection.oldest.map(|hlc| clock::wall().since(hlc.wall).0),
         }
+    }
+
+    /// How many entries of a node are here, by bucket.
+    pub(crate) async fn lengths(&self, origin: NodeId) -> BTreeMap<BucketId, u64> {
+        let (reply, lengths) = oneshot::channel();
+        self.tell(Ask::Lengths { origin, reply }).await;
+        lengths.await.unwrap_or_default()
     }
 
     /// The realm's nodes or buckets may have changed.

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use freehold_api::{Endpoints, Problem, Sessions};
 use freehold_disk::EntryStore;
 use freehold_mesh::Mesh;
-use freehold_placement::Entry;
+use freehold_placement::{Cuts, Entry};
+use freehold_realm::Standing;
 use freehold_vault::{Depot, Keyring, Vault};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
 use tokio::sync::watch;
@@ -257,6 +258,15 @@ impl Shared {
     /// The directory's stream among the entries.
     pub fn directory_bucket(&self) -> BucketId {
         directory_bucket(self.realm())
+    }
+
+    /// What counts of nodes whose rights were taken away.
+    pub fn cuts(&self) -> Cuts {
+        let mut cuts = self.directory().cuts();
+        let view = self.log.view();
+        let nodes = &view.state().nodes;
+        cuts.retain(|node, _| nodes.get(node).is_none_or(|node| node.standing != Standing::Active));
+        cuts
     }
 
     /// How far a bucket's objects are from being on `copies` nodes.

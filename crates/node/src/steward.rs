@@ -53,6 +53,9 @@ pub async fn tidy_up(shared: &Shared) {
     shared.trust_the_log();
     hand_keys_to_vault(shared).await;
     name_buckets(shared);
+    if let Err(error) = shared.vault.set_cuts(shared.cuts()).await {
+        tracing::error!(%error, "what a suspended node wrote could not be sorted out");
+    }
     connect(shared).await;
     settle_in(shared).await;
     for (what, done) in [("keys", box_keys(shared).await), ("addresses", say_addresses(shared).await)] {

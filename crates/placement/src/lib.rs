@@ -20,4 +20,4 @@ pub use replica::{
     Belief, Conflict, Dispute, Event, FetchError, Input, Load, Output, Own, Place, Protection, Replica,
     Ticket,
 };
-pub use view::{BucketView, NodeView, View};
+pub use view::{BucketView, Cuts, NodeView, View, is_cut_off};

@@ -263,7 +263,8 @@ impl Replica {
     pub fn own(&self, bucket: &BucketId) -> Own {
         let forked = self.streams.get(&(*bucket, self.me)).is_some_and(|stream| stream.fork.is_some());
         let alone = !self.view.nodes.keys().any(|node| *node != self.me && self.view.is_active(node));
-        if !self.view.may_write(bucket, &self.me) {
+        let suspended = self.view.nodes.get(&self.me).is_some_and(|me| me.suspended);
+        if suspended || !self.view.may_write(bucket, &self.me) {
             Own::Stranger
         } else if forked {
             Own::Forked
@@ -279,6 +280,12 @@ impl Replica {
     /// The last number of each origin in a bucket.
     pub fn vector(&self, bucket: &BucketId) -> BTreeMap<NodeId, u64> {
         self.streams_of(bucket).map(|stream| (stream.origin, stream.len())).collect()
+    }
+
+    /// The last number of an origin in each bucket.
+    pub fn lengths(&self, origin: &NodeId) -> BTreeMap<BucketId, u64> {
+        let theirs = self.streams.values().filter(|stream| stream.origin == *origin && stream.len() > 0);
+        theirs.map(|stream| (stream.bucket, stream.len())).collect()
     }
 
     /// The id and clock reading of an entry that is here.

@@ -36,6 +36,17 @@ pub struct View {
     pub members: BTreeSet<NodeId>,
     /// Who may write into buckets: nodes that ever were gateways.
     pub writers: BTreeSet<NodeId>,
+    /// Of nodes whose rights were taken away: the last number that counts, by bucket; nothing
+    /// counts in a bucket that is not there.
+    pub cuts: Cuts,
+}
+
+/// For nodes whose rights were taken away, the last number of theirs that counts in each bucket.
+pub type Cuts = BTreeMap<NodeId, BTreeMap<BucketId, u64>>;
+
+/// Whether an entry lies beyond what counts of its writer.
+pub fn is_cut_off(cuts: &Cuts, bucket: &BucketId, origin: &NodeId, seq: u64) -> bool {
+    cuts.get(origin).is_some_and(|cut| seq > cut.get(bucket).copied().unwrap_or(0))
 }
 
 impl View {
@@ -53,6 +64,11 @@ impl View {
     pub fn may_write(&self, bucket: &BucketId, origin: &NodeId) -> bool {
         let may = if *bucket == self.directory { &self.members } else { &self.writers };
         may.contains(origin)
+    }
+
+    /// Whether an entry with this number is to be taken in.
+    pub fn accepts(&self, bucket: &BucketId, origin: &NodeId, seq: u64) -> bool {
+        self.may_write(bucket, origin) && !is_cut_off(&self.cuts, bucket, origin, seq)
     }
 
     /// The nodes whose copies count for a bucket.

@@ -9,10 +9,10 @@ use freehold_wire::{Bounded, Digest, Hlc, KeyId, Millis, NodeId, OpId, PersonId}
 use crate::body::{self, Body, Cuts, Endorse, GuardianSet, LastSeq, Target};
 use crate::fold::{Clock, Folded, fold};
 use crate::op::{Cosignature, Head, LEVEL, Op, OpError, PARENTS_MAX};
-use crate::person::Statement;
+use crate::person::{Change, Statement};
 use crate::roles::{MemberRoles, NodeRoles};
 use crate::set::OpSet;
-use crate::state::{Alarm, State};
+use crate::state::{Alarm, Node, State};
 
 /// Why an operation cannot be drafted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -313,6 +313,20 @@ pub fn suspend(set: &OpSet, state: &State, target: Target) -> body::Suspend {
     body::Suspend { target, last }
 }
 
+/// The device that is on the same machine as a node: the one that its person added the node with,
+/// or that came in by the same invitation.
+pub fn device_on(set: &OpSet, node: &Node) -> Option<KeyId> {
+    let admission = set.get(&node.admitted_in)?;
+    match admission.body() {
+        Body::NodeAdd(_) => Some(admission.head().author.id()),
+        Body::InvitationRedeem(redeem) => match redeem.device.as_ref()?.change() {
+            Change::Add { key, .. } => Some(key.id()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn one(key: KeyId, seq: u64) -> Cuts {
     Bounded::fill(&mut [LastSeq { key, seq }].into_iter())
 }
@@ -356,9 +370,11 @@ pub fn invited_device(
     device_box: BoxPublic,
 ) -> Option<Statement> {
     let key = invitation.verifying();
-    let statement = state.persons.values().flat_map(|p| &p.chain).find(
-        |s| matches!(s.change(), crate::person::Change::Delegate { key: delegate } if *delegate == key),
-    )?;
+    let statement = state
+        .persons
+        .values()
+        .flat_map(|p| &p.chain)
+        .find(|s| matches!(s.change(), Change::Delegate { key: delegate } if *delegate == key))?;
     Some(Statement::add(statement.person(), statement.id(), invitation, device, device_box))
 }
 

@@ -8,6 +8,8 @@ use crate::payload::{self, PayloadError};
 use crate::{BucketKey, PayloadPlace};
 
 const SORT: u8 = 2;
+/// The most buckets in a [`DirectoryRow::Cut`]: with them all it stays below a payload's bound.
+const CUT_MAX: usize = 4096;
 
 /// One row. The newest for a [`RowKey`] holds; `None` takes back what was said before.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -27,6 +29,11 @@ pub enum DirectoryRow {
     /// Where a node is reached: socket addresses and relay URLs. Only a node itself may say so.
     #[n(4)]
     Addresses(#[n(0)] NodeId, #[n(1)] Bounded<Text<256>, 32>),
+    /// The last numbers of a node that count, bucket by bucket (the directory is one), now that its
+    /// rights were taken away: what it wrote beyond is void. Nothing counts in a bucket that is
+    /// not listed. Absent when the rights are given back. Never from the node itself.
+    #[n(5)]
+    Cut(#[n(0)] NodeId, #[n(1)] Option<Bounded<(BucketId, u64), CUT_MAX>>),
 }
 
 /// What a row is about: rows with the same key replace each other.
@@ -42,6 +49,8 @@ pub enum RowKey {
     PersonName(PersonId),
     /// A node's addresses.
     Addresses(NodeId),
+    /// What counts of a node.
+    Cut(NodeId),
 }
 
 impl DirectoryRow {
@@ -53,6 +62,7 @@ impl DirectoryRow {
             Self::BucketName(bucket, _) => RowKey::BucketName(*bucket),
             Self::PersonName(person, _) => RowKey::PersonName(*person),
             Self::Addresses(node, _) => RowKey::Addresses(*node),
+            Self::Cut(node, _) => RowKey::Cut(*node),
         }
     }
 
@@ -61,6 +71,7 @@ impl DirectoryRow {
     pub fn may_come_from(&self, origin: NodeId) -> bool {
         match self {
             Self::Addresses(node, _) => *node == origin,
+            Self::Cut(node, _) => *node != origin,
             Self::RealmName(_) | Self::NodeName(..) | Self::BucketName(..) | Self::PersonName(..) => true,
         }
     }
@@ -71,7 +82,7 @@ impl DirectoryRow {
     pub fn needs_keeper(&self, origin: NodeId) -> bool {
         match self {
             Self::Addresses(node, _) | Self::NodeName(node, _) => *node != origin,
-            Self::RealmName(_) | Self::BucketName(..) | Self::PersonName(..) => true,
+            Self::RealmName(_) | Self::BucketName(..) | Self::PersonName(..) | Self::Cut(..) => true,
         }
     }
 

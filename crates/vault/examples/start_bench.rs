@@ -100,6 +100,7 @@ impl Realm {
             buckets: [(self.bucket, BucketView { copies: 1 })].into(),
             members: [self.node].into(),
             writers: [self.node].into(),
+            cuts: freehold_placement::Cuts::new(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! The opened index in memory: for each bucket and key the entry that wins, and just enough of it
 //! to list. It is made anew from the sealed entries at every start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use freehold_placement::{Cuts, is_cut_off};
 use freehold_seal::VersionId;
 use freehold_wire::{BucketId, Hlc, Millis, NodeId};
 
@@ -124,6 +125,20 @@ impl Index {
             let since = since(winner);
             self.superseded.entry(overtaken).or_insert(Overtaken { key: name, since });
         }
+    }
+
+    /// Takes out what does not count any more. What it had overtaken must be taken in again.
+    pub(crate) fn hide(&mut self, bucket: &BucketId, cuts: &Cuts) {
+        let Some(index) = self.buckets.get_mut(bucket) else { return };
+        let gone = index.rows.iter().filter(|(_, row)| is_cut_off(cuts, bucket, &row.origin, row.seq));
+        let gone: BTreeSet<String> = gone.map(|(key, _)| key.clone()).collect();
+        for key in &gone {
+            if let Some(row) = index.rows.remove(key).filter(|row| !row.deleted) {
+                index.objects = index.objects.saturating_sub(1);
+                index.bytes = index.bytes.saturating_sub(row.size);
+            }
+        }
+        self.superseded.retain(|at, overtaken| at.bucket != *bucket || !gone.contains(&*overtaken.key));
     }
 
     /// Takes in that an entry is not needed any more, where its key cannot be told.

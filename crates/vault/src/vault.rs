@@ -2,6 +2,7 @@
 
 mod commit;
 mod copy;
+mod cut;
 mod manifest;
 mod read;
 mod rebuild;
@@ -21,7 +22,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use freehold_crypt::SigningKey;
 use freehold_disk::{EntryStore, EntryTxn, StoreError};
-use freehold_placement::{Entry, Own};
+use freehold_placement::{Cuts, Entry, Own};
 use freehold_seal::{BucketKey, PayloadPlace};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
 use tokio::sync::oneshot;
@@ -87,6 +88,7 @@ pub(crate) struct Inner {
     pub(crate) shared: Shared,
     buckets: RwLock<BTreeMap<BucketId, BucketInfo>>,
     index: RwLock<Index>,
+    cuts: RwLock<Arc<Cuts>>,
     clock: Mutex<Hlc>,
     stripes: Vec<tokio::sync::Mutex<()>>,
     press: Press,
@@ -117,6 +119,7 @@ impl Vault {
             shared,
             buckets: RwLock::default(),
             index: RwLock::default(),
+            cuts: RwLock::default(),
             clock: Mutex::new(Hlc::default()),
             stripes: std::iter::repeat_with(|| tokio::sync::Mutex::new(())).take(STRIPES).collect(),
             press: Press::default(),

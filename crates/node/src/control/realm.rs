@@ -12,7 +12,7 @@ use freehold_realm::audit::{self, Export};
 use freehold_realm::body::{
     BucketDelete, BucketSet, GuardianTested, InvitationCancel, InvitationIssue, Lift, Target,
 };
-use freehold_realm::{Clock, NodeRoles, draft};
+use freehold_realm::{Clock, NodeRoles, Standing, draft};
 use freehold_seal::{DirectoryRow, KeyRing, Recipient};
 use freehold_wire::{Bounded, BucketId, KeyId, Millis, Name, NodeId};
 
@@ -123,12 +123,45 @@ fn node_named(shared: &Shared, name: &str) -> Result<NodeId, Problem> {
 
 pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> {
     let node = node_named(shared, name)?;
-    shared.log.suspend(Target::Node(node)).await
+    shared.log.suspend(Target::Node(node)).await?;
+    cut_off(shared, node).await?;
+    let Some(device) = shared.log.view().devices.get(&node).copied() else { return Ok(()) };
+    if shared.keys.device.as_ref().is_some_and(|own| own.verifying().id() == device) {
+        return Ok(());
+    }
+    // Whoever has the machine has the device's key too, and could lift the suspension with it.
+    shared.log.suspend(Target::Device(device)).await.map_err(|problem| {
+        Problem::refused(
+            format!("{name} is suspended, but it is still an admin's device"),
+            problem.why,
+            Some("have that admin, or a majority of the admins, suspend it as well"),
+        )
+    })
+}
+
+/// Says what counts of a node from now on: what this node has of it.
+async fn cut_off(shared: &Shared, node: NodeId) -> Result<(), Problem> {
+    let Some(replica) = shared.replica.get() else { return Ok(()) };
+    let last = Bounded::fill(&mut replica.lengths(node).await.into_iter());
+    shared.say(vec![Saying::Row(DirectoryRow::Cut(node, Some(last)))]).await
 }
 
 pub(super) async fn lift(shared: &Shared, name: &str) -> Result<(), Problem> {
     let node = node_named(shared, name)?;
-    shared.log.say(Lift { target: Target::Node(node) }, By::Device).await.map(drop)
+    shared.log.say(Lift { target: Target::Node(node) }, By::Device).await?;
+    if shared.log.view().state().nodes.get(&node).is_none_or(|node| node.standing != Standing::Active) {
+        return Err(Problem::refused(
+            format!("{name} stays suspended"),
+            "this machine's word alone does not lift it: it is suspended itself, or other admins must agree",
+            Some("freehold node lift, on the machine of another admin"),
+        ));
+    }
+    if let Some(device) = shared.log.view().devices.get(&node).copied()
+        && shared.log.view().state().device(&device).is_some_and(|(_, d)| d.standing == Standing::Suspended)
+    {
+        shared.log.say(Lift { target: Target::Device(device) }, By::Device).await?;
+    }
+    shared.say(vec![Saying::Row(DirectoryRow::Cut(node, None))]).await
 }
 
 pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result<(), Problem> {

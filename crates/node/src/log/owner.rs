@@ -122,6 +122,8 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
     let made = |bucket: &freehold_realm::Bucket| set.get(&bucket.created_in).map(|op| op.head().hlc.wall);
     let bucket_times =
         folded.state.buckets.iter().map(|(id, b)| (*id, made(b).unwrap_or_default())).collect();
+    let devices = folded.state.nodes.iter().filter_map(|(id, n)| Some((*id, draft::device_on(set, n)?)));
+    let devices = devices.collect();
     View {
         operations: set.len(),
         heads: set.heads().iter().copied().collect(),
@@ -130,6 +132,7 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
         bucket_times,
         keepers,
         let_in,
+        devices,
         newest: set.newest_hlc().wall,
         recoveries,
     }

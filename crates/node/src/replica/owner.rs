@@ -170,7 +170,9 @@ fn view(parts: &Parts, shared: Option<&Shared>) -> View {
     let writers = log.let_in.iter().filter(|(_, roles)| roles.contains(NodeRoles::GATEWAY));
     let writers = writers.map(|(id, _)| *id).collect();
     let buckets = state.live_buckets().map(|(id, b)| (*id, BucketView { copies: b.copies.into() })).collect();
-    View { realm: parts.realm, directory: directory_bucket(parts.realm), nodes, buckets, members, writers }
+    let cuts = shared.map(Shared::cuts).unwrap_or_default();
+    let directory = directory_bucket(parts.realm);
+    View { realm: parts.realm, directory, nodes, buckets, members, writers, cuts }
 }
 
 /// Whether another node keeps blobs and gets no keys.
@@ -274,6 +276,7 @@ impl Owner {
                 reply.send(self.copies(&entry)).ok();
                 return;
             }
+            Ask::Lengths { origin, reply } => return drop(reply.send(self.machine.lengths(&origin))),
             Ask::CopiesOf { places, reply } => {
                 let copies = places.iter().map(|place| self.machine.copies(place)).collect();
                 return drop(reply.send(copies));

@@ -4,7 +4,7 @@ use freehold_wire::RealmId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{BucketView, NodeView};
+use crate::{BucketView, Cuts, NodeView};
 
 const BUCKET: BucketId = BucketId::from_bytes([1; 32]);
 const DIRECTORY: BucketId = BucketId::from_bytes([2; 32]);
@@ -28,6 +28,7 @@ fn view(nodes: &BTreeMap<u8, (bool, bool)>, copies: u16) -> View {
         buckets: BTreeMap::from([(BUCKET, BucketView { copies })]),
         members: BTreeSet::new(),
         writers: BTreeSet::new(),
+        cuts: Cuts::new(),
     }
 }
 

@@ -41,7 +41,7 @@ impl Replica {
                 continue;
             }
             let wanted = !forked
-                && self.view.may_write(&key.0, &key.1)
+                && self.view.accepts(&key.0, &key.1, len.saturating_add(1))
                 && !self.early.contains_key(&key)
                 && self.knows_bucket(&key.0);
             let source = wanted.then(|| self.source(&key, len)).flatten();

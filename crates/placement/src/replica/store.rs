@@ -86,7 +86,7 @@ impl Replica {
         if !self.knows_bucket(&entry.bucket) {
             return Verdict::Pass;
         }
-        if !self.view.may_write(&entry.bucket, &entry.origin) {
+        if !self.view.accepts(&entry.bucket, &entry.origin, seq) {
             return Verdict::Stranger;
         }
         let stream = self.streams.get(&(entry.bucket, entry.origin));

@@ -2,7 +2,7 @@ use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_wire::{Bounded, Digest, RealmId};
 
 use super::*;
-use crate::{BucketView, Draft, Message, NodeView, Row, payload_hash};
+use crate::{BucketView, Cuts, Draft, Message, NodeView, Row, payload_hash};
 
 const REALM: RealmId = RealmId::from_bytes([7; 32]);
 const BUCKET: BucketId = BucketId::from_bytes([1; 32]);
@@ -26,6 +26,7 @@ fn view(nodes: &[u8], copies: u16) -> View {
         buckets: BTreeMap::from([(BUCKET, BucketView { copies })]),
         members: (1..10).map(node).collect(),
         writers: (1..5).map(node).collect(),
+        cuts: Cuts::new(),
     }
 }
 

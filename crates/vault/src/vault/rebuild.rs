@@ -34,6 +34,9 @@ impl Vault {
         let inner = &self.inner;
         for (entry, payload) in entries {
             inner.heard(entry.origin, entry.hlc);
+            if !inner.counts(&entry.bucket, &entry.origin, entry.seq) {
+                continue;
+            }
             if payload.is_some_and(is_release) {
                 inner.hear_release(entry, payload.unwrap_or_default(), now());
                 continue;
@@ -150,7 +153,7 @@ impl Inner {
         let opened: Vec<_> = batch.sealed.into_iter().filter_map(open).collect();
         // The lock is taken once for many, so that readers are not kept waiting.
         let mut index = self.index_mut();
-        for (bucket, key, row) in opened {
+        for (bucket, key, row) in opened.into_iter().filter(|(b, _, r)| self.counts(b, &r.origin, r.seq)) {
             index.restore(bucket, key, row, now());
         }
     }

@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use freehold_placement::Own;
+use freehold_placement::{Cuts, Own};
 use freehold_vault::{Conditions, GetError, PutError};
+
+use freehold_wire::Millis;
 
 use crate::world::{Peer, Setup, Witness, World, random, ring};
 
@@ -45,6 +48,29 @@ async fn a_write_wins_over_what_a_fast_clock_wrote_before() {
     assert_eq!(world.get("report").await.unwrap(), b"second");
     assert!(world.vault.delete(&world.bucket, "notes", Conditions::default()).await.unwrap());
     assert_eq!(world.keys(), ["report"]);
+}
+
+#[tokio::test]
+async fn what_a_suspended_node_wrote_afterwards_does_not_count() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    for key in ["kept", "gone"] {
+        world.put(key, b"ours").await.unwrap();
+    }
+    world.forge_deletion("gone", 1, 1000);
+    let stolen = world.forge_deletion("kept", 2, 1000);
+    assert_eq!(world.keys(), [""; 0]);
+    let cut = |last| Cuts::from([(stolen, BTreeMap::from([(world.bucket, last)]))]);
+    world.vault.set_cuts(cut(1)).await.unwrap();
+    assert_eq!(world.keys(), ["kept"]);
+    assert_eq!(world.get("kept").await.unwrap(), b"ours");
+    assert_eq!(world.vault.stats()[&world.bucket].objects, 1);
+    world.forge_deletion("kept", 3, 2000);
+    assert_eq!(world.keys(), ["kept"], "nor what comes later");
+    world.vault.sweep(Millis(u64::MAX / 2)).await.unwrap();
+    assert_eq!(world.get("kept").await.unwrap(), b"ours", "what shows again is not swept");
+    world.vault.set_cuts(Cuts::new()).await.unwrap();
+    assert_eq!(world.keys(), [""; 0], "the suspension was lifted");
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ impl World {
     }
 
     /// Lets another gateway delete a key, by a clock that is `ahead` milliseconds ahead.
-    pub(crate) fn forge_deletion(&self, key: &str, seq: u64, ahead: u64) {
+    pub(crate) fn forge_deletion(&self, key: &str, seq: u64, ahead: u64) -> NodeId {
         let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([99; 32]));
         let origin = NodeId::from_bytes(signing.verifying().ed25519_bytes().unwrap());
         let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -205,7 +205,12 @@ impl World {
             blobs: freehold_wire::Bounded::new(),
             payload_hash: freehold_placement::payload_hash(&payload),
         };
-        self.vault.apply_remote([(&draft.sign(&signing), Some(payload.as_slice()))]);
+        let entry = draft.sign(&signing);
+        let (bytes, kept) = (entry.to_bytes(), Some(payload.clone()));
+        let row = EntryRow { bucket: self.bucket, origin, seq, entry: bytes, payload: kept };
+        self.entries.write(move |txn| txn.insert(&row).map(|_| ())).unwrap();
+        self.vault.apply_remote([(&entry, Some(payload.as_slice()))]);
+        origin
     }
 
     /// A release from a node of which nobody asks whether it may.

@@ -32,6 +32,33 @@ fn who_may_not_write_is_not_believed_until_the_realm_says_so() {
 }
 
 #[test]
+fn what_a_suspended_node_wrote_afterwards_is_not_passed_on() {
+    let mut nodes: Vec<Node> = [1, 2, 3].map(|n| Node::new(n, view(&[1, 2, 3], 2))).into();
+    connect(&mut nodes, 0, 1);
+    connect(&mut nodes, 1, 2);
+    nodes[2].write(row(3, 1, &[], "before"));
+    settle(&mut nodes);
+    let mut cut = view(&[1, 2, 3], 2);
+    cut.nodes.insert(node(3), NodeView { stores: true, suspended: true });
+    cut.cuts.insert(node(3), nodes[0].core.lengths(&node(3)));
+    nodes[0].core.handle(NOW, Input::View(cut.clone()));
+    // The second one has not heard of it yet.
+    nodes[2].write(row(3, 2, &[], "after"));
+    settle(&mut nodes);
+    assert_eq!(nodes[1].core.vector(&BUCKET)[&node(3)], 2);
+    assert_eq!(nodes[0].core.vector(&BUCKET)[&node(3)], 1);
+    nodes[1].core.handle(NOW.plus(TELL_EVERY), Input::View(cut.clone()));
+    assert!(!settle(&mut nodes).contains(&"ask"), "it is not asked for in vain");
+    nodes[2].core.handle(NOW, Input::View(cut));
+    assert_eq!(nodes[2].core.own(&BUCKET), Own::Stranger);
+    for at in &mut nodes {
+        at.core.handle(NOW, Input::View(view(&[1, 2, 3], 2)));
+    }
+    settle(&mut nodes);
+    assert_eq!(nodes[0].core.vector(&BUCKET)[&node(3)], 2, "the suspension was lifted");
+}
+
+#[test]
 fn what_is_pushed_before_the_realm_names_its_writer_is_asked_for_then() {
     let mut nodes: Vec<Node> = [1, 2].map(|n| Node::new(n, view(&[1, 2], 2))).into();
     nodes[0].core.handle(NOW, Input::View(without(&[1, 2], 2)));
