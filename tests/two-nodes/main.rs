@@ -178,3 +178,27 @@ fn what_a_stolen_machine_writes_reaches_nobody_for_long() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn what_a_fast_clock_wrote_waits_and_is_an_alarm() -> Result<()> {
+    story("what_a_fast_clock_wrote_waits", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        one.up(&[])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        both_see_each_other(&one, &other)?;
+        other.stop()?;
+        other.set_clock(Some("+2h"));
+        other.resume()?;
+        other.cli(&["node", "rename", "bob", "robert"])?.good()?;
+        eventually(60, "alice says that bob is ahead", || {
+            Ok(one.status()?.alarms.iter().any(|alarm| alarm.what.contains("date in the future")))
+        })?;
+        ensure!(one.peer("bob").is_ok(), "the new name is to be seen before its time");
+        one.stop()?;
+        one.set_clock(Some("+90m"));
+        one.resume()?;
+        until(60, "alice hears of the name", || one.peer("robert"))?;
+        Ok(())
+    })
+}

@@ -98,13 +98,9 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
             why,
             Some("freehold status    (then stop one of the two machines, and join it anew)"),
         ),
-        PutError::NotAWriter => Problem::refused(
-            what,
-            why,
-            Some(
-                "write on another node, or invite this one anew: freehold invite --roles storage,gateway,secrets",
-            ),
-        ),
+        PutError::NotAWriter => {
+            Problem::refused(what, why, Some("write on another node: freehold node list    (shows roles)"))
+        }
         PutError::Closing => Problem::unreachable(what, why, Some("freehold up")),
         _ => Problem::invalid(what, why, None::<&str>),
     }

@@ -190,7 +190,7 @@ async fn open(
         depot: depot.clone(),
         mesh: Arc::clone(&mesh),
     };
-    let (opening, handle) = replica::open(parts).await;
+    let (opening, handle) = replica::open(parts).await.map_err(|e| store_problem(&e))?;
     read_through.set_holders(Arc::new(handle.clone()));
     let keyring = Keyring::default();
     for ring in directory.rings() {
@@ -214,7 +214,7 @@ async fn open(
     // Both want to see every entry: they are read once.
     let opened = Vault::open_telling(config, parts, opening, replica::Opening::restore).await;
     let (vault, opening) = opened.map_err(|e| store_problem(&e))?;
-    let replica = opening.finish().await.map_err(|e| store_problem(&e))?;
+    let replica = opening.finish().await;
     let sessions = Arc::new(Sessions::new(&keys.node_id().short(), Box::new(OsEntropy)));
     let shared = Arc::new(Shared::new(
         home,

@@ -161,18 +161,26 @@ impl Replica {
         true
     }
 
-    /// Takes back what a peer was heard to hold before the restart, after the entries. It counts
+    /// Takes back what a peer was heard to hold before the restart, best before the entries. It counts
     /// until the peer tells anew, as if this node had been running and the peer away; it never lets
     /// a copy go, since [`Self::keeps`] asks who was heard since.
     pub fn recall(&mut self, now: Millis, belief: Belief) {
         let key = (belief.bucket, belief.origin);
-        let Some(stream) = self.streams.get_mut(&key) else { return };
-        let len = stream.len();
-        // Of an entry that never became durable here nothing is known.
-        let bits = Bits::from_bytes(belief.bits).up_to(len);
-        stream.held.insert(belief.node, bits);
-        for seq in 1..=len {
+        let stream = self.stream_mut(key);
+        stream.held.insert(belief.node, Bits::from_bytes(belief.bits));
+        for seq in 1..=stream.len() {
             self.recount(now, key, seq);
+        }
+    }
+
+    /// All entries and beliefs have been taken back: of an entry that never became durable here
+    /// nothing is believed.
+    pub fn restored(&mut self) {
+        for stream in self.streams.values_mut() {
+            let len = stream.len();
+            for bits in stream.held.values_mut() {
+                *bits = std::mem::take(bits).up_to(len);
+            }
         }
     }
 

@@ -38,7 +38,7 @@ pub enum PutError {
     #[error("another machine has written in this node's name; this node may not write any more")]
     Cloned,
     /// The realm does not let this node write: no other node would take the entry in.
-    #[error("this node has no role `gateway`, so no other node would take in what it writes")]
+    #[error("this node is no gateway of the realm, so no other node would take in what it writes")]
     NotAWriter,
     /// The client's stream broke off.
     #[error("the client's body broke off")]

@@ -1,7 +1,10 @@
 //! What replication tells people, and what they can do.
 
 use freehold_placement::{Dispute, Event, Place};
-use freehold_wire::Millis;
+use freehold_wire::{Hlc, Millis};
+
+/// Clocks that are right differ by less.
+const MOMENT: Millis = Millis::from_secs(60);
 
 /// Something that people should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,13 +43,17 @@ impl Alarm {
         }
     }
 
-    fn early(place: &Place, date: Millis, wall: Millis) -> Self {
+    /// Not for what is due in a moment: it was the answer to something that is due by now.
+    fn early(place: &Place, date: Millis, wall: Millis) -> Option<Self> {
+        if date <= wall.plus(Hlc::DRIFT_MAX).plus(MOMENT) {
+            return None;
+        }
         let (who, minutes) = (place.origin.short(), date.since(wall).0 / 60_000);
-        Self {
+        Some(Self {
             what: "a node writes with a date in the future",
             why: format!("{who} is {minutes} minutes ahead of this machine: what it wrote waits until then"),
             next: "set the clock right that is wrong, or suspend that machine if it lies: freehold node list",
-        }
+        })
     }
 
     /// The alarm that an event is, if it is one.
@@ -54,7 +61,7 @@ impl Alarm {
         match event {
             Event::Conflict(conflict) => Some(Self::fork(&conflict.place)),
             Event::Disputed(dispute) => Some(Self::dispute(dispute)),
-            Event::Early { place, wall: date } => Some(Self::early(place, *date, wall)),
+            Event::Early { place, wall: date } => Self::early(place, *date, wall),
             Event::Behind { have, told, .. } => Some(Self::copies(format!(
                 "this node's disk was rolled back: others have {told} of its entries, it has {have}"
             ))),

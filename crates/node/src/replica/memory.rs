@@ -32,23 +32,22 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Nothing yet.
-    pub(super) fn new(entries: Arc<EntryStore>) -> Self {
-        Self { entries, heard: BTreeMap::new(), due: None, kept: clock::monotonic() }
-    }
-
-    /// Reads what was kept into the machine, which has its entries; says where numbers were used
-    /// twice.
-    pub(super) fn recall(&mut self, machine: &mut Machine) -> Result<Vec<Place>, StoreError> {
-        for row in self.entries.beliefs()? {
-            let BeliefRow { bucket, origin, node, bits } = row;
-            machine.recall(clock::monotonic(), Belief { node, bucket, origin, bits });
+    /// Reads what was kept into the machine, before it has its entries; also says where numbers
+    /// were used twice.
+    pub(super) fn recall(
+        entries: &Arc<EntryStore>,
+        machine: &mut Machine,
+    ) -> Result<(Self, Vec<Place>), StoreError> {
+        let now = clock::monotonic();
+        for BeliefRow { bucket, origin, node, bits } in entries.beliefs()? {
+            machine.recall(now, Belief { node, bucket, origin, bits });
         }
-        self.heard = self.entries.heard()?;
-        let proofs = self.entries.conflicts()?;
+        let proofs = entries.conflicts()?;
         let forks = proofs.iter().filter_map(|row| Entry::decode(&row.later).ok());
         let place = |entry: Entry| Place { bucket: entry.bucket, origin: entry.origin, seq: entry.seq };
-        Ok(forks.map(place).inspect(|place| machine.recall_conflict(place)).collect())
+        let forks = forks.map(place).inspect(|place| machine.recall_conflict(place)).collect();
+        let heard = entries.heard()?;
+        Ok((Self { entries: Arc::clone(entries), heard, due: None, kept: now }, forks))
     }
 
     /// When each peer was last heard.

@@ -72,11 +72,17 @@ pub(crate) struct Opening {
 }
 
 /// Looks at what blobs this node holds.
-pub(crate) async fn open(parts: Parts) -> (Opening, Replica) {
+///
+/// # Errors
+/// [`StoreError`] if what is remembered besides the entries cannot be read.
+pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError> {
     let names = parts.depot.names().await;
     let names = names.inspect_err(|error: &DepotError| tracing::error!(%error, "the depot cannot be listed"));
     let mut held = names.unwrap_or_default();
     held.sort_unstable();
+    let mut machine = Machine::new(parts.me, view(&parts, None));
+    let recalled = tokio::task::block_in_place(|| Memory::recall(&parts.entries, &mut machine));
+    let (memory, forks) = recalled?;
     let (inbox, asks) = mpsc::channel(ASKS);
     let (report, reader) = watch::channel(Arc::new(Report {
         me: parts.me,
@@ -86,12 +92,11 @@ pub(crate) async fn open(parts: Parts) -> (Opening, Replica) {
         protection: BTreeMap::new(),
         missing: 0,
         alarms: Vec::new(),
-        heard: Arc::default(),
+        heard: Arc::new(memory.heard().clone()),
     }));
     let handle = Replica { asks: inbox.clone(), report: reader };
-    let entries = Arc::clone(&parts.entries);
-    let owner = Owner {
-        machine: Machine::new(parts.me, view(&parts, None)),
+    let mut owner = Owner {
+        machine,
         parts,
         shared: Weak::new(),
         asks,
@@ -103,11 +108,14 @@ pub(crate) async fn open(parts: Parts) -> (Opening, Replica) {
         fetches: JoinSet::new(),
         alarms: Vec::new(),
         view: None,
-        memory: Memory::new(entries),
+        memory,
         told_time: None,
         blind: false,
     };
-    (Opening { owner, held, bytes: 0 }, handle)
+    for place in &forks {
+        owner.alarm(Alarm::fork(place));
+    }
+    Ok((Opening { owner, held, bytes: 0 }, handle))
 }
 
 impl Opening {
@@ -125,25 +133,17 @@ impl Opening {
     }
 
     /// All have been told.
-    ///
-    /// # Errors
-    /// [`StoreError`] if what is remembered besides cannot be read.
-    pub(crate) async fn finish(self) -> Result<Owner, StoreError> {
+    pub(crate) async fn finish(self) -> Owner {
         let Self { mut owner, bytes, .. } = self;
         // What was overwritten and not yet swept is missing here, until the depot is measured.
         owner.parts.depot.assume(bytes);
-        let forks = tokio::task::block_in_place(|| owner.memory.recall(&mut owner.machine))?;
-        for place in &forks {
-            owner.alarm(Alarm::fork(place));
-        }
-        let heard = Arc::new(owner.memory.heard().clone());
-        owner.report.send_modify(|report| Arc::make_mut(report).heard = heard);
+        owner.machine.restored();
         for said in owner.machine.disputes() {
             if is_good(&owner.parts.depot, &said).await {
                 owner.machine.decide(clock::monotonic(), &said);
             }
         }
-        Ok(owner)
+        owner
     }
 }
 

@@ -335,6 +335,31 @@ fn what_peers_hold_outlives_a_restart() {
         nodes[0].core.recall(NOW, belief);
     }
     assert!(nodes[0].core.protection(&BUCKET).is_full());
+    nodes[0].core.restored();
+    assert!(nodes[0].core.protection(&BUCKET).is_full());
+}
+
+#[test]
+fn what_is_remembered_lets_no_copy_go() {
+    let mut nodes: Vec<Node> = [1, 2, 3].map(|n| Node::new(n, view(&[1, 2, 3], 2))).into();
+    let belongs = |row: &Row| crate::place(&view(&[1, 2, 3], 2), &BUCKET, &row.entry.id());
+    let (at, entry) = (0..100)
+        .map(|n| (n, row(1, 1, &[blob(n)], "a")))
+        .find(|(_, row)| !belongs(row).contains(&node(1)))
+        .unwrap();
+    nodes[0].write(entry);
+    for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+        connect(&mut nodes, a, b);
+    }
+    settle(&mut nodes);
+    let beliefs = nodes[0].core.news();
+    nodes[0].roll_back(view(&[1, 2, 3], 2), u64::MAX);
+    for belief in beliefs {
+        nodes[0].core.recall(NOW, belief);
+    }
+    nodes[0].core.restored();
+    assert_eq!(nodes[0].core.holders(&blob(at)), [node(2), node(3)]);
+    assert!(nodes[0].core.keeps(&BUCKET, &blob(at).name));
 }
 
 #[test]
