@@ -1,4 +1,4 @@
-//! Verification: every blob that should be here is read and compared with what was signed.
+//! Verification: every blob that is here, or should be, is read and compared with what was signed.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -66,8 +66,8 @@ pub struct VerifyReport {
 }
 
 impl Vault {
-    /// Reads every blob that this node should hold for the visible objects of a bucket (or of all)
-    /// and compares it with what was signed; with the bucket's key it also opens the first and
+    /// Reads every blob of the visible objects of a bucket (or of all) that lies here or should, and
+    /// compares it with what was signed; with the bucket's key it also opens the first and
     /// last chunk of each. With `repair`, a good copy from another node replaces what is bad.
     ///
     /// # Errors
@@ -141,13 +141,17 @@ impl Inner {
         } else {
             None
         };
-        if !self.shared.replication.belongs_here(&at.bucket, &entry.id()) {
-            return Ok(());
-        }
+        let due = self.shared.replication.belongs_here(&at.bucket, &entry.id());
         for (part, blob) in entry.blobs.iter().enumerate() {
+            let damage = self.inspect(blob, part, opened.as_ref()).await?;
+            // What belongs elsewhere may lie here still, perhaps as the only copy; if it is gone,
+            // that is as it should be.
+            if !due && damage == Some(Damage::Missing) {
+                continue;
+            }
             report.blobs += 1;
             report.bytes += blob.len;
-            if let Some(damage) = self.inspect(blob, part, opened.as_ref()).await? {
+            if let Some(damage) = damage {
                 // What lies there may be right, and this entry somebody's attack on it.
                 let wanted = self.shared.replication.wanted(blob).await;
                 let repaired = wanted && repair && self.repair(&at.bucket, blob, part, opened.as_ref()).await;

@@ -136,6 +136,23 @@ async fn each_attack_is_undone_from_a_good_copy() {
     }
 }
 
+/// The copy on the node that wrote it, where others are to hold it: for a while it is the only one.
+#[tokio::test]
+async fn what_lies_here_but_belongs_elsewhere_is_read_too() {
+    let home = tempfile::tempdir().unwrap();
+    let replication = Arc::new(Witness { elsewhere: true, ..Witness::default() });
+    let world = World::with(home.path(), Setup { replication, ..Setup::default() }).await;
+    let (files, _) = prepare(&world).await;
+    assert_eq!(world.vault.verify(None, false).await.unwrap().blobs, 2);
+    flip(&files.victim, HEADER + 5);
+    let report = world.vault.verify(None, false).await.unwrap();
+    let [finding] = report.findings.as_slice() else { panic!("{report:?}") };
+    assert_eq!((finding.damage, finding.key.as_deref()), (Damage::Altered, Some("victim")));
+    std::fs::remove_file(&files.victim).unwrap();
+    let report = world.vault.verify(None, false).await.unwrap();
+    assert_eq!((report.blobs, report.findings.len()), (1, 0), "given up, as it should be");
+}
+
 #[tokio::test]
 async fn a_peer_that_lies_too_is_not_believed() {
     let (home, bad) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

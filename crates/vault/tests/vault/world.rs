@@ -297,6 +297,8 @@ pub(crate) struct Witness {
     pub(crate) releases: bool,
     pub(crate) erased: Mutex<Vec<u64>>,
     pub(crate) own: Mutex<Option<Own>>,
+    /// Whether the blobs of all entries belong on other nodes.
+    pub(crate) elsewhere: bool,
     /// How many nodes hold an entry, by its number, where it is not one.
     pub(crate) held: Mutex<BTreeMap<u64, u16>>,
     /// Of which other entries say other things.
@@ -315,7 +317,7 @@ impl Replication for Witness {
     }
 
     fn belongs_here(&self, _: &BucketId, _: &EntryId) -> bool {
-        true
+        !self.elsewhere
     }
 
     async fn wanted(&self, blob: &BlobRef) -> bool {
