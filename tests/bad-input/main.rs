@@ -4,6 +4,7 @@ mod doors;
 mod machine;
 mod network;
 mod realm;
+mod words;
 
 use anyhow::{Result, ensure};
 use freehold_harness::{Node, Ready, S3, Story};

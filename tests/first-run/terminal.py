@@ -39,11 +39,14 @@ for guardian, block in re.findall(r"Guardian (\d)(.*?)(?=Guardian|Type one)", sh
     words[guardian] = " ".join(word for _, word in pairs)
 assert len(words) == 3, shown
 type_line("abandon " * 11 + "about")
-read_until(r"none of the three")
+read_until(r"none of these three")
 print("the wrong phrase was refused")
 read_until(r"Type one of them back.*?:")
-type_line(words["2"])
-rest = read_until(r"next .*?freehold status")
+type_line(words["2"] + "x")
+read_until(r"word 12 is not one of the phrase words")
+read_until(r"Type one of them back.*?:")
+type_line(" ".join(f"{at} {word}," for at, word in enumerate(words["2"].split(), 1)))
+rest = read_until(r"next .*?freehold .*?status")
 assert "\x1b[2J" in rest, rest
 print("the screen was cleared")
 assert "jones is up" in rest, rest

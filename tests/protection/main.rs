@@ -1,6 +1,7 @@
 //! What is written on one node is on the other as ciphertext, and survives the loss of either.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use freehold_harness::{Node, Ready, Story, eventually, story, until};
@@ -132,6 +133,81 @@ fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() ->
         until(60, "the new machine may suspend the lost one", || {
             third.cli(&["--yes", "node", "suspend", &lost])?.good()
         })?;
+        Ok(())
+    })
+}
+
+fn two_phrases(node: &Node<'_>, story: &Story) -> Result<String> {
+    let phrases = std::fs::read_to_string(node.guardians())?;
+    let two: Vec<&str> = phrases.lines().skip(1).collect();
+    let file = story.folder().join("two-phrases");
+    std::io::Write::write_all(&mut std::fs::File::create(&file)?, two.join("\n").as_bytes())?;
+    Ok(file.to_string_lossy().into_owned())
+}
+
+#[test]
+fn an_admin_stops_a_recovery_that_nobody_wanted() -> Result<()> {
+    story("an_admin_stops_a_recovery_that_nobody_wanted", |story| {
+        let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let (mut one, mut other, mut third) = (alice.node()?, bob.node()?, carol.node()?);
+        one.up(&["--name", "smith"])?;
+        other.join(&one.invite(&["--device"])?, "bob")?;
+        one.cli(&["realm", "veto"])?.refused(1, &["none waits"])?;
+        eventually(30, "the card names both", || Ok(one.connections()? == 1))?;
+        let (card, phrases) = (one.card()?, two_phrases(&one, story)?);
+        one.stop()?;
+        // The first node that the card names is gone: the other one is asked beside it.
+        let begun = std::time::Instant::now();
+        let recover = ["recover", "--card", &card, "--guardians-file", &phrases, "--name", "carol"];
+        let ready = third.start(&recover)?;
+        ensure!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+        ensure!(ready.text("node")? == "carol", "{ready:?}");
+        ensure!(ready.0.to_string().contains("takes effect in 72 hours"), "{ready:?}");
+        ensure!(third.log()?.contains("72 hours"), "{}", third.log()?);
+        third.cli(&["invite"])?.refused(1, &["no invitation was made", "takes effect in 72 hours"])?;
+        let file = story.file("late", 10_000, 1)?.to_string_lossy().into_owned();
+        let write = third.s3(&ready)?.aws(&["s3", "cp", &file, "s3://files/late"])?;
+        write.failed(&["AccessDenied", "no member of the realm yet"])?;
+        third.cli(&["bucket", "create", "more"])?.refused(1, &["takes effect in 72 hours"])?;
+
+        eventually(30, "bob hears of it", || Ok(other.status()?.recoveries.len() == 1))?;
+        let said = other.cli(&["status"])?.good()?.out;
+        ensure!(said.contains("freehold realm veto"), "{said}");
+        other.cli(&["realm", "veto", "0000000"])?.refused(1, &["none that waits"])?;
+        other.cli(&["realm", "veto"])?.good()?;
+        for node in [&other, &third] {
+            eventually(30, "it will not take effect", || {
+                let waiting = node.status()?.recoveries;
+                Ok(matches!(waiting.as_slice(), [one] if one.effective_in_ms.is_none()))
+            })?;
+        }
+        let said = other.cli(&["status"])?.good()?.out;
+        ensure!(!said.contains("veto"), "an alarm still: {said}");
+        third.cli(&["invite"])?.refused(1, &["vetoed"])?;
+        Ok(())
+    })
+}
+
+#[test]
+fn phrases_that_cannot_do_are_told_at_once() -> Result<()> {
+    story("phrases_that_cannot_do_are_told_at_once", |story| {
+        let (alice, carol) = (story.host("alice")?, story.host("carol")?);
+        let (mut one, third) = (alice.node()?, carol.node()?);
+        one.up(&[])?;
+        let card = one.card()?;
+        let phrases = std::fs::read_to_string(one.guardians())?;
+        let first = phrases.lines().next().context("no phrase")?;
+        let typo = first.replace(' ', ", ").replacen(", ", "x, ", 1);
+        for (name, lines, why) in [
+            ("empty", "\n", "there is no phrase in it"),
+            ("doubled", &format!("{first}\n1. {first}"), "line 2: this phrase stands above"),
+            ("typo", &format!("{first}\n{typo}"), "line 2: word 1 is not one"),
+        ] {
+            let file = story.folder().join(name);
+            std::io::Write::write_all(&mut std::fs::File::create(&file)?, lines.as_bytes())?;
+            let file = file.to_string_lossy();
+            third.cli(&["recover", "--card", &card, "--guardians-file", &file])?.refused(2, &[why])?;
+        }
         Ok(())
     })
 }

@@ -51,8 +51,22 @@ impl Host for NodeHost {
         joining::join(&Home::at(home), invitation, node_name).await
     }
 
-    async fn recover(&self, home: &Path, card: &str, phrases: Vec<Zeroizing<String>>) -> Result<(), Problem> {
-        recovering::recover(&Home::at(home), card, phrases).await
+    async fn recover(
+        &self,
+        home: &Path,
+        card: &str,
+        phrases: Vec<Zeroizing<String>>,
+        node_name: &str,
+    ) -> Result<(), Problem> {
+        recovering::recover(&Home::at(home), card, phrases, node_name).await
+    }
+
+    fn phrase(&self, typed: &str) -> Result<Zeroizing<String>, Problem> {
+        recovering::phrase(typed).map(|phrase| phrase.words())
+    }
+
+    fn is_running(&self, home: &Path) -> bool {
+        Home::at(home).is_in_use()
     }
 
     async fn run(
@@ -66,6 +80,7 @@ impl Host for NodeHost {
         process::keep_files_private();
         let settings = run::Options {
             listen: options.listen,
+            s3_listen: options.s3_listen,
             s3_port: options.s3_port,
             console_port: options.console_port,
             mesh_port: options.mesh_port,
@@ -83,6 +98,8 @@ impl Host for NodeHost {
                 s3_credentials: up.endpoints.s3_credentials.unwrap_or_default(),
                 relay: up.endpoints.relay,
                 moved: up.moved,
+                notes: up.notes,
+                phrases_file: up.phrases_file,
                 ready_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             });
         };

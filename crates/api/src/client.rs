@@ -256,6 +256,11 @@ impl Client {
         self.get("/realm/audit").await
     }
 
+    /// Stops a recovery that waits.
+    pub async fn veto_recovery(&self, id: &str) -> Result<(), Problem> {
+        self.done(Method::POST, &format!("/realm/recoveries/{}/veto", segment(id))).await
+    }
+
     /// The card to keep for recovery.
     pub async fn card(&self) -> Result<Card, Problem> {
         self.get("/realm/card").await

@@ -92,6 +92,8 @@ pub trait Control: Send + Sync + 'static {
     async fn import_log(&self, exported: Bytes) -> Result<ImportReport, Problem>;
     /// Derives the state from the log again, and tells what is refused and why.
     async fn audit(&self) -> Result<Audit, Problem>;
+    /// Stops a recovery that waits.
+    async fn veto_recovery(&self, recovery: &str) -> Result<(), Problem>;
     /// The realm's card.
     async fn card(&self) -> Result<Card, Problem>;
     /// Tries a guardian phrase without recovering anything.

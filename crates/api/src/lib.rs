@@ -24,7 +24,7 @@ pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, Verif
 pub use client::Client;
 pub use control::{ByteStream, Control, VerifyEvents};
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
-pub use node::{NewName, NodeStatus, Path, Role, Standing};
+pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
 pub use problem::{Problem, ProblemKind};
 pub use realm::{Audit, AuditState, Card, GuardianTest, ImportReport, Phrase, Refusal};
@@ -33,6 +33,6 @@ pub use session::{
     SessionCookie, Sessions, SetupCode, TypedCode, foreign_host, guard, own_host, same_origin,
 };
 pub use status::{
-    ChecklistItem, Doctor, Endpoints, Finding, Level, LogStatus, PlaneState, PlaneStatus, RealmName, Status,
-    StorageStatus,
+    ChecklistItem, Doctor, Endpoints, Finding, Level, LogStatus, PlaneState, PlaneStatus, RealmName,
+    RecoveryStatus, Status, StorageStatus,
 };

@@ -66,6 +66,11 @@ words! {
     }
 }
 
+impl Role {
+    /// Those that a machine can be invited for: nothing runs services yet.
+    pub const OFFERED: &[Self] = &[Self::Storage, Self::Gateway, Self::Relay, Self::Witness, Self::Secrets];
+}
+
 words! {
     /// How packets reach a node.
     Path, "path" {
@@ -107,10 +112,75 @@ pub struct NodeStatus {
     pub standing: Standing,
 }
 
+impl NodeStatus {
+    /// The first characters of its id, as lists show it.
+    pub fn short_id(&self) -> &str {
+        self.id.get(..8).unwrap_or(&self.id)
+    }
+}
+
+/// The node that somebody means: by name, id, or the first four characters or more of an id.
+///
+/// # Errors
+/// A [`Problem`] if there is none, or if it may be several: those are named.
+pub fn node_named<'a>(nodes: &'a [NodeStatus], typed: &str) -> Result<&'a NodeStatus, Problem> {
+    let meant: Vec<&NodeStatus> = nodes
+        .iter()
+        .filter(|node| node.name == typed || (typed.len() >= 4 && node.id.starts_with(typed)))
+        .collect();
+    match meant.as_slice() {
+        [one] => Ok(one),
+        [] => Err(Problem::not_found(
+            format!("there is no node {typed}"),
+            "the realm knows none of that name or id",
+            Some("freehold node list"),
+        )),
+        many => {
+            let each = many.iter().map(|node| format!("{} ({})", node.name, node.short_id()));
+            Err(Problem::invalid(
+                format!("{typed} may mean several nodes"),
+                each.collect::<Vec<_>>().join(", "),
+                Some("give the id instead of the name"),
+            ))
+        }
+    }
+}
+
 /// A new name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewName {
     /// Shown to the realm's people only.
     pub name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: &str, name: &str) -> NodeStatus {
+        NodeStatus {
+            id: id.repeat(8),
+            name: name.to_owned(),
+            roles: Vec::new(),
+            connected: false,
+            path: None,
+            last_heard_ms: None,
+            standing: Standing::Member,
+        }
+    }
+
+    #[test]
+    fn a_node_is_meant_by_name_or_id_and_never_by_chance() {
+        let all = [node("84cff153", "desk"), node("a1b2c3d4", "desk"), node("abcd0000", "84cff1")];
+        assert_eq!(node_named(&all, "a1b2").unwrap().name, "desk");
+        assert_eq!(node_named(&all, &all[0].id).unwrap().id, all[0].id);
+        for (typed, says) in [
+            ("desk", "desk (84cff153), desk (a1b2c3d4)"),
+            ("84cff1", "desk (84cff153), 84cff1 (abcd0000)"),
+            ("a1b", "the realm knows none of that name or id"),
+        ] {
+            assert_eq!(node_named(&all, typed).unwrap_err().why, says);
+        }
+    }
 }

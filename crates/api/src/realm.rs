@@ -33,8 +33,10 @@ pub struct AuditState {
     pub epoch: u64,
     /// Operations held.
     pub operations: u64,
-    /// Operations that wait for others, for signatures or for time.
+    /// Operations that wait for signatures or for time.
     pub pending: u64,
+    /// Operations that nobody can judge, because some before them are not here.
+    pub waiting: u64,
     /// Ids of the operations that nothing follows.
     pub heads: Vec<String>,
     /// Ids of the admins.
@@ -62,6 +64,8 @@ pub struct Audit {
     pub state: AuditState,
     /// Every refused operation with its reason.
     pub refused: Vec<Refusal>,
+    /// Operations that are not what their authors signed.
+    pub damaged: Vec<Refusal>,
 }
 
 /// Says where the realm's nodes are, for the day one needs `freehold recover`. Not a secret.

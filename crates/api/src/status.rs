@@ -32,6 +32,17 @@ pub struct Status {
     pub endpoints: Endpoints,
     /// What is worth doing once; nothing waits for it.
     pub checklist: Vec<ChecklistItem>,
+    /// Recoveries that have not taken effect.
+    pub recoveries: Vec<RecoveryStatus>,
+}
+
+/// A recovery by guardians that has not taken effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RecoveryStatus {
+    /// Its id in hex.
+    pub id: String,
+    /// How long until it takes effect on this node, in milliseconds; `null` if it never will.
+    pub effective_in_ms: Option<u64>,
 }
 
 /// A realm.

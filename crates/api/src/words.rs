@@ -53,7 +53,8 @@ pub fn bytes(n: u64) -> String {
 /// `3 hours`.
 pub fn span(ms: u64) -> String {
     match ms {
-        0..MINUTE_MS => count(ms / 1000, "second"),
+        0..1000 => "a moment".to_owned(),
+        1000..MINUTE_MS => count(ms / 1000, "second"),
         MINUTE_MS..HOUR_MS => count(ms / MINUTE_MS, "minute"),
         HOUR_MS..DAY_MS => count(ms / HOUR_MS, "hour"),
         _ if ms < 60 * DAY_MS => count(ms / DAY_MS, "day"),
@@ -93,7 +94,7 @@ mod tests {
     fn spans_have_one_unit() {
         let spans = [0, 1000, 59_000, MINUTE_MS, 3 * HOUR_MS, DAY_MS, 61 * DAY_MS, 800 * DAY_MS];
         let said =
-            ["0 seconds", "1 second", "59 seconds", "1 minute", "3 hours", "1 day", "2 months", "2 years"];
+            ["a moment", "1 second", "59 seconds", "1 minute", "3 hours", "1 day", "2 months", "2 years"];
         assert_eq!(spans.map(span), said);
     }
 }

@@ -352,6 +352,14 @@ impl Control for Pretend {
         Ok(self.world().audit.clone())
     }
 
+    async fn veto_recovery(&self, recovery: &str) -> Result<(), Problem> {
+        let mut world = self.world();
+        for one in world.status.recoveries.iter_mut().filter(|one| one.id.starts_with(recovery)) {
+            one.effective_in_ms = None;
+        }
+        Ok(())
+    }
+
     async fn card(&self) -> Result<Card, Problem> {
         Ok(Card { text: "freehold-card-1-7KD2M9QX4VZ0TB5RNH3C8WFJ6YSAGP1E-192.168.1.20:4433".to_owned() })
     }

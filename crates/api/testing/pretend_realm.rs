@@ -94,6 +94,7 @@ impl World {
                 fingerprint: Some("5B:0E:91:7C:D4:22:AF:68:03:9E:B1:47:7A:F0:5D:C8".to_owned()),
                 relay: None,
             },
+            recoveries: Vec::new(),
             checklist: vec![
                 check("second-node", "Add a second machine", false, "freehold invite"),
                 check("backup", "Keep a backup outside the realm", false, "freehold realm export"),
@@ -161,6 +162,7 @@ impl World {
             repaired: false,
         });
         world.audit = Audit {
+            damaged: Vec::new(),
             state: AuditState {
                 realm: world.status.realm.id.clone(),
                 epoch: 1,

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// One private cloud from the machines that a group owns.
 #[derive(Debug, Parser)]
-#[command(name = "freehold", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "freehold", version, about, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -61,7 +61,7 @@ pub enum Command {
         #[command(subcommand)]
         command: NodeCommand,
     },
-    /// The realm's log: export, import, audit, and the card for recovery
+    /// The realm's log: export, import, audit; the card for recovery, and a veto against one
     Realm {
         /// What to do with the log.
         #[command(subcommand)]
@@ -105,9 +105,12 @@ pub struct Run {
     /// UDP port of the mesh; another is taken if it is in use [default: 4433]
     #[arg(long, value_name = "PORT")]
     pub mesh_port: Option<u16>,
-    /// Listen for console and S3 on this address [default: 127.0.0.1]
+    /// Listen for the console on this address; 0.0.0.0 is all of them [default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<std::net::IpAddr>,
+    /// Listen for S3, which is not encrypted on its way, on this address [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub s3_listen: Option<std::net::IpAddr>,
     /// Run a relay for the realm's other nodes; this machine needs an address they can reach
     #[arg(long, value_name = "IP:PORT")]
     pub relay: Option<std::net::SocketAddr>,
@@ -153,6 +156,9 @@ pub struct Recover {
     /// The realm's card, as `freehold realm card` prints it: says where its nodes are
     #[arg(long)]
     pub card: String,
+    /// Name of this machine, shown to the realm's people only [default: its host name]
+    #[arg(long)]
+    pub name: Option<String>,
     /// File with guardian phrases, one a line; without it they are asked for
     #[arg(long, value_name = "FILE")]
     pub guardians_file: Option<PathBuf>,
@@ -164,7 +170,7 @@ pub struct Recover {
 /// `freehold invite`.
 #[derive(Debug, Clone, Args)]
 pub struct Invite {
-    /// Roles of the new node, of storage, compute, gateway, relay, witness, secrets
+    /// Roles of the new node, of storage, gateway, relay, witness, secrets
     #[arg(long, value_delimiter = ',', default_value = "storage,gateway,secrets")]
     pub roles: Vec<String>,
     /// Hours until the invitation lapses
@@ -216,7 +222,7 @@ pub enum NodeCommand {
     List,
     /// Take a node's rights away until the suspension is lifted
     Suspend {
-        /// Name or id.
+        /// Its name, its id, or the first characters of its id
         node: String,
         /// Only say what would happen
         #[arg(long)]
@@ -224,12 +230,12 @@ pub enum NodeCommand {
     },
     /// Lift a suspension
     Lift {
-        /// Name or id.
+        /// Its name, its id, or the first characters of its id
         node: String,
     },
     /// Give a node another name
     Rename {
-        /// Name or id.
+        /// Its name, its id, or the first characters of its id
         node: String,
         /// The new name.
         name: String,
@@ -243,16 +249,24 @@ pub enum RealmCommand {
     Export {
         /// The file; `-` is standard output
         file: PathBuf,
+        /// Write over a file that is there
+        #[arg(long)]
+        overwrite: bool,
     },
     /// Read a log from a file
     Import {
-        /// The file.
+        /// The file; `-` is standard input
         file: PathBuf,
     },
     /// Check an exported log offline: prints the derived state and every refused operation
     Audit {
-        /// The file.
+        /// The file; `-` is standard input
         file: PathBuf,
+    },
+    /// Stop a recovery that waits for its 72 hours, as an admin
+    Veto {
+        /// Its id, as `freehold status` shows it; not needed if only one waits
+        recovery: Option<String>,
     },
     /// Print the realm's card: where its nodes are, for the day you need `freehold recover`
     Card,

@@ -1,24 +1,33 @@
 //! Commands that ask a running node over its socket.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use freehold_api::{
-    Client, NewBucket, NewInvitation, NewName, Phrase, Problem, VerifyEvent, VerifyReport, words,
+    Client, Endpoints, NewBucket, NewInvitation, NewName, NodeStatus, Phrase, Problem, ProblemKind, Standing,
+    VerifyEvent, VerifyReport, node_named, words,
 };
 use futures::StreamExt as _;
 
-use crate::args::{BucketCommand, Command, GuardiansCommand, Invite, NodeCommand, RealmCommand};
+use crate::args::{BucketCommand, Command, GuardiansCommand, Invite, NodeCommand};
+use crate::host::Host;
 use crate::render;
 use crate::terminal::{Terminal, qr};
 
-/// The largest exported log that is read, in bytes: a hundred times what a busy realm of ten years
-/// has.
-const LOG_MAX: u64 = 1 << 30;
+/// How often it is looked whether a node that was told to stop is gone, and how long: every plane
+/// has its time, and few need it.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const STOP_WITHIN: Duration = Duration::from_mins(1);
 
-pub(crate) async fn ask(terminal: Terminal, home: &Path, command: Command) -> Result<(), Problem> {
+pub(crate) async fn ask(
+    host: &dyn Host,
+    terminal: Terminal,
+    home: &Path,
+    command: Command,
+) -> Result<(), Problem> {
     let client = Client::over_socket(home.join("control.sock"));
     match command {
-        Command::Stop => client.shut_down().await,
+        Command::Stop => stop(host, terminal, home, &client).await,
         Command::Status => {
             let status = client.status().await?;
             show(terminal, &status, render::status)
@@ -31,7 +40,7 @@ pub(crate) async fn ask(terminal: Terminal, home: &Path, command: Command) -> Re
         Command::Invite(wish) => invite(terminal, &client, wish).await,
         Command::Bucket { command } => bucket(terminal, &client, command).await,
         Command::Node { command } => node(terminal, &client, command).await,
-        Command::Realm { command } => realm(terminal, &client, command).await,
+        Command::Realm { command } => crate::realm::realm(terminal, &client, command).await,
         Command::Guardians { command: GuardiansCommand::Test } => guardians(terminal, &client).await,
         Command::Up(_)
         | Command::Demo(_)
@@ -43,8 +52,31 @@ pub(crate) async fn ask(terminal: Terminal, home: &Path, command: Command) -> Re
     }
 }
 
+/// Stops the node and waits until it is gone: whoever asked for that wants to start another, or to
+/// switch the machine off.
+async fn stop(host: &dyn Host, terminal: Terminal, home: &Path, client: &Client) -> Result<(), Problem> {
+    match client.shut_down().await {
+        // Its socket is gone already, but it is not.
+        Err(problem) if problem.kind == ProblemKind::Unreachable && host.is_running(home) => {}
+        other => other?,
+    }
+    let asked = Instant::now();
+    while host.is_running(home) {
+        if asked.elapsed() > STOP_WITHIN {
+            return Err(Problem::unreachable(
+                "the node has not stopped yet",
+                "it was asked a minute ago",
+                Some("freehold stop    (waits on)"),
+            ));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    terminal.done(true, "The node has stopped.");
+    Ok(())
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "the last line of most commands")]
-fn show<T: serde::Serialize>(
+pub(crate) fn show<T: serde::Serialize>(
     terminal: Terminal,
     value: &T,
     text: impl Fn(&T) -> String,
@@ -57,22 +89,33 @@ fn show<T: serde::Serialize>(
     Ok(())
 }
 
+/// What opens the console, for programs.
+#[derive(serde::Serialize)]
+struct Opens {
+    #[serde(flatten)]
+    code: freehold_api::SetupCode,
+    console: Vec<String>,
+    fingerprint: Option<String>,
+}
+
 async fn console(terminal: Terminal, client: &Client, sign_out: bool) -> Result<(), Problem> {
     if sign_out {
         client.sign_out_everywhere().await?;
-        terminal.say("every browser is signed out");
+        terminal.say("Every browser is signed out.");
     }
     let code = client.new_setup_code().await?;
-    let endpoints = client.status().await?.endpoints;
-    show(terminal, &code, |code| {
-        let mut out: Vec<String> =
-            endpoints.console.iter().map(|at| format!("  console      {at}")).collect();
+    let Endpoints { console, fingerprint, .. } = client.status().await?.endpoints;
+    show(terminal, &Opens { code, console, fingerprint }, |opens| {
+        let mut out: Vec<String> = opens.console.iter().map(|at| format!("  console      {at}")).collect();
         out.push(format!(
             "  set-up code  {}    (good once, for {})",
-            code.code,
-            words::span(code.lapses_in_ms)
+            opens.code.code,
+            words::span(opens.code.lapses_in_ms)
         ));
-        out.extend(endpoints.fingerprint.as_deref().map(crate::up::certificate));
+        out.extend(opens.fingerprint.as_deref().map(crate::up::certificate));
+        if terminal.is_interactive() {
+            out.extend(crate::up::for_a_phone(&opens.console, &opens.code.code));
+        }
         out.join("\n")
     })
 }
@@ -97,31 +140,53 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
         BucketCommand::Create { name, copies, confirm } => {
             let wish = NewBucket { name, copies: copies.into(), confirm: confirm.into() };
             let made = client.create_bucket(&wish).await?;
-            show(terminal, &made, render::bucket)
+            let nodes = client.nodes().await?;
+            show(terminal, &made, |made| render::new_bucket(made, &nodes))
         }
         BucketCommand::List => {
             let all = client.buckets().await?;
-            show(terminal, &all, |all| all.iter().map(render::bucket).collect::<Vec<_>>().join("\n"))
+            show(terminal, &all, |all| render::buckets(all))
         }
         BucketCommand::Verify { name, no_repair } => {
             let report = verify(terminal, client, &name, !no_repair).await?;
-            show(terminal, &report, render::verified)?;
-            if report.is_damaged() {
-                return Err(Problem::corrupt(
+            show(terminal, &report, |report| render::verified(report, !no_repair))?;
+            match (report.is_damaged(), no_repair) {
+                (false, _) => Ok(()),
+                (true, true) => Err(Problem::corrupt(
+                    format!("{name} is damaged"),
+                    "nothing was repaired, as --no-repair says",
+                    Some(format!("freehold bucket verify {name}    (repairs it from a good copy)")),
+                )),
+                (true, false) => Err(Problem::corrupt(
                     format!("{name} is damaged"),
                     "some of it could not be repaired from another node",
-                    Some("bring a node that holds a good copy online, then: freehold bucket verify NAME"),
-                ));
+                    Some(format!(
+                        "bring a node that holds a good copy online, then: freehold bucket verify {name}"
+                    )),
+                )),
             }
-            Ok(())
         }
         BucketCommand::Delete { name, dry_run: true } => {
-            terminal.answer(format!("Would delete {name} if it is empty."));
+            let all = client.buckets().await?;
+            let bucket = all.iter().find(|bucket| bucket.name == name).ok_or_else(|| {
+                Problem::not_found(
+                    format!("there is no bucket {name}"),
+                    "the realm knows none of that name",
+                    Some("freehold bucket list"),
+                )
+            })?;
+            terminal.done(
+                false,
+                match bucket.objects {
+                    0 => format!("Would delete {name}, which is empty."),
+                    held => format!("Would not delete {name}: it holds {}.", words::count(held, "object")),
+                },
+            );
             Ok(())
         }
         BucketCommand::Delete { name, dry_run: false } => {
             client.delete_bucket(&name).await?;
-            terminal.say(format!("deleted {name}"));
+            terminal.done(true, format!("The bucket {name} is deleted."));
             Ok(())
         }
     }
@@ -171,65 +236,41 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
                 lines.collect::<Vec<_>>().join("\n")
             })
         }
-        NodeCommand::Suspend { node, dry_run: true } => {
-            terminal.answer(format!("Would suspend {node}: it could no longer read, write or connect."));
-            Ok(())
-        }
-        NodeCommand::Suspend { node, dry_run: false } => {
-            client.suspend_node(&node).await?;
-            terminal.say(format!("{node} is suspended"));
+        NodeCommand::Suspend { node, dry_run } => {
+            let nodes = client.nodes().await?;
+            let meant = node_named(&nodes, &node)?;
+            if dry_run {
+                let what = match meant.standing {
+                    Standing::Suspended => "is suspended already.",
+                    _ => "would be suspended: it could no longer read, write or connect.",
+                };
+                terminal.done(false, format!("{} {what}", told(meant)));
+                return Ok(());
+            }
+            client.suspend_node(&meant.id).await?;
+            terminal.done(true, format!("{} is suspended: nothing it says counts any more.", told(meant)));
             Ok(())
         }
         NodeCommand::Lift { node } => {
-            client.lift_node(&node).await?;
-            terminal.say(format!("{node} is back in"));
+            let nodes = client.nodes().await?;
+            let meant = node_named(&nodes, &node)?;
+            client.lift_node(&meant.id).await?;
+            terminal.done(true, format!("{} has its rights back.", told(meant)));
             Ok(())
         }
         NodeCommand::Rename { node, name } => {
-            client.rename_node(&node, &NewName { name: name.clone() }).await?;
-            terminal.say(format!("{node} is now {name}"));
+            let nodes = client.nodes().await?;
+            let meant = node_named(&nodes, &node)?;
+            client.rename_node(&meant.id, &NewName { name: name.clone() }).await?;
+            terminal.done(true, format!("{} is now called {name}.", told(meant)));
             Ok(())
         }
     }
 }
 
-async fn realm(terminal: Terminal, client: &Client, command: RealmCommand) -> Result<(), Problem> {
-    match command {
-        RealmCommand::Export { file } => {
-            let log = client.export_log().await?;
-            if file.as_os_str() == "-" {
-                std::io::Write::write_all(&mut std::io::stdout(), &log)
-            } else {
-                std::fs::File::create(&file).and_then(|mut out| {
-                    std::io::Write::write_all(&mut out, &log)?;
-                    out.sync_all()
-                })
-            }
-            .map_err(|e| {
-                Problem::refused(
-                    format!("cannot write {}", file.display()),
-                    e.to_string(),
-                    Some("name another file"),
-                )
-            })?;
-            terminal.say(format!("wrote {}", words::bytes(log.len() as u64)));
-            Ok(())
-        }
-        RealmCommand::Import { file } => {
-            let report = client.import_log(read_file(&file)?.into()).await?;
-            show(terminal, &report, |report| {
-                let new = words::count(report.new, "new operation");
-                format!("{new}, {} known, {} refused", report.known, report.refused)
-            })
-        }
-        RealmCommand::Card => {
-            let card = client.card().await?;
-            show(terminal, &card, |card| {
-                format!("Keep this with the guardian phrases; it is no secret.\n\n  {}", card.text)
-            })
-        }
-        RealmCommand::Audit { .. } => Err(crate::up::bug("the audit was not carried out", "it asks no node")),
-    }
+/// A node's name and id: names can be misheard.
+fn told(node: &NodeStatus) -> String {
+    format!("{} ({})", node.name, node.short_id())
 }
 
 async fn guardians(terminal: Terminal, client: &Client) -> Result<(), Problem> {
@@ -248,14 +289,4 @@ async fn guardians(terminal: Terminal, client: &Client) -> Result<(), Problem> {
             test.guardian, test.guardians, test.tested, test.needed
         )
     })
-}
-
-pub(crate) fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {
-    let problem =
-        |why: String| Problem::invalid(format!("cannot read {}", file.display()), why, None::<&str>);
-    let size = std::fs::metadata(file).map_err(|e| problem(e.to_string()))?.len();
-    if size > LOG_MAX {
-        return Err(problem(format!("{} is more than any log", words::bytes(size))));
-    }
-    std::fs::read(file).map_err(|e| problem(e.to_string()))
 }

@@ -28,7 +28,7 @@ pub(crate) async fn demo(host: &dyn Host, terminal: Terminal, run: &Run) -> Resu
         }
     };
     let ready = |ready| {
-        announce(terminal, &ready);
+        announce(terminal, &scratch.0, &ready);
         up.notify_one();
     };
     let running = host.run(&scratch.0, options(run), &ready);

@@ -11,8 +11,10 @@ use zeroize::Zeroizing;
 /// How a node is to run.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
-    /// Address of console and S3 endpoint.
+    /// Address of the console.
     pub listen: IpAddr,
+    /// Address of the S3 endpoint.
+    pub s3_listen: IpAddr,
     /// Wanted port of the S3 endpoint.
     pub s3_port: u16,
     /// Wanted port of the console.
@@ -46,6 +48,10 @@ pub struct Ready {
     pub relay: Option<String>,
     /// Ports that were taken, and what was used instead.
     pub moved: Vec<String>,
+    /// What else is good to know now.
+    pub notes: Vec<String>,
+    /// File on this machine that still holds the guardian phrases.
+    pub phrases_file: Option<String>,
     /// From the start of the program until all planes were up.
     pub ready_ms: u64,
 }
@@ -88,7 +94,22 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// A [`Problem`]: phrases too few or of another realm, or nobody answers.
-    async fn recover(&self, home: &Path, card: &str, phrases: Vec<Zeroizing<String>>) -> Result<(), Problem>;
+    async fn recover(
+        &self,
+        home: &Path,
+        card: &str,
+        phrases: Vec<Zeroizing<String>>,
+        node_name: &str,
+    ) -> Result<(), Problem>;
+
+    /// Reads a guardian phrase as a person types it, and writes it as it is shown.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says which word is wrong.
+    fn phrase(&self, typed: &str) -> Result<Zeroizing<String>, Problem>;
+
+    /// Whether a node runs in this home, or is on its way down.
+    fn is_running(&self, home: &Path) -> bool;
 
     /// Runs the node until it is told to stop; calls `ready` once.
     ///

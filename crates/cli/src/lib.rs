@@ -7,6 +7,7 @@ mod args;
 mod ask;
 mod demo;
 mod host;
+mod realm;
 mod render;
 mod service;
 mod terminal;
@@ -50,13 +51,7 @@ async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), 
         Command::Join(join) => up::join(host, terminal, &home, &join).await,
         Command::Recover(recover) => up::recover(host, terminal, &home, &recover).await,
         Command::Realm { command: args::RealmCommand::Audit { file } } => {
-            let audit = host.audit(&ask::read_file(&file)?)?;
-            if terminal.json {
-                terminal.answer_json(&audit);
-            } else {
-                terminal.answer(render::audit(&audit));
-            }
-            Ok(())
+            realm::audit(host, terminal, &home, &file).await
         }
         Command::Openapi => {
             terminal.answer(freehold_api::openapi_json());
@@ -67,7 +62,7 @@ async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), 
             Ok(())
         }
         Command::Man { dir } => manual(&dir),
-        command => ask::ask(terminal, &home, command).await,
+        command => ask::ask(host, terminal, &home, command).await,
     }
 }
 

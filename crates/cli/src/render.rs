@@ -2,8 +2,8 @@
 
 use freehold_api::words::{bytes, count, span, verb};
 use freehold_api::{
-    Audit, BucketStatus, Doctor, Finding, Level, NodeStatus, Path, PlaneState, Protection, Standing, Status,
-    VerifyFinding, VerifyReport,
+    Audit, BucketStatus, Damage, Doctor, Finding, Level, NodeStatus, Path, PlaneState, Protection, Role,
+    Standing, Status, VerifyFinding, VerifyReport,
 };
 
 fn finding(found: &Finding) -> String {
@@ -38,10 +38,7 @@ pub(crate) fn status(status: &Status) -> String {
     out.extend(status.nodes.iter().map(|node| self::node(node, node.id == status.this_node)));
     out.push(String::new());
     out.push("Buckets".to_owned());
-    if status.buckets.is_empty() {
-        out.push("  none yet: freehold bucket create photos --copies 2".to_owned());
-    }
-    out.extend(status.buckets.iter().map(bucket));
+    out.push(buckets(&status.buckets));
     for plane in status.planes.iter().filter(|plane| plane.state != PlaneState::Running) {
         out.push(format!("  plane {}: {:?}, {}", plane.name, plane.state, plane.detail));
     }
@@ -83,6 +80,28 @@ pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
     format!("  {:<16} {short}  {presence:<28} {}", node.name, roles.join(", "))
 }
 
+/// Buckets, a line each.
+pub(crate) fn buckets(all: &[BucketStatus]) -> String {
+    if all.is_empty() {
+        return NO_BUCKETS.to_owned();
+    }
+    all.iter().map(bucket).collect::<Vec<_>>().join("\n")
+}
+
+const NO_BUCKETS: &str = "  none yet: freehold bucket create photos --copies 2";
+
+/// A bucket that was just made, and what it lacks.
+pub(crate) fn new_bucket(made: &BucketStatus, nodes: &[NodeStatus]) -> String {
+    let holds = |node: &&NodeStatus| node.standing == Standing::Member && node.roles.contains(&Role::Storage);
+    let here = nodes.iter().filter(holds).count() as u64;
+    let line = bucket(made);
+    if here >= u64::from(made.copies) {
+        return line;
+    }
+    let holding = format!("{} {} objects so far", count(here, "node"), verb(here, "holds", "hold"));
+    format!("{line}\n  {:<16} {holding}; more come with: freehold invite", "")
+}
+
 /// One bucket in a line.
 pub(crate) fn bucket(bucket: &BucketStatus) -> String {
     let copies = u64::from(bucket.copies);
@@ -102,7 +121,7 @@ pub(crate) fn bucket(bucket: &BucketStatus) -> String {
 }
 
 /// `freehold bucket verify`.
-pub(crate) fn verified(report: &VerifyReport) -> String {
+pub(crate) fn verified(report: &VerifyReport, repair: bool) -> String {
     let mut out = vec![format!(
         "read {} ({}) of {}: {}",
         count(report.blobs, "sealed blob"),
@@ -114,28 +133,40 @@ pub(crate) fn verified(report: &VerifyReport) -> String {
         let are = verb(report.bad_entries, "is", "are");
         out.push(format!("  {} {are} not what was signed", count(report.bad_entries, "entry")));
     }
-    out.extend(report.findings.iter().map(damage));
+    out.extend(report.findings.iter().map(|found| damage(found, repair)));
     out.join("\n")
 }
 
-fn damage(found: &VerifyFinding) -> String {
+fn damage(found: &VerifyFinding, repair: bool) -> String {
     let what = found.key.clone().unwrap_or_else(|| format!("blob {}", found.blob));
-    let outcome =
-        if found.repaired { "repaired from a good copy" } else { "NOT repaired: no good copy answered" };
-    format!("  {what}: {:?}, {outcome}", found.damage).to_lowercase().replace("not repaired", "NOT repaired")
+    let damage = match found.damage {
+        Damage::Missing => "missing",
+        Damage::Cut => "cut",
+        Damage::Swapped => "swapped for another",
+        Damage::Altered => "altered",
+        Damage::NotForThisObject => "of another object",
+    };
+    let outcome = match (found.repaired, repair) {
+        (true, _) => "repaired from a good copy",
+        (false, true) => "NOT repaired: no good copy answered",
+        (false, false) => "not repaired, as asked",
+    };
+    format!("  {what}: {damage}, {outcome}")
 }
 
 /// `freehold realm audit`.
-pub(crate) fn audit(audit: &Audit) -> String {
+pub(crate) fn audit(audit: &Audit, nodes: &[NodeStatus]) -> String {
     let state = &audit.state;
     let mut out = vec![
         format!("realm        {}", state.realm),
         format!("epoch        {}", state.epoch),
         format!(
-            "operations   {} ({} pending, {} refused)",
+            "operations   {} ({} pending, {} refused), {} that wait for missing ones, {} damaged",
             state.operations,
             state.pending,
-            audit.refused.len()
+            audit.refused.len(),
+            state.waiting,
+            audit.damaged.len()
         ),
         format!("heads        {}", state.heads.join(" ")),
         format!("admins       {}", state.admins.join(" ")),
@@ -146,12 +177,17 @@ pub(crate) fn audit(audit: &Audit) -> String {
         format!("invitations  {} open", state.invitations),
         "nodes".to_owned(),
     ];
-    out.extend(state.nodes.iter().map(|node| format!("  {node}")));
-    out.push("refused".to_owned());
-    if audit.refused.is_empty() {
-        out.push("  none".to_owned());
+    out.extend(state.nodes.iter().map(|line| {
+        let named = nodes.iter().find(|node| line.starts_with(&node.id));
+        format!("  {line}{}", named.map(|node| format!("  ({})", node.name)).unwrap_or_default())
+    }));
+    for (head, list) in [("refused", &audit.refused), ("damaged", &audit.damaged)] {
+        out.push(head.to_owned());
+        if list.is_empty() {
+            out.push("  none".to_owned());
+        }
+        out.extend(list.iter().map(|one| format!("  {}: {}", one.id, one.reason)));
     }
-    out.extend(audit.refused.iter().map(|refusal| format!("  {}: {}", refusal.id, refusal.reason)));
     out.join("\n")
 }
 

@@ -44,12 +44,23 @@ pub(crate) fn install(terminal: Terminal, home: &Path, run: &Run) -> Result<(), 
     std::io::Write::write_all(&mut out, unit.as_bytes()).map_err(problem)?;
     out.sync_all().map_err(problem)?;
     std::fs::rename(&scratch, &file).map_err(problem)?;
+    let next = format!("{control} daemon-reload && {control} enable --now freehold");
+    if terminal.json {
+        terminal.answer_json(&Installed { unit: file.display().to_string(), next });
+        return Ok(());
+    }
     terminal.answer(format!("Wrote {}. Next:", file.display()));
-    terminal.answer(format!("  {control} daemon-reload && {control} enable --now freehold"));
+    terminal.answer(format!("  {next}"));
     if !system {
         terminal.answer("  loginctl enable-linger    (keeps it running when you log out)");
     }
     Ok(())
+}
+
+#[derive(serde::Serialize)]
+struct Installed {
+    unit: String,
+    next: String,
 }
 
 fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
@@ -59,6 +70,7 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         ("--console-port", run.console_port.map(|p| p.to_string())),
         ("--mesh-port", run.mesh_port.map(|p| p.to_string())),
         ("--listen", run.listen.map(|ip| ip.to_string())),
+        ("--s3-listen", run.s3_listen.map(|ip| ip.to_string())),
         ("--relay", run.relay.map(|a| a.to_string())),
     ] {
         if let Some(value) = value {
@@ -87,6 +99,7 @@ mod tests {
             console_port: None,
             mesh_port: None,
             listen: None,
+            s3_listen: None,
             relay: None,
             log_json: false,
         };

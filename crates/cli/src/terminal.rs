@@ -14,6 +14,13 @@ pub(crate) struct Terminal {
     pub(crate) quiet: bool,
 }
 
+/// The answer to a command that changes something and has nothing else to tell.
+#[derive(serde::Serialize)]
+struct Done {
+    done: bool,
+    what: String,
+}
+
 impl Terminal {
     /// Whether a question would reach a person.
     pub(crate) fn can_ask(self) -> bool {
@@ -38,6 +45,15 @@ impl Terminal {
     pub(crate) fn answer_json(self, value: &impl serde::Serialize) {
         if let Ok(text) = serde_json::to_string_pretty(value) {
             self.answer(text);
+        }
+    }
+
+    /// Says in a line what is true now, or would be.
+    pub(crate) fn done(self, done: bool, what: impl std::fmt::Display) {
+        if self.json {
+            self.answer_json(&Done { done, what: what.to_string() });
+        } else {
+            self.answer(what);
         }
     }
 

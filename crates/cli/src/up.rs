@@ -1,6 +1,7 @@
 //! `up`, `join` and `recover`: the commands that end in a running node.
 
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -11,11 +12,15 @@ use crate::args;
 use crate::host::{Founding, Host, Ready, RunOptions};
 use crate::terminal::{Terminal, qr};
 
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// Turns the command line's wishes into options, with the defaults and why they are so.
 pub(crate) fn options(run: &args::Run) -> RunOptions {
     RunOptions {
         // Loopback: nothing is offered to a network before its person says so.
-        listen: run.listen.unwrap_or(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+        listen: run.listen.unwrap_or(LOOPBACK),
+        // Apart from the console: S3 has no encryption of its own.
+        s3_listen: run.s3_listen.unwrap_or(LOOPBACK),
         s3_port: run.s3_port.unwrap_or(9000),
         console_port: run.console_port.unwrap_or(8443),
         mesh_port: run.mesh_port.unwrap_or(4433),
@@ -39,14 +44,14 @@ pub(crate) async fn up(
                 .map_or_else(|| "home".to_owned(), |name| name.to_string()),
         };
         let founding = host.found(home, &name, &host_name())?;
-        hand_over_phrases(terminal, home, founding, up.guardians_file.as_deref())?;
+        hand_over_phrases(host, terminal, home, founding, up.guardians_file.as_deref())?;
     } else if up.name.is_some() || up.guardians_file.is_some() {
         terminal.say("This home already holds a node; --name and --guardians-file are for a new realm only.");
     }
     if up.install_service {
         return crate::service::install(terminal, home, &up.run);
     }
-    host.run(home, options(&up.run), &|ready| announce(terminal, &ready)).await
+    run(host, terminal, home, &up.run).await
 }
 
 pub(crate) async fn join(
@@ -73,7 +78,11 @@ pub(crate) async fn join(
     };
     let name = join.name.clone().unwrap_or_else(host_name);
     host.join(home, text.trim(), &name).await?;
-    host.run(home, options(&join.run), &|ready| announce(terminal, &ready)).await
+    run(host, terminal, home, &join.run).await
+}
+
+async fn run(host: &dyn Host, terminal: Terminal, home: &Path, run: &args::Run) -> Result<(), Problem> {
+    host.run(home, options(run), &|ready| announce(terminal, home, &ready)).await
 }
 
 pub(crate) async fn recover(
@@ -82,14 +91,22 @@ pub(crate) async fn recover(
     home: &Path,
     recover: &args::Recover,
 ) -> Result<(), Problem> {
-    if !host.has_node(home)? {
-        let phrases = match &recover.guardians_file {
-            Some(file) => read_phrases(file)?,
-            None => ask_phrases(terminal)?,
-        };
-        host.recover(home, &recover.card, phrases).await?;
+    if host.has_node(home)? {
+        terminal.say("This home already holds a node, so nothing is recovered; it is started.");
+        return run(host, terminal, home, &recover.run).await;
     }
-    host.run(home, options(&recover.run), &|ready| announce(terminal, &ready)).await
+    let phrases = match &recover.guardians_file {
+        Some(file) => read_phrases(host, file)?,
+        None => ask_phrases(host, terminal)?,
+    };
+    terminal.say("Asking the nodes that the card names ...");
+    let name = recover.name.clone().unwrap_or_else(host_name);
+    host.recover(home, &recover.card, phrases, &name).await?;
+    terminal.say(
+        "The guardians' recovery is written into the realm's log. It takes effect in 72 hours, unless an \
+         admin vetoes it.\nUntil then this machine reads everything and changes nothing; leave it running.",
+    );
+    run(host, terminal, home, &recover.run).await
 }
 
 pub(crate) fn host_name() -> String {
@@ -103,6 +120,7 @@ pub(crate) fn host_name() -> String {
 /// Set-up ends only when the phrases have left the machine, or when it is on record that they
 /// have not.
 fn hand_over_phrases(
+    host: &dyn Host,
     terminal: Terminal,
     home: &Path,
     founding: Box<dyn Founding>,
@@ -128,7 +146,7 @@ fn hand_over_phrases(
         return founding.finish(Some(&file), None);
     }
     show_phrases(terminal, founding.phrases());
-    let typed = type_one_back(terminal, founding.phrases())?;
+    let typed = type_one_back(host, terminal, founding.phrases())?;
     terminal.clear();
     founding.finish(None, Some(typed))
 }
@@ -151,15 +169,22 @@ fn show_phrases(terminal: Terminal, phrases: &[Zeroizing<String>]) {
     }
 }
 
-fn type_one_back(terminal: Terminal, phrases: &[Zeroizing<String>]) -> Result<usize, Problem> {
+fn type_one_back(
+    host: &dyn Host,
+    terminal: Terminal,
+    phrases: &[Zeroizing<String>],
+) -> Result<usize, Problem> {
     for _ in 0..10 {
         let Some(typed) = terminal.ask("Type one of them back, all twelve words:") else { break };
-        let typed =
-            Zeroizing::new(typed.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>().join(" "));
-        if let Some(at) = phrases.iter().position(|phrase| phrase.as_str() == typed.as_str()) {
-            return Ok(at);
+        match host.phrase(&typed) {
+            Ok(typed) => {
+                if let Some(at) = phrases.iter().position(|phrase| *phrase == typed) {
+                    return Ok(at);
+                }
+                terminal.say("That is a phrase, but none of these three. Try again.");
+            }
+            Err(problem) => terminal.say(format!("Not yet: {}. Try again.", problem.why)),
         }
-        terminal.say("That is none of the three. Look at the words and their order, and try again.");
     }
     Err(Problem::refused(
         "no realm was made",
@@ -188,44 +213,65 @@ fn write_phrases(file: &Path, phrases: &[Zeroizing<String>]) -> Result<(), Probl
     out.sync_all().map_err(problem)
 }
 
-fn read_phrases(file: &Path) -> Result<Vec<Zeroizing<String>>, Problem> {
-    let text = std::fs::read_to_string(file).map(Zeroizing::new).map_err(|e| {
-        Problem::invalid(
-            format!("cannot read {}", file.display()),
-            e.to_string(),
-            Some("write two phrases into a file, one a line"),
-        )
-    })?;
-    Ok(text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(|line| Zeroizing::new(line.to_owned()))
-        .collect())
+const NEED_TWO: &str = "write two guardian phrases into the file, one a line";
+
+fn read_phrases(host: &dyn Host, file: &Path) -> Result<Vec<Zeroizing<String>>, Problem> {
+    let what = || format!("{} cannot be used", file.display());
+    let text = std::fs::read_to_string(file)
+        .map(Zeroizing::new)
+        .map_err(|e| Problem::invalid(what(), e.to_string(), Some(NEED_TWO)))?;
+    let mut phrases: Vec<Zeroizing<String>> = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let bad = |why: String| Problem::invalid(what(), format!("line {}: {why}", at + 1), Some(NEED_TWO));
+        let phrase = host.phrase(line).map_err(|problem| bad(problem.why))?;
+        if phrases.contains(&phrase) {
+            return Err(bad("this phrase stands above already".to_owned()));
+        }
+        phrases.push(phrase);
+    }
+    match phrases.len() {
+        0 => Err(Problem::invalid(what(), "there is no phrase in it", Some(NEED_TWO))),
+        _ => Ok(phrases),
+    }
 }
 
-fn ask_phrases(terminal: Terminal) -> Result<Vec<Zeroizing<String>>, Problem> {
-    let mut phrases = Vec::new();
-    while phrases.len() < 2 {
-        let Some(phrase) = terminal.ask(&format!("Guardian phrase {}:", phrases.len() + 1)) else {
+fn ask_phrases(host: &dyn Host, terminal: Terminal) -> Result<Vec<Zeroizing<String>>, Problem> {
+    let mut phrases: Vec<Zeroizing<String>> = Vec::new();
+    for _ in 0..10 {
+        let Some(typed) = terminal.ask(&format!("Guardian phrase {}:", phrases.len() + 1)) else {
             return Err(Problem::invalid(
                 "guardian phrases are needed",
                 "there is no terminal to ask for them",
                 Some("freehold recover --card CARD --guardians-file FILE"),
             ));
         };
-        phrases.push(phrase);
+        match host.phrase(&typed) {
+            Ok(phrase) if phrases.contains(&phrase) => {
+                terminal.say("You typed that one already: another guardian's is needed.");
+            }
+            Ok(phrase) => phrases.push(phrase),
+            Err(problem) => terminal.say(format!("Not yet: {}. Try again.", problem.why)),
+        }
+        if phrases.len() == 2 {
+            terminal.clear();
+            return Ok(phrases);
+        }
     }
-    Ok(phrases)
+    Err(Problem::invalid(
+        "the realm was not recovered",
+        "two guardian phrases are needed",
+        Some("look at the papers, then type the same command again"),
+    ))
 }
 
-pub(crate) fn announce(terminal: Terminal, ready: &Ready) {
+pub(crate) fn announce(terminal: Terminal, home: &Path, ready: &Ready) {
     if terminal.json {
         terminal.answer_json(ready);
         return;
     }
     terminal.answer(format!("\n{} is up on {}, after {} ms.\n", ready.realm, ready.node, ready.ready_ms));
-    for moved in &ready.moved {
-        terminal.answer(format!("  note         {moved}"));
+    for note in ready.moved.iter().chain(&ready.notes) {
+        terminal.answer(format!("  note         {note}"));
     }
     for address in &ready.console {
         terminal.answer(format!("  console      {address}"));
@@ -238,12 +284,28 @@ pub(crate) fn announce(terminal: Terminal, ready: &Ready) {
         terminal.answer(format!("  relay        {relay}"));
     }
     if terminal.is_interactive()
-        && let Some(address) = ready.console.first()
-        && let Some(code) = qr(&format!("{address}/#{}", ready.setup_code))
+        && let Some(more) = for_a_phone(&ready.console, &ready.setup_code)
     {
-        terminal.answer(format!("\n{code}"));
+        terminal.answer(more);
     }
-    terminal.answer("\n  next         freehold status    (in another terminal; Ctrl-C here stops the node)");
+    let at = if crate::home(None).is_ok_and(|usual| usual == home) {
+        String::new()
+    } else {
+        format!("--home {} ", home.display())
+    };
+    let next = format!("freehold {at}status    (in another terminal; Ctrl-C here stops the node)");
+    terminal.answer(format!("\n  next         {next}"));
+}
+
+/// A QR code of the first address that another machine can open, or how there comes to be one.
+pub(crate) fn for_a_phone(console: &[String], code: &str) -> Option<String> {
+    let here = |at: &&String| at.contains("//localhost:") || at.contains("//127.") || at.contains("//[::1]");
+    match console.iter().find(|at| !here(at)) {
+        Some(at) => qr(&format!("{at}/#{code}")).map(|code| format!("\n{code}")),
+        None => Some(
+            "  phone        freehold up --listen 0.0.0.0    (opens the console to your network)".to_owned(),
+        ),
+    }
 }
 
 /// A fingerprint in two rows, which are compared more easily than one that breaks anywhere.

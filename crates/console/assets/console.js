@@ -2,6 +2,12 @@
 
 document.documentElement.classList.add("js");
 
+const code = document.getElementById("code");
+// The QR code in the terminal carries it where no server reads it.
+if (code?.name === "code" && /^#[0-9A-Za-z-]{4,20}$/.test(location.hash)) {
+  code.value = location.hash.slice(1);
+  history.replaceState(null, "", location.pathname + location.search);
+}
 const form = document.querySelector("form[data-upload]");
 if (form) uploads(form);
 for (const box of document.querySelectorAll("[data-copy]")) copyable(box);

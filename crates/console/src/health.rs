@@ -25,7 +25,11 @@ impl Page {
     }
 
     fn good(&self) -> Vec<&Finding> {
-        self.findings.iter().filter(|finding| finding.level == Level::Good).collect()
+        // The node's parts have a list of their own.
+        let part = |finding: &Finding| {
+            self.status.planes.iter().any(|plane| finding.what == format!("{} runs", plane.name))
+        };
+        self.findings.iter().filter(|finding| finding.level == Level::Good && !part(finding)).collect()
     }
 
     #[expect(clippy::unused_self, reason = "a template calls it")]

@@ -5,6 +5,7 @@ use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use freehold_api::{Audit, Card, GuardianTest, Phrase, Problem, Status};
+use serde::Deserialize;
 
 use crate::fault::{Fault, status};
 use crate::frame::{Frame, Place, Theme, page};
@@ -56,6 +57,20 @@ pub(crate) async fn test_guardian(
     let code = status(problem.as_ref());
     let shown = Page { tested, problem, ..Page::load(&console, theme).await? };
     Ok((code, page(&shown)).into_response())
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Stopped {
+    recovery: String,
+}
+
+pub(crate) async fn veto(
+    State(console): State<Console>,
+    theme: Theme,
+    Form(Stopped { recovery }): Form<Stopped>,
+) -> Result<Response, Fault> {
+    console.client.veto_recovery(&recovery).await?;
+    Ok(page(&Page::load(&console, theme).await?))
 }
 
 pub(crate) async fn new_code(State(console): State<Console>, theme: Theme) -> Result<Response, Fault> {

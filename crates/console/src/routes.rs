@@ -79,6 +79,7 @@ fn pages(console: Console) -> Router {
         .route("/health", get(health::show))
         .route("/realm", get(realm::show))
         .route("/realm/guardian", post(realm::test_guardian))
+        .route("/realm/veto", post(realm::veto))
         .route("/realm/code", post(realm::new_code))
         .route("/sign-out", post(gate::sign_out))
         .route("/sign-out/everywhere", post(gate::sign_out_everywhere))

@@ -178,12 +178,27 @@ pub(crate) fn role(role: impl std::borrow::Borrow<Role>) -> &'static str {
 /// What to do next, as a command and the words around it. A remedy is `freehold ...`, perhaps with a
 /// remark set off by spaces, or a sentence.
 pub(crate) fn remedy(next: &str) -> (&str, &str) {
+    let shown = |command: &str| {
+        next.strip_prefix(command).is_some_and(|rest| rest.is_empty() || rest.starts_with([',', ' ']))
+    };
+    if let Some((_, page)) = PAGES.iter().find(|(command, _)| shown(command)) {
+        return ("", page);
+    }
     let (command, words) = next.split_once("  ").unwrap_or((next, ""));
     if !command.starts_with("freehold ") || command.contains([';', ',', ':']) {
         return ("", next);
     }
     (command, words.trim())
 }
+
+/// Commands whose answer, or whose button, is on a page here.
+const PAGES: [(&str, &str); 5] = [
+    ("freehold bucket list", "look at Buckets"),
+    ("freehold node list", "look at Nodes"),
+    ("freehold status", "look at Home"),
+    ("freehold doctor", "look at Health"),
+    ("freehold realm veto", "if nobody of you started it, stop it on the page Realm"),
+];
 
 /// Begins with a capital, unless what it begins with is not a plain word: a path, a file, an
 /// address, our command.

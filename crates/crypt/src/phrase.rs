@@ -34,18 +34,23 @@ impl Phrase {
         }
     }
 
-    /// Reads a phrase as a person types it: any case, any white space.
+    /// Reads a phrase as a person types it or copies it from where it was shown: any case, any white
+    /// space, with commas or without, with the words' numbers or without.
     ///
     /// # Errors
     /// [`PhraseError`] says which word is wrong (counted from 1).
     pub fn parse(text: &str) -> Result<Self, PhraseError> {
-        let count = text.split_whitespace().count();
+        let parts = || {
+            let mark = |c: char| c.is_whitespace() || c.is_ascii_punctuation() || c.is_ascii_digit();
+            text.split(mark).filter(|word| !word.is_empty())
+        };
+        let count = parts().count();
         if count != 12 {
             return Err(PhraseError::Count(count));
         }
         // Grown once: a string that moves while it grows leaves its old bytes behind.
         let mut words = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
-        for word in text.split_whitespace() {
+        for word in parts() {
             if !words.is_empty() {
                 words.push(' ');
             }

@@ -133,6 +133,10 @@ impl Control for Answers {
         audit_of(&self.0.log.export().await?)
     }
 
+    async fn veto_recovery(&self, recovery: &str) -> Result<(), Problem> {
+        realm::veto(&self.0, recovery).await
+    }
+
     async fn card(&self) -> Result<Card, Problem> {
         Ok(realm::card(&self.0))
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use freehold_api::Problem;
+use freehold_disk::{HomeLock, LockError};
 
 use crate::problem::own_problem;
 
@@ -29,6 +30,11 @@ impl Home {
     /// A [`Problem`] with what to type.
     pub fn check(&self) -> Result<(), Problem> {
         freehold_disk::check_home(&self.root).map_err(|error| own_problem(&error))
+    }
+
+    /// Whether a node runs here, or is on its way down.
+    pub fn is_in_use(&self) -> bool {
+        self.root.is_dir() && matches!(HomeLock::take(&self.root), Err(LockError::Held { .. }))
     }
 
     /// Key files.

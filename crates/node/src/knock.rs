@@ -1,6 +1,8 @@
 //! The newcomer's side of the door.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,10 +12,15 @@ use freehold_mesh::{
     Addresses, BlobSource, Config, Doorman, Gate, KnockError, Mesh, Proof, Served, Unavailable,
 };
 use freehold_wire::{BlobName, NodeId, from_canonical, to_canonical};
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 
 use crate::door::{ANSWER_MAX, Answer, Request};
 use crate::invitation::Contact;
 
+/// How much later each further node is asked: the first that answers is rarely the last one, and
+/// need not be bothered for nothing.
+const BETWEEN: Duration = Duration::from_millis(300);
 /// The longest log or directory that is fetched.
 const LONG_MAX: usize = 1 << 30;
 
@@ -51,6 +58,8 @@ pub(crate) struct Visit<'a> {
     keys: Vec<&'a SigningKey>,
     what: &'static str,
     no: Refusal,
+    /// Which of the contacts answered last; none yet if it is past the end.
+    answers: AtomicUsize,
 }
 
 /// What a closed door means to this visitor, who is given no reason, and what to do next.
@@ -80,35 +89,74 @@ impl<'a> Visit<'a> {
                 Some("look at this machine's network: ip address"),
             )
         })?;
-        Ok(Self { mesh, contacts, keys, what, no })
+        Ok(Self { mesh, contacts, keys, what, no, answers: AtomicUsize::new(usize::MAX) })
     }
 
-    /// Asks the first node that answers.
+    /// Asks the node that answered before, or the first of all that answers: they are asked side
+    /// by side, so that one which is gone holds nobody up.
     pub(crate) async fn ask(&self, request: &Request) -> Result<Answer, Problem> {
         let request = Bytes::from(to_canonical(request));
-        let mut last = KnockError::NoAddress;
-        for contact in self.contacts {
-            let Ok(at) = Addresses::from_bytes(&contact.addresses) else { continue };
-            match self.mesh.knock(&at, contact.node, &self.keys, request.clone()).await {
-                Ok(answer) => {
-                    return from_canonical(&answer, ANSWER_MAX).map_err(|e| {
-                        Problem::refused(
-                            self.what,
-                            format!("the other node answered in words we do not know: {e}"),
-                            Some("use the same version of freehold on both machines"),
-                        )
-                    });
+        let known = self.answers.load(Ordering::Relaxed);
+        if known < self.contacts.len()
+            && let Ok(answer) = self.ask_one(known, &request).await
+        {
+            return self.understood(&answer);
+        }
+        let mut asked: FuturesUnordered<_> = (0..self.contacts.len())
+            .filter(|at| *at != known)
+            .enumerate()
+            .map(|(turn, at)| {
+                let request = request.clone();
+                let wait = BETWEEN.saturating_mul(u32::try_from(turn).unwrap_or(u32::MAX));
+                async move {
+                    tokio::time::sleep(wait).await;
+                    (at, self.ask_one(at, &request).await)
                 }
-                // Who was refused by one would be by all; who was not reached by one may be by another.
-                Err(KnockError::Refused) => return Err(self.refused()),
+            })
+            .collect();
+        let (mut last, mut refused) = (KnockError::NoAddress, false);
+        while let Some((at, outcome)) = asked.next().await {
+            match outcome {
+                Ok(answer) => {
+                    self.answers.store(at, Ordering::Relaxed);
+                    return self.understood(&answer);
+                }
+                // Who was refused by one would be by all.
+                Err(KnockError::Refused) => {
+                    refused = true;
+                    break;
+                }
                 Err(error) => last = error,
             }
         }
+        if refused {
+            return Err(self.refused());
+        }
+        let why = match self.contacts.len() {
+            0 | 1 => last.to_string(),
+            all => format!("none of its {all} nodes answered; the last: {last}"),
+        };
         Err(Problem::unreachable(
             self.what,
-            last.to_string(),
+            why,
             Some("see that one of the realm's nodes runs and is reachable, then try again"),
         ))
+    }
+
+    async fn ask_one(&self, at: usize, request: &Bytes) -> Result<Bytes, KnockError> {
+        let contact = self.contacts.get(at).ok_or(KnockError::NoAddress)?;
+        let at = Addresses::from_bytes(&contact.addresses).map_err(|_| KnockError::NoAddress)?;
+        self.mesh.knock(&at, contact.node, &self.keys, request.clone()).await
+    }
+
+    fn understood(&self, answer: &[u8]) -> Result<Answer, Problem> {
+        from_canonical(answer, ANSWER_MAX).map_err(|e| {
+            Problem::refused(
+                self.what,
+                format!("the other node answered in words we do not know: {e}"),
+                Some("use the same version of freehold on both machines"),
+            )
+        })
     }
 
     fn refused(&self) -> Problem {
@@ -118,8 +166,16 @@ impl<'a> Visit<'a> {
     /// Fetches something long, piece by piece.
     pub(crate) async fn fetch(&self, ask: impl Fn(u64) -> Request) -> Result<Vec<u8>, Problem> {
         let mut all: Vec<u8> = Vec::new();
+        let mut from = usize::MAX;
         loop {
-            match self.ask(&ask(all.len() as u64)).await? {
+            let answer = self.ask(&ask(all.len() as u64)).await?;
+            let now = self.answers.load(Ordering::Relaxed);
+            if now != std::mem::replace(&mut from, now) && !all.is_empty() {
+                // Another node's log is another sequence of bytes.
+                all.clear();
+                continue;
+            }
+            match answer {
                 Answer::Piece(piece, total) => {
                     let before = all.len();
                     all.extend_from_slice(&piece);
@@ -156,7 +212,7 @@ impl<'a> Visit<'a> {
 
     /// Ends the endpoint.
     pub(crate) async fn end(self) {
-        if let Err(late) = self.mesh.shutdown(std::time::Duration::from_secs(3)).await {
+        if let Err(late) = self.mesh.shutdown(Duration::from_secs(3)).await {
             tracing::debug!(%late, "the newcomer's endpoint was slow to end");
         }
     }

@@ -6,10 +6,10 @@ mod owner;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use freehold_api::Problem;
+use freehold_api::{Problem, words};
 use freehold_crypt::SigningKey;
 use freehold_realm::body::Target;
-use freehold_realm::{Body, Folded, NodeRoles, Op, State};
+use freehold_realm::{Body, Folded, NodeRoles, Op, Pending, RECOVERY_DELAY, State};
 use freehold_wire::{BucketId, KeyId, Millis, NodeId, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -20,6 +20,8 @@ pub(crate) use owner::{keepers, let_in};
 
 /// Requests that wait for the owner: more than all fronts together have under way.
 pub(crate) const ASKS: usize = 256;
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// The log as it was after the last change.
 #[derive(Debug, Clone)]
@@ -51,6 +53,32 @@ impl View {
     /// The state.
     pub const fn state(&self) -> &State {
         &self.folded.state
+    }
+
+    /// Recoveries that have not taken effect, and how long each waits here still; no time for one
+    /// that was vetoed.
+    pub fn waiting_recoveries(&self, now: Millis) -> impl Iterator<Item = (OpId, Option<Millis>)> {
+        self.recoveries.iter().map(move |(id, seen)| {
+            let vetoed = matches!(self.folded.pending.get(id), Some(Pending::Recovery { vetoed: true }));
+            let left = seen.plus(RECOVERY_DELAY).since(now);
+            (*id, (!vetoed).then_some(left))
+        })
+    }
+
+    /// Why a node that recovers the realm has no rights yet; nothing for one that has, or that
+    /// waits for something else.
+    pub fn not_yet(&self, node: NodeId, now: Millis) -> Option<String> {
+        if self.state().nodes.contains_key(&node) || self.recoveries.is_empty() {
+            return None;
+        }
+        Some(match self.waiting_recoveries(now).find_map(|(_, left)| left) {
+            Some(left) => format!(
+                "the recovery takes effect in {}; until then this machine reads everything and changes \
+                 nothing",
+                words::count(left.0.div_ceil(HOUR_MS), "hour")
+            ),
+            None => "an admin vetoed the recovery: this machine may read, and change nothing".to_owned(),
+        })
     }
 
     /// Whom the directory is to believe.

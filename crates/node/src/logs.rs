@@ -1,5 +1,7 @@
 //! Log lines: text for people, JSON for programs, to standard error.
 
+use std::io::IsTerminal as _;
+
 use tracing::Level;
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -21,7 +23,8 @@ const TALKATIVE: [&str; 8] =
 pub fn start(json: bool) {
     let filter = EnvFilter::try_from_env("FREEHOLD_LOG").unwrap_or_else(|_| EnvFilter::new(SHOWN));
     let filter = filter.and(filter_fn(|about| may_log(about.target(), *about.level())));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     // A second start in one process (tests) keeps the first.
     if json {
         drop(registry().with(lines.json().with_filter(filter)).try_init());

@@ -74,7 +74,7 @@ pub fn own_problem(error: &OwnError) -> Problem {
 
 /// A write did not happen.
 pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
-    let what = format!("{key} was not written to {bucket}");
+    let what = format!("cannot write {key} to the bucket {bucket}");
     let why = chain(error);
     match error {
         PutError::NoSuchBucket => no_bucket(bucket),
@@ -108,7 +108,7 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
 
 /// A read did not happen.
 pub fn get_problem(bucket: &str, key: &str, error: &GetError) -> Problem {
-    let what = format!("{key} cannot be read from {bucket}");
+    let what = format!("cannot read {key} from the bucket {bucket}");
     let why = chain(error);
     match error {
         GetError::NoSuchBucket => no_bucket(bucket),

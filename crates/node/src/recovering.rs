@@ -11,8 +11,8 @@ use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::Entry;
 use freehold_realm::body::GuardianSet;
 use freehold_realm::{Clock, Folded, NodeRoles, Op, OpSet, Statement, draft, fold};
-use freehold_seal::{KeyRing, Recipient};
-use freehold_wire::{Bounded, Hlc, NodeId, OpId, from_canonical};
+use freehold_seal::{DirectoryRow, KeyOf, KeyRing, Recipient};
+use freehold_wire::{Bounded, Hlc, Name, NodeId, OpId, from_canonical};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -29,8 +29,12 @@ use crate::scribe::{Saying, Scribe};
 
 const WHAT: &str = "the realm was not recovered";
 const NO: Refusal = Refusal {
-    why: "the node refused: the phrases are too few, mistyped, or of another realm",
-    next: "type as many phrases as the realm asks for, as they are on paper",
+    why: "the node refused: the phrases are of another realm, or fewer than this one asks for",
+    next: "look which realm each paper is for",
+};
+const TOO_FEW: Refusal = Refusal {
+    why: "the node refused one guardian phrase alone: two of the three are needed, unless the realm was set up otherwise",
+    next: "add the phrase of another guardian",
 };
 /// The longest directory that is read.
 const DIRECTORY_MAX: usize = 1 << 30;
@@ -40,7 +44,15 @@ const DIRECTORY_MAX: usize = 1 << 30;
 ///
 /// # Errors
 /// A [`Problem`]; the home then holds no node.
-pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>) -> Result<(), Problem> {
+pub async fn recover(
+    home: &Home,
+    card: &str,
+    typed: Vec<Zeroizing<String>>,
+    name: &str,
+) -> Result<(), Problem> {
+    let name = Name::new(name).map_err(|error| {
+        Problem::invalid(WHAT, format!("the name cannot be used: {error}"), Some("choose another --name"))
+    })?;
     let card = Card::from_text(card).map_err(|error| {
         Problem::invalid(
             WHAT,
@@ -48,26 +60,28 @@ pub async fn recover(home: &Home, card: &str, typed: Vec<Zeroizing<String>>) -> 
             Some("copy all of it, from FREEHOLD-CARD: to the end"),
         )
     })?;
-    let mut phrases = Vec::new();
-    for (at, words) in typed.iter().enumerate() {
-        phrases.push(Phrase::parse(words).map_err(|error| {
-            Problem::invalid(
-                WHAT,
-                format!("phrase {}: {error}", at + 1),
-                Some("look at the paper and type it again"),
-            )
-        })?);
-    }
+    let phrases = typed.iter().map(|words| phrase(words)).collect::<Result<Vec<_>, _>>()?;
     let guardians: Vec<SigningKey> = phrases.iter().map(Phrase::signing_key).collect();
     let keys = FreshKeys::draw();
     let seed = keys.keys().node_seed;
-    let visit = Visit::begin(&seed, &card.contacts, guardians.iter().collect(), WHAT, NO).await?;
+    let no = if guardians.len() == 1 { TOO_FEW } else { NO };
+    let visit = Visit::begin(&seed, &card.contacts, guardians.iter().collect(), WHAT, no).await?;
     let outcome = fetch_and_ask(&visit, &card, &keys, &phrases, &guardians).await;
     visit.end().await;
     let fetched = outcome?;
     let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
-    keep_directory(home, &card, &keys, fetched)?;
+    keep_directory(home, &card, &keys, fetched, name)?;
     settle(home, card.realm, &keys, true, &heard, card.contacts.into_vec())
+}
+
+/// Reads a guardian phrase as a person types it.
+///
+/// # Errors
+/// A [`Problem`] that says which word is wrong.
+pub fn phrase(typed: &str) -> Result<Phrase, Problem> {
+    Phrase::parse(typed).map_err(|error| {
+        Problem::invalid(WHAT, error.to_string(), Some("look at the paper and type it again"))
+    })
 }
 
 struct Fetched {
@@ -162,7 +176,13 @@ fn recovery_operation(
 
 /// Keeps the directory as it came, and boxes every key that the recovery secret opens for this
 /// node: the secret itself is not kept.
-fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: Fetched) -> Result<(), Problem> {
+fn keep_directory(
+    home: &Home,
+    card: &Card,
+    keys: &FreshKeys,
+    fetched: Fetched,
+    name: Name,
+) -> Result<(), Problem> {
     freehold_disk::make_private_dir(home.root()).map_err(|e| {
         Problem::refused(
             format!("cannot make {}", home.root().display()),
@@ -214,10 +234,14 @@ fn keep_directory(home: &Home, card: &Card, keys: &FreshKeys, fetched: Fetched) 
             sayings.push(Saying::Key(Box::new(envelope)));
         }
     }
+    let directory_key = directory.ring(KeyOf::Directory).and_then(|ring| ring.current()).cloned();
+    if directory_key.is_some() {
+        sayings.push(Saying::Row(DirectoryRow::NodeName(mine.node_id(), Some(name))));
+    }
     let scribe = Scribe { realm: card.realm, node: mine.node_id(), key: Arc::clone(&mine.node), entries };
     let hlc = Hlc { wall: clock::wall(), count: 0 };
     scribe
-        .write(sayings, None, hlc)
+        .write(sayings, directory_key, hlc)
         .map(drop)
         .map_err(|e| Problem::refused(WHAT, e.to_string(), Some("df -h")))
 }

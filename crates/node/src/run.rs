@@ -48,8 +48,10 @@ const CODE_LASTS: Duration = Duration::from_hours(24);
 /// How a node is to run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Address of console and S3 endpoint.
+    /// Address of the console.
     pub listen: IpAddr,
+    /// Address of the S3 endpoint.
+    pub s3_listen: IpAddr,
     /// Wanted port of the S3 endpoint.
     pub s3_port: u16,
     /// Wanted port of the console.
@@ -75,6 +77,10 @@ pub struct Ready {
     pub code: SetupCode,
     /// Ports that were taken, and what was used instead.
     pub moved: Vec<String>,
+    /// What else its person should know.
+    pub notes: Vec<String>,
+    /// File that still holds the guardian phrases.
+    pub phrases_file: Option<String>,
 }
 
 /// Runs the node of a home until it is told to stop; calls `ready` once.
@@ -104,7 +110,11 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
             hear_names(&shared).await;
             let realm = shared.realm_name().unwrap_or_else(|| "the realm".to_owned());
             let node = shared.name_of(shared.me());
-            ready(Ready { realm, node, endpoints, code: shared.sessions.issue_code(CODE_LASTS), moved });
+            let code = shared.sessions.issue_code(CODE_LASTS);
+            let notes = notes(&shared, &options);
+            let left = shared.identity.phrases_left_in.clone();
+            let phrases_file = left.filter(|file| std::path::Path::new(file).exists());
+            ready(Ready { realm, node, endpoints, code, moved, notes, phrases_file });
             wait(&supervisor, &stop).await
         }
         Err(problem) => Err(problem),
@@ -115,6 +125,14 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
         tracing::warn!(?late, "these planes did not stop in time");
     }
     outcome
+}
+
+fn notes(shared: &Shared, options: &Options) -> Vec<String> {
+    let open = (!options.s3_listen.is_loopback()).then(|| {
+        "S3 is open to the network without encryption: who listens there reads and changes what passes"
+            .to_owned()
+    });
+    open.into_iter().chain(shared.log.view().not_yet(shared.me(), clock::wall())).collect()
 }
 
 /// A machine that has just joined has no names yet: they come with the first connection. It does
@@ -302,7 +320,13 @@ async fn start_mesh(
 }
 
 fn mesh_problem(error: &StartError) -> Problem {
-    Problem::refused("the mesh cannot start", chain(error), Some("freehold up --mesh-port 0"))
+    let next = match error {
+        StartError::PortInUse(_) => "freehold up --mesh-port 0",
+        StartError::RelayPortInUse(_) => "give the relay another port: --relay IP:PORT",
+        StartError::Bind { .. } => "give --relay an address of this machine: ip address",
+        _ => "freehold doctor",
+    };
+    Problem::refused("the mesh cannot start", chain(error), Some(next))
 }
 
 /// Removes what nothing refers to, and measures what is there.

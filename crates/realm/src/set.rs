@@ -53,6 +53,25 @@ pub enum InsertError {
     Waiting,
 }
 
+impl InsertError {
+    /// The operation, where it is known which.
+    pub const fn operation(&self) -> Option<OpId> {
+        match self {
+            Self::Verify { op, .. } | Self::Stranger(op) => Some(*op),
+            Self::OtherRealm { .. } | Self::Waiting => None,
+        }
+    }
+
+    /// What is wrong, without saying with which operation.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Verify { why, .. } => why.to_string(),
+            Self::Stranger(_) => "nobody before it let its author in".to_owned(),
+            Self::OtherRealm { .. } | Self::Waiting => self.to_string(),
+        }
+    }
+}
+
 /// An operation whose whole causal past is in the set.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {

@@ -38,7 +38,9 @@ pub enum PutError {
     #[error("another machine has written in this node's name; this node may not write any more")]
     Cloned,
     /// The realm does not let this node write: no other node would take the entry in.
-    #[error("this node is no gateway of the realm, so no other node would take in what it writes")]
+    #[error(
+        "no other node would take in what this one writes: it is no member of the realm yet, or no gateway of it"
+    )]
     NotAWriter,
     /// The client's stream broke off.
     #[error("the client's body broke off")]

@@ -128,6 +128,18 @@ pub(super) async fn audit(State(node): State<Node>) -> Result<Json<Audit>, Probl
     node.control.audit().await.map(Json)
 }
 
+/// Stop a recovery that waits for its 72 hours
+#[utoipa::path(post, path = "/api/v1/realm/recoveries/{id}/veto", tag = "realm",
+    params(("id" = String, Path, description = "Id, or start of an id")), responses(
+    (status = 204, description = "It will not take effect"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn veto_recovery(
+    State(node): State<Node>,
+    Named(id): Named<String>,
+) -> Result<StatusCode, Problem> {
+    node.control.veto_recovery(&id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
 /// The card to keep for recovery
 #[utoipa::path(get, path = "/api/v1/realm/card", tag = "realm", responses(
     (status = 200, body = Card),

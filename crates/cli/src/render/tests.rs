@@ -33,9 +33,21 @@ fn a_bucket_is_told_in_a_line() {
 }
 
 #[test]
+fn damage_that_was_not_to_be_repaired_is_not_called_irreparable() {
+    let found = VerifyFinding {
+        key: Some("Photo.JPG".to_owned()),
+        blob: "ab".repeat(32),
+        damage: Damage::Altered,
+        repaired: false,
+    };
+    assert_eq!(damage(&found, false), "  Photo.JPG: altered, not repaired, as asked");
+    assert_eq!(damage(&found, true), "  Photo.JPG: altered, NOT repaired: no good copy answered");
+}
+
+#[test]
 fn what_was_read_is_counted_as_people_count() {
     let report = VerifyReport { blobs: 1, bytes: 4900, entries: 1, bad_entries: 0, findings: Vec::new() };
-    assert_eq!(verified(&report), "read 1 sealed blob (4.9 kB) of 1 entry: all good");
+    assert_eq!(verified(&report, true), "read 1 sealed blob (4.9 kB) of 1 entry: all good");
     let report = VerifyReport { blobs: 2, entries: 2, bad_entries: 1, ..report };
-    assert!(verified(&report).ends_with("2 entries: DAMAGE found\n  1 entry is not what was signed"));
+    assert!(verified(&report, true).ends_with("2 entries: DAMAGE found\n  1 entry is not what was signed"));
 }

@@ -27,7 +27,9 @@ fn spans_are_not_exact_below_a_minute() {
 fn a_remedy_is_a_command_or_a_sentence() {
     assert_eq!(remedy("freehold up"), ("freehold up", ""));
     assert_eq!(remedy("freehold up    (resumes it)"), ("freehold up", "(resumes it)"));
-    for sentence in ["wait a minute", "freehold status shows what waits; bring the others back"] {
+    assert_eq!(remedy("freehold bucket list, or freehold bucket create x"), ("", "look at Buckets"));
+    assert_eq!(remedy("freehold realm veto 01ab    (if not)").0, "");
+    for sentence in ["wait a minute", "freehold join asks; bring the others back"] {
         assert_eq!(remedy(sentence), ("", sentence));
     }
 }

@@ -39,6 +39,11 @@ fn the_keys_of_a_phrase_stay_what_they_were() {
 fn a_phrase_is_read_as_people_type_it() {
     let typed = format!("  {}\n", ZERO.to_uppercase().replace(' ', " \t\n "));
     assert_eq!(Phrase::parse(&typed).unwrap().words().as_str(), ZERO);
+    let numbered: Vec<String> =
+        ZERO.split(' ').enumerate().map(|(at, word)| format!("{:>2} {word:<10}", at + 1)).collect();
+    for typed in [numbered.join(" "), ZERO.replace(' ', ", ")] {
+        assert_eq!(Phrase::parse(&typed).unwrap().words().as_str(), ZERO);
+    }
 }
 
 #[test]

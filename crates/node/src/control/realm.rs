@@ -10,11 +10,11 @@ use freehold_crypt::{Algorithm, Entropy as _, Phrase, SigningKey};
 use freehold_disk::OsEntropy;
 use freehold_realm::audit::{self, Export};
 use freehold_realm::body::{
-    BucketDelete, BucketSet, GuardianTested, InvitationCancel, InvitationIssue, Lift, Target,
+    BucketDelete, BucketSet, GuardianTested, InvitationCancel, InvitationIssue, Lift, RecoveryVeto, Target,
 };
 use freehold_realm::{Clock, NodeRoles, Standing, draft};
 use freehold_seal::{DirectoryRow, KeyRing, Recipient};
-use freehold_wire::{Bounded, BucketId, KeyId, Millis, Name, NodeId};
+use freehold_wire::{Bounded, BucketId, KeyId, Millis, Name, NodeId, OpId};
 
 use super::report::roles;
 use crate::clock;
@@ -96,29 +96,25 @@ pub(super) async fn withdraw(shared: &Shared, id: &str) -> Result<(), Problem> {
     shared.log.say(InvitationCancel { key }, By::Device).await.map(drop)
 }
 
-fn node_named(shared: &Shared, name: &str) -> Result<NodeId, Problem> {
+fn node_named(shared: &Shared, typed: &str) -> Result<NodeId, Problem> {
+    let nodes = super::report::nodes(shared);
+    let meant = freehold_api::node_named(&nodes, typed)?;
+    meant.id.parse().map_err(|_| Problem::bug("a node's id is none", meant.id.clone(), None::<&str>))
+}
+
+pub(super) async fn veto(shared: &Shared, typed: &str) -> Result<(), Problem> {
     let view = shared.log.view();
-    let by_name = shared.nodes_named(name);
-    let by_id: Vec<NodeId> = view
-        .state()
-        .nodes
-        .keys()
-        .filter(|node| name.len() >= 4 && node.to_string().starts_with(name))
-        .copied()
-        .collect();
-    match (by_name.as_slice(), by_id.as_slice()) {
-        ([one], _) | ([], [one]) => Ok(*one),
-        ([], []) => Err(Problem::not_found(
-            format!("there is no node {name}"),
-            "the realm knows none of that name or id",
-            Some("freehold node list"),
-        )),
-        _ => Err(Problem::invalid(
-            format!("{name} may mean several nodes"),
-            "more than one has that name or begins so",
-            Some("give its id: freehold node list"),
-        )),
-    }
+    let waiting = view.waiting_recoveries(clock::wall()).map(|(id, _)| id);
+    let meant: Vec<OpId> =
+        waiting.filter(|id| typed.len() >= 4 && id.to_string().starts_with(typed)).collect();
+    let [recovery] = meant.as_slice() else {
+        return Err(Problem::not_found(
+            "no recovery was stopped",
+            format!("the id of exactly one that waits begins with {typed:?}, or of none"),
+            Some("freehold status    (shows what waits)"),
+        ));
+    };
+    shared.log.say(RecoveryVeto { recovery: *recovery }, By::Device).await.map(drop)
 }
 
 pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> {
@@ -170,7 +166,7 @@ pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result
     let taken = shared.nodes_named(name.as_str());
     if taken.iter().any(|other| *other != node) {
         return Err(Problem::conflict(
-            format!("{} was not renamed", shared.name_of(node)),
+            format!("the node {} was not renamed", shared.name_of(node)),
             format!("there is another node named {}", name.as_str()),
             Some("choose another name; see freehold node list"),
         ));
@@ -254,7 +250,7 @@ pub(super) async fn delete_bucket(shared: &Shared, name: &str) -> Result<(), Pro
     let objects = shared.vault.stats().get(&id).map_or(0, |stats| stats.objects);
     if objects > 0 {
         return Err(Problem::refused(
-            format!("{name} was not deleted"),
+            format!("the bucket {name} was not deleted"),
             format!("it holds {}", words::count(objects, "object")),
             Some("delete what is in it first"),
         ));
@@ -306,16 +302,20 @@ pub fn audit_of(exported: &[u8]) -> Result<Audit, Problem> {
         let kind = audit.set.get(id).map_or("operation", |op| op.body().name());
         Refusal { id: id.to_string(), reason: format!("{kind}: {reason}") }
     });
-    let unbelievable =
-        audit.unbelievable.iter().map(|error| Refusal { id: String::new(), reason: error.to_string() });
+    let damaged = audit.unbelievable.iter().map(|error| Refusal {
+        id: error.operation().map_or_else(|| "an operation".to_owned(), |id| id.to_string()),
+        reason: error.why(),
+    });
     let live = state.live_buckets().count() as u64;
     Ok(Audit {
-        refused: refused.chain(unbelievable).collect(),
+        refused: refused.collect(),
+        damaged: damaged.collect(),
         state: AuditState {
             realm: state.realm.to_string(),
             epoch: state.epoch,
             operations: audit.set.len() as u64,
             pending: audit.folded.pending.len() as u64,
+            waiting: audit.set.waiting().count() as u64,
             heads: audit.set.heads().iter().map(ToString::to_string).collect(),
             admins: state.admins().map(|(id, _)| id.to_string()).collect(),
             members: state.persons.len() as u64,

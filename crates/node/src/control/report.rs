@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use freehold_api::{
     BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus, Path, PlaneState,
-    PlaneStatus, Protection, RealmName, Role, Standing, Status, StorageStatus, words,
+    PlaneStatus, Protection, RealmName, RecoveryStatus, Role, Standing, Status, StorageStatus, words,
 };
 use freehold_mesh::PeerHealth;
 use freehold_realm::{Alarm, NodeRoles};
@@ -42,6 +42,10 @@ pub(super) fn status(shared: &Shared) -> Status {
         storage: storage(shared),
         endpoints: shared.endpoints.get().cloned().unwrap_or_default(),
         checklist: checklist(shared, &view),
+        recoveries: view
+            .waiting_recoveries(clock::wall())
+            .map(|(id, left)| RecoveryStatus { id: id.to_string(), effective_in_ms: left.map(|left| left.0) })
+            .collect(),
     }
 }
 
@@ -206,7 +210,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     for node in nodes(shared).iter().filter(|node| !node.connected && node.standing == Standing::Member) {
         all.push(found(
             Level::Notice,
-            format!("{} is not connected", node.name),
+            format!("node {} is not connected", node.name),
             node.last_heard_ms.map_or_else(
                 || "not heard yet".to_owned(),
                 |ms| format!("last heard {} ago", words::span(ms)),
@@ -284,15 +288,11 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
         ));
     }
     if !state.nodes.contains_key(&shared.me()) {
-        let waits = view.recoveries.first().map(|(_, seen)| seen.plus(freehold_realm::RECOVERY_DELAY));
-        let left = waits.map(|until| words::span(until.since(clock::wall()).0));
+        let why = view.not_yet(shared.me(), clock::wall());
         all.push(found(
             Level::Notice,
             "this node is not a member of the realm yet",
-            left.map_or_else(
-                || "the operation that admits it has not taken effect".to_owned(),
-                |left| format!("the recovery takes effect in {left}; what is stored can be read already"),
-            ),
+            why.unwrap_or_else(|| "the operation that admits it has not taken effect".to_owned()),
             None,
         ));
     }
@@ -300,32 +300,41 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
     for alarm in report.map(|report| report.alarms.clone()).unwrap_or_default() {
         all.push(found(Level::Alarm, alarm.what, alarm.why, Some(alarm.next)));
     }
-    for alarm in &state.alarms {
-        let (what, why, next) = match alarm {
-            Alarm::Equivocation { key, seq, .. } => (
-                "a key was used on two machines",
-                format!("key {} signed two operations with number {seq}", key.short()),
-                "freehold node list, then suspend the machine that was copied",
-            ),
-            Alarm::ConflictingCheckpoints { kept, other } => (
-                "two checkpoints contradict each other",
-                format!("{} is in force, {} is not", kept.short(), other.short()),
-                "ask the other admins, then checkpoint anew",
-            ),
-            Alarm::RecoveryWaits { recovery, vetoed } => (
-                "guardians are giving the realm new admins",
-                format!(
-                    "recovery {}{}",
-                    recovery.short(),
-                    if *vetoed { ", which the admins vetoed" } else { "" }
-                ),
-                "if nobody of you started it, an admin's veto stops it; else wait 72 hours",
-            ),
-        };
-        all.push(found(Level::Alarm, what, why, Some(next)));
-    }
+    all.extend(state.alarms.iter().map(|alarm| of_alarm(alarm, view)));
     all
 }
+
+fn of_alarm(alarm: &Alarm, view: &View) -> Finding {
+    let (what, why, next) = match alarm {
+        Alarm::Equivocation { key, seq, .. } => (
+            "a key was used on two machines",
+            format!("key {} signed two operations with number {seq}", key.short()),
+            "freehold node list, then suspend the machine that was copied".to_owned(),
+        ),
+        Alarm::ConflictingCheckpoints { kept, other } => (
+            "two checkpoints contradict each other",
+            format!("{} is in force, {} is not", kept.short(), other.short()),
+            "ask the other admins, then checkpoint anew".to_owned(),
+        ),
+        Alarm::RecoveryWaits { recovery, vetoed: true } => {
+            let why = format!("it will not take effect ({})", recovery.short());
+            return found(Level::Notice, "an admin vetoed a recovery by guardians", why, None);
+        }
+        Alarm::RecoveryWaits { recovery, vetoed: false } => {
+            let mut waiting = view.waiting_recoveries(clock::wall()).filter(|(id, _)| id == recovery);
+            let left = waiting.find_map(|(_, left)| left).map_or(0, |left| left.0.div_ceil(HOUR_MS));
+            let short = recovery.short();
+            (
+                "guardians are giving the realm new admins",
+                format!("recovery {short} takes effect in {}", words::count(left, "hour")),
+                format!("freehold realm veto {short}    (if nobody of you started it)"),
+            )
+        }
+    };
+    found(Level::Alarm, what, why, Some(&next))
+}
+
+const HOUR_MS: u64 = 3_600_000;
 
 pub(super) fn metrics(shared: &Arc<Shared>) -> String {
     let status = status(shared);

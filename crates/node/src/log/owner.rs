@@ -101,6 +101,22 @@ pub(crate) fn keepers(let_in: &BTreeMap<NodeId, NodeRoles>) -> BTreeSet<NodeId> 
     keepers.map(|(id, _)| *id).collect()
 }
 
+/// What is so when an operation was refused, in words.
+fn undone(body: &Body) -> String {
+    let words = match body {
+        Body::InvitationIssue(_) => "no invitation was made",
+        Body::InvitationCancel(_) => "the invitation was not withdrawn",
+        Body::Suspend(_) => "nobody was suspended",
+        Body::Lift(_) => "the suspension was not lifted",
+        Body::BucketSet(_) => "the bucket was not made",
+        Body::BucketDelete(_) => "the bucket was not deleted",
+        Body::GuardianTested(_) => "the test was not noted in the realm's log",
+        Body::RecoveryVeto(_) => "the recovery was not stopped",
+        other => return format!("the realm does not take this ({})", other.name()),
+    };
+    words.to_owned()
+}
+
 const MATURED: &str = "matured recoveries";
 
 /// Remembers which recoveries have waited long enough: what has matured stays so.
@@ -250,7 +266,11 @@ impl Owner {
         by: &By,
         cosigners: &[Arc<freehold_crypt::SigningKey>],
     ) -> Result<OpId, Problem> {
-        let what = format!("the realm log does not take this ({})", body.name());
+        let what = undone(&body);
+        let view = Arc::clone(&self.view.borrow());
+        if let Some(why) = view.not_yet(self.keys.node_id(), clock::wall()) {
+            return Err(Problem::refused(what, why, Some("freehold status    (says how long still)")));
+        }
         let key = match by {
             By::Node => Arc::clone(&self.keys.node),
             By::Key(key) => Arc::clone(key),
@@ -258,11 +278,10 @@ impl Owner {
                 Problem::refused(
                     what.clone(),
                     "this machine is not a device of an admin",
-                    Some("type it on the machine where the realm was made, or one invited with --device"),
+                    Some("do it on the machine where the realm was made, or on one invited as your device"),
                 )
             })?,
         };
-        let view = Arc::clone(&self.view.borrow());
         let mut op = write(self.sync.log(), view.state(), &key, body, clock::wall())
             .map_err(|error| Problem::refused(what.clone(), error.to_string(), None::<&str>))?;
         for cosigner in cosigners {

@@ -2,7 +2,8 @@
 
 mod serve;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
@@ -47,14 +48,31 @@ pub(super) async fn start(
     })
 }
 
-async fn listen(what: &str, options: &Options, port: u16, flag: &str) -> Result<Listening, Problem> {
-    ports::listen(what, options.listen, port).await.map_err(|e| {
+async fn listen(what: &str, ip: IpAddr, port: u16, flags: [&str; 2]) -> Result<Listening, Problem> {
+    let [port_flag, listen_flag] = flags;
+    ports::listen(what, ip, port).await.map_err(|e| {
         Problem::refused(
-            format!("the {what} cannot listen on {}", options.listen),
+            format!("the {what} cannot listen on {ip}"),
             e.to_string(),
-            Some(format!("freehold up {flag} PORT, or another --listen ADDRESS")),
+            Some(format!("freehold up {port_flag} PORT, or another {listen_flag} ADDRESS")),
         )
     })
+}
+
+/// Where a listener is found: on this machine first, then, if it listens everywhere, at each of the
+/// machine's own addresses.
+fn places(shared: &Shared, listening: SocketAddr) -> Vec<String> {
+    let (ip, port) = (listening.ip(), listening.port());
+    if !ip.is_unspecified() {
+        let at = if ip.is_loopback() { format!("localhost:{port}") } else { listening.to_string() };
+        return vec![at];
+    }
+    let at = shared.mesh.get().map(|mesh| mesh.addresses());
+    let own = at.iter().flat_map(|at| at.direct().iter().map(SocketAddr::ip));
+    let own = own.filter(|own| !own.is_loopback() && (own.is_ipv4() || ip.is_ipv6()));
+    let own: BTreeSet<IpAddr> = own.collect();
+    let own = own.into_iter().map(|own| SocketAddr::new(own, port).to_string());
+    std::iter::once(format!("localhost:{port}")).chain(own).collect()
 }
 
 async fn start_s3(
@@ -72,7 +90,8 @@ async fn start_s3(
         Problem::refused("the S3 endpoint has no credentials", e.to_string(), Some(remedy))
     };
     let credentials = credentials::load_or_make(&path).map_err(unusable)?;
-    let listening = listen("S3 endpoint", options, options.s3_port, "--s3-port").await?;
+    let listening =
+        listen("S3 endpoint", options.s3_listen, options.s3_port, ["--s3-port", "--s3-listen"]).await?;
     let address = format!("http://{}", listening.reachable());
     moved.extend(listening.moved);
     credentials::point_at(&path, &address).map_err(unusable)?;
@@ -118,11 +137,11 @@ async fn start_console(
     let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), options.listen];
     let identity = certificate::load_or_make(&shared.home.console_certificate(), &names, &addresses)
         .map_err(|e| certificate_problem(&e))?;
-    let listening = listen("console", options, options.console_port, "--console-port").await?;
+    let flags = ["--console-port", "--listen"];
+    let listening = listen("console", options.listen, options.console_port, flags).await?;
     moved.extend(listening.moved);
-    let host = if options.listen.is_loopback() { "localhost".to_owned() } else { options.listen.to_string() };
-    let host = if options.listen.is_unspecified() { "localhost".to_owned() } else { host };
-    let at = vec![format!("https://{host}:{}", listening.address.port())];
+    let at: Vec<String> =
+        places(shared, listening.address).into_iter().map(|at| format!("https://{at}")).collect();
     let router = freehold_console::router(api, Arc::clone(&shared.sessions));
     plane.report(Health::Up(at.join(", ")));
     let acceptor = TlsAcceptor::from(identity.tls);

@@ -1,0 +1,144 @@
+//! The realm's log as a file, its card, and a veto against a recovery.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::Path;
+
+use freehold_api::{Audit, Client, Problem, RecoveryStatus, words};
+
+use crate::args::RealmCommand;
+use crate::ask::show;
+use crate::host::Host;
+use crate::render;
+use crate::terminal::Terminal;
+
+/// The largest exported log that is read, in bytes: a hundred times what a busy realm of ten years
+/// has.
+const LOG_MAX: u64 = 1 << 30;
+
+pub(crate) async fn realm(terminal: Terminal, client: &Client, command: RealmCommand) -> Result<(), Problem> {
+    match command {
+        RealmCommand::Export { file, overwrite } => {
+            let log = client.export_log().await?;
+            export(terminal, &file, overwrite, &log)
+        }
+        RealmCommand::Import { file } => {
+            let report = client.import_log(read_file(&file)?.into()).await?;
+            show(terminal, &report, |report| {
+                let new = words::count(report.new, "new operation");
+                format!("{new}, {} known, {} refused", report.known, report.refused)
+            })
+        }
+        RealmCommand::Veto { recovery } => veto(terminal, client, recovery).await,
+        RealmCommand::Card => {
+            let card = client.card().await?;
+            show(terminal, &card, |card| {
+                format!("Keep this with the guardian phrases; it is no secret.\n\n  {}", card.text)
+            })
+        }
+        RealmCommand::Audit { .. } => Err(crate::up::bug("the audit was not carried out", "it asks no node")),
+    }
+}
+
+fn export(terminal: Terminal, file: &Path, overwrite: bool, log: &[u8]) -> Result<(), Problem> {
+    let problem = |next: &str, e: std::io::Error| {
+        Problem::refused(format!("cannot write {}", file.display()), e.to_string(), Some(next.to_owned()))
+    };
+    if file.as_os_str() == "-" {
+        let mut out = std::io::stdout();
+        return match out.write_all(log).and_then(|()| out.flush()) {
+            // The reader has what it wanted.
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(problem("name a file", e)),
+            _ => Ok(()),
+        };
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).create_new(!overwrite);
+    let written = options.open(file).and_then(|mut out| out.write_all(log).and_then(|()| out.sync_all()));
+    written.map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => problem("name another file, or write over it: --overwrite", e),
+        _ => problem("name another file", e),
+    })?;
+    terminal.done(true, format!("The log is in {} ({}).", file.display(), words::bytes(log.len() as u64)));
+    Ok(())
+}
+
+async fn veto(terminal: Terminal, client: &Client, recovery: Option<String>) -> Result<(), Problem> {
+    let what = "no recovery was stopped";
+    let all = client.status().await?.recoveries;
+    let open = all.iter().filter(|one| one.effective_in_ms.is_some());
+    let meant: Vec<&RecoveryStatus> =
+        open.filter(|one| recovery.as_ref().is_none_or(|id| one.id.starts_with(id.as_str()))).collect();
+    let id = match (meant.as_slice(), recovery) {
+        ([one], _) => one.id.clone(),
+        ([], None) => {
+            return Err(Problem::not_found(what, "none waits to take effect", Some("freehold status")));
+        }
+        ([], Some(id)) => {
+            let why = format!("none that waits has an id that begins with {id}");
+            return Err(Problem::not_found(what, why, Some("freehold status")));
+        }
+        (several, _) => {
+            let ids = several.iter().map(|one| one.id.as_str()).collect::<Vec<_>>().join(", ");
+            let next = Some("freehold realm veto ID");
+            return Err(Problem::invalid(what, format!("several wait: {ids}"), next));
+        }
+    };
+    client.veto_recovery(&id).await?;
+    let short = id.get(..8).unwrap_or(&id);
+    terminal.done(true, format!("The recovery {short} is stopped: it will not take effect."));
+    Ok(())
+}
+
+/// Checks a log without asking anybody; only for their names is the node of this home asked, if it
+/// runs.
+pub(crate) async fn audit(
+    host: &dyn Host,
+    terminal: Terminal,
+    home: &Path,
+    file: &Path,
+) -> Result<(), Problem> {
+    let audit = host.audit(&read_file(file)?)?;
+    let status = if terminal.json || !host.is_running(home) {
+        None
+    } else {
+        Client::over_socket(home.join("control.sock")).status().await.ok()
+    };
+    let nodes = status.filter(|status| status.realm.id == audit.state.realm).map(|status| status.nodes);
+    show(terminal, &audit, |audit| render::audit(audit, nodes.as_deref().unwrap_or_default()))?;
+    sound(&audit, file)
+}
+
+/// Whether all of the log could be judged.
+fn sound(audit: &Audit, file: &Path) -> Result<(), Problem> {
+    let (damaged, waiting) = (audit.damaged.len() as u64, audit.state.waiting);
+    if damaged == 0 && waiting == 0 {
+        return Ok(());
+    }
+    let (file, next) = (file.display(), "make a new one on a node that is well: freehold realm export FILE");
+    let judged = format!("{} cannot be judged without what is missing", words::count(waiting, "operation"));
+    if damaged == 0 {
+        return Err(Problem::refused(format!("the log in {file} is not complete"), judged, Some(next)));
+    }
+    let are = words::verb(damaged, "is", "are");
+    let mut why = format!("{} {are} not what was signed", words::count(damaged, "operation"));
+    if waiting > 0 {
+        why = format!("{why}, and {judged}");
+    }
+    Err(Problem::corrupt(format!("the log in {file} is damaged"), why, Some(next)))
+}
+
+fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {
+    let problem =
+        |why: String| Problem::invalid(format!("cannot read {}", file.display()), why, None::<&str>);
+    let mut bytes = Vec::new();
+    let read = if file.as_os_str() == "-" {
+        std::io::stdin().lock().take(LOG_MAX + 1).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file).and_then(|from| from.take(LOG_MAX + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|e| problem(e.to_string()))?;
+    if bytes.len() as u64 > LOG_MAX {
+        return Err(problem(format!("it has more than {}, more than any log", words::bytes(LOG_MAX))));
+    }
+    Ok(bytes)
+}
