@@ -13,6 +13,12 @@ pub enum BucketsError {
     /// There is none of that name.
     #[error("there is no bucket of that name")]
     Unknown,
+    /// No bucket can have that name.
+    #[error("no bucket can have that name: {why}")]
+    Name {
+        /// What names there can be.
+        why: String,
+    },
     /// The realm does not let this node do it.
     #[error("the realm refuses it: {why}")]
     Refused {

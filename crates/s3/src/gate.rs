@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::stream::DynByteStream;
+use s3s::validation::NameValidation;
 use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
 
 use crate::access::{SignedRequestsOnly, is_version_two, version_two};
@@ -33,6 +34,16 @@ pub(crate) struct Gate {
     requests: AtomicU64,
 }
 
+/// Leaves names to whoever makes the buckets, and says what is wrong with one: `s3s` itself refuses
+/// without a word.
+struct AnyName;
+
+impl NameValidation for AnyName {
+    fn validate_bucket_name(&self, _: &str) -> bool {
+        true
+    }
+}
+
 impl Gate {
     pub(crate) fn new(
         vault: Arc<Vault>,
@@ -48,6 +59,7 @@ impl Gate {
         let mut builder = S3ServiceBuilder::new(Front::new(vault, buckets));
         builder.set_auth(credentials);
         builder.set_access(SignedRequestsOnly);
+        builder.set_validation(AnyName);
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Self {
             service: builder.build(),

@@ -20,6 +20,7 @@ pub(crate) fn of_buckets(error: &BucketsError) -> S3Error {
             s3_error!(BucketAlreadyOwnedByYou, "There is a bucket of that name already, and it is yours.")
         }
         BucketsError::Unknown => no_such_bucket(),
+        BucketsError::Name { why } => s3_error!(InvalidBucketName, "{}", why),
         BucketsError::Refused { why } => s3_error!(AccessDenied, "{}", why),
         BucketsError::Failed { why } => {
             tracing::warn!(%error, "a bucket could not be made or ended");

@@ -116,6 +116,7 @@ impl Buckets for LogBuckets {
         let wish = NewBucket { name: name.to_owned(), copies: DEFAULT_COPIES, confirm: 1 };
         create_bucket(&self.0, &wish).await.map_err(|problem| match problem.kind {
             ProblemKind::Conflict => BucketsError::Exists,
+            ProblemKind::Invalid => BucketsError::Name { why: problem.why },
             ProblemKind::Bug => BucketsError::Failed { why: problem.to_string() },
             _ => BucketsError::Refused { why: problem.to_string() },
         })
