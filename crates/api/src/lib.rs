@@ -23,6 +23,7 @@ mod client;
 pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport};
 pub use client::Client;
 pub use control::{ByteStream, Control, VerifyEvents};
+pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
