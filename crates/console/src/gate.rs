@@ -5,8 +5,7 @@ use axum::extract::{Query, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Extension, Form};
-use freehold_api::{Problem, TypedCode, foreign_host, own_host, same_origin};
-use freehold_ports::Source;
+use freehold_api::{Problem, Source, TypedCode, foreign_host, own_host, same_origin};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
