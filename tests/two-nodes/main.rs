@@ -117,6 +117,10 @@ fn a_suspended_node_is_told_so_and_hears_nothing_more() -> Result<()> {
         one.cli(&["--yes", "node", "suspend", "bob"])?.good()?;
         eventually(30, "alice no longer speaks with bob", || Ok(!sees(&one, "bob")?))?;
         ensure!(one.peer("bob")?.standing == Standing::Suspended, "{:?}", one.peer("bob")?);
+        eventually(60, "bob's person is told", || {
+            let alarms = other.status()?.alarms;
+            Ok(alarms.iter().any(|alarm| alarm.what.contains("does not count this node")))
+        })?;
         one.cli(&["bucket", "create", "secret", "--copies", "2"])?.good()?;
         ensure!(other.bucket("secret").is_err(), "the suspended node heard of it");
         one.cli(&["node", "lift", "bob"])?.good()?;

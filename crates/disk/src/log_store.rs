@@ -78,6 +78,24 @@ impl LogStore {
         })
     }
 
+    /// Forgets operations that turned out not to belong to the log.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then all of them are kept.
+    pub fn erase(&self, ids: Vec<OpId>) -> Result<(), StoreError> {
+        self.write(move |txn| {
+            let mut known = txn.open_table(OPERATIONS)?;
+            let mut arrived = txn.open_table(ARRIVED)?;
+            for id in &ids {
+                let place = known.remove(id.as_bytes())?.map(|row| row.value().0);
+                if let Some(number) = place {
+                    arrived.remove(number)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     /// All operations in the order in which they came.
     ///
     /// # Errors

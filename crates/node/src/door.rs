@@ -2,14 +2,15 @@
 //! key or enough guardians' keys. One request, one answer, all bounded; long answers come in
 //! pieces.
 
-use std::sync::{Arc, Weak};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_mesh::{Doorman, Proof};
-use freehold_realm::{Body, Op, Standing};
+use freehold_realm::{Body, NodeRoles, Op};
 use freehold_seal::DirectoryRow;
-use freehold_wire::{Bounded, Name, Text, from_canonical, to_canonical};
+use freehold_wire::{Bounded, Millis, Name, NodeId, Text, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
 use crate::clock;
@@ -50,6 +51,9 @@ pub enum Answer {
     /// Done.
     #[n(1)]
     Welcome,
+    /// Let in: the redemption with the door's signature, without which it has no effect.
+    #[n(3)]
+    LetIn(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),
     /// Not done, and why.
     #[n(2)]
     Refused(#[n(0)] Text<512>),
@@ -67,19 +71,82 @@ pub struct Carried {
     pub payload: Vec<u8>,
 }
 
+/// The most long answers kept for visitors who are fetching them.
+const SNAPSHOTS_MAX: usize = 4;
+/// How long one is kept.
+const SNAPSHOT_LIFE: Millis = Millis::from_secs(600);
+
+/// A long answer as it was when a visitor began to fetch it, or its pieces would not fit together.
+#[derive(Debug)]
+struct Snapshot {
+    visitor: NodeId,
+    directory: bool,
+    taken: Millis,
+    bytes: Bytes,
+}
+
 /// Answers newcomers of the realm.
 #[derive(Debug)]
-pub struct Door(pub Weak<Shared>);
+pub struct Door {
+    shared: Weak<Shared>,
+    snapshots: Mutex<VecDeque<Snapshot>>,
+}
+
+impl Door {
+    /// The door of a node.
+    pub const fn new(shared: Weak<Shared>) -> Self {
+        Self { shared, snapshots: Mutex::new(VecDeque::new()) }
+    }
+
+    /// What the visitor has begun to fetch.
+    fn begun(&self, visitor: NodeId, directory: bool) -> Option<Bytes> {
+        let mut all = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::monotonic();
+        all.retain(|snapshot| now.since(snapshot.taken) < SNAPSHOT_LIFE);
+        let found = all.iter().find(|s| s.visitor == visitor && s.directory == directory);
+        found.map(|snapshot| snapshot.bytes.clone())
+    }
+
+    fn keep(&self, visitor: NodeId, directory: bool, bytes: &Bytes) {
+        let mut all = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|snapshot| (snapshot.visitor, snapshot.directory) != (visitor, directory));
+        all.truncate(SNAPSHOTS_MAX - 1);
+        all.push_front(Snapshot { visitor, directory, taken: clock::monotonic(), bytes: bytes.clone() });
+    }
+
+    /// A piece of the log or the directory.
+    async fn long(&self, shared: &Arc<Shared>, visitor: NodeId, is_directory: bool, from: u64) -> Answer {
+        if from > 0
+            && let Some(bytes) = self.begun(visitor, is_directory)
+        {
+            return piece(&bytes, from);
+        }
+        let read = if is_directory {
+            directory(shared).await
+        } else {
+            shared.log.export().await.map_err(|problem| problem.why)
+        };
+        match read.map(Bytes::from) {
+            Ok(bytes) => {
+                if bytes.len() > PIECE {
+                    self.keep(visitor, is_directory, &bytes);
+                }
+                piece(&bytes, from)
+            }
+            Err(why) => refuse(&why),
+        }
+    }
+}
 
 #[async_trait]
 impl Doorman for Door {
     fn admit(&self, proof: &Proof) -> bool {
-        self.0.upgrade().is_some_and(|shared| opens(&shared, proof))
+        self.shared.upgrade().is_some_and(|shared| opens(&shared, proof))
     }
 
     async fn serve(&self, proof: Proof, request: Bytes) -> Bytes {
-        let answer = match self.0.upgrade() {
-            Some(shared) => serve(&shared, &proof, &request).await,
+        let answer = match self.shared.upgrade() {
+            Some(shared) => serve(self, &shared, &proof, &request).await,
             None => refuse("the node is stopping"),
         };
         to_canonical(&answer).into()
@@ -92,6 +159,11 @@ fn opens(shared: &Shared, proof: &Proof) -> bool {
 
 fn invited(shared: &Shared, proof: &Proof) -> bool {
     let view = shared.log.view();
+    // Without an admin's key, a node that merely stores lets nobody in: what it signs would not count.
+    let roles = view.state().nodes.get(&shared.me()).map_or(NodeRoles::NONE, |node| node.roles);
+    if NodeRoles::STORAGE.contains(roles) && shared.keys.device.is_none() {
+        return false;
+    }
     // By this node's own clock: a newcomer who sets back theirs gains nothing.
     view.state().open_invitations(clock::wall()).any(|(_, open)| proof.keys.contains(&open.key))
 }
@@ -108,16 +180,12 @@ fn refuse(why: &str) -> Answer {
     Answer::Refused(Text::new(why).unwrap_or_default())
 }
 
-async fn serve(shared: &Arc<Shared>, proof: &Proof, request: &[u8]) -> Answer {
+async fn serve(door: &Door, shared: &Arc<Shared>, proof: &Proof, request: &[u8]) -> Answer {
     match from_canonical::<Request>(request, REQUEST_MAX) {
-        Ok(Request::Log(from)) => match shared.log.export().await {
-            Ok(log) => piece(&log, from),
-            Err(problem) => refuse(&problem.why),
-        },
-        Ok(Request::Directory(from)) if guardians(shared, proof) => match directory(shared).await {
-            Ok(all) => piece(&all, from),
-            Err(why) => refuse(&why),
-        },
+        Ok(Request::Log(from)) => door.long(shared, proof.newcomer, false, from).await,
+        Ok(Request::Directory(from)) if guardians(shared, proof) => {
+            door.long(shared, proof.newcomer, true, from).await
+        }
         Ok(Request::Directory(_)) => {
             refuse("only guardians may ask for the directory before they are members")
         }
@@ -155,16 +223,10 @@ async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Name) -> A
     if !is_theirs || !invited(shared, proof) {
         return refuse("the invitation was used, has lapsed or was withdrawn");
     }
-    let id = op.id();
-    if let Err(problem) = shared.log.take(vec![op]).await {
-        return refuse(&problem.why);
-    }
-    let view = shared.log.view();
-    let admitted = view.state().nodes.get(&proof.newcomer);
-    if admitted.is_none_or(|node| node.standing != Standing::Active) {
-        let why = view.folded.refused.get(&id).map_or_else(|| "it waits".to_owned(), ToString::to_string);
-        return refuse(&why);
-    }
+    let let_in = match shared.log.let_in(op).await {
+        Ok(op) => op,
+        Err(problem) => return refuse(&problem.why),
+    };
     tracing::info!(node = %proof.newcomer.short(), "a machine has joined");
     let name = free_name(&name, |name| shared.nodes_named(name).iter().any(|node| *node != proof.newcomer));
     if let Err(problem) =
@@ -172,7 +234,7 @@ async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Name) -> A
     {
         tracing::warn!(%problem, "the new node's name was not kept");
     }
-    Answer::Welcome
+    Answer::LetIn(let_in.to_bytes())
 }
 
 /// The name a newcomer asks for, with a number if another node has it: many machines are called

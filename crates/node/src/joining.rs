@@ -7,7 +7,7 @@ use freehold_crypt::{Algorithm, SigningKey};
 use freehold_disk::LogStore;
 use freehold_realm::audit::Export;
 use freehold_realm::body::InvitationRedeem;
-use freehold_realm::{Clock, Op, OpSet, draft, fold};
+use freehold_realm::{Clock, InsertError, Op, OpSet, draft, fold};
 use freehold_wire::{Millis, Name, OpId, RealmId};
 
 use crate::clock;
@@ -76,7 +76,11 @@ async fn redeem(
         Problem::refused(WHAT, e.to_string(), Some("ask for a new invitation: freehold invite"))
     })?;
     op.add_signature(&mine.node);
-    visit.ask_to(&Request::Redeem(op.to_bytes(), name)).await?;
+    let id = op.id();
+    let op = visit.ask_in(&Request::Redeem(op.to_bytes(), name)).await?;
+    if op.id() != id {
+        return Err(Problem::refused(WHAT, "the node let in somebody else", Some(NO.next)));
+    }
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
     Ok((Heard { ops: set.iter().cloned().collect(), matured }, is_device))
 }
@@ -100,7 +104,10 @@ pub(crate) fn read_log(bytes: &[u8], realm: RealmId) -> Result<(OpSet, BTreeSet<
     }
     let matured = export.matured.clone();
     let (set, unbelievable) = export.into_set();
-    match unbelievable.first() {
+    // What this set merely does not keep is no reason not to join.
+    let forged =
+        |error: &&InsertError| matches!(error, InsertError::Verify { .. } | InsertError::OtherRealm { .. });
+    match unbelievable.iter().find(forged) {
         Some(error) => Err(bad(error.to_string())),
         None => Ok((set, matured)),
     }

@@ -11,6 +11,7 @@ use freehold_crypt::{Secret, SigningKey};
 use freehold_mesh::{
     Addresses, BlobSource, Config, Doorman, Gate, KnockError, Mesh, Proof, Served, Unavailable,
 };
+use freehold_realm::Op;
 use freehold_wire::{BlobName, NodeId, from_canonical, to_canonical};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -121,11 +122,8 @@ impl<'a> Visit<'a> {
                     self.answers.store(at, Ordering::Relaxed);
                     return self.understood(&answer);
                 }
-                // Who was refused by one would be by all.
-                Err(KnockError::Refused) => {
-                    refused = true;
-                    break;
-                }
+                // A node that merely stores opens to nobody; another one may.
+                Err(KnockError::Refused) => refused = true,
                 Err(error) => last = error,
             }
         }
@@ -199,10 +197,18 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Asks to be let in: the operation as the door signed it.
+    pub(crate) async fn ask_in(&self, request: &Request) -> Result<Op, Problem> {
+        match self.ask(request).await? {
+            Answer::LetIn(op) => Op::decode(&op).map_err(|_| self.nonsense()),
+            other => Err(self.not_welcome(other)),
+        }
+    }
+
     fn not_welcome(&self, answer: Answer) -> Problem {
         match answer {
             Answer::Refused(why) => Problem::refused(self.what, why.as_str(), Some(self.no.next)),
-            Answer::Piece(..) | Answer::Welcome => self.nonsense(),
+            Answer::Piece(..) | Answer::Welcome | Answer::LetIn(_) => self.nonsense(),
         }
     }
 

@@ -17,6 +17,7 @@ pub mod joining;
 mod knock;
 pub mod log;
 pub mod logs;
+mod membership;
 pub mod ports;
 pub mod problem;
 pub mod process;

@@ -113,6 +113,10 @@ pub(crate) enum Ask {
         ops: Vec<Op>,
         reply: oneshot::Sender<Result<Taken, Problem>>,
     },
+    LetIn {
+        op: Box<Op>,
+        reply: oneshot::Sender<Result<Op, Problem>>,
+    },
     Export {
         reply: oneshot::Sender<Vec<u8>>,
     },
@@ -192,6 +196,14 @@ impl Log {
     /// A [`Problem`] if they cannot be kept.
     pub async fn take(&self, ops: Vec<Op>) -> Result<Taken, Problem> {
         self.ask(|reply| Ask::Take { ops, reply }).await?
+    }
+
+    /// Signs a newcomer's redemption of an open invitation as the door that lets them in, and takes it.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the invitation is not open, or the redemption has no effect.
+    pub async fn let_in(&self, op: Op) -> Result<Op, Problem> {
+        self.ask(|reply| Ask::LetIn { op: Box::new(op), reply }).await?
     }
 
     /// The log as a file.

@@ -279,6 +279,7 @@ async fn start(
     let upkeep = supervisor.plane("upkeep");
     steward::tidy_up(shared).await;
     upkeep.spawn(steward::run(Arc::clone(shared), upkeep.cancel().clone()));
+    upkeep.spawn(crate::membership::watch(Arc::clone(shared), upkeep.cancel().clone()));
     upkeep.spawn(sweep(Arc::clone(shared), upkeep.clone()));
     upkeep.report(Health::Up(String::new()));
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;
@@ -306,7 +307,7 @@ async fn start_mesh(
         options.relay.map(|bind| RelayServe { bind, url: None, connections: options.room.relay });
     let gate = Arc::new(LogGate(Arc::downgrade(shared)));
     let blobs = Arc::new(Giving { depot: shared.depot.clone() });
-    let doorman = Arc::new(crate::door::Door(Arc::downgrade(shared)));
+    let doorman = Arc::new(crate::door::Door::new(Arc::downgrade(shared)));
     let (mesh, events) = Mesh::start(config, gate, blobs, doorman).await.map_err(|e| mesh_problem(&e))?;
     let mesh = Arc::new(mesh);
     drop(shared.mesh.set(Arc::clone(&mesh)));

@@ -123,8 +123,23 @@ impl Export {
     /// The operations with verified signatures as a set, and those that are not believable.
     pub fn into_set(self) -> (OpSet, Vec<InsertError>) {
         let mut set = OpSet::new(self.realm);
-        let refused = self.ops.into_iter().filter_map(|op| set.insert(op).err()).collect();
-        (set, refused)
+        let (mut left, mut refused) = (self.ops, Vec::new());
+        loop {
+            // A surplus one is taken in once somebody else's that names it was seen.
+            let (mut again, before) = (Vec::new(), left.len());
+            for op in left {
+                match set.insert(op.clone()) {
+                    Ok(_) => {}
+                    Err(InsertError::Surplus(_)) => again.push(op),
+                    Err(why) => refused.push(why),
+                }
+            }
+            if again.is_empty() || again.len() == before {
+                refused.extend(again.iter().map(|op| InsertError::Surplus(op.id())));
+                return (set, refused);
+            }
+            left = again;
+        }
     }
 }
 

@@ -94,6 +94,8 @@ pub enum Need {
     NewAdmin,
     /// A present guardian as co-signer.
     Guardian,
+    /// An admin's device or a node that does more than store, as co-signer.
+    Door,
 }
 
 /// What an operation is about.
@@ -148,6 +150,7 @@ impl fmt::Display for Need {
             Self::NodeOrAdmin => "the node itself or an admin",
             Self::NewAdmin => "a device of one of the new admins",
             Self::Guardian => "a present guardian, as co-signer",
+            Self::Door => "a newcomer whom an admin or a node that does more than store lets in",
         })
     }
 }

@@ -2,12 +2,20 @@
 //! other's causal past. Nothing here depends on the order of arrival but the internal numbering.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use freehold_crypt::VerifyingKey;
 use freehold_wire::{Hlc, KeyId, OpId, RealmId};
 
-use crate::body::{Body, GuardianSet};
+use crate::body::Body;
 use crate::op::{Cosignature, Op, VerifyError};
+
+mod voices;
+
+#[cfg(test)]
+pub(crate) use voices::QUIET_OPS;
+use voices::Voices;
+pub(crate) use voices::is_mere_store;
 
 /// The most operations kept while their parents are missing.
 pub(crate) const WAITING_MAX: usize = 20_000;
@@ -48,6 +56,12 @@ pub enum InsertError {
     /// Nothing in its causal past ever gave its author a place in the realm.
     #[error("operation {}: nobody before it let its author in", .0.short())]
     Stranger(OpId),
+    /// Its author may not say such a thing, or not so much.
+    #[error("operation {}: not for its author to say, or too much", .0.short())]
+    Unheard(OpId),
+    /// Its author signed two others with its number.
+    #[error("operation {}: its author signed two others with its number already", .0.short())]
+    Surplus(OpId),
     /// Too many operations wait for parents.
     #[error("{WAITING_MAX} operations wait for their parents already; fetch those first")]
     Waiting,
@@ -57,7 +71,7 @@ impl InsertError {
     /// The operation, where it is known which.
     pub const fn operation(&self) -> Option<OpId> {
         match self {
-            Self::Verify { op, .. } | Self::Stranger(op) => Some(*op),
+            Self::Verify { op, .. } | Self::Stranger(op) | Self::Unheard(op) | Self::Surplus(op) => Some(*op),
             Self::OtherRealm { .. } | Self::Waiting => None,
         }
     }
@@ -67,6 +81,8 @@ impl InsertError {
         match self {
             Self::Verify { why, .. } => why.to_string(),
             Self::Stranger(_) => "nobody before it let its author in".to_owned(),
+            Self::Unheard(_) => "not for its author to say, or too much".to_owned(),
+            Self::Surplus(_) => "its author signed two others with its number already".to_owned(),
             Self::OtherRealm { .. } | Self::Waiting => self.to_string(),
         }
     }
@@ -92,15 +108,17 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone)]
 pub struct OpSet {
     realm: RealmId,
-    entries: Vec<Entry>,
+    /// Shared with copies of the set: an operation is judged on one before it is said.
+    entries: Vec<Arc<Entry>>,
     index: BTreeMap<OpId, At>,
     /// Chains in the partial order: an operation joins a lane whose newest it has in its past, so
     /// there are about as many lanes as operations were ever concurrent.
     lanes: Vec<u32>,
     by_author: BTreeMap<KeyId, BTreeMap<u64, Vec<At>>>,
     heads: BTreeSet<OpId>,
-    /// Keys that may sign for somebody, and the operations that say so, be they accepted or not.
-    introduced: BTreeMap<KeyId, Vec<At>>,
+    voices: Voices,
+    /// Taken in because somebody else's operation names them.
+    spared: BTreeSet<OpId>,
     waiting: BTreeMap<OpId, Op>,
     /// Missing operation -> those that wait for it.
     wanted: BTreeMap<OpId, BTreeSet<OpId>>,
@@ -117,7 +135,8 @@ impl OpSet {
             lanes: Vec::new(),
             by_author: BTreeMap::new(),
             heads: BTreeSet::new(),
-            introduced: BTreeMap::new(),
+            voices: Voices::new(),
+            spared: BTreeSet::new(),
             waiting: BTreeMap::new(),
             wanted: BTreeMap::new(),
             newest: Hlc { wall: freehold_wire::Millis(0), count: 0 },
@@ -139,17 +158,25 @@ impl OpSet {
             return Ok(Inserted::Known);
         }
         op.verify().map_err(|why| InsertError::Verify { op: op.id(), why })?;
-        self.admit(op)
+        self.admit(op, false)
     }
 
-    /// Takes in an operation from this replica's own store, whose signatures were checked when it
-    /// first came in.
+    /// Takes in an operation whose signatures were checked already.
+    ///
+    /// # Errors
+    /// [`InsertError`], except for signatures.
+    pub fn take_in(&mut self, op: Op) -> Result<Inserted, InsertError> {
+        self.check_realm(&op)?;
+        self.admit(op, false)
+    }
+
+    /// Takes in an operation from this replica's own store: it was taken in before.
     ///
     /// # Errors
     /// [`InsertError`], except for signatures.
     pub fn restore(&mut self, op: Op) -> Result<Inserted, InsertError> {
         self.check_realm(&op)?;
-        self.admit(op)
+        self.admit(op, true)
     }
 
     /// What taking in this operation would change, if its signatures are good. Signatures that
@@ -180,12 +207,15 @@ impl OpSet {
         if ours == theirs { Ok(()) } else { Err(InsertError::OtherRealm { theirs, ours }) }
     }
 
-    fn admit(&mut self, op: Op) -> Result<Inserted, InsertError> {
+    fn admit(&mut self, op: Op, ours: bool) -> Result<Inserted, InsertError> {
         let id = op.id();
         if let Some(at) = self.index.get(&id).copied() {
             let mut copy = op;
             copy.keep_signatures(|sig| self.counts(at, sig));
-            let changed = self.entries.get_mut(at as usize).is_some_and(|e| e.merge(&copy));
+            let changed = self.entry_mut(at).is_some_and(|e| e.merge(&copy));
+            if changed {
+                self.introduce(at);
+            }
             return Ok(if changed { Inserted::MoreSignatures } else { Inserted::Known });
         }
         if let Some(waiting) = self.waiting.get_mut(&id) {
@@ -197,10 +227,15 @@ impl OpSet {
         }
         let missing: Vec<OpId> = op.parents().filter(|p| !self.index.contains_key(p)).collect();
         if missing.is_empty() {
-            if self.is_stranger(&op) {
-                self.forget_after(id);
-                return Err(InsertError::Stranger(id));
+            match self.hear(&op) {
+                Ok(()) => {}
+                Err(InsertError::Surplus(_)) if ours => {}
+                Err(why) => {
+                    self.forget_after(id);
+                    return Err(why);
+                }
             }
+            self.spared.remove(&id);
             self.place(op);
             self.wake(id);
         } else {
@@ -225,7 +260,7 @@ impl OpSet {
                     .get(&child)
                     .is_some_and(|op| op.parents().all(|p| self.index.contains_key(&p)));
                 if ready && let Some(op) = self.waiting.remove(&child) {
-                    if self.is_stranger(&op) {
+                    if self.hear(&op).is_err() {
                         self.forget_after(child);
                         continue;
                     }
@@ -234,18 +269,6 @@ impl OpSet {
                 }
             }
         }
-    }
-
-    /// Whether no operation in its causal past gives the author a place, be that one accepted or
-    /// not. Such operations are kept out, or anybody could fill every replica's disk.
-    fn is_stranger(&self, op: &Op) -> bool {
-        let key = op.head().author.id();
-        if matches!(op.body(), Body::Genesis(_) | Body::Recovery(_)) {
-            return !crate::person::admitted_keys(op.body()).contains(&key);
-        }
-        let parents: Vec<At> = op.parents().filter_map(|p| self.at(&p)).collect();
-        let known = |at: &At| parents.iter().any(|parent| parent == at || self.knows(*parent, *at));
-        !self.introduced.get(&key).is_some_and(|ops| ops.iter().any(known))
     }
 
     /// Drops what waits for an operation that will never come in.
@@ -263,13 +286,7 @@ impl OpSet {
     fn place(&mut self, op: Op) {
         let parents: Vec<At> = op.parents().filter_map(|p| self.index.get(&p).copied()).collect();
         let author = op.head().author.id();
-        let chained =
-            match op.head().prev {
-                None => true,
-                Some(prev) => self.index.get(&prev).and_then(|at| self.entry(*at)).is_some_and(|e| {
-                    e.author == author && e.op.head().seq.checked_add(1) == Some(op.head().seq)
-                }),
-            };
+        let chained = self.follows(&op);
         let mut depth = 0;
         let mut seen: Vec<(u32, u32)> = Vec::new();
         for parent in parents.iter().filter_map(|at| self.entry(*at)) {
@@ -307,15 +324,13 @@ impl OpSet {
             pos,
             seen: seen.into_boxed_slice(),
         };
-        for key in introduced_keys(entry.op.body()) {
-            self.introduced.entry(key).or_default().push(at);
-        }
         // Whoever signs without a place in the realm only takes room from those who have one.
         entry.list_signers();
-        self.entries.push(entry);
+        self.entries.push(Arc::new(entry));
+        self.introduce(at);
         let wanted: Vec<Cosignature> = self.entry(at).map_or(Vec::new(), |e| e.op.signatures().to_vec());
         let wanted: Vec<Cosignature> = wanted.into_iter().filter(|sig| self.counts(at, sig)).collect();
-        if let Some(entry) = self.entries.get_mut(at as usize)
+        if let Some(entry) = self.entry_mut(at)
             && wanted.len() < entry.op.signatures().len()
         {
             entry.op.keep_signatures(|sig| wanted.contains(sig));
@@ -327,8 +342,7 @@ impl OpSet {
     /// Whether a signature can matter: its key has a place in the operation's causal past.
     fn counts(&self, at: At, sig: &Cosignature) -> bool {
         let needed = self.entry(at).is_some_and(|e| e.op.needs(&sig.key));
-        needed
-            || self.introduced.get(&sig.key.id()).is_some_and(|ops| ops.iter().any(|op| self.knows(at, *op)))
+        needed || self.voices.is_known(&sig.key.id(), &|op| self.knows(at, op))
     }
 
     /// Puts the signature that an endorsement carries where it belongs. Only what is in its causal
@@ -336,12 +350,13 @@ impl OpSet {
     fn carry_signature(&mut self, at: At) {
         let Some(Body::Endorse(endorse)) = self.entry(at).map(|e| e.op.body()) else { return };
         let (id, level, signature) = (endorse.op, endorse.level, endorse.signature);
-        let Some(target) = self.at(&id).filter(|target| self.knows(at, *target)) else { return };
-        if self.counts(target, &signature)
-            && let Some(target) = self.entries.get_mut(target as usize)
+        let Some(at) = self.at(&id).filter(|target| self.knows(at, *target)) else { return };
+        if self.counts(at, &signature)
+            && let Some(target) = self.entry_mut(at)
             && target.op.head().level == level
         {
             target.sign(&signature);
+            self.introduce(at);
         }
     }
 
@@ -415,7 +430,11 @@ impl OpSet {
     }
 
     pub(crate) fn entry(&self, at: At) -> Option<&Entry> {
-        self.entries.get(at as usize)
+        self.entries.get(at as usize).map(AsRef::as_ref)
+    }
+
+    fn entry_mut(&mut self, at: At) -> Option<&mut Entry> {
+        self.entries.get_mut(at as usize).map(Arc::make_mut)
     }
 
     pub(crate) fn at(&self, id: &OpId) -> Option<At> {
@@ -423,7 +442,7 @@ impl OpSet {
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (At, &Entry)> {
-        (0..).zip(&self.entries)
+        (0..).zip(self.entries.iter().map(AsRef::as_ref))
     }
 
     /// The operations of a key from a number on.
@@ -471,19 +490,6 @@ impl Entry {
     fn list_signers(&mut self) {
         self.signers = self.op.signatures().iter().map(|s| s.key.id()).collect();
     }
-}
-
-/// The keys that an operation would let sign for somebody.
-fn introduced_keys(body: &Body) -> Vec<KeyId> {
-    let guardians = |set: &GuardianSet| set.guardians.iter().map(|g| g.key.id()).collect::<Vec<_>>();
-    let mut keys = crate::person::admitted_keys(body);
-    match body {
-        Body::Genesis(b) => keys.extend(guardians(&b.guardians)),
-        Body::GuardiansSet(b) => keys.extend(guardians(&b.guardians)),
-        Body::Recovery(b) => keys.extend(b.guardians.as_ref().map(guardians).unwrap_or_default()),
-        _ => {}
-    }
-    keys
 }
 
 /// The larger count of each lane.

@@ -77,7 +77,17 @@ pub(crate) struct InvitationRow {
     pub(crate) by: PersonId,
     pub(crate) issued: At,
     pub(crate) cancelled: bool,
-    pub(crate) redeemed: Option<NodeId>,
+    /// The node that redeemed it, by which operation, and who let it in.
+    pub(crate) redeemed: Option<(NodeId, At, Sponsor)>,
+    /// Whether redemptions contradicted each other.
+    pub(crate) contradicted: bool,
+}
+
+/// Who let a newcomer in; an admin's word outranks a node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sponsor {
+    Node,
+    Admin,
 }
 
 /// All tables.

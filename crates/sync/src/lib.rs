@@ -8,6 +8,6 @@ mod log;
 mod machine;
 mod message;
 
-pub use log::{Checked, Known, Log, RealmRefusal};
+pub use log::{Checked, Fault, Known, Log, RealmRefusal};
 pub use machine::{Event, Input, LogSync, Output, PeerState, Ticket};
 pub use message::{Answer, HAVE_MAX, HEADS_MAX, MESSAGE_MAX, Message, OPERATIONS_MAX};

@@ -29,6 +29,15 @@ pub enum Known {
     Known,
 }
 
+/// Whose fault a refusal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// No honest log holds such an operation.
+    Sender,
+    /// Another log may hold it.
+    Nobody,
+}
+
 /// A set of operations with parents.
 pub trait Log {
     /// An operation, decoded.
@@ -48,6 +57,15 @@ pub trait Log {
     /// The bytes to make durable for it: with the signatures that are here already, because they
     /// replace what is stored.
     fn merged(&self, op: &Checked<Self::Op>) -> Vec<u8>;
+
+    /// Whether the log would not take an operation whose parents are all in it, and whether that is
+    /// the fault of whoever sent it.
+    fn refuses(&self, _: &Checked<Self::Op>) -> Option<(Self::Refusal, Fault)> {
+        None
+    }
+
+    /// `child` waits and names `parent`, which is about to be taken in.
+    fn named(&mut self, _parent: &Checked<Self::Op>, _child: &Checked<Self::Op>) {}
 
     /// Takes in an operation that is durable and whose parents are here. Returns the operations
     /// whose bytes change by that, other than itself.

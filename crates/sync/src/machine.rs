@@ -117,6 +117,8 @@ pub struct LogSync<L: Log> {
     in_flight: BTreeSet<OpId>,
     storing_bytes: usize,
     orphans: store::Orphans<L::Op>,
+    /// Who sent what no honest log holds.
+    blamed: Vec<NodeId>,
     out: VecDeque<Output<L::Refusal>>,
     queued: BTreeMap<NodeId, usize>,
 }
@@ -169,6 +171,7 @@ impl<L: Log> LogSync<L> {
             in_flight: BTreeSet::new(),
             storing_bytes: 0,
             orphans: store::Orphans::default(),
+            blamed: Vec::new(),
             out: VecDeque::new(),
             queued: BTreeMap::new(),
         }

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 HERE = pathlib.Path(__file__).parent / "vectors"
 ADMIN, OPERATOR = 1, 2
-GATEWAY, WITNESS, SECRETS = 4, 16, 32
+STORAGE, GATEWAY, WITNESS, SECRETS = 1, 4, 16, 32
 REDUCTIONS = {3, 5, 6, 11, 16, 20, 23}
 FORTNIGHT = 14 * 24 * 3600 * 1000
 ID = "freehold 2026 realm operation"
@@ -31,6 +31,10 @@ class Refused(Exception):
 
 
 class Again(Exception):
+    pass
+
+
+class Rivals(Exception):
     pass
 
 
@@ -136,7 +140,7 @@ class Op:
     def __init__(self, data):
         value = cbor2.loads(data)
         assert cbor(value) == data and value[0] == "freehold realm log"
-        self.id = kdf(ID, bare(value, 11))
+        self.id, self.size = kdf(ID, bare(value, 11)), len(data)
         self.realm = value.get(1, self.id)
         self.level, self.kind, self.author, self.seq = value[2], value[3], key_id(value[4]), value[5]
         self.author_key, self.prev = value[4], value.get(6)
@@ -194,6 +198,7 @@ class Walk:
         self.guardians, self.witnesses, self.newer, self.bases = [], [], [], []
         self.grants, self.buckets, self.vetoed = {}, {}, set()
         self.burned, self.void, self.senior = {}, {}, {}
+        self.rivals = {}
         self.verdict, self.scope, self.sealed = {}, set(), set()
         self.standing, self.listed, self.base, self.directory = [], None, None, None
 
@@ -228,7 +233,8 @@ class Walk:
         return any(True for t in (("p", person), ("d", key)) for _ in self.suspensions(at, t, admin))
 
     def void_by(self, op, key, seq, admin):
-        if key in self.burned and (seq is None or seq >= self.burned[key]):
+        invitation = self.holder.get(key, ("none",))[0] == "invitation"
+        if key in self.burned and not invitation and (seq is None or seq >= self.burned[key]):
             return "equivocation", None
         kind, who = self.holder.get(key, ("none", None))
         found = []
@@ -537,6 +543,16 @@ class Walk:
         row = self.invitations[self.ops[op].author]
         base_time = self.ops[self.base].wall if self.base else 0
         need(max(self.ops[op].wall, base_time) <= row["body"][2], "invitation-lapsed")
+        by = self.sponsor(op)
+        need(by, "not-allowed")
+        for rival, (key, other) in self.rivals.items():
+            same = key == self.ops[op].author and rival in self.scope and rival != op
+            need(not same or other < by or op in self.past[rival], "equivocation")
+        if "redeemed" in row:
+            first, other = row["redeemed"]
+            if first not in self.sealed and first not in self.past[op] and by >= other:
+                raise Rivals([(o, (self.ops[op].author, n)) for o, n in [(first, other), (op, by)] if n >= by])
+            raise Refused("in-use")
         self.fresh_node(b[0])
         if b.get(2):
             delegate = row["body"].get(3)
@@ -546,6 +562,18 @@ class Walk:
             need(self.member(None, row["by"]) is not None, "no-such")
             self.add_device(op, row["by"], b[2])
         self.add_node(op, b[0], row["body"][1])
+        row["redeemed"] = (op, by)
+
+    def sponsor(self, op):
+        if self.signers(op)[0]:
+            return 2
+        for key in self.ops[op].signers:
+            kind, node = self.holder.get(key, ("none", None))
+            if kind == "node" and (self.newest(op, self.nodes[node]) or 0) & ~STORAGE:
+                if not any(True for _ in self.suspensions(op, ("n", node), False)):
+                    if self.void_by(op, key, None, False) is None:
+                        return 1
+        return 0
 
     def kind_18(self, op, b):
         self.admin(op)
@@ -635,6 +663,7 @@ class Walk:
         for (key, seq), twins in self.log.twins.items():
             if len(twins & self.scope) > 1:
                 self.burned[key] = min(seq, self.burned.get(key, seq))
+        self.rivals = dict(notes["rivals"])
         for target, cuts in self.cuts.items():
             for cut in cuts:
                 cut["lifted"] += [l for l in self.lifts_in_force(target, cut, notes) if l not in cut["lifted"]]
@@ -649,9 +678,11 @@ class Walk:
                 self.settle(op, notes)
         reduces = lambda i: self.ops[i].level == 1 and self.ops[i].kind in REDUCTIONS
         for op in sorted(ops, key=lambda i: (self.log.depth[i], not reduces(i), i)):
-            if (op in notes["cuts"] or op in notes["lifts"]) and self.verdict[op] is not None:
+            broken = (op in notes["cuts"] or op in notes["lifts"]) and self.verdict[op] is not None
+            if broken or (op in notes["rivals"] and self.verdict[op] not in (None, "equivocation")):
                 notes["cuts"].clear()
                 notes["lifts"].clear()
+                notes["rivals"].clear()
                 notes["defeated"].add(op)
                 raise Again
 
@@ -667,6 +698,9 @@ class Walk:
             need(op not in notes["defeated"], "self-defeating")
             effect = self.judge(op)
             self.verdict[op] = None
+        except Rivals as found:
+            notes["rivals"].update(found.args[0])
+            raise Again
         except Refused as why:
             self.verdict[op] = str(why)
             for key in self.ops[op].admits():
@@ -767,7 +801,7 @@ class Log:
             everything.setdefault(op.id, op)
         self.ops, self.past, self.depth, self.at, self.twins = {}, {}, {}, {}, {}
         self.waiting = dict(everything)
-        introduced = {}
+        self.claims, self.made, self.node_keys = {}, {}, {}
         moved = True
         while moved:
             moved = False
@@ -777,20 +811,102 @@ class Log:
                 del self.waiting[id]
                 moved = True
                 past = set(op.parents).union(*(self.past[p] for p in op.parents))
-                own = op.admits() if op.level == 1 and op.kind in (0, 10) else []
-                if op.author not in own and not introduced.get(op.author, set()) & past:
+                if not self.hear(op, past):
                     continue
                 self.ops[id], self.past[id], self.at[id] = op, past, len(self.at)
                 self.depth[id] = max((self.depth[p] + 1 for p in op.parents), default=0)
                 self.twins.setdefault((op.author, op.seq), set()).add(id)
-                for key in op.admits():
-                    introduced.setdefault(key, set()).add(id)
+                self.introduce(op)
                 b = op.body
                 if op.level == 1 and op.kind == 26 and b[0] in past and self.ops[b[0]].level == b[1]:
                     self.ops[b[0]].sign(b[1], *b[2])
+                    self.introduce(self.ops[b[0]])
         self.links = {}
         for id in sorted(self.ops, key=lambda i: self.at[i]):
             self.link(id)
+
+    # Whose operations are kept at all.
+
+    def voice(self, key, past):
+        """0 none, 1 an invitation, 2 quiet, 3 a speaker, 4 an admin."""
+        best = 0
+        for op, kind, what, _ in self.claims.get(key, []):
+            if op not in past:
+                continue
+            if kind == "device":
+                roles = 0
+                for made, r in self.made.get(what, []):
+                    roles |= r if made in past else 0
+                best = max(best, 4 if roles & ADMIN else 3 if roles & OPERATOR else 2)
+            else:
+                loud = kind == "node" and what & ~STORAGE
+                best = max(best, 1 if kind == "invitation" else 3 if loud else 2)
+        return best
+
+    def hear(self, op, past):
+        if op.level == 1 and op.kind in (0, 10):
+            guards = [k for k in op.signers for c in self.claims.get(k, []) if c[1] == "guardian" and c[0] in past]
+            return op.author in op.admits() and (op.kind == 0 or bool(guards))
+        voice = self.voice(op.author, past)
+        signed = max(self.voice(k, past) for k in op.signers)
+        if voice == 0:
+            return False
+        if op.level == 1 and op.kind == 17:
+            return signed >= 3
+        if voice == 1 or (op.level > 1 and signed < 4):
+            return False
+        prev = self.ops.get(op.prev)
+        follows = op.prev is None or (prev.author == op.author and prev.seq + 1 == op.seq)
+        return signed == 4 or voice > 2 or (op.seq <= 256 and op.size <= 4096 and follows)
+
+    def introduce(self, op):
+        b, past = op.body, self.past[op.id]
+        claim = lambda key, kind, what, who=None: self.claims.setdefault(key, []).append((op.id, kind, what, who))
+
+        def chain(statements, roles):
+            try:
+                person, devices = read_chain(statements)
+            except Refused:
+                return
+            for key in devices:
+                claim(key, "device", person)
+            self.made.setdefault(person, []).append((op.id, roles))
+
+        def node(key, roles):
+            claim(key_id(key), "node", roles)
+            self.node_keys[key[1:]] = key_id(key)
+
+        kind = op.kind if op.level == 1 else None
+        mine = [c for c in self.claims.get(op.author, []) if c[0] in past]
+        guardians = {0: lambda: b[2], 8: lambda: b[0], 10: lambda: b.get(2)}
+        backed = kind in (0, 10) or max(self.voice(k, past) for k in op.signers) == 4
+        if kind == 4 and any(c[1:3] == ("device", b[0].get(0)) for c in mine) and b[0][2][0] == 1:
+            claim(key_id(b[0][2][1][0]), "device", b[0][0])
+        if kind == 17:
+            for _, _, roles, person in [c for c in mine if c[1] == "invitation"]:
+                node(b[0], roles)
+                if b.get(2) and b[2].get(0) == person and b[2][2][0] == 1:
+                    claim(key_id(b[2][2][1][0]), "device", person)
+        if not backed:
+            return
+        if kind == 0:
+            chain(b[1], ADMIN)
+        elif kind == 10:
+            for c in b[1]:
+                chain(c, ADMIN)
+        elif kind == 1:
+            chain(b[0], b[1])
+        elif kind == 2:
+            self.made.setdefault(b[0], []).append((op.id, b[1]))
+        elif kind == 15:
+            claim(key_id(b[0]), "invitation", b[1], b[3].get(0) if b.get(3) else None)
+        elif kind == 18:
+            node(b[0], b[2])
+        elif kind == 19 and b[0] in self.node_keys:
+            claim(self.node_keys[b[0]], "node", b[1])
+        if kind in guardians and guardians[kind]():
+            for guardian in guardians[kind]()[1]:
+                claim(key_id(guardian[0]), "guardian", None)
 
     def link(self, id):
         op = self.ops[id]
@@ -820,7 +936,7 @@ class Log:
             turned = lambda t: bytes(255 - x for x in t)
             rank = lambda t: (self.links[t]["recoveries"], self.links[t]["epoch"], len(self.past[t]), turned(t))
             chain = self.chain_of(max(alive, key=rank)) if alive else []
-            notes = {"cuts": {}, "lifts": {}, "defeated": set()}
+            notes = {"cuts": {}, "lifts": {}, "rivals": {}, "defeated": set()}
             while True:
                 walk = Walk(self, chain, invalid, immediate)
                 try:

@@ -296,6 +296,9 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
             None,
         ));
     }
+    if let Some(problem) = crate::membership::refused(shared) {
+        all.push(found(Level::Alarm, problem.what, problem.why, problem.next.as_deref()));
+    }
     let report = shared.replica.get().map(crate::replica::Replica::report);
     for alarm in report.map(|report| report.alarms.clone()).unwrap_or_default() {
         all.push(found(Level::Alarm, alarm.what, alarm.why, Some(alarm.next)));
@@ -306,6 +309,11 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
 
 fn of_alarm(alarm: &Alarm, view: &View) -> Finding {
     let (what, why, next) = match alarm {
+        Alarm::Equivocation { key, .. } if view.state().invitations.contains_key(key) => (
+            "two machines came by one invitation",
+            "nobody can tell whose it was, so both are shut out".to_owned(),
+            "freehold invite    (once for each of them)".to_owned(),
+        ),
         Alarm::Equivocation { key, seq, .. } => (
             "a key was used on two machines",
             format!("key {} signed two operations with number {seq}", key.short()),

@@ -5,14 +5,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use freehold_api::Problem;
+use freehold_crypt::VerifyingKey;
 use freehold_disk::{LogStore, StoreError};
 use freehold_mesh::{Channel, Mesh};
 use freehold_realm::audit::Export;
 use freehold_realm::draft::draft as write;
-use freehold_realm::{Body, Clock, Folded, NodeRoles, Op, OpSet, Pending, draft, fold, matured};
+use freehold_realm::{Body, Clock, Folded, NodeRoles, Op, OpSet, Pending, Standing, draft, fold, matured};
 use freehold_sync::{Event, Input, LogSync, Message, Output};
 use freehold_wire::{Millis, NodeId, OpId, RealmId};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{ASKS, Ask, By, Log, Taken, View};
@@ -22,6 +24,10 @@ use crate::problem::{store_problem, wrong_state};
 
 /// How often waiting recoveries are looked at again: they wait 72 hours.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
+/// While operations stream in, the state is derived this often at most.
+const REFOLD_EVERY: Duration = Duration::from_millis(50);
+/// Of what peers send and the log does not take, this much is told.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Owns the set, the store and the state.
 pub struct Owner {
@@ -33,6 +39,10 @@ pub struct Owner {
     matured: BTreeSet<OpId>,
     view: watch::Sender<Arc<View>>,
     asks: mpsc::Receiver<Ask>,
+    /// When the state must be derived anew from what has come in.
+    refold_at: Option<Instant>,
+    refold_after: Instant,
+    told: Option<Instant>,
 }
 
 /// Reads the log from its store.
@@ -70,7 +80,19 @@ pub fn open(
     let epoch_seen = store.remember_epoch(folded.state.epoch)?;
     let (view, reader) = watch::channel(Arc::new(view_of(&set, folded, epoch_seen, &first_seen)));
     let (asks_in, asks) = mpsc::channel(ASKS);
-    let owner = Owner { sync: LogSync::new(set), mesh, store, keys, first_seen, matured, view, asks };
+    let owner = Owner {
+        sync: LogSync::new(set),
+        mesh,
+        store,
+        keys,
+        first_seen,
+        matured,
+        view,
+        asks,
+        refold_at: None,
+        refold_after: Instant::now(),
+        told: None,
+    };
     Ok((owner, Log { asks: asks_in, view: reader }))
 }
 
@@ -143,15 +165,38 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
     View {
         operations: set.len(),
         heads: set.heads().iter().copied().collect(),
+        newest: newest(set, &folded),
         folded,
         epoch_seen,
         bucket_times,
         keepers,
         let_in,
         devices,
-        newest: set.newest_hlc().wall,
         recoveries,
     }
+}
+
+/// The newest time that anybody names whose word counts: what is refused proves nothing about this
+/// machine's clock.
+fn newest(set: &OpSet, folded: &Folded) -> Millis {
+    let state = &folded.state;
+    // A node that merely stores has nothing to say; what it says all the same is no measure.
+    let nodes = state
+        .nodes
+        .values()
+        .filter(|node| node.standing == Standing::Active && !NodeRoles::STORAGE.contains(node.roles));
+    let nodes = nodes.map(|node| node.key);
+    let persons = state.persons.values().filter(|person| person.standing == Standing::Active);
+    let devices = persons.flat_map(|person| person.devices.values());
+    let devices = devices.filter(|device| device.standing == Standing::Active).map(|device| device.key);
+    let active: BTreeSet<VerifyingKey> = nodes.chain(devices).collect();
+    let counts = |op: &&Op| {
+        let id = op.id();
+        active.contains(&op.head().author)
+            && !folded.refused.contains_key(&id)
+            && !folded.pending.contains_key(&id)
+    };
+    set.iter().filter(counts).map(|op| op.head().hlc.wall).max().unwrap_or_default()
 }
 
 impl Owner {
@@ -170,10 +215,18 @@ impl Owner {
                     None => std::future::pending().await,
                 }
             };
+            let refold = self.refold_at;
+            let refold = async {
+                match refold {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(()),
-                _ = again.tick() => self.ripen().map_err(|e| e.to_string())?,
+                _ = again.tick() => tokio::task::block_in_place(|| self.ripen()).map_err(|e| e.to_string())?,
+                () = refold => tokio::task::block_in_place(|| self.refold()).map_err(|e| e.to_string())?,
                 ask = self.asks.recv() => match ask {
                     Some(ask) => tokio::task::block_in_place(|| self.answer(ask)).map_err(|e| e.to_string())?,
                     None => return Ok(()),
@@ -195,6 +248,7 @@ impl Owner {
                 drop(reply.send(self.say(body.into(), &By::Device, &[])));
             }
             Ask::Take { ops, reply } => drop(reply.send(self.take(ops))),
+            Ask::LetIn { op, reply } => drop(reply.send(self.let_in(*op))),
             Ask::Export { reply } => {
                 let export = Export::of(self.sync.log(), clock::wall()).with_matured(&self.matured);
                 drop(reply.send(export.encode()));
@@ -235,13 +289,30 @@ impl Owner {
                         mesh.disconnect(peer);
                     }
                 }
-                Output::Tell(Event::Refused { from, why, .. }) => {
-                    tracing::warn!(?from, %why, "an operation was refused");
+                Output::Tell(Event::Refused { from, why }) => {
+                    if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                        self.told = Some(Instant::now());
+                        tracing::warn!(?from, %why, "an operation was refused; more are not told for a while");
+                    }
+                    // Written before it could be judged.
+                    let useless = why.kept_out().filter(|id| !self.sync.log().contains(id));
+                    self.store.erase(useless.into_iter().collect())?;
                 }
                 Output::Tell(_) => {}
             }
         }
-        if changed { self.refold() } else { Ok(()) }
+        if changed && self.refold_at.is_none() {
+            self.refold_at = Some(self.refold_after.max(Instant::now()));
+        }
+        Ok(())
+    }
+
+    /// Derives the state at once, if something has come in since the last time.
+    fn catch_up(&mut self) -> Result<(), Problem> {
+        if self.refold_at.is_none() {
+            return Ok(());
+        }
+        self.refold().map_err(|error| store_problem(&error))
     }
 
     fn send(&self, peer: NodeId, message: &Message) {
@@ -267,6 +338,7 @@ impl Owner {
         cosigners: &[Arc<freehold_crypt::SigningKey>],
     ) -> Result<OpId, Problem> {
         let what = undone(&body);
+        self.catch_up()?;
         let view = Arc::clone(&self.view.borrow());
         if let Some(why) = view.not_yet(self.keys.node_id(), clock::wall()) {
             return Err(Problem::refused(what, why, Some("freehold status    (says how long still)")));
@@ -299,7 +371,69 @@ impl Owner {
         }
         self.sync.handle(clock::monotonic(), Input::Append(op.to_bytes()));
         self.carry_out().map_err(|error| store_problem(&error))?;
+        if self.sync.log().len() == trial.len() && self.sync.log().heads() == trial.heads() {
+            drop(trial);
+            self.show(folded).map_err(|error| store_problem(&error))?;
+        }
+        self.catch_up()?;
         Ok(id)
+    }
+
+    /// Signs a redemption as the door by which a machine comes in, if the invitation is open. One after
+    /// the other, so that two machines with one invitation are not both let in here.
+    fn let_in(&mut self, mut op: Op) -> Result<Op, Problem> {
+        const WHAT: &str = "the machine was not let in";
+        self.catch_up()?;
+        let view = Arc::clone(&self.view.borrow());
+        let key = op.head().author.id();
+        if !view.state().open_invitations(clock::wall()).any(|(open, _)| *open == key) {
+            return Err(wrong_state(WHAT, "the invitation was used, has lapsed or was withdrawn"));
+        }
+        op.add_signature(&self.keys.node);
+        if let Some(device) = &self.keys.device {
+            op.add_signature(device);
+        }
+        let id = op.id();
+        self.take(vec![op])?;
+        let view = Arc::clone(&self.view.borrow());
+        match (self.sync.log().get(&id), view.folded.refused.get(&id)) {
+            (Some(op), None) if !view.folded.pending.contains_key(&id) => Ok(op.clone()),
+            (_, Some(why)) => Err(wrong_state(WHAT, why.to_string())),
+            _ => Err(wrong_state(WHAT, "the realm's log does not take the redemption")),
+        }
+    }
+
+    /// An admin's word for machines that other nodes let in: it settles who came by an invitation,
+    /// should it turn up again.
+    fn vouch(&mut self) {
+        let Some(device) = self.keys.device.clone() else { return };
+        let view = Arc::clone(&self.view.borrow());
+        let state = view.state();
+        let is_admin =
+            |key: &VerifyingKey| state.admins().any(|(_, person)| person.devices.contains_key(&key.id()));
+        if !is_admin(&device.verifying()) {
+            return;
+        }
+        let open = |id: &&OpId| {
+            let log = self.sync.log();
+            let op = log.get(id).filter(|op| matches!(op.body(), Body::InvitationRedeem(_)));
+            op.is_some_and(|op| !op.signatures().iter().any(|s| is_admin(&s.key)))
+                && log.may_sign(id, &device.verifying().id())
+                && !state.base.is_some_and(|base| log.is_before(id, &base))
+        };
+        let unsettled: Vec<OpId> =
+            state.nodes.values().map(|n| &n.admitted_in).filter(open).copied().collect();
+        for id in unsettled {
+            match draft::cosign(self.sync.log(), state, &id, &device, &device, clock::wall()) {
+                Ok(op) => {
+                    self.sync.handle(clock::monotonic(), Input::Append(op.to_bytes()));
+                    if self.carry_out().is_err() {
+                        return;
+                    }
+                }
+                Err(error) => tracing::debug!(%error, "a newcomer was not vouched for"),
+            }
+        }
     }
 
     fn take(&mut self, ops: Vec<Op>) -> Result<Taken, Problem> {
@@ -321,6 +455,7 @@ impl Owner {
         }
         self.sync.handle(clock::monotonic(), Input::Take(fresh));
         self.carry_out().map_err(|error| store_problem(&error))?;
+        self.catch_up()?;
         Ok(taken)
     }
 
@@ -329,7 +464,15 @@ impl Owner {
     }
 
     fn refold(&mut self) -> Result<(), StoreError> {
+        let begun = Instant::now();
         let folded = fold(self.sync.log(), &self.clock());
+        // A long log leaves time for other work as well.
+        self.refold_after = Instant::now() + begun.elapsed().saturating_mul(2).max(REFOLD_EVERY);
+        self.show(folded)
+    }
+
+    fn show(&mut self, folded: Folded) -> Result<(), StoreError> {
+        self.refold_at = None;
         let epoch_seen = self.store.remember_epoch(folded.state.epoch)?;
         self.view.send_replace(Arc::new(view_of(self.sync.log(), folded, epoch_seen, &self.first_seen)));
         Ok(())
@@ -338,6 +481,7 @@ impl Owner {
     /// Lets recoveries take effect that have waited long enough.
     fn ripen(&mut self) -> Result<(), StoreError> {
         let view = Arc::clone(&self.view.borrow());
+        self.vouch();
         let ripe = matured(&self.first_seen, &view.folded, clock::wall());
         if ripe.is_subset(&self.matured) {
             return Ok(());

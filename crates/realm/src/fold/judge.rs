@@ -25,7 +25,7 @@ pub(super) enum Actor {
 }
 
 /// Why a key's signature on an operation does not count.
-enum Void<'a> {
+pub(super) enum Void<'a> {
     Burned(OpId),
     Cut(&'a Cut),
 }
@@ -111,8 +111,10 @@ impl Run<'_> {
     /// What voids a key's word in an operation although its author could not know. `seq` is the
     /// operation's number if the key is its author's; a co-signature has none, so it counts only in
     /// what the revocation has in its past.
-    fn void(&self, at: At, key: &KeyId, seq: Option<u64>, admin: bool) -> Option<Void<'_>> {
+    pub(super) fn void(&self, at: At, key: &KeyId, seq: Option<u64>, admin: bool) -> Option<Void<'_>> {
+        // An invitation is taken up once: what contradicts that is judged there.
         if let Some((from, proof)) = self.world.burned.get(key)
+            && self.world.keys.get(key) != Some(&Holder::Invitation)
             && seq.is_none_or(|seq| seq >= *from)
         {
             return Some(Void::Burned(*proof));

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use freehold_crypt::BoxPublic;
-use freehold_wire::{Bounded, OpId, PersonId};
+use freehold_wire::{Bounded, KeyId, OpId, PersonId};
 
 use crate::body::{GuardianSet, Target};
 use crate::fold::{Folded, Pending};
 use crate::reason::Reason;
 use crate::state::{Alarm, Device, Invitation, Node, Person, Standing, State};
-use crate::world::{NodeRow, PersonRow};
+use crate::world::{Holder, NodeRow, PersonRow};
 
 use super::run::Run;
 
@@ -51,8 +51,8 @@ fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
             expires: row.issue.expires,
             by: row.by,
             device: row.issue.device.is_some(),
-            redeemed: row.redeemed,
-            cancelled: row.cancelled || world.burned.contains_key(key),
+            redeemed: row.redeemed.map(|(node, ..)| node),
+            cancelled: row.cancelled || row.contradicted,
         };
         (*key, shown)
     });
@@ -120,7 +120,12 @@ const fn standing(burned: bool, suspended: bool) -> Standing {
 
 fn alarms(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> Vec<Alarm> {
     let set = run.frame.set;
-    let forks = run.frame.forks.iter().map(|(key, seq, ops)| {
+    // Of an invitation only what is settled neither way: anybody who finds a used one can sign more.
+    let open = |key: &KeyId| match run.world.keys.get(key) {
+        Some(Holder::Invitation) => run.world.invitations.get(key).is_some_and(|row| row.contradicted),
+        _ => true,
+    };
+    let forks = run.frame.forks.iter().filter(|(key, ..)| open(key)).map(|(key, seq, ops)| {
         let mut ops: Vec<OpId> = ops.iter().map(|at| run.id(*at)).collect();
         ops.sort();
         Alarm::Equivocation { key: *key, seq: *seq, ops }

@@ -11,7 +11,7 @@ use freehold_wire::{KeyId, Millis, OpId};
 use crate::body::{Body, Target};
 use crate::reason::Reason;
 use crate::set::At;
-use crate::world::{Backing, Cut, Holder, View, World};
+use crate::world::{Backing, Cut, Holder, Sponsor, View, World};
 
 use super::base::Frame;
 
@@ -28,6 +28,8 @@ pub(super) enum Stop {
 pub(super) struct Learned {
     cuts: BTreeMap<At, (Target, Cut)>,
     lifts: BTreeMap<At, Target>,
+    /// Redemptions of one invitation that contradict others.
+    rivals: BTreeMap<At, (KeyId, Sponsor)>,
     defeated: BTreeSet<At>,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Run<'a> {
     pub(super) verdicts: Vec<Option<Result<(), Reason>>>,
     scope: Vec<bool>,
     sealed: Vec<bool>,
+    /// Redemptions that earlier walks found to contradict others.
+    rivals: BTreeMap<At, (KeyId, Sponsor)>,
     /// Power operations of this segment that were accepted.
     pub(super) standing: Vec<At>,
     /// Operations of this segment that lack signatures.
@@ -59,6 +63,7 @@ pub(super) struct Run<'a> {
 pub(super) enum Effect {
     Cut(Target, Cut),
     Lift(Target),
+    Rivals(KeyId, Vec<(At, Sponsor)>),
 }
 
 impl<'a> Run<'a> {
@@ -78,6 +83,7 @@ impl<'a> Run<'a> {
             verdicts: vec![None; len],
             scope: vec![false; len],
             sealed: vec![false; len],
+            rivals: BTreeMap::new(),
             standing: Vec::new(),
             short: Vec::new(),
             listed: None,
@@ -144,6 +150,7 @@ impl<'a> Run<'a> {
     fn segment(&mut self, ops: &[At], learned: &mut Learned) -> Result<(), Stop> {
         self.mark_scope(ops);
         self.burn();
+        self.rivals.clone_from(&learned.rivals);
         self.apply_lifts(&learned.lifts);
         let members: BTreeSet<At> = learned.cuts.keys().filter(|at| ops.contains(at)).copied().collect();
         for (target, cut) in members.iter().filter_map(|at| learned.cuts.get(at)) {
@@ -162,14 +169,20 @@ impl<'a> Run<'a> {
                 self.settle_verdict(at, verdict, learned)?;
             }
         }
-        let noted = |at: &&At| learned.cuts.contains_key(at) || learned.lifts.contains_key(at);
+        let broken = |at: &&At| {
+            let stands = self.verdict(**at) == Some(Ok(()));
+            let rival = matches!(self.verdict(**at), Some(Err(Reason::Equivocation { .. })));
+            let noted = learned.cuts.contains_key(at) || learned.lifts.contains_key(at);
+            (noted && !stands) || (learned.rivals.contains_key(at) && !stands && !rival)
+        };
         // `ops` are in an order that does not depend on how they arrived.
-        let defeated = ops.iter().filter(noted).find(|at| !matches!(self.verdict(**at), Some(Ok(()))));
+        let defeated = ops.iter().find(broken);
         match defeated.copied() {
             None => Ok(()),
             Some(at) => {
                 learned.cuts.clear();
                 learned.lifts.clear();
+                learned.rivals.clear();
                 learned.defeated.insert(at);
                 Err(Stop::Again)
             }
@@ -213,9 +226,19 @@ impl<'a> Run<'a> {
                     return Err(Stop::Again);
                 }
             }
+            Some(Effect::Rivals(key, rivals)) => {
+                learned.rivals.extend(rivals.into_iter().map(|(at, by)| (at, (key, by))));
+                return Err(Stop::Again);
+            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Redemptions of an invitation, in what is looked at, that contradict others.
+    pub(super) fn rivals(&self, key: KeyId) -> impl Iterator<Item = (At, Sponsor)> {
+        let here = self.rivals.iter().filter(move |(at, (of, _))| *of == key && self.in_scope(**at));
+        here.map(|(at, (_, by))| (*at, *by))
     }
 
     /// The revocation with the lifts that earlier walks found in what is looked at.
@@ -274,7 +297,7 @@ impl<'a> Run<'a> {
             || self.short.iter().any(|at| held(*at) && self.signed_by(*at, &keys))
     }
 
-    fn is_open(&self, at: At) -> bool {
+    pub(super) fn is_open(&self, at: At) -> bool {
         !self.sealed.get(at as usize).copied().unwrap_or(true)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
-use freehold_wire::{Millis, NodeId, PersonId};
+use freehold_wire::{KeyId, Millis, NodeId, PersonId};
 
 use crate::body::{
     BucketDelete, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel, InvitationIssue,
@@ -11,12 +11,12 @@ use crate::body::{
 };
 use crate::reason::{Need, Reason, Thing};
 use crate::roles::{MemberRoles, NodeRoles};
-use crate::set::At;
+use crate::set::{At, is_mere_store};
 use crate::state::{Bucket, Grant, Side};
-use crate::world::{Backing, Holder, InvitationRow, NodeRow};
+use crate::world::{Backing, Holder, InvitationRow, NodeRow, Sponsor};
 
 use super::judge::Actor;
-use super::run::Run;
+use super::run::{Effect, Run};
 
 impl Run<'_> {
     pub(super) fn invitation_issue(&mut self, at: At, body: &InvitationIssue) -> Result<(), Reason> {
@@ -33,7 +33,14 @@ impl Run<'_> {
             row.chain.push(statement.clone());
         }
         self.world.keys.insert(key, Holder::Invitation);
-        let row = InvitationRow { issue: body.clone(), by, issued: at, cancelled: false, redeemed: None };
+        let row = InvitationRow {
+            issue: body.clone(),
+            by,
+            issued: at,
+            cancelled: false,
+            redeemed: None,
+            contradicted: false,
+        };
         self.world.invitations.insert(key, row);
         Ok(())
     }
@@ -68,15 +75,55 @@ impl Run<'_> {
         if wall > expires || self.base_time > expires {
             return Err(Reason::InvitationLapsed);
         }
+        let sponsor = self.sponsor(at).ok_or(Reason::NotAllowed(Need::Door))?;
+        self.not_rivalled(at, key, sponsor)?;
         let node = self.fresh_node(&body.node)?;
         if let Some(statement) = &body.device {
             self.invited_device(at, key, statement)?;
         }
         self.add_node(at, node, (&body.node, body.box_key), roles, Some(by));
         if let Some(row) = self.world.invitations.get_mut(&key) {
-            row.redeemed = Some(node);
+            row.redeemed = Some((node, at, sponsor));
         }
         Ok(())
+    }
+
+    /// Who opened the door to a newcomer: without anybody of the realm, an invitation that leaks after
+    /// its use would contradict the redemption by which a node came in.
+    fn sponsor(&self, at: At) -> Option<Sponsor> {
+        let view = self.view(at);
+        if !self.admin_signers(at, &view).0.is_empty() {
+            return Some(Sponsor::Admin);
+        }
+        let opens = |key: &KeyId| {
+            let Some(Holder::Node(node)) = self.world.keys.get(key) else { return false };
+            view.node_roles(node).is_some_and(|roles| !is_mere_store(roles))
+                && view.suspensions(&Target::Node(*node), false).next().is_none()
+                && self.void(at, key, None, false).is_none()
+        };
+        self.frame.set.entry(at)?.signers.iter().any(opens).then_some(Sponsor::Node)
+    }
+
+    /// Two redemptions that do not know each other, both with somebody who let the newcomer in: the one
+    /// with an admin's signature stands, and neither if that does not tell them apart.
+    fn not_rivalled(&mut self, at: At, key: KeyId, sponsor: Sponsor) -> Result<(), Reason> {
+        let contradicts = |(rival, other): &(At, Sponsor)| {
+            *rival != at && *other >= sponsor && !self.frame.set.knows(*rival, at)
+        };
+        // The lowest id: the places depend on the order of arrival.
+        let proof = self.rivals(key).filter(contradicts).map(|(rival, _)| self.id(rival)).min();
+        let Some(row) = self.world.invitations.get_mut(&key) else { return Ok(()) };
+        if let Some(proof) = proof {
+            row.contradicted = true;
+            return Err(Reason::Equivocation { proof });
+        }
+        let Some((_, first, other)) = row.redeemed else { return Ok(()) };
+        if self.is_open(first) && !self.frame.set.knows(at, first) && sponsor >= other {
+            let both =
+                [(first, other), (at, sponsor)].into_iter().filter(|(_, by)| *by >= other.max(sponsor));
+            self.effect = Some(Effect::Rivals(key, both.collect()));
+        }
+        Err(Reason::InUse(Thing::Invitation))
     }
 
     /// A node's id, if the key can be a node's and is nobody else's.

@@ -10,7 +10,7 @@ use crate::fold::{Clock, Folded, fold};
 use crate::op::{Head, LEVEL, Op};
 use crate::person::Statement;
 use crate::roles::{MemberRoles, NodeRoles};
-use crate::set::{Inserted, OpSet};
+use crate::set::{InsertError, Inserted, OpSet};
 use crate::state::Standing;
 
 pub(crate) const DAY: u64 = 24 * 3600 * 1000;
@@ -102,6 +102,8 @@ pub(crate) struct Lab {
     pub(crate) set: OpSet,
     pub(crate) clock: Clock,
     pub(crate) now: u64,
+    /// What the set did not take.
+    pub(crate) kept_out: Vec<Op>,
 }
 
 impl Lab {
@@ -126,7 +128,8 @@ impl Lab {
             hlc: Hlc { wall: Millis(START), count: 0 },
         };
         let genesis = Op::sign(head, body.into(), &key(founder)).unwrap();
-        let mut lab = Self { set: OpSet::new(genesis.realm()), clock: Clock::default(), now: START };
+        let mut lab =
+            Self { set: OpSet::new(genesis.realm()), clock: Clock::default(), now: START, kept_out: vec![] };
         lab.take(genesis);
         for (at, admin) in admins.iter().enumerate().skip(1) {
             lab.say(founder, add_admin(admin), &admins[..at]);
@@ -139,6 +142,28 @@ impl Lab {
         let id = op.id();
         assert_ne!(self.set.insert(op).unwrap(), Inserted::Known);
         id
+    }
+
+    /// An operation that the set must not take.
+    pub(crate) fn offer(&mut self, op: Op) -> InsertError {
+        let why = self.set.insert(op.clone()).unwrap_err();
+        self.kept_out.push(op);
+        why
+    }
+
+    /// An invitation by `admin`.
+    pub(crate) fn invite(&mut self, admin: &str, name: &str, roles: NodeRoles) -> OpId {
+        let (key, expires) = (key(name).verifying(), Millis(START + DAY));
+        self.say(admin, body::InvitationIssue { key, roles, expires, device: None }, &[])
+    }
+
+    /// A redemption of an invitation by a node, which `doors` let in, as if nobody knew more than
+    /// `parents`.
+    pub(crate) fn redemption(&self, parents: &[OpId], name: &str, node: &str, doors: &[&str]) -> Op {
+        let body =
+            body::InvitationRedeem { node: key(node).verifying(), box_key: box_key(node), device: None };
+        let signers: Vec<&str> = doors.iter().copied().chain([node]).collect();
+        self.op(name, body.into(), &signers, |h| (h.seq, h.prev, h.parents) = (1, None, sorted(parents)))
     }
 
     pub(crate) fn fold(&self) -> Folded {

@@ -96,7 +96,7 @@ impl History {
         let (set, state) = (&self.homes[who].set, &folded.state);
         let rogue = person(ROGUE);
         let present = state.persons.contains_key(&rogue);
-        let drafted = match self.dice.roll(15) {
+        let drafted = match self.dice.roll(17) {
             0..4 => {
                 let n = u8::try_from(self.dice.roll(200)).unwrap();
                 draft(set, state, &me, set_bucket(n), now)
@@ -116,10 +116,30 @@ impl History {
                 let op = self.homes[who].op(name, add_node(node, NodeRoles::GATEWAY), &[node], |_| {});
                 Ok(op)
             }
+            12 => {
+                let key = key(["i", "j"][self.dice.roll(2)]).verifying();
+                let (roles, expires) = (NodeRoles::GATEWAY, Millis(self.now + DAY));
+                let body = body::InvitationIssue { key, roles, expires, device: None };
+                draft(set, state, &me, body, now)
+            }
+            13 | 14 => return self.let_in(who, &[name]),
             _ => return self.cosign(who, &folded),
         };
         if let Ok(op) = drafted {
             self.homes[who].set.insert(op).unwrap();
+        }
+    }
+
+    /// A machine takes up an invitation that may have been used, or leaked, at these doors.
+    fn let_in(&mut self, home: usize, doors: &[&str]) {
+        let (name, node) = (["i", "j"][self.dice.roll(2)], ["n5", "n6", "n7"][self.dice.roll(3)]);
+        let lab = &self.homes[home];
+        let open = lab.fold().state.invitations.get(&key_id(name)).is_some_and(|i| i.redeemed.is_none());
+        if open || doors != [self.names[home]] {
+            let all: Vec<OpId> = lab.set.iter().map(Op::id).collect();
+            let parents = if open { lab.heads() } else { vec![*self.dice.pick(&all).unwrap()] };
+            let op = lab.redemption(&parents[..parents.len().min(8)], name, node, doors);
+            drop(self.homes[home].set.insert(op));
         }
     }
 
@@ -167,6 +187,10 @@ impl History {
         }
         if self.dice.chance(25) {
             return self.countersign(home);
+        }
+        if self.dice.chance(15) {
+            let door = ["n1", "n2", "n5", "n6", ROGUE][self.dice.roll(5)];
+            return self.let_in(home, &[door]);
         }
         let body = self.mischief(home);
         let all: Vec<OpId> = self.homes[home].set.iter().map(Op::id).collect();

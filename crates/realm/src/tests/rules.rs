@@ -32,7 +32,7 @@ fn a_machine_joins_by_invitation_and_brings_a_device() {
     let device = draft::invited_device(&state, &key("i"), &key("a2"), box_key("a2")).unwrap();
     let redeem =
         body::InvitationRedeem { node: key("n").verifying(), box_key: box_key("n"), device: Some(device) };
-    lab.say("i", redeem, &["n"]);
+    lab.say("i", redeem, &["n", "a"]);
     let state = lab.fold().state;
     assert_eq!(state.open_invitations(Millis(lab.now)).count(), 0);
     let node = &state.nodes[&node_id("n")];
@@ -60,7 +60,7 @@ fn an_invitation_taken_back_is_closed_also_to_whoever_did_not_know() {
     let issued = lab.say("a", invite("i", None), &[]);
     lab.say("a", body::InvitationCancel { key: key_id("i") }, &[]);
     let redeem = body::InvitationRedeem { node: key("n").verifying(), box_key: box_key("n"), device: None };
-    let redeem = lab.say_from(&[issued], "i", redeem, &["n"]);
+    let redeem = lab.say_from(&[issued], "i", redeem, &["n", "a"]);
     assert_eq!(lab.code(&redeem), "revoked");
 }
 
@@ -285,6 +285,33 @@ fn strangers_are_kept_out_of_the_set() {
     // Whoever was let in, be it by an operation that is void, is no stranger.
     lab.say("a", add_node("n", NodeRoles::SECRETS), &["n"]);
     lab.say("n", set_bucket(1), &[]);
+}
+
+/// Two with one number prove that a key is in two hands, a third one nothing more.
+#[test]
+fn third_twins_are_kept_only_where_others_built_on_them() {
+    let mut lab = Lab::new(&["a"]);
+    lab.say("a", add_node("m", NodeRoles::GATEWAY), &["m"]);
+    let heads = lab.heads();
+    let twins = [0, 1, 2]
+        .map(|n| lab.op("m", set_bucket(n), &[], |h| (h.seq, h.prev, h.parents) = (1, None, sorted(&heads))));
+    let child = lab.op("a", set_bucket(7), &[], |h| h.parents = sorted(&[twins[2].id()]));
+    lab.take(twins[0].clone());
+    lab.take(twins[1].clone());
+    let surplus = Err(InsertError::Surplus(twins[2].id()));
+    assert_eq!(lab.set.insert(twins[2].clone()), surplus);
+    assert_eq!(lab.set.insert(child.clone()), Ok(Inserted::New));
+    lab.take(twins[2].clone());
+    assert_eq!((lab.code(&child.id()), lab.buckets()), ("ok", vec![7]));
+    // A replica that heard the others first says the same of everything but the third.
+    let mut other = Lab { set: OpSet::new(lab.set.realm()), ..lab.clone() };
+    let mut ops: Vec<Op> = lab.set.iter().cloned().collect();
+    ops.retain(|op| op.id() != twins[0].id());
+    for op in ops {
+        other.take(op);
+    }
+    assert_eq!(other.set.insert(twins[0].clone()), Err(InsertError::Surplus(twins[0].id())));
+    assert_eq!((other.fold().state.nodes, other.buckets()), (lab.fold().state.nodes, vec![7]));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use freehold_wire::{Bounded, Millis};
 use crate::body::{self, Body, Target};
 use crate::op::Op;
 use crate::roles::{MemberRoles, NodeRoles};
+use crate::set::{InsertError, OpSet};
 
 use super::lab::*;
 
@@ -175,27 +176,99 @@ scenes! {
         };
         let invite = lab.say_from(&heads, "m", invite, &[]);
         let redeem = body::InvitationRedeem { node: key("n").verifying(), box_key: box_key("n"), device: None };
-        let redeem = lab.say_from(&[invite], "i", redeem, &["n"]);
+        let redeem = lab.say_from(&[invite], "i", redeem, &["n", "m"]);
         let word = lab.say_from(&[redeem], "n", set_bucket(1), &[]);
         lab.say_from(&heads, "a", remove("m", 0), &["b"]);
         assert_eq!([lab.code(&invite), lab.code(&redeem), lab.code(&word)], ["revoked", "cascade", "cascade"]);
         lab
     };
-    invitation_twice: "Two machines redeem one invitation: both are out.", || {
-        let mut lab = Lab::new(&["a"]);
-        let invite = body::InvitationIssue {
-            key: key("i").verifying(), roles: NodeRoles::STORAGE, expires: Millis(START + DAY), device: None,
-        };
-        let invite = lab.say("a", invite, &[]);
-        for node in ["n", "o"] {
-            let redeem = body::InvitationRedeem { node: key(node).verifying(), box_key: box_key(node), device: None };
-            let op = lab.op("i", redeem.into(), &[node], |h| {
-                (h.seq, h.prev, h.parents) = (1, None, sorted(&[invite]));
-            });
-            let op = lab.take(op);
-            assert_eq!(lab.code(&op), if node == "n" { "ok" } else { "equivocation" });
-        }
+    invitation_twice: "Two machines redeem one invitation at two doors that do not hear of each other: both are out, and what they made, but for what an admin took up.", || {
+        let mut lab = Lab::new(&["a", "b"]);
+        let invite = lab.invite("a", "i", NodeRoles::GATEWAY);
+        let one = lab.redemption(&[invite], "i", "n", &["a"]);
+        let one = lab.take(one);
+        let made = lab.say_from(&[one], "n", set_bucket(1), &[]);
+        let more = lab.say_from(&[made], "n", set_bucket(2), &[]);
+        lab.say_from(&[more], "a", set_bucket(1), &[]);
+        let two = lab.redemption(&[invite], "i", "o", &["b"]);
+        let two = lab.take(two);
+        assert_eq!([lab.code(&one), lab.code(&two), lab.code(&made)], ["equivocation", "equivocation", "cascade"]);
         assert!(lab.fold().state.nodes.is_empty());
+        assert_eq!((lab.buckets(), lab.fold().state.alarms.len()), (vec![1], 1));
+        lab
+    };
+    invitation_leaked: "Whoever finds a used invitation redeems it again with a node that merely stores: the node that came by it stays.", || {
+        let mut lab = Lab::new(&["a"]);
+        lab.say("a", add_node("m", NodeRoles::STORAGE), &["m"]);
+        let invite = lab.invite("a", "i", NodeRoles::GATEWAY);
+        let first = lab.redemption(&lab.heads(), "i", "n", &["a"]);
+        let first = lab.take(first);
+        lab.say("n", set_bucket(1), &[]);
+        for doors in [&[][..], &["m"]] {
+            let again = lab.redemption(&[invite], "i", "o", doors);
+            assert_eq!(lab.offer(again.clone()), InsertError::Unheard(again.id()));
+        }
+        let junk = lab.op("i", set_bucket(9), &[], |h| (h.seq, h.prev, h.parents) = (1, None, sorted(&[invite])));
+        lab.offer(junk);
+        assert_eq!((lab.code(&first), lab.buckets(), lab.fold().state.alarms.len()), ("ok", vec![1], 0));
+        lab
+    };
+    invitation_outranked: "A rogue gateway lets a second machine in by a used invitation: an admin's word decides, at once or later.", || {
+        let mut lab = Lab::new(&["a"]);
+        for node in ["g", "m"] {
+            lab.say("a", add_node(node, NodeRoles::GATEWAY), &[node]);
+        }
+        let heads = lab.heads();
+        let invite = lab.invite("a", "i", NodeRoles::GATEWAY);
+        let first = lab.redemption(&[invite], "i", "n", &["g"]);
+        let first = lab.take(first);
+        let word = lab.say("n", set_bucket(1), &[]);
+        let again = lab.redemption(&[invite], "i", "o", &["m"]);
+        let again = lab.take(again);
+        assert_eq!([lab.code(&first), lab.code(&again), lab.code(&word)], ["equivocation", "equivocation", "cascade"]);
+        assert!(heads.iter().all(|id| lab.set.is_before(id, &first)));
+        // Drafted where only the first is known.
+        let now = Millis(lab.now);
+        let mut home = Lab { set: OpSet::new(lab.set.realm()), ..lab.clone() };
+        for op in lab.set.iter().filter(|op| op.id() != again) {
+            home.take(op.clone());
+        }
+        let carried = crate::draft::cosign(&home.set, &home.fold().state, &first, &key("a"), &key("a"), now);
+        lab.take(carried.unwrap());
+        assert_eq!([lab.code(&first), lab.code(&word)], ["ok", "ok"]);
+        assert!(["equivocation", "in-use"].contains(&lab.code(&again)));
+        assert_eq!(lab.fold().state.nodes.len(), 3);
+        lab
+    };
+    invitation_settled: "The same behind a checkpoint: what came in stays.", || {
+        let mut lab = Lab::new(&["a"]);
+        for node in ["g", "m"] {
+            lab.say("a", add_node(node, NodeRoles::GATEWAY), &[node]);
+        }
+        let invite = lab.invite("a", "i", NodeRoles::GATEWAY);
+        let first = lab.redemption(&[invite], "i", "n", &["g"]);
+        let first = lab.take(first);
+        lab.checkpoint("a", &[]);
+        let again = lab.redemption(&[invite], "i", "o", &["m"]);
+        let again = lab.take(again);
+        assert_eq!([lab.code(&first), lab.code(&again)], ["ok", "in-use"]);
+        lab
+    };
+    quiet_store: "A node that merely stores writes what nobody knows, too much, and without end: none of it is kept.", || {
+        let mut lab = Lab::new(&["a"]);
+        lab.say("a", add_node("m", NodeRoles::STORAGE), &["m"]);
+        let unknown = |n| Body::Unknown(body::Unknown { kind: 999, bytes: vec![n] });
+        let future = lab.op("m", unknown(1), &[], |h| h.level = 2);
+        lab.offer(future);
+        let late = lab.op("m", set_bucket(1), &[], |h| {
+            (h.seq, h.prev) = (crate::set::QUIET_OPS + 1, h.parents.first().copied());
+        });
+        lab.offer(late);
+        // What it lets in gives nobody a place.
+        let invite = lab.invite("m", "i", NodeRoles::GATEWAY);
+        assert_eq!(lab.code(&invite), "not-allowed");
+        let redeem = lab.redemption(&[invite], "i", "n", &["m"]);
+        assert_eq!(lab.offer(redeem.clone()), InsertError::Stranger(redeem.id()));
         lab
     };
     invitation_lapsed: "An invitation is redeemed late, once with an honest and once with a forged clock.", || {
@@ -210,7 +283,7 @@ scenes! {
             });
             lab.now += DAY;
             let back = if invited == "i" { 0 } else { lab.checkpoint("a", &[]); DAY };
-            let op = lab.op(invited, redeem, &[node], |h| {
+            let op = lab.op(invited, redeem, &[node, "a"], |h| {
                 h.parents = sorted(&[invite]);
                 h.hlc.wall = Millis(h.hlc.wall.0 - back);
             });

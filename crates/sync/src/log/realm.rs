@@ -3,7 +3,7 @@
 use freehold_realm::{Body, InsertError, Inserted, Op, OpError, OpSet};
 use freehold_wire::OpId;
 
-use super::{Checked, Known, Log};
+use super::{Checked, Fault, Known, Log};
 
 /// Why an operation is not taken into the realm log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,8 +12,20 @@ pub enum RealmRefusal {
     #[error("not an operation")]
     Decode(#[source] OpError),
     /// The set does not take it.
-    #[error("the set of operations does not take it")]
+    #[error("the set of operations does not take it: {0}")]
     Insert(#[source] InsertError),
+}
+
+impl RealmRefusal {
+    /// The operation, if it was the set that did not take it: it is of no use on the disk then.
+    pub const fn kept_out(&self) -> Option<OpId> {
+        match self {
+            Self::Insert(InsertError::Stranger(op) | InsertError::Unheard(op) | InsertError::Surplus(op)) => {
+                Some(*op)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Log for OpSet {
@@ -43,6 +55,16 @@ impl Log for OpSet {
         }
     }
 
+    fn refuses(&self, checked: &Checked<Op>) -> Option<(RealmRefusal, Fault)> {
+        let why = self.hear(&checked.op).err()?;
+        let fault = if matches!(why, InsertError::Unheard(_)) { Fault::Sender } else { Fault::Nobody };
+        Some((RealmRefusal::Insert(why), fault))
+    }
+
+    fn named(&mut self, parent: &Checked<Op>, child: &Checked<Op>) {
+        self.spare(&parent.op, &child.op);
+    }
+
     fn merged(&self, checked: &Checked<Op>) -> Vec<u8> {
         OpSet::merged(self, &checked.op).to_bytes()
     }
@@ -52,7 +74,7 @@ impl Log for OpSet {
             Body::Endorse(endorse) => vec![endorse.op],
             _ => Vec::new(),
         };
-        self.restore(op).map_err(RealmRefusal::Insert)?;
+        self.take_in(op).map_err(RealmRefusal::Insert)?;
         Ok(touched)
     }
 

@@ -65,6 +65,9 @@ impl<L: Log> LogSync<L> {
         }
         let fruitful = !fresh.is_empty();
         self.store(fresh);
+        for peer in std::mem::take(&mut self.blamed) {
+            self.garbage(now, peer);
+        }
         if let Some(asking) = self.asking.as_mut().filter(|asking| asking.peer == from) {
             asking.fruitful |= fruitful;
             if fruitful {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use freehold_wire::{Millis, NodeId, OpId};
 
 use super::{Event, LogSync, Output, STORE_AGAIN, STORING_MAX, Storing, Ticket};
-use crate::{Checked, Known, Log};
+use crate::{Checked, Fault, Known, Log};
 
 /// The most operations kept while their parents are missing, and their bytes.
 const ORPHANS_MAX: usize = 1024;
@@ -46,6 +46,11 @@ impl<T> Orphans<T> {
         Some(orphan)
     }
 
+    /// Those that wait for `parent`.
+    fn naming(&self, parent: &OpId) -> impl Iterator<Item = &Checked<T>> {
+        self.kept.values().map(|orphan| &orphan.checked).filter(|child| child.parents.contains(parent))
+    }
+
     /// Drops what a peer sent that has gone: room for the others.
     pub(super) fn forget(&mut self, peer: &NodeId) {
         self.kept.retain(|_, orphan| orphan.from != Some(*peer));
@@ -61,8 +66,13 @@ impl<L: Log> LogSync<L> {
         if self.log.known(&checked) == Known::Known || self.in_flight.contains(&checked.id) {
             return None;
         }
+        let here = checked.parents.iter().all(|p| self.graph.contains(p));
+        if here && self.log.known(&checked) == Known::New && self.is_refused(from, &checked) {
+            return None;
+        }
         let bytes = self.log.merged(&checked);
-        let rooted = checked.parents.iter().all(|p| self.graph.contains(p) || self.in_flight.contains(p));
+        let rooted =
+            here || checked.parents.iter().all(|p| self.graph.contains(p) || self.in_flight.contains(p));
         let item = Storing { from, own: false, checked, bytes };
         if !rooted {
             // Its sender has the parents: ask for them.
@@ -78,6 +88,29 @@ impl<L: Log> LogSync<L> {
         self.storing_bytes += item.bytes.len();
         self.in_flight.insert(item.checked.id);
         Some(item)
+    }
+
+    /// Whether the log would not take an operation; then nothing is written.
+    fn is_refused(&mut self, from: Option<NodeId>, checked: &Checked<L::Op>) -> bool {
+        if self.log.refuses(checked).is_some() {
+            self.show_children(checked);
+        }
+        let Some((why, fault)) = self.log.refuses(checked) else { return false };
+        self.out.push_back(Output::Tell(Event::Refused { from, why }));
+        self.blame(fault, from);
+        true
+    }
+
+    fn blame(&mut self, fault: Fault, from: Option<NodeId>) {
+        if fault == Fault::Sender {
+            self.blamed.extend(from);
+        }
+    }
+
+    fn show_children(&mut self, checked: &Checked<L::Op>) {
+        for child in self.orphans.naming(&checked.id) {
+            self.log.named(checked, child);
+        }
     }
 
     /// Hands operations out to be made durable; they are in flight already.
@@ -156,6 +189,10 @@ impl<L: Log> LogSync<L> {
             // A parent's write failed: it is asked for again, and this one waits for it.
             self.lacks(item.from, item.checked.id);
             return self.orphans.keep(item);
+        }
+        if let Some((_, fault)) = self.log.refuses(&item.checked) {
+            self.show_children(&item.checked);
+            self.blame(fault, item.from);
         }
         let Storing { from, checked, bytes, .. } = item;
         let Checked { id, parents, op } = checked;

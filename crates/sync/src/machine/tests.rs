@@ -1,11 +1,11 @@
 use freehold_crypt::{Algorithm, BoxSecret, Secret, SigningKey};
-use freehold_realm::body::{BucketSet, GuardianSet};
-use freehold_realm::{Body, Head, LEVEL, Op, OpSet};
+use freehold_realm::body::{BucketSet, GuardianSet, NodeAdd, Unknown};
+use freehold_realm::{Body, Head, LEVEL, NodeRoles, Op, OpSet};
 use freehold_wire::{Bounded, BucketId, Digest, Hlc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::RealmRefusal;
+use crate::{Answer, RealmRefusal};
 
 fn key(n: u8) -> SigningKey {
     SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([n; 32]))
@@ -172,7 +172,7 @@ fn a_peer_that_sends_garbage_is_dropped_and_stays_suspect() {
     sync.handle(Millis(0), Input::Connected(peer(2)));
     let garbage = || Message::Operations {
         operations: Bounded::fill(&mut std::iter::once(vec![1, 2, 3].into())),
-        answer: crate::Answer::Push,
+        answer: Answer::Push,
     };
     for _ in 0..GARBAGE_MAX {
         sync.handle(Millis(0), Input::Received(peer(2), garbage()));
@@ -187,6 +187,61 @@ fn a_peer_that_sends_garbage_is_dropped_and_stays_suspect() {
     assert!(std::iter::from_fn(|| sync.poll_output()).any(|output| output == Output::Drop(peer(2))));
 }
 
+/// An operation of a node that merely stores, after `prev`.
+fn by_store(set: &OpSet, prev: Option<&Op>, level: u32) -> Op {
+    let head = Head {
+        realm: Some(set.realm()),
+        level,
+        author: key(7).verifying(),
+        seq: prev.map_or(1, |op| op.head().seq + 1),
+        prev: prev.map(Op::id),
+        parents: Bounded::fill(&mut prev.map(Op::id).into_iter().chain(set.heads().iter().copied()).take(1)),
+        epoch: 0,
+        hlc: Hlc::default(),
+    };
+    let bucket = BucketSet { bucket: BucketId::from_bytes([8; 32]), copies: 2, confirm: 1 };
+    let unknown = Unknown { kind: 999, bytes: vec![0; 60_000] };
+    Op::sign(head, if level > 1 { Body::Unknown(unknown) } else { bucket.into() }, &key(7)).unwrap()
+}
+
+#[test]
+fn a_store_that_talks_without_end_is_cut_and_fills_no_disk() {
+    let mut set = founded();
+    let mut head = next(&set, 0).head().clone();
+    head.parents = Bounded::fill(&mut set.heads().iter().copied());
+    let box_key = BoxSecret::from_seed(&Secret::from_bytes([9; 32])).public();
+    let body = NodeAdd { node: key(7).verifying(), box_key, roles: NodeRoles::STORAGE };
+    let mut add = Op::sign(head, body.into(), &key(1)).unwrap();
+    add.add_signature(&key(7));
+    set.insert(add).unwrap();
+    let mut chain: Vec<Op> = Vec::new();
+    for _ in 0..400 {
+        chain.push(by_store(&set, chain.last(), 1));
+    }
+    let big = (0..20).map(|_| by_store(&set, None, 2));
+    let mut sync = LogSync::new(set.clone());
+    sync.handle(Millis(0), Input::Connected(peer(7)));
+    let (mut dropped, mut kept) = (false, 0);
+    for op in chain.iter().cloned().chain(big) {
+        let operations = Bounded::fill(&mut std::iter::once(op.to_bytes().into()));
+        let message = Message::Operations { operations, answer: Answer::Push };
+        sync.handle(Millis(0), Input::Received(peer(7), message));
+        while let Some(output) = sync.poll_output() {
+            match output {
+                Output::Store(ticket, rows) => {
+                    kept += rows.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+                    sync.handle(Millis(0), Input::Stored(ticket));
+                }
+                Output::Drop(_) => dropped = true,
+                _ => {}
+            }
+        }
+    }
+    assert!(dropped, "it may go on for ever");
+    assert_eq!(sync.log().len(), set.len() + 256);
+    assert!(kept < 100_000, "{kept} bytes were written");
+}
+
 #[test]
 fn orphans_are_bounded_and_their_parents_are_asked_for() {
     let set = founded();
@@ -194,10 +249,8 @@ fn orphans_are_bounded_and_their_parents_are_asked_for() {
     let mut sync = LogSync::new(set);
     sync.handle(Millis(0), Input::Connected(peer(2)));
     let orphans = long.iter().skip(3).map(|op| op.to_bytes().into());
-    let message = Message::Operations {
-        operations: Bounded::fill(&mut orphans.take(1150)),
-        answer: crate::Answer::Push,
-    };
+    let message =
+        Message::Operations { operations: Bounded::fill(&mut orphans.take(1150)), answer: Answer::Push };
     sync.handle(Millis(0), Input::Received(peer(2), message));
     assert!(sync.orphans.len() <= 1024);
     let asked = std::iter::from_fn(|| sync.poll_output())
@@ -239,7 +292,7 @@ proptest! {
         sync.handle(Millis(0), Input::Connected(peer(2)));
         for bytes in bytes {
             let operations = Bounded::fill(&mut std::iter::once(bytes.into()));
-            let message = Message::Operations { operations, answer: crate::Answer::End };
+            let message = Message::Operations { operations, answer: Answer::End };
             sync.handle(Millis(0), Input::Received(peer(2), message));
         }
         prop_assert_eq!(sync.log().len(), 1);
