@@ -139,8 +139,9 @@ pub struct Up {
 /// `freehold join`.
 #[derive(Debug, Clone, Args)]
 pub struct Join {
-    /// The invitation's text; `-` reads it from standard input
-    pub invitation: String,
+    /// The invitation's text; `-` reads it from standard input, without it it is asked for. Typed
+    /// here it stands in the shell's history and in the list of programs
+    pub invitation: Option<String>,
     /// Name of this machine, shown to the realm's people only [default: its host name; a number is
     /// added if another machine has it]
     #[arg(long)]

@@ -127,7 +127,8 @@ async fn invite(terminal: Terminal, client: &Client, wish: Invite) -> Result<(),
     show(terminal, &made, |made| {
         let code = terminal.is_interactive().then(|| qr(&made.text)).flatten();
         format!(
-            "On the other machine, within {}, once:\n\n  freehold join {}\n{}",
+            "On the other machine, within {}, once:\n\n  freehold join {}\n\n\
+             or only freehold join, which asks for the text and leaves it in no history.\n{}",
             words::count(wish.hours.into(), "hour"),
             made.text,
             code.map(|code| format!("\n{code}")).unwrap_or_default()

@@ -67,15 +67,7 @@ pub(crate) async fn join(
             Some("freehold up    (resumes it), or use another --home"),
         ));
     }
-    let text = if join.invitation == "-" {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map_err(|e| {
-            Problem::invalid("cannot read the invitation from standard input", e.to_string(), None::<&str>)
-        })?;
-        Zeroizing::new(line)
-    } else {
-        Zeroizing::new(join.invitation.clone())
-    };
+    let text = invitation(terminal, join.invitation.as_deref())?;
     let name = join.name.clone().unwrap_or_else(host_name);
     host.join(home, text.trim(), &name).await?;
     run(host, terminal, home, &join.run).await
@@ -83,6 +75,31 @@ pub(crate) async fn join(
 
 async fn run(host: &dyn Host, terminal: Terminal, home: &Path, run: &args::Run) -> Result<(), Problem> {
     host.run(home, options(run), &|ready| announce(terminal, home, &ready)).await
+}
+
+/// The text of an invitation: it is a secret until it is used, and what stands behind a command is not.
+fn invitation(terminal: Terminal, given: Option<&str>) -> Result<Zeroizing<String>, Problem> {
+    match given {
+        Some("-") => {
+            let mut line = Zeroizing::new(String::new());
+            std::io::stdin().read_line(&mut line).map_err(|e| {
+                Problem::invalid(
+                    "cannot read the invitation from standard input",
+                    e.to_string(),
+                    None::<&str>,
+                )
+            })?;
+            Ok(line)
+        }
+        Some(text) => Ok(Zeroizing::new(text.to_owned())),
+        None => terminal.ask("Paste the invitation:").ok_or_else(|| {
+            Problem::invalid(
+                "no invitation was given",
+                "there is nobody to ask for it",
+                Some("freehold join -    (reads it from standard input)"),
+            )
+        }),
+    }
 }
 
 pub(crate) async fn recover(
