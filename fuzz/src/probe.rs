@@ -455,6 +455,7 @@ fn store() -> (Replica, NodeId) {
         members: BTreeSet::from([me, peer, *WRITER]),
         writers: BTreeSet::from([*WRITER]),
         cuts: BTreeMap::new(),
+        quiet: BTreeSet::new(),
     };
     let mut replica = Replica::new(me, view);
     replica.handle(Millis(1000), freehold_placement::Input::Clock(Millis(1_795_000_000_000)));

@@ -70,6 +70,7 @@ impl ReplicaWorld {
             members: BTreeSet::new(),
             writers: BTreeSet::new(),
             cuts: BTreeMap::new(),
+            quiet: BTreeSet::new(),
         };
         let mut world = Self {
             now: Millis(0),

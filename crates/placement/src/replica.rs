@@ -63,6 +63,8 @@ pub struct Replica {
     epoch: Millis,
     /// Streams whose next entry lies in the future, and when it is asked for again.
     early: BTreeMap<Key, Millis>,
+    /// What quiet nodes have written into the directory lately.
+    said: BTreeMap<NodeId, trust::Said>,
     /// Whose holdings of which stream have changed since somebody asked.
     believed: BTreeSet<(Key, NodeId)>,
     heard_any: bool,
@@ -113,6 +115,7 @@ impl Replica {
             garbage: BTreeMap::new(),
             epoch: Millis(0),
             early: BTreeMap::new(),
+            said: BTreeMap::new(),
             believed: BTreeSet::new(),
             heard_any: false,
             behind: BTreeSet::new(),

@@ -36,6 +36,9 @@ pub struct View {
     pub members: BTreeSet<NodeId>,
     /// Who may write into buckets: nodes that ever were gateways.
     pub writers: BTreeSet<NodeId>,
+    /// Nodes that never did more than store: of what they write into the directory only so much is
+    /// taken in at a time.
+    pub quiet: BTreeSet<NodeId>,
     /// Of nodes whose rights were taken away: the last number that counts, by bucket; nothing
     /// counts in a bucket that is not there.
     pub cuts: Cuts,

@@ -101,6 +101,7 @@ impl Realm {
             members: [self.node].into(),
             writers: [self.node].into(),
             cuts: freehold_placement::Cuts::new(),
+            quiet: BTreeSet::new(),
         }
     }
 

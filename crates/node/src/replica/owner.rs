@@ -170,9 +170,11 @@ fn view(parts: &Parts, shared: Option<&Shared>) -> View {
     let writers = log.let_in.iter().filter(|(_, roles)| roles.contains(NodeRoles::GATEWAY));
     let writers = writers.map(|(id, _)| *id).collect();
     let buckets = state.live_buckets().map(|(id, b)| (*id, BucketView { copies: b.copies.into() })).collect();
+    let quiet = log.let_in.iter().filter(|(_, roles)| NodeRoles::STORAGE.contains(**roles));
+    let quiet = quiet.map(|(id, _)| *id).collect();
     let cuts = shared.map(Shared::cuts).unwrap_or_default();
     let directory = directory_bucket(parts.realm);
-    View { realm: parts.realm, directory, nodes, buckets, members, writers, cuts }
+    View { realm: parts.realm, directory, nodes, buckets, members, writers, quiet, cuts }
 }
 
 /// Whether another node keeps blobs and gets no keys.

@@ -29,6 +29,7 @@ fn view(nodes: &BTreeMap<u8, (bool, bool)>, copies: u16) -> View {
         members: BTreeSet::new(),
         writers: BTreeSet::new(),
         cuts: Cuts::new(),
+        quiet: BTreeSet::new(),
     }
 }
 

@@ -31,6 +31,8 @@ enum Verdict {
     Stranger,
     /// It is due at that time.
     Early(Millis),
+    /// Its origin has written too much; its turn is at that time.
+    Crowded(Millis),
     Conflict,
     Garbage,
 }
@@ -44,6 +46,7 @@ impl Replica {
             match self.judge(now, &row) {
                 Verdict::Keep => {
                     self.stream_mut(key).storing = row.entry.seq;
+                    self.count_said(now, &row.entry);
                     fruitful.insert(key);
                     kept.push(row);
                 }
@@ -55,6 +58,10 @@ impl Replica {
                 Verdict::Early(due) => {
                     fruitful.insert(key);
                     self.put_off(from, &row.entry, Some(due));
+                }
+                Verdict::Crowded(turn) => {
+                    fruitful.insert(key);
+                    self.wait_turn(from, &row.entry, turn);
                 }
                 Verdict::Conflict => self.conflict(from, row),
                 Verdict::Garbage => {
@@ -108,10 +115,15 @@ impl Replica {
         let covered = payload.is_none_or(|payload| payload.len() <= PAYLOAD_MAX && entry.covers(payload));
         // Everybody's node writes into the directory, and it holds nothing that blobs are for.
         let bare = entry.bucket != self.view.directory || entry.blobs.is_empty();
-        if !covered || !bare || entry.verify().is_err() {
+        let too_long = self.is_too_long(entry, payload.map(|payload| payload.len()));
+        if !covered || !bare || too_long || entry.verify().is_err() {
             return Verdict::Garbage;
         }
-        self.due(now, entry).map_or(Verdict::Keep, Verdict::Early)
+        match (self.due(now, entry), self.turn_of(now, entry)) {
+            (Some(due), _) => Verdict::Early(due),
+            (None, Some(turn)) => Verdict::Crowded(turn),
+            (None, None) => Verdict::Keep,
+        }
     }
 
     pub(super) fn stored(&mut self, now: Millis, ticket: Ticket) {

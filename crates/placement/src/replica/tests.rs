@@ -27,6 +27,7 @@ fn view(nodes: &[u8], copies: u16) -> View {
         members: (1..10).map(node).collect(),
         writers: (1..5).map(node).collect(),
         cuts: Cuts::new(),
+        quiet: (6..10).map(node).collect(),
     }
 }
 

@@ -190,6 +190,36 @@ fn an_entry_from_the_future_waits_until_it_is_due() {
     assert_eq!(nodes[1].rows.len(), 2);
 }
 
+/// A row of the directory.
+fn named(by: u8, seq: u64, says: &str) -> Row {
+    let mut draft = Draft::clone(&row(by, seq, &[], says).entry);
+    draft.bucket = view(&[1], 1).directory;
+    Row { entry: draft.sign(&key(by)), payload: Some(says.as_bytes().to_vec().into()) }
+}
+
+#[test]
+fn a_store_that_renames_itself_without_end_waits_its_turn() {
+    let mut nodes: Vec<Node> = [1, 6].map(|n| Node::new(n, view(&[1, 6], 2))).into();
+    connect(&mut nodes, 0, 1);
+    let directory = nodes[0].core.view.directory;
+    for seq in 1..=600 {
+        nodes[1].write(named(6, seq, "bob"));
+    }
+    settle(&mut nodes);
+    let have = |nodes: &[Node]| nodes[0].core.vector(&directory)[&node(6)];
+    assert_eq!(have(&nodes), 512);
+    assert!(!settle(&mut nodes).contains(&"ask"), "it is not asked for in vain");
+    let turn = NOW.plus(Millis::from_secs(120));
+    assert!(nodes[0].core.poll_timeout().is_some_and(|(at, _)| at <= turn));
+    nodes[0].core.handle_timeout(turn);
+    settle_at(&mut nodes, turn);
+    assert_eq!(have(&nodes), 513);
+    // Nor may it say much at once.
+    let long = Bounded::fill(&mut std::iter::once(named(7, 1, &"b".repeat(5000))));
+    nodes[0].core.handle(NOW, Input::Received(node(6), Message::Entries { rows: long }));
+    assert!(!nodes[0].core.vector(&directory).contains_key(&node(7)));
+}
+
 #[test]
 fn a_clock_that_is_set_right_lets_in_what_waited() {
     let mut nodes = two(2);
