@@ -19,6 +19,7 @@ use s3s::dto::{
     ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, ServerSideEncryption,
     UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
+use s3s::validation::{AwsNameValidation, NameValidation as _};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::buckets::Buckets;
@@ -53,6 +54,10 @@ impl Front {
     }
 
     async fn make_bucket(&self, input: CreateBucketInput) -> S3Result<S3Response<CreateBucketOutput>> {
+        if !AwsNameValidation::new().validate_bucket_name(&input.bucket) {
+            let why = "a bucket's name has 3 to 63 lower-case letters, digits, hyphens and dots".to_owned();
+            return Err(refusal::of_buckets(&crate::BucketsError::Name { why }));
+        }
         if self.vault.bucket_named(&input.bucket).is_some() {
             return Err(refusal::of_buckets(&crate::BucketsError::Exists));
         }
