@@ -23,10 +23,10 @@ use crate::control::pieces;
 use crate::object::encode_path;
 use crate::server::MODIFIED;
 use crate::{
-    Audit, BucketStatus, ByteRange, ByteStream, Card, Doctor, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus, ObjectInfo,
-    ObjectRead, Phrase, Problem, PutOptions, SessionCookie, SetupCode, Status, TypedCode, VerifyEvent,
-    VerifyReport,
+    Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Doctor, GuardianTest, ImportReport,
+    Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus,
+    ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, SessionCookie, SetupCode, Status, TypedCode,
+    VerifyEvent, VerifyReport,
 };
 
 /// A node that takes longer to begin its answer is as good as gone.
@@ -259,6 +259,11 @@ impl Client {
     /// Stops a recovery that waits.
     pub async fn veto_recovery(&self, id: &str) -> Result<(), Problem> {
         self.done(Method::POST, &format!("/realm/recoveries/{}/veto", segment(id))).await
+    }
+
+    /// Makes the history up to now final.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, Problem> {
+        read_json(self.ask(request(Method::POST, "/realm/checkpoint", Body::empty())?).await?).await
     }
 
     /// The card to keep for recovery.

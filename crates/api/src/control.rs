@@ -10,9 +10,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::{
-    Audit, BucketStatus, ByteRange, Card, Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus,
-    ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase,
-    Problem, PutOptions, Status, VerifyEvent,
+    Audit, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest, ImportReport, Invitation,
+    InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus, ObjectInfo,
+    ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -94,6 +94,8 @@ pub trait Control: Send + Sync + 'static {
     async fn audit(&self) -> Result<Audit, Problem>;
     /// Stops a recovery that waits.
     async fn veto_recovery(&self, recovery: &str) -> Result<(), Problem>;
+    /// Makes the history up to now final, or signs what another admin proposed.
+    async fn checkpoint(&self) -> Result<Checkpoint, Problem>;
     /// The realm's card.
     async fn card(&self) -> Result<Card, Problem>;
     /// Tries a guardian phrase without recovering anything.

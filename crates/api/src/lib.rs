@@ -28,7 +28,7 @@ pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
 pub use problem::{Problem, ProblemKind};
-pub use realm::{Audit, AuditState, Card, GuardianTest, ImportReport, Phrase, Refusal};
+pub use realm::{Audit, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Phrase, Refusal};
 pub use server::{openapi, openapi_json, router};
 pub use session::{
     SessionCookie, Sessions, SetupCode, TypedCode, foreign_host, guard, own_host, same_origin,

@@ -68,6 +68,17 @@ pub struct Audit {
     pub damaged: Vec<Refusal>,
 }
 
+/// A checkpoint that this machine made or signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Checkpoint {
+    /// Its id in hex.
+    pub id: String,
+    /// Whether it holds; otherwise it waits for other admins' signatures.
+    pub in_force: bool,
+    /// The epoch now.
+    pub epoch: u64,
+}
+
 /// Says where the realm's nodes are, for the day one needs `freehold recover`. Not a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Card {

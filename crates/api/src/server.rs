@@ -66,6 +66,7 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(realm::export_log))
         .routes(routes!(realm::audit))
         .routes(routes!(realm::veto_recovery))
+        .routes(routes!(realm::checkpoint))
         .routes(routes!(realm::card))
         .routes(routes!(realm::test_guardian))
         .routes(routes!(bucket::buckets, bucket::create_bucket))

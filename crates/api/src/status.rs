@@ -127,6 +127,9 @@ pub struct LogStatus {
     pub refused: u64,
     /// The highest epoch seen.
     pub epoch: u64,
+    /// How long ago the newest checkpoint or recovery was made, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_ms: Option<u64>,
 }
 
 /// This node's disk.

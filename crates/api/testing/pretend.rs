@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
-    Audit, BucketStatus, ByteRange, ByteStream, Card, Control, Doctor, GuardianTest, ImportReport,
-    Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus,
-    ObjectInfo, ObjectRead, Phrase, Problem, Protection, PutOptions, Standing, Status, VerifyEvent,
-    VerifyEvents, VerifyFinding, VerifyReport,
+    Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor, GuardianTest,
+    ImportReport, Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName,
+    NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, Protection, PutOptions, Standing, Status,
+    VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -358,6 +358,10 @@ impl Control for Pretend {
             one.effective_in_ms = None;
         }
         Ok(())
+    }
+
+    async fn checkpoint(&self) -> Result<Checkpoint, Problem> {
+        Ok(Checkpoint { id: "c1".repeat(32), in_force: true, epoch: 2 })
     }
 
     async fn card(&self) -> Result<Card, Problem> {

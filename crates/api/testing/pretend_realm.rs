@@ -85,7 +85,13 @@ impl World {
             ],
             nodes: vec![node(ATTIC, "attic", &[Role::Storage, Role::Gateway, Role::Secrets])],
             buckets: Vec::new(),
-            log: LogStatus { heads: vec!["e1".repeat(32)], operations: 5, refused: 0, epoch: 1 },
+            log: LogStatus {
+                heads: vec!["e1".repeat(32)],
+                operations: 5,
+                refused: 0,
+                epoch: 1,
+                checkpoint_ms: None,
+            },
             storage: StorageStatus { used: 0, free: 412_300_000_000 },
             endpoints: Endpoints {
                 s3: Some("http://127.0.0.1:9000".to_owned()),

@@ -61,7 +61,7 @@ pub enum Command {
         #[command(subcommand)]
         command: NodeCommand,
     },
-    /// The realm's log: export, import, audit; the card for recovery, and a veto against one
+    /// The realm's log: export, import, audit, checkpoint; the card for recovery, and a veto against one
     Realm {
         /// What to do with the log.
         #[command(subcommand)]
@@ -269,6 +269,9 @@ pub enum RealmCommand {
         /// Its id, as `freehold status` shows it; not needed if only one waits
         recovery: Option<String>,
     },
+    /// Make the history up to now final, so that no later theft of a key can undo it. An admin's
+    /// machine does this by itself, a day after each change that matters
+    Checkpoint,
     /// Print the realm's card: where its nodes are, for the day you need `freehold recover`
     Card,
 }

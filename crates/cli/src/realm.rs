@@ -29,6 +29,16 @@ pub(crate) async fn realm(terminal: Terminal, client: &Client, command: RealmCom
             })
         }
         RealmCommand::Veto { recovery } => veto(terminal, client, recovery).await,
+        RealmCommand::Checkpoint => {
+            let made = client.checkpoint().await?;
+            show(terminal, &made, |made| {
+                if made.in_force {
+                    format!("The history up to now is final (epoch {}).", made.epoch)
+                } else {
+                    "Signed. It holds once enough other admins have signed: they type the same.".to_owned()
+                }
+            })
+        }
         RealmCommand::Card => {
             let card = client.card().await?;
             show(terminal, &card, |card| {

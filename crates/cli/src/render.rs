@@ -50,12 +50,16 @@ pub(crate) fn status(status: &Status) -> String {
     }
     out.push(String::new());
     out.push(format!(
-        "This node: up {}, {} sealed here, {} free. Log: {}, epoch {}.",
+        "This node: up {}, {} sealed here, {} free. Log: {}, epoch {}, {}.",
         span(status.uptime_ms),
         bytes(status.storage.used),
         bytes(status.storage.free),
         count(status.log.operations, "operation"),
-        status.log.epoch
+        status.log.epoch,
+        status
+            .log
+            .checkpoint_ms
+            .map_or("no checkpoint yet".to_owned(), |ms| format!("last checkpoint {} ago", span(ms)))
     ));
     out.join("\n")
 }

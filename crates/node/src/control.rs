@@ -9,9 +9,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
-    Audit, BucketStatus, ByteRange, ByteStream, Card, Control, Doctor, GuardianTest, ImportReport,
-    Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus,
-    ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvents,
+    Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor, GuardianTest,
+    ImportReport, Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName,
+    NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvents,
 };
 
 use crate::shared::Shared;
@@ -135,6 +135,10 @@ impl Control for Answers {
 
     async fn veto_recovery(&self, recovery: &str) -> Result<(), Problem> {
         realm::veto(&self.0, recovery).await
+    }
+
+    async fn checkpoint(&self) -> Result<Checkpoint, Problem> {
+        realm::checkpoint(&self.0).await
     }
 
     async fn card(&self) -> Result<Card, Problem> {

@@ -1,6 +1,7 @@
 //! The realm log on this node: one owner of the set, its store and the state folded from it.
 //! Everybody else reads the newest state and asks the owner to say or take operations.
 
+mod checkpoint;
 mod owner;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,6 +110,10 @@ pub(crate) enum Ask {
         target: Target,
         reply: oneshot::Sender<Result<OpId, Problem>>,
     },
+    Checkpoint {
+        asked: bool,
+        reply: oneshot::Sender<Result<OpId, Problem>>,
+    },
     Take {
         ops: Vec<Op>,
         reply: oneshot::Sender<Result<Taken, Problem>>,
@@ -188,6 +193,15 @@ impl Log {
     /// As [`Self::say`].
     pub async fn suspend(&self, target: Target) -> Result<(), Problem> {
         self.ask(|reply| Ask::Suspend { target, reply }).await?.map(drop)
+    }
+
+    /// Makes or signs the checkpoint that is due, and returns it. If an admin `asked`, nothing has
+    /// to settle first.
+    ///
+    /// # Errors
+    /// A [`Problem`] if none is due, or as [`Self::say`].
+    pub async fn checkpoint(&self, asked: bool) -> Result<OpId, Problem> {
+        self.ask(|reply| Ask::Checkpoint { asked, reply }).await?
     }
 
     /// Takes operations from outside.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use freehold_disk::OsEntropy;
 use freehold_mesh::Addresses;
@@ -13,17 +14,25 @@ use freehold_realm::{NodeRoles, Standing};
 use freehold_seal::{DirectoryRow, KeyOf, Recipient};
 use freehold_vault::BucketInfo;
 use freehold_wire::{Bounded, NodeId, Text};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::log::By;
 use crate::scribe::Saying;
 use crate::shared::Shared;
 
+/// How long after its start a node first asks whether a checkpoint is due.
+const FIRST_LOOK: Duration = Duration::from_mins(1);
+/// How often it asks from then on.
+const LOOK_EVERY: Duration = Duration::from_mins(10);
+
 /// Works until told to stop.
 pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
     let mut log = shared.log.watch();
     let mut directory = shared.watch_directory();
     let mut addresses = shared.mesh.get().map(|mesh| mesh.watch_addresses());
+    // Not at once: the other nodes may have something to say first.
+    let mut checkpoints = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK_EVERY);
     loop {
         log.mark_unchanged();
         directory.mark_unchanged();
@@ -34,7 +43,18 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = log.changed() => if changed.is_err() { return },
             changed = directory.changed() => if changed.is_err() { return },
             () = moved(&mut addresses) => {}
+            _ = checkpoints.tick() => checkpoint(&shared).await,
         }
+    }
+}
+
+/// Makes or signs a checkpoint if this machine is an admin's and one is due.
+async fn checkpoint(shared: &Shared) {
+    if shared.keys.device.is_none() {
+        return;
+    }
+    if let Err(problem) = shared.log.checkpoint(false).await {
+        tracing::debug!(why = %problem.why, "no checkpoint is due");
     }
 }
 

@@ -7,6 +7,7 @@ use freehold_crypt::{BoxPublic, SigningKey, VerifyingKey};
 use freehold_wire::{Bounded, Digest, Hlc, KeyId, Millis, NodeId, OpId, PersonId};
 
 use crate::body::{self, Body, Cuts, Endorse, GuardianSet, LastSeq, Target};
+use crate::checkpoint::Proposal;
 use crate::fold::{Clock, Folded, fold};
 use crate::op::{Cosignature, Head, LEVEL, Op, OpError, PARENTS_MAX};
 use crate::person::{Change, Statement};
@@ -92,17 +93,33 @@ pub fn draft(
     body: impl Into<Body>,
     now: Millis,
 ) -> Result<Op, DraftError> {
-    draft_knowing(set, state, key, body.into(), now, state.base.as_ref())
+    draft_after(set, state, key, body.into(), now, (set.heads(), state.base.as_ref()))
 }
 
-/// The same; `known` is in its past even if there are more heads than an operation can name.
-fn draft_knowing(
+/// A checkpoint that comes after what [`crate::checkpoint::due`] chose, not after everything.
+///
+/// # Errors
+/// [`DraftError`].
+pub fn propose_checkpoint(
+    set: &OpSet,
+    state: &State,
+    key: &SigningKey,
+    proposal: Proposal,
+    now: Millis,
+) -> Result<Op, DraftError> {
+    let after = (&proposal.heads, state.base.as_ref());
+    draft_after(set, state, key, proposal.body.into(), now, after)
+}
+
+/// The next operation after `heads`; `known` is in its past even if there are more heads than an
+/// operation can name.
+fn draft_after(
     set: &OpSet,
     state: &State,
     key: &SigningKey,
     body: Body,
     now: Millis,
-    known: Option<&OpId>,
+    (after, known): (&BTreeSet<OpId>, Option<&OpId>),
 ) -> Result<Op, DraftError> {
     check_may_decide(state, &body)?;
     if set.is_empty() {
@@ -117,14 +134,14 @@ fn draft_knowing(
         Some((last, false)) => (last.head().seq.saturating_add(1), Some(last.id())),
         None => (1, None),
     };
-    let mut heads: Vec<OpId> = set.heads().iter().copied().filter(|head| Some(*head) != prev).collect();
+    let mut heads: Vec<OpId> = after.iter().copied().filter(|head| Some(*head) != prev).collect();
     if heads.len() >= PARENTS_MAX {
         // The deepest ones cover the most; the rest is picked up by the next operation.
         heads.sort_by_key(|head| std::cmp::Reverse(set.at(head).map_or(0, |at| set.weight(at))));
         heads.truncate(PARENTS_MAX - 2);
         heads.extend(known.filter(|id| !heads.iter().any(|head| head == *id || set.is_before(id, head))));
     }
-    heads.extend(prev.filter(|prev| set.heads().contains(prev) || heads.is_empty()));
+    heads.extend(prev.filter(|prev| after.contains(prev) || heads.is_empty()));
     heads.sort();
     heads.dedup();
     let heard = Hlc::default().hear(set.newest_hlc(), now);
@@ -170,7 +187,7 @@ fn check_may_decide(state: &State, body: &Body) -> Result<(), DraftError> {
 }
 
 /// How far a proposal's clock may be from ours when we co-sign it.
-const PROPOSAL_AGE_MAX: Millis = Millis::from_hours(14 * 24);
+pub(crate) const PROPOSAL_AGE_MAX: Millis = Millis::from_hours(14 * 24);
 
 /// Co-signs operation `target` with `signer`, as an operation of `carrier` (the same key, or that of
 /// the machine at which a guardian types a phrase) that brings the signature to every replica.
@@ -201,7 +218,7 @@ pub fn cosign(
     }
     let signature = Cosignature { key: signer.verifying(), signature: signer.sign(&op.message()) };
     let body = Endorse { op: *target, level: op.head().level, signature };
-    draft_knowing(set, state, carrier, body.into(), now, Some(target))
+    draft_after(set, state, carrier, body.into(), now, (set.heads(), Some(target)))
 }
 
 /// How long a signer waits for the others before turning to another proposal.
@@ -210,7 +227,7 @@ const PATIENCE: Millis = Millis::from_hours(72);
 /// To sign a checkpoint is to promise not to sign another one of that base: who relied on the first
 /// must not see it dropped. Proposals can still block each other, so the promise ends after a while,
 /// and then in favour of the one that would outrank the other.
-fn keep_promise(
+pub(crate) fn keep_promise(
     set: &OpSet,
     key: &VerifyingKey,
     base: Option<OpId>,

@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod body;
+pub mod checkpoint;
 pub mod draft;
 mod fold;
 mod op;

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bytes;
+mod checkpoints;
 mod lab;
 mod random;
 mod rules;

@@ -10,8 +10,8 @@ use http_body_util::{BodyExt as _, Limited};
 use super::Node;
 use super::extract::{Asked, Named};
 use crate::{
-    Audit, Card, GuardianTest, ImportReport, Invitation, InvitationStatus, NewInvitation, NewName,
-    NodeStatus, Phrase, Problem,
+    Audit, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus, NewInvitation,
+    NewName, NodeStatus, Phrase, Problem,
 };
 
 /// A log of 100,000 operations takes about 50 MB.
@@ -138,6 +138,14 @@ pub(super) async fn veto_recovery(
     Named(id): Named<String>,
 ) -> Result<StatusCode, Problem> {
     node.control.veto_recovery(&id).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Make the history up to now final
+#[utoipa::path(post, path = "/api/v1/realm/checkpoint", tag = "realm", responses(
+    (status = 200, body = Checkpoint),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn checkpoint(State(node): State<Node>) -> Result<Json<Checkpoint>, Problem> {
+    node.control.checkpoint().await.map(Json)
 }
 
 /// The card to keep for recovery

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use freehold_api::{
-    Audit, AuditState, Card, GuardianTest, ImportReport, Invitation, InvitationStatus, NewBucket,
+    Audit, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus, NewBucket,
     NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal, words,
 };
 use freehold_crypt::{Algorithm, Entropy as _, Phrase, SigningKey};
@@ -327,6 +327,13 @@ pub fn audit_of(exported: &[u8]) -> Result<Audit, Problem> {
             invitations: state.open_invitations(clock.now).count() as u64,
         },
     })
+}
+
+pub(super) async fn checkpoint(shared: &Shared) -> Result<Checkpoint, Problem> {
+    let id = shared.log.checkpoint(true).await?;
+    let view = shared.log.view();
+    let state = view.state();
+    Ok(Checkpoint { id: id.to_string(), in_force: state.base == Some(id), epoch: state.epoch })
 }
 
 pub(super) fn card(shared: &Shared) -> Card {

@@ -38,6 +38,7 @@ pub(super) fn status(shared: &Shared) -> Status {
             operations: view.operations as u64,
             refused: view.folded.refused.len() as u64,
             epoch: view.epoch_seen,
+            checkpoint_ms: view.state().base.map(|_| clock::wall().since(view.state().base_time).0),
         },
         storage: storage(shared),
         endpoints: shared.endpoints.get().cloned().unwrap_or_default(),
@@ -322,7 +323,7 @@ fn of_alarm(alarm: &Alarm, view: &View) -> Finding {
         Alarm::ConflictingCheckpoints { kept, other } => (
             "two checkpoints contradict each other",
             format!("{} is in force, {} is not", kept.short(), other.short()),
-            "ask the other admins, then checkpoint anew".to_owned(),
+            "ask the other admins what happened, then: freehold realm checkpoint".to_owned(),
         ),
         Alarm::RecoveryWaits { recovery, vetoed: true } => {
             let why = format!("it will not take effect ({})", recovery.short());

@@ -1,5 +1,6 @@
 //! The owner of the realm log: the one task that changes it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -31,13 +32,15 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Owns the set, the store and the state.
 pub struct Owner {
-    sync: LogSync<OpSet>,
+    pub(super) sync: LogSync<OpSet>,
     mesh: Arc<OnceLock<Arc<Mesh>>>,
     store: Arc<LogStore>,
-    keys: Arc<Keys>,
-    first_seen: BTreeMap<OpId, Millis>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) first_seen: BTreeMap<OpId, Millis>,
+    /// When signatures came that an operation did not have at first, since the start.
+    pub(super) signed: BTreeMap<OpId, Millis>,
     matured: BTreeSet<OpId>,
-    view: watch::Sender<Arc<View>>,
+    pub(super) view: watch::Sender<Arc<View>>,
     asks: mpsc::Receiver<Ask>,
     /// When the state must be derived anew from what has come in.
     refold_at: Option<Instant>,
@@ -60,9 +63,7 @@ pub fn open(
     for row in store.operations()? {
         match Op::decode(&row.bytes) {
             Ok(op) => {
-                if matches!(op.body(), Body::Recovery(_)) {
-                    first_seen.insert(op.id(), row.first_seen);
-                }
+                first_seen.insert(op.id(), row.first_seen);
                 if let Err(error) = set.restore(op) {
                     tracing::error!(op = %row.id.short(), %error, "an operation of the log was left out");
                 }
@@ -86,6 +87,7 @@ pub fn open(
         store,
         keys,
         first_seen,
+        signed: BTreeMap::new(),
         matured,
         view,
         asks,
@@ -94,6 +96,14 @@ pub fn open(
         told: None,
     };
     Ok((owner, Log { asks: asks_in, view: reader }))
+}
+
+pub(super) fn not_a_device(what: String) -> Problem {
+    Problem::refused(
+        what,
+        "this machine is not a device of an admin",
+        Some("do it on the machine where the realm was made, or on one invited as your device"),
+    )
 }
 
 /// Every node that some operation in effect let in, with every role that one ever gave it. Those
@@ -247,6 +257,7 @@ impl Owner {
                 let body = draft::suspend(self.sync.log(), self.view.borrow().state(), target);
                 drop(reply.send(self.say(body.into(), &By::Device, &[])));
             }
+            Ask::Checkpoint { asked, reply } => drop(reply.send(self.checkpoint(asked))),
             Ask::Take { ops, reply } => drop(reply.send(self.take(ops))),
             Ask::LetIn { op, reply } => drop(reply.send(self.let_in(*op))),
             Ask::Export { reply } => {
@@ -279,7 +290,7 @@ impl Owner {
                     let ids: Vec<OpId> = ops.iter().map(|(id, _)| *id).collect();
                     self.store.append(ops, now)?;
                     self.sync.handle(clock::monotonic(), Input::Stored(ticket));
-                    self.note_recoveries(&ids, now);
+                    self.note_seen(ids, now);
                     changed = true;
                 }
                 Output::Send(peer, message) => self.send(peer, &message),
@@ -323,15 +334,16 @@ impl Owner {
         }
     }
 
-    fn note_recoveries(&mut self, ids: &[OpId], now: Millis) {
+    fn note_seen(&mut self, ids: Vec<OpId>, now: Millis) {
         for id in ids {
-            if self.sync.log().get(id).is_some_and(|op| matches!(op.body(), Body::Recovery(_))) {
-                self.first_seen.entry(*id).or_insert(now);
+            match self.first_seen.entry(id) {
+                Entry::Vacant(first) => drop(first.insert(now)),
+                Entry::Occupied(_) => drop(self.signed.insert(id, now)),
             }
         }
     }
 
-    fn say(
+    pub(super) fn say(
         &mut self,
         body: Body,
         by: &By,
@@ -346,25 +358,22 @@ impl Owner {
         let key = match by {
             By::Node => Arc::clone(&self.keys.node),
             By::Key(key) => Arc::clone(key),
-            By::Device => self.keys.device.clone().ok_or_else(|| {
-                Problem::refused(
-                    what.clone(),
-                    "this machine is not a device of an admin",
-                    Some("do it on the machine where the realm was made, or on one invited as your device"),
-                )
-            })?,
+            By::Device => self.keys.device.clone().ok_or_else(|| not_a_device(what.clone()))?,
         };
         let mut op = write(self.sync.log(), view.state(), &key, body, clock::wall())
             .map_err(|error| Problem::refused(what.clone(), error.to_string(), None::<&str>))?;
         for cosigner in cosigners {
             op.add_signature(cosigner);
         }
+        self.put(&what, &op)
+    }
+
+    /// Takes in an operation of our own, unless the rules refuse it.
+    pub(super) fn put(&mut self, what: &str, op: &Op) -> Result<OpId, Problem> {
         let id = op.id();
         // Judged on a copy first: what the rules refuse is never said.
         let mut trial = self.sync.log().clone();
-        trial
-            .insert(op.clone())
-            .map_err(|error| Problem::refused(what.clone(), error.to_string(), None::<&str>))?;
+        trial.insert(op.clone()).map_err(|error| Problem::refused(what, error.to_string(), None::<&str>))?;
         let folded = fold(&trial, &self.clock());
         if let Some(reason) = folded.refused.get(&id) {
             return Err(wrong_state(what, reason.to_string()));
@@ -459,7 +468,7 @@ impl Owner {
         Ok(taken)
     }
 
-    fn clock(&self) -> Clock {
+    pub(super) fn clock(&self) -> Clock {
         Clock { now: clock::wall(), matured: self.matured.clone() }
     }
 
