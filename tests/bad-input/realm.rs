@@ -1,7 +1,7 @@
 //! Invitations and names that do not work.
 
 use anyhow::{Result, ensure};
-use freehold_harness::{Host, story};
+use freehold_harness::{Host, Node, story, until};
 
 use super::{still_there, with_an_object};
 
@@ -107,6 +107,46 @@ fn commands_without_a_node_say_what_to_type() -> Result<()> {
         }
         node.cli(&["frobnicate"])?.refused(2, &["frobnicate"])?;
         Ok(())
+    })
+}
+
+#[test]
+fn an_old_copy_of_the_log_is_found_and_signs_nothing() -> Result<()> {
+    story("an_old_copy_of_the_log_is_found_and_signs_nothing", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        with_an_object(&mut one, story)?;
+        other.join(&one.invite(&[])?, "bob")?;
+        one.stop()?;
+        let (log, old) = (one.home().join("log.redb"), story.folder().join("old"));
+        std::fs::copy(&log, &old)?;
+        one.resume()?;
+        one.cli(&["realm", "checkpoint"])?.good()?;
+        one.cli(&["bucket", "create", "later"])?.good()?;
+        let caught_up = |node: &Node<'_>| {
+            until(60, "the log is whole", || {
+                let status = node.status()?;
+                ensure!(
+                    status.log.epoch == 1 && !status.alarms.iter().any(|a| a.what.contains("log")),
+                    "{status:?}"
+                );
+                node.bucket("later")
+            })
+        };
+        caught_up(&other)?;
+        other.stop()?;
+        one.stop()?;
+        std::fs::copy(&old, &log)?;
+
+        let ready = one.resume()?;
+        one.alarmed(&["rolled back", "an old copy was put back", "another node", "log-seen"])?;
+        one.cli(&["bucket", "create", "never"])?.refused(1, &["old copy", "another node"])?;
+        other.resume()?;
+        caught_up(&one)?;
+        one.cli(&["bucket", "create", "again"])?.good()?;
+        until(60, "the other has it", || other.bucket("again"))?;
+        ensure!(other.status()?.log.refused == 0, "something contradicts itself");
+        still_there(&one.s3(&ready)?, story)
     })
 }
 

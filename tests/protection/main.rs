@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use freehold_api::Standing;
 use freehold_harness::{Node, Ready, Story, eventually, story, until};
 
 const MIB: usize = 1 << 20;
@@ -126,14 +127,34 @@ fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() ->
         // For 72 hours every machine shows the recovery, and nobody has stopped it: the new one is admin.
         other.stop()?;
         third.stop()?;
-        for node in [&mut other, &mut third] {
-            node.set_clock(Some("+73h"));
-            node.resume()?;
-        }
-        until(60, "the new machine may suspend the lost one", || {
-            third.cli(&["--yes", "node", "suspend", &lost])?.good()
+        other.set_clock(Some("+73h"));
+        other.resume()?;
+        third.set_clock(Some("+73h"));
+        let third_ready = third.resume()?;
+        until(60, "the new machine has made itself a node", || {
+            let status = third.status()?;
+            let mine = status.nodes.iter().find(|node| node.id == status.this_node);
+            ensure!(mine.is_some_and(|node| node.standing == Standing::Member), "{:?}", status.nodes);
+            Ok(())
         })?;
-        Ok(())
+        // What is gone counts as a copy until somebody says that it will not come back: so it is said.
+        for node in [&other, &third] {
+            node.alarmed(&["silent for 3 days", "counts as a copy", "freehold node suspend"])?;
+        }
+        third.cli(&["--yes", "node", "suspend", &lost])?.good()?;
+        third.protected("photos", OBJECTS)?;
+        other.protected("photos", OBJECTS)?;
+        for node in [&other, &third] {
+            until(60, "nobody is missed any more", || {
+                let alarms = node.status()?.alarms;
+                ensure!(!alarms.iter().any(|alarm| alarm.what.contains("silent")), "{alarms:?}");
+                Ok(())
+            })?;
+        }
+        // The copies are real: what the old machine shared with the second is on the new one.
+        other.destroy()?;
+        ensure!(identical(&third, &third_ready, &original)?, "the new machine alone does not have it all");
+        sealed(third.home())
     })
 }
 

@@ -185,7 +185,7 @@ impl Founding {
         freehold_disk::make_private_dir(home.root()).map_err(|source| {
             FoundError::Identity(IdentityError::File { path: home.root().to_owned(), source })
         })?;
-        for old in [home.log(), home.entries()] {
+        for old in [home.log(), home.log_seen(), home.entries()] {
             // Leftovers of an interrupted set-up: no identity was written, so they are nobody's.
             if let Err(source) = std::fs::remove_file(&old)
                 && source.kind() != std::io::ErrorKind::NotFound

@@ -52,6 +52,11 @@ impl Home {
         self.root.join("log.redb")
     }
 
+    /// How far the realm log has ever been here.
+    pub fn log_seen(&self) -> PathBuf {
+        self.root.join("log-seen")
+    }
+
     /// The store of entries.
     pub fn entries(&self) -> PathBuf {
         self.root.join("entries.redb")

@@ -10,6 +10,7 @@ pub mod directory;
 pub mod door;
 pub mod founding;
 pub mod gate;
+pub mod heard;
 pub mod home;
 pub mod identity;
 pub mod invitation;

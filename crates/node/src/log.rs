@@ -2,6 +2,7 @@
 //! Everybody else reads the newest state and asks the owner to say or take operations.
 
 mod checkpoint;
+mod mark;
 mod owner;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::directory::Trust;
 
+pub use mark::Mark;
 pub use owner::{Owner, keep_matured, open};
 pub(crate) use owner::{keepers, let_in};
 
@@ -35,6 +37,8 @@ pub struct View {
     pub heads: Vec<OpId>,
     /// The highest epoch this node has ever seen; a state below it was rolled back.
     pub epoch_seen: u64,
+    /// How far this node has been, if the log here is behind that: an old copy was put back.
+    pub behind: Option<Mark>,
     /// When each bucket was made, as its operation says.
     pub bucket_times: BTreeMap<BucketId, Millis>,
     /// Nodes that hold the realm's secrets, or once did: their word on names stands.
@@ -44,6 +48,8 @@ pub struct View {
     pub let_in: BTreeMap<NodeId, NodeRoles>,
     /// The device on the same machine as a node, where there is one.
     pub devices: BTreeMap<NodeId, KeyId>,
+    /// When the operation that let each node in first came here.
+    pub known_since: BTreeMap<NodeId, Millis>,
     /// The newest time that any operation names.
     pub newest: Millis,
     /// When recoveries that wait were first seen here.

@@ -186,8 +186,9 @@ async fn open(
     let keys = Arc::new(load_keys(&home).map_err(|e| identity_problem(&e))?);
     let store = Arc::new(LogStore::open(&home.log()).map_err(|e| store_problem(&e))?);
     let mesh = Arc::new(OnceLock::new());
-    let (owner, log) = log::open(store, identity.realm, Arc::clone(&keys), Arc::clone(&mesh))
-        .map_err(|e| store_problem(&e))?;
+    let (owner, log) =
+        log::open(store, home.log_seen(), identity.realm, Arc::clone(&keys), Arc::clone(&mesh))
+            .map_err(|e| store_problem(&e))?;
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let mut directory = Directory::new(identity.realm, Recipient::Node(keys.node_id()), keys.box_secret());
     directory.set_trust(log.view().trust());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use freehold_api::{BucketStatus, Card, Invitation, NodeStatus, Protection, Status};
+use freehold_api::{BucketStatus, Card, Finding, Invitation, NodeStatus, Protection, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -215,6 +215,20 @@ impl<'a> Node<'a> {
     /// What `freehold status` says.
     pub fn status(&self) -> Result<Status> {
         self.ask(&["status"])
+    }
+
+    /// Waits until its status has an alarm that says each of these words.
+    pub fn alarmed(&self, words: &[&str]) -> Result<()> {
+        until(60, &format!("an alarm says {words:?}"), || {
+            let alarms = self.status()?.alarms;
+            let says = |alarm: &Finding| {
+                let text =
+                    format!("{} {} {}", alarm.what, alarm.why, alarm.next.as_deref().unwrap_or_default());
+                words.iter().all(|word| text.contains(word))
+            };
+            ensure!(alarms.iter().any(says), "{alarms:?}");
+            Ok(())
+        })
     }
 
     /// What it knows of another node of its realm.

@@ -9,8 +9,10 @@ use freehold_api::{
 };
 use freehold_mesh::PeerHealth;
 use freehold_realm::{Alarm, NodeRoles};
+use freehold_wire::{Millis, NodeId};
 
 use crate::clock;
+use crate::heard::silent;
 use crate::log::View;
 use crate::shared::Shared;
 use crate::supervisor::Health;
@@ -82,9 +84,7 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
     let view = shared.log.view();
     let peers = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
     let me = shared.me();
-    // Before this node started.
-    let before = shared.replica.get().map(|replica| Arc::clone(&replica.report().heard));
-    let node = |(id, node): (&freehold_wire::NodeId, &freehold_realm::Node)| {
+    let node = |(id, node): (&NodeId, &freehold_realm::Node)| {
         let health: Option<&PeerHealth> = peers.iter().find(|peer| peer.id == *id);
         let connected = *id == me || health.is_some_and(|peer| peer.connected);
         NodeStatus {
@@ -97,13 +97,7 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
                 freehold_mesh::Path::Relay(_) => Some(Path::Relay),
                 freehold_mesh::Path::Unknown => None,
             }),
-            last_heard_ms: if *id == me {
-                Some(0)
-            } else {
-                let heard = health.and_then(|peer| peer.last_heard);
-                let now = heard.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
-                now.or_else(|| before.as_ref()?.get(id).map(|at| clock::wall().since(*at).0))
-            },
+            last_heard_ms: if *id == me { Some(0) } else { last_heard(shared, *id, health) },
             standing: match node.standing {
                 freehold_realm::Standing::Active => Standing::Member,
                 freehold_realm::Standing::Suspended | freehold_realm::Standing::Burned => Standing::Suspended,
@@ -111,6 +105,14 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
         }
     };
     view.state().nodes.iter().map(node).collect()
+}
+
+/// In this run, or before it.
+fn last_heard(shared: &Shared, node: NodeId, health: Option<&PeerHealth>) -> Option<u64> {
+    let now = health.and_then(|peer| peer.last_heard);
+    let now = now.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
+    let before = shared.replica.get().and_then(|replica| replica.report().heard.get(&node).copied());
+    now.or_else(|| before.map(|at| clock::wall().since(at).0))
 }
 
 pub(super) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
@@ -209,19 +211,33 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         ));
     }
     for node in nodes(shared).iter().filter(|node| !node.connected && node.standing == Standing::Member) {
-        all.push(found(
-            Level::Notice,
-            format!("node {} is not connected", node.name),
-            node.last_heard_ms.map_or_else(
-                || "not heard yet".to_owned(),
-                |ms| format!("last heard {} ago", words::span(ms)),
-            ),
-            None,
-        ));
+        all.push(away(shared, node));
     }
     all
 }
 
+/// A node that is away: for long, and people have to say whether it comes back.
+fn away(shared: &Shared, node: &NodeStatus) -> Finding {
+    let heard = node.last_heard_ms.map(|ms| format!("last heard {} ago", words::span(ms)));
+    let heard = heard.unwrap_or_else(|| "not heard yet".to_owned());
+    let now = clock::wall();
+    let last = node.last_heard_ms.map(|ago| now.since(Millis(ago)));
+    let id: Option<NodeId> = node.id.parse().ok();
+    let known = id.and_then(|id| shared.log.view().known_since.get(&id).copied()).unwrap_or(now);
+    let started = clock::monotonic().since(shared.started);
+    match silent(last, known, now).filter(|_| started >= ONLY_JUST) {
+        None => found(Level::Notice, format!("node {} is not connected", node.name), heard, None),
+        Some(silence) => found(
+            Level::Alarm,
+            format!("node {} has been silent for {}", node.name, words::span(silence.0)),
+            format!("{heard}; what it holds counts as a copy until somebody says that it will not come back"),
+            Some(&format!("switch it on; if it is lost: freehold node suspend {}", node.name)),
+        ),
+    }
+}
+
+/// Until then the others have had no time to answer.
+const ONLY_JUST: Millis = Millis::from_secs(20);
 const DISK_NEARLY_FULL: u64 = 1_000_000_000;
 
 fn of_disk_and_clock(shared: &Shared) -> Vec<Finding> {
@@ -280,12 +296,22 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
         ));
         return all;
     }
-    if state.epoch < view.epoch_seen {
+    if let Some(mark) = view.behind {
+        let file = shared.home.log_seen();
         all.push(found(
             Level::Alarm,
             "the realm log was rolled back",
-            format!("epoch {} was seen, {} is here", view.epoch_seen, state.epoch),
-            Some("bring another node online; it sends what is missing"),
+            format!(
+                "it held {} in epoch {}, here are {} in epoch {}: an old copy was put back",
+                words::count(mark.operations, "operation"),
+                mark.epoch,
+                words::thousands(view.operations as u64),
+                state.epoch
+            ),
+            Some(&format!(
+                "bring another node online, it sends what is missing; if there is none: delete {} and start again",
+                file.display()
+            )),
         ));
     }
     if !state.nodes.contains_key(&shared.me()) {
@@ -369,6 +395,8 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> String {
         "Whether a plane does its work.",
         planes.map(|p| (label("plane", &p.name), u64::from(p.state == PlaneState::Running))).collect(),
     );
+    let heard = status.nodes.iter().filter_map(|n| Some((label("node", &n.id), n.last_heard_ms? / 1000)));
+    gauge("node_silent_seconds", "Time since a node was last heard, by its id.", heard.collect());
     let nodes = status.nodes.iter();
     gauge(
         "node_connected",

@@ -59,7 +59,8 @@ mod tests {
     fn reopen(home: &Home) -> (Owner, Log) {
         let store = Arc::new(LogStore::open(&home.log()).unwrap());
         let realm = crate::identity::Identity::read(home).unwrap().unwrap().realm;
-        open(store, realm, Arc::new(load_keys(home).unwrap()), Arc::new(OnceLock::new())).unwrap()
+        open(store, home.log_seen(), realm, Arc::new(load_keys(home).unwrap()), Arc::new(OnceLock::new()))
+            .unwrap()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::mark::Mark;
 use super::{ASKS, Ask, By, Log, Taken, View};
 use crate::clock;
 use crate::identity::Keys;
@@ -40,6 +42,10 @@ pub struct Owner {
     /// When signatures came that an operation did not have at first, since the start.
     pub(super) signed: BTreeMap<OpId, Millis>,
     matured: BTreeSet<OpId>,
+    /// How far this log has been, and the file that says so.
+    mark: Mark,
+    marked: Mark,
+    seen: PathBuf,
     pub(super) view: watch::Sender<Arc<View>>,
     asks: mpsc::Receiver<Ask>,
     /// When the state must be derived anew from what has come in.
@@ -54,6 +60,7 @@ pub struct Owner {
 /// [`StoreError`] if the store is damaged.
 pub fn open(
     store: Arc<LogStore>,
+    seen: PathBuf,
     realm: RealmId,
     keys: Arc<Keys>,
     mesh: Arc<OnceLock<Arc<Mesh>>>,
@@ -78,8 +85,12 @@ pub fn open(
         .map(|bytes| bytes.as_chunks::<32>().0.iter().map(|id| OpId::from_bytes(*id)).collect())
         .unwrap_or_default();
     let folded = fold(&set, &Clock { now: clock::wall(), matured: matured.clone() });
-    let epoch_seen = store.remember_epoch(folded.state.epoch)?;
-    let (view, reader) = watch::channel(Arc::new(view_of(&set, folded, epoch_seen, &first_seen)));
+    let marked = Mark::read(&seen);
+    let mut mark = marked;
+    let behind = raise(&mut mark, &set, &folded);
+    let epoch_seen = store.remember_epoch(folded.state.epoch.max(mark.epoch))?;
+    let first = view_of(&set, folded, (epoch_seen, behind), &first_seen);
+    let (view, reader) = watch::channel(Arc::new(first));
     let (asks_in, asks) = mpsc::channel(ASKS);
     let owner = Owner {
         sync: LogSync::new(set),
@@ -89,6 +100,9 @@ pub fn open(
         first_seen,
         signed: BTreeMap::new(),
         matured,
+        mark,
+        marked,
+        seen,
         view,
         asks,
         refold_at: None,
@@ -104,6 +118,17 @@ pub(super) fn not_a_device(what: String) -> Problem {
         "this machine is not a device of an admin",
         Some("do it on the machine where the realm was made, or on one invited as your device"),
     )
+}
+
+/// Notes how far the log is. Returns what it lacks, if it has been further than that.
+fn raise(mark: &mut Mark, set: &OpSet, folded: &Folded) -> Option<Mark> {
+    let state = &folded.state;
+    let now = Mark { epoch: state.epoch, operations: set.len() as u64, base: state.base };
+    if mark.is_behind(&now, |id| set.contains(id)) {
+        return Some(*mark);
+    }
+    *mark = now;
+    None
 }
 
 /// Every node that some operation in effect let in, with every role that one ever gave it. Those
@@ -159,7 +184,12 @@ pub fn keep_matured(store: &LogStore, matured: &BTreeSet<OpId>) -> Result<(), St
     store.set_meta(MATURED, matured.iter().flat_map(|id| *id.as_bytes()).collect())
 }
 
-fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<OpId, Millis>) -> View {
+fn view_of(
+    set: &OpSet,
+    folded: Folded,
+    (epoch_seen, behind): (u64, Option<Mark>),
+    first_seen: &BTreeMap<OpId, Millis>,
+) -> View {
     let recoveries = first_seen
         .iter()
         .filter(|(id, _)| matches!(folded.pending.get(id), Some(Pending::Recovery { .. })))
@@ -172,12 +202,16 @@ fn view_of(set: &OpSet, folded: Folded, epoch_seen: u64, first_seen: &BTreeMap<O
         folded.state.buckets.iter().map(|(id, b)| (*id, made(b).unwrap_or_default())).collect();
     let devices = folded.state.nodes.iter().filter_map(|(id, n)| Some((*id, draft::device_on(set, n)?)));
     let devices = devices.collect();
+    let known = |node: &freehold_realm::Node| first_seen.get(&node.admitted_in).copied();
+    let known_since = folded.state.nodes.iter().filter_map(|(id, node)| Some((*id, known(node)?))).collect();
     View {
+        known_since,
         operations: set.len(),
         heads: set.heads().iter().copied().collect(),
         newest: newest(set, &folded),
         folded,
         epoch_seen,
+        behind,
         bucket_times,
         keepers,
         let_in,
@@ -234,8 +268,14 @@ impl Owner {
             };
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => return Ok(()),
-                _ = again.tick() => tokio::task::block_in_place(|| self.ripen()).map_err(|e| e.to_string())?,
+                () = cancel.cancelled() => {
+                    self.keep_mark();
+                    return Ok(());
+                }
+                _ = again.tick() => {
+                    self.keep_mark();
+                    tokio::task::block_in_place(|| self.ripen()).map_err(|e| e.to_string())?;
+                }
                 () = refold => tokio::task::block_in_place(|| self.refold()).map_err(|e| e.to_string())?,
                 ask = self.asks.recv() => match ask {
                     Some(ask) => tokio::task::block_in_place(|| self.answer(ask)).map_err(|e| e.to_string())?,
@@ -371,6 +411,18 @@ impl Owner {
     /// Takes in an operation of our own, unless the rules refuse it.
     pub(super) fn put(&mut self, what: &str, op: &Op) -> Result<OpId, Problem> {
         let id = op.id();
+        if let Some(mark) = self.view.borrow().behind {
+            return Err(Problem::refused(
+                what,
+                format!(
+                    "the realm log here is an old copy: it held {} operations, now {}. Whatever is \
+                     signed now would contradict what was signed then",
+                    mark.operations,
+                    self.sync.log().len()
+                ),
+                Some("bring another node online; it sends what is missing"),
+            ));
+        }
         // Judged on a copy first: what the rules refuse is never said.
         let mut trial = self.sync.log().clone();
         trial.insert(op.clone()).map_err(|error| Problem::refused(what, error.to_string(), None::<&str>))?;
@@ -483,8 +535,20 @@ impl Owner {
     fn show(&mut self, folded: Folded) -> Result<(), StoreError> {
         self.refold_at = None;
         let epoch_seen = self.store.remember_epoch(folded.state.epoch)?;
-        self.view.send_replace(Arc::new(view_of(self.sync.log(), folded, epoch_seen, &self.first_seen)));
+        let behind = raise(&mut self.mark, self.sync.log(), &folded);
+        if self.mark.epoch > self.marked.epoch {
+            self.keep_mark();
+        }
+        let view = view_of(self.sync.log(), folded, (epoch_seen, behind), &self.first_seen);
+        self.view.send_replace(Arc::new(view));
         Ok(())
+    }
+
+    fn keep_mark(&mut self) {
+        if self.mark != self.marked {
+            self.mark.write(&self.seen);
+            self.marked = self.mark;
+        }
     }
 
     /// Lets recoveries take effect that have waited long enough.
