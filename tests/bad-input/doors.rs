@@ -59,7 +59,8 @@ fn who_holds_places_and_asks_nothing_shuts_nobody_out() -> Result<()> {
         with_an_object(&mut node, story)?;
         node.stop()?;
         let relay = format!("{}:3340", host.address());
-        let ready = node.start(&["up", "--relay", &relay, "--listen", &host.address().to_string()])?;
+        let address = host.address().to_string();
+        let ready = node.start(&["up", "--relay", &relay, "--listen", &address, "--s3-listen", &address])?;
         let (console, s3) = (console(&ready)?, node.s3(&ready)?);
         let sign_in = format!("{}/sign-in", console.replace("localhost", &host.address().to_string()));
         let mut held = Vec::new();
