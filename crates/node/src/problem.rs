@@ -78,7 +78,9 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
     let why = chain(error);
     match error {
         PutError::NoSuchBucket => no_bucket(bucket),
-        PutError::Precondition | PutError::Conflict => Problem::conflict(what, why, None::<&str>),
+        PutError::NoSuchKey | PutError::Precondition | PutError::Conflict => {
+            Problem::conflict(what, why, None::<&str>)
+        }
         PutError::Depot(_) | PutError::Store(_) => {
             Problem::refused(what, why, Some("freehold doctor    (shows the room left and what is wrong)"))
         }

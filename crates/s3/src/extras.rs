@@ -47,6 +47,9 @@ pub(crate) fn check(headers: &HeaderMap) -> S3Result<()> {
                 "Objects are always sealed with AES-256 and the realm's own keys; ask for AES256 or leave the header out."
             ));
         }
+        if name.starts_with("x-amz-server-side-encryption-") && !name.ends_with("-bucket-key-enabled") {
+            return Err(s3_error!(InvalidArgument, "{} asks for a key of KMS, and there is none.", name));
+        }
         if name == "x-amz-storage-class" && value != "STANDARD" {
             return Err(s3_error!(
                 InvalidStorageClass,
@@ -75,6 +78,7 @@ mod tests {
         assert!(refused("x-amz-server-side-encryption", "aws:kms"));
         assert!(refused("x-amz-server-side-encryption-customer-algorithm", "AES256"));
         assert!(refused("x-amz-copy-source-server-side-encryption-customer-key", "k"));
+        assert!(refused("x-amz-server-side-encryption-aws-kms-key-id", "k"));
         assert!(refused("x-amz-storage-class", "GLACIER"));
     }
 

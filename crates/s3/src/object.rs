@@ -7,8 +7,8 @@ use http_body_util::StreamBody;
 use s3s::dto::{
     Checksum, ChecksumMode, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
     DeletedObject, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts,
-    GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ObjectAttributes, PutObjectInput,
-    PutObjectOutput, Range, ServerSideEncryption, StorageClass, StreamingBlob,
+    GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ObjectAttributes, ObjectIdentifier,
+    PutObjectInput, PutObjectOutput, Range, ServerSideEncryption, StorageClass, StreamingBlob,
 };
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
@@ -220,7 +220,10 @@ impl Front {
         let bucket = self.bucket(&input.bucket)?;
         let (mut keys, mut errors) = (Vec::new(), Vec::new());
         for object in objects {
-            match check_version(object.version_id.as_deref()).and_then(|()| check_key(&object.key)) {
+            let may = check_version(object.version_id.as_deref())
+                .and_then(|()| check_key(&object.key))
+                .and_then(|()| check_unconditional(&object));
+            match may {
                 Ok(()) => keys.push(object.key),
                 Err(error) => errors.push(told(object.key, &error)),
             }
@@ -265,6 +268,14 @@ impl Front {
             ..Default::default()
         }))
     }
+}
+
+/// Conditions within a request that deletes many are not looked at, so they are not accepted.
+fn check_unconditional(object: &ObjectIdentifier) -> S3Result<()> {
+    if object.e_tag.is_none() && object.last_modified_time.is_none() && object.size.is_none() {
+        return Ok(());
+    }
+    Err(s3_error!(NotImplemented, "Conditions are supported when one object is deleted, not many."))
 }
 
 /// Keys in a path are checked by `s3s`, keys in a body are not.

@@ -37,6 +37,7 @@ pub(crate) fn of_write(error: &PutError) -> S3Error {
         PutError::KeyLength(_) => s3_error!(KeyTooLongError, "{}", says),
         PutError::MetaTooLarge => s3_error!(MetadataTooLarge, "{}", says),
         PutError::Source(source) => of_get(source),
+        PutError::NoSuchKey => s3_error!(NoSuchKey, "The specified key does not exist."),
         PutError::Precondition => {
             s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold.")
         }

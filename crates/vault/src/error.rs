@@ -25,6 +25,9 @@ pub enum PutError {
     /// The object to copy is not there, or not readable.
     #[error("the source of the copy cannot be read")]
     Source(#[source] Box<GetError>),
+    /// The object that is to be replaced or deleted on a condition is not there.
+    #[error("there is no such object")]
+    NoSuchKey,
     /// What is there does not meet the conditions.
     #[error("the object that is there does not meet the conditions")]
     Precondition,

@@ -257,13 +257,16 @@ def conditional_reads():
 
 @check
 def conditional_writes():
-    refused("PreconditionFailed", put, "cw", b"x", IfMatch='"0"')
+    refused("NoSuchKey", put, "cw", b"x", IfMatch='"0"')
     first = put("cw", b"1", IfNoneMatch="*")["ETag"]
     refused("PreconditionFailed", put, "cw", b"2", IfNoneMatch="*")
     second = put("cw", b"2", IfMatch=first)["ETag"]
     refused("PreconditionFailed", put, "cw", b"3", IfMatch=first)
     assert get("cw")["Body"].read() == b"2"
     refused("PreconditionFailed", S3.delete_object, Bucket=BUCKET, Key="cw", IfMatch=first)
+    # Nor is a condition accepted and dropped where it is one of many.
+    many = S3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "cw", "ETag": first}]})
+    assert many["Errors"][0]["Code"] == "NotImplemented" and "Deleted" not in many
     S3.delete_object(Bucket=BUCKET, Key="cw", IfMatch=second)
 
 

@@ -192,6 +192,9 @@ pub(crate) fn row_of(manifest: &Manifest, origin: NodeId, seq: u64, hlc: Hlc) ->
 
 /// Checks conditions against what is there.
 pub(crate) fn check(conditions: &Conditions, there: Option<&Row>) -> Result<(), PutError> {
+    if !conditions.if_match.is_empty() && there.is_none() {
+        return Err(PutError::NoSuchKey);
+    }
     let matches = |wanted: &String| {
         let wanted = wanted.trim_matches('"');
         there.is_some_and(|row| wanted == "*" || row.etag.to_string() == wanted)

@@ -19,7 +19,7 @@ fn if_match(etag: &str) -> PutRequest {
 async fn conditions_hold() {
     let home = tempfile::tempdir().unwrap();
     let world = World::open(home.path()).await;
-    assert!(matches!(world.put_with("k", if_match("*"), b"0").await, Err(PutError::Precondition)));
+    assert!(matches!(world.put_with("k", if_match("*"), b"0").await, Err(PutError::NoSuchKey)));
     let first = world.put_with("k", if_none_match("*"), b"1").await.unwrap();
     assert!(matches!(world.put_with("k", if_none_match("*"), b"2").await, Err(PutError::Precondition)));
     assert!(matches!(world.put_with("k", if_match("00"), b"2").await, Err(PutError::Precondition)));
@@ -121,7 +121,7 @@ async fn conditions_see_what_is_deleted_among_many() {
     go.send(()).unwrap();
     let (many, one) = futures::join!(many, one);
     assert_eq!(many.unwrap(), [true, true, false]);
-    assert!(matches!(one, Err(PutError::Precondition)), "{one:?}");
+    assert!(matches!(one, Err(PutError::NoSuchKey)), "{one:?}");
     assert!(world.keys().is_empty());
     assert_eq!(world.entries.count().unwrap(), 2, "a key named twice is deleted once");
 }
