@@ -15,6 +15,16 @@ pub(crate) fn cargo() -> String {
 pub(crate) fn command<S: AsRef<OsStr>>(root: &Path, program: S, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root).args(arguments).stdin(Stdio::null());
+    // What cargo tells us of ourselves: build scripts that look at it would run again at every
+    // change between `cargo build` and `cargo xtask`, and half of the dependencies with them.
+    for (name, _) in std::env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+        {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
