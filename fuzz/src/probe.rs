@@ -3,6 +3,7 @@
 //! paths; `tests/corpus` drives them over the committed corpus in every ordinary test run.
 
 mod shells;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +26,7 @@ use freehold_wire::{
 };
 use minicbor::{Decode, Encode};
 pub use shells::{api, mesh, node};
+pub use words::access;
 
 const MAX: usize = 1 << 20;
 

@@ -288,3 +288,20 @@ pub(crate) fn placement() -> Seeds {
     seeds.push(("object".to_owned(), entry(3, vec![blob(4), blob(5)]).to_bytes()));
     seeds
 }
+
+/// The first byte says which: a policy, a list, text.
+pub(crate) fn access() -> Seeds {
+    let policy = br#"{"Version":"2012-10-17","Statement":[{"Sid":"a","Effect":"Allow","Principal":{"AWS":["*","freehold"]},"Action":["s3:GetObject","s3:List*"],"Resource":["arn:aws:s3:::photos","arn:aws:s3:::photos/*"],"Condition":{"StringLike":{"s3:prefix":["a*"]},"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}},{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam:::user/freehold/main"},"NotAction":"s3:Get*","NotResource":"arn:aws:s3:::photos/b?","Condition":{"BoolIfExists":{"aws:SecureTransport":false},"NumericLessThan":{"s3:max-keys":9},"DateLessThan":{"aws:CurrentTime":"2026-11-21T00:00:00Z"}}}]}"#;
+    let policy = [&[0], policy.as_slice()].concat();
+    let list = freehold_access::Acl::canned(
+        freehold_access::Canned::PublicReadWrite,
+        freehold_access::Principal::REALM,
+        None,
+    );
+    let list = [&[1], list.to_bytes().as_slice()].concat();
+    let grants = b"\x02id=\"freehold/alt\", uri=http://acs.amazonaws.com/groups/global/AllUsers".to_vec();
+    let principal = b"\x02freehold/main".to_vec();
+    [("policy", policy), ("list", list), ("grants", grants), ("principal", principal)]
+        .map(|(name, bytes)| (name.to_owned(), bytes))
+        .to_vec()
+}
