@@ -222,7 +222,7 @@ pub fn cosign(
 }
 
 /// How long a signer waits for the others before turning to another proposal.
-const PATIENCE: Millis = Millis::from_hours(72);
+pub(crate) const PATIENCE: Millis = Millis::from_hours(72);
 
 /// To sign a checkpoint is to promise not to sign another one of that base: who relied on the first
 /// must not see it dropped. Proposals can still block each other, so the promise ends after a while,
