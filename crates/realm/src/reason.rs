@@ -90,6 +90,8 @@ pub enum Need {
     Invitation,
     /// The node itself, or an admin.
     NodeOrAdmin,
+    /// An inviter who is still an admin.
+    Inviter,
     /// A device of one of the admins that the recovery names.
     NewAdmin,
     /// A present guardian as co-signer.
@@ -148,6 +150,7 @@ impl fmt::Display for Need {
             Self::OwnDevice => "another device of the same person",
             Self::Invitation => "the key of an open invitation",
             Self::NodeOrAdmin => "the node itself or an admin",
+            Self::Inviter => "a newcomer whose inviter is still an admin with a device that is not suspended",
             Self::NewAdmin => "a device of one of the new admins",
             Self::Guardian => "a present guardian, as co-signer",
             Self::Door => "a newcomer whom an admin or a node that does more than store lets in",

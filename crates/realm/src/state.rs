@@ -144,6 +144,8 @@ pub struct Invitation {
     pub expires: Millis,
     /// Who invites.
     pub by: PersonId,
+    /// With which of their devices.
+    pub with: KeyId,
     /// Whether it also brings a device of theirs.
     pub device: bool,
     /// The node that redeemed it.
@@ -219,9 +221,21 @@ impl State {
         self.buckets.iter().filter(|(_, b)| !b.deleted)
     }
 
-    /// Invitations that can still be redeemed at `now`.
+    /// Invitations that can still be redeemed at `now`: none outlives the rights of who gave it.
     pub fn open_invitations(&self, now: Millis) -> impl Iterator<Item = (&KeyId, &Invitation)> {
-        self.invitations.iter().filter(move |(_, i)| i.redeemed.is_none() && !i.cancelled && now <= i.expires)
+        self.invitations.iter().filter(move |(_, i)| {
+            i.redeemed.is_none() && !i.cancelled && now <= i.expires && self.stands_behind(i)
+        })
+    }
+
+    /// Whether the device that gave an invitation is still that of an admin whose rights hold.
+    fn stands_behind(&self, invitation: &Invitation) -> bool {
+        let person = self.persons.get(&invitation.by);
+        person.is_some_and(|p| {
+            p.roles.contains(MemberRoles::ADMIN)
+                && p.standing == Standing::Active
+                && p.devices.get(&invitation.with).is_some_and(|d| d.standing == Standing::Active)
+        })
     }
 
     /// Whether enough guardians typed their phrase back for a recovery to work.

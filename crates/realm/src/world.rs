@@ -75,6 +75,8 @@ pub(crate) struct NodeRow {
 pub(crate) struct InvitationRow {
     pub(crate) issue: InvitationIssue,
     pub(crate) by: PersonId,
+    /// The device of theirs that signed it.
+    pub(crate) with: KeyId,
     pub(crate) issued: At,
     pub(crate) cancelled: bool,
     /// The node that redeemed it, by which operation, and who let it in.

@@ -239,10 +239,14 @@ class Walk:
         kind, who = self.holder.get(key, ("none", None))
         found = []
         targets = {"device": [("d", key), ("p", who)], "node": [("n", who)], "invitation": [("d", key)]}
-        for target in targets.get(kind, []):
+        targets = [(target, admin) for target in targets.get(kind, [])]
+        if kind == "invitation":
+            row = self.invitations[key]
+            targets += [(("d", row["with"]), True), (("p", row["by"]), True)]
+        for target, firm in targets:
             for cut in self.cuts.get(target, []):
                 known = cut["op"] == op or cut["op"] in self.past[op]
-                if known or (cut["suspends"] and cut["lifted"]) or (admin and cut["by"] == "lone"):
+                if known or (cut["suspends"] and cut["lifted"]) or (firm and cut["by"] == "lone"):
                     continue
                 if seq is not None and key in cut["last"]:
                     hit = seq > cut["last"][key]
@@ -531,7 +535,7 @@ class Walk:
         if b.get(3):
             self.statements[by].append(b[3])
         self.holder[key_id(b[0])] = ("invitation", None)
-        self.invitations[key_id(b[0])] = {"op": op, "by": by, "body": b}
+        self.invitations[key_id(b[0])] = {"op": op, "by": by, "with": self.ops[op].author, "body": b}
 
     def kind_16(self, op, b):
         self.admin(op)
@@ -542,6 +546,8 @@ class Walk:
         need(self.actor(op)[0] == "invitation", "not-allowed")
         row = self.invitations[self.ops[op].author]
         base_time = self.ops[self.base].wall if self.base else 0
+        stands = self.person_of(op, row["with"]) == row["by"] and self.is_admin(op, row["by"])
+        need(stands and not self.suspended(op, row["by"], row["with"]), "not-allowed")
         need(max(self.ops[op].wall, base_time) <= row["body"][2], "invitation-lapsed")
         by = self.sponsor(op)
         need(by, "not-allowed")
@@ -734,9 +740,10 @@ class Walk:
 
     def keys_of(self, target):
         kind, who = target
+        given = {k for k, row in self.invitations.items() if who == row["by" if kind == "p" else "with"]}
         if kind == "p":
-            return {k for k, h in self.holder.items() if h == ("device", who)}
-        return {"d": {who}, "n": {key_id(b"\1" + who)}, "g": set()}[kind]
+            return {k for k, h in self.holder.items() if h == ("device", who)} | given
+        return {"d": {who} | given, "n": {key_id(b"\1" + who)}, "g": set()}[kind]
 
     def judge_base(self, op):
         o = self.ops[op]

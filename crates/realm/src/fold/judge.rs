@@ -120,18 +120,27 @@ impl Run<'_> {
             return Some(Void::Burned(*proof));
         }
         let set = self.frame.set;
+        let own = (Target::Device(*key), admin);
         let whose = match self.world.keys.get(key)? {
-            Holder::Device(person) => [Some(Target::Device(*key)), Some(Target::Person(*person))],
-            Holder::Node(node) => [Some(Target::Node(*node)), None],
-            Holder::Invitation => [Some(Target::Device(*key)), None],
+            Holder::Device(person) => [Some(own), Some((Target::Person(*person), admin)), None],
+            Holder::Node(node) => [Some((Target::Node(*node), admin)), None, None],
+            // It falls with the admin who gave it.
+            Holder::Invitation => {
+                let row = self.world.invitations.get(key);
+                let device = row.map(|row| (Target::Device(row.with), true));
+                [Some(own), device, row.map(|row| (Target::Person(row.by), true))]
+            }
         };
-        let cuts = whose.into_iter().flatten().filter_map(|target| self.world.cuts.get(&target)).flatten();
-        let binding = cuts.filter(|cut| {
+        let cuts = whose.into_iter().flatten().filter_map(|(target, admin)| {
+            Some(self.world.cuts.get(&target)?.iter().map(move |cut| (cut, admin)))
+        });
+        let binding = cuts.flatten().filter(|(cut, admin)| {
             let known = cut.op == at || set.knows(at, cut.op);
             let lifted = cut.suspension && !cut.lifted.is_empty();
-            let toothless = admin && cut.backing == Backing::Lone;
+            let toothless = *admin && cut.backing == Backing::Lone;
             !(known || lifted || toothless)
         });
+        let binding = binding.map(|(cut, _)| cut);
         let cutting = binding.filter(|cut| match (seq, cut.last.get(key)) {
             (Some(seq), Some(last)) => seq > *last,
             _ => !set.knows(cut.op, at),

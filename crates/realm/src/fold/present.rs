@@ -50,6 +50,7 @@ fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
             roles: row.issue.roles,
             expires: row.issue.expires,
             by: row.by,
+            with: row.with,
             device: row.issue.device.is_some(),
             redeemed: row.redeemed.map(|(node, ..)| node),
             cancelled: row.cancelled || row.contradicted,

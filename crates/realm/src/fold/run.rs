@@ -306,11 +306,17 @@ impl<'a> Run<'a> {
     }
 
     fn keys_of(&self, target: &Target) -> BTreeSet<KeyId> {
+        let invitations = self.world.invitations.iter();
         match target {
             Target::Person(person) => {
-                self.world.persons.get(person).into_iter().flat_map(|p| p.devices.keys().copied()).collect()
+                let devices = self.world.persons.get(person).into_iter().flat_map(|p| p.devices.keys());
+                let given = invitations.filter(|(_, row)| row.by == *person).map(|(key, _)| key);
+                devices.chain(given).copied().collect()
             }
-            Target::Device(key) => BTreeSet::from([*key]),
+            Target::Device(device) => {
+                let given = invitations.filter(|(_, row)| row.with == *device).map(|(key, _)| key);
+                given.chain([device]).copied().collect()
+            }
             Target::Node(node) => self.world.nodes.get(node).map(|n| n.key.id()).into_iter().collect(),
             Target::Grant(_) => BTreeSet::new(),
         }

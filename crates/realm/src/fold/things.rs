@@ -32,10 +32,12 @@ impl Run<'_> {
         if let (Some(statement), Some(row)) = (&body.device, self.world.persons.get_mut(&by)) {
             row.chain.push(statement.clone());
         }
+        let Some(with) = self.frame.set.entry(at).map(|e| e.author) else { return Err(Reason::Stranger) };
         self.world.keys.insert(key, Holder::Invitation);
         let row = InvitationRow {
             issue: body.clone(),
             by,
+            with,
             issued: at,
             cancelled: false,
             redeemed: None,
@@ -71,6 +73,10 @@ impl Run<'_> {
             return Err(Reason::NoSuch(Thing::Invitation));
         };
         let (roles, by, expires) = (row.issue.roles, row.by, row.issue.expires);
+        let view = self.view(at);
+        if view.person_of(&row.with) != Some(by) || !view.is_admin(&by) || view.is_suspended(&by, &row.with) {
+            return Err(Reason::NotAllowed(Need::Inviter));
+        }
         // The redeemer's clock is theirs to set, so the newest checkpoint's is looked at as well.
         if wall > expires || self.base_time > expires {
             return Err(Reason::InvitationLapsed);

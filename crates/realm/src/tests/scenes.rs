@@ -254,6 +254,58 @@ scenes! {
         assert_eq!([lab.code(&first), lab.code(&again)], ["ok", "in-use"]);
         lab
     };
+    invitation_of_the_suspended: "A thief invites from a stolen machine. It is suspended, and what was not taken up by then lets nobody in, known or not; what was taken up stays, and a lift gives the rest back.", || {
+        let mut lab = Lab::new(&["a"]);
+        let more = crate::draft::add_device(&lab.fold().state, &key("a"), &key("a2"), box_key("a2")).unwrap();
+        lab.say("a", more, &[]);
+        lab.say("a2", add_node("g", NodeRoles::GATEWAY), &["g"]);
+        let taken = lab.invite("a2", "h", NodeRoles::STORAGE);
+        let taken = lab.redemption(&[taken], "h", "l", &["g"]);
+        let taken = lab.take(taken);
+        let delegate = crate::draft::delegate_device(&lab.fold().state, &key("a2"), key("i").verifying()).unwrap();
+        let (roles, expires) = (NodeRoles::STORAGE, Millis(START + DAY));
+        let body = body::InvitationIssue { key: key("i").verifying(), roles, expires, device: Some(delegate) };
+        let stolen = lab.say("a2", body, &[]);
+        let other = lab.invite("a2", "j", NodeRoles::STORAGE);
+        let kept = lab.invite("a", "k", NodeRoles::STORAGE);
+        let target = Target::Device(key_id("a2"));
+        let body = crate::draft::suspend(&lab.set, &lab.fold().state, target);
+        lab.say("a", body, &[]);
+        let open: Vec<_> = lab.fold().state.open_invitations(Millis(lab.now)).map(|(key, _)| *key).collect();
+        assert_eq!(open, [key_id("k")]);
+        let device = crate::draft::invited_device(&lab.fold().state, &key("i"), &key("a3"), box_key("a3")).unwrap();
+        let body = body::InvitationRedeem { node: key("n").verifying(), box_key: box_key("n"), device: Some(device) };
+        let knowing = lab.op("i", body.into(), &["n", "g"], |_| {});
+        let knowing = lab.take(knowing);
+        let blind = lab.redemption(&[stolen, other], "j", "o", &["g"]);
+        let blind = lab.take(blind);
+        let honest = lab.redemption(&[kept], "k", "m", &["g"]);
+        let honest = lab.take(honest);
+        assert_eq!(
+            [&taken, &knowing, &blind, &honest].map(|id| lab.code(id)), ["ok", "not-allowed", "held", "ok"],
+        );
+        assert!(lab.fold().state.device(&key_id("a3")).is_none());
+        lab.say("a", body::Lift { target }, &[]);
+        assert_eq!([&knowing, &blind].map(|id| lab.code(id)), ["not-allowed", "ok"]);
+        lab
+    };
+    invitation_of_the_removed: "An admin is removed by a majority; a machine takes up an invitation of theirs at a door that has not heard of it.", || {
+        let mut lab = Lab::new(&["a", "b", "m"]);
+        lab.say("a", add_node("g", NodeRoles::GATEWAY), &["g"]);
+        let invite = lab.invite("m", "i", NodeRoles::STORAGE);
+        let known = lab.set.last_seq(&key_id("m"));
+        lab.say("a", remove("m", known), &["b"]);
+        let redeem = lab.redemption(&[invite], "i", "n", &["g"]);
+        let redeem = lab.take(redeem);
+        assert_eq!(lab.code(&redeem), "revoked");
+        // What one admin alone decides about another takes nothing from their invitations.
+        let invite = lab.invite("a", "j", NodeRoles::STORAGE);
+        lab.say("b", suspend("a", 99), &[]);
+        let redeem = lab.redemption(&[invite], "j", "o", &["g"]);
+        let redeem = lab.take(redeem);
+        assert_eq!(lab.code(&redeem), "ok");
+        lab
+    };
     quiet_store: "A node that merely stores writes what nobody knows, too much, and without end: none of it is kept.", || {
         let mut lab = Lab::new(&["a"]);
         lab.say("a", add_node("m", NodeRoles::STORAGE), &["m"]);
