@@ -184,6 +184,33 @@ fn what_a_stolen_machine_writes_reaches_nobody_for_long() -> Result<()> {
 }
 
 #[test]
+fn what_a_stolen_machine_invited_does_not_come_in() -> Result<()> {
+    story("what_a_stolen_machine_invited", |story| {
+        let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let (mut one, mut stolen, thief) = (alice.node()?, bob.node()?, carol.node()?);
+        one.up(&[])?;
+        stolen.join(&one.invite(&["--device"])?, "bob")?;
+        both_see_each_other(&one, &stolen)?;
+        let invitation = stolen.invite(&["--device"])?;
+        let log = story.folder().join("log");
+        let log = log.to_string_lossy();
+        let open = |count| {
+            one.cli(&["realm", "export", &log, "--overwrite"])?.good()?;
+            let told = one.cli(&["realm", "audit", &log])?.good()?.out;
+            ensure!(told.contains(&format!("invitations  {count} open")), "{told}");
+            Ok(())
+        };
+        until(30, "alice hears of the invitation", || open(1))?;
+        one.cli(&["--yes", "node", "suspend", "bob"])?.good()?;
+        stolen.stop()?;
+        open(0)?;
+        thief.cli(&["join", &invitation, "--name", "carol"])?.refused(1, &["withdrawn"])?;
+        ensure!(one.peer("carol").is_err(), "the thief is a node");
+        Ok(())
+    })
+}
+
+#[test]
 fn what_a_fast_clock_wrote_waits_and_is_an_alarm() -> Result<()> {
     story("what_a_fast_clock_wrote_waits", |story| {
         let (alice, bob) = (story.host("alice")?, story.host("bob")?);
