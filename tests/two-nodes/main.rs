@@ -1,6 +1,6 @@
 //! A second machine joins by an invitation; both see each other, whatever happens in between.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use freehold_api::{Path, Standing};
 use freehold_harness::{Node, eventually, story, until};
 
@@ -127,6 +127,50 @@ fn a_suspended_node_is_told_so_and_hears_nothing_more() -> Result<()> {
         both_see_each_other(&one, &other)?;
         until(60, "bob hears of the bucket", || other.bucket("secret"))?;
         Ok(())
+    })
+}
+
+/// A snapshot of a virtual machine, put back.
+#[test]
+fn a_node_whose_disk_is_set_back_writes_nothing_twice() -> Result<()> {
+    story("a_node_whose_disk_is_set_back_writes_nothing_twice", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        one.up(&[])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        both_see_each_other(&one, &other)?;
+        one.cli(&["bucket", "create", "letters", "--copies", "2"])?.good()?;
+        one.stop()?;
+        let (entries, snapshot) = (one.home().join("entries.redb"), story.folder().join("snapshot"));
+        std::fs::copy(&entries, &snapshot)?;
+        let ready = one.resume()?;
+        let file = story.file("letter", 2000, 1)?;
+        for name in ["a", "b", "c"] {
+            let to = format!("s3://letters/{name}");
+            one.s3(&ready)?.aws(&["s3", "cp", &file.to_string_lossy(), &to])?.good()?;
+        }
+        for node in [&one, &other] {
+            node.protected("letters", 3)?;
+        }
+        one.stop()?;
+        other.stop()?;
+        std::fs::copy(&snapshot, &entries)?;
+
+        let ready = one.resume()?;
+        let client = one.s3(&ready)?;
+        let mut write = client.command(&freehold_harness::python("aws")?);
+        let mut write = write.args(["s3", "cp", &file.to_string_lossy(), "s3://letters/new"]).spawn()?;
+        let soon = until(3, "the write", || write.try_wait()?.ok_or_else(|| anyhow!("it waits")));
+        ensure!(soon.is_err(), "it was written before anybody could say that the disk is old");
+        other.resume()?;
+        let written = until(60, "the write", || write.try_wait()?.ok_or_else(|| anyhow!("it waits")))?;
+        ensure!(written.success(), "the write failed: {written}");
+        for node in [&one, &other] {
+            node.protected("letters", 4)?;
+            let twice = |alarm: &freehold_api::Finding| alarm.why.contains("two entries with one number");
+            ensure!(!node.status()?.alarms.iter().any(twice), "{:?}", node.status()?.alarms);
+        }
+        one.alarmed(&["this node's disk was rolled back"])
     })
 }
 

@@ -68,6 +68,9 @@ pub struct Report {
     pub heard: Arc<BTreeMap<NodeId, Millis>>,
 }
 
+/// A write waits this long at most for [`Own::Listening`] to end; the machine ends it sooner.
+const LISTEN_MAX: std::time::Duration = std::time::Duration::from_secs(15);
+
 /// A handle to the replication of this node.
 #[derive(Debug, Clone)]
 pub struct Replica {
@@ -95,6 +98,28 @@ impl Replica {
         Held {
             waiting: protection.partly + protection.nowhere,
             oldest_ms: protection.oldest.map(|hlc| clock::wall().since(hlc.wall).0),
+        }
+    }
+
+    /// Whether this node may write to a bucket; nothing before that is known.
+    pub fn own(&self, bucket: &BucketId) -> Option<Own> {
+        self.report.borrow().own.get(bucket).copied()
+    }
+
+    /// Waits until others have told whether this node's disk is the newest, or it has listened for
+    /// long enough.
+    pub async fn listened(&self, bucket: &BucketId) {
+        let known = self.until(bucket, |own| own != Own::Listening);
+        drop(tokio::time::timeout(LISTEN_MAX, known).await);
+    }
+
+    /// Waits until [`Self::own`] is such.
+    pub async fn until(&self, bucket: &BucketId, such: impl Fn(Own) -> bool) {
+        let mut reports = self.report.clone();
+        let fits = |report: &Arc<Report>| report.own.get(bucket).is_some_and(|own| such(*own));
+        if reports.wait_for(fits).await.is_err() {
+            // The owner has ended, and so will whoever waits.
+            std::future::pending::<()>().await;
         }
     }
 
@@ -153,7 +178,11 @@ impl freehold_vault::Replication for ForVault {
     }
 
     fn own(&self, bucket: &BucketId) -> Own {
-        self.0.report().own.get(bucket).copied().unwrap_or(Own::Unheard)
+        self.0.own(bucket).unwrap_or(Own::Listening)
+    }
+
+    async fn listened(&self, bucket: &BucketId) {
+        self.0.listened(bucket).await;
     }
 
     fn lost(&self, _bucket: &BucketId, blob: &BlobRef) {

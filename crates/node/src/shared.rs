@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use freehold_api::{Endpoints, Problem, Sessions};
 use freehold_disk::EntryStore;
 use freehold_mesh::Mesh;
-use freehold_placement::{Cuts, Entry};
+use freehold_placement::{Cuts, Entry, Own};
 use freehold_realm::Standing;
 use freehold_vault::{Depot, Keyring, Vault};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
@@ -208,11 +208,47 @@ impl Shared {
         self.directory_version.send_modify(|version| *version += 1);
     }
 
-    /// Writes into the directory: durable here, then read, then handed to the other nodes.
+    /// Whether the directory can be written without waiting.
+    pub fn may_say(&self) -> bool {
+        let own = self.replica.get().and_then(|replica| replica.own(&self.directory_bucket()));
+        own.is_some_and(is_settled)
+    }
+
+    /// Waits until it can.
+    pub async fn until_may_say(&self) {
+        match self.replica.get() {
+            Some(replica) => replica.until(&self.directory_bucket(), is_settled).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Others must have told whether this node's disk is the newest, or it would use numbers twice.
+    async fn check_own(&self) -> Result<(), Problem> {
+        let Some(replica) = self.replica.get() else { return Ok(()) };
+        let directory = self.directory_bucket();
+        replica.listened(&directory).await;
+        match replica.own(&directory) {
+            Some(Own::Behind) => Err(Problem::unreachable(
+                "the directory was not written",
+                "this node's disk was rolled back, and it is fetching what it wrote before",
+                Some("try again in a moment; freehold status says how far it is"),
+            )),
+            Some(Own::Forked) => Err(Problem::refused(
+                "the directory was not written",
+                "this node was cloned or rolled back: it used a number twice, and nobody reads what it writes",
+                Some("freehold node list, then suspend this machine and let it join anew"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes into the directory: durable here, then read, then handed to the other nodes. Soon after
+    /// the start it waits until others were heard.
     ///
     /// # Errors
-    /// A [`Problem`] if this node has no directory key yet, or the disk fails.
+    /// A [`Problem`] if this node has no directory key yet, its disk is an old copy, or it fails.
     pub async fn say(&self, sayings: Vec<Saying>) -> Result<(), Problem> {
+        self.check_own().await?;
         let key =
             self.directory().ring(freehold_seal::KeyOf::Directory).and_then(|ring| ring.current().cloned());
         if key.is_none() && sayings.iter().any(|saying| matches!(saying, Saying::Row(_))) {
@@ -302,6 +338,11 @@ impl Shared {
         let named = |node: &&NodeId| directory.node_name(**node) == Some(name);
         view.state().nodes.keys().filter(named).copied().collect()
     }
+}
+
+/// Whether waiting makes no difference to what may be written.
+const fn is_settled(own: Own) -> bool {
+    matches!(own, Own::Sure | Own::Unheard | Own::Stranger)
 }
 
 impl std::fmt::Debug for Shared {

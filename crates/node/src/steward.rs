@@ -36,6 +36,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
     loop {
         log.mark_unchanged();
         directory.mark_unchanged();
+        let may_say = shared.may_say();
         tidy_up(&shared).await;
         tokio::select! {
             biased;
@@ -43,6 +44,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = log.changed() => if changed.is_err() { return },
             changed = directory.changed() => if changed.is_err() { return },
             () = moved(&mut addresses) => {}
+            () = shared.until_may_say(), if !may_say => {}
             _ = checkpoints.tick() => checkpoint(&shared).await,
         }
     }
@@ -68,7 +70,8 @@ async fn moved(addresses: &mut Option<tokio::sync::watch::Receiver<Addresses>>) 
     }
 }
 
-/// Brings everything in line once.
+/// Brings everything in line once. What is to be said waits while this node may not write: it is not
+/// held up by that.
 pub async fn tidy_up(shared: &Shared) {
     shared.trust_the_log();
     hand_keys_to_vault(shared).await;
@@ -78,9 +81,11 @@ pub async fn tidy_up(shared: &Shared) {
     }
     connect(shared).await;
     settle_in(shared).await;
-    for (what, done) in [("keys", box_keys(shared).await), ("addresses", say_addresses(shared).await)] {
-        if let Err(problem) = done {
-            tracing::warn!(what, %problem, "the directory was not brought up to date");
+    if shared.may_say() {
+        for (what, done) in [("keys", box_keys(shared).await), ("addresses", say_addresses(shared).await)] {
+            if let Err(problem) = done {
+                tracing::warn!(what, %problem, "the directory was not brought up to date");
+            }
         }
     }
     if let Some(replica) = shared.replica.get() {

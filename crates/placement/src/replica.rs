@@ -40,6 +40,10 @@ const QUEUED_MAX: usize = 128;
 const GARBAGE_MAX: u32 = 16;
 const GARBAGE_FORGIVEN: Millis = Millis::from_secs(600);
 
+/// So long after its start a node waits for another one, which could say whether its disk is the
+/// newest, before it writes.
+const LISTEN: Millis = Millis::from_secs(10);
+
 /// A stream: bucket and origin.
 type Key = (BucketId, NodeId);
 
@@ -68,7 +72,10 @@ pub struct Replica {
     /// Whose holdings of which stream have changed since somebody asked.
     believed: BTreeSet<(Key, NodeId)>,
     heard_any: bool,
-    behind: BTreeSet<BucketId>,
+    /// Until when this node waits to be heard from, once it has begun.
+    listening: Listening,
+    /// Who has later entries of ours than are here, by bucket, and up to which number.
+    behind: BTreeMap<BucketId, BTreeMap<NodeId, u64>>,
     /// Streams of which somebody has told more than is here.
     lag: BTreeSet<Key>,
     asks: BTreeMap<Key, ask::Asked>,
@@ -85,6 +92,15 @@ pub struct Replica {
     tally: BTreeMap<BucketId, Protection>,
     changed: BTreeSet<BucketId>,
     out: VecDeque<Output>,
+}
+
+/// Whether this node still waits for somebody to tell it of its own entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listening {
+    /// Nothing has happened yet.
+    Ahead,
+    Until(Millis),
+    Over,
 }
 
 #[derive(Debug, Default)]
@@ -118,7 +134,8 @@ impl Replica {
             said: BTreeMap::new(),
             believed: BTreeSet::new(),
             heard_any: false,
-            behind: BTreeSet::new(),
+            listening: Listening::Ahead,
+            behind: BTreeMap::new(),
             lag: BTreeSet::new(),
             asks: BTreeMap::new(),
             asked_last: BTreeMap::new(),
@@ -211,6 +228,9 @@ impl Replica {
 
     /// Takes in what happened. Poll for outputs afterwards.
     pub fn handle(&mut self, now: Millis, input: Input) {
+        if self.listening == Listening::Ahead {
+            self.listening = Listening::Until(now.plus(LISTEN));
+        }
         match input {
             Input::View(view) => self.viewed(now, view),
             Input::Clock(wall) => self.clock(now, wall),
@@ -233,6 +253,10 @@ impl Replica {
             Input::Lost(blob) => self.lost(now, &blob),
             Input::Erased(place) => self.erased(now, &place),
         }
+        // Who has been alone may have written, and would wait in vain for whoever joins now.
+        if self.is_alone() {
+            self.listening = Listening::Over;
+        }
         self.ask(now);
         self.fetch(now);
         let changed = std::mem::take(&mut self.changed);
@@ -254,7 +278,12 @@ impl Replica {
     pub fn poll_timeout(&self) -> Option<(Millis, &'static str)> {
         let tell = self.peers.values().map(|peer| (peer.tell_at, "tell again what is here"));
         let asks = self.asks.values().map(|asked| (asked.until, "entries asked of a peer"));
-        tell.chain(asks).chain(self.asking_again()).chain(self.fetching_again()).chain(self.ripening()).min()
+        let listening = match self.listening {
+            Listening::Until(at) => Some((at, "wait no longer for somebody to be heard")),
+            Listening::Ahead | Listening::Over => None,
+        };
+        let again = self.asking_again().into_iter().chain(self.fetching_again()).chain(self.ripening());
+        tell.chain(asks).chain(again).chain(listening).min()
     }
 
     /// Does what is due.
@@ -263,6 +292,9 @@ impl Replica {
             self.peers.iter().filter(|(_, peer)| peer.tell_at <= now).map(|(id, _)| *id).collect();
         for peer in due {
             self.tell_all(now, peer);
+        }
+        if matches!(self.listening, Listening::Until(at) if at <= now) {
+            self.listening = Listening::Over;
         }
         self.asks_lapse(now);
         self.ripen(now);
@@ -273,19 +305,25 @@ impl Replica {
     /// Whether this node may write to a bucket.
     pub fn own(&self, bucket: &BucketId) -> Own {
         let forked = self.streams.get(&(*bucket, self.me)).is_some_and(|stream| stream.fork.is_some());
-        let alone = !self.view.nodes.keys().any(|node| *node != self.me && self.view.is_active(node));
         let suspended = self.view.nodes.get(&self.me).is_some_and(|me| me.suspended);
         if suspended || !self.view.may_write(bucket, &self.me) {
             Own::Stranger
         } else if forked {
             Own::Forked
-        } else if self.behind.contains(bucket) {
+        } else if self.behind.contains_key(bucket) {
             Own::Behind
-        } else if self.heard_any || alone {
+        } else if self.heard_any || self.is_alone() {
             Own::Sure
-        } else {
+        } else if self.listening == Listening::Over {
             Own::Unheard
+        } else {
+            Own::Listening
         }
+    }
+
+    /// Whether no other node's rights hold.
+    fn is_alone(&self) -> bool {
+        !self.view.nodes.keys().any(|node| *node != self.me && self.view.is_active(node))
     }
 
     /// The last number of each origin in a bucket.

@@ -75,6 +75,9 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// it has its own entries again: it would use a number twice.
     fn own(&self, bucket: &BucketId) -> Own;
 
+    /// Waits while [`Self::own`] says [`Own::Listening`], which is for seconds at most.
+    async fn listened(&self, _bucket: &BucketId) {}
+
     /// For each of a bucket's entries, given by origin and number: how many nodes (this one
     /// included) hold it with its blobs.
     async fn copies(&self, bucket: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16>;

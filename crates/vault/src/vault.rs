@@ -201,8 +201,16 @@ impl Inner {
             Own::Stranger => Err(PutError::NotAWriter),
             Own::Behind => Err(PutError::CatchingUp),
             Own::Forked => Err(PutError::Cloned),
-            Own::Unheard | Own::Sure => Ok(()),
+            // Early checks do not wait: the commit does.
+            Own::Listening | Own::Unheard | Own::Sure => Ok(()),
         }
+    }
+
+    /// The same, once this node has heard others tell whether its disk is the newest, or has waited
+    /// for them long enough.
+    async fn may_write_now(&self, bucket: &BucketId) -> Result<(), PutError> {
+        self.shared.replication.listened(bucket).await;
+        self.may_write(bucket)
     }
 
     /// A small write beside entries.

@@ -189,8 +189,10 @@ pub enum Event {
 pub enum Own {
     /// The realm does not let this node write there: nobody would take its entries in.
     Stranger,
-    /// No other node was heard since the start, so nobody could say whether our disk is the newest.
-    /// A short wait is wise; a node on its own may write.
+    /// This node has just started and heard nobody yet, who could say whether its disk is the newest.
+    /// That ends soon: wait for it.
+    Listening,
+    /// No other node was heard since the start, and the wait for one is over: it may write.
     Unheard,
     /// Others have later entries of ours: wait.
     Behind,

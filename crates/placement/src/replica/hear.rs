@@ -3,6 +3,7 @@
 use freehold_wire::{BlobName, BucketId, Millis, NodeId};
 
 use super::{Event, Key, Output, Replica};
+use crate::message::VECTORS_MAX as PART_MAX;
 use crate::stream::Stream;
 use crate::{Message, Vector};
 
@@ -20,12 +21,11 @@ impl Replica {
         }
         match message {
             Message::Vectors { vectors, whole } => {
-                if whole {
-                    self.heard_any = true;
-                }
+                let is_end = whole && vectors.len() < PART_MAX;
                 for vector in vectors {
                     self.heard(now, from, vector, whole);
                 }
+                self.heard_any |= is_end;
             }
             Message::Ask { bucket, origin, from: seq, chain } => {
                 self.asked(now, from, (bucket, origin), seq, chain);

@@ -1,10 +1,13 @@
 //! What peers are told of their own accord, and who counts as a peer.
 
-use freehold_wire::{Bounded, Millis, NodeId};
+use std::collections::BTreeSet;
+
+use freehold_wire::{Bounded, BucketId, Millis, NodeId};
 
 use super::{
     Event, GARBAGE_FORGIVEN, GARBAGE_MAX, Key, Output, Peer, QUEUED_MAX, Replica, TELL_EVERY, TELL_SOON,
 };
+use crate::message::VECTORS_MAX;
 use crate::stream::{Class, Stream};
 use crate::{Message, Vector, View};
 
@@ -45,11 +48,13 @@ impl Replica {
         }
         let known = self.streams.values().filter(|stream| self.knows_bucket(&stream.bucket));
         let mut vectors = known.filter_map(vector_of).collect::<Vec<_>>().into_iter();
-        // Even an empty telling says something: there is nothing here.
+        // Even an empty telling says something: there is nothing here. A part with room left is the
+        // last one.
         loop {
             let part = Bounded::fill(&mut vectors);
+            let is_last = part.len() < VECTORS_MAX;
             self.send(now, to, Message::Vectors { vectors: part, whole: true });
-            if vectors.len() == 0 {
+            if is_last {
                 return;
             }
         }
@@ -98,7 +103,8 @@ impl Replica {
         }
         let told = self.peers.values().flat_map(|peer| peer.vectors.keys());
         self.lag = told.copied().collect();
-        self.behind.retain(|bucket| self.view.copies(bucket).is_some());
+        self.behind.retain(|bucket, _| self.view.copies(bucket).is_some());
+        self.check_all_own();
         self.recount_all(now);
         for (key, len) in self.streams.iter().map(|(key, stream)| (*key, stream.len())).collect::<Vec<_>>() {
             for seq in 1..=len {
@@ -122,21 +128,39 @@ impl Replica {
         }
     }
 
-    /// Notes that others have later entries of this node, or no longer.
+    /// Notes that others have later entries of this node, or no longer. What somebody told counts
+    /// while it is away, but not after its rights ended.
     pub(super) fn check_own(&mut self, key: Key) {
         let (bucket, origin) = key;
-        if origin != self.me || !self.view.may_write(&bucket, &origin) {
+        if origin != self.me || !self.knows_bucket(&bucket) || !self.view.may_write(&bucket, &origin) {
             return;
         }
         let have = self.streams.get(&key).map_or(0, Stream::len);
-        let told =
-            self.peers.values().filter_map(|peer| peer.vectors.get(&key)).map(|vector| vector.seq).max();
-        let told = told.unwrap_or(0);
-        if told > have && self.knows_bucket(&bucket) && self.behind.insert(bucket) {
-            self.out.push_back(Output::Tell(Event::Behind { bucket, have, told }));
-        } else if told <= have && self.behind.contains(&bucket) && !self.lag.contains(&key) {
-            self.behind.remove(&bucket);
-            self.out.push_back(Output::Tell(Event::CaughtUp(bucket)));
+        let mut ahead = self.behind.remove(&bucket).unwrap_or_default();
+        let was_behind = !ahead.is_empty();
+        for (id, peer) in &self.peers {
+            ahead.extend(peer.vectors.get(&key).map(|vector| (*id, vector.seq)));
+        }
+        ahead.retain(|id, told| *told > have && self.view.is_active(id));
+        match ahead.values().max().copied() {
+            Some(told) => {
+                self.behind.insert(bucket, ahead);
+                if !was_behind {
+                    self.out.push_back(Output::Tell(Event::Behind { bucket, have, told }));
+                }
+            }
+            None if was_behind => self.out.push_back(Output::Tell(Event::CaughtUp(bucket))),
+            None => {}
+        }
+    }
+
+    /// The same for every bucket, after the view changed.
+    fn check_all_own(&mut self) {
+        let told = self.peers.values().flat_map(|peer| peer.vectors.keys());
+        let own = told.filter(|(_, origin)| *origin == self.me).map(|(bucket, _)| *bucket);
+        let buckets: BTreeSet<BucketId> = own.chain(self.behind.keys().copied()).collect();
+        for bucket in buckets {
+            self.check_own((bucket, self.me));
         }
     }
 }

@@ -2,12 +2,13 @@ use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_wire::{Bounded, Digest, RealmId};
 
 use super::*;
-use crate::{BucketView, Cuts, Draft, Message, NodeView, Row, payload_hash};
+use crate::{BucketView, Cuts, Draft, Message, NodeView, Row, Vector, payload_hash};
 
 const REALM: RealmId = RealmId::from_bytes([7; 32]);
 const BUCKET: BucketId = BucketId::from_bytes([1; 32]);
 const NOW: Millis = Millis(1000);
 
+mod own;
 mod trust;
 
 fn key(n: u8) -> SigningKey {
@@ -219,7 +220,7 @@ fn a_node_that_was_rolled_back_is_told_its_own_entries_before_it_writes() {
     }
     settle(&mut nodes);
     nodes[0].roll_back(view(&[1, 2], 2), 2);
-    assert_eq!(nodes[0].core.own(&BUCKET), Own::Unheard);
+    assert_eq!(nodes[0].core.own(&BUCKET), Own::Listening);
     nodes[1].core.handle(NOW, Input::Disconnected(node(1)));
     connect(&mut nodes, 0, 1);
     settle(&mut nodes);

@@ -47,7 +47,9 @@ impl Inner {
         also: impl FnOnce(&mut EntryTxn<'_>) -> Result<Result<(), PutError>, StoreError> + Send + 'static,
     ) -> Result<Vec<Committed>, PutError> {
         // Again, for a body that took long: what was heard meanwhile counts.
-        drafts.iter().try_for_each(|draft| self.may_write(&draft.bucket))?;
+        for draft in &drafts {
+            self.may_write_now(&draft.bucket).await?;
+        }
         let (tell, told) = oneshot::channel();
         let (inner, after) = (Arc::clone(self), Arc::clone(self));
         let job = move |txn: &mut EntryTxn<'_>| {

@@ -50,12 +50,13 @@ impl Inner {
             }
         }
         for (bucket, of) in tell {
+            self.shared.replication.listened(&bucket).await;
             let own = self.shared.replication.own(&bucket);
             if own == Own::Behind {
                 return Err(PutError::CatchingUp);
             }
             // Else nobody listens to it.
-            if !matches!(own, Own::Sure | Own::Unheard) {
+            if !matches!(own, Own::Sure | Own::Unheard | Own::Listening) {
                 continue;
             }
             let released = of.into_iter().map(|(origin, numbers)| Released {

@@ -125,6 +125,24 @@ async fn a_write_waits_for_its_confirmations() {
 }
 
 #[tokio::test]
+async fn a_write_waits_until_others_were_heard() {
+    let home = tempfile::tempdir().unwrap();
+    let witness = Arc::new(Witness::default());
+    let replication = Arc::<Witness>::clone(&witness);
+    let world = World::with(home.path(), Setup { replication, ..Setup::default() }).await;
+    for (heard, may) in [(Own::Sure, true), (Own::Unheard, true), (Own::Behind, false)] {
+        *witness.own.lock().unwrap() = Some(Own::Listening);
+        let write = world.put("k", b"x");
+        tokio::pin!(write);
+        let waits = tokio::time::timeout(std::time::Duration::from_millis(300), &mut write).await;
+        assert!(waits.is_err(), "it was written before anybody was heard");
+        *witness.own.lock().unwrap() = Some(heard);
+        witness.heard.notify_one();
+        assert_eq!(write.await.is_ok(), may, "{heard:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_was_rolled_back_does_not_write() {
     let home = tempfile::tempdir().unwrap();
     let witness = Arc::new(Witness::default());

@@ -303,6 +303,8 @@ pub(crate) struct Witness {
     pub(crate) held: Mutex<BTreeMap<u64, u16>>,
     /// Of which other entries say other things.
     pub(crate) unwanted: Mutex<Vec<BlobName>>,
+    /// Others were heard while it listened.
+    pub(crate) heard: tokio::sync::Notify,
 }
 
 #[async_trait]
@@ -334,6 +336,12 @@ impl Replication for Witness {
 
     fn own(&self, _: &BucketId) -> Own {
         self.own.lock().unwrap().unwrap_or(Own::Sure)
+    }
+
+    async fn listened(&self, bucket: &BucketId) {
+        if self.own(bucket) == Own::Listening {
+            self.heard.notified().await;
+        }
     }
 
     async fn copies(&self, _: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16> {
