@@ -16,8 +16,9 @@ use freehold_placement::{BucketView, Entry, NodeView, Replica, View};
 use freehold_realm::audit::Export;
 use freehold_realm::{Op, OpSet};
 use freehold_seal::{
-    Binding, BlobHeader, BlobOpener, BucketKey, DirectoryRow, Envelope, HEADER_LEN, Manifest, ObjectKey,
-    PayloadPlace, Release, VersionId, cipher_len, open_payload, payload_kind, plain_len, plan_range,
+    Binding, BlobHeader, BlobOpener, BucketKey, Content, DirectoryRow, Envelope, HEADER_LEN, Manifest,
+    ObjectKey, PayloadPlace, Release, VersionId, cipher_len, open_payload, payload_kind, plain_len,
+    plan_range,
 };
 use freehold_sim::{Bytes, Choose as _, LogWorld, Options, ReplicaWorld, run};
 use freehold_sync::{Input, LogSync, Message, Output};
@@ -189,6 +190,12 @@ pub fn seal(data: &[u8]) {
             if let Ok(row) = DirectoryRow::decode(&[&[2], data].concat()) {
                 assert_eq!(to_canonical(&row), data, "two spellings of one row");
                 assert!(row.may_come_from(place.origin) || row.needs_keeper(place.origin));
+            }
+            if let Ok(Content::Amendment(amendment)) = Content::decode(&[&[3], data].concat()) {
+                assert_eq!(to_canonical(&amendment), data, "two spellings of one amendment");
+            }
+            if let Ok(Content::Setting(row)) = Content::decode(&[&[4], data].concat()) {
+                assert_eq!(to_canonical(&row), data, "two spellings of one setting");
             }
         }
         4 => {

@@ -103,6 +103,7 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
         PutError::NotAWriter => {
             Problem::refused(what, why, Some("write on another node: freehold node list    (shows roles)"))
         }
+        PutError::Locked(_) => Problem::refused(what, why, None::<&str>),
         PutError::Closing => Problem::unreachable(what, why, Some("freehold up")),
         _ => Problem::invalid(what, why, None::<&str>),
     }
@@ -114,7 +115,9 @@ pub fn get_problem(bucket: &str, key: &str, error: &GetError) -> Problem {
     let why = chain(error);
     match error {
         GetError::NoSuchBucket => no_bucket(bucket),
-        GetError::NoSuchKey => Problem::not_found(what, why, None::<&str>),
+        GetError::NoSuchKey | GetError::NoSuchVersion | GetError::Deleted(_) | GetError::Marker { .. } => {
+            Problem::not_found(what, why, None::<&str>)
+        }
         GetError::Range { .. } => Problem::invalid(what, why, None::<&str>),
         GetError::NoBucketKey | GetError::Missing | GetError::Closing => {
             Problem::unreachable(what, why, Some("bring a node that holds it online: freehold status"))

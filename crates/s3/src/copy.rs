@@ -1,6 +1,6 @@
 //! Copies within the realm, whole or as a part of an upload.
 
-use freehold_vault::{ByteRange, CopyMeta};
+use freehold_vault::{Annotations, ByteRange, CopyMeta, CopyRequest, Version};
 use freehold_wire::BucketId;
 use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, MetadataDirective,
@@ -11,9 +11,10 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use crate::condition::{ReadConditions, write_conditions};
 use crate::front::{Front, SEALED};
 use crate::meta::{Sums, etag, kept, summed, timestamp};
-use crate::object::{check_version, vault_range};
+use crate::object::vault_range;
 use crate::refusal;
 use crate::upload::{part_number, upload_id};
+use crate::versions::version;
 
 /// The conditions that a copy sets for its source.
 macro_rules! source_conditions {
@@ -28,15 +29,15 @@ macro_rules! source_conditions {
 }
 
 impl Front {
-    fn source<'a>(&self, source: &'a CopySource) -> S3Result<(BucketId, &'a str)> {
+    fn source<'a>(&self, source: &'a CopySource) -> S3Result<(BucketId, &'a str, Option<Version>)> {
         let CopySource::Bucket { bucket, key, version_id } = source else {
             return Err(s3_error!(
                 NotImplemented,
                 "Access points and outposts do not exist here; name a bucket and a key."
             ));
         };
-        check_version(version_id.as_deref())?;
-        Ok((self.bucket(bucket)?, key))
+        let version = version(version_id.as_deref())?;
+        Ok((self.bucket(bucket)?, key, version))
     }
 
     pub(crate) async fn copy(
@@ -46,17 +47,17 @@ impl Front {
         let if_none_match = req.headers.get(http::header::IF_NONE_MATCH);
         let if_none_match = if_none_match.and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
         let input = req.input;
-        let (from, from_key) = self.source(&input.copy_source)?;
+        let (from, from_key, version) = self.source(&input.copy_source)?;
         let to = self.bucket(&input.bucket)?;
         let replace =
             input.metadata_directive.as_ref().is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
-        if !replace && from == to && from_key == input.key {
+        if !replace && from == to && from_key == input.key && version.is_none() {
             return Err(s3_error!(
                 InvalidRequest,
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata."
             ));
         }
-        let source = self.vault.head(&from, from_key).await.map_err(|e| refusal::of_get(&e))?;
+        let source = self.vault.head(&from, from_key, version).await.map_err(|e| refusal::of_get(&e))?;
         source_conditions!(input).check_source(&source)?;
         let meta = if replace {
             let (headers, user_meta) = kept!(input).pack()?;
@@ -64,9 +65,16 @@ impl Front {
         } else {
             CopyMeta::Keep
         };
+        let request = CopyRequest {
+            version: Some(source.version),
+            meta,
+            keep_tags: true,
+            annotations: Annotations::new(),
+            conditions: write_conditions(None, if_none_match),
+        };
         let done = self
             .vault
-            .copy((&from, from_key), (&to, &input.key), meta, write_conditions(None, if_none_match))
+            .copy((&from, from_key), (&to, &input.key), request)
             .await
             .map_err(|e| refusal::of_write(&e))?;
         let sums = Sums::of(&done.checksums);
@@ -77,6 +85,8 @@ impl Front {
                 checksum_type: sums.kind,
             })),
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
+            copy_source_version_id: self.shown(&from, source.version),
+            version_id: self.shown(&to, done.version),
             ..Default::default()
         }))
     }
@@ -85,11 +95,11 @@ impl Front {
         &self,
         input: UploadPartCopyInput,
     ) -> S3Result<S3Response<UploadPartCopyOutput>> {
-        let (from, from_key) = self.source(&input.copy_source)?;
+        let (from, from_key, version) = self.source(&input.copy_source)?;
         let to = self.bucket(&input.bucket)?;
         let upload = upload_id(&input.upload_id)?;
         let number = part_number(input.part_number)?;
-        let source = self.vault.head(&from, from_key).await.map_err(|e| refusal::of_get(&e))?;
+        let source = self.vault.head(&from, from_key, version).await.map_err(|e| refusal::of_get(&e))?;
         source_conditions!(input).check_source(&source)?;
         let range = match &input.copy_source_range {
             None => None,
@@ -97,7 +107,7 @@ impl Front {
         };
         let done = self
             .vault
-            .copy_part((&from, from_key), range, (&to, &input.key), upload, number)
+            .copy_part((&from, from_key), Some(source.version), range, (&to, &input.key), upload, number)
             .await
             .map_err(|e| refusal::of_write(&e))?;
         let sums = Sums::of(&done.checksums);
@@ -107,6 +117,7 @@ impl Front {
                 last_modified: Some(std::time::SystemTime::now().into()),
             })),
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
+            copy_source_version_id: self.shown(&from, source.version),
             ..Default::default()
         }))
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use freehold_vault::{ListQuery, Vault};
+use freehold_vault::Vault;
 use freehold_wire::BucketId;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket, BucketLocationConstraint,
@@ -67,9 +67,7 @@ impl Front {
 
     async fn end_bucket(&self, input: DeleteBucketInput) -> S3Result<S3Response<DeleteBucketOutput>> {
         let bucket = self.bucket(&input.bucket)?;
-        let query = ListQuery { max: 1, ..ListQuery::default() };
-        let page = self.vault.list(&bucket, &query).map_err(|e| refusal::of_get(&e))?;
-        if !page.objects.is_empty() {
+        if self.vault.stats().get(&bucket).is_some_and(|stats| stats.versions > 0) {
             return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty."));
         }
         self.buckets.delete(&bucket).await.map_err(|e| refusal::of_buckets(&e))?;
@@ -147,7 +145,7 @@ impl S3 for Front {
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        self.put(req).await
+        Box::pin(self.put(req)).await
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
@@ -171,7 +169,7 @@ impl S3 for Front {
         req: S3Request<GetObjectTaggingInput>,
     ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
         let bucket = self.bucket(&req.input.bucket)?;
-        self.vault.head(&bucket, &req.input.key).await.map_err(|e| refusal::of_get(&e))?;
+        self.vault.head(&bucket, &req.input.key, None).await.map_err(|e| refusal::of_get(&e))?;
         Ok(S3Response::new(GetObjectTaggingOutput { tag_set: Vec::new(), version_id: None }))
     }
 

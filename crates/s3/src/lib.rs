@@ -21,6 +21,7 @@ mod parts_sum;
 mod refusal;
 mod server;
 mod upload;
+mod versions;
 
 pub use buckets::{Buckets, BucketsError};
 pub use credentials::Credentials;

@@ -109,7 +109,7 @@ fn without_chunked(value: &str) -> Option<String> {
     (!rest.is_empty()).then(|| rest.join(","))
 }
 
-fn http_date(at: &Timestamp) -> Option<String> {
+pub(crate) fn http_date(at: &Timestamp) -> Option<String> {
     let mut text = Vec::new();
     at.format(TimestampFormat::HttpDate, &mut text).ok()?;
     String::from_utf8(text).ok()

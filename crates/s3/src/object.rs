@@ -1,6 +1,9 @@
 //! Objects: put, get, head, delete, attributes.
 
-use freehold_vault::{BoxError, ByteRange, Expect, ObjectMeta, PutRequest};
+use freehold_vault::{
+    Annotations, BoxError, ByteRange, Conditions, DeleteDone, DeleteRequest, Expect, ObjectMeta, PutRequest,
+};
+use freehold_wire::BucketId;
 use futures::StreamExt as _;
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -17,20 +20,11 @@ use crate::digest::{Claim, content_md5, watch};
 use crate::front::{Front, SEALED};
 use crate::meta::{Kept, Sums, etag, kept, length, summed, timestamp};
 use crate::refusal;
+use crate::versions::version;
 
 /// Amazon's bound on one request that deletes.
 const DELETE_MAX: usize = 1000;
 const KEY_MAX_BYTES: usize = 1024;
-
-/// Without versioning, the only version is the current one, which S3 calls "null".
-pub(crate) fn check_version(version: Option<&str>) -> S3Result<()> {
-    match version {
-        None | Some("null") => Ok(()),
-        Some(_) => {
-            Err(s3_error!(NoSuchVersion, "Versioning is off: an object has no versions but the current one."))
-        }
-    }
-}
 
 pub(crate) fn vault_range(range: Range) -> ByteRange {
     match range {
@@ -115,6 +109,7 @@ impl Front {
             content_type: input.content_type,
             headers,
             user_meta,
+            annotations: Annotations::new(),
             conditions: write_conditions(input.if_match, input.if_none_match),
             expect,
             at_end,
@@ -129,12 +124,13 @@ impl Front {
             e_tag: Some(etag(&done.etag)),
             checksum_type: sums.kind,
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
+            version_id: self.shown(&bucket, done.version),
             ..Default::default()
         })))
     }
 
     pub(crate) async fn get(&self, input: GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
-        check_version(input.version_id.as_deref())?;
+        let version = version(input.version_id.as_deref())?;
         let bucket = self.bucket(&input.bucket)?;
         let conditions = ReadConditions {
             tag_is: input.if_match,
@@ -143,13 +139,14 @@ impl Front {
             unchanged_since: input.if_unmodified_since,
         };
         let range = input.range.map(vault_range);
-        let found = self.vault.get(&bucket, &input.key, range).await.map_err(|e| refusal::of_get(&e))?;
+        let found =
+            self.vault.get(&bucket, &input.key, version, range).await.map_err(|e| refusal::of_get(&e))?;
         conditions.check(&found.meta)?;
         check_part(input.part_number, &found.meta)?;
         // The checksum of the whole would be compared with the part.
         let mode = input.checksum_mode.as_ref().filter(|_| range.is_none());
         let shown = Shown::new(found.meta, range.map(|_| found.range.clone()), mode);
-        let key_bucket = bucket;
+        let (key_bucket, version_id) = (bucket, self.shown(&bucket, shown.meta.version));
         let body = found.body.map(move |piece| match piece {
             Ok(bytes) => Ok(Frame::data(bytes)),
             Err(error) => {
@@ -160,13 +157,14 @@ impl Front {
         });
         Ok(S3Response::new(described!(shown => GetObjectOutput {
             body: Some(StreamingBlob::from(Body::http_body_unsync(StreamBody::new(body)))),
+            version_id,
         })))
     }
 
     pub(crate) async fn head(&self, input: HeadObjectInput) -> S3Result<S3Response<HeadObjectOutput>> {
-        check_version(input.version_id.as_deref())?;
+        let version = version(input.version_id.as_deref())?;
         let bucket = self.bucket(&input.bucket)?;
-        let meta = self.vault.head(&bucket, &input.key).await.map_err(|e| refusal::of_get(&e))?;
+        let meta = self.vault.head(&bucket, &input.key, version).await.map_err(|e| refusal::of_get(&e))?;
         ReadConditions {
             tag_is: input.if_match,
             tag_is_not: input.if_none_match,
@@ -186,11 +184,12 @@ impl Front {
             })?),
         };
         let shown = Shown::new(meta, range, input.checksum_mode.as_ref());
-        Ok(S3Response::new(described!(shown => HeadObjectOutput {})))
+        let version_id = self.shown(&bucket, shown.meta.version);
+        Ok(S3Response::new(described!(shown => HeadObjectOutput { version_id, })))
     }
 
     pub(crate) async fn delete(&self, input: DeleteObjectInput) -> S3Result<S3Response<DeleteObjectOutput>> {
-        check_version(input.version_id.as_deref())?;
+        let version = version(input.version_id.as_deref())?;
         if input.if_match_size.is_some() || input.if_match_last_modified_time.is_some() {
             return Err(s3_error!(
                 NotImplemented,
@@ -199,8 +198,15 @@ impl Front {
         }
         let bucket = self.bucket(&input.bucket)?;
         let conditions = write_conditions(input.if_match, None);
-        self.vault.delete(&bucket, &input.key, conditions).await.map_err(|e| refusal::of_write(&e))?;
-        Ok(S3Response::with_status(DeleteObjectOutput::default(), http::StatusCode::NO_CONTENT))
+        let bypass = input.bypass_governance_retention.unwrap_or(false);
+        let request = DeleteRequest { key: input.key, version, conditions, bypass };
+        let done = self.vault.delete(&bucket, request).await.map_err(|e| refusal::of_write(&e))?;
+        let output = DeleteObjectOutput {
+            delete_marker: done.marker.then_some(true),
+            version_id: done.version.and_then(|version| self.shown(&bucket, version)),
+            ..Default::default()
+        };
+        Ok(S3Response::with_status(output, http::StatusCode::NO_CONTENT))
     }
 
     pub(crate) async fn delete_many(
@@ -218,19 +224,24 @@ impl Front {
             ));
         }
         let bucket = self.bucket(&input.bucket)?;
-        let (mut keys, mut errors) = (Vec::new(), Vec::new());
+        let bypass = input.bypass_governance_retention.unwrap_or(false);
+        let (mut requests, mut errors) = (Vec::new(), Vec::new());
         for object in objects {
-            let may = check_version(object.version_id.as_deref())
-                .and_then(|()| check_key(&object.key))
-                .and_then(|()| check_unconditional(&object));
-            match may {
-                Ok(()) => keys.push(object.key),
-                Err(error) => errors.push(told(object.key, &error)),
+            match wanted(&object, bypass) {
+                Ok(request) => requests.push(request),
+                Err(error) => errors.push(told(object.key, object.version_id, &error)),
             }
         }
-        self.vault.delete_many(&bucket, &keys).await.map_err(|e| refusal::of_write(&e))?;
-        let deleted = |key| DeletedObject { key: Some(key), ..Default::default() };
-        let deleted = if quiet { Vec::new() } else { keys.into_iter().map(deleted).collect() };
+        let done = self.vault.delete_many(&bucket, &requests).await.map_err(|e| refusal::of_write(&e))?;
+        let mut deleted = Vec::new();
+        for (request, done) in requests.into_iter().zip(done) {
+            let named = request.version.map(|version| version.to_string());
+            match done {
+                Ok(done) if !quiet => deleted.push(self.deleted(&bucket, request.key, named, done)),
+                Ok(_) => {}
+                Err(error) => errors.push(told(request.key, named, &refusal::of_write(&error))),
+            }
+        }
         Ok(S3Response::new(DeleteObjectsOutput {
             deleted: Some(deleted),
             errors: Some(errors),
@@ -238,13 +249,29 @@ impl Front {
         }))
     }
 
+    fn deleted(
+        &self,
+        bucket: &BucketId,
+        key: String,
+        named: Option<String>,
+        done: DeleteDone,
+    ) -> DeletedObject {
+        let made = done.version.and_then(|version| self.shown(bucket, version));
+        DeletedObject {
+            key: Some(key),
+            delete_marker: done.marker.then_some(true),
+            delete_marker_version_id: if done.marker { made } else { None },
+            version_id: named,
+        }
+    }
+
     pub(crate) async fn attributes(
         &self,
         input: GetObjectAttributesInput,
     ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
-        check_version(input.version_id.as_deref())?;
+        let version = version(input.version_id.as_deref())?;
         let bucket = self.bucket(&input.bucket)?;
-        let meta = self.vault.head(&bucket, &input.key).await.map_err(|e| refusal::of_get(&e))?;
+        let meta = self.vault.head(&bucket, &input.key, version).await.map_err(|e| refusal::of_get(&e))?;
         // Clients send one header with commas; `s3s` gives it as one attribute.
         let asked = || input.object_attributes.iter().flat_map(|a| a.as_str().split(','));
         let wants = |what: &str| asked().any(|a| a.trim() == what);
@@ -258,6 +285,7 @@ impl Front {
         });
         Ok(S3Response::new(GetObjectAttributesOutput {
             checksum,
+            version_id: self.shown(&bucket, meta.version),
             // The one place where S3 gives an ETag without quotes is not expressible in `s3s`.
             e_tag: wants(ObjectAttributes::ETAG).then(|| etag(&meta.etag)),
             last_modified: Some(timestamp(meta.modified)),
@@ -268,6 +296,14 @@ impl Front {
             ..Default::default()
         }))
     }
+}
+
+/// What one line of a request that deletes many asks for.
+fn wanted(object: &ObjectIdentifier, bypass: bool) -> S3Result<DeleteRequest> {
+    check_key(&object.key)?;
+    check_unconditional(object)?;
+    let version = version(object.version_id.as_deref())?;
+    Ok(DeleteRequest { key: object.key.clone(), version, conditions: Conditions::default(), bypass })
 }
 
 /// Conditions within a request that deletes many are not looked at, so they are not accepted.
@@ -296,12 +332,12 @@ fn media_type(given: Option<String>) -> String {
     given.unwrap_or_else(|| "binary/octet-stream".to_owned())
 }
 
-fn told(key: String, error: &s3s::S3Error) -> s3s::dto::Error {
+fn told(key: String, version_id: Option<String>, error: &s3s::S3Error) -> s3s::dto::Error {
     s3s::dto::Error {
         code: Some(error.code().as_str().to_owned()),
         key: Some(key),
         message: error.message().map(str::to_owned),
-        version_id: None,
+        version_id,
     }
 }
 

@@ -3,12 +3,15 @@
 
 use std::error::Error;
 
-use freehold_vault::{BoxError, DepotError, GetError, PutError};
+use freehold_vault::{BoxError, DepotError, GetError, Locked, PutError, Version};
+use freehold_wire::Millis;
+use http::{HeaderMap, HeaderValue};
 use s3s::{S3Error, S3ErrorCode, s3_error};
 
 use crate::body;
 use crate::buckets::BucketsError;
 use crate::digest::DigestError;
+use crate::meta::{http_date, timestamp};
 
 pub(crate) fn no_such_bucket() -> S3Error {
     s3_error!(NoSuchBucket, "The specified bucket does not exist.")
@@ -38,6 +41,17 @@ pub(crate) fn of_write(error: &PutError) -> S3Error {
         PutError::MetaTooLarge => s3_error!(MetadataTooLarge, "{}", says),
         PutError::Source(source) => of_get(source),
         PutError::NoSuchKey => s3_error!(NoSuchKey, "The specified key does not exist."),
+        PutError::NoSuchVersion => no_such_version(),
+        PutError::Marker(_) => s3_error!(MethodNotAllowed, "A delete marker has nothing to say anything of."),
+        PutError::Locked(locked) => {
+            s3_error!(
+                AccessDenied,
+                "Access denied because the object is protected by object lock: {}.",
+                of_lock(locked)
+            )
+        }
+        PutError::NoObjectLock => s3_error!(InvalidRequest, "Bucket is missing Object Lock Configuration"),
+        PutError::Setting(why) => s3_error!(InvalidBucketState, "{}.", why),
         PutError::Precondition => {
             s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold.")
         }
@@ -50,7 +64,7 @@ pub(crate) fn of_write(error: &PutError) -> S3Error {
         PutError::Digest => {
             s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received.")
         }
-        PutError::TooLarge(_) => s3_error!(EntityTooLarge, "{}", says),
+        PutError::TooLarge(_) | PutError::DocumentTooLong(_) => s3_error!(EntityTooLarge, "{}", says),
         PutError::NoSuchUpload => s3_error!(
             NoSuchUpload,
             "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."
@@ -77,6 +91,17 @@ pub(crate) fn of_get(error: &GetError) -> S3Error {
         GetError::NoSuchBucket => no_such_bucket(),
         GetError::NoBucketKey => no_key(),
         GetError::NoSuchKey => s3_error!(NoSuchKey, "The specified key does not exist."),
+        GetError::NoSuchVersion => no_such_version(),
+        GetError::Deleted(version) => {
+            let mut error = s3_error!(NoSuchKey, "The specified key does not exist.");
+            error.set_headers(of_marker(*version, None));
+            error
+        }
+        GetError::Marker { version, modified } => {
+            let mut error = s3_error!(MethodNotAllowed, "A delete marker has nothing to read.");
+            error.set_headers(of_marker(*version, Some(*modified)));
+            error
+        }
         GetError::Range { size } => {
             s3_error!(InvalidRange, "The requested range is not satisfiable: the object has {} bytes.", size)
         }
@@ -94,6 +119,27 @@ pub(crate) fn of_get(error: &GetError) -> S3Error {
         GetError::Closing => closing(),
         _ => failed(error),
     }
+}
+
+fn no_such_version() -> S3Error {
+    s3_error!(NoSuchVersion, "The specified version does not exist.")
+}
+
+/// What the answer to a read of a delete marker says of it.
+fn of_marker(version: Version, modified: Option<Millis>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
+    if let Ok(version) = HeaderValue::try_from(version.to_string()) {
+        headers.insert("x-amz-version-id", version);
+    }
+    if let Some(modified) = modified {
+        headers.insert(http::header::ALLOW, HeaderValue::from_static("DELETE"));
+        if let Some(date) = http_date(&timestamp(modified)).and_then(|date| HeaderValue::try_from(date).ok())
+        {
+            headers.insert(http::header::LAST_MODIFIED, date);
+        }
+    }
+    headers
 }
 
 /// The body broke off. `s3s` wraps what its body readers were given as text and does not export its
@@ -148,6 +194,16 @@ fn of_checksum(error: &BoxError) -> S3Error {
             custom("MalformedTrailerError", http::StatusCode::BAD_REQUEST, missing.to_string())
         }
         None => s3_error!(BadDigest, "{}", error),
+    }
+}
+
+fn of_lock(locked: &Locked) -> String {
+    match locked {
+        Locked::Hold => "a legal hold is on this version".to_owned(),
+        Locked::Until(retention) => {
+            let date = http_date(&timestamp(retention.until)).unwrap_or_default();
+            format!("this version must be kept until {date}")
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use data_encoding::BASE64;
 use freehold_seal::Checksum;
-use freehold_vault::{CompleteRequest, Expect, ListQuery, PartMeta, PartRequest, UploadId, UploadRequest};
+use freehold_vault::{
+    Annotations, CompleteRequest, Expect, ListQuery, PartMeta, PartRequest, UploadId, UploadRequest,
+};
 use futures::StreamExt as _;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumType, CompleteMultipartUploadInput,
@@ -50,7 +52,12 @@ impl Front {
         }
         let bucket = self.bucket(&input.bucket)?;
         let (headers, user_meta) = kept!(input).pack()?;
-        let request = UploadRequest { content_type: input.content_type, headers, user_meta };
+        let request = UploadRequest {
+            content_type: input.content_type,
+            headers,
+            user_meta,
+            annotations: Annotations::new(),
+        };
         let id =
             self.vault.begin_upload(&bucket, &input.key, request).await.map_err(|e| refusal::of_write(&e))?;
         Ok(S3Response::new(CreateMultipartUploadOutput {
@@ -147,6 +154,7 @@ impl Front {
             .map_err(|e| refusal::of_write(&e))?;
         let sums = Sums::of(&done.checksums);
         Ok(S3Response::new(summed!(sums => CompleteMultipartUploadOutput {
+            version_id: self.shown(&bucket, done.version),
             location: Some(format!("/{}/{}", input.bucket, input.key)),
             bucket: Some(input.bucket),
             key: Some(input.key),

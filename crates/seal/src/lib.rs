@@ -7,6 +7,7 @@
 mod binding;
 mod blob;
 mod directory;
+mod document;
 mod envelope;
 #[cfg(test)]
 mod fixture;
@@ -24,11 +25,12 @@ pub use blob::{
     cipher_len, plain_len,
 };
 pub use directory::{DirectoryRow, RowKey};
+pub use document::{Amendment, Aspect, Content, DOCUMENT_MAX, Document, Setting, SettingRow, Target};
 pub use envelope::{Envelope, EnvelopeDecodeError, EnvelopeError, Recipient, open_envelope, seal_envelope};
 pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey};
 pub use manifest::{
-    BlobsError, Checksum, ChecksumAlgorithm, HEADERS_MAX, METADATA_MAX, Manifest, ManifestPart, PARTS_MAX,
-    Stored, blob_list_digest,
+    ANNOTATIONS_MAX, Annotation, BlobsError, Checksum, ChecksumAlgorithm, Deed, HEADERS_MAX, Kind,
+    METADATA_MAX, Manifest, ManifestPart, PARTS_MAX, Stored, blob_list_digest,
 };
 pub use opener::{BlobOpener, OpenError, RangeOpener};
 pub use payload::{

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::blob::{PLAIN_MAX, cipher_len};
 use crate::payload::{self, PayloadError};
-use crate::{Binding, BucketKey, PayloadPlace, VersionId};
+use crate::{Aspect, Binding, BucketKey, Document, PayloadPlace, VersionId};
 
 /// Parts of one object at most, as in S3.
 pub const PARTS_MAX: usize = 10_000;
@@ -15,7 +15,10 @@ pub const METADATA_MAX: usize = 128;
 /// Standard headers kept with an object at most.
 pub const HEADERS_MAX: usize = 16;
 
-const SORT: u8 = 1;
+/// Documents kept with a version at most.
+pub const ANNOTATIONS_MAX: usize = 8;
+
+pub(crate) const SORT: u8 = 1;
 
 /// A version of an object, or the note that it was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -30,9 +33,45 @@ pub struct Manifest {
     /// When it was written, by the writer's clock.
     #[n(2)]
     pub modified: Millis,
-    /// What is stored; nothing in a tombstone.
+    /// What is stored; nothing in a tombstone or marker.
     #[n(3)]
     pub stored: Option<Box<Stored>>,
+    /// What it does to the versions that are there; without it, as in a bucket that keeps none.
+    #[n(4)]
+    pub kind: Option<Kind>,
+}
+
+/// How a manifest stands to the other versions of its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Kind {
+    /// A version of its own, which takes no other's place: written, or (nothing stored) the marker
+    /// that the object is deleted.
+    #[n(1)]
+    Kept,
+    /// The marker that the object is deleted, in place of the null version.
+    #[n(2)]
+    NullMarker,
+    /// Removes, for good, the kept version that its `version` names.
+    #[n(3)]
+    Removal,
+}
+
+/// What a manifest does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Deed {
+    /// Writes the null version, in place of an earlier one.
+    NullWrite,
+    /// Takes the null version away.
+    NullRemoval,
+    /// Puts a delete marker in the null version's place.
+    NullMarker,
+    /// Writes a version that is kept beside the others.
+    KeptWrite,
+    /// A delete marker that is kept beside the others.
+    KeptMarker,
+    /// Removes a kept version for good.
+    Removal,
 }
 
 /// What is stored of an object.
@@ -66,6 +105,21 @@ pub struct Stored {
     /// The object's key, wrapped by the bucket key that also seals this manifest.
     #[n(8)]
     pub key: WrappedKey,
+    /// What was said of it when it was written.
+    #[n(9)]
+    pub annotations: Bounded<Annotation, ANNOTATIONS_MAX>,
+}
+
+/// A document that was written with a version.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Annotation {
+    /// What it says something about.
+    #[n(0)]
+    pub aspect: Aspect,
+    /// What it says.
+    #[n(1)]
+    pub document: Document,
 }
 
 /// One part.
@@ -164,9 +218,17 @@ pub fn blob_list_digest<'a>(blobs: impl IntoIterator<Item = (&'a BlobName, u64, 
 }
 
 impl Manifest {
-    /// Whether it says that the object was deleted.
-    pub const fn is_tombstone(&self) -> bool {
-        self.stored.is_none()
+    /// What it does; `None` if it stores what a manifest of its kind cannot store.
+    pub const fn deed(&self) -> Option<Deed> {
+        match (self.kind, &self.stored) {
+            (None, Some(_)) => Some(Deed::NullWrite),
+            (None, None) => Some(Deed::NullRemoval),
+            (Some(Kind::Kept), Some(_)) => Some(Deed::KeptWrite),
+            (Some(Kind::Kept), None) => Some(Deed::KeptMarker),
+            (Some(Kind::NullMarker), None) => Some(Deed::NullMarker),
+            (Some(Kind::Removal), None) => Some(Deed::Removal),
+            (Some(Kind::NullMarker | Kind::Removal), Some(_)) => None,
+        }
     }
 
     /// What its parts and its wrapped key are bound to.
@@ -205,6 +267,12 @@ impl Manifest {
 }
 
 impl Stored {
+    /// What it says of an aspect.
+    pub fn annotation(&self, aspect: Aspect) -> Option<&[u8]> {
+        let mut said = self.annotations.iter().filter(|said| said.aspect == aspect);
+        said.next().map(|said| said.document.as_bytes())
+    }
+
     /// Checks the entry's blobs (name, bytes of ciphertext, hash) against the parts.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Sealing what travels with an entry: a manifest or a directory row. Padded, so that the length
+//! Sealing what travels with an entry: a manifest, a directory row, what is said later. Padded, so that the length
 //! of a name does not show, and bound to its entry, so that it cannot be moved under another.
 
 use freehold_crypt::Entropy;
@@ -28,7 +28,7 @@ const ONLY: Position = Position { index: 0, last: true };
 /// What sort of payload bytes are, by their first two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayloadKind {
-    /// Sealed: a manifest or a directory row.
+    /// Sealed: a [`Content`](crate::Content).
     Sealed,
     /// An [`Envelope`], readable by all.
     Envelope,
@@ -182,7 +182,7 @@ pub fn open_payload(
 }
 
 /// Opens a payload and shows its content, which is wiped afterwards.
-fn with_opened<T>(
+pub(crate) fn with_opened<T>(
     key: &BucketKey,
     place: &PayloadPlace,
     payload: &[u8],

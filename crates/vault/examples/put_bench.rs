@@ -115,7 +115,7 @@ async fn timed(
                 if put {
                     vault.put(&bucket, &key, PutRequest::default(), body(size)).await?;
                 } else {
-                    let object = vault.get(&bucket, &key, None).await?;
+                    let object = vault.get(&bucket, &key, None, None).await?;
                     let read =
                         object.body.try_fold(0, async |sum, piece| Ok(sum + piece.len() as u64)).await?;
                     anyhow::ensure!(read == size, "{read} bytes of {size} came back");

@@ -137,12 +137,14 @@ impl Realm {
             parts: Bounded::from_vec(vec![ManifestPart { number: 1, plain_len: 300 }])?,
             blobs: blob_list_digest([(&blob.name, blob.len, &blob.hash)]),
             key: self.key.wrap(&binding, &ObjectKey::random(&mut OsEntropy), &mut OsEntropy),
+            annotations: Bounded::new(),
         };
         let manifest = Manifest {
             name: Text::new(name)?,
             version,
             modified: Millis(seq),
             stored: Some(Box::new(stored)),
+            kind: None,
         };
         let place = PayloadPlace { realm: REALM, bucket: self.bucket, origin: self.node, seq };
         let payload = manifest.seal(&self.key, &place, &mut OsEntropy)?;

@@ -1,6 +1,8 @@
 //! Why a write or a read did not happen.
 
 use freehold_disk::StoreError;
+use freehold_index::{Locked, Unsettable, Version};
+use freehold_wire::Millis;
 
 use crate::depot::DepotError;
 
@@ -28,6 +30,24 @@ pub enum PutError {
     /// The object that is to be replaced or deleted on a condition is not there.
     #[error("there is no such object")]
     NoSuchKey,
+    /// The object has no such version.
+    #[error("the object has no such version")]
+    NoSuchVersion,
+    /// It is the marker of a deletion, of which nothing can be said.
+    #[error("this version is a delete marker")]
+    Marker(Version),
+    /// It must be kept.
+    #[error("the version is locked")]
+    Locked(#[from] Locked),
+    /// The bucket has no object lock, so none of its versions can be locked.
+    #[error("the bucket does not have object lock")]
+    NoObjectLock,
+    /// The bucket cannot be set so.
+    #[error("the bucket cannot be set so")]
+    Setting(#[from] Unsettable),
+    /// A document has 65,536 bytes at most.
+    #[error("a document of {0} bytes is too long")]
+    DocumentTooLong(usize),
     /// What is there does not meet the conditions.
     #[error("the object that is there does not meet the conditions")]
     Precondition,
@@ -124,6 +144,20 @@ pub enum GetError {
     /// There is no such object.
     #[error("there is no such object")]
     NoSuchKey,
+    /// The object has no such version.
+    #[error("the object has no such version")]
+    NoSuchVersion,
+    /// The object was deleted: this marker is its current version.
+    #[error("the object was deleted")]
+    Deleted(Version),
+    /// The version asked for is the marker of a deletion, with nothing to read.
+    #[error("this version is a delete marker")]
+    Marker {
+        /// The version.
+        version: Version,
+        /// When the object was deleted.
+        modified: Millis,
+    },
     /// The range begins behind the object's end.
     #[error("the range is outside the object, which has {size} bytes")]
     Range {

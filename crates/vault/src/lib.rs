@@ -6,7 +6,6 @@
 mod depot;
 mod error;
 mod etag;
-mod index;
 mod keyring;
 mod list;
 mod object;
@@ -19,12 +18,17 @@ mod verify;
 
 pub use depot::{BlobReader, BlobWriter, Depot, DepotError, DepotLimits, Held};
 pub use error::{BoxError, GetError, PutError};
-pub use etag::{Etag, EtagError};
+pub use freehold_index::{
+    DefaultRetention, Etag, EtagError, ListQuery, Locked, Locks, Mode, ObjectLock, Period, Retention,
+    Settings, Version, VersionError, VersionQuery, Versioning,
+};
+pub use freehold_seal::{Aspect, Setting};
 pub use keyring::Keyring;
-pub use list::{ListPage, ListQuery};
+pub use list::{ListPage, VersionMeta, VersionPage};
 pub use object::{
-    AtEnd, Body, BucketInfo, ByteRange, CompleteRequest, Conditions, CopyMeta, Expect, GetObject, ObjectMeta,
-    PartDone, PartMeta, PartRequest, PutDone, PutRequest, UploadId, UploadMeta, UploadPage, UploadRequest,
+    Annotations, AtEnd, Body, BucketInfo, ByteRange, CompleteRequest, Conditions, CopyMeta, CopyRequest,
+    DeleteDone, DeleteRequest, Expect, GetObject, Note, ObjectMeta, PartDone, PartMeta, PartRequest, PutDone,
+    PutRequest, UploadId, UploadMeta, UploadPage, UploadRequest,
 };
 pub use peers::{Alone, BlobStream, NotConfirmed, PeerError, Peers, Replication};
 pub use sweep::Swept;

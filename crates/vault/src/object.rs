@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use freehold_seal::{Checksum, VersionId};
+use freehold_index::{Locks, Row, Version};
+use freehold_seal::{Aspect, Checksum};
 use freehold_wire::{Digest, Hex, IdError, Millis};
 use futures::stream::BoxStream;
 
@@ -70,6 +71,9 @@ pub struct Expect {
     pub md5: Option<[u8; 16]>,
 }
 
+/// Documents said of a version.
+pub type Annotations = BTreeMap<Aspect, Vec<u8>>;
+
 /// A write.
 #[derive(Default)]
 pub struct PutRequest {
@@ -79,6 +83,9 @@ pub struct PutRequest {
     pub headers: BTreeMap<String, String>,
     /// The client's own metadata; at most 128 pairs.
     pub user_meta: BTreeMap<String, String>,
+    /// What is said of the version: tags, locks, who may do what. A bucket with object lock adds its
+    /// default retention if none is given.
+    pub annotations: Annotations,
     /// Conditions on what is there now.
     pub conditions: Conditions,
     /// What the body must be.
@@ -100,8 +107,8 @@ impl fmt::Debug for PutRequest {
 /// A write that is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutDone {
-    /// Which write it was.
-    pub version: VersionId,
+    /// The version it made.
+    pub version: Version,
     /// ETag without quotes: MD5 in hex, or of the parts' MD5s with `-n`.
     pub etag: String,
     /// Bytes.
@@ -117,8 +124,8 @@ pub struct PutDone {
 pub struct ObjectMeta {
     /// Its key.
     pub key: String,
-    /// Which write it is.
-    pub version: VersionId,
+    /// Which version it is.
+    pub version: Version,
     /// Bytes.
     pub size: u64,
     /// ETag without quotes.
@@ -135,6 +142,65 @@ pub struct ObjectMeta {
     pub checksums: Vec<Checksum>,
     /// In how many parts it was uploaded; 0 for a single write.
     pub parts: u16,
+    /// What is said of it now; empty in listings.
+    pub annotations: Annotations,
+    /// What locks it now; nothing in listings.
+    pub locks: Locks,
+}
+
+impl ObjectMeta {
+    /// What a listing shows.
+    pub(crate) fn listed(key: &str, row: &Row) -> Self {
+        Self {
+            key: key.to_owned(),
+            version: row.version(),
+            size: row.size,
+            etag: row.etag.to_string(),
+            modified: row.modified,
+            content_type: None,
+            headers: BTreeMap::new(),
+            user_meta: BTreeMap::new(),
+            checksums: Vec::new(),
+            parts: row.etag.parts(),
+            annotations: Annotations::new(),
+            locks: Locks::default(),
+        }
+    }
+}
+
+/// What is to be deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeleteRequest {
+    /// The object.
+    pub key: String,
+    /// One version of it, for good; otherwise the object, as the bucket's setting says.
+    pub version: Option<Version>,
+    /// Conditions on the current version.
+    pub conditions: Conditions,
+    /// Pass over locks of mode GOVERNANCE: who asks has the right to, and wants to.
+    pub bypass: bool,
+}
+
+/// What deleting came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeleteDone {
+    /// Whether there was something to delete.
+    pub found: bool,
+    /// The version that went, or the marker that was made.
+    pub version: Option<Version>,
+    /// Whether that is a marker.
+    pub marker: bool,
+}
+
+/// What is to be said of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Of what.
+    pub aspect: Aspect,
+    /// What; nothing to take back what was said.
+    pub document: Option<Vec<u8>>,
+    /// Weaken a retention of mode GOVERNANCE: who asks has the right to, and wants to.
+    pub bypass: bool,
 }
 
 /// A range as HTTP asks for it.
@@ -198,6 +264,21 @@ pub enum CopyMeta {
     },
 }
 
+/// A copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyRequest {
+    /// Which version of the source; its current one if none is named.
+    pub version: Option<Version>,
+    /// What the copy carries.
+    pub meta: CopyMeta,
+    /// Whether the source's tags are the copy's.
+    pub keep_tags: bool,
+    /// What else is said of the copy.
+    pub annotations: Annotations,
+    /// Conditions on what is there now.
+    pub conditions: Conditions,
+}
+
 /// A part being written.
 #[derive(Default)]
 pub struct PartRequest {
@@ -222,6 +303,8 @@ pub struct UploadRequest {
     pub headers: BTreeMap<String, String>,
     /// The client's own metadata.
     pub user_meta: BTreeMap<String, String>,
+    /// As [`PutRequest::annotations`].
+    pub annotations: Annotations,
 }
 
 /// How an upload ends.

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use freehold_index::Locator;
 use freehold_placement::Entry;
 use freehold_wire::{BlobName, BucketId, Millis};
 use futures::TryStreamExt as _;
 
-use crate::index::Locator;
 use crate::vault::{Inner, Vault, blob_of_part};
 use crate::{GetError, Held, UploadId};
 
@@ -88,7 +88,7 @@ impl Inner {
         });
         let erased = erase.map_err(GetError::Store)?;
         for (at, erased) in entries.iter().zip(&erased) {
-            self.index_mut().superseded.remove(at);
+            self.index_mut().erased(at);
             if *erased {
                 self.shared.replication.erased(&at.bucket, &at.origin, at.seq);
             }

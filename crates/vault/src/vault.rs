@@ -3,10 +3,12 @@
 mod commit;
 mod copy;
 mod cut;
+mod delete;
 mod manifest;
 mod read;
 mod rebuild;
 mod release;
+mod settings;
 mod upload;
 mod write;
 
@@ -22,12 +24,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use freehold_crypt::SigningKey;
 use freehold_disk::{EntryStore, EntryTxn, StoreError};
+use freehold_index::{BucketIndex, Index};
 use freehold_placement::{Cuts, Entry, Own};
 use freehold_seal::{BucketKey, PayloadPlace};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
 use tokio::sync::oneshot;
 
-use crate::index::Index;
 use crate::opening::Sources;
 use crate::sealing::Press;
 use crate::{BucketInfo, Depot, GetError, Keyring, Peers, PutError, Replication};
@@ -72,7 +74,9 @@ pub struct Shared {
 pub struct BucketStats {
     /// Objects visible.
     pub objects: u64,
-    /// Their bytes of plaintext.
+    /// Versions of objects, deleted ones among them, and markers of deletions.
+    pub versions: u64,
+    /// The bytes of plaintext of all versions.
     pub bytes: u64,
 }
 
@@ -150,10 +154,12 @@ impl Vault {
     /// Every bucket in numbers.
     pub fn stats(&self) -> BTreeMap<BucketId, BucketStats> {
         let index = self.inner.index();
-        let count = |(id, bucket): (&BucketId, &crate::index::BucketIndex)| {
-            (*id, BucketStats { objects: bucket.objects, bytes: bucket.bytes })
+        let count = |bucket: &BucketIndex| BucketStats {
+            objects: bucket.objects(),
+            versions: bucket.versions(),
+            bytes: bucket.bytes(),
         };
-        index.buckets.iter().map(count).collect()
+        index.buckets().map(|(id, bucket)| (*id, count(bucket))).collect()
     }
 
     /// The keys it reads and seals with.
@@ -241,7 +247,7 @@ impl Inner {
     }
 
     /// The same for many keys, always in one order, so that no two wait for each other.
-    async fn lock_keys(&self, bucket: &BucketId, keys: &[String]) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
+    async fn lock_keys(&self, bucket: &BucketId, keys: &[&str]) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
         let wanted: BTreeSet<usize> = keys.iter().map(|key| stripe(bucket, key)).collect();
         let mut held = Vec::with_capacity(wanted.len());
         for stripe in wanted.into_iter().filter_map(|at| self.stripes.get(at)) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use freehold_crypt::hash::Hasher;
 use freehold_disk::EntryRow;
+use freehold_index::Locator;
 use freehold_placement::{BlobRef, Entry};
 use freehold_seal::{BlobHeader, BlobOpener, HEADER_LEN, plan_range};
 use freehold_wire::{BlobName, BucketId};
 use futures::StreamExt as _;
 
 use crate::depot::read_at;
-use crate::index::Locator;
 use crate::vault::{Inner, Opened, Vault, is_release};
 use crate::{BlobReader, DepotError, GetError};
 
@@ -97,7 +97,7 @@ impl Inner {
             let mut list = Vec::new();
             let see = |row: EntryRow| {
                 let at = Locator { bucket: row.bucket, origin: row.origin, seq: row.seq };
-                if row.payload.is_some() && !inner.index().superseded.contains_key(&at) {
+                if row.payload.is_some() && !inner.index().is_superseded(&at) {
                     list.push(at);
                 }
                 ControlFlow::Continue(())
@@ -131,7 +131,7 @@ impl Inner {
         };
         let opened = if self.readable(&at.bucket) && !row.payload.as_deref().is_some_and(is_release) {
             match self.open_row(&row) {
-                Ok(opened) => Some(opened),
+                Ok(opened) => opened,
                 Err(GetError::NoBucketKey) => None,
                 Err(_) => {
                     report.bad_entries += 1;

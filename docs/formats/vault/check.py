@@ -175,6 +175,30 @@ def open_payload(f, data):
     return content
 
 
+KINDS = {
+    (None, True): "a null version",
+    (None, False): "a tombstone",
+    (1, True): "a kept version",
+    (1, False): "a marker",
+    (2, False): "a null marker",
+    (3, False): "a removal",
+}
+ASPECTS = {1: "tags", 2: "retention", 3: "legal hold", 4: "access control list"}
+SETTINGS = {1: "versioning", 2: "object lock"}
+
+
+def read_document(what, document):
+    need(document is None or len(document) <= 65536, "a document that is too long")
+    if document is None or what not in ("retention", "legal hold", "versioning", "object lock"):
+        return document
+    value = from_cbor(document)
+    if what == "retention":
+        need(value[0] in (1, 2) and len(value) == 2, "no retention")
+    if what == "versioning":
+        need(value in (1, 2), "no versioning")
+    return value
+
+
 ROWS = {0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses"}
 
 
@@ -184,15 +208,24 @@ def payloads(file):
         assert content == un(vector["content"])
         sort, fields = content[0], from_cbor(content[1:])
         if sort == 1:
-            assert set(fields) <= {0, 1, 2, 3} and len(fields[1]) == 16
-            stored = fields.get(3)
-            what = "a tombstone"
+            assert set(fields) <= {0, 1, 2, 3, 4} and len(fields[1]) == 16
+            stored, kind = fields.get(3), fields.get(4)
+            need((kind, bool(stored)) in KINDS, "stores what it cannot")
+            what = KINDS[kind, bool(stored)]
             if stored:
                 assert sum(length for _, length in stored[6]) == stored[0]
-                what = f"{stored[0]} bytes, {stored[1]}, {stored[2]}, parts {stored[6]}"
+                said = [[ASPECTS[aspect], document] for aspect, document in stored[9]]
+                what += f", {stored[0]} bytes, {stored[1]}, {stored[2]}, parts {stored[6]}, {said}"
                 f = {**file, "object_name": fields[0], "version": fields[1].hex()}
                 assert unwrap(f, cbor(stored[8])) == b"\x55" * 32
             print(f"  opened: {vector['name']}: {fields[0]}: {what}")
+        elif sort == 3:
+            assert set(fields) <= {0, 1, 2, 3} and fields[1][0] in (0, 1)
+            said = read_document(ASPECTS[fields[2]], fields.get(3))
+            print(f"  opened: {vector['name']}: {fields[0]}: {ASPECTS[fields[2]]}: {said}")
+        elif sort == 4:
+            said = read_document(SETTINGS.get(fields[0]), fields[1] if len(fields) == 2 else None)
+            print(f"  opened: {vector['name']}: setting {fields[0]}: {said}")
         else:
             assert sort == 2
             print(f"  opened: {vector['name']}: {ROWS[fields[0]]}: {fields[1][1:]}")

@@ -42,7 +42,7 @@ pub(super) fn list(shared: &Shared, bucket: &str, query: ListQuery) -> Result<Li
 
 pub(super) async fn head(shared: &Shared, bucket: &str, key: &str) -> Result<ObjectInfo, Problem> {
     let id = bucket_id(shared, bucket)?;
-    shared.vault.head(&id, key).await.map(info).map_err(|error| get_problem(bucket, key, &error))
+    shared.vault.head(&id, key, None).await.map(info).map_err(|error| get_problem(bucket, key, &error))
 }
 
 pub(super) async fn get(
@@ -56,7 +56,8 @@ pub(super) async fn get(
         ByteRange::From { first, last } => vault::ByteRange::From { first, last },
         ByteRange::Last(count) => vault::ByteRange::Last(count),
     });
-    let read = shared.vault.get(&id, key, range).await.map_err(|error| get_problem(bucket, key, &error))?;
+    let read =
+        shared.vault.get(&id, key, None, range).await.map_err(|error| get_problem(bucket, key, &error))?;
     let body = read.body.map_err(std::io::Error::other).boxed();
     Ok(ObjectRead { info: info(read.meta), range: read.range, body })
 }
@@ -93,7 +94,8 @@ pub(super) async fn put(
 
 pub(super) async fn delete(shared: &Shared, bucket: &str, key: &str) -> Result<(), Problem> {
     let id = bucket_id(shared, bucket)?;
-    let deleted = shared.vault.delete(&id, key, vault::Conditions::default()).await;
+    let request = vault::DeleteRequest { key: key.to_owned(), ..vault::DeleteRequest::default() };
+    let deleted = shared.vault.delete(&id, request).await;
     deleted.map(drop).map_err(|error| put_problem(bucket, key, &error))
 }
 

@@ -247,11 +247,15 @@ fn bad_copies(wish: &NewBucket) -> Problem {
 
 pub(super) async fn delete_bucket(shared: &Shared, name: &str) -> Result<(), Problem> {
     let (id, _) = shared.vault.bucket_named(name).ok_or_else(|| no_bucket(name))?;
-    let objects = shared.vault.stats().get(&id).map_or(0, |stats| stats.objects);
-    if objects > 0 {
+    let held = shared.vault.stats().get(&id).copied().unwrap_or_default();
+    if held.versions > 0 {
+        let held = match held.objects {
+            0 => format!("{} of deleted objects", words::count(held.versions, "version")),
+            objects => words::count(objects, "object"),
+        };
         return Err(Problem::refused(
             format!("the bucket {name} was not deleted"),
-            format!("it holds {}", words::count(objects, "object")),
+            format!("it holds {held}"),
             Some("delete what is in it first"),
         ));
     }

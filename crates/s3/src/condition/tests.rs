@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
-use freehold_seal::VersionId;
-use freehold_vault::ObjectMeta;
+use freehold_vault::{Annotations, Locks, ObjectMeta, Version};
 use freehold_wire::Millis;
 use s3s::S3ErrorCode;
 use s3s::dto::{ETagCondition, Timestamp, TimestampFormat};
@@ -12,7 +11,9 @@ use super::ReadConditions;
 fn object() -> ObjectMeta {
     ObjectMeta {
         key: "k".to_owned(),
-        version: VersionId::from_bytes([0; 16]),
+        version: Version::Null,
+        annotations: Annotations::new(),
+        locks: Locks::default(),
         size: 1,
         etag: "abc".to_owned(),
         modified: Millis(1_445_412_480_500),

@@ -715,7 +715,8 @@ def what_is_not_kept_is_refused():
     refused("InvalidStorageClass", put, "x", b"", StorageClass="GLACIER")
     refused("NotImplemented", S3.put_bucket_versioning, Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     refused("NotImplemented", S3.put_bucket_policy, Bucket=BUCKET, Policy="{}")
-    refused("NoSuchVersion", get, "acl", VersionId="3HL4kqtJlcpXroDTDmJ")
+    refused("InvalidArgument", get, "acl", VersionId="3HL4kqtJlcpXroDTDmJ")
+    refused("NoSuchVersion", get, "acl", VersionId="0" * 32)
     get("acl", VersionId="null")
     assert S3.get_object_tagging(Bucket=BUCKET, Key="acl")["TagSet"] == []
 

@@ -37,6 +37,11 @@ fn stored() -> Stored {
         parts: Bounded::from_vec(vec![part(1, 5 << 20), part(2, 5 << 20), part(7, 100)]).unwrap(),
         blobs: blob_list_digest(refs(&blobs())),
         key: fixture::bucket_key().wrap(&fixture::binding(), &fixture::object_key(), &mut Seeded::new(4)),
+        annotations: Bounded::from_vec(vec![Annotation {
+            aspect: Aspect::Tags,
+            document: Document::new(b"kind=photo".to_vec()).unwrap(),
+        }])
+        .unwrap(),
     }
 }
 
@@ -46,6 +51,7 @@ fn manifest() -> Manifest {
         version: VERSION,
         modified: Millis(1_790_000_000_000),
         stored: Some(Box::new(stored())),
+        kind: None,
     }
 }
 
@@ -67,7 +73,25 @@ fn a_tombstone_looks_like_any_manifest() {
     let tombstone = Manifest { stored: None, ..manifest() };
     let payload = tombstone.seal(&key, &place, &mut Seeded::new(1)).unwrap();
     assert_eq!(payload.len(), 1024);
-    assert!(Manifest::open(&key, &place, &payload).unwrap().is_tombstone());
+    let opened = Manifest::open(&key, &place, &payload).unwrap();
+    assert_eq!(opened.deed(), Some(Deed::NullRemoval));
+}
+
+#[test]
+fn a_manifest_does_what_its_kind_and_what_it_stores_say() {
+    let deed = |kind, stored: bool| {
+        Manifest { kind, stored: stored.then(|| Box::new(self::stored())), ..manifest() }.deed()
+    };
+    assert_eq!(deed(None, true), Some(Deed::NullWrite));
+    assert_eq!(deed(None, false), Some(Deed::NullRemoval));
+    assert_eq!(deed(Some(Kind::Kept), true), Some(Deed::KeptWrite));
+    assert_eq!(deed(Some(Kind::Kept), false), Some(Deed::KeptMarker));
+    assert_eq!(deed(Some(Kind::NullMarker), false), Some(Deed::NullMarker));
+    assert_eq!(deed(Some(Kind::Removal), false), Some(Deed::Removal));
+    assert_eq!(deed(Some(Kind::NullMarker), true), None);
+    assert_eq!(deed(Some(Kind::Removal), true), None);
+    assert_eq!(stored().annotation(Aspect::Tags), Some(b"kind=photo".as_slice()));
+    assert_eq!(stored().annotation(Aspect::Hold), None);
 }
 
 #[test]

@@ -3,12 +3,12 @@
 use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Entropy, Secret, hash};
 use freehold_seal::{
-    Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, DirectoryRow, Envelope, KeyOf, KeyRing,
-    Manifest, ManifestPart, ObjectKey, PayloadPlace, Recipient, Release, Released, Stored, VersionId,
-    blob_list_digest, seal_payload,
+    Amendment, Annotation, Aspect, Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, DirectoryRow,
+    Document, Envelope, KeyOf, KeyRing, Kind, Manifest, ManifestPart, ObjectKey, PayloadPlace, Recipient,
+    Release, Released, Setting, SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, Millis, Name, NodeId, PersonId, RealmId, Text, to_canonical,
+    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, Text, to_canonical,
 };
 use serde_json::{Value, json};
 
@@ -110,6 +110,7 @@ fn manifest(stored: Option<Stored>) -> Manifest {
         version: VERSION,
         modified: Millis(1_795_000_000_000),
         stored: stored.map(Box::new),
+        kind: None,
     }
 }
 
@@ -131,7 +132,36 @@ fn stored() -> Stored {
         parts: Bounded::from_vec(vec![part(1), part(2)]).unwrap(),
         blobs: blob_list_digest(blobs.iter().map(|(name, len, hash)| (name, *len, hash))),
         key: bucket_key(1).wrap(&binding(), &ObjectKey::from_secret(object_key()), &mut Seeded(20, 0)),
+        annotations: Bounded::from_vec(vec![Annotation {
+            aspect: Aspect::Tags,
+            document: document(b"kind=photo&year=2026"),
+        }])
+        .unwrap(),
     }
+}
+
+fn document(bytes: &[u8]) -> Document {
+    Document::new(bytes.to_vec()).unwrap()
+}
+
+/// What came with versions: a kept write, a marker, a removal, what is said later.
+fn later() -> [(&'static str, u8, Vec<u8>); 6] {
+    let amendment = |target, aspect, bytes: Option<&[u8]>| {
+        to_canonical(&Amendment { name: text(NAME), target, aspect, document: bytes.map(document) })
+    };
+    let of = |kind, stored| to_canonical(&Manifest { kind: Some(kind), ..manifest(stored) });
+    let null = Target::Null(Hlc { wall: Millis(1_795_000_000_000), count: 1 }, NODE, 257);
+    let retention: &[u8] = &[0x82, 0x02, 0x1b, 0, 0, 1, 0xa4, 0xe6, 0xb1, 0x90, 0];
+    let setting =
+        |setting, bytes: Option<&[u8]>| to_canonical(&SettingRow { setting, document: bytes.map(document) });
+    [
+        ("a kept version", 1, of(Kind::Kept, Some(stored()))),
+        ("a removal", 1, of(Kind::Removal, None)),
+        ("an amendment: retention", 3, amendment(Target::Kept(VERSION), Aspect::Retention, Some(retention))),
+        ("an amendment: no tags any more", 3, amendment(null, Aspect::Tags, None)),
+        ("a setting: versions are kept", 4, setting(Setting::Versioning, Some(&[1]))),
+        ("a setting: no policy any more", 4, setting(Setting::Policy, None)),
+    ]
 }
 
 fn payload(name: &str, content: &[u8], seed: u64) -> Value {
@@ -154,6 +184,9 @@ pub(crate) fn payloads() -> Value {
     ];
     for (row, seed) in rows.iter().zip(7..) {
         opens.push(payload(&format!("a row: {:?}", row.key()), &content(2, to_canonical(row)), seed));
+    }
+    for ((name, sort, fields), seed) in later().into_iter().zip(21..) {
+        opens.push(payload(name, &content(sort, fields), seed));
     }
     let attack =
         |name: &str, edits: Value, with: Value| json!({ "name": name, "edits": edits, "with": with });

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use freehold_disk::{EntryRow, EntryTxn, OsEntropy, StoreError};
+use freehold_index::{Fact, Row, Stamp};
 use freehold_placement::{BLOBS_MAX, BlobRef, Entry, payload_hash};
-use freehold_seal::{BucketKey, Manifest, Stored, VersionId};
-use freehold_wire::{Bounded, BucketId, EntryId, Hlc, Millis, NodeId, Text};
+use freehold_seal::{BucketKey, Content};
+use freehold_wire::{Bounded, BucketId, EntryId, Hlc, Millis};
 use tokio::sync::oneshot;
 
 use super::Inner;
-use crate::index::Row;
-use crate::{BucketInfo, Conditions, Etag, PutError};
+use crate::{BucketInfo, Conditions, PutError, Version};
 
 /// An entry about to be written.
 pub(crate) struct Draft {
     pub(crate) bucket: BucketId,
-    pub(crate) name: Text<1024>,
-    pub(crate) version: VersionId,
-    /// What is stored and its blobs; nothing for a deletion.
-    pub(crate) stored: Option<(Box<Stored>, Bounded<BlobRef, BLOBS_MAX>)>,
+    /// A manifest's time of writing is set when it is written.
+    pub(crate) content: Content,
+    /// The blobs of what a manifest stores.
+    pub(crate) blobs: Bounded<BlobRef, BLOBS_MAX>,
     pub(crate) sealing: BucketKey,
 }
 
@@ -27,13 +27,15 @@ pub(crate) struct Draft {
 pub(crate) struct Committed {
     pub(crate) id: EntryId,
     pub(crate) modified: Millis,
+    /// The version that it made, or was about.
+    pub(crate) version: Version,
 }
 
 /// An entry inside the transaction.
 struct Written {
     bucket: BucketId,
-    key: String,
-    row: Row,
+    stamp: Stamp,
+    fact: Fact,
     entry: Entry,
     payload: Vec<u8>,
 }
@@ -91,32 +93,42 @@ impl Inner {
         draft: Draft,
         before: &[Written],
     ) -> Result<Result<Written, PutError>, StoreError> {
-        let Draft { bucket, name, version, stored, sealing } = draft;
+        let Draft { bucket, mut content, blobs, sealing } = draft;
         let node = self.config.node;
         let same = before.iter().rev().find(|written| written.bucket == bucket);
         let seq = match same {
-            Some(written) => written.row.seq,
+            Some(written) => written.stamp.seq,
             None => txn.last_seq(&bucket, &node)?,
         };
         let seq = seq.saturating_add(1);
         let read = self.tick();
         // A node whose clock was ahead may have written this key: what follows it must win.
-        let hlc = match self.index().newest(&bucket, name.as_str()) {
+        let hlc = match self.newest(&bucket, &content) {
             Some(last) if last >= read => last.tick(last.wall),
             _ => read,
         };
-        let (stored, blobs) = match stored {
-            Some((stored, blobs)) => (Some(stored), blobs),
-            None => (None, Bounded::new()),
-        };
-        let manifest = Manifest { name, version, modified: read.wall, stored };
+        if let Content::Manifest(manifest) = &mut content {
+            manifest.modified = read.wall;
+        }
         let place = self.place(bucket, node, seq);
-        let Ok(payload) = manifest.seal(&sealing, &place, &mut OsEntropy) else {
+        let Ok(payload) = content.seal(&sealing, &place, &mut OsEntropy) else {
             return Ok(Err(PutError::MetaTooLarge));
         };
         let entry = self.sign(bucket, seq, hlc, blobs, &payload);
-        let row = row_of(&manifest, node, seq, hlc);
-        Ok(Ok(Written { bucket, key: manifest.name.as_str().to_owned(), row, entry, payload }))
+        let stamp = Stamp { hlc, origin: node, seq };
+        let Some(fact) = Fact::of(&content, stamp) else {
+            return Ok(Err(PutError::Format("it contradicts itself")));
+        };
+        Ok(Ok(Written { bucket, stamp, fact, entry, payload }))
+    }
+
+    fn newest(&self, bucket: &BucketId, content: &Content) -> Option<Hlc> {
+        match content {
+            Content::Manifest(manifest) => self.index().newest(bucket, manifest.name.as_str()),
+            Content::Amendment(amendment) => self.index().newest(bucket, amendment.name.as_str()),
+            Content::Setting(row) => self.index().newest_setting(bucket, row.setting),
+            Content::Row(_) => None,
+        }
     }
 
     pub(super) fn sign(
@@ -141,9 +153,14 @@ impl Inner {
 
     fn committed(&self, written: Vec<Written>) -> Vec<Committed> {
         let mut done = Vec::with_capacity(written.len());
-        for Written { bucket, key, row, entry, payload } in written {
-            done.push(Committed { id: entry.id(), modified: row.modified });
-            self.index_mut().apply(bucket, key, row, super::now());
+        for Written { bucket, stamp, fact, entry, payload } in written {
+            let (version, modified) = match &fact {
+                Fact::Version { row, .. } => (row.version(), row.modified),
+                Fact::Removal { version, .. } => (Version::Id(*version), stamp.hlc.wall),
+                Fact::Said { .. } | Fact::Setting { .. } => (Version::Null, stamp.hlc.wall),
+            };
+            done.push(Committed { id: entry.id(), modified, version });
+            self.index_mut().apply(bucket, stamp, fact, super::now());
             // Without the lock: whoever hears of it may want to read the index before going on.
             self.shared.replication.committed(&entry, &payload);
         }
@@ -167,28 +184,11 @@ impl Written {
     fn as_row(&self) -> EntryRow {
         EntryRow {
             bucket: self.bucket,
-            origin: self.row.origin,
-            seq: self.row.seq,
+            origin: self.stamp.origin,
+            seq: self.stamp.seq,
             entry: self.entry.to_bytes(),
             payload: Some(self.payload.clone()),
         }
-    }
-}
-
-/// What the index remembers of an entry with this manifest.
-pub(crate) fn row_of(manifest: &Manifest, origin: NodeId, seq: u64, hlc: Hlc) -> Row {
-    let stored = manifest.stored.as_deref();
-    Row {
-        origin,
-        seq,
-        hlc,
-        version: manifest.version,
-        size: stored.map_or(0, |stored| stored.size),
-        etag: stored
-            .and_then(|stored| stored.etag.as_str().parse().ok())
-            .unwrap_or_else(|| Etag::single([0; 16])),
-        modified: manifest.modified,
-        deleted: stored.is_none(),
     }
 }
 

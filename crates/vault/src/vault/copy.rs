@@ -6,8 +6,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::Vault;
 use crate::{
-    Body, BoxError, ByteRange, Conditions, CopyMeta, Expect, GetError, GetObject, PartDone, PartRequest,
-    PutDone, PutError, PutRequest, UploadId,
+    Aspect, Body, BoxError, ByteRange, CopyMeta, CopyRequest, Expect, GetError, GetObject, PartDone,
+    PartRequest, PutDone, PutError, PutRequest, UploadId, Version,
 };
 
 /// Where a copy comes from or goes to: bucket and key.
@@ -22,10 +22,13 @@ impl Vault {
         &self,
         from: Place<'_>,
         to: Place<'_>,
-        meta: CopyMeta,
-        conditions: Conditions,
+        request: CopyRequest,
     ) -> Result<PutDone, PutError> {
-        let GetObject { meta: source, body, .. } = self.source(from, None).await?;
+        let CopyRequest { version, meta, keep_tags, mut annotations, conditions } = request;
+        let GetObject { meta: mut source, body, .. } = self.source(from, version, None).await?;
+        if keep_tags && let Some(tags) = source.annotations.remove(&Aspect::Tags) {
+            annotations.insert(Aspect::Tags, tags);
+        }
         let (content_type, headers, user_meta) = match meta {
             CopyMeta::Keep => (source.content_type, source.headers, source.user_meta),
             CopyMeta::Replace { content_type, headers, user_meta } => (content_type, headers, user_meta),
@@ -36,6 +39,7 @@ impl Vault {
             content_type,
             headers,
             user_meta,
+            annotations,
             conditions,
             expect: Expect { len: Some(source.size), md5: None },
             at_end: Some(Box::new(move || Ok(checksums))),
@@ -50,19 +54,25 @@ impl Vault {
     pub async fn copy_part(
         &self,
         from: Place<'_>,
+        version: Option<Version>,
         range: Option<ByteRange>,
         to: Place<'_>,
         upload: UploadId,
         number: u16,
     ) -> Result<PartDone, PutError> {
-        let GetObject { range, body, .. } = self.source(from, range).await?;
+        let GetObject { range, body, .. } = self.source(from, version, range).await?;
         let request =
             PartRequest { expect: Expect { len: Some(range.end - range.start), md5: None }, at_end: None };
         self.put_part(to.0, to.1, upload, number, request, as_body(body)).await
     }
 
-    async fn source(&self, from: Place<'_>, range: Option<ByteRange>) -> Result<GetObject, PutError> {
-        self.get(from.0, from.1, range).await.map_err(|error| PutError::Source(Box::new(error)))
+    async fn source(
+        &self,
+        from: Place<'_>,
+        version: Option<Version>,
+        range: Option<ByteRange>,
+    ) -> Result<GetObject, PutError> {
+        self.get(from.0, from.1, version, range).await.map_err(|error| PutError::Source(Box::new(error)))
     }
 }
 

@@ -23,7 +23,7 @@ impl Vault {
             }
             *known = Arc::clone(&cuts);
         }
-        let buckets: Vec<BucketId> = self.inner.index().buckets.keys().copied().collect();
+        let buckets: Vec<BucketId> = self.inner.index().buckets().map(|(bucket, _)| *bucket).collect();
         for bucket in buckets {
             self.inner.index_mut().hide(&bucket, &cuts);
             self.reopen(&bucket).await?;

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use freehold_crypt::WrappedKey;
+use freehold_index::Locks;
 use freehold_placement::{BLOBS_MAX, BlobRef};
-use freehold_seal::{Checksum, Manifest, ManifestPart, Stored, blob_list_digest};
+use freehold_seal::{
+    ANNOTATIONS_MAX, Annotation, Checksum, Document, Manifest, ManifestPart, Stored, blob_list_digest,
+};
 use freehold_wire::{BlobName, Bounded, Digest, Text};
 
-use crate::{Etag, ObjectMeta, PutError};
+use crate::{Annotations, Etag, ObjectMeta, PutError, Version};
 
 /// What a manifest says beside its name and version.
 #[derive(Debug, Clone)]
@@ -19,6 +22,7 @@ pub(crate) struct Contents {
     pub(crate) checksums: Vec<Checksum>,
     pub(crate) parts: Vec<(ManifestPart, BlobRef)>,
     pub(crate) key: WrappedKey,
+    pub(crate) annotations: Annotations,
 }
 
 impl Contents {
@@ -38,10 +42,22 @@ impl Contents {
             parts: Bounded::from_vec(parts).map_err(|_| PutError::Format("it has too many parts"))?,
             blobs: blob_list_digest(blobs.iter().map(triple)),
             key: self.key,
+            annotations: annotations(self.annotations)?,
         };
         let blobs = Bounded::from_vec(blobs).map_err(|_| PutError::Format("it has too many parts"))?;
         Ok((Box::new(stored), blobs))
     }
+}
+
+/// Documents as the format takes them.
+pub(crate) fn annotations(said: Annotations) -> Result<Bounded<Annotation, ANNOTATIONS_MAX>, PutError> {
+    let one = |(aspect, bytes)| Ok(Annotation { aspect, document: document(bytes)? });
+    let said: Vec<Annotation> = said.into_iter().map(one).collect::<Result<_, PutError>>()?;
+    Bounded::from_vec(said).map_err(|_| PutError::MetaTooLarge)
+}
+
+pub(crate) fn document(bytes: Vec<u8>) -> Result<Document, PutError> {
+    Document::new(bytes).map_err(|long| PutError::DocumentTooLong(long.got))
 }
 
 /// A blob as the format's functions take it.
@@ -63,9 +79,10 @@ pub(crate) fn map<const K: usize, const V: usize>(pairs: &[(Text<K>, Text<V>)]) 
 
 /// What is known of the object.
 pub(crate) fn meta(manifest: &Manifest, stored: &Stored) -> ObjectMeta {
+    let said = stored.annotations.iter();
     ObjectMeta {
         key: manifest.name.as_str().to_owned(),
-        version: manifest.version,
+        version: if manifest.kind.is_none() { Version::Null } else { Version::Id(manifest.version) },
         size: stored.size,
         etag: stored.etag.as_str().to_owned(),
         modified: manifest.modified,
@@ -74,5 +91,7 @@ pub(crate) fn meta(manifest: &Manifest, stored: &Stored) -> ObjectMeta {
         user_meta: map(&stored.metadata),
         checksums: stored.checksums.to_vec(),
         parts: stored.etag.as_str().parse::<Etag>().map_or(0, Etag::parts),
+        annotations: said.map(|said| (said.aspect, said.document.as_bytes().to_vec())).collect(),
+        locks: Locks::default(),
     }
 }

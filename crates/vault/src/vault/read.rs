@@ -4,16 +4,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use freehold_disk::EntryRow;
+use freehold_index::{Locator, Row};
 use freehold_placement::Entry;
-use freehold_seal::{BucketKey, Manifest, ObjectKey, PayloadHeader, Stored};
+use freehold_seal::{BucketKey, Content, Manifest, ObjectKey, PayloadHeader, Stored};
 use freehold_wire::BucketId;
 use futures::StreamExt as _;
 
 use super::manifest::{meta, triple};
 use super::{Inner, Vault};
-use crate::index::Locator;
 use crate::opening::{SealedAt, open_range};
-use crate::{ByteRange, GetError, GetObject, ListPage, ListQuery, ObjectMeta, list};
+use crate::{
+    ByteRange, GetError, GetObject, ListPage, ListQuery, Locks, ObjectMeta, Version, VersionPage,
+    VersionQuery, list,
+};
 
 /// An entry with its payload opened.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub(crate) struct Opened {
 }
 
 impl Vault {
-    /// Opens an object, or a range of it, for reading. The first bytes have not been read yet
+    /// Opens an object (its current version, or the one named), or a range of it, for reading. The first bytes have not been read yet
     /// when it returns; every byte that comes has been verified.
     ///
     /// # Errors
@@ -34,16 +37,17 @@ impl Vault {
         &self,
         bucket: &BucketId,
         key: &str,
+        version: Option<Version>,
         range: Option<ByteRange>,
     ) -> Result<GetObject, GetError> {
-        let opened = self.inner.find(bucket, key).await?;
+        let (opened, row, locks) = self.inner.find(bucket, key, version).await?;
         let stored = opened.manifest.stored.as_deref().ok_or(GetError::NoSuchKey)?;
         let size = stored.size;
         let wanted = match range {
             None => 0..size,
             Some(range) => range.within(size).ok_or(GetError::Range { size })?,
         };
-        let meta = meta(&opened.manifest, stored);
+        let meta = self.inner.described(bucket, &opened.manifest, &row, locks).await?;
         let object_key = Arc::new(self.inner.object_key(&opened, stored)?);
         let binding = opened.manifest.binding(self.inner.config.realm, *bucket);
         let mut parts = Vec::new();
@@ -72,14 +76,18 @@ impl Vault {
         Ok(GetObject { meta, range: wanted, body })
     }
 
-    /// What is known of an object.
+    /// What is known of an object: of its current version, or of the one named.
     ///
     /// # Errors
     /// [`GetError`]
-    pub async fn head(&self, bucket: &BucketId, key: &str) -> Result<ObjectMeta, GetError> {
-        let opened = self.inner.find(bucket, key).await?;
-        let stored = opened.manifest.stored.as_deref().ok_or(GetError::NoSuchKey)?;
-        Ok(meta(&opened.manifest, stored))
+    pub async fn head(
+        &self,
+        bucket: &BucketId,
+        key: &str,
+        version: Option<Version>,
+    ) -> Result<ObjectMeta, GetError> {
+        let (opened, row, locks) = self.inner.find(bucket, key, version).await?;
+        self.inner.described(bucket, &opened.manifest, &row, locks).await
     }
 
     /// A page of a bucket's listing.
@@ -89,53 +97,93 @@ impl Vault {
     pub fn list(&self, bucket: &BucketId, query: &ListQuery) -> Result<ListPage, GetError> {
         self.inner.bucket_to_read(bucket)?;
         let index = self.inner.index();
-        Ok(index.buckets.get(bucket).map(|bucket| list::list(&bucket.rows, query)).unwrap_or_default())
+        Ok(index.bucket(bucket).map(|bucket| list::list(bucket, query)).unwrap_or_default())
+    }
+
+    /// A page of a bucket's versions.
+    ///
+    /// # Errors
+    /// [`GetError::NoSuchBucket`] or [`GetError::NoBucketKey`].
+    pub fn list_versions(&self, bucket: &BucketId, query: &VersionQuery) -> Result<VersionPage, GetError> {
+        self.inner.bucket_to_read(bucket)?;
+        let index = self.inner.index();
+        Ok(index.bucket(bucket).map(|bucket| list::list_versions(bucket, query)).unwrap_or_default())
     }
 }
 
 impl Inner {
-    /// The winning entry of a key, opened.
-    pub(crate) async fn find(self: &Arc<Self>, bucket: &BucketId, key: &str) -> Result<Opened, GetError> {
+    /// The entry of a key's current version, or of the one named, opened; and what locks it.
+    async fn find(
+        self: &Arc<Self>,
+        bucket: &BucketId,
+        key: &str,
+        version: Option<Version>,
+    ) -> Result<(Opened, Row, Locks), GetError> {
         self.bucket_to_read(bucket)?;
-        let at = self.index().visible(bucket, key).map(|row| row.locator(*bucket));
-        let at = at.ok_or(GetError::NoSuchKey)?;
-        let opened = self.load(at).await?;
+        let (row, locks) = self.row(bucket, key, version)?;
+        let kept = self.kept(row.locator(*bucket)).await?;
+        let opened = self.open_row(&kept)?.ok_or(GetError::Tampered)?;
         // The index was made from this very entry.
-        if opened.manifest.name.as_str() == key { Ok(opened) } else { Err(GetError::Tampered) }
+        let same = opened.manifest.name.as_str() == key;
+        if same { Ok((opened, row, locks)) } else { Err(GetError::Tampered) }
     }
 
-    /// Reads and opens an entry.
-    pub(crate) async fn load(self: &Arc<Self>, at: Locator) -> Result<Opened, GetError> {
+    async fn described(
+        self: &Arc<Self>,
+        bucket: &BucketId,
+        manifest: &Manifest,
+        row: &Row,
+        locks: Locks,
+    ) -> Result<ObjectMeta, GetError> {
+        let stored = manifest.stored.as_deref().ok_or(GetError::NoSuchKey)?;
+        let mut meta = meta(manifest, stored);
+        self.amend(bucket, &meta.key, row, &mut meta.annotations).await?;
+        meta.locks = locks;
+        Ok(meta)
+    }
+
+    /// Reads an entry.
+    async fn kept(self: &Arc<Self>, at: Locator) -> Result<EntryRow, GetError> {
         let inner = Arc::clone(self);
         let row = tokio::task::spawn_blocking(move || {
             inner.shared.entries.entry(&at.bucket, &at.origin, at.seq).map_err(GetError::Store)
         });
-        let row = row.await.map_err(|_| GetError::Closing)??.ok_or(GetError::Tampered)?;
-        self.open_row(&row)
+        row.await.map_err(|_| GetError::Closing)??.ok_or(GetError::Tampered)
+    }
+
+    /// Reads and opens what an entry says.
+    pub(crate) async fn load_content(self: &Arc<Self>, at: Locator) -> Result<Content, GetError> {
+        let row = self.kept(at).await?;
+        let entry = Entry::decode(&row.entry).map_err(|_| GetError::Tampered)?;
+        let payload = row.payload.as_deref().ok_or(GetError::Missing)?;
+        Ok(self.open_payload(&entry, payload)?.0)
     }
 
     /// Opens an entry as kept. Everything in it is bound to its place under the bucket's key, so a
     /// store that gives back another or an older one does not get past this.
-    pub(crate) fn open_row(&self, row: &EntryRow) -> Result<Opened, GetError> {
+    /// `None` if it opens and is no version.
+    pub(crate) fn open_row(&self, row: &EntryRow) -> Result<Option<Opened>, GetError> {
         let entry = Entry::decode(&row.entry).map_err(|_| GetError::Tampered)?;
         let payload = row.payload.as_deref().ok_or(GetError::Missing)?;
-        let (manifest, sealing) = self.open_payload(&entry, payload)?;
+        let (Content::Manifest(manifest), sealing) = self.open_payload(&entry, payload)? else {
+            return Ok(None);
+        };
         if let Some(stored) = &manifest.stored {
             stored.check_blobs(entry.blobs.iter().map(triple)).map_err(|_| GetError::Tampered)?;
         }
-        Ok(Opened { entry, manifest, sealing })
+        Ok(Some(Opened { entry, manifest, sealing }))
     }
 
     pub(crate) fn open_payload(
         &self,
         entry: &Entry,
         payload: &[u8],
-    ) -> Result<(Manifest, BucketKey), GetError> {
+    ) -> Result<(Content, BucketKey), GetError> {
         let header = PayloadHeader::decode(payload).map_err(|_| GetError::Tampered)?;
         let key = self.shared.keys.version(&entry.bucket, header.key_version).ok_or(GetError::NoBucketKey)?;
         let place = self.place(entry.bucket, entry.origin, entry.seq);
-        let manifest = Manifest::open(&key, &place, payload).map_err(|_| GetError::Tampered)?;
-        Ok((manifest, key))
+        let content = Content::open(&key, &place, payload).map_err(|_| GetError::Tampered)?;
+        Ok((content, key))
     }
 
     pub(crate) fn object_key(&self, opened: &Opened, stored: &Stored) -> Result<ObjectKey, GetError> {

@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use freehold_disk::{EntryRow, StoreError};
+use freehold_index::{Fact, Stamp};
 use freehold_placement::Entry;
 use freehold_wire::{BucketId, Hlc, NodeId};
 
-use super::commit::row_of;
 use super::release::is_release;
 use super::{Inner, Vault, now};
 use crate::GetError;
@@ -43,9 +43,11 @@ impl Vault {
             }
             let opened = payload.map(|payload| inner.open_payload(entry, payload));
             match opened {
-                Some(Ok((manifest, _))) => {
-                    let row = row_of(&manifest, entry.origin, entry.seq, entry.hlc);
-                    inner.index_mut().apply(entry.bucket, manifest.name.as_str().to_owned(), row, now());
+                Some(Ok((content, _))) => {
+                    let stamp = stamp_of(entry);
+                    if let Some(fact) = Fact::of(&content, stamp) {
+                        inner.index_mut().apply(entry.bucket, stamp, fact, now());
+                    }
                 }
                 Some(Err(error)) => pass_over(entry, &error),
                 None => {}
@@ -141,9 +143,9 @@ impl Inner {
 
     fn open_batch(&self, batch: Batch) {
         let open = |(entry, payload): (Entry, Vec<u8>)| match self.open_payload(&entry, &payload) {
-            Ok((manifest, _)) => {
-                let row = row_of(&manifest, entry.origin, entry.seq, entry.hlc);
-                Some((entry.bucket, manifest.name.as_str().to_owned(), row))
+            Ok((content, _)) => {
+                let stamp = stamp_of(&entry);
+                Some((entry.bucket, stamp, Fact::of(&content, stamp)?))
             }
             Err(error) => {
                 pass_over(&entry, &error);
@@ -153,14 +155,20 @@ impl Inner {
         let opened: Vec<_> = batch.sealed.into_iter().filter_map(open).collect();
         // The lock is taken once for many, so that readers are not kept waiting.
         let mut index = self.index_mut();
-        for (bucket, key, row) in opened.into_iter().filter(|(b, _, r)| self.counts(b, &r.origin, r.seq)) {
-            index.restore(bucket, key, row, now());
+        for (bucket, stamp, fact) in opened {
+            if self.counts(&bucket, &stamp.origin, stamp.seq) {
+                index.restore(bucket, stamp, fact, now());
+            }
         }
     }
 
     fn heard(&self, origin: NodeId, hlc: Hlc) {
         if origin == self.config.node { self.outlast(hlc) } else { self.hear(hlc) }
     }
+}
+
+fn stamp_of(entry: &Entry) -> Stamp {
+    Stamp { hlc: entry.hlc, origin: entry.origin, seq: entry.seq }
 }
 
 fn next(batches: &Mutex<Receiver<Batch>>) -> Option<Batch> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use freehold_disk::{EntryRow, EntryTxn};
+use freehold_index::Locator;
 use freehold_placement::{Entry, Own};
 use freehold_seal::{PayloadKind, Release, Released, payload_kind};
 use freehold_wire::{Bounded, BucketId, Millis, NodeId};
@@ -11,7 +12,6 @@ use tokio::sync::oneshot;
 
 use super::Inner;
 use crate::PutError;
-use crate::index::Locator;
 
 /// Whether a payload is a release.
 pub(crate) fn is_release(payload: &[u8]) -> bool {

@@ -8,14 +8,16 @@ use std::sync::{Arc, PoisonError};
 
 use freehold_crypt::Entropy as _;
 use freehold_disk::{OsEntropy, PartRow};
+use freehold_index::{Item, Listed, walk};
 use freehold_seal::{BucketKey, ManifestPart, ObjectKey, VersionId};
 use freehold_wire::{BucketId, Millis};
 
 use self::record::{PartRecord, UploadRecord};
+use super::commit::Committed;
 use super::manifest::Contents;
-use super::write::draft;
+use super::write::written;
 use super::{Inner, Vault, now};
-use crate::list::{Item, Listed, walk};
+use crate::etag::of_parts;
 use crate::sealing::{Target, seal_body};
 use crate::{
     Body, CompleteRequest, Etag, ListQuery, PartDone, PartMeta, PartRequest, PutDone, PutError, UploadId,
@@ -42,6 +44,7 @@ impl Vault {
     ) -> Result<UploadId, PutError> {
         let inner = &self.inner;
         let (_, sealing) = inner.bucket_to_write(bucket, key)?;
+        inner.may_lock(bucket, &request.annotations)?;
         let upload = UploadId(OsEntropy.bytes32());
         let version = VersionId::random(&mut OsEntropy);
         let object_key = ObjectKey::random(&mut OsEntropy);
@@ -114,9 +117,8 @@ impl Vault {
         let have = inner.part_records(*bucket, upload).await?;
         let chosen = choose(&have, &request.parts)?;
         let md5s: Vec<[u8; 16]> = chosen.iter().map(|part| part.md5).collect();
-        let etag = Etag::of_parts(&md5s);
+        let etag = of_parts(&md5s);
         let size = chosen.iter().map(|part| part.plain_len).sum();
-        let version = record.version;
         let contents = Contents {
             etag,
             content_type: record.content_type(),
@@ -128,8 +130,9 @@ impl Vault {
                 .map(|part| (ManifestPart { number: part.number, plain_len: part.plain_len }, part.blob))
                 .collect(),
             key: sealing.wrap(&record.binding(inner.config.realm), &object_key, &mut OsEntropy),
+            annotations: inner.annotations(bucket, record.annotations())?,
         };
-        let draft = draft(*bucket, key, version, Some(contents), sealing)?;
+        let draft = written(*bucket, key, record.version, contents, sealing)?;
         let end = move |txn: &mut freehold_disk::EntryTxn<'_>| {
             if !txn.has_upload(&upload.0)? {
                 return Ok(Err(PutError::NoSuchUpload));
@@ -139,7 +142,7 @@ impl Vault {
         };
         let committed = inner.commit_if(draft, key, &request.conditions, end).await?;
         inner.confirm(&info, committed).await?;
-        let modified = committed.modified;
+        let Committed { modified, version, .. } = committed;
         Ok(PutDone { version, etag: etag.to_string(), size, modified, checksums: request.checksums })
     }
 

@@ -1,17 +1,19 @@
 //! Writing and deleting objects.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use freehold_disk::{EntryTxn, OsEntropy, StoreError};
-use freehold_seal::{Binding, ManifestPart, ObjectKey, VersionId};
-use freehold_wire::{BucketId, Text};
+use freehold_index::Versioning;
+use freehold_seal::{
+    Aspect, Binding, BucketKey, Content, Kind, Manifest, ManifestPart, ObjectKey, Stored, VersionId,
+};
+use freehold_wire::{BucketId, Millis, Text};
 
 use super::commit::{Committed, Draft, check};
 use super::manifest::Contents;
-use super::{Inner, Vault};
+use super::{Inner, Vault, now};
 use crate::sealing::{Target, seal_body};
-use crate::{Body, Conditions, Etag, PutDone, PutError, PutRequest};
+use crate::{Annotations, Body, Conditions, Etag, PutDone, PutError, PutRequest};
 
 /// The number of an object's only part.
 const ONLY_PART: u16 = 1;
@@ -34,6 +36,7 @@ impl Vault {
         let (info, sealing) = inner.bucket_to_write(bucket, key)?;
         // Once before the body comes, so that a refusal is early; it counts again at the end.
         check(&request.conditions, inner.index().visible(bucket, key))?;
+        inner.may_lock(bucket, &request.annotations)?;
         let version = VersionId::random(&mut OsEntropy);
         let binding = Binding::new(inner.config.realm, *bucket, key, version);
         let object_key = ObjectKey::random(&mut OsEntropy);
@@ -53,78 +56,27 @@ impl Vault {
             checksums: part.checksums,
             parts: vec![(ManifestPart { number: ONLY_PART, plain_len: part.plain_len }, part.blob)],
             key: sealing.wrap(&binding, &object_key, &mut OsEntropy),
+            annotations: inner.annotations(bucket, request.annotations)?,
         };
         let (etag, checksums) = (contents.etag, contents.checksums.clone());
-        let draft = draft(*bucket, key, version, Some(contents), sealing)?;
+        let draft = written(*bucket, key, version, contents, sealing)?;
         let committed = inner.commit_if(draft, key, &request.conditions, nothing).await?;
         inner.confirm(&info, committed).await?;
         Ok(PutDone {
-            version,
+            version: committed.version,
             etag: etag.to_string(),
             size: part.plain_len,
             modified: committed.modified,
             checksums,
         })
     }
-
-    /// Deletes an object. Says whether it was there.
-    ///
-    /// # Errors
-    /// [`PutError`]
-    pub async fn delete(
-        &self,
-        bucket: &BucketId,
-        key: &str,
-        conditions: Conditions,
-    ) -> Result<bool, PutError> {
-        let inner = &self.inner;
-        let (info, sealing) = inner.bucket_to_write(bucket, key)?;
-        let there = inner.index().visible(bucket, key).is_some();
-        check(&conditions, inner.index().visible(bucket, key))?;
-        if !there {
-            return Ok(false);
-        }
-        let draft = draft(*bucket, key, VersionId::random(&mut OsEntropy), None, sealing)?;
-        let committed = inner.commit_if(draft, key, &conditions, nothing).await?;
-        inner.confirm(&info, committed).await?;
-        Ok(true)
-    }
-
-    /// Deletes many objects in one commit. Says for each, in order, whether it was there.
-    ///
-    /// # Errors
-    /// [`PutError`]; then none of them is deleted.
-    pub async fn delete_many(&self, bucket: &BucketId, keys: &[String]) -> Result<Vec<bool>, PutError> {
-        let inner = &self.inner;
-        let mut drafts = Vec::new();
-        let mut there = Vec::with_capacity(keys.len());
-        let mut last = None;
-        let mut named = BTreeSet::new();
-        let held = inner.lock_keys(bucket, keys).await;
-        for key in keys {
-            let (info, sealing) = inner.bucket_to_write(bucket, key)?;
-            let visible = inner.index().visible(bucket, key).is_some();
-            there.push(visible);
-            if visible && named.insert(key) {
-                drafts.push(draft(*bucket, key, VersionId::random(&mut OsEntropy), None, sealing)?);
-                last = Some(info);
-            }
-        }
-        let committed = inner.commit(drafts, nothing).await?;
-        drop(held);
-        if let (Some(info), Some(committed)) = (last, committed.last()) {
-            // A node confirms in order, so the last one stands for all.
-            inner.confirm(&info, *committed).await?;
-        }
-        Ok(there)
-    }
 }
 
 impl Inner {
-    /// Commits one entry if the conditions still hold; nobody writes the key in between.
+    /// Commits a write if the conditions still hold; nobody writes the key in between.
     pub(crate) async fn commit_if(
         self: &Arc<Self>,
-        draft: Draft,
+        mut draft: Draft,
         key: &str,
         conditions: &Conditions,
         also: impl FnOnce(&mut EntryTxn<'_>) -> Result<Result<(), PutError>, StoreError> + Send + 'static,
@@ -132,30 +84,62 @@ impl Inner {
         let bucket = draft.bucket;
         let _held = self.lock_key(&bucket, key).await;
         check(conditions, self.index().visible(&bucket, key))?;
+        let keeps = self.index().settings(&bucket).versioning() == Some(Versioning::Enabled);
+        if let Content::Manifest(manifest) = &mut draft.content {
+            manifest.kind = keeps.then_some(Kind::Kept);
+        }
         let committed = self.commit(vec![draft], also).await?;
         committed.first().copied().ok_or(PutError::Closing)
     }
+
+    /// Whether a version may be written with what is said of it.
+    pub(crate) fn may_lock(&self, bucket: &BucketId, said: &Annotations) -> Result<(), PutError> {
+        let locks = said.contains_key(&Aspect::Retention) || said.contains_key(&Aspect::Hold);
+        if locks && self.index().settings(bucket).object_lock().is_none() {
+            return Err(PutError::NoObjectLock);
+        }
+        Ok(())
+    }
+
+    /// What is said of a version that is written now.
+    pub(crate) fn annotations(&self, bucket: &BucketId, said: Annotations) -> Result<Annotations, PutError> {
+        self.may_lock(bucket, &said)?;
+        let mut said = said;
+        let settings = self.index().settings(bucket);
+        let default = settings.object_lock().and_then(|lock| lock.retention(now()));
+        if let Some(default) = default {
+            said.entry(Aspect::Retention).or_insert_with(|| default.to_bytes());
+        }
+        Ok(said)
+    }
 }
 
-/// An entry to be written, from what callers said.
-pub(crate) fn draft(
+/// The entry of a write, from what callers said.
+pub(crate) fn written(
     bucket: BucketId,
     key: &str,
     version: VersionId,
-    contents: Option<Contents>,
-    sealing: freehold_seal::BucketKey,
+    contents: Contents,
+    sealing: BucketKey,
 ) -> Result<Draft, PutError> {
-    Ok(Draft {
-        bucket,
-        name: Text::new(key).map_err(|long| PutError::KeyLength(long.got))?,
-        version,
-        stored: contents.map(Contents::stored).transpose()?,
-        sealing,
-    })
+    let (stored, blobs) = contents.stored()?;
+    let content = Content::Manifest(manifest(key, version, None, Some(stored))?);
+    Ok(Draft { bucket, content, blobs, sealing })
+}
+
+/// A manifest that has not been written yet.
+pub(crate) fn manifest(
+    key: &str,
+    version: VersionId,
+    kind: Option<Kind>,
+    stored: Option<Box<Stored>>,
+) -> Result<Manifest, PutError> {
+    let name = Text::new(key).map_err(|long| PutError::KeyLength(long.got))?;
+    Ok(Manifest { name, version, modified: Millis(0), stored, kind })
 }
 
 /// Nothing else belongs into the transaction.
 #[expect(clippy::unnecessary_wraps, reason = "the signature of what a transaction runs")]
-fn nothing(_: &mut EntryTxn<'_>) -> Result<Result<(), PutError>, StoreError> {
+pub(crate) fn nothing(_: &mut EntryTxn<'_>) -> Result<Result<(), PutError>, StoreError> {
     Ok(Ok(()))
 }

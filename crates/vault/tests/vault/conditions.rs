@@ -1,6 +1,6 @@
 use std::sync::mpsc::sync_channel;
 
-use freehold_vault::{Conditions, PutError, PutRequest};
+use freehold_vault::{Conditions, DeleteRequest, PutError, PutRequest};
 use futures::FutureExt as _;
 
 use crate::world::World;
@@ -27,10 +27,11 @@ async fn conditions_hold() {
     world.put_with("k", if_match(&quoted), b"2").await.unwrap();
     assert!(matches!(world.put_with("k", if_match(&first.etag), b"3").await, Err(PutError::Precondition)));
     let not_this = Conditions { if_match: vec![first.etag], ..Conditions::default() };
-    let refused = world.vault.delete(&world.bucket, "k", not_this).await;
+    let request = |conditions| DeleteRequest { key: "k".into(), conditions, ..DeleteRequest::default() };
+    let refused = world.vault.delete(&world.bucket, request(not_this)).await;
     assert!(matches!(refused, Err(PutError::Precondition)));
     assert_eq!(world.get("k").await.unwrap(), b"2");
-    world.vault.delete(&world.bucket, "k", Conditions::default()).await.unwrap();
+    world.delete("k").await;
     world.put_with("k", if_none_match("*"), b"4").await.unwrap();
 }
 
@@ -62,8 +63,8 @@ async fn no_update_is_lost() {
         tasks.spawn(async move {
             let mut added = 0;
             while added < 10 {
-                let meta = world.vault.head(&world.bucket, "counter").await.unwrap();
-                let object = world.vault.get(&world.bucket, "counter", None).await.unwrap();
+                let meta = world.vault.head(&world.bucket, "counter", None).await.unwrap();
+                let object = world.vault.get(&world.bucket, "counter", None, None).await.unwrap();
                 if object.meta.etag != meta.etag {
                     continue;
                 }
@@ -112,15 +113,15 @@ async fn conditions_see_what_is_deleted_among_many() {
     let (go, wait) = sync_channel::<()>(1);
     world.entries.submit(move |_| Ok(wait.recv().is_ok()), |_| ());
     // Commits stand still: both are on their way before either is durable.
-    let keys = ["k".to_owned(), "k".to_owned(), "other".to_owned()];
-    let mut many = Box::pin(world.vault.delete_many(&world.bucket, &keys));
+    let mut many = Box::pin(world.delete_many(&["k", "k", "other"]));
     assert!((&mut many).now_or_never().is_none());
     let only_this = Conditions { if_match: vec![etag], ..Conditions::default() };
-    let mut one = Box::pin(world.vault.delete(&world.bucket, "k", only_this));
+    let request = DeleteRequest { key: "k".into(), conditions: only_this, ..DeleteRequest::default() };
+    let mut one = Box::pin(world.vault.delete(&world.bucket, request));
     assert!((&mut one).now_or_never().is_none());
     go.send(()).unwrap();
     let (many, one) = futures::join!(many, one);
-    assert_eq!(many.unwrap(), [true, true, false]);
+    assert_eq!(many, [true, true, false]);
     assert!(matches!(one, Err(PutError::NoSuchKey)), "{one:?}");
     assert!(world.keys().is_empty());
     assert_eq!(world.entries.count().unwrap(), 2, "a key named twice is deleted once");

@@ -11,4 +11,5 @@ mod space;
 mod sweeping;
 mod two_nodes;
 mod upload;
+mod versions;
 mod world;

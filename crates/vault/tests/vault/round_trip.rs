@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use freehold_seal::{Checksum, ChecksumAlgorithm};
-use freehold_vault::{ByteRange, Conditions, CopyMeta, Expect, GetError, PartRequest, PutError, PutRequest};
+use freehold_vault::{
+    Annotations, ByteRange, Conditions, CopyMeta, CopyRequest, Expect, GetError, PartRequest, PutError,
+    PutRequest,
+};
 use freehold_wire::Text;
 
 use crate::world::{World, body, random};
@@ -32,7 +35,7 @@ async fn every_edge_comes_back() {
         let done = world.put(&key, &content).await.unwrap();
         assert_eq!(done.size, size as u64);
         assert_eq!(world.get(&key).await.unwrap(), content, "{size} bytes");
-        let head = world.vault.head(&world.bucket, &key).await.unwrap();
+        let head = world.vault.head(&world.bucket, &key, None).await.unwrap();
         assert_eq!((head.size, head.etag, head.version), (size as u64, done.etag, done.version));
     }
 }
@@ -82,26 +85,32 @@ async fn what_was_said_of_an_object_is_kept() {
     };
     let done = world.put_with("k", request, b"hello world").await.unwrap();
     assert_eq!(done.etag, "5eb63bbbe01eeed093cb22bb8f5acdc3");
-    let head = world.vault.head(&world.bucket, "k").await.unwrap();
+    let head = world.vault.head(&world.bucket, "k", None).await.unwrap();
     assert_eq!(head.content_type.as_deref(), Some("image/jpeg"));
     assert_eq!(head.headers["cache-control"], "no-store");
     assert_eq!(head.user_meta["owner"], "Zoë");
     assert_eq!(head.checksums, std::slice::from_ref(&kept));
     assert_eq!(head.modified, done.modified);
 
+    let copy = |meta| CopyRequest {
+        version: None,
+        meta,
+        keep_tags: true,
+        annotations: Annotations::new(),
+        conditions: Conditions::default(),
+    };
     let (bucket, keep) = (&world.bucket, CopyMeta::Keep);
-    let copied =
-        world.vault.copy((bucket, "k"), (bucket, "copy"), keep, Conditions::default()).await.unwrap();
+    let copied = world.vault.copy((bucket, "k"), (bucket, "copy"), copy(keep)).await.unwrap();
     assert_eq!(copied.etag, done.etag);
-    let head = world.vault.head(bucket, "copy").await.unwrap();
+    let head = world.vault.head(bucket, "copy", None).await.unwrap();
     assert_eq!((head.user_meta["owner"].as_str(), head.checksums), ("Zoë", vec![kept]));
     let other = CopyMeta::Replace {
         content_type: None,
         headers: BTreeMap::new(),
         user_meta: BTreeMap::from([("a".into(), "b".into())]),
     };
-    world.vault.copy((bucket, "k"), (bucket, "k"), other, Conditions::default()).await.unwrap();
-    let head = world.vault.head(bucket, "k").await.unwrap();
+    world.vault.copy((bucket, "k"), (bucket, "k"), copy(other)).await.unwrap();
+    let head = world.vault.head(bucket, "k", None).await.unwrap();
     assert_eq!((head.content_type, head.user_meta["a"].as_str()), (None, "b"));
     assert_eq!(world.get("k").await.unwrap(), b"hello world");
 }
@@ -139,8 +148,8 @@ async fn a_restart_makes_the_same_index() {
         world.put(&format!("k{:02}", number % 25), &random(number * 3)).await.unwrap();
     }
     for gone in ["k03", "k24"] {
-        assert!(world.vault.delete(&world.bucket, gone, Conditions::default()).await.unwrap());
-        assert!(!world.vault.delete(&world.bucket, gone, Conditions::default()).await.unwrap());
+        assert!(world.delete(gone).await);
+        assert!(!world.delete(gone).await);
     }
     let query = freehold_vault::ListQuery { max: 1000, ..Default::default() };
     let before = world.vault.list(&world.bucket, &query).unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use freehold_disk::Kind;
-use freehold_vault::{Conditions, DepotError, DepotLimits, PutError};
+use freehold_vault::{DepotError, DepotLimits, PutError};
 use freehold_wire::Millis;
 
 use crate::world::{Setup, World, random};
@@ -32,7 +32,7 @@ async fn a_quota() {
     };
     assert!(is_no_space(&error), "{error}");
     assert_eq!((kept, world.keys().len()), (3, 3));
-    world.vault.delete(&world.bucket, "k0", Conditions::default()).await.unwrap();
+    world.delete("k0").await;
     for _ in 0..2 {
         world.vault.sweep(Millis(u64::MAX / 2)).await.unwrap();
     }

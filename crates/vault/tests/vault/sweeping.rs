@@ -2,7 +2,7 @@ use freehold_wire::Millis;
 
 use std::sync::Arc;
 
-use freehold_vault::{Conditions, Swept};
+use freehold_vault::Swept;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
@@ -22,7 +22,7 @@ async fn what_was_overwritten_goes_and_the_rest_stays() {
         world.put("again", &random(1000)).await.unwrap();
     }
     world.put("gone", &random(1000)).await.unwrap();
-    world.vault.delete(&world.bucket, "gone", Conditions::default()).await.unwrap();
+    world.delete("gone").await;
     assert_eq!(world.vault.depot().measure().await.unwrap().0, 5);
 
     let first = world.vault.sweep(LATE).await.unwrap();
@@ -57,7 +57,7 @@ async fn a_version_stays_until_a_newer_one_is_on_as_many_nodes() {
     assert_eq!(world.vault.sweep(LATE).await.unwrap().erased, 1);
     // A deletion waits for nobody.
     witness.held.lock().unwrap().insert(3, 3);
-    world.vault.delete(&world.bucket, "photo", Conditions::default()).await.unwrap();
+    world.delete("photo").await;
     assert_eq!(world.vault.sweep(LATE).await.unwrap().erased, 1);
     assert_eq!(*witness.erased.lock().unwrap(), [2, 1, 3]);
 }
@@ -87,7 +87,7 @@ async fn reader_and_keeper(homes: [&std::path::Path; 2]) -> (World, World) {
     for (key, content) in [("keep", "1"), ("again", "2"), ("again", "3"), ("again", "4"), ("gone", "5")] {
         reader.put(key, content.as_bytes()).await.unwrap();
     }
-    reader.vault.delete(&reader.bucket, "gone", Conditions::default()).await.unwrap();
+    reader.delete("gone").await;
     let keeper = World::with(homes[1], Setup { node: 2, with_key: false, ..Setup::default() }).await;
     for blob in ["keep", "again", "gone"].iter().flat_map(|key| reader.all_blobs(key)) {
         let from = reader.vault.depot().open(blob.name).await.unwrap().stream(0..blob.len);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use freehold_placement::{Cuts, Own};
-use freehold_vault::{Conditions, GetError, PutError};
+use freehold_vault::{GetError, PutError};
 
 use freehold_wire::Millis;
 
@@ -21,7 +21,7 @@ async fn both_see_the_same_winner() {
     }
     first.put("gone", b"x").await.unwrap();
     first.send_entries(&second);
-    second.vault.delete(&second.bucket, "gone", Conditions::default()).await.unwrap();
+    second.delete("gone").await;
     second.send_entries(&first);
     let query = freehold_vault::ListQuery { max: 100, ..Default::default() };
     let page = first.vault.list(&first.bucket, &query).unwrap();
@@ -46,7 +46,7 @@ async fn a_write_wins_over_what_a_fast_clock_wrote_before() {
     world.put("report", b"second").await.unwrap();
     world.put("notes", b"third").await.unwrap();
     assert_eq!(world.get("report").await.unwrap(), b"second");
-    assert!(world.vault.delete(&world.bucket, "notes", Conditions::default()).await.unwrap());
+    assert!(world.delete("notes").await);
     assert_eq!(world.keys(), ["report"]);
 }
 

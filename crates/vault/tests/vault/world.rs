@@ -12,9 +12,9 @@ use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::{BlobRef, Entry, Own};
 use freehold_seal::{BucketKey, KeyRing};
 use freehold_vault::{
-    Alone, BlobStream, Body, BoxError, BucketInfo, ByteRange, Depot, DepotLimits, GetError, GetObject,
-    Keyring, NotConfirmed, PeerError, Peers, PutDone, PutError, PutRequest, Replication, Shared, Vault,
-    VaultConfig,
+    Alone, BlobStream, Body, BoxError, BucketInfo, ByteRange, DeleteRequest, Depot, DepotLimits, GetError,
+    GetObject, Keyring, NotConfirmed, PeerError, Peers, PutDone, PutError, PutRequest, Replication, Shared,
+    Vault, VaultConfig,
 };
 use freehold_wire::{BlobName, BucketId, EntryId, Hlc, Millis, NodeId, RealmId};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -122,12 +122,26 @@ impl World {
         self.vault.put(&self.bucket, key, request, body(content)).await
     }
 
+    /// Deletes an object; says whether it was there.
+    pub(crate) async fn delete(&self, key: &str) -> bool {
+        let request = DeleteRequest { key: key.to_owned(), ..DeleteRequest::default() };
+        self.vault.delete(&self.bucket, request).await.unwrap().found
+    }
+
+    /// Deletes many; says of each whether it was there.
+    pub(crate) async fn delete_many(&self, keys: &[&str]) -> Vec<bool> {
+        let request = |key: &&str| DeleteRequest { key: (*key).to_owned(), ..DeleteRequest::default() };
+        let requests: Vec<_> = keys.iter().map(request).collect();
+        let done = self.vault.delete_many(&self.bucket, &requests).await.unwrap();
+        done.into_iter().map(|done| done.unwrap().found).collect()
+    }
+
     pub(crate) async fn get(&self, key: &str) -> Result<Vec<u8>, GetError> {
         self.range(key, None).await
     }
 
     pub(crate) async fn range(&self, key: &str, range: Option<ByteRange>) -> Result<Vec<u8>, GetError> {
-        let GetObject { body, .. } = self.vault.get(&self.bucket, key, range).await?;
+        let GetObject { body, .. } = self.vault.get(&self.bucket, key, None, range).await?;
         let pieces: Vec<Bytes> = body.try_collect().await?;
         Ok(pieces.concat())
     }
@@ -170,9 +184,10 @@ impl World {
                     seq: row.seq,
                 };
                 if let Some(payload) = &row.payload {
-                    let manifest =
-                        freehold_seal::Manifest::open(ring.current().unwrap(), &place, payload).unwrap();
-                    if manifest.name.as_str() == key {
+                    let content = freehold_seal::Content::open(ring.current().unwrap(), &place, payload);
+                    if let freehold_seal::Content::Manifest(manifest) = content.unwrap()
+                        && manifest.name.as_str() == key
+                    {
                         found.push(entry.blobs.to_vec());
                     }
                 }
@@ -194,6 +209,7 @@ impl World {
             version: freehold_seal::VersionId::random(&mut OsEntropy),
             modified: wall,
             stored: None,
+            kind: None,
         };
         let payload = manifest.seal(ring().1.current().unwrap(), &place, &mut OsEntropy).unwrap();
         let draft = freehold_placement::Draft {

@@ -7,16 +7,16 @@ use freehold_crypt::WrappedKey;
 use freehold_disk::OsEntropy;
 use freehold_placement::BlobRef;
 use freehold_seal::{
-    Binding, BucketKey, Checksum, HEADERS_MAX, METADATA_MAX, ObjectKey, PayloadHeader, PayloadPlace,
-    VersionId, open_payload, seal_payload,
+    ANNOTATIONS_MAX, Annotation, Binding, BucketKey, Checksum, HEADERS_MAX, METADATA_MAX, ObjectKey,
+    PayloadHeader, PayloadPlace, VersionId, open_payload, seal_payload,
 };
 use freehold_wire::{Bounded, BucketId, Digest, Millis, RealmId, Text, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
 use crate::sealing::SealedPart;
 use crate::vault::Inner;
-use crate::vault::manifest::{map, pairs};
-use crate::{Etag, PartMeta, PutError, UploadId, UploadRequest};
+use crate::vault::manifest::{annotations, map, pairs};
+use crate::{Annotations, Etag, PartMeta, PutError, UploadId, UploadRequest};
 
 /// First byte of the content; manifests and directory rows have low ones.
 const UPLOAD: u8 = 0x80;
@@ -47,6 +47,8 @@ pub(crate) struct UploadRecord {
     user_meta: Bounded<(Text<256>, Text<4096>), METADATA_MAX>,
     #[n(8)]
     key: Option<WrappedKey>,
+    #[n(9)]
+    annotations: Bounded<Annotation, ANNOTATIONS_MAX>,
 }
 
 impl UploadRecord {
@@ -72,6 +74,7 @@ impl UploadRecord {
             headers: pairs(request.headers)?,
             user_meta: pairs(request.user_meta)?,
             key: None,
+            annotations: annotations(request.annotations)?,
         })
     }
 
@@ -116,6 +119,11 @@ impl UploadRecord {
 
     pub(crate) fn headers(&self) -> BTreeMap<String, String> {
         map(&self.headers)
+    }
+
+    pub(crate) fn annotations(&self) -> Annotations {
+        let said = self.annotations.iter();
+        said.map(|said| (said.aspect, said.document.as_bytes().to_vec())).collect()
     }
 
     pub(crate) fn user_meta(&self) -> BTreeMap<String, String> {

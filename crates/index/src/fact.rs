@@ -1,0 +1,102 @@
+//! What an opened entry says, in the words of the index.
+
+use std::sync::Arc;
+
+use freehold_seal::{Amendment, Aspect, Content, Deed, Manifest, Setting, SettingRow, Target, VersionId};
+
+use crate::{Etag, Locks, Retention, Row, Stamp};
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A version, a marker, or that the null version is gone.
+    Version {
+        /// The object.
+        key: Box<str>,
+        /// The version.
+        row: Row,
+        /// What it was locked with when it was written.
+        locks: Locks,
+    },
+    /// A kept version is gone for good.
+    Removal {
+        /// The object.
+        key: Box<str>,
+        /// The version.
+        version: VersionId,
+    },
+    /// Something is said of a version.
+    Said {
+        /// The object.
+        key: Box<str>,
+        /// The version.
+        target: Target,
+        /// Of what.
+        aspect: Aspect,
+        /// What.
+        says: Says,
+    },
+    /// Something is said of the bucket.
+    Setting {
+        /// Of what.
+        setting: Setting,
+        /// What.
+        document: Option<Arc<[u8]>>,
+    },
+}
+
+/// What the index needs to know of an amendment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Says {
+    /// Whether there is a document; it takes back an earlier one otherwise.
+    pub some: bool,
+    /// What a retention's document says.
+    pub retention: Option<Retention>,
+    /// What a hold's document says.
+    pub hold: bool,
+}
+
+impl Fact {
+    /// What the content of the entry at `stamp` says; `None` for what says nothing of a bucket.
+    pub fn of(content: &Content, stamp: Stamp) -> Option<Self> {
+        match content {
+            Content::Manifest(manifest) => Self::of_manifest(manifest, stamp),
+            Content::Amendment(amendment) => Some(Self::of_amendment(amendment)),
+            Content::Setting(SettingRow { setting, document }) => Some(Self::Setting {
+                setting: *setting,
+                document: document.as_ref().map(|document| document.as_bytes().into()),
+            }),
+            Content::Row(_) => None,
+        }
+    }
+
+    /// What a manifest says; `None` if it contradicts itself.
+    pub fn of_manifest(manifest: &Manifest, stamp: Stamp) -> Option<Self> {
+        let key: Box<str> = manifest.name.as_str().into();
+        let deed = manifest.deed()?;
+        if deed == Deed::Removal {
+            return Some(Self::Removal { key, version: manifest.version });
+        }
+        let stored = manifest.stored.as_deref();
+        let etag = stored.and_then(|stored| stored.etag.as_str().parse().ok());
+        let row = Row {
+            stamp,
+            id: manifest.version,
+            size: stored.map_or(0, |stored| stored.size),
+            etag: etag.unwrap_or_else(|| Etag::single([0; 16])),
+            modified: manifest.modified,
+            deed,
+        };
+        let said = |aspect| stored.and_then(|stored| stored.annotation(aspect));
+        Some(Self::Version { key, row, locks: Locks::of(said(Aspect::Retention), said(Aspect::Hold)) })
+    }
+
+    fn of_amendment(amendment: &Amendment) -> Self {
+        let Amendment { name, target, aspect, document } = amendment;
+        let bytes = document.as_ref().map(freehold_seal::Document::as_bytes);
+        let of = |wanted| bytes.filter(|_| *aspect == wanted);
+        let Locks { retention, hold } = Locks::of(of(Aspect::Retention), of(Aspect::Hold));
+        let says = Says { some: bytes.is_some(), retention, hold };
+        Self::Said { key: name.as_str().into(), target: *target, aspect: *aspect, says }
+    }
+}

@@ -1,0 +1,286 @@
+//! All buckets that can be read here, and what is needed no longer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use freehold_placement::{Cuts, is_cut_off};
+use freehold_seal::{Aspect, Setting, Target};
+use freehold_wire::{BucketId, Hlc, Millis};
+
+use crate::history::{Changed, Written};
+use crate::settings::Register;
+use crate::{Fact, Locator, Row, Settings, Stamp, State, Version};
+
+/// One bucket.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct BucketIndex {
+    keys: BTreeMap<Box<str>, State>,
+    settings: Register,
+    counts: Counts,
+}
+
+/// What an entry was overtaken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// The null version of a key.
+    Null(Box<str>),
+    /// What was said of a version of a key.
+    Said(Box<str>, Target, Aspect),
+    /// A version of a key that has ended, or something that was said of it; and when it was written.
+    Ended(Box<str>, Hlc),
+    /// A setting.
+    Setting(Setting),
+    /// Who can read the bucket says so; of what, cannot be told here.
+    Released,
+}
+
+/// An entry that is needed no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Overtaken {
+    of: Of,
+    since: Millis,
+}
+
+/// An entry that may go, and the one that must be on as many nodes first; none if what it was about
+/// has ended.
+pub type Due = (Locator, Option<Locator>);
+
+/// All buckets.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Index {
+    buckets: BTreeMap<BucketId, BucketIndex>,
+    superseded: BTreeMap<Locator, Overtaken>,
+}
+
+impl Index {
+    /// Takes in what an entry says that has just come. What it overtook is noted as superseded.
+    pub fn apply(&mut self, bucket: BucketId, stamp: Stamp, fact: Fact, now: Millis) {
+        self.take(bucket, stamp, fact, |_| now);
+    }
+
+    /// Takes in what an entry says that was here before this start: what it overtook was overtaken
+    /// when it was written, or a node that is off at night would never let anything go.
+    pub fn restore(&mut self, bucket: BucketId, stamp: Stamp, fact: Fact, now: Millis) {
+        self.take(bucket, stamp, fact, |winner| winner.wall.min(now));
+    }
+
+    fn take(&mut self, bucket: BucketId, stamp: Stamp, fact: Fact, since: impl Fn(Hlc) -> Millis) {
+        let index = self.buckets.entry(bucket).or_default();
+        let mut over = |stamp: Stamp, winner: Hlc, of: Of| {
+            let overtaken = Overtaken { of, since: since(winner) };
+            self.superseded.entry(stamp.locator(bucket)).or_insert(overtaken);
+        };
+        let mut changed = Changed::default();
+        let key = match fact {
+            Fact::Setting { setting, document } => {
+                if let Some((old, winner)) = index.settings.put(setting, stamp, document) {
+                    over(old, winner.hlc, Of::Setting(setting));
+                }
+                return;
+            }
+            Fact::Version { key, row, locks } => {
+                let written = Written { row, locks, dead: false };
+                let Some(state) = index.keys.get_mut(&key) else {
+                    let state = State::new(written);
+                    index.counts.add(&state);
+                    index.keys.insert(key, state);
+                    return;
+                };
+                index.counts.change(state, |state| state.put(written, &mut changed));
+                key
+            }
+            Fact::Removal { key, version } => {
+                index.change(&key, |state| state.remove(version, stamp, &mut changed));
+                key
+            }
+            Fact::Said { key, target, aspect, says } => {
+                index.change(&key, |state| state.say(target, aspect, stamp, says, &mut changed));
+                key
+            }
+        };
+        for (entry, winner, what) in changed.over {
+            over(entry, winner, what.of(&key, entry.hlc));
+        }
+        for entry in changed.back {
+            self.superseded.remove(&entry.locator(bucket));
+        }
+    }
+
+    /// Takes out what does not count any more. What it had overtaken must be taken in again.
+    pub fn hide(&mut self, bucket: &BucketId, cuts: &Cuts) {
+        let Some(index) = self.buckets.get_mut(bucket) else { return };
+        let is_cut = |stamp: &Stamp| is_cut_off(cuts, bucket, &stamp.origin, stamp.seq);
+        let gone = index.keys.iter().filter(|(_, state)| state.any_entry(is_cut));
+        let gone: BTreeSet<Box<str>> = gone.map(|(key, _)| key.clone()).collect();
+        for key in &gone {
+            if let Some(state) = index.keys.remove(key) {
+                index.counts.take(&state);
+            }
+        }
+        let unset = index.settings.hide(is_cut);
+        self.superseded.retain(|at, overtaken| {
+            at.bucket != *bucket
+                || match &overtaken.of {
+                    Of::Null(key) | Of::Said(key, ..) | Of::Ended(key, _) => !gone.contains(key),
+                    Of::Setting(setting) => !unset.contains(setting),
+                    Of::Released => true,
+                }
+        });
+    }
+
+    /// Takes in that an entry is not needed any more, where it cannot be told what it said.
+    pub fn release(&mut self, at: Locator, since: Millis) {
+        self.superseded.entry(at).or_insert(Overtaken { of: Of::Released, since });
+    }
+
+    /// Forgets what it was told of a bucket, now that it can be read.
+    pub fn forget_releases(&mut self, bucket: &BucketId) {
+        self.superseded.retain(|at, overtaken| at.bucket != *bucket || overtaken.of != Of::Released);
+    }
+
+    /// Forgets an entry that was erased.
+    pub fn erased(&mut self, at: &Locator) {
+        let Some(Overtaken { of: Of::Ended(key, hlc), .. }) = self.superseded.remove(at) else { return };
+        let Some(index) = self.buckets.get_mut(&at.bucket) else { return };
+        if let Some(state) = index.keys.get_mut(&key) {
+            state.erased(&Stamp { hlc, origin: at.origin, seq: at.seq });
+        }
+    }
+
+    /// Whether an entry is needed no longer.
+    pub fn is_superseded(&self, at: &Locator) -> bool {
+        self.superseded.contains_key(at)
+    }
+
+    /// What may go.
+    pub fn due(&self, now: Millis, grace: Millis) -> Vec<Due> {
+        let due = self.superseded.iter().filter(|(_, overtaken)| now.since(overtaken.since) >= grace);
+        due.map(|(at, overtaken)| (*at, self.winner(&at.bucket, &overtaken.of))).collect()
+    }
+
+    fn winner(&self, bucket: &BucketId, of: &Of) -> Option<Locator> {
+        let index = self.buckets.get(bucket)?;
+        let winner = match of {
+            Of::Null(key) => index.state(key)?.null().filter(|row| row.is_write())?.stamp,
+            Of::Said(key, target, aspect) => index.state(key)?.holder(*target, *aspect)?,
+            Of::Setting(setting) => index.settings.entry(*setting)?,
+            Of::Ended(..) | Of::Released => return None,
+        };
+        Some(winner.locator(*bucket))
+    }
+
+    /// A bucket, if anything was heard of it that can be read here.
+    pub fn bucket(&self, bucket: &BucketId) -> Option<&BucketIndex> {
+        self.buckets.get(bucket)
+    }
+
+    /// All buckets.
+    pub fn buckets(&self) -> impl Iterator<Item = (&BucketId, &BucketIndex)> {
+        self.buckets.iter()
+    }
+
+    /// What there is of an object.
+    pub fn state(&self, bucket: &BucketId, key: &str) -> Option<&State> {
+        self.buckets.get(bucket)?.state(key)
+    }
+
+    /// The current version of an object, if it is there.
+    pub fn visible(&self, bucket: &BucketId, key: &str) -> Option<&Row> {
+        self.state(bucket, key)?.visible()
+    }
+
+    /// A living version of an object.
+    pub fn find(&self, bucket: &BucketId, key: &str, version: Version) -> Option<&Row> {
+        self.state(bucket, key)?.find(version)
+    }
+
+    /// How a bucket is set.
+    pub fn settings(&self, bucket: &BucketId) -> Arc<Settings> {
+        self.buckets.get(bucket).map(|index| Arc::clone(&index.settings.holds)).unwrap_or_default()
+    }
+
+    /// The latest reading of a clock in anything known of an object: what is written now must be
+    /// later, though the clock of whoever wrote it was ahead.
+    pub fn newest(&self, bucket: &BucketId, key: &str) -> Option<Hlc> {
+        self.state(bucket, key)?.newest()
+    }
+
+    /// The same of a setting.
+    pub fn newest_setting(&self, bucket: &BucketId, setting: Setting) -> Option<Hlc> {
+        Some(self.buckets.get(bucket)?.settings.entry(setting)?.hlc)
+    }
+}
+
+impl BucketIndex {
+    /// Its objects, those that are gone among them.
+    pub const fn keys(&self) -> &BTreeMap<Box<str>, State> {
+        &self.keys
+    }
+
+    /// What there is of an object.
+    pub fn state(&self, key: &str) -> Option<&State> {
+        self.keys.get(key)
+    }
+
+    /// How it is set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings.holds
+    }
+
+    /// Objects that are there.
+    pub const fn objects(&self) -> u64 {
+        self.counts.objects
+    }
+
+    /// Versions of all objects, and markers.
+    pub const fn versions(&self) -> u64 {
+        self.counts.versions
+    }
+
+    /// Bytes of all versions.
+    pub const fn bytes(&self) -> u64 {
+        self.counts.bytes
+    }
+
+    fn change(&mut self, key: &str, change: impl FnOnce(&mut State)) {
+        if !self.keys.contains_key(key) {
+            self.keys.insert(key.into(), State::empty());
+        }
+        if let Some(state) = self.keys.get_mut(key) {
+            self.counts.change(state, change);
+        }
+    }
+}
+
+/// What a bucket holds, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    objects: u64,
+    versions: u64,
+    bytes: u64,
+}
+
+impl Counts {
+    fn change(&mut self, state: &mut State, change: impl FnOnce(&mut State)) {
+        self.take(state);
+        change(state);
+        self.add(state);
+    }
+
+    fn add(&mut self, state: &State) {
+        let (objects, versions, bytes) = state.count();
+        self.objects = self.objects.saturating_add(objects);
+        self.versions = self.versions.saturating_add(versions);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
+    fn take(&mut self, state: &State) {
+        let (objects, versions, bytes) = state.count();
+        self.objects = self.objects.saturating_sub(objects);
+        self.versions = self.versions.saturating_sub(versions);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests;

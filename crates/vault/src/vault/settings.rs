@@ -1,0 +1,169 @@
+//! What is said of a bucket, and of versions after they were written.
+
+use std::sync::Arc;
+
+use freehold_index::{Retention, Row, Settings, Version, may_retain};
+use freehold_seal::{Amendment, Aspect, Content, Setting, SettingRow};
+use freehold_wire::{Bounded, BucketId, Text};
+
+use super::commit::Draft;
+use super::manifest::document;
+use super::write::nothing;
+use super::{Inner, Vault, now};
+use crate::{Annotations, GetError, Locks, Note, PutError};
+
+impl Vault {
+    /// How a bucket is set. A bucket that this node cannot read is not set at all, as far as it knows.
+    pub fn settings(&self, bucket: &BucketId) -> Arc<Settings> {
+        self.inner.index().settings(bucket)
+    }
+
+    /// Says something of a bucket; nothing takes back what was said.
+    ///
+    /// # Errors
+    /// [`PutError`]; [`PutError::Setting`] if it cannot be set so.
+    pub async fn set(
+        &self,
+        bucket: &BucketId,
+        setting: Setting,
+        document: Option<Vec<u8>>,
+    ) -> Result<(), PutError> {
+        let inner = &self.inner;
+        let (info, sealing) = inner.bucket_to_write(bucket, "any")?;
+        // No object has this key, so nothing but settings waits for it.
+        let held = inner.lock_key(bucket, "").await;
+        let there = inner.index().settings(bucket);
+        there.may_set(setting, document.as_deref())?;
+        if there.document(setting) == document.as_deref() {
+            return Ok(());
+        }
+        let document = document.map(self::document).transpose()?;
+        let content = Content::Setting(SettingRow { setting, document });
+        let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing };
+        let committed = inner.commit(vec![draft], nothing).await?;
+        drop(held);
+        match committed.first() {
+            Some(committed) => inner.confirm(&info, *committed).await,
+            None => Err(PutError::Closing),
+        }
+    }
+
+    /// Says something of a version, or of the current one. Returns which one it was.
+    ///
+    /// # Errors
+    /// [`PutError`]; [`PutError::Locked`] if it would weaken a retention.
+    pub async fn annotate(
+        &self,
+        bucket: &BucketId,
+        key: &str,
+        version: Option<Version>,
+        note: Note,
+    ) -> Result<Version, PutError> {
+        let inner = &self.inner;
+        let (info, sealing) = inner.bucket_to_write(bucket, key)?;
+        let held = inner.lock_key(bucket, key).await;
+        let (row, locks) = inner.row(bucket, key, version).map_err(|error| match error {
+            GetError::NoSuchVersion => PutError::NoSuchVersion,
+            GetError::Marker { version, .. } => PutError::Marker(version),
+            _ => PutError::NoSuchKey,
+        })?;
+        let Note { aspect, document, bypass } = note;
+        if matches!(aspect, Aspect::Retention | Aspect::Hold) {
+            if inner.index().settings(bucket).object_lock().is_none() {
+                return Err(PutError::NoObjectLock);
+            }
+            if aspect == Aspect::Retention {
+                let to = document.as_deref().and_then(|bytes| Retention::decode(bytes).ok());
+                may_retain(&locks, to, now(), bypass)?;
+            }
+        }
+        let amendment = Amendment {
+            name: Text::new(key).map_err(|long| PutError::KeyLength(long.got))?,
+            target: row.target(),
+            aspect,
+            document: document.map(self::document).transpose()?,
+        };
+        let content = Content::Amendment(amendment);
+        let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing };
+        let committed = inner.commit(vec![draft], nothing).await?;
+        drop(held);
+        let committed = *committed.first().ok_or(PutError::Closing)?;
+        inner.confirm(&info, committed).await?;
+        Ok(row.version())
+    }
+
+    /// What is said of an aspect of a version, or of the current one; and which one that is.
+    ///
+    /// # Errors
+    /// [`GetError`]
+    pub async fn annotation(
+        &self,
+        bucket: &BucketId,
+        key: &str,
+        version: Option<Version>,
+        aspect: Aspect,
+    ) -> Result<(Version, Option<Vec<u8>>), GetError> {
+        let mut meta = self.head(bucket, key, version).await?;
+        Ok((meta.version, meta.annotations.remove(&aspect)))
+    }
+}
+
+impl Inner {
+    /// A version that is there, or the current one, and what locks it.
+    pub(crate) fn row(
+        &self,
+        bucket: &BucketId,
+        key: &str,
+        version: Option<Version>,
+    ) -> Result<(Row, Locks), GetError> {
+        let index = self.index();
+        let state = index.state(bucket, key);
+        let row = match version {
+            None => {
+                let row = state.and_then(|state| state.current()).ok_or(GetError::NoSuchKey)?;
+                if row.is_marker() {
+                    return Err(GetError::Deleted(row.version()));
+                }
+                row
+            }
+            Some(version) => {
+                let row = state.and_then(|state| state.find(version)).ok_or(GetError::NoSuchVersion)?;
+                if row.is_marker() {
+                    return Err(GetError::Marker { version, modified: row.modified });
+                }
+                row
+            }
+        };
+        let locks = state.map(|state| state.locks(row, now())).unwrap_or_default();
+        Ok((row.clone(), locks))
+    }
+
+    /// Lays what was said later over what a version was written with.
+    pub(crate) async fn amend(
+        self: &Arc<Self>,
+        bucket: &BucketId,
+        key: &str,
+        row: &Row,
+        said: &mut Annotations,
+    ) -> Result<(), GetError> {
+        for aspect in [Aspect::Tags, Aspect::Retention, Aspect::Hold, Aspect::Acl] {
+            let target = row.target();
+            let amended = self.index().state(bucket, key).and_then(|state| state.amended(target, aspect));
+            let Some((stamp, some)) = amended else { continue };
+            let document = if some {
+                let content = self.load_content(stamp.locator(*bucket)).await?;
+                match content {
+                    Content::Amendment(amendment) if amendment.aspect == aspect => amendment.document,
+                    _ => return Err(GetError::Tampered),
+                }
+            } else {
+                None
+            };
+            match document {
+                Some(document) => said.insert(aspect, document.into_bytes()),
+                None => said.remove(&aspect),
+            };
+        }
+        Ok(())
+    }
+}
