@@ -103,11 +103,14 @@ fn an_admins_invitation_brings_everything_back_after_the_first_node_is_destroyed
 fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() -> Result<()> {
     story("guardian_phrases_bring_everything_back", |story| {
         let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let dave = story.host("dave")?;
         let (mut one, mut other, mut third) = (alice.node()?, bob.node()?, carol.node()?);
+        let mut witness = dave.node()?;
         let original = photos(story)?;
         let ready = one.up(&["--name", "smith"])?;
         other.join(&one.invite(&[])?, "bob")?;
-        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        witness.join(&one.invite(&[])?, "dave")?;
+        one.cli(&["bucket", "create", "photos", "--copies", "3"])?.good()?;
         upload(&one, &ready, &original)?;
         one.protected("photos", OBJECTS)?;
         let card = other.card()?;
@@ -125,11 +128,18 @@ fn guardian_phrases_bring_everything_back_after_the_only_admin_is_destroyed() ->
             identical(&third, &ready, &original)
         })?;
         // For 72 hours every machine shows the recovery, and nobody has stopped it: the new one is admin.
-        other.stop()?;
-        third.stop()?;
-        other.set_clock(Some("+73h"));
+        until(30, "dave shows it as well", || {
+            ensure!(witness.status()?.recoveries.len() == 1, "no recovery");
+            Ok(())
+        })?;
+        for node in [&mut other, &mut third, &mut witness] {
+            node.stop()?;
+            node.set_clock(Some("+73h"));
+        }
         other.resume()?;
-        third.set_clock(Some("+73h"));
+        // Alone it has heard of no veto, and of nobody who could have.
+        ensure!(other.status()?.recoveries.len() == 1, "it slept through the 72 hours and took effect");
+        witness.resume()?;
         let third_ready = third.resume()?;
         until(60, "the new machine has made itself a node", || {
             let status = third.status()?;

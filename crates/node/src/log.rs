@@ -4,6 +4,7 @@
 mod checkpoint;
 mod mark;
 mod owner;
+mod ripening;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

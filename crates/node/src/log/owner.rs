@@ -12,7 +12,7 @@ use freehold_disk::{LogStore, StoreError};
 use freehold_mesh::{Channel, Mesh};
 use freehold_realm::audit::Export;
 use freehold_realm::draft::draft as write;
-use freehold_realm::{Body, Clock, Folded, NodeRoles, Op, OpSet, Pending, Standing, draft, fold, matured};
+use freehold_realm::{Body, Clock, Folded, NodeRoles, Op, OpSet, Pending, Standing, draft, fold};
 use freehold_sync::{Event, Input, LogSync, Message, Output};
 use freehold_wire::{Millis, NodeId, OpId, RealmId};
 use tokio::sync::{mpsc, watch};
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::mark::Mark;
+use super::ripening::Ripening;
 use super::{ASKS, Ask, By, Log, Taken, View};
 use crate::clock;
 use crate::identity::Keys;
@@ -42,6 +43,7 @@ pub struct Owner {
     /// When signatures came that an operation did not have at first, since the start.
     pub(super) signed: BTreeMap<OpId, Millis>,
     matured: BTreeSet<OpId>,
+    ripening: Ripening,
     /// How far this log has been, and the file that says so.
     mark: Mark,
     marked: Mark,
@@ -84,6 +86,7 @@ pub fn open(
         .meta(MATURED)?
         .map(|bytes| bytes.as_chunks::<32>().0.iter().map(|id| OpId::from_bytes(*id)).collect())
         .unwrap_or_default();
+    let ripening = Ripening::from_bytes(&store.meta(WATCHED)?.unwrap_or_default());
     let folded = fold(&set, &Clock { now: clock::wall(), matured: matured.clone() });
     let marked = Mark::read(&seen);
     let mut mark = marked;
@@ -100,6 +103,7 @@ pub fn open(
         first_seen,
         signed: BTreeMap::new(),
         matured,
+        ripening,
         mark,
         marked,
         seen,
@@ -175,6 +179,7 @@ fn undone(body: &Body) -> String {
 }
 
 const MATURED: &str = "matured recoveries";
+const WATCHED: &str = "how long recoveries were watched";
 
 /// Remembers which recoveries have waited long enough: what has matured stays so.
 ///
@@ -270,7 +275,7 @@ impl Owner {
                 biased;
                 () = cancel.cancelled() => {
                     self.keep_mark();
-                    return Ok(());
+                    return self.keep_watched().map_err(|e| e.to_string());
                 }
                 _ = again.tick() => {
                     self.keep_mark();
@@ -322,7 +327,7 @@ impl Owner {
     /// Does what the machine wants, in its order: what it sends after a write is sent when the
     /// write is durable.
     fn carry_out(&mut self) -> Result<(), StoreError> {
-        let mut changed = false;
+        let (mut changed, mut in_step) = (false, false);
         while let Some(output) = self.sync.poll_output() {
             match output {
                 Output::Store(ticket, ops) => {
@@ -349,13 +354,14 @@ impl Owner {
                     let useless = why.kept_out().filter(|id| !self.sync.log().contains(id));
                     self.store.erase(useless.into_iter().collect())?;
                 }
+                Output::Tell(Event::InStep(peer)) => in_step |= self.is_in_step(peer),
                 Output::Tell(_) => {}
             }
         }
         if changed && self.refold_at.is_none() {
             self.refold_at = Some(self.refold_after.max(Instant::now()));
         }
-        Ok(())
+        if in_step { self.ripen() } else { Ok(()) }
     }
 
     /// Derives the state at once, if something has come in since the last time.
@@ -551,11 +557,35 @@ impl Owner {
         }
     }
 
+    fn keep_watched(&self) -> Result<(), StoreError> {
+        let watched = self.ripening.to_bytes();
+        if watched.is_empty() { Ok(()) } else { self.store.set_meta(WATCHED, watched) }
+    }
+
+    /// A peer has what is here. If it is a node of the realm, what it knew of a recovery is known:
+    /// whether that is news.
+    fn is_in_step(&mut self, peer: NodeId) -> bool {
+        let view = Arc::clone(&self.view.borrow());
+        let node = view.state().nodes.get(&peer);
+        if node.is_none_or(|node| node.standing != Standing::Active) {
+            return false;
+        }
+        self.ripening.look(&view.folded, clock::wall(), clock::monotonic());
+        self.ripening.is_in_step()
+    }
+
     /// Lets recoveries take effect that have waited long enough.
     fn ripen(&mut self) -> Result<(), StoreError> {
-        let view = Arc::clone(&self.view.borrow());
+        if self.refold_at.is_some() {
+            self.refold()?;
+        }
         self.vouch();
-        let ripe = matured(&self.first_seen, &view.folded, clock::wall());
+        let view = Arc::clone(&self.view.borrow());
+        let now = clock::wall();
+        if self.ripening.look(&view.folded, now, clock::monotonic()) {
+            self.keep_watched()?;
+        }
+        let ripe = self.ripening.ripe(&self.first_seen, &view.folded, now);
         if ripe.is_subset(&self.matured) {
             return Ok(());
         }
