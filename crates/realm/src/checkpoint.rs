@@ -93,8 +93,10 @@ pub fn due(known: &Known<'_>) -> Result<Step, Wait> {
     if let Some(level) = state.newer_than_me {
         return Err(Wait::Draft(DraftError::NewerThanMe(level)));
     }
-    let undecided = |alarm: &Alarm| !matches!(alarm, Alarm::Equivocation { .. });
-    if !known.asked && state.alarms.iter().any(undecided) {
+    let decided = |alarm: &Alarm| {
+        matches!(alarm, Alarm::Equivocation { .. } | Alarm::RecoveryWaits { vetoed: true, .. })
+    };
+    if !known.asked && !state.alarms.iter().all(decided) {
         return Err(Wait::People);
     }
     let settled = known.settled();
@@ -153,7 +155,7 @@ impl Known<'_> {
             let Body::Checkpoint(body) = op.body() else { return None };
             let wall = op.head().hlc.wall;
             let timely = wall <= now.plus(Hlc::DRIFT_MAX) && now <= wall.plus(PROPOSAL_AGE_MAX);
-            let open = matches!(pending, Pending::Signatures { .. }) && body.base == state.base;
+            let open = is_begun(pending) && body.base == state.base;
             (timely && open).then_some((at, op))
         });
         let mut live: Vec<_> = live.collect();
@@ -214,10 +216,13 @@ impl Known<'_> {
         if !fixed(&prev) || !fixed(&state.base) {
             return Err(Wait::Settling);
         }
+        let now = self.clock.now;
         let open = self.folded.pending.iter().find(|(id, pending)| {
             let op = self.set.get(id).filter(|op| !matches!(op.body(), Body::Checkpoint(_)));
-            matches!(pending, Pending::Signatures { .. })
-                && op.is_some_and(|op| self.clock.now <= op.head().hlc.wall.plus(PROPOSAL_AGE_MAX))
+            let wall = op.map(|op| op.head().hlc.wall);
+            is_begun(pending)
+                && is_in(settled, self.set.at(id))
+                && wall.is_some_and(|at| at <= now.plus(Hlc::DRIFT_MAX) && now <= at.plus(PROPOSAL_AGE_MAX))
         });
         if let (Some((id, _)), false) = (open, self.asked) {
             return Err(Wait::Open(*id));
@@ -282,6 +287,11 @@ impl Known<'_> {
                 && below.pending.contains_key(&id) == self.folded.pending.contains_key(&id)
         })
     }
+}
+
+/// Whether an admin's signature is on it: what none has signed, whoever wrote it, concerns nobody.
+const fn is_begun(pending: &Pending) -> bool {
+    matches!(pending, Pending::Signatures { have: 1.., .. })
 }
 
 fn is_in(flags: &[bool], at: Option<At>) -> bool {

@@ -57,6 +57,8 @@ pub enum Reason {
     NoBase,
     /// A recovery that waits for its 72 hours, or that the admins vetoed.
     Waiting,
+    /// A recovery that was vetoed; the veto is behind a checkpoint.
+    Vetoed,
     /// A majority signed something that this program is too old to understand.
     NewerThanMe,
     /// A kind of operation that this program is too old to understand.
@@ -177,6 +179,7 @@ impl Reason {
             Self::Overtaken => "overtaken",
             Self::NoBase => "no-base",
             Self::Waiting => "waiting",
+            Self::Vetoed => "vetoed",
             Self::NewerThanMe => "newer-than-me",
             Self::UnknownKind => "unknown-kind",
             Self::LastAdmin => "last-admin",
@@ -216,6 +219,9 @@ impl fmt::Display for Reason {
             Self::Overtaken => f.write_str("another checkpoint or recovery outranks it"),
             Self::NoBase => f.write_str("it does not follow a valid checkpoint or recovery"),
             Self::Waiting => f.write_str("a recovery that waits for its 72 hours or was vetoed"),
+            Self::Vetoed => {
+                f.write_str("the admins objected to this recovery, and a checkpoint made that final")
+            }
             Self::NewerThanMe => f.write_str("the realm uses a newer program; update this one first"),
             Self::UnknownKind => f.write_str("this program is too old to understand it"),
             Self::LastAdmin => f.write_str("it would leave the realm without an admin"),

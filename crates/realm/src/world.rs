@@ -112,7 +112,8 @@ pub(crate) struct World {
     pub(crate) burned: BTreeMap<KeyId, (u64, OpId)>,
     /// Keys that a void operation would have let in.
     pub(crate) void_keys: BTreeMap<KeyId, OpId>,
-    pub(crate) vetoed: BTreeSet<OpId>,
+    /// Recoveries that a majority objected to, and where.
+    pub(crate) vetoed: BTreeMap<OpId, At>,
     /// Operations of a higher level that a majority signed.
     pub(crate) newer: Vec<(At, u32)>,
     /// Checkpoints and recoveries in force, oldest first, with their epochs counted from 1.

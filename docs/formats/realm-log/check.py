@@ -196,7 +196,7 @@ class Walk:
         self.roles, self.devices, self.statements, self.holder = {}, {}, {}, {}
         self.nodes, self.node_keys, self.invitations, self.cuts = {}, {}, {}, {}
         self.guardians, self.witnesses, self.newer, self.bases = [], [], [], []
-        self.grants, self.buckets, self.vetoed = {}, {}, set()
+        self.grants, self.buckets, self.vetoed = {}, {}, {}
         self.burned, self.void, self.senior = {}, {}, {}
         self.rivals = {}
         self.verdict, self.scope, self.sealed = {}, set(), set()
@@ -514,7 +514,7 @@ class Walk:
     def kind_11(self, op, b):
         need(b[0] in self.past[op] and b[0] in self.log.links and self.ops[b[0]].kind == 10, "no-such")
         self.power(op)
-        self.vetoed.add(b[0])
+        self.vetoed.setdefault(b[0], op)
 
     def kind_13(self, op, b):
         need(b[0] == sorted(set(b[0])) and b[1] <= len(b[0]) and (not b[0] or b[1] > len(b[0]) // 2), "numbers")
@@ -989,7 +989,8 @@ def outcome(log):
             names = [word for bit, word in words.items() if roles & bit]
             nodes.append({"id": node.hex(), "roles": names, "active": active})
     pending = {"too-few-signatures", "waiting"}
-    verdicts = sorted(walk.verdict.items())
+    final = lambda i, why: "vetoed" if why == "waiting" and walk.vetoed.get(i) in walk.sealed else why
+    verdicts = [(i, final(i, why)) for i, why in sorted(walk.verdict.items())]
     return {
         "epoch": len(walk.bases),
         "base": walk.base and walk.base.hex(),

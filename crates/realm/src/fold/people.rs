@@ -337,7 +337,7 @@ impl Run<'_> {
             return Err(Reason::NoSuch(Thing::Recovery));
         }
         self.power(at)?;
-        self.world.vetoed.insert(body.recovery);
+        self.world.vetoed.entry(body.recovery).or_insert(at);
         Ok(())
     }
 

@@ -22,9 +22,10 @@ pub(super) fn present(run: &Run<'_>) -> Folded {
             Some(Err(Reason::TooFewSignatures { have, need })) => {
                 pending.insert(id, Pending::Signatures { have, need });
             }
-            Some(Err(Reason::Waiting)) => {
-                pending.insert(id, Pending::Recovery { vetoed: run.world.vetoed.contains(&id) });
-            }
+            Some(Err(Reason::Waiting)) => match run.world.vetoed.get(&id) {
+                Some(veto) if !run.is_open(*veto) => drop(refused.insert(id, Reason::Vetoed)),
+                veto => drop(pending.insert(id, Pending::Recovery { vetoed: veto.is_some() })),
+            },
             Some(Err(why)) => {
                 refused.insert(id, why);
             }

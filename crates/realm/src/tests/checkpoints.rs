@@ -214,3 +214,43 @@ fn a_late_signature_has_to_settle_too() {
     let one = act(&mut lab, "a", false).unwrap();
     assert!(!lab.set.is_before(&open, &one), "an admin of this hour was fixed");
 }
+
+#[test]
+fn what_nobody_signed_who_counts_holds_nothing_up() {
+    let mut lab = Lab::new(&["a", "b"]);
+    lab.say("a", add_node("m", NodeRoles::STORAGE), &["m"]);
+    let swap = body::GuardiansSet { guardians: guardians(&["h1", "h2"], 2) };
+    let never = lab.op("m", swap.into(), &[], |h| h.hlc.wall = Millis(u64::MAX));
+    let never = lab.take(never);
+    assert_eq!(lab.code(&never), "pending");
+    wait(&mut lab, 24);
+    // A store's own checkpoint, fresh each time, is nothing that people would wait for.
+    lab.say("m", body::Checkpoint { base: None, standing: list([]) }, &[]);
+    let first_seen =
+        |lab: &Lab| lab.set.iter().map(|op| (op.id(), Millis(op.head().hlc.wall.0.min(lab.now)))).collect();
+    let clock = Clock { now: Millis(lab.now + 24 * HOUR), ..lab.clock.clone() };
+    let known = Known {
+        set: &lab.set,
+        folded: &lab.fold(),
+        clock: &Clock { now: Millis(lab.now), ..clock.clone() },
+        first_seen: &first_seen(&lab),
+        me: &key("a").verifying(),
+        asked: false,
+    };
+    assert!(matches!(due(&known), Ok(Step::Propose(_))), "{:?}", due(&known));
+    // Nor does the one with the impossible time, once it has settled.
+    let known = Known { clock: &clock, ..known };
+    assert!(matches!(due(&known), Ok(Step::Propose(_))), "{:?}", due(&known));
+}
+
+#[test]
+fn a_vetoed_recovery_holds_nothing_up() {
+    let mut lab = Lab::new(&["a", "b"]);
+    let recovery = lab.recovery(&["z"], &["g1", "g2"]);
+    lab.say("a", body::RecoveryVeto { recovery }, &["b"]);
+    wait(&mut lab, 24);
+    act(&mut lab, "a", false).unwrap();
+    let one = act(&mut lab, "b", false).unwrap();
+    assert_eq!((base(&lab), lab.code(&recovery)), (Some(one), "vetoed"));
+    assert_eq!(lab.fold().state.alarms, []);
+}

@@ -423,6 +423,16 @@ scenes! {
         lab.is_admins(&["a", "b", "c"]);
         lab
     };
+    recovery_vetoed_for_good: "The same behind a checkpoint: it waits for nothing any more.", || {
+        let mut lab = Lab::new(&["a", "b", "c"]);
+        let recovery = lab.recovery(&["z"], &["g1", "g2"]);
+        lab.say("a", body::RecoveryVeto { recovery }, &["b"]);
+        assert_eq!(lab.fold().state.alarms.len(), 1);
+        lab.checkpoint("a", &["b"]);
+        assert_eq!((lab.code(&recovery), lab.fold().state.alarms), ("vetoed", vec![]));
+        lab.is_admins(&["a", "b", "c"]);
+        lab
+    };
     recovery_countersigned: "A remaining admin co-signs a recovery: no waiting.", || {
         let mut lab = Lab::new(&["a", "b"]);
         let body = crate::draft::recovery(&lab.fold(), [vec![founding("a")], vec![founding("z")]], None).unwrap();
