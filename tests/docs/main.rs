@@ -170,6 +170,11 @@ fn console() -> Result<()> {
 }
 
 #[test]
+fn watch() -> Result<()> {
+    page("docs/user/watch.md")
+}
+
+#[test]
 fn every_page_is_run() -> Result<()> {
     let own = include_str!("main.rs");
     for entry in std::fs::read_dir(Path::new(ROOT).join("docs/user"))? {

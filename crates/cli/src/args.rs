@@ -47,6 +47,8 @@ pub enum Command {
     Status,
     /// Tell what is wrong and what to type
     Doctor,
+    /// Print the node's figures as Prometheus reads them
+    Metrics,
     /// Invite a machine: prints a one-time invitation and its QR code
     Invite(Invite),
     /// Buckets: create, list, verify, delete

@@ -36,6 +36,10 @@ pub(crate) async fn ask(
             let doctor = client.doctor().await?;
             show(terminal, &doctor, render::doctor)
         }
+        Command::Metrics => {
+            let text = client.metrics().await?;
+            show(terminal, &text, |text| text.trim_end().to_owned())
+        }
         Command::Console { sign_out } => console(terminal, &client, sign_out).await,
         Command::Invite(wish) => invite(terminal, &client, wish).await,
         Command::Bucket { command } => bucket(terminal, &client, command).await,

@@ -27,9 +27,9 @@ impl Terminal {
         !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// Whether colours and progress would be seen.
+    /// Whether progress and pictures of codes would be seen.
     pub(crate) fn is_interactive(self) -> bool {
-        !self.json && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+        !self.json && io::stderr().is_terminal()
     }
 
     /// Prints a line of the answer. A closed pipe is the reader's choice, not a failure.
