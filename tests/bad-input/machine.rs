@@ -48,8 +48,8 @@ fn a_corrupt_object_is_found_and_the_others_are_served() -> Result<()> {
         let mut node = host.node()?;
         let (_, s3) = with_an_object(&mut node, story)?;
         let before = blobs(&node.home().join("depot"))?;
-        let file = story.file("other", 300_000, 6)?;
-        s3.aws(&["s3", "cp", &file.to_string_lossy(), "s3://box/other"])?.good()?;
+        let file = story.file("damaged-one", 300_000, 6)?;
+        s3.aws(&["s3", "cp", &file.to_string_lossy(), "s3://box/damaged-one"])?.good()?;
         let new = blobs(&node.home().join("depot"))?.into_iter().find(|path| !before.contains(path));
         let new = new.context("no new blob")?;
         let mut bytes = std::fs::read(&new)?;
@@ -58,10 +58,15 @@ fn a_corrupt_object_is_found_and_the_others_are_served() -> Result<()> {
         }
         overwrite(&new, &bytes)?;
         let back = story.folder().join("bad");
-        let read = s3.aws(&["s3", "cp", "s3://box/other", &back.to_string_lossy()])?;
+        let read = s3.aws(&["s3", "cp", "s3://box/damaged-one", &back.to_string_lossy()])?;
         ensure!(read.code != Some(0), "a corrupt object was served");
         let verify = node.cli(&["bucket", "verify", "box"])?;
-        ensure!(format!("{}{}", verify.out, verify.err).contains("other"), "{}{}", verify.out, verify.err);
+        ensure!(
+            format!("{}{}", verify.out, verify.err).contains("damaged-one"),
+            "{}{}",
+            verify.out,
+            verify.err
+        );
         still_there(&s3, story)
     })
 }

@@ -4,7 +4,7 @@
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import AxeBuilder from "@axe-core/playwright";
-import { BASE, PICTURE, bucket, start, stop, tab } from "./browser.mjs";
+import { BASE, PICTURE, bucket, drag, shown, start, stop, tab } from "./browser.mjs";
 
 const BUCKET = "console-test";
 // Colours change with the theme and the layout with the width: two looks see all of both.
@@ -60,11 +60,6 @@ async function put(page, name, body = PICTURE) {
   assert.equal(answer.status(), 200);
 }
 
-async function shown(image) {
-  await image.scrollIntoViewIfNeeded();
-  await image.page().waitForFunction((one) => one.complete && one.naturalWidth === 8, await image.elementHandle());
-}
-
 test("axe sees what is wrong", async () => {
   const page = await tab();
   await page.goto(`${BASE}/`);
@@ -95,8 +90,7 @@ test("every page passes axe in both themes, wide and narrow, and nothing sticks 
       assert.ok(over <= 0, `${path} is ${over} pixels too wide at ${viewport.width}`);
     }
   }
-  // The page that is not there answers 404, which the browser notes.
-  await page.context().close();
+  await page.check({ statuses: [404] });
 });
 
 test("forms that were refused and confirmations pass axe", async () => {
@@ -127,7 +121,7 @@ test("a guardian phrase of nobody is refused in words", async () => {
   await page.getByRole("button", { name: "Test it" }).click();
   await page.getByRole("alert").waitFor();
   await audit(page, "refused phrase");
-  await page.context().close();
+  await page.check({ statuses: [400, 422] });
 });
 
 test("strangers get the sign-in page, and it passes axe", async () => {
@@ -143,23 +137,14 @@ test("strangers get the sign-in page, and it passes axe", async () => {
   await page.getByRole("alert").waitFor();
   await audit(page, "wrong code");
   assert.equal((await page.request.get(`${BASE}/api/v1/status`)).status(), 401);
-  await page.context().close();
+  await page.check({ statuses: [401, 403] });
 });
 
 test("a photo is dragged in and seen", async () => {
   const page = await tab();
   await bucket(page, BUCKET);
   const name = `dragged <b> & ${Date.now()}.png`;
-  const data = await page.evaluateHandle(([bytes, name]) => {
-    const transfer = new DataTransfer();
-    transfer.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
-    return transfer;
-  }, [[...PICTURE], name]);
-  const main = page.locator("main");
-  await main.dispatchEvent("dragenter", { dataTransfer: data });
-  await page.locator("body.over").waitFor();
-  await main.dispatchEvent("dragover", { dataTransfer: data });
-  await main.dispatchEvent("drop", { dataTransfer: data });
+  await drag(page, name);
   await page.getByText("1 file is stored.").waitFor();
   const picture = page.locator(".pictures li").filter({ hasText: name });
   await shown(picture.locator("img"));
@@ -212,8 +197,7 @@ test("a name that is taken is not overwritten unasked", async () => {
   await page.getByRole("button", { name: "Replace it" }).click();
   await page.getByText("1 file is stored.").waitFor();
   assert.equal(await (await page.request.get(url)).text(), "second");
-  // The browser notes the 409.
-  await page.context().close();
+  await page.check({ statuses: [409] });
 });
 
 test("without scripts a file is sent by the plain form", async () => {

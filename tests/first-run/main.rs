@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use freehold_harness::{Host, binary, eventually, python, story};
+use freehold_harness::{Host, binary, eventually, python, story, until};
 use serde_json::Value;
 
 /// Every file under a folder.
@@ -96,6 +96,8 @@ fn a_person_at_a_terminal_types_one_phrase_back() -> Result<()> {
         ensure!(run.out.contains("wrong phrase was refused"), "{}", run.out);
         ensure!(run.out.contains("screen was cleared"), "{}", run.out);
         ensure!(run.out.contains("up as jones"), "{}", run.out);
+        ensure!(run.out.contains("an invitation with its QR code"), "{}", run.out);
+        ensure!(run.out.contains("the phrases are tested"), "{}", run.out);
         Ok(())
     })
 }
@@ -196,13 +198,18 @@ fn the_demonstration_leaves_nothing() -> Result<()> {
         let mut node = host.node()?;
         node.set("TMPDIR", &host.folder().to_string_lossy());
         let ready = node.start(&["demo"])?;
-        let listed = node.s3(&ready)?.aws(&["s3api", "list-buckets"])?.good()?.json::<Value>()?;
-        let buckets = listed.pointer("/Buckets").and_then(Value::as_array).map_or(0, Vec::len);
-        ensure!(buckets > 0, "nothing to look at: {listed}");
+        let s3 = node.s3(&ready)?;
+        let letter = until(20, "there is something to look at", || {
+            s3.aws(&["s3", "cp", "s3://files/letters/2026/spring.txt", "-"])?.good()
+        })?;
+        ensure!(letter.out.contains("cherry tree"), "{}", letter.out);
+        until(20, "there is a picture", || s3.aws(&["s3", "ls", "s3://photos/2026/meadow.svg"])?.good())?;
         node.stop()?;
         ensure!(!node.home().exists(), "the demonstration made a home");
-        let left: Vec<PathBuf> =
-            files(host.folder())?.into_iter().filter(|file| file.extension().is_none()).collect();
+        let left: Vec<PathBuf> = files(host.folder())?
+            .into_iter()
+            .filter(|file| file.to_string_lossy().contains("freehold-demo"))
+            .collect();
         ensure!(left.is_empty(), "left behind: {left:?}");
         Ok(())
     })

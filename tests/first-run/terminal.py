@@ -2,11 +2,18 @@
 import os, pty, re, select, signal, sys, time
 
 binary, home = sys.argv[1:3]
-pid, terminal = pty.fork()
-if pid == 0:
-    os.environ["TERM"] = "xterm"
-    os.execv(binary, [binary, "--home", home, "up"])
 
+
+def run(*arguments):
+    """A command with a terminal of its own."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(binary, [binary, "--home", home, *arguments])
+    return pid, terminal
+
+
+pid, terminal = run("up")
 said = ""
 
 
@@ -52,6 +59,24 @@ print("the screen was cleared")
 assert "jones is up" in rest, rest
 print("up as jones")
 assert words["1"] not in rest and words["3"] not in rest
-os.kill(pid, signal.SIGINT)
+
+# Another of the phrases, later, by the command that every reminder names.
+up, pid = pid, None
+pid, terminal = run("guardians", "test")
+read_until(r"A guardian phrase, all twelve words:")
+type_line(words["1"])
+read_until(r"It is the phrase of guardian 1 of 3. Tested so far: 2; 2 can recover")
 _, status = os.waitpid(pid, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+pid, terminal = run("invite")
+read_until(r"freehold join FREEHOLD-INVITE:.*[\u2580\u2584\u2588]{10}")
+os.waitpid(pid, 0)
+print("an invitation with its QR code was shown")
+pid, terminal = run("status")
+after = read_until(r"This node: up")
+assert "guardian phrases back" not in after, after
+os.waitpid(pid, 0)
+print("the phrases are tested")
+os.kill(up, signal.SIGINT)
+_, status = os.waitpid(up, 0)
 assert os.waitstatus_to_exitcode(status) == 0, status

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use freehold_harness::{S3, python, story};
 
 /// How often the daemon is killed.
-const ROUNDS: u64 = 12;
+const ROUNDS: u64 = 60;
 
 /// Runs a writer in the background and hands over each key once its PUT was acknowledged.
 fn writer<R>(

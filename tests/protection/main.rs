@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::Standing;
-use freehold_harness::{Node, Ready, Story, eventually, story, until};
+use freehold_harness::{Host, Node, Ready, Story, eventually, python, story, until};
 
 const MIB: usize = 1 << 20;
 /// Stands in one of the files, and must stand nowhere on a node's disk.
@@ -96,6 +96,45 @@ fn an_admins_invitation_brings_everything_back_after_the_first_node_is_destroyed
         third.protected("photos", OBJECTS)?;
         other.protected("photos", OBJECTS)?;
         sealed(third.home())
+    })
+}
+
+/// A bucket that asks for two confirmations: what is acknowledged is on both machines at that moment,
+/// and nothing is acknowledged while one of them is off.
+#[test]
+fn a_write_that_must_be_on_two_machines_is_acknowledged_by_two_or_refused() -> Result<()> {
+    story("a_write_that_must_be_on_two_machines", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let ready = one.up(&[])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        one.cli(&["bucket", "create", "both", "--copies", "2", "--confirm", "2"])?.good()?;
+        until(30, "bob hears of the bucket", || other.bucket("both"))?;
+        let s3 = one.s3(&ready)?;
+        let put = |name: &str| {
+            let file = story.file(name, 300_000, 1)?;
+            s3.aws(&["s3", "cp", &file.to_string_lossy(), &format!("s3://both/{name}")])
+        };
+        put("first")?.good()?;
+        // At once, without waiting: the acknowledgement said so.
+        one.kill()?;
+        let kept = other.cli(&["bucket", "verify", "both", "--json"])?.good()?.json::<serde_json::Value>()?;
+        ensure!(kept.pointer("/blobs").and_then(serde_json::Value::as_u64) == Some(1), "{kept}");
+        other.stop()?;
+        let ready = one.resume()?;
+        let s3 = one.s3(&ready)?;
+        let file = story.file("second", 300_000, 2)?;
+        let mut once = s3.command(&python("aws")?);
+        // Else the client tries again for minutes.
+        once.env("AWS_MAX_ATTEMPTS", "1").args(["s3", "cp", &file.to_string_lossy(), "s3://both/second"]);
+        let alone = Host::answer(&mut once)?;
+        ensure!(alone.code != Some(0), "one machine acknowledged for two");
+        ensure!(alone.err.contains("more copies"), "{}", alone.err);
+        other.resume()?;
+        until(60, "it is taken again", || {
+            s3.aws(&["s3", "cp", &file.to_string_lossy(), "s3://both/second"])?.good()
+        })?;
+        Ok(())
     })
 }
 

@@ -11,7 +11,7 @@ fn sees(node: &Node<'_>, name: &str) -> Result<bool> {
 
 fn both_see_each_other(one: &Node<'_>, other: &Node<'_>) -> Result<()> {
     eventually(30, "alice sees bob", || sees(one, "bob"))?;
-    eventually(30, "bob sees alice", || Ok(other.connections()? == 1))
+    eventually(30, "bob sees alice", || Ok(other.connections()? >= 1))
 }
 
 #[test]
@@ -109,11 +109,13 @@ fn two_homes_behind_routers_meet_through_the_realms_own_relay() -> Result<()> {
 #[test]
 fn a_suspended_node_is_told_so_and_hears_nothing_more() -> Result<()> {
     story("a_suspended_node_is_told_so_and_hears_nothing_more", |story| {
-        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
-        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let (mut one, mut other, mut third) = (alice.node()?, bob.node()?, carol.node()?);
         one.up(&[])?;
         other.join(&one.invite(&[])?, "bob")?;
+        third.join(&one.invite(&[])?, "carol")?;
         both_see_each_other(&one, &other)?;
+        both_see_each_other(&one, &third)?;
         one.cli(&["--yes", "node", "suspend", "bob"])?.good()?;
         eventually(30, "alice no longer speaks with bob", || Ok(!sees(&one, "bob")?))?;
         ensure!(one.peer("bob")?.standing == Standing::Suspended, "{:?}", one.peer("bob")?);
@@ -122,6 +124,7 @@ fn a_suspended_node_is_told_so_and_hears_nothing_more() -> Result<()> {
             Ok(alarms.iter().any(|alarm| alarm.what.contains("does not count this node")))
         })?;
         one.cli(&["bucket", "create", "secret", "--copies", "2"])?.good()?;
+        until(60, "carol hears of the bucket", || third.bucket("secret"))?;
         ensure!(other.bucket("secret").is_err(), "the suspended node heard of it");
         one.cli(&["node", "lift", "bob"])?.good()?;
         both_see_each_other(&one, &other)?;

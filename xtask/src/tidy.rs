@@ -23,7 +23,7 @@ impl Text {
 }
 
 /// Folders that hold nothing of ours.
-const SKIPPED: [&str; 6] = [".git", "target", "node_modules", "corpus", "artifacts", "test-results"];
+const SKIPPED: [&str; 6] = [".git", "target", "node_modules", "fuzz/corpus", "artifacts", "test-results"];
 /// Files that tools write.
 const WRITTEN_BY_TOOLS: [&str; 2] = ["Cargo.lock", "package-lock.json"];
 /// What a rule about text can read.
@@ -72,7 +72,7 @@ fn read(root: &Path) -> Result<Vec<Text>> {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = folder.join(&name);
             let kind = entry.file_type()?;
-            if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
+            if kind.is_dir() && !SKIPPED.iter().any(|skipped| path.ends_with(skipped)) {
                 folders.push(path);
             } else if kind.is_file() && is_ours(&name, &path) {
                 let text = std::fs::read_to_string(root.join(&path))

@@ -48,7 +48,7 @@ pub(crate) fn node() -> Seeds {
     let card = Card { realm: RealmId::from_bytes([7; 32]), contacts };
     let identity = Identity {
         realm: RealmId::from_bytes([7; 32]),
-        phrases_left_in: Some("/root/phrases".to_owned()),
+        phrases_left_in: Some("/home/anna/phrases".to_owned()),
         first_contacts: vec![contact()],
     };
     let visitors = Visitors::default();

@@ -19,7 +19,8 @@ pub fn binary() -> Result<PathBuf> {
 
 fn locate() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("FREEHOLD_TEST_BINARY") {
-        return std::fs::canonicalize(&path)
+        // Cargo runs a test in its crate's folder; whoever types a path means the project's.
+        return std::fs::canonicalize(root().join(&path))
             .with_context(|| format!("FREEHOLD_TEST_BINARY={}", path.display()));
     }
     let status =

@@ -27,10 +27,8 @@ const fn banned(text: &'static str, instead: &'static str) -> Banned {
 }
 
 /// Compared in lower case.
-const BANNED: [Banned; 21] = [
-    banned("/work/", "a path of one machine"),
+const BANNED: [Banned; 19] = [
     banned("/root/", "a path of one machine"),
-    banned("/tmp/plan", "a path of one machine"),
     banned("static.crates.io", "no registry hosts"),
     banned("index.crates.io", "no registry hosts"),
     banned("registry.npmjs", "no registry hosts"),
