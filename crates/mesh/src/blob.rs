@@ -12,9 +12,9 @@ use bytes::Bytes;
 use freehold_wire::{BlobName, NodeId};
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use iroh::endpoint::{ReadError, ReadExactError, RecvStream, SendStream, VarInt};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use crate::Why;
@@ -26,16 +26,29 @@ use crate::shared::Shared;
 const ANSWER: Duration = Duration::from_secs(15);
 /// A stream of which nothing more comes for this long is given up.
 const QUIET: Duration = Duration::from_secs(30);
+/// Blobs on their way out at a time, to all; and those of them for which nobody waits.
+const PLACES: usize = 64;
+const BACKGROUND_PLACES: usize = 48;
 /// The largest piece handed on at once.
 const PIECE: usize = 64 << 10;
 
-const ASK: u8 = 1;
+const ASK_READ: u8 = 1;
+const ASK_BACKGROUND: u8 = 2;
 pub(crate) const QUESTION: usize = 49;
 
 const HERE: u8 = 0;
 const NOT_HERE: u8 = 1;
 const BUSY: u8 = 2;
 const FAILED: u8 = 3;
+
+/// What a blob is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// Somebody waits for it: it has places of its own, and its bytes go before others.
+    Read,
+    /// It comes when there is room.
+    Background,
+}
 
 /// Where blobs for peers come from. The gate has been asked before.
 #[async_trait::async_trait]
@@ -87,6 +100,9 @@ pub enum FetchError {
         #[source]
         why: Unavailable,
     },
+    /// Too much is being fetched from the node already.
+    #[error("too much is being fetched from {0} already")]
+    Crowded(NodeId),
     /// No answer, or no further bytes, in time.
     #[error("{0} has gone silent")]
     Silent(NodeId),
@@ -149,8 +165,10 @@ pub(crate) async fn fetch(
     link: Arc<Link>,
     blob: BlobName,
     range: Range<u64>,
+    haste: Haste,
 ) -> Result<BlobStream, FetchError> {
     let from = link.node;
+    let deadline = Instant::now() + ANSWER;
     let lost = || FetchError::NotConnected(from);
     // A stream that breaks off may take the beginning of the answer with it.
     let unread = |error| match error {
@@ -159,10 +177,11 @@ pub(crate) async fn fetch(
             FetchError::Unavailable { from, why: Unavailable::Failed }
         }
     };
-    let place = Arc::clone(&link.fetches).acquire_owned().await.map_err(|_| lost())?;
+    let place = timeout_at(deadline, Arc::clone(link.places(haste)).acquire_owned()).await;
+    let place = place.map_err(|_| FetchError::Crowded(from))?.map_err(|_| lost())?;
     let ask = async {
         let (mut tx, mut rx) = link.connection.open_bi().await.map_err(|_| lost())?;
-        tx.write_all(&question(blob, &range)).await.map_err(|_| lost())?;
+        tx.write_all(&question(haste, blob, &range)).await.map_err(|_| lost())?;
         // Failures show when the answer is read.
         drop(tx.finish());
         let mut verdict = [0u8];
@@ -180,7 +199,7 @@ pub(crate) async fn fetch(
         };
         Err(FetchError::Unavailable { from, why })
     };
-    let (total, rx) = timeout(ANSWER, ask).await.unwrap_or(Err(FetchError::Silent(from)))?;
+    let (total, rx) = timeout_at(deadline, ask).await.unwrap_or(Err(FetchError::Silent(from)))?;
     let range = cut_to(&range, total);
     let arriving = Arriving { from, rx, missing: range.end - range.start, ended: false, _place: place };
     let bytes = stream::unfold(arriving, |mut arriving| async move {
@@ -224,16 +243,46 @@ impl Arriving {
     }
 }
 
-pub(crate) fn question(blob: BlobName, range: &Range<u64>) -> Vec<u8> {
-    [&[ASK], blob.as_bytes().as_slice(), &range.start.to_be_bytes(), &range.end.to_be_bytes()].concat()
+pub(crate) fn question(haste: Haste, blob: BlobName, range: &Range<u64>) -> Vec<u8> {
+    let kind = match haste {
+        Haste::Read => ASK_READ,
+        Haste::Background => ASK_BACKGROUND,
+    };
+    [&[kind], blob.as_bytes().as_slice(), &range.start.to_be_bytes(), &range.end.to_be_bytes()].concat()
 }
 
-pub(crate) fn read_question(bytes: [u8; QUESTION]) -> Option<(BlobName, Range<u64>)> {
+pub(crate) fn read_question(bytes: [u8; QUESTION]) -> Option<(Haste, BlobName, Range<u64>)> {
     let (kind, rest) = bytes.split_first()?;
+    let haste = match *kind {
+        ASK_READ => Haste::Read,
+        ASK_BACKGROUND => Haste::Background,
+        _ => return None,
+    };
     let (name, rest) = rest.split_first_chunk::<32>()?;
     let (start, end) = rest.split_first_chunk::<8>()?;
     let range = u64::from_be_bytes(*start)..u64::from_be_bytes(end.try_into().ok()?);
-    (*kind == ASK && range.start <= range.end).then_some((BlobName::from_bytes(*name), range))
+    (range.start <= range.end).then_some((haste, BlobName::from_bytes(*name), range))
+}
+
+/// Places for blobs on their way out.
+pub(crate) struct Places {
+    all: Semaphore,
+    background: Semaphore,
+}
+
+impl Places {
+    pub(crate) const fn new() -> Self {
+        let background = Semaphore::const_new(BACKGROUND_PLACES);
+        Self { all: Semaphore::const_new(PLACES), background }
+    }
+
+    fn take(&self, haste: Haste) -> Option<(SemaphorePermit<'_>, Option<SemaphorePermit<'_>>)> {
+        let background = match haste {
+            Haste::Read => None,
+            Haste::Background => Some(self.background.try_acquire().ok()?),
+        };
+        Some((self.all.try_acquire().ok()?, background))
+    }
 }
 
 /// Answers a peer's questions for blobs as long as the link lives. QUIC's limit on streams is the
@@ -258,13 +307,15 @@ pub(crate) async fn serve_all(shared: Arc<Shared>, link: Arc<Link>) {
 async fn serve(shared: Arc<Shared>, link: Arc<Link>, mut tx: SendStream, mut rx: RecvStream) {
     let mut bytes = [0u8; QUESTION];
     let read = timeout(ANSWER, rx.read_exact(&mut bytes)).await;
-    let (Ok(Ok(())), Some((blob, range))) = (read, read_question(bytes)) else {
+    let (Ok(Ok(())), Some((haste, blob, range))) = (read, read_question(bytes)) else {
         link.close(Why::Broke);
         return;
     };
-    let Ok(_place) = shared.blob_places.try_acquire() else {
+    let Some(_places) = shared.blob_places.take(haste) else {
         return refuse(tx, Unavailable::Busy).await;
     };
+    // Fails only if the stream is gone, which shows below.
+    drop(tx.set_priority(i32::from(haste == Haste::Read)));
     let opened = timeout(ANSWER, shared.blobs.open(link.node, blob, range.clone())).await;
     let served = match opened {
         Ok(Ok(served)) => served,
@@ -315,10 +366,13 @@ mod tests {
     #[test]
     fn questions_round_trip() {
         let (blob, range) = (BlobName::from_bytes([3; 32]), 5..u64::MAX);
-        let bytes: [u8; QUESTION] = question(blob, &range).try_into().unwrap();
-        assert_eq!(read_question(bytes), Some((blob, range)));
-        assert_eq!(read_question([1; QUESTION]).map(|(_, range)| range.is_empty()), Some(true));
+        for haste in [Haste::Read, Haste::Background] {
+            let bytes: [u8; QUESTION] = question(haste, blob, &range).try_into().unwrap();
+            assert_eq!(read_question(bytes), Some((haste, blob, range.clone())));
+        }
+        assert_eq!(read_question([1; QUESTION]).map(|(.., range)| range.is_empty()), Some(true));
         assert_eq!(read_question([0; QUESTION]), None);
+        assert_eq!(read_question([3; QUESTION]), None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod relay;
 mod shared;
 
 pub use address::{AddressError, Addresses, RelayUrl};
-pub use blob::{BlobSource, BlobStream, FetchError, Served, Unavailable};
+pub use blob::{BlobSource, BlobStream, FetchError, Haste, Served, Unavailable};
 pub use config::{Config, Gate, RelayServe, StartError};
 pub use door::{Doorman, KnockError, MAX_ANSWER, MAX_REQUEST, Proof};
 pub use event::{Channel, Event, Path, PeerHealth, RelayHealth, SendError, Trouble, Why};

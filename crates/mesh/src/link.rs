@@ -17,15 +17,18 @@ use tracing::debug;
 use crate::frame::{FrameError, MAX_FRAME, close_code, read_frame, why_closed, write_frame};
 use crate::hub::Input;
 use crate::shared::Shared;
-use crate::{Channel, Event, Path, RelayUrl, SendError, Why, blob, hello};
+use crate::{Channel, Event, Haste, Path, RelayUrl, SendError, Why, blob, hello};
 
 /// Frames that may wait for one channel of one peer, and bytes of them.
 const QUEUE_FRAMES: usize = 256;
 const QUEUE_BYTES: usize = 4 << 20;
 /// What a member may have on its way to us unread; strangers get far less.
-const MEMBER_WINDOW: VarInt = VarInt::from_u32(16 << 20);
-/// Blobs fetched from one peer at a time.
-const FETCHES: usize = 8;
+/// It is enough for all streams together, so that none that we are slow to read holds up the others.
+const MEMBER_WINDOW: VarInt = VarInt::from_u32(32 << 20);
+/// Blobs fetched from one peer at a time for which somebody waits, and others. Together they are
+/// fewer than the streams that a peer lets us open.
+const READS: usize = 6;
+const BACKGROUND: usize = 8;
 
 /// A frame in a queue; its share of the queue's bytes goes with it.
 struct Queued {
@@ -48,7 +51,8 @@ pub(crate) struct Link {
     pub(crate) since: Instant,
     /// Cancelled when [`Event::Down`] was told.
     pub(crate) gone: CancellationToken,
-    pub(crate) fetches: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
+    background: Arc<Semaphore>,
     queues: Vec<(Channel, Queue)>,
     /// Set just before [`Event::Up`] is told.
     told: AtomicBool,
@@ -72,13 +76,22 @@ impl Link {
             connection,
             since: now,
             gone: CancellationToken::new(),
-            fetches: Arc::new(Semaphore::new(FETCHES)),
+            reads: Arc::new(Semaphore::new(READS)),
+            background: Arc::new(Semaphore::new(BACKGROUND)),
             queues,
             told: AtomicBool::new(false),
             why: OnceLock::new(),
             heard: Mutex::new((0, now)),
         };
         (Arc::new(link), Ends(ends))
+    }
+
+    /// Places for fetching blobs from the peer.
+    pub(crate) const fn places(&self, haste: Haste) -> &Arc<Semaphore> {
+        match haste {
+            Haste::Read => &self.reads,
+            Haste::Background => &self.background,
+        }
     }
 
     /// Queues a frame if there is room.

@@ -30,8 +30,8 @@ use crate::protocol::{self, Protocol};
 use crate::relay::{self, AnyRelay, House};
 use crate::shared::{Note, Shared};
 use crate::{
-    Addresses, BlobSource, BlobStream, Channel, Config, Doorman, Event, FetchError, Gate, KnockError, Path,
-    PeerHealth, RelayHealth, RelayUrl, SendError, StartError, Why,
+    Addresses, BlobSource, BlobStream, Channel, Config, Doorman, Event, FetchError, Gate, Haste, KnockError,
+    Path, PeerHealth, RelayHealth, RelayUrl, SendError, StartError, Why,
 };
 use freehold_ports::{Source, Tries};
 
@@ -42,9 +42,8 @@ const INPUTS: usize = 256;
 const HANDSHAKES: usize = 64;
 /// What a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Newcomers at the door at a time, and blobs on their way out.
+/// Newcomers at the door at a time.
 const DOOR_PLACES: usize = 16;
-const BLOB_PLACES: usize = 64;
 /// How long the start waits for the machine's own addresses to be known.
 const OWN_ADDRESSES: Duration = Duration::from_secs(3);
 
@@ -114,7 +113,7 @@ impl Mesh {
             tasks: TaskTracker::new(),
             relay,
             door_places: Arc::new(Semaphore::new(DOOR_PLACES)),
-            blob_places: Arc::new(Semaphore::new(BLOB_PLACES)),
+            blob_places: blob::Places::new(),
             events,
             hub,
             links: RwLock::default(),
@@ -190,9 +189,10 @@ impl Mesh {
         from: NodeId,
         blob: BlobName,
         range: Range<u64>,
+        haste: Haste,
     ) -> Result<BlobStream, FetchError> {
         let link = self.shared.told_link(from).ok_or(FetchError::NotConnected(from))?;
-        blob::fetch(link, blob, range).await
+        blob::fetch(link, blob, range, haste).await
     }
 
     /// Knocks at a node's door as a newcomer or with guardians' keys: proves the keys to exactly

@@ -22,8 +22,8 @@ pub fn start(bytes: &[u8]) -> Option<Vec<u8>> {
 /// A question for a part of a blob, read and written again.
 pub fn blob_question(bytes: &[u8]) -> Option<Vec<u8>> {
     let bytes: [u8; QUESTION] = bytes.try_into().ok()?;
-    let (blob, range) = read_question(bytes)?;
-    Some(question(blob, &range))
+    let (haste, blob, range) = read_question(bytes)?;
+    Some(question(haste, blob, &range))
 }
 
 /// What a newcomer shows to a relay.

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::blob::Places;
 use crate::hub::Input;
 use crate::link::Link;
 use crate::relay::House;
@@ -28,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: watch::Sender<Addresses>,
     /// Places for newcomers at the door, and for blobs on their way out.
     pub(crate) door_places: Arc<Semaphore>,
-    pub(crate) blob_places: Arc<Semaphore>,
+    pub(crate) blob_places: Places,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) hub: mpsc::Sender<Input>,
     /// Live links; written by the hub and by a link's own end.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use async_trait::async_trait;
-use freehold_mesh::{BlobSource, Mesh, Served, Unavailable};
+use freehold_mesh::{BlobSource, Haste, Mesh, Served, Unavailable};
 use freehold_placement::BlobRef;
 use freehold_vault::{BlobStream, Depot, DepotError, PeerError, Peers};
 use freehold_wire::{BlobName, BucketId, NodeId};
@@ -94,7 +94,7 @@ impl Peers for ReadThrough {
         let skip = usize::try_from(tried).unwrap_or(usize::MAX).min(ask.len().saturating_sub(1));
         let mut failed = None;
         for node in ask.iter().skip(skip) {
-            match mesh.fetch_blob(*node, blob.name, range.clone()).await {
+            match mesh.fetch_blob(*node, blob.name, range.clone(), Haste::Read).await {
                 Ok(stream) => return Ok(stream.map_err(Into::into).boxed()),
                 Err(error) => failed = Some(error),
             }

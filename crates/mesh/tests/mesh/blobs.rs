@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use freehold_mesh::{FetchError, Unavailable};
+use freehold_mesh::{FetchError, Haste, Unavailable};
 use freehold_wire::BlobName;
 use futures::StreamExt as _;
 
@@ -15,7 +15,7 @@ fn body(len: usize) -> Bytes {
 }
 
 async fn all(node: &Node, from: &Node, blob: BlobName, range: Range<u64>) -> Result<Vec<u8>, FetchError> {
-    let mut stream = within("an answer", node.mesh.fetch_blob(from.id(), blob, range)).await?;
+    let mut stream = within("an answer", node.mesh.fetch_blob(from.id(), blob, range, Haste::Read)).await?;
     let mut got = Vec::new();
     while let Some(piece) = within("a piece", stream.next()).await {
         got.extend_from_slice(&piece?);
@@ -36,7 +36,7 @@ async fn a_blob_or_any_range_of_it_arrives() {
     assert_eq!(all(&b, &a, blob, 4_999_000..6_000_000).await.unwrap(), body[4_999_000..]);
     assert_eq!(all(&a, &b, blob, 6_000_000..7_000_000).await.unwrap(), b"");
     assert_eq!(all(&a, &b, empty, 0..u64::MAX).await.unwrap(), b"");
-    assert_eq!(a.mesh.fetch_blob(b.id(), blob, 0..10).await.unwrap().total(), body.len() as u64);
+    assert_eq!(a.mesh.fetch_blob(b.id(), blob, 0..10, Haste::Read).await.unwrap().total(), body.len() as u64);
     let nowhere = BlobName::from_bytes([99; 32]);
     let error = all(&a, &b, nowhere, 0..10).await.unwrap_err();
     assert_eq!(error, FetchError::Unavailable { from: b.id(), why: Unavailable::NotHere });
@@ -57,6 +57,38 @@ async fn many_at_once_all_arrive() {
         }
     });
     futures::future::join_all(fetches).await;
+}
+
+/// As when a disk is slow: what comes is not read on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_does_not_wait_for_what_comes_in_the_background() {
+    let realm = Realm::of(&[id(1), id(2)]);
+    let (a, b) = pair(&realm, 1, 2).await;
+    let endless = realm.put(1, Blob::Endless);
+    let mut begun = Vec::new();
+    for _ in 0..8 {
+        let fetch = a.mesh.fetch_blob(b.id(), endless, 0..u64::MAX, Haste::Background);
+        let mut stream = within("an answer", fetch).await.unwrap();
+        // As much as may be on its way is on its way.
+        let mut taken = 0;
+        while taken < 3 << 20 {
+            taken += within("a piece", stream.next()).await.unwrap().unwrap().len();
+        }
+        begun.push(stream);
+    }
+    let one_more = a.mesh.fetch_blob(b.id(), endless, 0..u64::MAX, Haste::Background);
+    let body = body(3_000_000);
+    let blob = realm.put(2, Blob::Whole(body.clone()));
+    let read = async {
+        let (first, second) = tokio::join!(all(&a, &b, blob, 0..u64::MAX), all(&a, &b, blob, 5..u64::MAX));
+        assert_eq!((first.unwrap(), second.unwrap()), (body.to_vec(), body[5..].to_vec()));
+    };
+    let begun_at = Instant::now();
+    let (crowded, ()) = tokio::join!(within("no place", one_more), async {
+        read.await;
+        assert!(begun_at.elapsed() < Duration::from_secs(10), "{:?}", begun_at.elapsed());
+    });
+    assert_eq!(crowded.unwrap_err(), FetchError::Crowded(b.id()), "it does not wait without end");
 }
 
 fn failed(from: &Node) -> FetchError {
@@ -86,7 +118,7 @@ async fn suspension_cuts_a_blob_on_its_way() {
     let realm = Realm::of(&[id(1), id(2)]);
     let (a, b) = pair(&realm, 1, 2).await;
     let blob = realm.put(1, Blob::Endless);
-    let mut stream = a.mesh.fetch_blob(b.id(), blob, 0..u64::MAX).await.unwrap();
+    let mut stream = a.mesh.fetch_blob(b.id(), blob, 0..u64::MAX, Haste::Read).await.unwrap();
     stream.next().await.unwrap().unwrap();
     realm.remove(a.id());
     let begun = Instant::now();

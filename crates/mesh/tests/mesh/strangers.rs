@@ -97,7 +97,7 @@ async fn questions_for_blobs_that_make_no_sense_end_the_connection() {
     let realm = Realm::of(&[id(seeds[0]), id(seeds[1])]);
     let mut a = Node::start(seeds[1], &realm).await;
     let backwards = [&[1], [5; 32].as_slice(), &[0, 0, 0, 0, 0, 0, 0, 9], &[0; 8]].concat();
-    for question in [vec![2; 49], vec![1; 10], backwards] {
+    for question in [vec![3; 49], vec![1; 10], backwards] {
         let (_endpoint, connection) = rogue(&a, seeds[0]).await;
         a.up(id(seeds[0])).await;
         let (mut tx, _rx): (_, RecvStream) = connection.open_bi().await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use freehold_disk::{EntryRow, EntryStore, StoreError};
-use freehold_mesh::{Channel, Mesh};
+use freehold_mesh::{Channel, Haste, Mesh};
 use freehold_placement::{
     BlobRef, BucketView, Entry, Event, FetchError, Input, Load, Message, NodeView, Output, Place,
     Replica as Machine, Row, Ticket, View,
@@ -491,12 +491,15 @@ async fn fetch(
         return Ok(());
     }
     let mesh = mesh.ok_or(FetchError::Unreachable)?;
-    let stream = mesh.fetch_blob(from, blob.name, 0..blob.len).await.map_err(|error| match error {
-        freehold_mesh::FetchError::Unavailable { why: freehold_mesh::Unavailable::NotHere, .. } => {
-            FetchError::Missing
-        }
-        _ => FetchError::Unreachable,
-    })?;
+    let stream =
+        mesh.fetch_blob(from, blob.name, 0..blob.len, Haste::Background).await.map_err(
+            |error| match error {
+                freehold_mesh::FetchError::Unavailable {
+                    why: freehold_mesh::Unavailable::NotHere, ..
+                } => FetchError::Missing,
+                _ => FetchError::Unreachable,
+            },
+        )?;
     depot.put_stream(blob, stream.map_err(Into::into).boxed()).await.map_err(|error| match error {
         DepotError::NotAsAnnounced { .. } => FetchError::Corrupt,
         DepotError::BrokeOff { .. } => FetchError::Unreachable,
