@@ -22,6 +22,11 @@ impl Context {
         self.values.entry(canonical(key)).or_default().push(value.into());
     }
 
+    /// Puts a value in the place of those that are there.
+    pub fn set(&mut self, key: &str, value: impl Into<String>) {
+        self.values.insert(canonical(key), vec![value.into()]);
+    }
+
     pub(crate) fn get(&self, canonical: &str) -> Option<&[String]> {
         self.values.get(canonical).map(Vec::as_slice)
     }

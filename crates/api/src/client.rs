@@ -24,9 +24,9 @@ use crate::object::encode_path;
 use crate::server::MODIFIED;
 use crate::{
     Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Doctor, GuardianTest, ImportReport,
-    Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus,
-    ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, SessionCookie, SetupCode, Status, TypedCode,
-    VerifyEvent, VerifyReport,
+    Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket, NewInvitation, NewKey,
+    NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, SessionCookie, SetupCode,
+    Status, TypedCode, VerifyEvent, VerifyReport,
 };
 
 /// A node that takes longer to begin its answer is as good as gone.
@@ -115,6 +115,21 @@ impl Client {
     pub async fn rename_node(&self, node: &str, name: &NewName) -> Result<(), Problem> {
         let request = json(Method::POST, &format!("/nodes/{}/rename", segment(node)), name)?;
         self.ask(request).await.map(drop)
+    }
+
+    /// The node's access keys.
+    pub async fn keys(&self) -> Result<Vec<KeyStatus>, Problem> {
+        self.get("/keys").await
+    }
+
+    /// Makes an access key.
+    pub async fn create_key(&self, wish: &NewKey) -> Result<MadeKey, Problem> {
+        self.send(Method::POST, "/keys", wish).await
+    }
+
+    /// Ends an access key.
+    pub async fn revoke_key(&self, id: &str) -> Result<(), Problem> {
+        self.done(Method::DELETE, &format!("/keys/{}", segment(id))).await
     }
 
     /// The realm's buckets.

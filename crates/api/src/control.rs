@@ -11,8 +11,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::{
     Audit, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName, NodeStatus, ObjectInfo,
-    ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvent,
+    InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket, NewInvitation, NewKey, NewName,
+    NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -85,6 +85,13 @@ pub trait Control: Send + Sync + 'static {
     ) -> Result<ObjectInfo, Problem>;
     /// Deletes an object; one that is not there counts as deleted.
     async fn delete_object(&self, bucket: &str, key: &str) -> Result<(), Problem>;
+
+    /// This node's access keys.
+    async fn keys(&self) -> Result<Vec<KeyStatus>, Problem>;
+    /// Makes an access key.
+    async fn create_key(&self, wish: NewKey) -> Result<MadeKey, Problem>;
+    /// Ends the access key of that id, or of an id that begins so.
+    async fn revoke_key(&self, id: &str) -> Result<(), Problem>;
 
     /// The realm log as a file.
     async fn export_log(&self) -> Result<Bytes, Problem>;

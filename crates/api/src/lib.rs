@@ -8,6 +8,7 @@ mod problem;
 
 mod bucket;
 mod invitation;
+mod key;
 mod node;
 mod object;
 mod realm;
@@ -25,6 +26,7 @@ pub use client::Client;
 pub use control::{ByteStream, Control, VerifyEvents};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
+pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
 pub use problem::{Problem, ProblemKind};

@@ -1,8 +1,5 @@
 //! Nodes as people see them.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,19 +22,19 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
-        impl FromStr for $name {
-            type Err = Problem;
+        impl std::str::FromStr for $name {
+            type Err = $crate::Problem;
 
-            fn from_str(text: &str) -> Result<Self, Problem> {
+            fn from_str(text: &str) -> Result<Self, $crate::Problem> {
                 Self::ALL.iter().copied().find(|one| one.as_str() == text).ok_or_else(|| {
                     let known: Vec<&str> = Self::ALL.iter().map(|one| one.as_str()).collect();
-                    Problem::invalid(
+                    $crate::Problem::invalid(
                         format!("unknown {} {text:?}", $what),
                         format!("known are: {}", known.join(", ")),
                         None::<String>,
@@ -47,6 +44,8 @@ macro_rules! words {
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// What a node does for its realm.

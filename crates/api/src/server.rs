@@ -2,6 +2,7 @@
 
 mod bucket;
 mod extract;
+mod key;
 mod node;
 mod object;
 mod realm;
@@ -38,6 +39,7 @@ const JSON_MAX: usize = 64 * 1024;
         (name = "node", description = "This node"),
         (name = "realm", description = "The realm: its nodes, its log, its guardians"),
         (name = "buckets", description = "Buckets and the objects in them"),
+        (name = "keys", description = "Access keys of the S3 endpoint"),
         (name = "setup", description = "Signing in to the console")
     )
 )]
@@ -73,6 +75,8 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(bucket::delete_bucket))
         .routes(routes!(bucket::verify_bucket))
         .routes(routes!(object::list_objects))
+        .routes(routes!(key::keys, key::create_key))
+        .routes(routes!(key::revoke_key))
         .routes(routes!(setup::sign_in, setup::sign_out))
         .routes(routes!(setup::new_code))
         .routes(routes!(setup::sign_out_everywhere))

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor, GuardianTest,
-    ImportReport, Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName,
-    NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, Protection, PutOptions, Standing, Status,
-    VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
+    ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket,
+    NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, Protection,
+    PutOptions, Standing, Status, VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -151,6 +151,32 @@ impl Control for Pretend {
 
     async fn withdraw_invitation(&self, id: &str) -> Result<(), Problem> {
         self.world().invitations.retain(|invitation| invitation.id != id);
+        Ok(())
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyStatus>, Problem> {
+        Ok(self.world().keys.clone())
+    }
+
+    async fn create_key(&self, wish: NewKey) -> Result<MadeKey, Problem> {
+        let mut world = self.world();
+        let service = wish.service.map(|name| format!("/{name}")).unwrap_or_default();
+        let key = KeyStatus {
+            id: format!("FH{:016}", world.keys.len()),
+            principal: format!("freehold{service}"),
+            buckets: wish.buckets,
+            prefix: wish.prefix,
+            allow: wish.allow,
+            made_ms: now_ms(),
+            until_ms: wish.until_ms,
+            refused: None,
+        };
+        world.keys.push(key.clone());
+        Ok(MadeKey { key, secret: "a-secret-that-is-shown-once".to_owned() })
+    }
+
+    async fn revoke_key(&self, id: &str) -> Result<(), Problem> {
+        self.world().keys.retain(|key| key.id != id);
         Ok(())
     }
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use freehold_api::{
-    Audit, AuditState, BucketStatus, ChecklistItem, Damage, Endpoints, Finding, InvitationStatus, Level,
-    LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, Role, Standing, Status,
-    StorageStatus, VerifyFinding,
+    Audit, AuditState, BucketStatus, ChecklistItem, Damage, Endpoints, Finding, InvitationStatus, KeyStatus,
+    Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, Role, Standing,
+    Status, StorageStatus, VerifyFinding,
 };
 
 use super::{HOUR_MS, Stored, now_ms};
@@ -17,6 +17,7 @@ pub(crate) struct World {
     pub(crate) findings: Vec<Finding>,
     pub(crate) objects: BTreeMap<String, BTreeMap<String, Stored>>,
     pub(crate) invitations: Vec<InvitationStatus>,
+    pub(crate) keys: Vec<KeyStatus>,
     pub(crate) audit: Audit,
     pub(crate) damage: Vec<VerifyFinding>,
 }
@@ -121,6 +122,7 @@ impl World {
             ],
             objects: BTreeMap::new(),
             invitations: Vec::new(),
+            keys: Vec::new(),
             audit: Audit::default(),
             damage: Vec::new(),
         }

@@ -57,6 +57,12 @@ pub enum Command {
         #[command(subcommand)]
         command: BucketCommand,
     },
+    /// Access keys of the S3 endpoint: create, list, revoke
+    Key {
+        /// What to do with access keys.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Nodes: list, suspend, lift a suspension, rename
     Node {
         /// What to do with nodes.
@@ -216,6 +222,47 @@ pub enum BucketCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// `freehold key`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key, and show its secret once, in the form that S3 clients read
+    Create(NewKeyArgs),
+    /// List the keys, without their secrets
+    List,
+    /// End a key
+    Revoke {
+        /// Its id, or the first characters of it
+        id: String,
+    },
+}
+
+/// `freehold key create`.
+#[derive(Debug, Clone, Args)]
+pub struct NewKeyArgs {
+    /// Whose it is: a member's name, id, or the start of an id [default: the realm owner's]
+    #[arg(long)]
+    pub person: Option<String>,
+    /// The program that uses it, by a name of your choice: it has buckets of its own, and of its
+    /// person's only those named with --bucket
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// The only bucket it is for; may be given several times
+    #[arg(long = "bucket", value_name = "BUCKET")]
+    pub buckets: Vec<String>,
+    /// It is only for objects whose keys begin so
+    #[arg(long)]
+    pub prefix: Option<String>,
+    /// What it may do, of read, write, list, delete, admin
+    #[arg(long, value_delimiter = ',', default_value = "read,write,list,delete")]
+    pub allow: Vec<String>,
+    /// When it ends: 12h, 30d, 8w, or a day as 2027-01-31
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Write the key into this new file, which only you may read, instead of showing it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `freehold node`.

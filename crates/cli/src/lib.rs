@@ -7,6 +7,7 @@ mod args;
 mod ask;
 mod demo;
 mod host;
+mod key;
 mod realm;
 mod render;
 mod service;

@@ -10,10 +10,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor, GuardianTest,
-    ImportReport, Invitation, InvitationStatus, ListQuery, Listing, NewBucket, NewInvitation, NewName,
-    NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvents,
+    ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket,
+    NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status,
+    VerifyEvents,
 };
 
+use crate::access_keys;
 use crate::shared::Shared;
 
 pub use realm::audit_of;
@@ -52,6 +54,18 @@ impl Control for Answers {
 
     async fn withdraw_invitation(&self, id: &str) -> Result<(), Problem> {
         realm::withdraw(&self.0, id).await
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyStatus>, Problem> {
+        Ok(access_keys::list(&self.0))
+    }
+
+    async fn create_key(&self, wish: NewKey) -> Result<MadeKey, Problem> {
+        access_keys::create(&self.0, wish).await
+    }
+
+    async fn revoke_key(&self, id: &str) -> Result<(), Problem> {
+        access_keys::revoke(&self.0, id).await
     }
 
     async fn nodes(&self) -> Result<Vec<NodeStatus>, Problem> {

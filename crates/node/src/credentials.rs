@@ -48,15 +48,21 @@ pub fn load_or_make(path: &Path) -> Result<Credentials, CredentialsError> {
             _ => Err(CredentialsError::Unreadable(path.to_owned())),
         };
     }
-    let mut entropy = OsEntropy;
-    let id = data_encoding::BASE32_NOPAD.encode(entropy.bytes32().get(..10).unwrap_or_default());
-    let secret = Zeroizing::new(data_encoding::BASE64URL_NOPAD.encode(entropy.secret().expose()));
+    let (id, secret) = new_pair();
     let text = Zeroizing::new(format!(
-        "[default]\naws_access_key_id = FH{id}\naws_secret_access_key = {}\n",
+        "[default]\naws_access_key_id = {id}\naws_secret_access_key = {}\n",
         secret.as_str()
     ));
     freehold_disk::replace(path, text.as_bytes(), 0o600).map_err(failed)?;
-    Ok(Credentials::new(format!("FH{id}"), &secret))
+    Ok(Credentials::new(id, &secret))
+}
+
+/// A new access key id and its secret.
+pub fn new_pair() -> (String, Zeroizing<String>) {
+    let mut entropy = OsEntropy;
+    let id = data_encoding::BASE32_NOPAD.encode(entropy.bytes32().get(..10).unwrap_or_default());
+    let secret = Zeroizing::new(data_encoding::BASE64URL_NOPAD.encode(entropy.secret().expose()));
+    (format!("FH{id}"), secret)
 }
 
 fn read(path: &Path) -> Result<Option<Zeroizing<String>>, CredentialsError> {

@@ -8,7 +8,7 @@ use freehold_placement::Cuts;
 use freehold_seal::{
     DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, payload_kind,
 };
-use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, RealmId};
+use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, PersonId, RealmId};
 
 /// The bucket id under which a realm's directory entries travel.
 pub fn directory_bucket(realm: RealmId) -> BucketId {
@@ -233,6 +233,14 @@ impl Directory {
     pub fn node_name(&self, node: NodeId) -> Option<&str> {
         match self.row(RowKey::NodeName(node))? {
             DirectoryRow::NodeName(_, name) => name.as_ref().map(Name::as_str),
+            _ => None,
+        }
+    }
+
+    /// A person's name.
+    pub fn person_name(&self, person: PersonId) -> Option<&str> {
+        match self.row(RowKey::PersonName(person))? {
+            DirectoryRow::PersonName(_, name) => name.as_ref().map(Name::as_str),
             _ => None,
         }
     }

@@ -77,6 +77,11 @@ impl Home {
         self.root.join("s3-credentials")
     }
 
+    /// Access keys of persons and services.
+    pub fn access_keys(&self) -> PathBuf {
+        self.root.join("access-keys")
+    }
+
     /// Certificate of the console.
     pub fn console_certificate(&self) -> PathBuf {
         self.root.join("console.pem")

@@ -2,6 +2,7 @@
 //! rule of its own about who may do what: those are in the core crates. Start reading at
 //! [`run`](mod@run), then [`shared`] and [`steward`].
 
+pub mod access_keys;
 pub mod certificate;
 pub mod clock;
 pub mod control;

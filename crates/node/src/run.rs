@@ -16,6 +16,7 @@ use freehold_vault::{Depot, DepotLimits, Keyring, Vault, VaultConfig};
 use freehold_wire::Millis;
 use tokio_util::sync::CancellationToken;
 
+use crate::access_keys::{AccessKeys, access_keys_problem};
 use crate::directory::{Directory, From, directory_bucket};
 use crate::gate::LogGate;
 use crate::home::Home;
@@ -235,6 +236,7 @@ async fn open(
     let (vault, opening) = opened.map_err(|e| store_problem(&e))?;
     let replica = opening.finish().await;
     let sessions = Arc::new(Sessions::new(&keys.node_id().short(), Box::new(OsEntropy)));
+    let access_keys = AccessKeys::open(&home.access_keys()).map_err(|e| access_keys_problem(&e))?;
     let shared = Arc::new(Shared::new(
         home,
         identity,
@@ -244,7 +246,7 @@ async fn open(
         entries,
         keyring,
         vault,
-        sessions,
+        (sessions, access_keys),
     ));
     drop(shared.replica.set(handle));
     shared.recall_visitors().and_then(|()| shared.keep_sessions()).map_err(|e| store_problem(&e))?;

@@ -12,6 +12,7 @@ use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::access_keys::AccessKeys;
 use crate::clock;
 use crate::directory::{Directory, From, Learned, directory_bucket};
 use crate::home::Home;
@@ -63,6 +64,8 @@ pub struct Shared {
     pub board: OnceLock<Board>,
     /// Console sessions.
     pub sessions: Arc<Sessions>,
+    /// Access keys of persons and services.
+    pub access_keys: AccessKeys,
     /// Ends the node.
     pub stop: CancellationToken,
     /// When it started, monotonic.
@@ -85,7 +88,7 @@ impl Shared {
         entries: Arc<EntryStore>,
         keyring: Keyring,
         vault: Vault,
-        sessions: Arc<Sessions>,
+        (sessions, access_keys): (Arc<Sessions>, AccessKeys),
     ) -> Self {
         let scribe = Scribe {
             realm: identity.realm,
@@ -109,6 +112,7 @@ impl Shared {
             endpoints: OnceLock::new(),
             board: OnceLock::new(),
             sessions,
+            access_keys,
             stop: CancellationToken::new(),
             started: clock::monotonic(),
             visitors: crate::gate::Visitors::default(),

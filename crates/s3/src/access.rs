@@ -1,39 +1,25 @@
 //! What a request must have besides a good signature. `s3s` checks the signature itself; the rules
 //! here close what a correct signature leaves open:
 //!
-//! * anonymous requests and the old signature version 2 (no replay limit, body not covered) are refused;
+//! * the old signature version 2 (no replay limit, body not covered) is refused;
 //! * every `x-amz-*` header must be signed. Without this rule, the holder of a pre-signed PUT adds
 //!   `x-amz-copy-source` and reads any object through it;
 //! * a pre-signed URL lives for at most seven days.
+//!
+//! Whether the asker may do it is asked of [`Guard`].
+
+mod guard;
+pub(crate) mod known;
 
 use http::{HeaderMap, Uri};
-use s3s::access::{S3Access, S3AccessContext};
 use s3s::{S3Result, s3_error};
 
-use crate::extras;
+pub(crate) use guard::{Asker, From, Guard, Shared};
 
 const PRESIGNED_LIFE_MAX_S: u32 = 7 * 24 * 3600;
 
 /// The header that states the payload's hash; a pre-signed request may add it, it only narrows.
 const PAYLOAD_HASH: &str = "x-amz-content-sha256";
-
-/// The rules above, as `s3s` asks for them.
-#[derive(Debug)]
-pub(crate) struct SignedRequestsOnly;
-
-#[async_trait::async_trait]
-impl S3Access for SignedRequestsOnly {
-    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if cx.credentials().is_none() {
-            return Err(s3_error!(
-                AccessDenied,
-                "Anonymous access is off. Sign the request with the keys in the file s3-credentials of the node's home."
-            ));
-        }
-        check_signed_parts(cx.uri(), cx.headers())?;
-        extras::check(cx.headers())
-    }
-}
 
 fn check_signed_parts(uri: &Uri, headers: &HeaderMap) -> S3Result<()> {
     let query = uri.query().unwrap_or("").as_bytes();

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use s3s::auth::{S3Auth, SecretKey};
-use s3s::{S3Result, s3_error};
+use s3s::auth::SecretKey;
 
 /// An access key id and its secret. The secret is wiped when the last copy goes, and never printed.
 #[derive(Clone)]
@@ -22,24 +21,15 @@ impl Credentials {
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
+
+    pub(crate) fn secret(&self) -> SecretKey {
+        self.secret.clone()
+    }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
-    }
-}
-
-#[async_trait::async_trait]
-impl S3Auth for Credentials {
-    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        if access_key == self.access_key_id {
-            return Ok(self.secret.clone());
-        }
-        Err(s3_error!(
-            InvalidAccessKeyId,
-            "This node does not know the access key id. The one it accepts is in the file s3-credentials of its home."
-        ))
     }
 }
 

@@ -22,6 +22,7 @@ use s3s::dto::{
 use s3s::validation::{AwsNameValidation, NameValidation as _};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
+use crate::access::{Asker, Guard};
 use crate::buckets::Buckets;
 use crate::listing::owner;
 use crate::meta::timestamp;
@@ -41,11 +42,12 @@ pub(crate) const SEALED: &str = ServerSideEncryption::AES256;
 pub(crate) struct Front {
     pub(crate) vault: Arc<Vault>,
     buckets: Arc<dyn Buckets>,
+    pub(crate) guard: Arc<Guard>,
 }
 
 impl Front {
-    pub(crate) fn new(vault: Arc<Vault>, buckets: Arc<dyn Buckets>) -> Self {
-        Self { vault, buckets }
+    pub(crate) fn new(vault: Arc<Vault>, buckets: Arc<dyn Buckets>, guard: Arc<Guard>) -> Self {
+        Self { vault, buckets, guard }
     }
 
     /// The bucket of that name.
@@ -74,11 +76,11 @@ impl Front {
         Ok(S3Response::with_status(DeleteBucketOutput::default(), http::StatusCode::NO_CONTENT))
     }
 
-    fn bucket_list(&self, input: ListBucketsInput) -> S3Response<ListBucketsOutput> {
+    fn bucket_list(&self, asker: &Asker, input: ListBucketsInput) -> S3Result<S3Response<ListBucketsOutput>> {
         let prefix = input.prefix.clone().unwrap_or_default();
         let after = input.continuation_token.unwrap_or_default();
         let max = input.max_buckets.and_then(|n| usize::try_from(n).ok()).unwrap_or(BUCKETS_PAGE_MAX);
-        let mut found: Vec<_> = self.vault.buckets().into_values().collect();
+        let mut found = self.guard.shown(asker, self.vault.buckets())?;
         found.retain(|info| info.name.starts_with(&prefix) && info.name > after);
         found.sort_by(|a, b| a.name.cmp(&b.name));
         let more = found.len() > max;
@@ -89,12 +91,12 @@ impl Front {
             creation_date: Some(timestamp(info.created)),
             bucket_region: Some(REGION.to_owned()),
         };
-        S3Response::new(ListBucketsOutput {
+        Ok(S3Response::new(ListBucketsOutput {
             buckets: Some(found.into_iter().map(line).collect()),
             continuation_token: next,
             owner: Some(owner()),
             prefix: input.prefix,
-        })
+        }))
     }
 }
 
@@ -104,7 +106,7 @@ impl S3 for Front {
         &self,
         req: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
-        Ok(self.bucket_list(req.input))
+        self.bucket_list(Asker::of(&req.extensions)?, req.input)
     }
 
     async fn create_bucket(
@@ -184,7 +186,7 @@ impl S3 for Front {
         &self,
         req: S3Request<DeleteObjectsInput>,
     ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        self.delete_many(req.input).await
+        self.delete_allowed(req).await
     }
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {

@@ -1,5 +1,6 @@
 //! Every request passes here on its way to `s3s`, and every answer on its way back.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,12 +16,12 @@ use s3s::stream::DynByteStream;
 use s3s::validation::NameValidation;
 use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
 
-use crate::access::{SignedRequestsOnly, is_version_two, version_two};
+use crate::access::{From, Guard, Shared, is_version_two, version_two};
 use crate::body::{PatientBody, RecutBody};
 use crate::buckets::Buckets;
 use crate::chunked::Recut;
-use crate::credentials::Credentials;
 use crate::front::Front;
+use crate::keys::{Keys, Signatures};
 use crate::server::Limits;
 
 /// Bodies in XML: a list of 1,000 keys of 1 KiB each to delete, a list of 10,000 parts.
@@ -48,7 +49,7 @@ impl Gate {
     pub(crate) fn new(
         vault: Arc<Vault>,
         buckets: Arc<dyn Buckets>,
-        credentials: Credentials,
+        keys: Arc<dyn Keys>,
         limits: &Limits,
     ) -> Self {
         let mut config = S3Config::default();
@@ -56,9 +57,10 @@ impl Gate {
         // Form uploads are refused below; should one slip through, it is not gathered in memory.
         config.post_object_max_file_size = 0;
         config.form_max_field_size = 0;
-        let mut builder = S3ServiceBuilder::new(Front::new(vault, buckets));
-        builder.set_auth(credentials);
-        builder.set_access(SignedRequestsOnly);
+        let guard = Arc::new(Guard::new(Arc::clone(&vault), Arc::clone(&keys)));
+        let mut builder = S3ServiceBuilder::new(Front::new(vault, buckets, Arc::clone(&guard)));
+        builder.set_auth(Signatures(keys));
+        builder.set_access(Shared(guard));
         builder.set_validation(AnyName);
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Self {
@@ -69,7 +71,8 @@ impl Gate {
         }
     }
 
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> HttpResponse {
+    pub(crate) async fn answer(&self, mut request: Request<Incoming>, from: IpAddr) -> HttpResponse {
+        request.extensions_mut().insert(From(from.to_canonical()));
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let waits = request.headers().contains_key(header::EXPECT);
         let has_body = !request.body().is_end_stream();

@@ -1,7 +1,8 @@
-//! The S3 front: what rclone, the AWS tools and SDKs say, in the vault's words. It must never answer
-//! a request that is not signed, hold an object in memory, or keep anything itself: objects are the
-//! vault's, and making or ending a bucket is the node's ([`Buckets`]). What is supported and what is
-//! not stands in `docs/s3-compatibility.md`. Start reading at [`serve`], then `gate`, then `front`.
+//! The S3 front: what rclone, the AWS tools and SDKs say, in the vault's words. It must never
+//! do anything that `freehold-access` did not allow, hold an object in memory, or keep anything itself:
+//! objects are the vault's, access keys ([`Keys`]) and making or ending a bucket ([`Buckets`]) the
+//! node's. What is supported and what is not stands in `docs/s3-compatibility.md`. Start reading at
+//! [`serve`], then `gate`, then `access::guard`, then `front`.
 
 mod access;
 mod body;
@@ -14,15 +15,19 @@ mod digest;
 mod extras;
 mod front;
 mod gate;
+mod keys;
 mod listing;
 mod meta;
 mod object;
+mod papers;
 mod parts_sum;
 mod refusal;
 mod server;
+mod straining;
 mod upload;
 mod versions;
 
 pub use buckets::{Buckets, BucketsError};
 pub use credentials::Credentials;
+pub use keys::{Holder, Keys};
 pub use server::{Limits, ServeError, serve, serve_within};

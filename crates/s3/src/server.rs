@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::buckets::Buckets;
-use crate::credentials::Credentials;
 use crate::gate::Gate;
+use crate::keys::Keys;
 
 /// What one client, or all together, may use. The defaults suit a household and a small firm.
 #[derive(Debug, Clone)]
@@ -80,10 +80,10 @@ pub async fn serve(
     listener: TcpListener,
     vault: Arc<Vault>,
     buckets: Arc<dyn Buckets>,
-    credentials: Credentials,
+    keys: Arc<dyn Keys>,
     cancel: CancellationToken,
 ) -> Result<(), ServeError> {
-    serve_within(listener, vault, buckets, credentials, cancel, Limits::default()).await
+    serve_within(listener, vault, buckets, keys, cancel, Limits::default()).await
 }
 
 /// [`serve`] with other limits than the default.
@@ -94,12 +94,12 @@ pub async fn serve_within(
     listener: TcpListener,
     vault: Arc<Vault>,
     buckets: Arc<dyn Buckets>,
-    credentials: Credentials,
+    keys: Arc<dyn Keys>,
     cancel: CancellationToken,
     limits: Limits,
 ) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Address)?;
-    let gate = Arc::new(Gate::new(vault, buckets, credentials, &limits));
+    let gate = Arc::new(Gate::new(vault, buckets, keys, &limits));
     let limits = Arc::new(limits);
     let porter = Porter::new(Places::of(limits.connections, limits.header_timeout));
     let connections = TaskTracker::new();
@@ -155,10 +155,15 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "setting TCP_NODELAY");
         }
+        // A connection that is gone already comes from nowhere.
+        let Ok(from) = stream.peer_addr() else { return };
+        let from = from.ip();
         let asking = guest.clone();
         let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
             let (gate, busy) = (Arc::clone(&gate), asking.request());
-            async move { Ok::<_, Infallible>(gate.answer(request).await.map(|body| Held::new(body, Some(busy)))) }
+            async move {
+                Ok::<_, Infallible>(gate.answer(request, from).await.map(|body| Held::new(body, Some(busy))))
+            }
         });
         let io = TokioIo::new(Stall::new(stream, limits.write_stall));
         let mut connection = pin!(

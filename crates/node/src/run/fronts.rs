@@ -16,6 +16,7 @@ use tokio::net::UnixListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::Options;
+use crate::access_keys::NodeKeys;
 use crate::certificate;
 use crate::control::{Answers, create_bucket, end_bucket};
 use crate::credentials::{self, CredentialsError};
@@ -97,10 +98,11 @@ async fn start_s3(
     credentials::point_at(&path, &address).map_err(unusable)?;
     let (vault, cancel) = (Arc::new(shared.vault.clone()), plane.cancel().clone());
     let buckets = Arc::new(LogBuckets(Arc::clone(shared)));
+    let keys = Arc::new(NodeKeys { shared: Arc::clone(shared), owner: credentials });
     let limits = freehold_s3::Limits { connections: options.room.s3, ..freehold_s3::Limits::default() };
     plane.report(Health::Up(address.clone()));
     plane.spawn_vital(async move {
-        freehold_s3::serve_within(listening.listener, vault, buckets, credentials, cancel, limits)
+        freehold_s3::serve_within(listening.listener, vault, buckets, keys, cancel, limits)
             .await
             .map_err(|e| e.to_string())
     });

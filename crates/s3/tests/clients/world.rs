@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use freehold_access::{Account, Principal, Right, Rights};
 use freehold_crypt::{Algorithm, Entropy as _, SigningKey};
 use freehold_disk::{EntryStore, OsEntropy};
-use freehold_s3::{Buckets, BucketsError, Credentials, Limits, ServeError, serve_within};
+use freehold_s3::{Buckets, BucketsError, Credentials, Holder, Keys, Limits, ServeError, serve_within};
 use freehold_seal::{BucketKey, KeyRing};
 use freehold_vault::{Alone, BucketInfo, Depot, DepotLimits, Keyring, Shared, Vault, VaultConfig};
 use freehold_wire::{BucketId, Millis, NodeId, RealmId};
@@ -84,6 +85,48 @@ impl Buckets for Ledger {
     }
 }
 
+/// Keys of several principals, all with one secret: the realm owner's; `ALT` and `TENANT` behind it are
+/// two services' that may do everything; `READ` a service's that may read and list what begins with
+/// `in/` in the bucket `shared`, and `ENDED` one whose time is over.
+struct Ring;
+
+impl Ring {
+    fn service(name: &str) -> Principal {
+        Principal::Service(Account::Realm, name.parse().expect("a service's name"))
+    }
+}
+
+impl Keys for Ring {
+    fn pair(&self, access_key_id: &str) -> Option<Credentials> {
+        self.holder(access_key_id).map(|_| Credentials::new(access_key_id, SECRET))
+    }
+
+    fn holder(&self, access_key_id: &str) -> Option<Holder> {
+        let all = Rights::all;
+        let (who, rights) = match access_key_id.strip_prefix(KEY_ID)? {
+            "" => (Principal::REALM, all()),
+            "ALT" => (Self::service("alt"), all()),
+            "TENANT" => (Self::service("tenant"), all()),
+            "READ" => {
+                let rights = Rights {
+                    buckets: std::iter::once("shared".to_owned()).collect(),
+                    prefix: "in/".to_owned(),
+                    allow: [Right::Read, Right::List].into_iter().collect(),
+                    until_ms: None,
+                };
+                (Self::service("reader"), rights)
+            }
+            "ENDED" => (Self::service("old"), Rights { until_ms: Some(1), ..all() }),
+            _ => return None,
+        };
+        Some(Holder { who, rights })
+    }
+
+    fn knows(&self, who: &Principal) -> bool {
+        ["alt", "tenant", "reader", "old"].map(Self::service).contains(who) || *who == Principal::REALM
+    }
+}
+
 /// Serves `home` until `cancel`.
 pub(crate) async fn run(
     home: &Path,
@@ -92,8 +135,8 @@ pub(crate) async fn run(
     cancel: CancellationToken,
 ) -> Result<Arc<Vault>, ServeError> {
     let (vault, buckets) = vault(home).await;
-    let credentials = Credentials::new(KEY_ID, SECRET);
-    serve_within(listener, Arc::clone(&vault), buckets, credentials, cancel, limits).await?;
+    let keys = Arc::new(Ring);
+    serve_within(listener, Arc::clone(&vault), buckets, keys, cancel, limits).await?;
     Ok(vault)
 }
 
