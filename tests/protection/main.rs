@@ -221,8 +221,14 @@ fn an_admin_stops_a_recovery_that_nobody_wanted() -> Result<()> {
         let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
         let (mut one, mut other, mut third) = (alice.node()?, bob.node()?, carol.node()?);
         one.up(&["--name", "smith"])?;
-        other.join(&one.invite(&["--device"])?, "bob")?;
+        let at_bob = other.join(&one.invite(&["--device"])?, "bob")?;
         one.cli(&["realm", "veto"])?.refused(1, &["none waits"])?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        let file = story.file("photo", 300_000, 1)?.to_string_lossy().into_owned();
+        until(30, "bob takes a photo", || {
+            other.s3(&at_bob)?.aws(&["s3", "cp", &file, "s3://photos/before"])?.good()
+        })?;
+        one.protected("photos", 1)?;
         eventually(30, "the card names both", || Ok(one.connections()? == 1))?;
         let (card, phrases) = (one.card()?, two_phrases(&one, story)?);
         one.stop()?;
@@ -242,9 +248,25 @@ fn an_admin_stops_a_recovery_that_nobody_wanted() -> Result<()> {
 
         eventually(30, "bob hears of it", || Ok(other.status()?.recoveries.len() == 1))?;
         let said = other.cli(&["status"])?.good()?.out;
-        ensure!(said.contains("freehold realm veto"), "{said}");
+        ensure!(said.contains("freehold realm veto") && said.contains("is recovering the realm"), "{said}");
+        third.alarmed(&["bringing the realm back on this machine", "takes effect in 72 hours", "running"])?;
+        let said = third.cli(&["node", "list"])?.good()?.out;
+        ensure!(said.contains("carol") && said.contains("this machine, recovering"), "{said}");
+        // It reads, also what is written now.
+        let (at_carol, there) = (third.s3(&ready)?, other.s3(&at_bob)?);
+        for name in ["before", "meanwhile"] {
+            there.aws(&["s3", "cp", &file, &format!("s3://photos/{name}")])?.good()?;
+            until(30, "carol reads", || {
+                at_carol.aws(&["s3", "cp", &format!("s3://photos/{name}"), "-"])?.good()
+            })?;
+        }
+        let visitor = third.status()?.this_node;
+        other.cli(&["node", "suspend", &visitor])?.refused(1, &["freehold realm veto"])?;
         other.cli(&["realm", "veto", "0000000"])?.refused(1, &["none that waits"])?;
         other.cli(&["realm", "veto"])?.good()?;
+        there.aws(&["s3", "cp", &file, "s3://photos/after"])?.good()?;
+        let late = at_carol.aws(&["s3", "cp", "s3://photos/after", "-"])?;
+        ensure!(late.code != Some(0), "a stopped machine reads what was written later");
         for node in [&other, &third] {
             eventually(30, "it will not take effect", || {
                 let waiting = node.status()?.recoveries;
@@ -253,7 +275,13 @@ fn an_admin_stops_a_recovery_that_nobody_wanted() -> Result<()> {
         }
         let said = other.cli(&["status"])?.good()?.out;
         ensure!(!said.contains("veto"), "an alarm still: {said}");
-        third.cli(&["invite"])?.refused(1, &["vetoed"])?;
+        third.alarmed(&["is stopped", "no node gives this machine anything more", "ask the admins"])?;
+        third.cli(&["invite"])?.refused(1, &["vetoed", "ask the admins"])?;
+        eventually(30, "bob no longer speaks with it", || Ok(other.status()?.nodes.len() == 2))?;
+        third.stop()?;
+        let ready = third.resume()?;
+        let late = third.s3(&ready)?.aws(&["s3", "cp", "s3://photos/after", "-"])?;
+        ensure!(late.code != Some(0), "it reads after a start");
         Ok(())
     })
 }

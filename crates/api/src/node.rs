@@ -89,6 +89,8 @@ words! {
         Suspended = "suspended",
         /// It has left the realm.
         Left = "left",
+        /// Guardians are bringing it back: until that takes effect it reads, and changes nothing.
+        Visitor = "visitor",
     }
 }
 

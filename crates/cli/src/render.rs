@@ -69,6 +69,8 @@ pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
     let presence = match (node.standing, is_this, node.connected) {
         (Standing::Suspended, ..) => "suspended".to_owned(),
         (Standing::Left, ..) => "has left".to_owned(),
+        (Standing::Visitor, true, _) => "this machine, recovering".to_owned(),
+        (Standing::Visitor, ..) => "is recovering the realm".to_owned(),
         (_, true, _) => "this node".to_owned(),
         (_, _, true) => match node.path {
             Some(Path::Relay) => "connected through a relay".to_owned(),

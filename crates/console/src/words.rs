@@ -158,6 +158,7 @@ pub(crate) fn node_mark(node: &NodeStatus, this_node: &str) -> Mark {
     match node.standing {
         Standing::Suspended => Mark { tone: "bad", word: "Suspended" },
         Standing::Left => Mark { tone: "quiet", word: "Left" },
+        Standing::Visitor => Mark { tone: "wait", word: "Recovering" },
         Standing::Member if node.connected || node.id == this_node => Mark { tone: "good", word: "Here" },
         Standing::Member => Mark { tone: "wait", word: "Away" },
     }

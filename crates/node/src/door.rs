@@ -264,7 +264,9 @@ async fn recover(shared: &Arc<Shared>, proof: &Proof, ops: &[minicbor::bytes::By
         return refuse(&why.to_string());
     }
     tracing::warn!(node = %proof.newcomer.short(), "guardians are recovering the realm");
-    shared.visitors.welcome(proof.newcomer, clock::wall().plus(RECOVERY_VISIT));
+    for id in ids {
+        shared.visitors.welcome(proof.newcomer, id, clock::wall().plus(RECOVERY_VISIT));
+    }
     shared.keep_visitors();
     crate::steward::tidy_up(shared).await;
     Answer::Welcome

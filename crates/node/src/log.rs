@@ -12,7 +12,7 @@ use std::sync::Arc;
 use freehold_api::{Problem, words};
 use freehold_crypt::SigningKey;
 use freehold_realm::body::Target;
-use freehold_realm::{Body, Folded, NodeRoles, Op, Pending, RECOVERY_DELAY, State};
+use freehold_realm::{Body, Folded, NodeRoles, Op, Pending, RECOVERY_DELAY, Reason, State};
 use freehold_wire::{BucketId, KeyId, Millis, NodeId, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -73,25 +73,64 @@ impl View {
         })
     }
 
+    /// Whether an admin stopped a recovery.
+    pub fn is_stopped(&self, recovery: &OpId) -> bool {
+        matches!(self.folded.pending.get(recovery), Some(Pending::Recovery { vetoed: true }))
+            || self.folded.refused.contains_key(recovery)
+    }
+
     /// Why a node that recovers the realm has no rights yet; nothing for one that has, or that
     /// waits for something else.
-    pub fn not_yet(&self, node: NodeId, now: Millis) -> Option<String> {
-        if self.state().nodes.contains_key(&node) || self.recoveries.is_empty() {
+    pub fn not_yet(&self, node: NodeId, now: Millis) -> Option<NotYet> {
+        if self.state().nodes.contains_key(&node) {
             return None;
         }
-        Some(match self.waiting_recoveries(now).find_map(|(_, left)| left) {
-            Some(left) => format!(
-                "the recovery takes effect in {}; until then this machine reads everything and changes \
-                 nothing",
-                words::count(left.0.div_ceil(HOUR_MS), "hour")
-            ),
-            None => "an admin vetoed the recovery: this machine may read, and change nothing".to_owned(),
-        })
+        let vetoed = || self.folded.refused.values().any(|reason| *reason == Reason::Vetoed);
+        match self.waiting_recoveries(now).find_map(|(_, left)| left) {
+            Some(left) => Some(NotYet::Waits(left)),
+            None if !self.recoveries.is_empty() || vetoed() => Some(NotYet::Stopped),
+            None => None,
+        }
     }
 
     /// Whom the directory is to believe.
     pub fn trust(&self) -> Trust {
         Trust { root: self.state().directory, keepers: self.keepers.clone() }
+    }
+}
+
+/// Why a machine that guardians are bringing back has no rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotYet {
+    /// Its recovery takes effect after this time.
+    Waits(Millis),
+    /// An admin stopped it.
+    Stopped,
+}
+
+impl NotYet {
+    /// In words.
+    pub fn why(self) -> String {
+        match self {
+            Self::Waits(left) => format!(
+                "the recovery takes effect in {}; until then this machine reads everything and changes \
+                 nothing",
+                words::count(left.0.div_ceil(HOUR_MS), "hour")
+            ),
+            Self::Stopped => "an admin vetoed the recovery: no node gives this machine anything more, and \
+                 it changes nothing"
+                .to_owned(),
+        }
+    }
+
+    /// What its person does now.
+    pub const fn next(self) -> &'static str {
+        match self {
+            Self::Waits(_) => "leave this machine running; freehold status says how long still",
+            Self::Stopped => {
+                "ask the admins; if it was a mistake, recover anew: freehold --home FOLDER recover --card CARD"
+            }
+        }
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) fn refused(shared: &Shared) -> Option<Problem> {
             let next = "join anew with another home: freehold --home FOLDER join";
             return Some(Problem::refused(WHAT, "its key was used on two machines", Some(next)));
         }
+        // Only the node that let it in answers a machine that guardians are bringing back.
+        None if view.not_yet(shared.me(), crate::clock::wall()).is_some() => return None,
         Some(Standing::Active) | None => {}
     }
     let peers = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();

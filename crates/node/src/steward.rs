@@ -155,8 +155,11 @@ async fn connect(shared: &Shared) {
     }
     peers.remove(&me);
     for health in mesh.peers() {
-        // A node that left is cut; one that we have not heard of yet may know more than we do.
-        if health.connected && view.operations > 0 && !crate::gate::admits(&view, shared, health.id) {
+        // A node that left is cut; one that we have not heard of yet may know more than we do. One
+        // whose recovery was stopped gets nothing more, but hears of it: the mesh cuts it in seconds.
+        let stays =
+            crate::gate::admits(&view, shared, health.id) || shared.visitors.is_stopped(health.id, &view);
+        if health.connected && view.operations > 0 && !stays {
             mesh.disconnect(health.id);
         }
     }

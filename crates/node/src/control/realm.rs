@@ -119,6 +119,13 @@ pub(super) async fn veto(shared: &Shared, typed: &str) -> Result<(), Problem> {
 
 pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> {
     let node = node_named(shared, name)?;
+    if !shared.log.view().state().nodes.contains_key(&node) {
+        return Err(Problem::refused(
+            format!("{name} was not suspended"),
+            "it is no node of the realm: guardians are bringing it back",
+            Some("freehold realm veto    (stops that, if nobody of you started it)"),
+        ));
+    }
     shared.log.suspend(Target::Node(node)).await?;
     cut_off(shared, node).await?;
     let Some(device) = shared.log.view().devices.get(&node).copied() else { return Ok(()) };

@@ -13,7 +13,7 @@ use freehold_wire::{Millis, NodeId};
 
 use crate::clock;
 use crate::heard::silent;
-use crate::log::View;
+use crate::log::{NotYet, View};
 use crate::shared::Shared;
 use crate::supervisor::Health;
 
@@ -92,11 +92,7 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
             name: shared.name_of(*id),
             roles: roles(node.roles),
             connected,
-            path: health.filter(|peer| peer.connected).and_then(|peer| match peer.path {
-                freehold_mesh::Path::Direct(_) => Some(Path::Direct),
-                freehold_mesh::Path::Relay(_) => Some(Path::Relay),
-                freehold_mesh::Path::Unknown => None,
-            }),
+            path: path(health),
             last_heard_ms: if *id == me { Some(0) } else { last_heard(shared, *id, health) },
             standing: match node.standing {
                 freehold_realm::Standing::Active => Standing::Member,
@@ -104,7 +100,35 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
             },
         }
     };
-    view.state().nodes.iter().map(node).collect()
+    let mut all: Vec<NodeStatus> = view.state().nodes.iter().map(node).collect();
+    // A machine that guardians are bringing back is no node yet, but it reads.
+    let mut visitors = shared.visitors.list(&view);
+    visitors.extend(view.not_yet(me, clock::wall()).map(|_| me));
+    visitors.retain(|id| !view.state().nodes.contains_key(id));
+    all.extend(visitors.into_iter().map(|id| visitor(shared, id, &peers)));
+    all
+}
+
+fn visitor(shared: &Shared, id: NodeId, peers: &[PeerHealth]) -> NodeStatus {
+    let health = peers.iter().find(|peer| peer.id == id);
+    let is_me = id == shared.me();
+    NodeStatus {
+        id: id.to_string(),
+        name: shared.name_of(id),
+        roles: Vec::new(),
+        connected: is_me || health.is_some_and(|peer| peer.connected),
+        path: path(health),
+        last_heard_ms: if is_me { Some(0) } else { last_heard(shared, id, health) },
+        standing: Standing::Visitor,
+    }
+}
+
+fn path(health: Option<&PeerHealth>) -> Option<Path> {
+    match health.filter(|peer| peer.connected)?.path {
+        freehold_mesh::Path::Direct(_) => Some(Path::Direct),
+        freehold_mesh::Path::Relay(_) => Some(Path::Relay),
+        freehold_mesh::Path::Unknown => None,
+    }
 }
 
 /// In this run, or before it.
@@ -120,6 +144,8 @@ pub(super) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
     let bucket = |(id, info): (freehold_wire::BucketId, freehold_vault::BucketInfo)| {
         let numbers = stats.get(&id).copied().unwrap_or_default();
         let held = shared.protection(&id, info.copies, numbers.objects);
+        // Replication counts writes: what was overwritten or deleted since is no object.
+        let waiting = held.waiting.min(numbers.objects);
         BucketStatus {
             id: id.to_string(),
             name: info.name,
@@ -127,13 +153,13 @@ pub(super) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
             confirm: info.confirm,
             objects: numbers.objects,
             bytes: numbers.bytes,
-            protected: match held.waiting {
+            protected: match waiting {
                 0 => Protection::Full,
                 waiting if waiting >= numbers.objects => Protection::NotYet,
                 _ => Protection::Partly,
             },
-            waiting: held.waiting,
-            oldest_unprotected_ms: held.oldest_ms,
+            waiting,
+            oldest_unprotected_ms: held.oldest_ms.filter(|_| waiting > 0),
         }
     };
     let mut all: Vec<_> = shared.vault.buckets().into_iter().map(bucket).collect();
@@ -314,15 +340,12 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
             )),
         ));
     }
-    if !state.nodes.contains_key(&shared.me()) {
-        let why = view.not_yet(shared.me(), clock::wall());
-        all.push(found(
-            Level::Notice,
-            "this node is not a member of the realm yet",
-            why.unwrap_or_else(|| "the operation that admits it has not taken effect".to_owned()),
-            None,
-        ));
-    }
+    let not_yet = view.not_yet(shared.me(), clock::wall());
+    all.extend(not_yet.map(of_recovering).or_else(|| {
+        let why = "the operation that admits it has not taken effect";
+        let is_member = state.nodes.contains_key(&shared.me());
+        (!is_member).then(|| found(Level::Notice, "this node is not a member of the realm yet", why, None))
+    }));
     if let Some(problem) = crate::membership::refused(shared) {
         all.push(found(Level::Alarm, problem.what, problem.why, problem.next.as_deref()));
     }
@@ -330,8 +353,21 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
     for alarm in report.map(|report| report.alarms.clone()).unwrap_or_default() {
         all.push(found(Level::Alarm, alarm.what, alarm.why, Some(alarm.next)));
     }
-    all.extend(state.alarms.iter().map(|alarm| of_alarm(alarm, view)));
+    // On the machine that it is about, the recovery is told above.
+    let told = |alarm: &&Alarm| not_yet.is_some() && matches!(alarm, Alarm::RecoveryWaits { .. });
+    all.extend(state.alarms.iter().filter(|alarm| !told(alarm)).map(|alarm| of_alarm(alarm, view)));
     all
+}
+
+/// What a machine that guardians are bringing back says of itself.
+fn of_recovering(not_yet: NotYet) -> Finding {
+    let what = match not_yet {
+        NotYet::Waits(_) => "guardians are bringing the realm back on this machine: it is not a member yet",
+        NotYet::Stopped => {
+            "the recovery that was begun on this machine is stopped: it is no member of the realm"
+        }
+    };
+    found(Level::Alarm, what, not_yet.why(), Some(not_yet.next()))
 }
 
 fn of_alarm(alarm: &Alarm, view: &View) -> Finding {

@@ -398,8 +398,8 @@ impl Owner {
         let what = undone(&body);
         self.catch_up()?;
         let view = Arc::clone(&self.view.borrow());
-        if let Some(why) = view.not_yet(self.keys.node_id(), clock::wall()) {
-            return Err(Problem::refused(what, why, Some("freehold status    (says how long still)")));
+        if let Some(not_yet) = view.not_yet(self.keys.node_id(), clock::wall()) {
+            return Err(Problem::refused(what, not_yet.why(), Some(not_yet.next())));
         }
         let key = match by {
             By::Node => Arc::clone(&self.keys.node),

@@ -162,7 +162,7 @@ fn view(parts: &Parts, shared: Option<&Shared>) -> View {
     // A machine that guardians are bringing back may read; its copies do not count yet.
     let guest = NodeView { stores: false, suspended: false };
     nodes.entry(parts.me).or_insert(guest);
-    for visitor in shared.map(|shared| shared.visitors.list()).unwrap_or_default() {
+    for visitor in shared.map(|shared| shared.visitors.list(&log)).unwrap_or_default() {
         nodes.entry(visitor).or_insert(guest);
     }
     let mut members: BTreeSet<NodeId> = log.let_in.keys().copied().collect();
