@@ -27,6 +27,8 @@ const BELIEFS: TableDefinition<(&[u8; 64], &[u8; 32]), &[u8]> = TableDefinition:
 /// When peers were last heard.
 const HEARD: TableDefinition<&[u8; 32], u64> = TableDefinition::new("heard");
 const UPLOADS: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("uploads");
+/// Uploads that became objects: bucket, number of this node's entry, when.
+const COMPLETED: TableDefinition<&[u8; 32], (&[u8; 32], u64, u64)> = TableDefinition::new("completed");
 const PARTS: TableDefinition<(&[u8; 32], u16), &[u8]> = TableDefinition::new("parts");
 /// Blobs that nothing refers to, and when that was first seen.
 const UNREFERENCED: TableDefinition<&[u8; 32], u64> = TableDefinition::new("unreferenced");
@@ -87,6 +89,17 @@ pub struct UploadRow {
     pub record: Vec<u8>,
 }
 
+/// What became of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompletedUpload {
+    /// The bucket of the object.
+    pub bucket: BucketId,
+    /// The number of this node's entry that wrote it.
+    pub seq: u64,
+    /// When.
+    pub at: Millis,
+}
+
 /// The store of entries. Reads block shortly; writes go through [`EntryStore::submit`].
 #[derive(Debug)]
 pub struct EntryStore {
@@ -107,6 +120,7 @@ impl EntryStore {
             txn.open_table(HEARD)?;
             txn.open_table(UPLOADS)?;
             txn.open_table(PARTS)?;
+            txn.open_table(COMPLETED)?;
             txn.open_table(UNREFERENCED)?;
             txn.open_table(META)?;
             Ok(())
@@ -327,6 +341,20 @@ impl EntryStore {
     /// [`StoreError`]
     pub fn upload(&self, upload: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
         self.store.read(|txn| Ok(txn.open_table(UPLOADS)?.get(upload)?.map(|row| row.value().to_vec())))
+    }
+
+    /// What became of an upload that is no longer in progress.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn completed(&self, upload: &[u8; 32]) -> Result<Option<CompletedUpload>, StoreError> {
+        self.store.read(|txn| {
+            let found = txn.open_table(COMPLETED)?.get(upload)?;
+            Ok(found.map(|row| {
+                let (bucket, seq, at) = row.value();
+                CompletedUpload { bucket: BucketId::from_bytes(*bucket), seq, at: Millis(at) }
+            }))
+        })
     }
 
     /// The parts of an upload in the order of their numbers.

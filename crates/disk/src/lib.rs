@@ -15,7 +15,9 @@ mod replace;
 mod store;
 
 pub use entropy::OsEntropy;
-pub use entry_store::{BeliefRow, ConflictRow, EntryRow, EntryStore, EntryTxn, Inserted, PartRow, UploadRow};
+pub use entry_store::{
+    BeliefRow, CompletedUpload, ConflictRow, EntryRow, EntryStore, EntryTxn, Inserted, PartRow, UploadRow,
+};
 pub use error::{Kind, StoreError};
 pub use key::{KeyFileError, KeyStore};
 pub use lock::{HomeLock, LockError};

@@ -76,8 +76,16 @@ impl Store {
         format: u64,
         tables: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::Error> + Send + 'static,
     ) -> Result<Self, StoreError> {
+        let mark = beside(path, ".damaged");
         if !path.try_exists().map_err(|error| StoreError::io("looking for", path, error))? {
             create(path, format)?;
+            // It told of the one that was moved aside.
+            match std::fs::remove_file(&mark) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(StoreError::io("unmarking", path, error));
+                }
+                _ => {}
+            }
         }
         let size = std::fs::metadata(path).map_err(|error| StoreError::io("opening", path, error))?.len();
         let mut db = open_file(path)?;
@@ -85,14 +93,19 @@ impl Store {
             let sound =
                 db.check_integrity().map_err(|error| StoreError::redb("checking", path, error.into()))?;
             if !sound {
-                return Err(StoreError::Damaged {
-                    path: path.to_owned(),
-                    detail:
-                        "checksums did not match; it was put back to its last sound state, and what came \
-                             after that is missing"
-                            .into(),
-                });
+                // The engine has put it back already: without a mark the next opening would say nothing.
+                crate::replace(&mark, b"", 0o600).map_err(|error| StoreError::io("marking", path, error))?;
             }
+        }
+        if mark.exists() {
+            return Err(StoreError::Damaged {
+                path: path.to_owned(),
+                detail: format!(
+                    "checksums did not match; it was put back to its last sound state, and what came after \
+                     that is missing. To go on with that, delete {}",
+                    mark.display()
+                ),
+            });
         }
         let db = Slot::new(db, path);
         let store = Self { writer: Committer::start(path, db.clone())?, db, path: path.to_owned() };
@@ -133,14 +146,18 @@ impl Store {
     }
 }
 
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 /// Makes a new store beside its place and moves it there whole, so that a crash in the middle
 /// leaves nothing that looks damaged.
 fn create(path: &Path, format: u64) -> Result<(), StoreError> {
     let failed = |error| StoreError::io("making", path, error);
     let engine = |error| StoreError::redb("making", path, error);
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
+    let beside = beside(path, ".new");
     match std::fs::remove_file(&beside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}

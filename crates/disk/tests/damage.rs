@@ -43,6 +43,7 @@ fn a_flipped_bit_is_never_taken_for_data() {
     let mut refused = 0;
     for at in (0..sound.len()).step_by(sound.len() / 61) {
         freehold_disk::replace(&path, &sound, 0o600).unwrap();
+        drop(std::fs::remove_file(home.path().join("log.redb.damaged")));
         let file = OpenOptions::new().write(true).open(&path).unwrap();
         file.write_all_at(&[sound[at] ^ 0x10], at as u64).unwrap();
         match LogStore::open(&path) {
@@ -50,6 +51,7 @@ fn a_flipped_bit_is_never_taken_for_data() {
             Ok(log) => assert_eq!(log.operations().unwrap(), before, "byte {at}"),
             Err(error) => {
                 assert_eq!(error.kind(), Kind::Damaged, "byte {at}: {error}");
+                assert_eq!(kind(&path), Kind::Damaged, "byte {at}: the second start says nothing");
                 refused += 1;
             }
         }

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
+use freehold_disk::EntryTxn;
 use freehold_index::Locator;
-use freehold_placement::Entry;
+use freehold_placement::{Entry, Own};
 use freehold_wire::{BlobName, BucketId, Millis};
 use futures::TryStreamExt as _;
 
-use crate::vault::{Inner, Vault, blob_of_part};
+use crate::vault::{Inner, Vault, blob_of_part, end_upload};
 use crate::{GetError, Held, UploadId};
 
 /// What a sweep did.
@@ -26,6 +27,8 @@ pub struct Swept {
     pub removed: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Blobs that no entry ever named, so many that rather the entries are missing: they stay.
+    pub strange: u64,
 }
 
 impl Vault {
@@ -39,11 +42,20 @@ impl Vault {
         let mut swept = Swept { uploads_ended: inner.end_resting_uploads(now).await?, ..Swept::default() };
         swept.erased = inner.erase_superseded(now).await?;
         // Uploads before entries: one that completes in between is then seen at least once.
-        let mut live = inner.blobs_of_uploads().await?;
-        live.append(&mut inner.blobs_of_entries().await?);
-        inner.sweep_blobs(now, &live, &mut swept).await?;
+        let uploads = inner.blobs_of_uploads().await?;
+        let mut named = inner.blobs_of_entries().await?;
+        named.live.extend(uploads);
+        inner.sweep_blobs(now, &named, &mut swept).await?;
         Ok(swept)
     }
+}
+
+/// Blobs that entries and uploads speak of.
+#[derive(Default)]
+struct Named {
+    live: BTreeSet<BlobName>,
+    /// An erased payload takes its object key with it: these are noise.
+    dead: BTreeSet<BlobName>,
 }
 
 impl Inner {
@@ -54,11 +66,15 @@ impl Inner {
             for upload in inner.shared.entries.uploads().map_err(GetError::Store)? {
                 let id = upload.id;
                 let touched = inner.last_touched(UploadId(id), &upload.record);
-                if touched.is_some_and(|touched| now.since(touched) > inner.config.upload_grace) {
-                    inner.shared.entries.write(move |txn| txn.end_upload(&id)).map_err(GetError::Store)?;
+                if now.since(touched) > inner.config.upload_grace {
+                    let end = move |txn: &mut EntryTxn<'_>| end_upload(txn, UploadId(id));
+                    inner.shared.entries.write(end).map_err(GetError::Store)?;
                     ended += 1;
                 }
             }
+            let long_ago = Millis(now.since(inner.config.upload_grace).0);
+            let forget = move |txn: &mut EntryTxn<'_>| txn.forget_completed(long_ago);
+            inner.shared.entries.write(forget).map_err(GetError::Store)?;
             Ok(ended)
         })
         .await
@@ -127,23 +143,21 @@ impl Inner {
         .await
     }
 
-    async fn blobs_of_entries(self: &Arc<Self>) -> Result<BTreeSet<BlobName>, GetError> {
+    async fn blobs_of_entries(self: &Arc<Self>) -> Result<Named, GetError> {
         let inner = Arc::clone(self);
         blocking(move || {
-            let mut live = BTreeSet::new();
+            let mut named = Named::default();
             let mut damaged = None;
             inner
                 .shared
                 .entries
                 .scan(|row| {
-                    // An erased payload takes its object key with it: the blobs are noise.
-                    if row.payload.is_none() {
-                        return ControlFlow::Continue(());
-                    }
-                    match Entry::decode(&row.entry) {
-                        Ok(entry) => live.extend(entry.blobs.iter().map(|blob| blob.name)),
-                        Err(_) => damaged = Some((row.bucket, row.seq)),
-                    }
+                    let Ok(entry) = Entry::decode(&row.entry) else {
+                        damaged = Some((row.bucket, row.seq));
+                        return ControlFlow::Break(());
+                    };
+                    let of = if row.payload.is_some() { &mut named.live } else { &mut named.dead };
+                    of.extend(entry.blobs.iter().map(|blob| blob.name));
                     ControlFlow::Continue(())
                 })
                 .map_err(GetError::Store)?;
@@ -153,7 +167,7 @@ impl Inner {
                     tracing::error!(bucket = %bucket.short(), seq, "an entry does not decode: nothing is swept");
                     Err(GetError::Tampered)
                 }
-                None => Ok(live),
+                None => Ok(named),
             }
         })
         .await
@@ -162,18 +176,19 @@ impl Inner {
     async fn sweep_blobs(
         self: &Arc<Self>,
         now: Millis,
-        live: &BTreeSet<BlobName>,
+        named: &Named,
         swept: &mut Swept,
     ) -> Result<(), GetError> {
         let grace = self.config.grace;
         let entries = Arc::clone(&self.shared.entries);
         let mut marks = blocking(move || entries.unreferenced().map_err(GetError::Store)).await?;
-        let mut mark = Vec::new();
-        let mut unmark = Vec::new();
+        let (mut mark, mut unmark, mut strange) = (Vec::new(), Vec::new(), Vec::new());
+        let mut all = 0usize;
         let mut held = self.shared.depot.list();
         while let Some(Held { name, len, modified }) = held.try_next().await.map_err(GetError::Depot)? {
+            all += 1;
             let since = marks.remove(&name);
-            if live.contains(&name) {
+            if named.live.contains(&name) {
                 unmark.extend(since.map(|_| name));
                 continue;
             }
@@ -184,10 +199,16 @@ impl Inner {
                     swept.removed += 1;
                     swept.bytes += len;
                 }
-                None if now.since(modified) >= grace => mark.push(name),
+                None if now.since(modified) >= grace && named.dead.contains(&name) => mark.push(name),
+                None if now.since(modified) >= grace => strange.push(name),
                 // Marked too shortly ago, or so new that it may belong to a write under way.
                 Some(_) | None => {}
             }
+        }
+        if is_suspicious(strange.len(), all) || self.may_lack_entries() {
+            swept.strange = strange.len() as u64;
+        } else {
+            mark.append(&mut strange);
         }
         // What is still marked is not in the depot any more.
         unmark.extend(marks.into_keys());
@@ -203,10 +224,22 @@ impl Inner {
         .await
     }
 
+    /// Whether entries may be missing here that other nodes have.
+    fn may_lack_entries(&self) -> bool {
+        let buckets = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
+        buckets.keys().any(|bucket| matches!(self.shared.replication.own(bucket), Own::Unheard | Own::Behind))
+    }
+
     /// The buckets whose entries can be opened here.
     pub(crate) fn readable(&self, bucket: &BucketId) -> bool {
         self.shared.keys.has(bucket)
     }
+}
+
+/// Aborted writes leave a few blobs that no entry ever named. When they are many, and a good part of
+/// all, rather the entries were lost: then the blobs may be all that is left of what was written.
+const fn is_suspicious(strange: usize, all: usize) -> bool {
+    strange > 64 && strange > all / 4
 }
 
 async fn blocking<T: Send + 'static>(

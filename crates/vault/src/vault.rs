@@ -15,7 +15,7 @@ mod write;
 pub use self::copy::Place;
 pub(crate) use self::read::Opened;
 pub(crate) use self::release::is_release;
-pub(crate) use self::upload::blob_of_part;
+pub(crate) use self::upload::{blob_of_part, end_upload};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -80,6 +80,10 @@ pub struct BucketStats {
     pub bytes: u64,
 }
 
+/// Held from the check of keys' conditions until their new entries are visible, also if whoever
+/// asked has gone.
+type KeyLocks = Vec<tokio::sync::OwnedMutexGuard<()>>;
+
 /// The vault. Clones are handles to the same.
 #[derive(Debug, Clone)]
 pub struct Vault {
@@ -90,11 +94,11 @@ pub struct Vault {
 pub(crate) struct Inner {
     pub(crate) config: VaultConfig,
     pub(crate) shared: Shared,
-    buckets: RwLock<BTreeMap<BucketId, BucketInfo>>,
+    pub(crate) buckets: RwLock<BTreeMap<BucketId, BucketInfo>>,
     index: RwLock<Index>,
     cuts: RwLock<Arc<Cuts>>,
     clock: Mutex<Hlc>,
-    stripes: Vec<tokio::sync::Mutex<()>>,
+    stripes: Vec<Arc<tokio::sync::Mutex<()>>>,
     press: Press,
 }
 
@@ -125,7 +129,7 @@ impl Vault {
             index: RwLock::default(),
             cuts: RwLock::default(),
             clock: Mutex::new(Hlc::default()),
-            stripes: std::iter::repeat_with(|| tokio::sync::Mutex::new(())).take(STRIPES).collect(),
+            stripes: std::iter::repeat_with(Arc::default).take(STRIPES).collect(),
             press: Press::default(),
         };
         let vault = Self { inner: Arc::new(inner) };
@@ -241,17 +245,16 @@ impl Inner {
         PayloadPlace { realm: self.config.realm, bucket, origin, seq }
     }
 
-    /// Held from the check of a key's conditions until its new entry is visible.
-    async fn lock_key(&self, bucket: &BucketId, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        Some(self.stripes.get(stripe(bucket, key))?.lock().await)
+    async fn lock_key(&self, bucket: &BucketId, key: &str) -> KeyLocks {
+        self.lock_keys(bucket, &[key]).await
     }
 
-    /// The same for many keys, always in one order, so that no two wait for each other.
-    async fn lock_keys(&self, bucket: &BucketId, keys: &[&str]) -> Vec<tokio::sync::MutexGuard<'_, ()>> {
+    /// Always in one order, so that no two wait for each other.
+    async fn lock_keys(&self, bucket: &BucketId, keys: &[&str]) -> KeyLocks {
         let wanted: BTreeSet<usize> = keys.iter().map(|key| stripe(bucket, key)).collect();
         let mut held = Vec::with_capacity(wanted.len());
         for stripe in wanted.into_iter().filter_map(|at| self.stripes.get(at)) {
-            held.push(stripe.lock().await);
+            held.push(Arc::clone(stripe).lock_owned().await);
         }
         held
     }

@@ -6,8 +6,8 @@ use freehold_wire::{BlobName, BucketId, Millis, NodeId};
 use redb::{ReadableTable as _, WriteTransaction};
 
 use super::{
-    BELIEFS, BeliefRow, CONFLICTS, ENTRIES, EntryRow, HEARD, Key72, META, PARTS, PAYLOADS, PartRow,
-    UNREFERENCED, UPLOADS, key64, key72, parts, split72,
+    BELIEFS, BeliefRow, COMPLETED, CONFLICTS, CompletedUpload, ENTRIES, EntryRow, HEARD, Key72, META, PARTS,
+    PAYLOADS, PartRow, UNREFERENCED, UPLOADS, key64, key72, parts, split72,
 };
 use crate::StoreError;
 
@@ -169,6 +169,29 @@ impl<'a> EntryTxn<'a> {
                 table.remove((upload, part.number))?;
             }
             Ok(ended)
+        })
+    }
+
+    /// Notes what became of an upload, for a client that asks again.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn note_completed(&mut self, upload: &[u8; 32], done: &CompletedUpload) -> Result<(), StoreError> {
+        self.run(|txn| {
+            let row = (done.bucket.as_bytes(), done.seq, done.at.0);
+            txn.open_table(COMPLETED)?.insert(upload, row)?;
+            Ok(())
+        })
+    }
+
+    /// Forgets what became of uploads that ended before `then`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn forget_completed(&mut self, then: Millis) -> Result<(), StoreError> {
+        self.run(|txn| {
+            txn.open_table(COMPLETED)?.retain(|_, (_, _, at)| at >= then.0)?;
+            Ok(())
         })
     }
 

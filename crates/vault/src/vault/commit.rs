@@ -9,7 +9,7 @@ use freehold_seal::{BucketKey, Content};
 use freehold_wire::{Bounded, BucketId, EntryId, Hlc, Millis};
 use tokio::sync::oneshot;
 
-use super::Inner;
+use super::{Inner, KeyLocks};
 use crate::{BucketInfo, Conditions, PutError, Version};
 
 /// An entry about to be written.
@@ -45,6 +45,7 @@ impl Inner {
     /// it returns they are durable, visible here, and handed to replication.
     pub(crate) async fn commit(
         self: &Arc<Self>,
+        held: KeyLocks,
         drafts: Vec<Draft>,
         also: impl FnOnce(&mut EntryTxn<'_>) -> Result<Result<(), PutError>, StoreError> + Send + 'static,
     ) -> Result<Vec<Committed>, PutError> {
@@ -78,6 +79,7 @@ impl Inner {
                 Ok(Err(error)) => Err(error),
                 Err(error) => Err(PutError::of_store(error)),
             };
+            drop(held);
             // The waiter may be the last owner: it, and not this thread, closes the store.
             drop(after);
             // Nobody waits any more if the client has gone; the write stands.

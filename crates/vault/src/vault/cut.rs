@@ -16,16 +16,25 @@ impl Vault {
     /// [`StoreError`] if the entry store cannot be read.
     pub async fn set_cuts(&self, cuts: Cuts) -> Result<(), StoreError> {
         let cuts = Arc::new(cuts);
-        {
+        let before = {
             let mut known = self.inner.cuts.write().unwrap_or_else(PoisonError::into_inner);
             if *known == cuts {
                 return Ok(());
             }
-            *known = Arc::clone(&cuts);
+            std::mem::replace(&mut *known, Arc::clone(&cuts))
+        };
+        let done = self.cut(&cuts).await;
+        if done.is_err() {
+            // So that it is done when it is said again.
+            *self.inner.cuts.write().unwrap_or_else(PoisonError::into_inner) = before;
         }
+        done
+    }
+
+    async fn cut(&self, cuts: &Cuts) -> Result<(), StoreError> {
         let buckets: Vec<BucketId> = self.inner.index().buckets().map(|(bucket, _)| *bucket).collect();
         for bucket in buckets {
-            self.inner.index_mut().hide(&bucket, &cuts);
+            self.inner.index_mut().hide(&bucket, cuts);
             self.reopen(&bucket).await?;
         }
         Ok(())

@@ -50,8 +50,7 @@ impl Vault {
             });
             results.push(planned);
         }
-        let committed = inner.commit(drafts, nothing).await?;
-        drop(held);
+        let committed = inner.commit(held, drafts, nothing).await?;
         for (at, committed) in made.into_iter().zip(&committed) {
             if let Some(Ok(done)) = results.get_mut(at) {
                 done.version = done.version.or(done.marker.then_some(committed.version));

@@ -28,8 +28,8 @@ pub(crate) struct Opened {
 }
 
 impl Vault {
-    /// Opens an object (its current version, or the one named), or a range of it, for reading. The first bytes have not been read yet
-    /// when it returns; every byte that comes has been verified.
+    /// Opens an object (its current version, or the one named), or a range of it, for reading. The
+    /// first bytes have not been read yet when it returns; every byte that comes has been verified.
     ///
     /// # Errors
     /// [`GetError`]
@@ -143,7 +143,7 @@ impl Inner {
     }
 
     /// Reads an entry.
-    async fn kept(self: &Arc<Self>, at: Locator) -> Result<EntryRow, GetError> {
+    pub(crate) async fn kept(self: &Arc<Self>, at: Locator) -> Result<EntryRow, GetError> {
         let inner = Arc::clone(self);
         let row = tokio::task::spawn_blocking(move || {
             inner.shared.entries.entry(&at.bucket, &at.origin, at.seq).map_err(GetError::Store)

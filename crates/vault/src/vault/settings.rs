@@ -40,8 +40,7 @@ impl Vault {
         let document = document.map(self::document).transpose()?;
         let content = Content::Setting(SettingRow { setting, document });
         let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing };
-        let committed = inner.commit(vec![draft], nothing).await?;
-        drop(held);
+        let committed = inner.commit(held, vec![draft], nothing).await?;
         match committed.first() {
             Some(committed) => inner.confirm(&info, *committed).await,
             None => Err(PutError::Closing),
@@ -85,8 +84,7 @@ impl Vault {
         };
         let content = Content::Amendment(amendment);
         let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing };
-        let committed = inner.commit(vec![draft], nothing).await?;
-        drop(held);
+        let committed = inner.commit(held, vec![draft], nothing).await?;
         let committed = *committed.first().ok_or(PutError::Closing)?;
         inner.confirm(&info, committed).await?;
         Ok(row.version())

@@ -7,24 +7,25 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use freehold_crypt::Entropy as _;
-use freehold_disk::{OsEntropy, PartRow};
-use freehold_index::{Item, Listed, walk};
+use freehold_disk::{CompletedUpload, EntryTxn, OsEntropy, PartRow, StoreError};
+use freehold_index::{Item, Listed, Locator, walk};
 use freehold_seal::{BucketKey, ManifestPart, ObjectKey, VersionId};
 use freehold_wire::{BucketId, Millis};
 
 use self::record::{PartRecord, UploadRecord};
 use super::commit::Committed;
-use super::manifest::Contents;
+use super::manifest::{Contents, meta};
 use super::write::written;
 use super::{Inner, Vault, now};
 use crate::etag::of_parts;
 use crate::sealing::{Target, seal_body};
 use crate::{
-    Body, CompleteRequest, Etag, ListQuery, PartDone, PartMeta, PartRequest, PutDone, PutError, UploadId,
-    UploadMeta, UploadPage, UploadRequest,
+    Body, CompleteRequest, Etag, ListQuery, ObjectMeta, PartDone, PartMeta, PartRequest, PutDone, PutError,
+    UploadId, UploadMeta, UploadPage, UploadRequest,
 };
 
 pub(crate) use self::record::blob_of_part;
+use self::record::bucket_of;
 
 /// The smallest part that is not the last.
 const PART_MIN: u64 = 5 << 20;
@@ -100,10 +101,11 @@ impl Vault {
         if kept.await? { Ok(done) } else { Err(PutError::NoSuchUpload) }
     }
 
-    /// Puts the parts together into an object. The upload then ends.
+    /// Puts the parts together into an object. The upload then ends. Who asks again, because the
+    /// answer was lost or too few nodes had confirmed, is told the same.
     ///
     /// # Errors
-    /// [`PutError`]; the upload is then still under way.
+    /// [`PutError`]; the upload is then still under way, but for [`PutError::NotConfirmed`].
     pub async fn complete_upload(
         &self,
         bucket: &BucketId,
@@ -112,7 +114,10 @@ impl Vault {
         request: CompleteRequest,
     ) -> Result<PutDone, PutError> {
         let inner = &self.inner;
-        let (record, object_key) = inner.upload(bucket, key, upload).await?;
+        let (record, object_key) = match inner.upload(bucket, key, upload).await {
+            Err(PutError::NoSuchUpload) => return inner.completed(bucket, key, upload).await,
+            found => found?,
+        };
         let (info, sealing) = inner.bucket_to_write(bucket, key)?;
         let have = inner.part_records(*bucket, upload).await?;
         let chosen = choose(&have, &request.parts)?;
@@ -133,11 +138,15 @@ impl Vault {
             annotations: inner.annotations(bucket, record.annotations())?,
         };
         let draft = written(*bucket, key, record.version, contents, sealing)?;
-        let end = move |txn: &mut freehold_disk::EntryTxn<'_>| {
+        let (of, node) = (*bucket, inner.config.node);
+        let end = move |txn: &mut EntryTxn<'_>| {
             if !txn.has_upload(&upload.0)? {
                 return Ok(Err(PutError::NoSuchUpload));
             }
-            txn.end_upload(&upload.0)?;
+            end_upload(txn, upload)?;
+            // The entry comes next in this transaction.
+            let seq = txn.last_seq(&of, &node)?.saturating_add(1);
+            txn.note_completed(&upload.0, &CompletedUpload { bucket: of, seq, at: now() })?;
             Ok(Ok(()))
         };
         let committed = inner.commit_if(draft, key, &request.conditions, end).await?;
@@ -152,7 +161,7 @@ impl Vault {
     /// [`PutError::NoSuchUpload`] if there is none.
     pub async fn abort_upload(&self, bucket: &BucketId, key: &str, upload: UploadId) -> Result<(), PutError> {
         self.inner.upload(bucket, key, upload).await?;
-        self.inner.store(move |txn| txn.end_upload(&upload.0).map(|_| ())).await
+        self.inner.store(move |txn| end_upload(txn, upload)).await
     }
 
     /// The parts of an upload so far, in the order of their numbers.
@@ -183,7 +192,8 @@ impl Vault {
         let mut by_key: BTreeMap<String, UnderWay> = BTreeMap::new();
         for row in uploads {
             let id = UploadId(row.id);
-            if let Ok((record, _)) = UploadRecord::open(inner, *bucket, id, &row.record) {
+            let Some((_, sealed)) = bucket_of(&row.record).filter(|(of, _)| of == bucket) else { continue };
+            if let Ok((record, _)) = UploadRecord::open(inner, *bucket, id, sealed) {
                 let meta = UploadMeta { id, key: record.key(), begun: record.begun };
                 by_key.entry(record.key()).or_default().0.push(meta);
             }
@@ -226,7 +236,8 @@ impl Inner {
         let record = tokio::task::spawn_blocking(move || entries.upload(&upload.0));
         let record = record.await.map_err(|_| PutError::Closing)?.map_err(PutError::of_store)?;
         let record = record.ok_or(PutError::NoSuchUpload)?;
-        let (record, object_key) = UploadRecord::open(self, *bucket, upload, &record)?;
+        let (_, record) = bucket_of(&record).ok_or(PutError::NoSuchUpload)?;
+        let (record, object_key) = UploadRecord::open(self, *bucket, upload, record)?;
         if record.key() == key { Ok((record, object_key)) } else { Err(PutError::NoSuchUpload) }
     }
 
@@ -245,23 +256,63 @@ impl Inner {
         rows.into_iter().map(open).collect()
     }
 
-    /// When an upload was begun or last got a part; `None` without its bucket's key.
-    pub(crate) fn last_touched(&self, upload: UploadId, record: &[u8]) -> Option<Millis> {
+    /// What an upload that has ended came to, confirmed anew.
+    async fn completed(
+        self: &Arc<Self>,
+        bucket: &BucketId,
+        key: &str,
+        upload: UploadId,
+    ) -> Result<PutDone, PutError> {
+        let entries = Arc::clone(&self.shared.entries);
+        let found = tokio::task::spawn_blocking(move || entries.completed(&upload.0));
+        let found = found.await.map_err(|_| PutError::Closing)?.map_err(PutError::of_store)?;
+        let found = found.filter(|found| found.bucket == *bucket).ok_or(PutError::NoSuchUpload)?;
+        let at = Locator { bucket: *bucket, origin: self.config.node, seq: found.seq };
+        // Overwritten or deleted since, and gone.
+        let kept = self.kept(at).await.map_err(|_| PutError::NoSuchUpload)?;
+        let opened = self.open_row(&kept).ok().flatten().ok_or(PutError::NoSuchUpload)?;
+        let stored = opened.manifest.stored.as_deref().ok_or(PutError::NoSuchUpload)?;
+        let meta = meta(&opened.manifest, stored);
+        if meta.key != key {
+            return Err(PutError::NoSuchUpload);
+        }
+        let (info, _) = self.bucket_to_write(bucket, key)?;
+        let committed = Committed { id: opened.entry.id(), modified: meta.modified, version: meta.version };
+        self.confirm(&info, committed).await?;
+        let ObjectMeta { version, etag, size, modified, checksums, .. } = meta;
+        Ok(PutDone { version, etag, size, modified, checksums })
+    }
+
+    /// When an upload was begun or last got a part; never, if its bucket is gone with its key.
+    pub(crate) fn last_touched(&self, upload: UploadId, record: &[u8]) -> Millis {
+        let open = |(bucket, sealed)| {
+            let (record, _) = UploadRecord::open(self, bucket, upload, sealed).ok()?;
+            let parts = self.shared.entries.parts(&upload.0).ok()?;
+            let opened = parts
+                .iter()
+                .filter_map(|part| PartRecord::open(self, bucket, upload, part.number, &part.record).ok());
+            Some(opened.map(|part| part.modified).fold(record.begun, Millis::max))
+        };
+        let Some((bucket, sealed)) = bucket_of(record) else { return Millis(0) };
         let buckets = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
-        let open = |bucket: &BucketId| UploadRecord::open(self, *bucket, upload, record).ok();
-        let (bucket, record) =
-            buckets.keys().find_map(|bucket| open(bucket).map(|(record, _)| (*bucket, record)))?;
+        let gone = !buckets.is_empty() && !buckets.contains_key(&bucket);
         drop(buckets);
-        let parts = self.shared.entries.parts(&upload.0).ok()?;
-        let opened = parts
-            .iter()
-            .filter_map(|part| PartRecord::open(self, bucket, upload, part.number, &part.record).ok());
-        Some(opened.map(|part| part.modified).fold(record.begun, Millis::max))
+        open((bucket, sealed)).unwrap_or(if gone { Millis(0) } else { now() })
     }
 
     pub(crate) fn bucket_key(&self, bucket: &BucketId, version: u32) -> Option<BucketKey> {
         self.shared.keys.version(bucket, version)
     }
+}
+
+/// Ends an upload. Its blobs are swept in time, but for those that an entry names.
+pub(crate) fn end_upload(txn: &mut EntryTxn<'_>, upload: UploadId) -> Result<(), StoreError> {
+    let parts = txn.end_upload(&upload.0)?;
+    let now = now();
+    parts
+        .iter()
+        .filter_map(|part| blob_of_part(&part.record))
+        .try_for_each(|blob| txn.mark_unreferenced(&blob, now))
 }
 
 /// The parts that the client names, if they are what was uploaded.

@@ -82,13 +82,13 @@ impl Inner {
         also: impl FnOnce(&mut EntryTxn<'_>) -> Result<Result<(), PutError>, StoreError> + Send + 'static,
     ) -> Result<Committed, PutError> {
         let bucket = draft.bucket;
-        let _held = self.lock_key(&bucket, key).await;
+        let held = self.lock_key(&bucket, key).await;
         check(conditions, self.index().visible(&bucket, key))?;
         let keeps = self.index().settings(&bucket).versioning() == Some(Versioning::Enabled);
         if let Content::Manifest(manifest) = &mut draft.content {
             manifest.kind = keeps.then_some(Kind::Kept);
         }
-        let committed = self.commit(vec![draft], also).await?;
+        let committed = self.commit(held, vec![draft], also).await?;
         committed.first().copied().ok_or(PutError::Closing)
     }
 

@@ -3,7 +3,7 @@ use std::sync::mpsc::sync_channel;
 use freehold_vault::{Conditions, DeleteRequest, PutError, PutRequest};
 use futures::FutureExt as _;
 
-use crate::world::World;
+use crate::world::{World, body};
 
 fn if_none_match(etag: &str) -> PutRequest {
     let conditions = Conditions { if_none_match: vec![etag.into()], ..Conditions::default() };
@@ -125,4 +125,27 @@ async fn conditions_see_what_is_deleted_among_many() {
     assert!(matches!(one, Err(PutError::NoSuchKey)), "{one:?}");
     assert!(world.keys().is_empty());
     assert_eq!(world.entries.count().unwrap(), 2, "a key named twice is deleted once");
+}
+
+/// The client may hang up at any moment: what it had begun counts, or it does not, but the next one's
+/// condition sees it.
+#[tokio::test]
+async fn a_client_that_hangs_up_does_not_let_two_first_writes_pass() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    for round in 0..60 {
+        let key = format!("k{round}");
+        let (vault, bucket, name) = (world.vault.clone(), world.bucket, key.clone());
+        let first = tokio::spawn(async move {
+            vault.put(&bucket, &name, if_none_match("*"), body(b"first")).await.map(drop)
+        });
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        first.abort();
+        drop(first.await);
+        let second = world.put_with(&key, if_none_match("*"), b"second").await;
+        let written = world.all_blobs(&key).len();
+        assert_eq!(written, 1, "round {round}: {second:?}");
+    }
 }

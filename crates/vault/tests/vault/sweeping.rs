@@ -182,3 +182,20 @@ async fn a_fresh_blob_is_left_alone() {
     assert_eq!(swept.removed, 0);
     assert_eq!(world.vault.depot().measure().await.unwrap().0, 2);
 }
+
+#[tokio::test]
+async fn a_depot_whose_entries_are_lost_is_not_emptied() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    for number in 0..80 {
+        world.put(&format!("photo {number}"), b"all that is left").await.unwrap();
+    }
+    drop(world);
+    std::fs::remove_file(home.path().join("entries.redb")).unwrap();
+    let world = World::open(home.path()).await;
+    for _ in 0..3 {
+        let swept = world.vault.sweep(LATE).await.unwrap();
+        assert_eq!((swept.strange, swept.marked, swept.removed), (80, 0, 0));
+    }
+    assert_eq!(world.vault.depot().measure().await.unwrap().0, 80);
+}

@@ -1,9 +1,12 @@
-use freehold_vault::{
-    ByteRange, CompleteRequest, GetError, ListQuery, PartRequest, PutError, UploadId, UploadRequest,
-};
-use freehold_wire::Millis;
+use std::collections::BTreeMap;
 
-use crate::world::{World, body, random};
+use freehold_vault::{
+    BucketInfo, ByteRange, CompleteRequest, GetError, ListQuery, PartRequest, PutError, UploadId,
+    UploadRequest,
+};
+use freehold_wire::{BucketId, Millis};
+
+use crate::world::{Setup, World, body, random};
 
 fn complete(parts: &[(u16, &str)]) -> CompleteRequest {
     let parts = parts.iter().map(|(number, etag)| (*number, (*etag).to_owned())).collect();
@@ -70,7 +73,7 @@ async fn what_is_refused() {
     assert!(matches!(refuse(&[(5, &last)]).await, Err(PutError::InvalidPart(5))));
     refuse(&[(2, &last)]).await.unwrap();
     assert_eq!(world.get("k").await.unwrap(), b"last");
-    assert!(matches!(refuse(&[(2, &last)]).await, Err(PutError::NoSuchUpload)));
+    refuse(&[(2, &last)]).await.unwrap();
 }
 
 #[tokio::test]
@@ -111,4 +114,52 @@ async fn a_part_can_be_a_copy() {
     let part = vault.copy_part((bucket, "from"), None, Some(range), (bucket, "to"), id, 1).await.unwrap();
     vault.complete_upload(bucket, "to", id, complete(&[(1, &part.etag)])).await.unwrap();
     assert_eq!(world.get("to").await.unwrap(), &content[1000..=150_000]);
+}
+
+#[tokio::test]
+async fn who_completes_again_is_told_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    let (vault, bucket) = (&world.vault, &world.bucket);
+    let id = vault.begin_upload(bucket, "film", UploadRequest::default()).await.unwrap();
+    let part = vault.put_part(bucket, "film", id, 1, PartRequest::default(), body(b"all")).await.unwrap();
+    let first = vault.complete_upload(bucket, "film", id, complete(&[(1, &part.etag)])).await.unwrap();
+    drop(world);
+    let world = World::open(home.path()).await;
+    let (vault, bucket) = (&world.vault, &world.bucket);
+    let again = vault.complete_upload(bucket, "film", id, complete(&[(1, &part.etag)])).await.unwrap();
+    assert_eq!((first.etag, first.version, first.size), (again.etag, again.version, again.size));
+    let other = vault.complete_upload(bucket, "other", id, complete(&[(1, &part.etag)])).await;
+    assert!(matches!(other, Err(PutError::NoSuchUpload)));
+    world.delete("film").await;
+    world.vault.sweep(Millis(u64::MAX / 2)).await.unwrap();
+    let gone = vault.complete_upload(bucket, "film", id, complete(&[(1, &part.etag)])).await;
+    assert!(matches!(gone, Err(PutError::NoSuchUpload)), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_completion_that_too_few_confirmed_may_be_asked_again() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::with(home.path(), Setup { confirm: 2, ..Setup::default() }).await;
+    let (vault, bucket) = (&world.vault, &world.bucket);
+    let id = vault.begin_upload(bucket, "film", UploadRequest::default()).await.unwrap();
+    let part = vault.put_part(bucket, "film", id, 1, PartRequest::default(), body(b"all")).await.unwrap();
+    for _ in 0..2 {
+        let done = vault.complete_upload(bucket, "film", id, complete(&[(1, &part.etag)])).await;
+        assert!(matches!(done, Err(PutError::NotConfirmed { have: 1, want: 2 })), "{done:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_upload_to_a_bucket_that_is_gone_is_swept() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    let (vault, bucket) = (&world.vault, &world.bucket);
+    let id = vault.begin_upload(bucket, "film", UploadRequest::default()).await.unwrap();
+    vault.put_part(bucket, "film", id, 1, PartRequest::default(), body(b"all")).await.unwrap();
+    let other = BucketId::from_bytes([9; 32]);
+    let info = BucketInfo { name: "other".into(), copies: 1, confirm: 1, created: Millis(1) };
+    vault.set_buckets(BTreeMap::from([(other, info)]));
+    let swept = vault.sweep(Millis(u64::MAX / 2)).await.unwrap();
+    assert_eq!((swept.uploads_ended, swept.removed), (1, 1));
 }

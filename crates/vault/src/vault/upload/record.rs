@@ -78,6 +78,7 @@ impl UploadRecord {
         })
     }
 
+    /// The bucket stands in clear in front, so that an upload of one that is gone can be swept.
     pub(crate) fn seal(
         mut self,
         inner: &Inner,
@@ -85,7 +86,8 @@ impl UploadRecord {
         object_key: &ObjectKey,
     ) -> Result<Vec<u8>, PutError> {
         self.key = Some(sealing.wrap(&self.binding(inner.config.realm), object_key, &mut OsEntropy));
-        seal(inner, self.bucket, sealing, UPLOAD, &to_canonical(&self))
+        let sealed = seal(inner, self.bucket, sealing, UPLOAD, &to_canonical(&self))?;
+        Ok([self.bucket.as_bytes().as_slice(), &sealed].concat())
     }
 
     pub(crate) fn open(
@@ -203,6 +205,12 @@ impl PartRecord {
             checksums: self.checksums.into_vec(),
         }
     }
+}
+
+/// The bucket of an upload's record, and what is sealed.
+pub(crate) fn bucket_of(record: &[u8]) -> Option<(BucketId, &[u8])> {
+    let (bucket, sealed) = record.split_first_chunk()?;
+    Some((BucketId::from_bytes(*bucket), sealed))
 }
 
 /// The blob that a part's record names, without opening it.
