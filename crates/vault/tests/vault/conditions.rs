@@ -136,14 +136,14 @@ async fn a_client_that_hangs_up_does_not_let_two_first_writes_pass() {
     for round in 0..60 {
         let key = format!("k{round}");
         let (vault, bucket, name) = (world.vault.clone(), world.bucket, key.clone());
-        let first = tokio::spawn(async move {
-            vault.put(&bucket, &name, if_none_match("*"), body(b"first")).await.map(drop)
-        });
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(
+            async move { vault.put(&bucket, &name, if_none_match("*"), body(b"first")).await.map(drop) },
+        );
         for _ in 0..round {
             tokio::task::yield_now().await;
         }
-        first.abort();
-        drop(first.await);
+        tasks.shutdown().await;
         let second = world.put_with(&key, if_none_match("*"), b"second").await;
         let written = world.all_blobs(&key).len();
         assert_eq!(written, 1, "round {round}: {second:?}");
