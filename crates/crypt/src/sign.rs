@@ -38,6 +38,8 @@ pub enum KeyError {
     Malformed,
 }
 
+const ID_DOMAIN: &str = "freehold 2026 key id";
+
 /// A public key, checked to be a valid one. Encoded as its algorithm's number and its bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct VerifyingKey(Public);
@@ -102,7 +104,12 @@ impl VerifyingKey {
 
     /// The key's id.
     pub fn id(&self) -> KeyId {
-        KeyId::from_bytes(hash::digest("freehold 2026 key id", self.spelling().as_slice()))
+        KeyId::from_bytes(hash::digest(ID_DOMAIN, self.spelling().as_slice()))
+    }
+
+    /// The id of an Ed25519 key with these bytes, be it a good one or not.
+    pub fn id_of_ed25519(bytes: &[u8; 32]) -> KeyId {
+        KeyId::from_bytes(hash::digest(ID_DOMAIN, &[&[Algorithm::Ed25519 as u8], &bytes[..]].concat()))
     }
 
     /// The bare 32 bytes of an Ed25519 key, which is what the mesh calls a node.

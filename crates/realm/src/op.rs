@@ -289,16 +289,9 @@ impl Op {
 
     pub(crate) fn merge_signature(&mut self, new: &Cosignature) {
         let bytes = new.key.to_bytes();
-        match self.sigs.binary_search_by(|s| s.key.to_bytes().cmp(&bytes)) {
-            // ECDSA has many signatures for one message: keep the lowest, so that order does not matter.
-            Ok(at) => {
-                if let Some(old) = self.sigs.get_mut(at)
-                    && new.signature < old.signature
-                {
-                    *old = *new;
-                }
-            }
-            Err(at) => self.sigs.insert(at, *new),
+        // A key has many signatures for one message; one is as good as another, so the first is kept.
+        if let Err(at) = self.sigs.binary_search_by(|s| s.key.to_bytes().cmp(&bytes)) {
+            self.sigs.insert(at, *new);
         }
     }
 

@@ -185,9 +185,9 @@ impl OpSet {
         let Some(here) = self.get(&op.id()) else { return Inserted::New };
         let at = self.at(&op.id());
         let news = op.signatures().iter().any(|sig| {
-            let known = here.signatures().iter().find(|s| s.key == sig.key);
-            let better = known.is_none_or(|known| sig.signature < known.signature);
-            better && at.is_none_or(|at| self.counts(at, sig))
+            // Another one by the same key says nothing new: its holder can make them without end.
+            let fresh = !here.signatures().iter().any(|s| s.key == sig.key);
+            fresh && at.is_none_or(|at| self.counts(at, sig))
         });
         if news { Inserted::MoreSignatures } else { Inserted::Known }
     }

@@ -3,6 +3,7 @@
 mod attacks;
 mod bytes;
 mod checkpoints;
+mod kept;
 mod lab;
 mod random;
 mod rules;

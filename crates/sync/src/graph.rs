@@ -13,7 +13,7 @@ type At = u32;
 struct Place {
     id: OpId,
     parents: Box<[At]>,
-    /// Hash of its bytes, so that different signatures show.
+    /// Hash of its id and signers, so that different ones show.
     mark: u64,
 }
 
@@ -35,7 +35,7 @@ impl Graph {
     }
 
     /// Adds an operation; `false` if a parent is not here.
-    pub(crate) fn add(&mut self, id: OpId, parents: &[OpId], bytes: &[u8]) -> bool {
+    pub(crate) fn add(&mut self, id: OpId, parents: &[OpId], mark: &[u8]) -> bool {
         if self.index.contains_key(&id) {
             return true;
         }
@@ -50,13 +50,13 @@ impl Graph {
         self.heads.insert(at);
         self.index.insert(id, at);
         self.places.push(Place { id, parents, mark: 0 });
-        self.mark(&id, bytes);
+        self.mark(&id, mark);
         true
     }
 
-    /// Notes that an operation has these bytes now.
-    pub(crate) fn mark(&mut self, id: &OpId, bytes: &[u8]) {
-        let mark = mark_of(bytes);
+    /// Notes that an operation has this mark now.
+    pub(crate) fn mark(&mut self, id: &OpId, mark: &[u8]) {
+        let mark = mark_of(mark);
         let place = self.index.get(id).and_then(|at| self.places.get_mut(*at as usize));
         if let (Some(place), Some(sum)) = (place, self.sums.get_mut(bucket(id))) {
             *sum = sum.wrapping_sub(place.mark).wrapping_add(mark);

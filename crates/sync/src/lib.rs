@@ -9,5 +9,5 @@ mod machine;
 mod message;
 
 pub use log::{Checked, Fault, Known, Log, RealmRefusal};
-pub use machine::{Event, Input, LogSync, Output, PeerState, Ticket};
+pub use machine::{Event, Input, LogSync, Output, Ticket};
 pub use message::{Answer, HAVE_MAX, HEADS_MAX, MESSAGE_MAX, Message, OPERATIONS_MAX};

@@ -1,7 +1,7 @@
 //! What the machine asks of a log: to check operations from outside, to take them in, and to give
 //! their bytes. What operations mean is the log's own business.
 
-use freehold_wire::OpId;
+use freehold_wire::{NodeId, OpId};
 
 mod realm;
 
@@ -32,9 +32,10 @@ pub enum Known {
 /// Whose fault a refusal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// No honest log holds such an operation.
-    Sender,
-    /// Another log may hold it.
+    /// This node's, should it be the sender: it wrote the operation. Others may have heard, in good
+    /// faith, of something that makes it fit.
+    Author(NodeId),
+    /// Nobody's: another log may hold it.
     Nobody,
 }
 
@@ -64,8 +65,8 @@ pub trait Log {
         None
     }
 
-    /// `child` waits and names `parent`, which is about to be taken in.
-    fn named(&mut self, _parent: &Checked<Self::Op>, _child: &Checked<Self::Op>) {}
+    /// `after` waits and builds on `before`, which is about to be taken in.
+    fn awaited(&mut self, _before: &Checked<Self::Op>, _after: &Checked<Self::Op>) {}
 
     /// Takes in an operation that is durable and whose parents are here. Returns the operations
     /// whose bytes change by that, other than itself.
@@ -76,6 +77,11 @@ pub trait Log {
 
     /// The bytes of an operation that was admitted, with all signatures known.
     fn bytes(&self, id: &OpId) -> Option<Vec<u8>>;
+
+    /// What two logs that have the same of an operation have in common, signatures included.
+    fn mark(&self, id: &OpId) -> Option<Vec<u8>> {
+        self.bytes(id)
+    }
 
     /// Shows every operation whose causal past is complete, parents before children.
     fn each(&self, see: &mut dyn FnMut(OpId, &[OpId]));

@@ -78,6 +78,8 @@ pub enum Event<R> {
         from: Option<NodeId>,
         /// Why.
         why: R,
+        /// Whether it had been stored by then, and may be forgotten.
+        written: bool,
     },
     /// An own operation was not taken because a parent of it is not in the log.
     Unrooted(OpId),
@@ -86,17 +88,6 @@ pub enum Event<R> {
     Busy(OpId),
     /// The peer has exactly the operations that we have.
     InStep(NodeId),
-}
-
-/// How it stands with a connected peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerState {
-    /// Whether the peer has told of operations that are not here yet.
-    pub ahead: bool,
-    /// Pieces of garbage that count against it.
-    pub garbage: u32,
-    /// When it was last known to have exactly what we have.
-    pub in_step: Option<Millis>,
 }
 
 /// Replicates one log with any number of peers.
@@ -128,7 +119,6 @@ struct Peer {
     /// Heads it told of that are not here.
     lacking: BTreeSet<OpId>,
     tell_at: Millis,
-    in_step: Option<Millis>,
 }
 
 #[derive(Debug)]
@@ -155,7 +145,7 @@ impl<L: Log> LogSync<L> {
     pub fn new(log: L) -> Self {
         let mut graph = Graph::new();
         log.each(&mut |id, parents| {
-            graph.add(id, parents, &log.bytes(&id).unwrap_or_default());
+            graph.add(id, parents, &log.mark(&id).unwrap_or_default());
         });
         Self {
             log,
@@ -230,22 +220,6 @@ impl<L: Log> LogSync<L> {
         self.ask(now);
     }
 
-    /// How it stands with each connected peer.
-    pub fn peers(&self) -> impl Iterator<Item = (NodeId, PeerState)> {
-        let asked = self.asking.as_ref().map(|asking| asking.peer);
-        self.peers.iter().map(move |(id, peer)| {
-            let garbage = self.garbage.get(id).map_or(0, |(count, _)| *count);
-            (
-                *id,
-                PeerState {
-                    ahead: !peer.lacking.is_empty() || asked == Some(*id),
-                    garbage,
-                    in_step: peer.in_step,
-                },
-            )
-        })
-    }
-
     /// One line for traces: operations, heads, waiting for parents, tickets open, whom it asks.
     pub fn describe(&self) -> String {
         format!(
@@ -276,8 +250,11 @@ impl<L: Log> LogSync<L> {
     fn garbage(&mut self, now: Millis, from: NodeId) {
         let (count, since) = self.garbage.entry(from).or_insert((0, now));
         let forgiven = now.since(*since).0 / GARBAGE_FORGIVEN.0;
-        *count = count.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX)).saturating_add(1);
-        *since = now;
+        *count = count.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX));
+        // What is left of a period counts for the next piece.
+        *since =
+            if *count == 0 { now } else { since.plus(Millis(forgiven.saturating_mul(GARBAGE_FORGIVEN.0))) };
+        *count = count.saturating_add(1);
         if *count >= GARBAGE_MAX && self.peers.contains_key(&from) {
             self.disconnected(now, &from);
             self.out.push_back(Output::Drop(from));

@@ -808,7 +808,7 @@ class Log:
             everything.setdefault(op.id, op)
         self.ops, self.past, self.depth, self.at, self.twins = {}, {}, {}, {}, {}
         self.waiting = dict(everything)
-        self.claims, self.made, self.node_keys = {}, {}, {}
+        self.claims, self.made, self.lists = {}, {}, []
         moved = True
         while moved:
             moved = False
@@ -852,8 +852,8 @@ class Log:
 
     def hear(self, op, past):
         if op.level == 1 and op.kind in (0, 10):
-            guards = [k for k in op.signers for c in self.claims.get(k, []) if c[1] == "guardian" and c[0] in past]
-            return op.author in op.admits() and (op.kind == 0 or bool(guards))
+            guarded = any(at in past and 0 < k <= len(keys & op.signers) for at, k, keys in self.lists)
+            return op.author in op.admits() and (op.kind == 0 or guarded)
         voice = self.voice(op.author, past)
         signed = max(self.voice(k, past) for k in op.signers)
         if voice == 0:
@@ -876,24 +876,24 @@ class Log:
             except Refused:
                 return
             for key in devices:
-                claim(key, "device", person)
+                claim(key, "device", person, True)
             self.made.setdefault(person, []).append((op.id, roles))
-
-        def node(key, roles):
-            claim(key_id(key), "node", roles)
-            self.node_keys[key[1:]] = key_id(key)
 
         kind = op.kind if op.level == 1 else None
         mine = [c for c in self.claims.get(op.author, []) if c[0] in past]
         guardians = {0: lambda: b[2], 8: lambda: b[0], 10: lambda: b.get(2)}
         backed = kind in (0, 10) or max(self.voice(k, past) for k in op.signers) == 4
         if kind == 4 and any(c[1:3] == ("device", b[0].get(0)) for c in mine) and b[0][2][0] == 1:
-            claim(key_id(b[0][2][1][0]), "device", b[0][0])
+            device = ("device", b[0][0])
+            known = sum(1 for cs in self.claims.values() if any(c[1:3] == device and c[0] in past for c in cs))
+            loud = backed or self.voice(op.author, past) >= 3
+            if loud or ((*device, True) in [c[1:] for c in mine] and known < 16):
+                claim(key_id(b[0][2][1][0]), *device, loud)
         if kind == 17:
             for _, _, roles, person in [c for c in mine if c[1] == "invitation"]:
-                node(b[0], roles)
+                claim(key_id(b[0]), "node", roles)
                 if b.get(2) and b[2].get(0) == person and b[2][2][0] == 1:
-                    claim(key_id(b[2][2][1][0]), "device", person)
+                    claim(key_id(b[2][2][1][0]), "device", person, True)
         if not backed:
             return
         if kind == 0:
@@ -908,12 +908,14 @@ class Log:
         elif kind == 15:
             claim(key_id(b[0]), "invitation", b[1], b[3].get(0) if b.get(3) else None)
         elif kind == 18:
-            node(b[0], b[2])
-        elif kind == 19 and b[0] in self.node_keys:
-            claim(self.node_keys[b[0]], "node", b[1])
+            claim(key_id(b[0]), "node", b[2])
+        elif kind == 19:
+            claim(key_id(b"\1" + b[0]), "node", b[1])
         if kind in guardians and guardians[kind]():
-            for guardian in guardians[kind]()[1]:
-                claim(key_id(guardian[0]), "guardian", None)
+            need, named = guardians[kind]()[0], {key_id(guardian[0]) for guardian in guardians[kind]()[1]}
+            self.lists.append((op.id, need, named))
+            for guardian in named:
+                claim(guardian, "guardian", None)
 
     def link(self, id):
         op = self.ops[id]
@@ -921,6 +923,9 @@ class Log:
             return
         base = op.body.get(0)
         if base is not None and (base not in self.past[id] or base not in self.links):
+            return
+        beyond = lambda k: any(c[0] in self.past[id] and c[1] == "node" and c[2] & ~STORAGE for c in self.claims.get(k, []))
+        if op.kind == 12 and not any(self.voice(k, self.past[id]) == 4 or beyond(k) for k in op.signers):
             return
         before = self.links[base] if base else {"epoch": 0, "recoveries": 0}
         prev = self.ops.get(op.prev)

@@ -60,6 +60,10 @@ impl Candidates {
             };
             let link = before.and_then(|base| links.get(&base));
             let (epoch, recoveries) = link.map_or((0, 0), |l| (l.epoch, l.recoveries));
+            // Nobody who counts asks for it: it is not worth a walk.
+            if !recovery && !set.is_backed(at) {
+                continue;
+            }
             if !entry.chained || entry.op.head().epoch != epoch {
                 continue;
             }

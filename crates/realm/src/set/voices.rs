@@ -2,10 +2,10 @@
 //! so that every replica keeps the same ones; far more generous than the fold, which decides what
 //! has an effect. It keeps a machine that merely stores from filling every other machine's disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::VerifyingKey;
-use freehold_wire::{KeyId, NodeId, OpId, PersonId};
+use freehold_wire::{KeyId, OpId, PersonId};
 
 use crate::body::{Body, GuardianSet};
 use crate::op::Op;
@@ -16,15 +16,18 @@ use super::{At, InsertError, OpSet};
 
 /// The most operations of a key that has hardly anything to say: a store's, a guest's, a guardian's.
 pub(crate) const QUIET_OPS: u64 = 256;
+/// The most devices of a person whose keys have hardly anything to say.
+const QUIET_DEVICES: usize = 16;
 /// The most bytes of such an operation.
 const QUIET_BYTES: usize = 4096;
 /// Operations of one key with one number: two prove that it was copied, more prove nothing.
 const TWINS: usize = 2;
 
 /// What a key is for, if the operation that says so is by somebody who may say it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claim {
-    Device(PersonId),
+    /// Whether an admin or a speaker said so, or only a quiet key of the same person.
+    Device(PersonId, bool),
     Node(NodeRoles),
     Invitation(NodeRoles, Option<PersonId>),
     Guardian,
@@ -48,17 +51,18 @@ enum Voice {
 pub(super) struct Voices {
     claims: BTreeMap<KeyId, Vec<(At, Claim)>>,
     persons: BTreeMap<PersonId, Vec<(At, MemberRoles)>>,
-    nodes: BTreeMap<NodeId, KeyId>,
+    /// Lists of guardians: how many must sign, and their keys.
+    guardians: Vec<(At, usize, Vec<KeyId>)>,
 }
 
 impl Voices {
     pub(super) const fn new() -> Self {
-        Self { claims: BTreeMap::new(), persons: BTreeMap::new(), nodes: BTreeMap::new() }
+        Self { claims: BTreeMap::new(), persons: BTreeMap::new(), guardians: Vec::new() }
     }
 
     fn claim(&mut self, key: KeyId, at: At, claim: Claim) {
         let claims = self.claims.entry(key).or_default();
-        if !claims.iter().any(|(known, _)| *known == at) {
+        if !claims.contains(&(at, claim)) {
             claims.push((at, claim));
         }
     }
@@ -70,7 +74,7 @@ impl Voices {
 
     fn voice(&self, key: &KeyId, sees: &impl Fn(At) -> bool) -> Voice {
         let of = |claim| match claim {
-            Claim::Device(person) => {
+            Claim::Device(person, _) => {
                 let roles = self.persons.get(&person).into_iter().flatten().filter(|(at, _)| sees(*at));
                 let roles = roles.fold(MemberRoles::NONE, |all, (_, roles)| all.with(*roles));
                 match (roles.contains(MemberRoles::ADMIN), roles.contains(MemberRoles::OPERATOR)) {
@@ -87,8 +91,27 @@ impl Voices {
         self.claims(key, sees).map(of).max().unwrap_or(Voice::None)
     }
 
-    fn is_guardian(&self, key: &KeyId, sees: &impl Fn(At) -> bool) -> bool {
-        self.claims(key, sees).any(|claim| matches!(claim, Claim::Guardian))
+    /// Whether as many guardians of one list that is seen have signed as it asks for.
+    fn is_guarded(&self, op: &Op, sees: &impl Fn(At) -> bool) -> bool {
+        let signed = |key: &&KeyId| op.signatures().iter().any(|s| s.key.id() == **key);
+        let enough = |keys: &[KeyId], need: usize| need > 0 && keys.iter().filter(signed).count() >= need;
+        self.guardians.iter().any(|(at, need, keys)| sees(*at) && enough(keys, *need))
+    }
+
+    /// Whether a quiet device may bring another one: not if a quiet one brought it, and not too many.
+    fn may_bring(&self, key: &KeyId, person: PersonId, sees: &impl Fn(At) -> bool) -> bool {
+        let first =
+            self.claims(key, sees).any(|claim| matches!(claim, Claim::Device(p, true) if p == person));
+        let of = |claims: &[(At, Claim)]| {
+            claims.iter().any(|(at, claim)| matches!(claim, Claim::Device(p, _) if *p == person) && sees(*at))
+        };
+        first && self.claims.values().filter(|claims| of(claims)).count() < QUIET_DEVICES
+    }
+
+    /// Whether a key had enough standing that a checkpoint with its signature is worth a look.
+    pub(super) fn may_propose(&self, key: &KeyId, sees: &impl Fn(At) -> bool) -> bool {
+        self.voice(key, sees) == Voice::Admin
+            || self.claims(key, sees).any(|claim| matches!(claim, Claim::Node(r) if !is_mere_store(r)))
     }
 
     /// Whether a key was given a place by an operation that is seen.
@@ -96,9 +119,9 @@ impl Voices {
         self.claims(key, sees).next().is_some()
     }
 
-    /// Whether a key was ever given a place.
-    pub(super) fn is_anybody(&self, key: &KeyId) -> bool {
-        self.claims.contains_key(key)
+    /// Whether a key was ever given a place in which what it says has no bound.
+    fn is_loud(&self, key: &KeyId) -> bool {
+        self.voice(key, &|_| true) >= Voice::Speaker
     }
 }
 
@@ -121,7 +144,7 @@ impl OpSet {
             Body::Genesis(_) => return lets_itself_in(op),
             Body::Recovery(_) => {
                 lets_itself_in(op)?;
-                let guarded = signed(&|key| self.voices.is_guardian(key, &sees));
+                let guarded = self.voices.is_guarded(op, &sees);
                 return if guarded { Ok(()) } else { Err(InsertError::Stranger(id)) };
             }
             _ => {}
@@ -164,29 +187,44 @@ impl OpSet {
         })
     }
 
-    /// Whether the key signed two others with this number, and nobody else built on this one.
+    /// Whether the key signed two others with this number, and nobody who counts built on this one.
     fn is_surplus(&self, op: &Op) -> bool {
         let same = self.by_author.get(&op.head().author.id()).and_then(|ops| ops.get(&op.head().seq));
-        let id = op.id();
-        let waits = |child: &OpId| self.waiting.get(child).is_some_and(|child| self.vouches(op, child));
-        same.is_some_and(|ops| ops.len() >= TWINS)
-            && !self.spared.contains(&id)
-            && !self.wanted.get(&id).is_some_and(|children| children.iter().any(waits))
+        same.is_some_and(|ops| ops.len() >= TWINS) && !self.spared.contains(&op.id()) && !self.is_awaited(op)
     }
 
-    /// Whether somebody else of the realm names the operation as a parent.
-    fn vouches(&self, op: &Op, child: &Op) -> bool {
-        child.head().author != op.head().author
-            && child.parents().any(|parent| parent == op.id())
-            && self.voices.is_anybody(&child.head().author.id())
+    /// Whether something that waits, and builds on the operation, vouches for it.
+    fn is_awaited(&self, op: &Op) -> bool {
+        let (mut seen, mut open) = (BTreeSet::new(), vec![op.id()]);
+        while let Some(id) = open.pop() {
+            for child in self.wanted.get(&id).into_iter().flatten() {
+                if self.waiting.get(child).is_some_and(|child| self.vouches(op, child)) {
+                    return true;
+                }
+                open.extend(seen.insert(*child).then_some(*child));
+            }
+        }
+        false
     }
 
-    /// Notes that `child`, which waits, names `op`: if it is somebody else's, `op` is taken in although
+    /// Whether somebody else whose word has no bound built on the operation. A key of which few
+    /// operations are kept, or an invitation's, says nothing for others: it may be the same owner's.
+    fn vouches(&self, op: &Op, after: &Op) -> bool {
+        after.head().author != op.head().author && self.voices.is_loud(&after.head().author.id())
+    }
+
+    /// Notes that `after`, which waits, builds on `op`: if it vouches for it, `op` is taken in although
     /// its author signed two others with its number.
-    pub fn spare(&mut self, op: &Op, child: &Op) {
-        if self.vouches(op, child) {
+    pub fn spare(&mut self, op: &Op, after: &Op) {
+        if self.vouches(op, after) {
             self.spared.insert(op.id());
         }
+    }
+
+    /// Whether a checkpoint was signed by anybody who may ask for one.
+    pub(crate) fn is_backed(&self, at: At) -> bool {
+        let sees = |op: At| self.knows(at, op);
+        self.entry(at).is_some_and(|e| e.signers.iter().any(|key| self.voices.may_propose(key, &sees)))
     }
 
     /// Notes the places that an operation gives, if it is by, or signed by, somebody who may.
@@ -209,9 +247,12 @@ impl OpSet {
             Body::MemberAdd(b) if backed() => found.chain(&b.chain, b.roles),
             Body::MemberChange(b) if backed() => found.roles.push((b.person, b.roles)),
             Body::DeviceAdd(b) => {
-                let own = |claim| matches!(claim, Claim::Device(p) if p == b.statement.person());
-                if voices.claims(&entry.author, &sees).any(own) {
-                    found.device(&b.statement);
+                let person = b.statement.person();
+                let own = |claim| matches!(claim, Claim::Device(p, _) if p == person);
+                let loud = backed() || voices.voice(&entry.author, &sees) >= Voice::Speaker;
+                let may = loud || voices.may_bring(&entry.author, person, &sees);
+                if may && voices.claims(&entry.author, &sees).any(own) {
+                    found.device(&b.statement, loud);
                 }
             }
             Body::InvitationIssue(b) if backed() => {
@@ -223,12 +264,12 @@ impl OpSet {
                     let Claim::Invitation(roles, person) = claim else { continue };
                     found.node(&b.node, roles);
                     let device = b.device.iter().filter(|s| Some(s.person()) == person);
-                    device.for_each(|statement| found.device(statement));
+                    device.for_each(|statement| found.device(statement, true));
                 }
             }
             Body::NodeAdd(b) if backed() => found.node(&b.node, b.roles),
             Body::NodeChange(b) if backed() => {
-                found.claims.extend(voices.nodes.get(&b.node).map(|key| (*key, Claim::Node(b.roles))));
+                found.claims.push((VerifyingKey::id_of_ed25519(b.node.as_bytes()), Claim::Node(b.roles)));
             }
             Body::GuardiansSet(b) if backed() => found.guardians(&b.guardians),
             _ => {}
@@ -249,29 +290,30 @@ fn lets_itself_in(op: &Op) -> Result<(), InsertError> {
 struct Found {
     claims: Vec<(KeyId, Claim)>,
     roles: Vec<(PersonId, MemberRoles)>,
-    nodes: Vec<(NodeId, KeyId)>,
+    guardians: Vec<(usize, Vec<KeyId>)>,
 }
 
 impl Found {
     fn chain(&mut self, chain: &[Statement], roles: MemberRoles) {
         let Ok((person, devices)) = read_chain(chain) else { return };
-        self.claims.extend(devices.into_keys().map(|key| (key, Claim::Device(person))));
+        self.claims.extend(devices.into_keys().map(|key| (key, Claim::Device(person, true))));
         self.roles.push((person, roles));
     }
 
-    fn device(&mut self, statement: &Statement) {
+    fn device(&mut self, statement: &Statement, loud: bool) {
         if let Change::Add { key, .. } = statement.change() {
-            self.claims.push((key.id(), Claim::Device(statement.person())));
+            self.claims.push((key.id(), Claim::Device(statement.person(), loud)));
         }
     }
 
     fn node(&mut self, key: &VerifyingKey, roles: NodeRoles) {
         self.claims.push((key.id(), Claim::Node(roles)));
-        self.nodes.extend(key.ed25519_bytes().map(|id| (NodeId::from_bytes(id), key.id())));
     }
 
     fn guardians(&mut self, set: &GuardianSet) {
-        self.claims.extend(set.guardians.iter().map(|g| (g.key.id(), Claim::Guardian)));
+        let keys: Vec<KeyId> = set.guardians.iter().map(|g| g.key.id()).collect();
+        self.claims.extend(keys.iter().map(|key| (*key, Claim::Guardian)));
+        self.guardians.push((set.threshold.into(), keys));
     }
 }
 
@@ -286,6 +328,10 @@ impl Voices {
                 rows.push((at, roles));
             }
         }
-        self.nodes.extend(found.nodes);
+        for (need, keys) in found.guardians {
+            if !self.guardians.iter().any(|(known, ..)| *known == at) {
+                self.guardians.push((at, need, keys));
+            }
+        }
     }
 }

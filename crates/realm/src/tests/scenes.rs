@@ -453,11 +453,41 @@ scenes! {
         lab.is_admins(&["a"]);
         lab
     };
-    stolen_guardian: "One stolen guardian of three recovers nothing.", || {
+    stolen_guardian: "One stolen guardian of three recovers nothing; its recovery is not even kept, nor what its new admin says.", || {
         let mut lab = Lab::new(&["a"]);
-        let recovery = lab.recovery(&["z"], &["g1"]);
-        lab.clock.matured.insert(recovery);
+        let body = crate::draft::recovery(&lab.fold(), [vec![founding("z")]], None).unwrap();
+        let recovery = lab.op("z", body.into(), &["g1"], |_| {});
+        let word = lab.op("z", set_bucket(1), &[], |h| {
+            (h.seq, h.prev, h.parents) = (2, Some(recovery.id()), sorted(&[recovery.id()]));
+        });
+        lab.clock.matured.insert(recovery.id());
+        assert_eq!(lab.offer(recovery.clone()), InsertError::Stranger(recovery.id()));
+        lab.kept_out.push(word);
         lab.is_admins(&["a"]);
+        lab
+    };
+    quiet_device: "A guest's device brings another one, and that one a third: what the third says is not kept.", || {
+        let mut lab = Lab::new(&["a"]);
+        let guest = body::MemberAdd { chain: list([founding("d")]), roles: MemberRoles::GUEST };
+        lab.say("a", guest, &[]);
+        for (by, device) in [("d", "d2"), ("d2", "d3")] {
+            let add = crate::draft::add_device(&lab.fold().state, &key(by), &key(device), box_key(device)).unwrap();
+            lab.say(by, add, &[]);
+        }
+        lab.say("d2", set_bucket(1), &[]);
+        let word = lab.op("d3", set_bucket(2), &[], |_| {});
+        assert_eq!(lab.offer(word.clone()), InsertError::Stranger(word.id()));
+        lab
+    };
+    quiet_checkpoint: "A node that merely stores proposes checkpoints: none is looked at before somebody who may ask for one has signed it.", || {
+        let mut lab = Lab::new(&["a", "b"]);
+        lab.say("a", add_node("m", NodeRoles::STORAGE), &["m"]);
+        let one = lab.checkpoint("m", &[]);
+        assert_eq!(lab.code(&one), "no-base");
+        lab.sign(&one, &["a"]);
+        assert_eq!(lab.code(&one), "pending");
+        lab.sign(&one, &["b"]);
+        assert_eq!(lab.code(&one), "ok");
         lab
     };
     replaced_guardians: "Guardians that were replaced recover with one rogue admin, as if before: no shortcut past the 72 hours.", || {

@@ -1,7 +1,7 @@
 //! The realm log as a log.
 
 use freehold_realm::{Body, InsertError, Inserted, Op, OpError, OpSet};
-use freehold_wire::OpId;
+use freehold_wire::{NodeId, OpId};
 
 use super::{Checked, Fault, Known, Log};
 
@@ -57,12 +57,16 @@ impl Log for OpSet {
 
     fn refuses(&self, checked: &Checked<Op>) -> Option<(RealmRefusal, Fault)> {
         let why = self.hear(&checked.op).err()?;
-        let fault = if matches!(why, InsertError::Unheard(_)) { Fault::Sender } else { Fault::Nobody };
+        let author = checked.op.head().author.ed25519_bytes().map(NodeId::from_bytes);
+        let fault = match (&why, author) {
+            (InsertError::Unheard(_), Some(node)) => Fault::Author(node),
+            _ => Fault::Nobody,
+        };
         Some((RealmRefusal::Insert(why), fault))
     }
 
-    fn named(&mut self, parent: &Checked<Op>, child: &Checked<Op>) {
-        self.spare(&parent.op, &child.op);
+    fn awaited(&mut self, before: &Checked<Op>, after: &Checked<Op>) {
+        self.spare(&before.op, &after.op);
     }
 
     fn merged(&self, checked: &Checked<Op>) -> Vec<u8> {
@@ -80,6 +84,13 @@ impl Log for OpSet {
 
     fn bytes(&self, id: &OpId) -> Option<Vec<u8>> {
         self.get(id).map(Op::to_bytes)
+    }
+
+    /// Its id and whose signatures it has: of a key's many signatures each log may hold another one.
+    fn mark(&self, id: &OpId) -> Option<Vec<u8>> {
+        let op = self.get(id)?;
+        let signers = op.signatures().iter().flat_map(|s| *s.key.id().as_bytes());
+        Some(id.as_bytes().iter().copied().chain(signers).collect())
     }
 
     fn each(&self, see: &mut dyn FnMut(OpId, &[OpId])) {

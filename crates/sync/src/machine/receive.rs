@@ -34,7 +34,6 @@ impl<L: Log> LogSync<L> {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.lacking = lacking;
         if same && sum == ours.1 {
-            peer.in_step = Some(now);
             self.out.push_back(Output::Tell(Event::InStep(from)));
         } else if same {
             let sums = Bounded::fill(&mut self.graph.sums().iter().copied());
@@ -55,7 +54,11 @@ impl<L: Log> LogSync<L> {
             match self.log.check(&bytes) {
                 Ok(checked) => fresh.extend(self.sift(Some(from), checked)),
                 Err(why) => {
-                    self.out.push_back(Output::Tell(Event::Refused { from: Some(from), why }));
+                    self.out.push_back(Output::Tell(Event::Refused {
+                        from: Some(from),
+                        why,
+                        written: false,
+                    }));
                     self.garbage(now, from);
                     if !self.peers.contains_key(&from) {
                         break;

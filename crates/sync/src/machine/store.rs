@@ -1,6 +1,6 @@
 //! From checked bytes to the log: parents first, durable before anybody hears of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_wire::{Millis, NodeId, OpId};
 
@@ -10,6 +10,8 @@ use crate::{Checked, Fault, Known, Log};
 /// The most operations kept while their parents are missing, and their bytes.
 const ORPHANS_MAX: usize = 1024;
 const ORPHAN_BYTES_MAX: usize = 4 << 20;
+/// How far what waits is followed to find out who builds on an operation.
+const GENERATIONS: usize = 32;
 
 /// Operations that came before their parents. What does not fit is dropped and asked for again.
 #[derive(Debug)]
@@ -46,9 +48,10 @@ impl<T> Orphans<T> {
         Some(orphan)
     }
 
-    /// Those that wait for `parent`.
-    fn naming(&self, parent: &OpId) -> impl Iterator<Item = &Checked<T>> {
-        self.kept.values().map(|orphan| &orphan.checked).filter(|child| child.parents.contains(parent))
+    /// Those that name one of these as a parent.
+    fn naming(&self, before: &BTreeSet<OpId>) -> impl Iterator<Item = &Checked<T>> {
+        let names = |child: &&Checked<T>| child.parents.iter().any(|parent| before.contains(parent));
+        self.kept.values().map(|orphan| &orphan.checked).filter(names)
     }
 
     /// Drops what a peer sent that has gone: room for the others.
@@ -96,20 +99,31 @@ impl<L: Log> LogSync<L> {
             self.show_children(checked);
         }
         let Some((why, fault)) = self.log.refuses(checked) else { return false };
-        self.out.push_back(Output::Tell(Event::Refused { from, why }));
+        self.out.push_back(Output::Tell(Event::Refused { from, why, written: false }));
         self.blame(fault, from);
         true
     }
 
     fn blame(&mut self, fault: Fault, from: Option<NodeId>) {
-        if fault == Fault::Sender {
-            self.blamed.extend(from);
-        }
+        self.blamed.extend(from.filter(|from| fault == Fault::Author(*from)));
     }
 
+    /// Shows the log what waits and builds on an operation.
     fn show_children(&mut self, checked: &Checked<L::Op>) {
-        for child in self.orphans.naming(&checked.id) {
-            self.log.named(checked, child);
+        let mut open = BTreeSet::from([checked.id]);
+        let mut seen = BTreeSet::new();
+        for _ in 0..GENERATIONS {
+            let mut next = BTreeSet::new();
+            for child in self.orphans.naming(&open) {
+                if seen.insert(child.id) {
+                    self.log.awaited(checked, child);
+                    next.insert(child.id);
+                }
+            }
+            if next.is_empty() {
+                return;
+            }
+            open = next;
         }
     }
 
@@ -127,7 +141,9 @@ impl<L: Log> LogSync<L> {
     pub(super) fn append(&mut self, bytes: &[u8]) {
         let checked = match self.log.check(bytes) {
             Ok(checked) => checked,
-            Err(why) => return self.out.push_back(Output::Tell(Event::Refused { from: None, why })),
+            Err(why) => {
+                return self.out.push_back(Output::Tell(Event::Refused { from: None, why, written: false }));
+            }
         };
         // Of an operation in flight the signatures are not known yet: storing another copy would
         // replace it.
@@ -153,7 +169,9 @@ impl<L: Log> LogSync<L> {
         for bytes in operations {
             match self.log.check(bytes) {
                 Ok(checked) => fresh.extend(self.sift(None, checked)),
-                Err(why) => self.out.push_back(Output::Tell(Event::Refused { from: None, why })),
+                Err(why) => {
+                    self.out.push_back(Output::Tell(Event::Refused { from: None, why, written: false }));
+                }
             }
         }
         self.store(fresh);
@@ -194,24 +212,24 @@ impl<L: Log> LogSync<L> {
             self.show_children(&item.checked);
             self.blame(fault, item.from);
         }
-        let Storing { from, checked, bytes, .. } = item;
+        let Storing { from, checked, .. } = item;
         let Checked { id, parents, op } = checked;
         match self.log.admit(op) {
             Ok(touched) => {
-                let now_bytes = self.log.bytes(&id).unwrap_or(bytes);
+                let mark = self.log.mark(&id).unwrap_or_default();
                 if self.graph.contains(&id) {
-                    self.graph.mark(&id, &now_bytes);
+                    self.graph.mark(&id, &mark);
                 } else {
-                    self.graph.add(id, &parents, &now_bytes);
+                    self.graph.add(id, &parents, &mark);
                 }
                 for other in touched {
-                    if let Some(bytes) = self.log.bytes(&other) {
-                        self.graph.mark(&other, &bytes);
+                    if let Some(mark) = self.log.mark(&other) {
+                        self.graph.mark(&other, &mark);
                     }
                 }
                 admitted.push((id, from));
             }
-            Err(why) => self.out.push_back(Output::Tell(Event::Refused { from, why })),
+            Err(why) => self.out.push_back(Output::Tell(Event::Refused { from, why, written: true })),
         }
     }
 

@@ -65,10 +65,11 @@ struct Counted {
     wants: usize,
     messages: usize,
     longest: usize,
+    in_step: usize,
 }
 
 fn settle(one: &mut LogSync<OpSet>, two: &mut LogSync<OpSet>) -> Counted {
-    let mut counted = Counted::default();
+    let (mut counted, mut again, mut now) = (Counted::default(), 3, Millis(0));
     one.handle(Millis(0), Input::Connected(peer(2)));
     two.handle(Millis(0), Input::Connected(peer(1)));
     loop {
@@ -78,21 +79,30 @@ fn settle(one: &mut LogSync<OpSet>, two: &mut LogSync<OpSet>) -> Counted {
             while let Some(output) = from.poll_output() {
                 quiet = false;
                 match output {
-                    Output::Store(ticket, _) => from.handle(Millis(0), Input::Stored(ticket)),
+                    Output::Store(ticket, _) => from.handle(now, Input::Stored(ticket)),
                     Output::Send(_, message) => {
                         let bytes = message.encode();
                         counted.messages += 1;
                         counted.longest = counted.longest.max(bytes.len());
                         counted.wants += usize::from(matches!(message, Message::Want { .. }));
-                        to.handle(Millis(0), Input::Received(peer(me), Message::decode(&bytes).unwrap()));
+                        to.handle(now, Input::Received(peer(me), Message::decode(&bytes).unwrap()));
                     }
                     Output::Drop(_) => panic!("{other} was dropped"),
-                    Output::Tell(_) => {}
+                    Output::Tell(event) => {
+                        counted.in_step += usize::from(matches!(event, Event::InStep(_)));
+                    }
                 }
             }
         }
-        if quiet {
+        if quiet && again == 0 {
             return counted;
+        }
+        if quiet {
+            // Heads are told again.
+            now = now.plus(TELL_EVERY);
+            again -= 1;
+            one.handle_timeout(now);
+            two.handle_timeout(now);
         }
     }
 }
@@ -114,24 +124,75 @@ fn ten_thousand_operations_take_few_round_trips() {
     assert!(counted.longest <= crate::MESSAGE_MAX);
 }
 
+/// The node of a key.
+fn node(n: u8) -> NodeId {
+    NodeId::from_bytes(key(n).verifying().ed25519_bytes().unwrap())
+}
+
+/// The realm with one more node.
+fn with_node(set: &OpSet, n: u8, roles: NodeRoles) -> OpSet {
+    let mut head = next(set, 0).head().clone();
+    head.parents = Bounded::fill(&mut set.heads().iter().copied());
+    let box_key = BoxSecret::from_seed(&Secret::from_bytes([9; 32])).public();
+    let body = NodeAdd { node: key(n).verifying(), box_key, roles };
+    let mut add = Op::sign(head, body.into(), &key(1)).unwrap();
+    add.add_signature(&key(n));
+    let mut set = set.clone();
+    set.insert(add).unwrap();
+    set
+}
+
 #[test]
 fn both_get_what_the_other_has_and_little_else() {
-    let shared = grown(&founded(), 300);
-    let (mut one, mut two) = (shared.clone(), shared);
-    // The same author cannot write on both sides; signatures stand in for what only one has.
-    let op = next(&one, 1000);
-    one.insert(op.clone()).unwrap();
-    two.insert(op).unwrap();
+    let shared = grown(&with_node(&founded(), 7, NodeRoles::GATEWAY), 300);
+    let (mut one, mut two) = (shared.clone(), shared.clone());
+    let mut said: Option<Op> = None;
     for n in 0..20 {
-        let op = next(&one, 2000 + n);
-        one.insert(op).unwrap();
+        one.insert(next(&one, 2000 + n)).unwrap();
+        let op = by_store(&two, said.as_ref(), 1);
+        two.insert(op.clone()).unwrap();
+        said = Some(op);
+    }
+    // Each has a signature on what both have that the other has not.
+    let last: Vec<Op> = shared.iter().skip(290).take(2).cloned().collect();
+    for (set, op) in [&mut one, &mut two].into_iter().zip(&last) {
+        let mut op = op.clone();
+        op.add_signature(&key(7));
+        assert_eq!(set.insert(op), Ok(freehold_realm::Inserted::MoreSignatures));
     }
     let (mut one, mut two) = (LogSync::new(one), LogSync::new(two));
     let counted = settle(&mut one, &mut two);
-    assert_eq!(one.log().heads(), two.log().heads());
-    assert!(counted.messages <= 8, "{} messages", counted.messages);
-    let in_step = one.peers().next().unwrap().1;
-    assert!(!in_step.ahead && in_step.garbage == 0);
+    assert_eq!((one.log().heads(), one.log().len()), (two.log().heads(), 342));
+    for (set, op) in [one.log(), two.log()].iter().flat_map(|set| last.iter().map(move |op| (set, op))) {
+        assert_eq!(set.get(&op.id()).unwrap().signatures().len(), 2);
+    }
+    assert!(counted.in_step >= 2 && counted.messages <= 24, "{} messages", counted.messages);
+}
+
+/// The operation with other bytes as its first signature.
+fn signed_anew(op: &Op) -> Op {
+    let mut bytes = op.to_bytes();
+    let signature = op.signatures()[0].signature;
+    let at = bytes.windows(64).position(|w| w == signature.as_bytes()).unwrap();
+    bytes[at..at + 64].fill(0);
+    Op::decode(&bytes).unwrap()
+}
+
+#[test]
+fn it_does_not_matter_which_signature_of_a_key_each_has() {
+    let shared = grown(&founded(), 300);
+    let mut other = OpSet::new(shared.realm());
+    for op in shared.iter() {
+        other.restore(signed_anew(op)).unwrap();
+    }
+    let (mut one, mut two) = (LogSync::new(shared), LogSync::new(other));
+    let counted = settle(&mut one, &mut two);
+    assert!(counted.in_step >= 2 && counted.messages <= 8, "{} messages", counted.messages);
+    // Nor is another one passed on.
+    let op = signed_anew(one.log().iter().last().unwrap());
+    let operations = Bounded::fill(&mut std::iter::once(op.to_bytes().into()));
+    one.handle(Millis(0), Input::Received(peer(2), Message::Operations { operations, answer: Answer::Push }));
+    assert_eq!(one.poll_output(), None);
 }
 
 #[test]
@@ -204,42 +265,72 @@ fn by_store(set: &OpSet, prev: Option<&Op>, level: u32) -> Op {
     Op::sign(head, if level > 1 { Body::Unknown(unknown) } else { bucket.into() }, &key(7)).unwrap()
 }
 
-#[test]
-fn a_store_that_talks_without_end_is_cut_and_fills_no_disk() {
-    let mut set = founded();
-    let mut head = next(&set, 0).head().clone();
-    head.parents = Bounded::fill(&mut set.heads().iter().copied());
-    let box_key = BoxSecret::from_seed(&Secret::from_bytes([9; 32])).public();
-    let body = NodeAdd { node: key(7).verifying(), box_key, roles: NodeRoles::STORAGE };
-    let mut add = Op::sign(head, body.into(), &key(1)).unwrap();
-    add.add_signature(&key(7));
-    set.insert(add).unwrap();
+/// What a store says without end comes from `sender`. Returns whether that one is dropped.
+fn flooded_by(sender: NodeId) -> bool {
+    let set = with_node(&founded(), 7, NodeRoles::STORAGE);
     let mut chain: Vec<Op> = Vec::new();
     for _ in 0..400 {
         chain.push(by_store(&set, chain.last(), 1));
     }
     let big = (0..20).map(|_| by_store(&set, None, 2));
     let mut sync = LogSync::new(set.clone());
-    sync.handle(Millis(0), Input::Connected(peer(7)));
+    sync.handle(Millis(0), Input::Connected(sender));
     let (mut dropped, mut kept) = (false, 0);
     for op in chain.iter().cloned().chain(big) {
         let operations = Bounded::fill(&mut std::iter::once(op.to_bytes().into()));
         let message = Message::Operations { operations, answer: Answer::Push };
-        sync.handle(Millis(0), Input::Received(peer(7), message));
+        sync.handle(Millis(0), Input::Received(sender, message));
         while let Some(output) = sync.poll_output() {
             match output {
                 Output::Store(ticket, rows) => {
                     kept += rows.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
                     sync.handle(Millis(0), Input::Stored(ticket));
                 }
+                Output::Tell(Event::Refused { written, .. }) => assert!(!written),
                 Output::Drop(_) => dropped = true,
                 _ => {}
             }
         }
     }
-    assert!(dropped, "it may go on for ever");
     assert_eq!(sync.log().len(), set.len() + 256);
     assert!(kept < 100_000, "{kept} bytes were written");
+    dropped
+}
+
+#[test]
+fn a_store_that_talks_without_end_is_cut_and_fills_no_disk() {
+    assert!(flooded_by(node(7)), "it may go on for ever");
+    assert!(!flooded_by(peer(2)), "whoever passes it on may have heard what makes it fit");
+}
+
+#[test]
+fn garbage_is_forgiven_in_time() {
+    let mut sync = LogSync::new(founded());
+    sync.handle(Millis(0), Input::Connected(peer(2)));
+    for n in 0..u64::from(GARBAGE_MAX) * 3 {
+        sync.handle(Millis(n * GARBAGE_FORGIVEN.0 * 9 / 10), Input::Garbage(peer(2)));
+    }
+    assert!(!std::iter::from_fn(|| sync.poll_output()).any(|output| output == Output::Drop(peer(2))));
+}
+
+#[test]
+fn what_was_written_before_it_was_refused_is_told() {
+    let set = founded();
+    let mut sync = LogSync::new(set.clone());
+    // Its child by somebody unknown is in the same file, and is judged when the parent is here.
+    let parent = next(&set, 1);
+    let child = by_store(&grown(&set, 1), Some(&parent), 1);
+    sync.handle(Millis(0), Input::Take(vec![parent.to_bytes(), child.to_bytes()]));
+    let Some(Output::Store(ticket, _)) = sync.poll_output() else { panic!("nothing to store") };
+    sync.handle(Millis(0), Input::Stored(ticket));
+    let told = std::iter::from_fn(|| sync.poll_output());
+    let refused: Vec<bool> = told
+        .filter_map(|output| match output {
+            Output::Tell(Event::Refused { written, .. }) => Some(written),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(refused, [true]);
 }
 
 #[test]
