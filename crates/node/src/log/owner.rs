@@ -327,7 +327,7 @@ impl Owner {
     /// Does what the machine wants, in its order: what it sends after a write is sent when the
     /// write is durable.
     fn carry_out(&mut self) -> Result<(), StoreError> {
-        let (mut changed, mut in_step) = (false, false);
+        let (mut changed, mut in_step, mut useless) = (false, false, Vec::new());
         while let Some(output) = self.sync.poll_output() {
             match output {
                 Output::Store(ticket, ops) => {
@@ -345,18 +345,21 @@ impl Owner {
                         mesh.disconnect(peer);
                     }
                 }
-                Output::Tell(Event::Refused { from, why }) => {
+                Output::Tell(Event::Refused { from, why, written }) => {
                     if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
                         self.told = Some(Instant::now());
                         tracing::warn!(?from, %why, "an operation was refused; more are not told for a while");
                     }
                     // Written before it could be judged.
-                    let useless = why.kept_out().filter(|id| !self.sync.log().contains(id));
-                    self.store.erase(useless.into_iter().collect())?;
+                    useless.extend(why.kept_out().filter(|_| written));
                 }
                 Output::Tell(Event::InStep(peer)) => in_step |= self.is_in_step(peer),
                 Output::Tell(_) => {}
             }
+        }
+        useless.retain(|id| !self.sync.log().contains(id));
+        if !useless.is_empty() {
+            self.store.erase(useless)?;
         }
         if changed && self.refold_at.is_none() {
             self.refold_at = Some(self.refold_after.max(Instant::now()));
