@@ -118,7 +118,7 @@ pub fn get_problem(bucket: &str, key: &str, error: &GetError) -> Problem {
         GetError::NoSuchKey | GetError::NoSuchVersion | GetError::Deleted(_) | GetError::Marker { .. } => {
             Problem::not_found(what, why, None::<&str>)
         }
-        GetError::Range { .. } => Problem::invalid(what, why, None::<&str>),
+        GetError::Range { .. } | GetError::NoSuchPart(_) => Problem::invalid(what, why, None::<&str>),
         GetError::NoBucketKey | GetError::Missing | GetError::Closing => {
             Problem::unreachable(what, why, Some("bring a node that holds it online: freehold status"))
         }

@@ -17,6 +17,7 @@ use s3s::validation::NameValidation;
 use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
 
 use crate::access::{From, Guard, Shared, is_version_two, version_two};
+use crate::answer;
 use crate::body::{PatientBody, RecutBody};
 use crate::buckets::Buckets;
 use crate::chunked::Recut;
@@ -76,6 +77,7 @@ impl Gate {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let waits = request.headers().contains_key(header::EXPECT);
         let has_body = !request.body().is_end_stream();
+        let attributes = request.method() == Method::GET && asks_attributes(request.uri().query());
         let mut response = match self.admit(request) {
             Ok(request) => match Box::pin(self.service.call(request)).await {
                 Ok(response) => response,
@@ -92,6 +94,11 @@ impl Gate {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
         let success = response.status().is_success();
+        let id = format!("{number:016X}");
+        answer::name_request(&mut response, &id);
+        if attributes && success {
+            answer::bare_etag(&mut response);
+        }
         let headers = response.headers_mut();
         if waits && !(success && has_body) {
             // This answer comes without a 100 before it: there was nothing to ask for, or nothing that
@@ -100,7 +107,7 @@ impl Gate {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         headers.insert(header::SERVER, HeaderValue::from_static("Freehold"));
-        if let Ok(id) = HeaderValue::try_from(format!("{number:016X}")) {
+        if let Ok(id) = HeaderValue::try_from(id) {
             headers.insert(REQUEST_ID, id);
         }
         response
@@ -155,6 +162,10 @@ impl Gate {
         };
         Ok(Request::from_parts(head, body))
     }
+}
+
+fn asks_attributes(query: Option<&str>) -> bool {
+    form_urlencoded::parse(query.unwrap_or("").as_bytes()).any(|(name, _)| name == "attributes")
 }
 
 fn headers_len(headers: &HeaderMap) -> usize {

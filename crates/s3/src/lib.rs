@@ -5,6 +5,7 @@
 //! [`serve`], then `gate`, then `access::guard`, then `front`.
 
 mod access;
+mod answer;
 mod body;
 mod buckets;
 mod chunked;

@@ -101,6 +101,9 @@ impl Kept {
 
 /// `aws-chunked` is how the body travelled, not what the object is.
 fn without_chunked(value: &str) -> Option<String> {
+    if !value.to_ascii_lowercase().contains("aws-chunked") {
+        return Some(value.to_owned());
+    }
     let rest: Vec<&str> = value
         .split(',')
         .map(str::trim)
@@ -189,6 +192,7 @@ mod tests {
     fn the_transfer_encoding_is_not_kept() {
         assert_eq!(without_chunked("aws-chunked"), None);
         assert_eq!(without_chunked("aws-chunked, gzip").as_deref(), Some("gzip"));
+        assert_eq!(without_chunked("deflate, gzip").as_deref(), Some("deflate, gzip"));
         assert_eq!(without_chunked("gzip,aws-chunked").as_deref(), Some("gzip"));
     }
 

@@ -11,7 +11,7 @@ use s3s::dto::{
     Checksum, ChecksumMode, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
     DeletedObject, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts,
     GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ObjectAttributes, ObjectIdentifier,
-    PutObjectInput, PutObjectOutput, Range, ServerSideEncryption, StorageClass, StreamingBlob,
+    ObjectPart, PutObjectInput, PutObjectOutput, Range, ServerSideEncryption, StorageClass, StreamingBlob,
 };
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
@@ -20,11 +20,13 @@ use crate::digest::{Claim, content_md5, watch};
 use crate::front::{Front, SEALED};
 use crate::meta::{Kept, Sums, etag, kept, length, summed, timestamp};
 use crate::refusal;
+use crate::upload::part_number;
 use crate::versions::version;
 
 /// Amazon's bound on one request that deletes.
 const DELETE_MAX: usize = 1000;
 const KEY_MAX_BYTES: usize = 1024;
+const PARTS_PAGE_MAX: i32 = 1000;
 
 pub(crate) fn vault_range(range: Range) -> ByteRange {
     match range {
@@ -45,23 +47,30 @@ struct Shown {
     meta: ObjectMeta,
     kept: Kept,
     sums: Sums,
-    /// The part that was asked for; none is all of it.
+    /// The bytes that were asked for; none is all of it.
     range: Option<std::ops::Range<u64>>,
+    by_part: bool,
 }
 
 impl Shown {
     fn new(mut meta: ObjectMeta, range: Option<std::ops::Range<u64>>, mode: Option<&ChecksumMode>) -> Self {
         let kept = Kept::unpack(&mut meta);
         let sums = if mode.is_some() { Sums::of(&meta.checksums) } else { Sums::default() };
-        Self { meta, kept, sums, range }
+        Self { meta, kept, sums, range, by_part: false }
     }
 
     fn length(&self) -> i64 {
         length(self.range.as_ref().map_or(self.meta.size, |range| range.end - range.start))
     }
 
+    /// Told to who asks for a part.
+    fn parts_count(&self) -> Option<i32> {
+        let asked = self.by_part && self.meta.parts > 0;
+        asked.then(|| i32::from(self.meta.parts))
+    }
+
     fn content_range(&self) -> Option<String> {
-        let range = self.range.as_ref()?;
+        let range = self.range.as_ref().filter(|range| !range.is_empty())?;
         Some(format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), self.meta.size))
     }
 }
@@ -70,6 +79,7 @@ impl Shown {
 macro_rules! described {
     ($shown:ident => $answer:ident { $($rest:tt)* }) => {{
         let (content_length, content_range) = ($shown.length(), $shown.content_range());
+        let parts_count = $shown.parts_count();
         let Shown { meta, kept, sums, .. } = $shown;
         summed!(sums => $answer {
             accept_ranges: Some("bytes".to_owned()),
@@ -84,6 +94,7 @@ macro_rules! described {
             content_language: kept.content_language,
             expires: kept.expires,
             metadata: kept.user,
+            parts_count,
             checksum_type: sums.kind,
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
             $($rest)*
@@ -138,14 +149,14 @@ impl Front {
             changed_since: input.if_modified_since,
             unchanged_since: input.if_unmodified_since,
         };
-        let range = input.range.map(vault_range);
+        let range = asked(input.range, input.part_number)?;
         let found =
             self.vault.get(&bucket, &input.key, version, range).await.map_err(|e| refusal::of_get(&e))?;
         conditions.check(&found.meta)?;
-        check_part(input.part_number, &found.meta)?;
         // The checksum of the whole would be compared with the part.
         let mode = input.checksum_mode.as_ref().filter(|_| range.is_none());
-        let shown = Shown::new(found.meta, range.map(|_| found.range.clone()), mode);
+        let mut shown = Shown::new(found.meta, range.map(|_| found.range.clone()), mode);
+        shown.by_part = input.part_number.is_some();
         let (key_bucket, version_id) = (bucket, self.shown(&bucket, shown.meta.version));
         let body = found.body.map(move |piece| match piece {
             Ok(bytes) => Ok(Frame::data(bytes)),
@@ -172,18 +183,10 @@ impl Front {
             unchanged_since: input.if_unmodified_since,
         }
         .check(&meta)?;
-        check_part(input.part_number, &meta)?;
-        let range = match input.range {
-            None => None,
-            Some(range) => Some(range.check(meta.size).map_err(|_| {
-                s3_error!(
-                    InvalidRange,
-                    "The requested range is not satisfiable: the object has {} bytes.",
-                    meta.size
-                )
-            })?),
-        };
-        let shown = Shown::new(meta, range, input.checksum_mode.as_ref());
+        let range = asked(input.range, input.part_number)?;
+        let range = range.map(|range| meta.within(range)).transpose().map_err(|e| refusal::of_get(&e))?;
+        let mut shown = Shown::new(meta, range, input.checksum_mode.as_ref());
+        shown.by_part = input.part_number.is_some();
         let version_id = self.shown(&bucket, shown.meta.version);
         Ok(S3Response::new(described!(shown => HeadObjectOutput { version_id, })))
     }
@@ -280,13 +283,12 @@ impl Front {
             (wants(ObjectAttributes::CHECKSUM) && sums.kind.is_some()).then_some(summed!(sums => Checksum {
                 checksum_type: sums.kind,
             }));
-        let parts = (wants(ObjectAttributes::OBJECT_PARTS) && meta.parts > 0).then(|| {
-            GetObjectAttributesParts { total_parts_count: Some(i32::from(meta.parts)), ..Default::default() }
-        });
+        let parts = (wants(ObjectAttributes::OBJECT_PARTS) && meta.parts > 0)
+            .then(|| part_page(&meta, input.max_parts, input.part_number_marker));
         Ok(S3Response::new(GetObjectAttributesOutput {
             checksum,
             version_id: self.shown(&bucket, meta.version),
-            // The one place where S3 gives an ETag without quotes is not expressible in `s3s`.
+            // The one place where S3 gives an ETag without quotes: `answer` takes them away.
             e_tag: wants(ObjectAttributes::ETAG).then(|| etag(&meta.etag)),
             last_modified: Some(timestamp(meta.modified)),
             object_parts: parts,
@@ -341,15 +343,37 @@ fn told(key: String, version_id: Option<String>, error: &s3s::S3Error) -> s3s::d
     }
 }
 
-/// Where a part begins is not kept yet, so only the whole of an object can be asked for by number.
-fn check_part(number: Option<i32>, meta: &ObjectMeta) -> S3Result<()> {
-    match number {
-        None => Ok(()),
-        Some(1) if meta.parts <= 1 => Ok(()),
-        Some(_) if meta.parts <= 1 => Err(s3_error!(InvalidRange, "The object has one part.")),
-        Some(_) => Err(s3_error!(
-            NotImplemented,
-            "Reading one part of an object by its number is not supported yet."
-        )),
+/// The range or the part that a read asks for.
+fn asked(range: Option<Range>, part: Option<i32>) -> S3Result<Option<ByteRange>> {
+    match (range, part) {
+        (Some(_), Some(_)) => {
+            Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber query parameter"))
+        }
+        (Some(range), None) => Ok(Some(vault_range(range))),
+        (None, part) => Ok(part.map(part_number).transpose()?.map(ByteRange::Part)),
+    }
+}
+
+/// A page of an object's parts. Their own checksums are not kept.
+fn part_page(meta: &ObjectMeta, max: Option<i32>, marker: Option<i32>) -> GetObjectAttributesParts {
+    let (max, marker) = (max.unwrap_or(PARTS_PAGE_MAX).clamp(0, PARTS_PAGE_MAX), marker.unwrap_or(0));
+    let mut rest = meta.part_list.iter().filter(|(number, _)| i32::from(*number) > marker);
+    let page: Vec<ObjectPart> = rest
+        .by_ref()
+        .take(usize::try_from(max).unwrap_or(0))
+        .map(|(number, size)| ObjectPart {
+            part_number: Some(i32::from(*number)),
+            size: Some(length(*size)),
+            ..Default::default()
+        })
+        .collect();
+    let more = rest.next().is_some();
+    GetObjectAttributesParts {
+        total_parts_count: Some(i32::from(meta.parts)),
+        max_parts: Some(max),
+        part_number_marker: Some(marker),
+        is_truncated: Some(more),
+        next_part_number_marker: page.last().and_then(|part| part.part_number),
+        parts: Some(page),
     }
 }

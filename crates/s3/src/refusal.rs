@@ -102,6 +102,7 @@ pub(crate) fn of_get(error: &GetError) -> S3Error {
             error.set_headers(of_marker(*version, Some(*modified)));
             error
         }
+        GetError::NoSuchPart(_) => s3_error!(InvalidPart, "{}", error),
         GetError::Range { size } => {
             s3_error!(InvalidRange, "The requested range is not satisfiable: the object has {} bytes.", size)
         }

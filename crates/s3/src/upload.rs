@@ -3,8 +3,10 @@
 use data_encoding::BASE64;
 use freehold_seal::Checksum;
 use freehold_vault::{
-    Annotations, CompleteRequest, Expect, ListQuery, PartMeta, PartRequest, UploadId, UploadRequest,
+    Annotations, CompleteRequest, Expect, ListQuery, PartMeta, PartRequest, PutDone, PutError, UploadId,
+    UploadRequest, UploadSum,
 };
+use freehold_wire::BucketId;
 use futures::StreamExt as _;
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumType, CompleteMultipartUploadInput,
@@ -27,7 +29,7 @@ const PART_NUMBER_MAX: u16 = 10_000;
 const PARTS_PAGE_MAX: i32 = 1000;
 
 pub(crate) fn upload_id(text: &str) -> S3Result<UploadId> {
-    text.parse().map_err(|_| refusal::of_write(&freehold_vault::PutError::NoSuchUpload))
+    text.parse().map_err(|_| refusal::of_write(&PutError::NoSuchUpload))
 }
 
 pub(crate) fn part_number(number: i32) -> S3Result<u16> {
@@ -52,11 +54,20 @@ impl Front {
         }
         let bucket = self.bucket(&input.bucket)?;
         let (headers, user_meta) = kept!(input).pack()?;
+        let sum = input.checksum_algorithm.as_ref().and_then(|name| Algorithm::parse(name.as_str()));
+        let whole = is_whole(input.checksum_type.as_ref());
+        if whole && matches!(sum, Some(Algorithm::Sha1 | Algorithm::Sha256)) {
+            return Err(s3_error!(
+                InvalidRequest,
+                "The FULL_OBJECT checksum type cannot be used with the SHA algorithms."
+            ));
+        }
         let request = UploadRequest {
             content_type: input.content_type,
             headers,
             user_meta,
             annotations: Annotations::new(),
+            sum: sum.map(|algorithm| UploadSum { algorithm: algorithm.kept(), whole }),
         };
         let id =
             self.vault.begin_upload(&bucket, &input.key, request).await.map_err(|e| refusal::of_write(&e))?;
@@ -111,12 +122,20 @@ impl Front {
         if named.is_empty() {
             return Err(s3_error!(MalformedXML, "A completed upload names at least one part."));
         }
-        let known =
-            self.vault.list_parts(&bucket, &input.key, upload).await.map_err(|e| refusal::of_write(&e))?;
+        let known = match self.vault.list_parts(&bucket, &input.key, upload).await {
+            // Completed already: the vault says the same again.
+            Err(PutError::NoSuchUpload) => {
+                let request = CompleteRequest::default();
+                let done = self.vault.complete_upload(&bucket, &input.key, upload, request).await;
+                let done = done.map_err(|e| refusal::of_write(&e))?;
+                return Ok(self.completed(&bucket, input.bucket, input.key, &done));
+            }
+            known => known.map_err(|e| refusal::of_write(&e))?,
+        };
         let mut parts = Vec::with_capacity(named.len());
         let mut chosen = Vec::with_capacity(named.len());
         for part in &named {
-            let meta = check_named(part, &known)?;
+            let meta = check_named(part, &known.parts)?;
             parts.push((meta.number, meta.etag.clone()));
             chosen.push(meta);
         }
@@ -128,7 +147,7 @@ impl Front {
                 "The object's size is not what x-amz-mp-object-size says."
             ));
         }
-        let whole = input.checksum_type.as_ref().is_some_and(|t| t.as_str() == ChecksumType::FULL_OBJECT);
+        let whole = is_whole(input.checksum_type.as_ref()) || known.sum.is_some_and(|sum| sum.whole);
         let checksums = parts_sum::of(&chosen, whole);
         let claimed = [
             (Algorithm::Crc32, &input.checksum_crc32),
@@ -152,17 +171,27 @@ impl Front {
             .complete_upload(&bucket, &input.key, upload, request)
             .await
             .map_err(|e| refusal::of_write(&e))?;
+        Ok(self.completed(&bucket, input.bucket, input.key, &done))
+    }
+
+    fn completed(
+        &self,
+        bucket: &BucketId,
+        name: String,
+        key: String,
+        done: &PutDone,
+    ) -> S3Response<CompleteMultipartUploadOutput> {
         let sums = Sums::of(&done.checksums);
-        Ok(S3Response::new(summed!(sums => CompleteMultipartUploadOutput {
-            version_id: self.shown(&bucket, done.version),
-            location: Some(format!("/{}/{}", input.bucket, input.key)),
-            bucket: Some(input.bucket),
-            key: Some(input.key),
+        S3Response::new(summed!(sums => CompleteMultipartUploadOutput {
+            version_id: self.shown(bucket, done.version),
+            location: Some(format!("/{name}/{key}")),
+            bucket: Some(name),
+            key: Some(key),
             e_tag: Some(etag(&done.etag)),
             checksum_type: sums.kind,
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
             ..Default::default()
-        })))
+        }))
     }
 
     pub(crate) async fn abort(
@@ -182,8 +211,8 @@ impl Front {
         let marker = input.part_number_marker.unwrap_or(0);
         let known =
             self.vault.list_parts(&bucket, &input.key, upload).await.map_err(|e| refusal::of_write(&e))?;
-        let algorithm = known.first().and_then(|p| Sums::of(&p.checksums).algorithm);
-        let mut rest = known.into_iter().filter(|p| i32::from(p.number) > marker);
+        let algorithm = known.parts.first().and_then(|p| Sums::of(&p.checksums).algorithm);
+        let mut rest = known.parts.into_iter().filter(|p| i32::from(p.number) > marker);
         let page: Vec<Part> =
             rest.by_ref().take(usize::try_from(max).unwrap_or(0)).map(|p| listed_part(&p)).collect();
         let more = rest.next().is_some();
@@ -246,6 +275,10 @@ impl Front {
     }
 }
 
+fn is_whole(kind: Option<&ChecksumType>) -> bool {
+    kind.is_some_and(|kind| kind.as_str() == ChecksumType::FULL_OBJECT)
+}
+
 fn initiator() -> Initiator {
     Initiator { display_name: Some(OWNER.to_owned()), id: Some(OWNER.to_owned()) }
 }
@@ -263,7 +296,7 @@ fn listed_part(part: &PartMeta) -> Part {
 /// A part as the client names it must be the part that was uploaded.
 fn check_named<'a>(named: &CompletedPart, known: &'a [PartMeta]) -> S3Result<&'a PartMeta> {
     let number = part_number(named.part_number.unwrap_or(0))?;
-    let invalid = || refusal::of_write(&freehold_vault::PutError::InvalidPart(number));
+    let invalid = || refusal::of_write(&PutError::InvalidPart(number));
     let meta = known.iter().find(|p| p.number == number).ok_or_else(invalid)?;
     if named.e_tag.as_ref().is_some_and(|e| e.value() != meta.etag) {
         return Err(invalid());

@@ -164,6 +164,9 @@ pub enum GetError {
         /// The object's size.
         size: u64,
     },
+    /// The object has fewer parts.
+    #[error("the object has no part {0}")]
+    NoSuchPart(u16),
     /// The object's bytes are not here, and no node that has them answers.
     #[error("the object's bytes are not here, and no node that holds them answers")]
     Missing,

@@ -28,7 +28,7 @@ pub use list::{ListPage, VersionMeta, VersionPage};
 pub use object::{
     Annotations, AtEnd, Body, BucketInfo, ByteRange, CompleteRequest, Conditions, CopyMeta, CopyRequest,
     DeleteDone, DeleteRequest, Expect, GetObject, Note, ObjectMeta, PartDone, PartMeta, PartRequest, PutDone,
-    PutRequest, UploadId, UploadMeta, UploadPage, UploadRequest,
+    PutRequest, UploadId, UploadMeta, UploadPage, UploadParts, UploadRequest, UploadSum,
 };
 pub use peers::{Alone, BlobStream, NotConfirmed, PeerError, Peers, Replication};
 pub use sweep::Swept;

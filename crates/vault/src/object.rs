@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use freehold_index::{Locks, Row, Version};
-use freehold_seal::{Aspect, Checksum};
+use freehold_seal::{Aspect, Checksum, ChecksumAlgorithm};
 use freehold_wire::{Digest, Hex, IdError, Millis};
 use futures::stream::BoxStream;
 
@@ -142,6 +142,8 @@ pub struct ObjectMeta {
     pub checksums: Vec<Checksum>,
     /// In how many parts it was uploaded; 0 for a single write.
     pub parts: u16,
+    /// Number and bytes of each part, ascending; empty in listings and for a single write.
+    pub part_list: Vec<(u16, u64)>,
     /// What is said of it now; empty in listings.
     pub annotations: Annotations,
     /// What locks it now; nothing in listings.
@@ -162,6 +164,7 @@ impl ObjectMeta {
             user_meta: BTreeMap::new(),
             checksums: Vec::new(),
             parts: row.etag.parts(),
+            part_list: Vec::new(),
             annotations: Annotations::new(),
             locks: Locks::default(),
         }
@@ -203,6 +206,21 @@ pub struct Note {
     pub bypass: bool,
 }
 
+impl ObjectMeta {
+    /// The bytes that a range stands for.
+    ///
+    /// # Errors
+    /// [`GetError::Range`] or [`GetError::NoSuchPart`] if there are none.
+    pub fn within(&self, range: ByteRange) -> Result<Range<u64>, GetError> {
+        let single = self.part_list.is_empty().then_some(self.size);
+        let parts = self.part_list.iter().map(|(_, len)| *len).chain(single);
+        range.within(self.size, parts).ok_or(match range {
+            ByteRange::Part(number) => GetError::NoSuchPart(number),
+            ByteRange::From { .. } | ByteRange::Last(_) => GetError::Range { size: self.size },
+        })
+    }
+}
+
 /// A range as HTTP asks for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteRange {
@@ -215,15 +233,30 @@ pub enum ByteRange {
     },
     /// `bytes=-count`: the last so many.
     Last(u64),
+    /// A part of an upload, counted from 1; a single write is its own first part.
+    Part(u16),
 }
 
 impl ByteRange {
-    /// The bytes of an object of `size` bytes; `None` if there are none.
-    pub(crate) fn within(self, size: u64) -> Option<Range<u64>> {
+    /// The bytes of an object of `size` bytes with these parts; `None` if there are none.
+    fn within(self, size: u64, parts: impl IntoIterator<Item = u64>) -> Option<Range<u64>> {
         let (start, end) = match self {
             Self::From { first, last: None } => (first, size),
             Self::From { first, last: Some(last) } => (first, last.saturating_add(1).min(size)),
             Self::Last(count) => (size.saturating_sub(count), size),
+            Self::Part(number) => {
+                let mut start = 0u64;
+                let mut wanted = usize::from(number).checked_sub(1)?;
+                for len in parts {
+                    if wanted == 0 {
+                        // It may be empty, if it is the last.
+                        return Some(start..start.saturating_add(len));
+                    }
+                    wanted -= 1;
+                    start = start.saturating_add(len);
+                }
+                return None;
+            }
         };
         (start < end).then_some(start..end)
     }
@@ -305,6 +338,26 @@ pub struct UploadRequest {
     pub user_meta: BTreeMap<String, String>,
     /// As [`PutRequest::annotations`].
     pub annotations: Annotations,
+    /// The checksum of the whole, if it was said.
+    pub sum: Option<UploadSum>,
+}
+
+/// The checksum that an upload's whole is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadSum {
+    /// Of which algorithm.
+    pub algorithm: ChecksumAlgorithm,
+    /// Of the object's bytes; else of its parts' checksums.
+    pub whole: bool,
+}
+
+/// The parts of an upload so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadParts {
+    /// What was asked for when it was begun.
+    pub sum: Option<UploadSum>,
+    /// In the order of their numbers.
+    pub parts: Vec<PartMeta>,
 }
 
 /// How an upload ends.

@@ -22,6 +22,7 @@ fn object() -> ObjectMeta {
         user_meta: BTreeMap::new(),
         checksums: Vec::new(),
         parts: 0,
+        part_list: Vec::new(),
     }
 }
 

@@ -400,7 +400,7 @@ def multipart_by_hand():
     answer = complete([done[1], done[2], done[3]])
     assert answer["ChecksumSHA256"].endswith("-3"), answer
     assert get("hand")["Body"].read() == bodies[1] + again + bodies[3]
-    refused("NoSuchUpload", complete, [done[1]])
+    complete([done[1]])  # Already completed: told the same again.
     refused("NoSuchUpload", S3.list_parts, Bucket=BUCKET, Key="hand", UploadId=upload)
 
 
@@ -439,6 +439,65 @@ def checksums_of_whole_uploads():
         done = complete(whole)
         assert done[f"Checksum{algorithm}"] == whole and done["ChecksumType"] == "FULL_OBJECT", done
         assert get("whole", ChecksumMode="ENABLED")["Body"].read() == b"".join(bodies)
+
+
+@check
+def parts_by_number():
+    upload = S3.create_multipart_upload(Bucket=BUCKET, Key="numbered")["UploadId"]
+    bodies = {2: noise(5 << 20), 3: noise(5 << 20), 7: noise(1000)}
+    parts = []
+    for number, body in bodies.items():
+        answer = S3.upload_part(Bucket=BUCKET, Key="numbered", UploadId=upload, PartNumber=number, Body=body)
+        parts.append({"ETag": answer["ETag"], "PartNumber": number})
+
+    def complete():
+        return S3.complete_multipart_upload(
+            Bucket=BUCKET, Key="numbered", UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+
+    done = complete()
+    assert complete()["ETag"] == done["ETag"], "who asks again is told the same"
+    for at, body in enumerate(bodies.values(), 1):
+        answer = S3.get_object(Bucket=BUCKET, Key="numbered", PartNumber=at)
+        assert answer["Body"].read() == body
+        assert answer["PartsCount"] == 3 and answer["ETag"] == done["ETag"], answer
+        head = S3.head_object(Bucket=BUCKET, Key="numbered", PartNumber=at)
+        assert head["ContentLength"] == len(body) and head["PartsCount"] == 3, head
+    refused("InvalidPart", S3.get_object, Bucket=BUCKET, Key="numbered", PartNumber=4)
+    wanted = ["ETag", "ObjectParts", "ObjectSize"]
+    page = S3.get_object_attributes(Bucket=BUCKET, Key="numbered", ObjectAttributes=wanted, MaxParts=2)
+    assert page["ETag"] == done["ETag"].strip('"'), page
+    listed = page["ObjectParts"]
+    assert [(p["PartNumber"], p["Size"]) for p in listed["Parts"]] == [(2, 5 << 20), (3, 5 << 20)], listed
+    assert listed["IsTruncated"] and listed["NextPartNumberMarker"] == 3 and listed["TotalPartsCount"] == 3
+    put("single", b"one")
+    assert S3.get_object(Bucket=BUCKET, Key="single", PartNumber=1)["Body"].read() == b"one"
+
+
+@check
+def the_kind_of_checksum_is_said_at_the_start():
+    upload = S3.create_multipart_upload(
+        Bucket=BUCKET, Key="full", ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
+    )["UploadId"]
+    body = noise(1000)
+    part = S3.upload_part(
+        Bucket=BUCKET, Key="full", UploadId=upload, PartNumber=1, Body=body, ChecksumAlgorithm="CRC32"
+    )
+    done = S3.complete_multipart_upload(
+        Bucket=BUCKET, Key="full", UploadId=upload,
+        MultipartUpload={"Parts": [{"ETag": part["ETag"], "PartNumber": 1, "ChecksumCRC32": part["ChecksumCRC32"]}]},
+    )
+    assert done["ChecksumType"] == "FULL_OBJECT" and done["ChecksumCRC32"] == part["ChecksumCRC32"], done
+    refused(
+        "InvalidRequest", S3.create_multipart_upload,
+        Bucket=BUCKET, Key="full", ChecksumAlgorithm="SHA256", ChecksumType="FULL_OBJECT",
+    )
+
+
+@check
+def a_refusal_says_which_request_it_was():
+    status, body = fetch(f"{ENDPOINT}/{BUCKET}/not-there")
+    assert status == 403 and b"<RequestId>" in body, body
 
 
 @check

@@ -80,6 +80,7 @@ pub(crate) fn map<const K: usize, const V: usize>(pairs: &[(Text<K>, Text<V>)]) 
 /// What is known of the object.
 pub(crate) fn meta(manifest: &Manifest, stored: &Stored) -> ObjectMeta {
     let said = stored.annotations.iter();
+    let parts = stored.etag.as_str().parse::<Etag>().map_or(0, Etag::parts);
     ObjectMeta {
         key: manifest.name.as_str().to_owned(),
         version: if manifest.kind.is_none() { Version::Null } else { Version::Id(manifest.version) },
@@ -90,7 +91,13 @@ pub(crate) fn meta(manifest: &Manifest, stored: &Stored) -> ObjectMeta {
         headers: map(&stored.headers),
         user_meta: map(&stored.metadata),
         checksums: stored.checksums.to_vec(),
-        parts: stored.etag.as_str().parse::<Etag>().map_or(0, Etag::parts),
+        parts,
+        part_list: stored
+            .parts
+            .iter()
+            .filter(|_| parts > 0)
+            .map(|part| (part.number, part.plain_len))
+            .collect(),
         annotations: said.map(|said| (said.aspect, said.document.as_bytes().to_vec())).collect(),
         locks: Locks::default(),
     }

@@ -43,11 +43,11 @@ impl Vault {
         let (opened, row, locks) = self.inner.find(bucket, key, version).await?;
         let stored = opened.manifest.stored.as_deref().ok_or(GetError::NoSuchKey)?;
         let size = stored.size;
+        let meta = self.inner.described(bucket, &opened.manifest, &row, locks).await?;
         let wanted = match range {
             None => 0..size,
-            Some(range) => range.within(size).ok_or(GetError::Range { size })?,
+            Some(range) => meta.within(range)?,
         };
-        let meta = self.inner.described(bucket, &opened.manifest, &row, locks).await?;
         let object_key = Arc::new(self.inner.object_key(&opened, stored)?);
         let binding = opened.manifest.binding(self.inner.config.realm, *bucket);
         let mut parts = Vec::new();

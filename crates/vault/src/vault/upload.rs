@@ -20,8 +20,8 @@ use super::{Inner, Vault, now};
 use crate::etag::of_parts;
 use crate::sealing::{Target, seal_body};
 use crate::{
-    Body, CompleteRequest, Etag, ListQuery, ObjectMeta, PartDone, PartMeta, PartRequest, PutDone, PutError,
-    UploadId, UploadMeta, UploadPage, UploadRequest,
+    Body, CompleteRequest, Etag, ListQuery, ObjectMeta, PartDone, PartRequest, PutDone, PutError, UploadId,
+    UploadMeta, UploadPage, UploadParts, UploadRequest,
 };
 
 pub(crate) use self::record::blob_of_part;
@@ -173,10 +173,11 @@ impl Vault {
         bucket: &BucketId,
         key: &str,
         upload: UploadId,
-    ) -> Result<Vec<PartMeta>, PutError> {
-        self.inner.upload(bucket, key, upload).await?;
+    ) -> Result<UploadParts, PutError> {
+        let (upload_record, _) = self.inner.upload(bucket, key, upload).await?;
         let records = self.inner.part_records(*bucket, upload).await?;
-        Ok(records.into_values().map(PartRecord::into_meta).collect())
+        let parts = records.into_values().map(PartRecord::into_meta).collect();
+        Ok(UploadParts { sum: upload_record.sum(), parts })
     }
 
     /// Uploads under way in a bucket, ordered by key.

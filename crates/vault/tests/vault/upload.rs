@@ -34,7 +34,7 @@ async fn parts_make_an_object() {
     let world = World::open(home.path()).await;
     let (vault, bucket) = (&world.vault, &world.bucket);
     assert!(matches!(world.get("film").await, Err(GetError::NoSuchKey)), "not there before it is complete");
-    let parts = vault.list_parts(bucket, "film", id).await.unwrap();
+    let parts = vault.list_parts(bucket, "film", id).await.unwrap().parts;
     assert_eq!(parts.iter().map(|part| part.number).collect::<Vec<_>>(), [1, 3, 7]);
     etags.sort();
     let request = CompleteRequest { parts: etags, ..CompleteRequest::default() };

@@ -7,8 +7,8 @@ use freehold_crypt::WrappedKey;
 use freehold_disk::OsEntropy;
 use freehold_placement::BlobRef;
 use freehold_seal::{
-    ANNOTATIONS_MAX, Annotation, Binding, BucketKey, Checksum, HEADERS_MAX, METADATA_MAX, ObjectKey,
-    PayloadHeader, PayloadPlace, VersionId, open_payload, seal_payload,
+    ANNOTATIONS_MAX, Annotation, Binding, BucketKey, Checksum, ChecksumAlgorithm, HEADERS_MAX, METADATA_MAX,
+    ObjectKey, PayloadHeader, PayloadPlace, VersionId, open_payload, seal_payload,
 };
 use freehold_wire::{Bounded, BucketId, Digest, Millis, RealmId, Text, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
@@ -16,7 +16,7 @@ use minicbor::{Decode, Encode};
 use crate::sealing::SealedPart;
 use crate::vault::Inner;
 use crate::vault::manifest::{annotations, map, pairs};
-use crate::{Annotations, Etag, PartMeta, PutError, UploadId, UploadRequest};
+use crate::{Annotations, Etag, PartMeta, PutError, UploadId, UploadRequest, UploadSum};
 
 /// First byte of the content; manifests and directory rows have low ones.
 const UPLOAD: u8 = 0x80;
@@ -49,6 +49,10 @@ pub(crate) struct UploadRecord {
     key: Option<WrappedKey>,
     #[n(9)]
     annotations: Bounded<Annotation, ANNOTATIONS_MAX>,
+    #[n(10)]
+    sum: Option<ChecksumAlgorithm>,
+    #[n(11)]
+    whole: bool,
 }
 
 impl UploadRecord {
@@ -75,6 +79,8 @@ impl UploadRecord {
             user_meta: pairs(request.user_meta)?,
             key: None,
             annotations: annotations(request.annotations)?,
+            sum: request.sum.map(|sum| sum.algorithm),
+            whole: request.sum.is_some_and(|sum| sum.whole),
         })
     }
 
@@ -105,6 +111,10 @@ impl UploadRecord {
         let binding = record.binding(inner.config.realm);
         let object_key = key.unwrap(&binding, wrapped).map_err(|_| PutError::NoSuchUpload)?;
         Ok((record, object_key))
+    }
+
+    pub(crate) fn sum(&self) -> Option<UploadSum> {
+        self.sum.map(|algorithm| UploadSum { algorithm, whole: self.whole })
     }
 
     pub(crate) fn binding(&self, realm: RealmId) -> Binding {
