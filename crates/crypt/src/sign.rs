@@ -65,10 +65,13 @@ impl VerifyingKey {
                 let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| KeyError::Malformed)?;
                 if key.is_weak() { Err(KeyError::Malformed) } else { Ok(Self(Public::Ed25519(key))) }
             }
-            // 33 bytes: the compressed form is the only one taken, so that a key has one spelling.
-            Some((2, key)) if key.len() == 33 => p256::ecdsa::VerifyingKey::from_sec1_bytes(key)
-                .map(|key| Self(Public::P256(key)))
-                .map_err(|_| KeyError::Malformed),
+            // The compressed form, which begins with 2 or 3, is the only one taken, so that a key has one
+            // spelling.
+            Some((2, key @ [2 | 3, ..])) if key.len() == 33 => {
+                p256::ecdsa::VerifyingKey::from_sec1_bytes(key)
+                    .map(|key| Self(Public::P256(key)))
+                    .map_err(|_| KeyError::Malformed)
+            }
             Some((2, _)) | None => Err(KeyError::Malformed),
             Some((other, _)) => Err(KeyError::Algorithm(*other)),
         }
@@ -202,16 +205,6 @@ impl Signature {
     /// Its 64 bytes.
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.0
-    }
-
-    /// From the 64 bytes that a security chip or passkey made with P-256, whose `s` may be the
-    /// higher one.
-    ///
-    /// # Errors
-    /// [`BadSignature`] if the numbers are out of range.
-    pub fn from_p256_device(bytes: &[u8; 64]) -> Result<Self, BadSignature> {
-        let signature = p256::ecdsa::Signature::from_slice(bytes).map_err(|_| BadSignature)?;
-        Ok(Self(signature.normalize_s().to_bytes().into()))
     }
 }
 

@@ -39,6 +39,12 @@ fn ed25519_as_in_rfc_8032() {
     }
 }
 
+/// The P-256 signature with the lower `s`.
+fn turned(bytes: &[u8; 64]) -> Signature {
+    let signature = p256::ecdsa::Signature::from_slice(bytes).unwrap();
+    Signature::from_bytes(signature.normalize_s().to_bytes().into())
+}
+
 /// RFC 6979, appendix A.2.5, SHA-256; its first signature has the higher `s`, which is turned.
 #[test]
 fn p256_as_in_rfc_6979() {
@@ -55,7 +61,7 @@ fn p256_as_in_rfc_6979() {
         "f1abb023518351cd71d881567b1ea663ed3efcf6c5132b354f28d3b0b7d38367019f4113742a2b14bd25926b49c649155f267e60d3814b4c0cc84250e46f0083",
     );
     assert_eq!(key.sign(b"test"), Signature::from_bytes(low));
-    assert_eq!(key.sign(b"sample"), Signature::from_p256_device(&high).unwrap());
+    assert_eq!(key.sign(b"sample"), turned(&high));
     assert_eq!(key.verifying().verify(b"sample", &key.sign(b"sample")), Ok(()));
     assert_eq!(key.verifying().verify(b"sample", &Signature::from_bytes(high)), Err(BadSignature));
 }
@@ -108,9 +114,19 @@ fn a_signature_is_not_malleable() {
         *s = difference.to_le_bytes()[0];
         borrow = i16::from(difference < 0);
     }
-    assert_eq!(Signature::from_p256_device(&forged), Ok(signature));
+    assert_eq!(turned(&forged), signature);
     let forged = Signature::from_bytes(forged);
     assert_eq!(key(Algorithm::P256, 1).verifying().verify(b"one", &forged), Err(BadSignature));
+}
+
+/// SEC 1 also has a form that leaves the sign of `y` out.
+#[test]
+fn a_p256_key_has_one_spelling() {
+    let mut bytes = key(Algorithm::P256, 1).verifying().to_bytes();
+    for tag in [0, 4, 5, 6] {
+        bytes[1] = tag;
+        assert_eq!(VerifyingKey::from_bytes(&bytes), Err(KeyError::Malformed), "{tag}");
+    }
 }
 
 #[test]
