@@ -112,7 +112,7 @@ id! {
     OpId;
     /// A verifying key: BLAKE3 over its algorithm and bytes.
     KeyId;
-    /// A bucket: random, so that it tells nothing of the name.
+    /// A bucket: the hash of its first key, so that it tells nothing of the name.
     BucketId;
     /// A grant: random.
     GrantId;

@@ -47,6 +47,9 @@ impl Name {
         if let Some(bad) = text.chars().find(|c| is_invisible(*c)) {
             return Err(NameError::Invisible(bad));
         }
+        if let (Some(first), true) = (text.chars().next(), text.chars().all(is_joiner)) {
+            return Err(NameError::Invisible(first));
+        }
         if text.trim().len() != text.len() {
             return Err(NameError::Padded);
         }
@@ -70,13 +73,21 @@ impl Name {
     }
 }
 
-/// Control characters; marks, overrides and isolates of direction; line and paragraph separators;
-/// joiners and fillers without width. Unicode 16, `Bidi_Control` and parts of `Default_Ignorable`.
+/// Control characters; marks, overrides and isolates of direction; line and paragraph separators; what
+/// has no width, and fillers. Unicode 16, `Bidi_Control` and `Default_Ignorable`, without the joiners
+/// and variation selectors that emoji, Persian and Indian scripts are written with.
 const fn is_invisible(c: char) -> bool {
     matches!(c,
-        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}'
+        | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// What joins or varies its neighbours, and alone is not seen.
+const fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}')
 }
 
 impl fmt::Debug for Name {
@@ -117,6 +128,12 @@ mod tests {
         assert_eq!(Name::new(""), Err(NameError::Empty));
         assert_eq!(Name::new(" nas"), Err(NameError::Padded));
         assert_eq!(Name::new("ä".repeat(65)), Err(NameError::TooLong(130)));
+        for nothing in ["\u{200d}", "\u{200c}\u{fe0f}"] {
+            assert!(matches!(Name::new(nothing), Err(NameError::Invisible(_))));
+        }
+        for bad in ['\u{115f}', '\u{3164}', '\u{ffa0}', '\u{180e}'] {
+            assert_eq!(Name::new(format!("nas{bad}")), Err(NameError::Invisible(bad)));
+        }
         for bad in ['\n', '\u{1b}', '\u{9b}', '\u{7f}', '\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}'] {
             let text = format!("nas{bad}[2J");
             assert_eq!(Name::new(text.as_str()), Err(NameError::Invisible(bad)));

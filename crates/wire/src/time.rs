@@ -40,7 +40,8 @@ impl fmt::Display for Millis {
 }
 
 /// Hybrid logical clock reading (Kulkarni et al., 2014): wall time that never runs backwards for
-/// one writer and passes what it has heard. Advisory: never the ground for a security decision.
+/// one writer and passes what it has heard. Its writer
+/// can set it to anything: where something lapses by it, whoever checks looks at other clocks as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode)]
 #[cbor(array)]
 pub struct Hlc {
