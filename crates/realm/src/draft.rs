@@ -8,7 +8,7 @@ use freehold_wire::{Bounded, Digest, Hlc, KeyId, Millis, NodeId, OpId, PersonId}
 
 use crate::body::{self, Body, Cuts, Endorse, GuardianSet, LastSeq, Target};
 use crate::checkpoint::Proposal;
-use crate::fold::{Clock, Folded, fold};
+use crate::fold::Folded;
 use crate::op::{Cosignature, Head, LEVEL, Op, OpError, PARENTS_MAX};
 use crate::person::{Change, Statement};
 use crate::roles::{MemberRoles, NodeRoles};
@@ -39,9 +39,6 @@ pub enum DraftError {
     /// This key signed another checkpoint of the same base, which may still be completed.
     #[error("this key signed checkpoint {} already; wait for it, or have it signed", .0.short())]
     SignedOther(OpId),
-    /// The checkpoint to co-sign would drop something, or list something that does not stand.
-    #[error("checkpoint {} does not list what stands", .0.short())]
-    Listing(OpId),
     /// More power operations stand than one checkpoint can list.
     #[error("too many power operations since the last checkpoint")]
     TooMany,
@@ -245,24 +242,6 @@ pub(crate) fn keep_promise(
     other.map_or(Ok(()), |other| Err(DraftError::SignedOther(other.id())))
 }
 
-/// Whether a proposed checkpoint lists exactly what stands in its past: to be asked before it is
-/// co-signed, because what it leaves out is void for good.
-///
-/// # Errors
-/// [`DraftError::Listing`] if it does not.
-pub fn check_checkpoint(set: &OpSet, clock: &Clock, target: &OpId) -> Result<(), DraftError> {
-    // Not `get`: the past of an operation that waits for its parents is not known.
-    let entry = set.at(target).and_then(|at| set.entry(at));
-    let Some(Body::Checkpoint(proposed)) = entry.map(|e| e.op.body()) else {
-        return Err(DraftError::Unknown(*target));
-    };
-    let mut past = OpSet::new(set.realm());
-    for op in set.iter().filter(|op| set.is_before(&op.id(), target)) {
-        past.restore(op.clone()).map_err(|_| DraftError::Unknown(*target))?;
-    }
-    if checkpoint(&fold(&past, clock))? == *proposed { Ok(()) } else { Err(DraftError::Listing(*target)) }
-}
-
 /// The body of a checkpoint of everything this replica knows.
 ///
 /// # Errors
@@ -296,24 +275,14 @@ fn standing(folded: &Folded) -> Result<Bounded<OpId, 1024>, DraftError> {
 }
 
 /// The last operations of a member's devices, as this replica has them.
-pub fn cuts_of_person(set: &OpSet, state: &State, person: &PersonId) -> Cuts {
+fn cuts_of_person(set: &OpSet, state: &State, person: &PersonId) -> Cuts {
     let devices = state.persons.get(person).into_iter().flat_map(|p| p.devices.keys());
     Bounded::fill(&mut devices.map(|key| LastSeq { key: *key, seq: set.last_seq(key) }))
 }
 
 /// The last operation of a node, as this replica has it.
-pub fn last_of_node(set: &OpSet, state: &State, node: &NodeId) -> u64 {
+fn last_of_node(set: &OpSet, state: &State, node: &NodeId) -> u64 {
     state.nodes.get(node).map_or(0, |n| set.last_seq(&n.key.id()))
-}
-
-/// Ends a membership, accepting all that this replica knows of them.
-pub fn remove_member(set: &OpSet, state: &State, person: PersonId) -> body::MemberRemove {
-    body::MemberRemove { person, last: cuts_of_person(set, state, &person) }
-}
-
-/// Ends a node, accepting all that this replica knows of it.
-pub fn remove_node(set: &OpSet, state: &State, node: NodeId) -> body::NodeRemove {
-    body::NodeRemove { node, last: last_of_node(set, state, &node) }
 }
 
 /// Suspends a target, accepting all that this replica knows of it.

@@ -187,8 +187,7 @@ impl Op {
     fn check_shape(&self) -> Result<(), OpError> {
         let Head { realm, seq, prev, parents, author, .. } = &self.head;
         let genesis = matches!(self.body, Body::Genesis(_));
-        if genesis != realm.is_none() || genesis != (parents.is_empty() && prev.is_none() && realm.is_none())
-        {
+        if genesis != realm.is_none() || genesis != (parents.is_empty() && prev.is_none()) {
             return Err(OpError::Shape("no realm, or no parents, that is not the genesis"));
         }
         if *seq == 0 || (*seq == 1) != prev.is_none() || *seq == u64::MAX {
@@ -262,14 +261,6 @@ impl Op {
     pub fn add_signature(&mut self, key: &SigningKey) {
         let signature = key.sign(&self.message());
         self.merge_signature(&Cosignature { key: key.verifying(), signature });
-    }
-
-    /// The operation with the signatures of both copies.
-    #[must_use]
-    pub fn with_signatures_of(&self, other: &Self) -> Self {
-        let mut both = self.clone();
-        both.merge_signatures(other, |_| true);
-        both
     }
 
     /// Takes over signatures from another copy of the same operation, as far as `wanted`; returns

@@ -14,7 +14,7 @@ use crate::body::Body;
 use crate::op::Cosignature;
 
 /// The most statements in one chain.
-pub const CHAIN_MAX: usize = 64;
+pub const CHAIN_MAX: usize = 128;
 
 /// A person's statements, oldest first.
 pub type Chain = Bounded<Statement, CHAIN_MAX>;

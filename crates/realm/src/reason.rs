@@ -75,6 +75,8 @@ pub enum Reason {
     Statement,
     /// Its numbers do not fit each other.
     Numbers,
+    /// A person's chain has no room for it.
+    ChainFull,
     /// It undoes what it stands on.
     SelfDefeating,
 }
@@ -187,7 +189,7 @@ impl Reason {
             Self::InUse(_) => "in-use",
             Self::InvitationLapsed => "invitation-lapsed",
             Self::Statement => "statement",
-            Self::Numbers => "numbers",
+            Self::Numbers | Self::ChainFull => "numbers",
             Self::SelfDefeating => "self-defeating",
         }
     }
@@ -230,6 +232,7 @@ impl fmt::Display for Reason {
             Self::InvitationLapsed => f.write_str("the invitation had lapsed"),
             Self::Statement => f.write_str("the statement inside does not fit the person's chain"),
             Self::Numbers => f.write_str("its numbers do not fit each other"),
+            Self::ChainFull => f.write_str("its person has said of devices as much as a person can"),
             Self::SelfDefeating => f.write_str("it undoes what it stands on"),
         }
     }

@@ -388,11 +388,6 @@ impl OpSet {
         self.waiting.values()
     }
 
-    /// Operations that are named as parents but not here.
-    pub fn missing_parents(&self) -> BTreeSet<OpId> {
-        self.wanted.keys().filter(|id| !self.waiting.contains_key(id)).copied().collect()
-    }
-
     /// How many operations have their causal past complete.
     pub const fn len(&self) -> usize {
         self.entries.len()

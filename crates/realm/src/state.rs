@@ -211,11 +211,6 @@ impl State {
         self.persons.iter().find_map(|(id, p)| p.devices.get(key).map(|d| (*id, d)))
     }
 
-    /// Nodes whose rights hold and that have all of `roles`.
-    pub fn nodes_with(&self, roles: NodeRoles) -> impl Iterator<Item = (&NodeId, &Node)> {
-        self.nodes.iter().filter(move |(_, n)| n.standing == Standing::Active && n.roles.contains(roles))
-    }
-
     /// Buckets that are not deleted.
     pub fn live_buckets(&self) -> impl Iterator<Item = (&BucketId, &Bucket)> {
         self.buckets.iter().filter(|(_, b)| !b.deleted)
@@ -240,6 +235,7 @@ impl State {
 
     /// Whether enough guardians typed their phrase back for a recovery to work.
     pub fn guardians_proven(&self) -> bool {
-        !self.guardians.guardians.is_empty() && !self.guardians_tested.is_empty()
+        let need = usize::from(self.guardians.threshold);
+        need > 0 && self.guardians_tested.len() >= need
     }
 }

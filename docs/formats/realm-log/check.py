@@ -387,11 +387,20 @@ class Walk:
         need(s[2][0] == 1, "statement")
         key = key_id(s[2][1][0])
         need(self.holder.get(key, ("invitation",))[0] == "invitation", "in-use")
-        mine = sum(1 for k, h in self.holder.items() if h == ("device", person) and self.person_of(None, k))
-        need(mine < 16 and len(self.statements[person]) < 64, "numbers")
+        self.room(person, 1)
         self.devices[key] = [(op, True)]
         self.holder[key] = ("device", person)
         self.statements[person].append(s)
+
+    def room(self, person, statements):
+        need(person in self.statements, "no-such")
+        mine = sum(1 for k, h in self.holder.items() if h == ("device", person) and self.person_of(None, k))
+        need(mine < 16 and len(self.statements[person]) + statements <= 128, "numbers")
+
+    def promised(self, person):
+        now = self.ops[self.base].wall if self.base else 0
+        open = lambda row: "redeemed" not in row and not row.get("cancelled") and now <= row["body"][2]
+        return sum(1 for row in self.invitations.values() if row["by"] == person and row["body"].get(3) and open(row))
 
     def fresh_node(self, key):
         need(key[0] == 1, "numbers")
@@ -465,7 +474,9 @@ class Walk:
         return self.revoke(op, ("p", b[0]), b[1], by)
 
     def kind_4(self, op, b):
-        self.add_device(op, self.own_statement(op, b[0]), b[0])
+        person = self.own_statement(op, b[0])
+        self.room(person, 1 + self.promised(person))
+        self.add_device(op, person, b[0])
 
     def kind_5(self, op, b):
         person = self.own_statement(op, b[0])
@@ -485,6 +496,7 @@ class Walk:
         elif kind == 1:
             owner = self.person_of(None, who)
             need(owner is not None, "no-such")
+            need(who != self.ops[op].author, "not-allowed")
             try:
                 own = self.actor(op)[:2] == ("device", owner)
             except Refused:
@@ -530,6 +542,7 @@ class Walk:
         need(key_id(b[0]) not in self.holder, "in-use")
         if b.get(3):
             need(self.own_statement(op, b[3]) == by and b[3][2][0] == 2 and b[3][2][1][0] == b[0], "statement")
+            self.room(by, 2 + self.promised(by))
         if b[1] & SECRETS:
             self.power(op)
         if b.get(3):
@@ -540,6 +553,7 @@ class Walk:
     def kind_16(self, op, b):
         self.admin(op)
         need(b[0] in self.invitations, "no-such")
+        self.invitations[b[0]]["cancelled"] = True
         return self.revoke(op, ("d", b[0]), {}, "lone")
 
     def kind_17(self, op, b):

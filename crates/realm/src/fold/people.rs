@@ -8,11 +8,11 @@ use crate::body::{
     Cuts, DeviceAdd, DeviceRemove, Genesis, GuardianTested, GuardiansSet, ImageKeysSet, Lift, MemberAdd,
     MemberChange, MemberRemove, Recovery, RecoveryVeto, Suspend, Target, WitnessesSet,
 };
-use crate::person::{ChainDevice, Change, Statement, read_chain};
+use crate::person::{CHAIN_MAX, ChainDevice, Change, Statement, read_chain};
 use crate::reason::{Need, Reason, Thing};
 use crate::roles::MemberRoles;
 use crate::set::At;
-use crate::world::{Backing, Cut, DeviceRow, Holder, PersonRow};
+use crate::world::{Backing, Cut, DeviceRow, Holder, InvitationRow, PersonRow};
 
 use super::judge::Actor;
 use super::run::{Effect, Run};
@@ -183,12 +183,7 @@ impl Run<'_> {
         if self.world.keys.get(&id).is_some_and(|holder| *holder != Holder::Invitation) {
             return Err(Reason::InUse(Thing::Key));
         }
-        let whole = self.whole();
-        let Some(row) = self.world.persons.get(&person) else { return Err(Reason::NoSuch(Thing::Member)) };
-        let devices = row.devices.keys().filter(|key| whole.person_of(key).is_some()).count();
-        if devices >= DEVICES_MAX || row.chain.len() >= crate::person::CHAIN_MAX {
-            return Err(Reason::Numbers);
-        }
+        self.has_room(person, 1)?;
         if let Some(row) = self.world.persons.get_mut(&person) {
             row.devices.insert(id, DeviceRow { key: *key, box_key: *box_key, theirs: vec![(at, true)] });
             row.chain.push(statement.clone());
@@ -197,8 +192,29 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether a person may have one more device, and their chain has room for some statements more.
+    fn has_room(&self, person: PersonId, statements: usize) -> Result<(), Reason> {
+        let whole = self.whole();
+        let Some(row) = self.world.persons.get(&person) else { return Err(Reason::NoSuch(Thing::Member)) };
+        let devices = row.devices.keys().filter(|key| whole.person_of(key).is_some()).count();
+        if devices >= DEVICES_MAX {
+            return Err(Reason::Numbers);
+        }
+        if row.chain.len() + statements > CHAIN_MAX { Err(Reason::ChainFull) } else { Ok(()) }
+    }
+
+    /// Statements that the invitations of a person may still add to their chain.
+    fn promised(&self, person: PersonId) -> usize {
+        let open = |row: &&InvitationRow| {
+            let over = row.cancelled || row.redeemed.is_some() || self.base_time > row.issue.expires;
+            row.by == person && row.issue.device.is_some() && !over
+        };
+        self.world.invitations.values().filter(open).count()
+    }
+
     pub(super) fn device_add(&mut self, at: At, body: &DeviceAdd) -> Result<(), Reason> {
         let person = self.own_statement(at, &body.statement)?;
+        self.has_room(person, 1 + self.promised(person))?;
         self.add_device_row(at, person, &body.statement)
     }
 
@@ -238,6 +254,8 @@ impl Run<'_> {
         if !fits {
             return Err(Reason::Statement);
         }
+        // For this statement, and for the one by which the device comes in.
+        self.has_room(person, 2 + self.promised(person))?;
         Ok(person)
     }
 
@@ -268,6 +286,9 @@ impl Run<'_> {
             }
             Target::Device(key) => {
                 let owner = self.whole().person_of(&key).ok_or(Reason::NoSuch(Thing::Device))?;
+                if self.frame.set.entry(at).is_some_and(|e| e.author == key) {
+                    return Err(Reason::NotAllowed(Need::OwnDevice));
+                }
                 match self.actor(at) {
                     Ok(Actor::Device(person, _)) if person == owner => Backing::Own,
                     _ => self.against(at, &owner, true)?,
@@ -280,8 +301,7 @@ impl Run<'_> {
             }
             Target::Grant(grant) => {
                 self.admin(at)?;
-                let grant = self.world.grants.get_mut(&grant).ok_or(Reason::NoSuch(Thing::Grant))?;
-                grant.suspended = true;
+                self.world.grants.get(&grant).ok_or(Reason::NoSuch(Thing::Grant))?;
                 Backing::Lone
             }
         };
@@ -297,11 +317,6 @@ impl Run<'_> {
             return Err(Reason::NoSuch(Thing::Suspension));
         }
         self.power(at)?;
-        if let Target::Grant(grant) = body.target
-            && let Some(grant) = self.world.grants.get_mut(&grant)
-        {
-            grant.suspended = false;
-        }
         self.effect = Some(Effect::Lift(body.target));
         Ok(())
     }

@@ -8,7 +8,7 @@ use freehold_wire::{Bounded, KeyId, OpId, PersonId};
 use crate::body::{GuardianSet, Target};
 use crate::fold::{Folded, Pending};
 use crate::reason::Reason;
-use crate::state::{Alarm, Device, Invitation, Node, Person, Standing, State};
+use crate::state::{Alarm, Device, Grant, Invitation, Node, Person, Standing, State};
 use crate::world::{Holder, NodeRow, PersonRow};
 
 use super::run::Run;
@@ -69,7 +69,7 @@ fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
         guardians_tested: world.tested.clone(),
         nodes: world.nodes.iter().filter_map(|(id, row)| Some((*id, node(run, *id, row)?))).collect(),
         invitations: invitations.collect(),
-        grants: world.grants.clone(),
+        grants: world.grants.iter().map(|(id, grant)| (*id, presented(run, *id, grant))).collect(),
         buckets: world.buckets.clone(),
         witnesses: witnesses.map(|w| w.nodes.iter().copied().collect()).unwrap_or_default(),
         witness_threshold: witnesses.map_or(0, |w| w.threshold),
@@ -110,6 +110,11 @@ fn node(run: &Run<'_>, id: freehold_wire::NodeId, row: &NodeRow) -> Option<Node>
         admitted_in: run.id(row.admitted),
         standing: standing(burned, suspended),
     })
+}
+
+fn presented(run: &Run<'_>, id: freehold_wire::GrantId, grant: &Grant) -> Grant {
+    let suspended = run.whole().suspensions(&Target::Grant(id), false).next().is_some();
+    Grant { suspended, ..grant.clone() }
 }
 
 const fn standing(burned: bool, suspended: bool) -> Standing {

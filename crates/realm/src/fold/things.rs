@@ -89,7 +89,7 @@ impl Run<'_> {
         }
         self.add_node(at, node, (&body.node, body.box_key), roles, Some(by));
         if let Some(row) = self.world.invitations.get_mut(&key) {
-            row.redeemed = Some((node, at, sponsor));
+            (row.redeemed, row.contradicted) = (Some((node, at, sponsor)), false);
         }
         Ok(())
     }
@@ -120,7 +120,8 @@ impl Run<'_> {
         let proof = self.rivals(key).filter(contradicts).map(|(rival, _)| self.id(rival)).min();
         let Some(row) = self.world.invitations.get_mut(&key) else { return Ok(()) };
         if let Some(proof) = proof {
-            row.contradicted = true;
+            // Unless one was taken up: then it is settled who came in.
+            row.contradicted = row.redeemed.is_none();
             return Err(Reason::Equivocation { proof });
         }
         let Some((_, first, other)) = row.redeemed else { return Ok(()) };
