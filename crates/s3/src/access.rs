@@ -72,6 +72,27 @@ fn check_amz_headers(signed: &str, headers: &HeaderMap) -> S3Result<()> {
     Ok(())
 }
 
+/// Whether a request is signed, well or not.
+pub(crate) fn is_signed(uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut query = form_urlencoded::parse(uri.query().unwrap_or("").as_bytes());
+    headers.contains_key(http::header::AUTHORIZATION) || query.any(|(k, _)| k == "X-Amz-Signature")
+}
+
+/// Whether a request is signed for Amazon's token service. `s3s` would read the body of one before it
+/// looks at the signature.
+pub(crate) fn is_for_tokens(headers: &HeaderMap) -> bool {
+    let mut all = headers.get_all(http::header::AUTHORIZATION).into_iter();
+    all.any(|value| String::from_utf8_lossy(value.as_bytes()).contains("/sts/"))
+}
+
+/// The refusal of what is signed for another service.
+pub(crate) fn not_for_tokens() -> s3s::S3Error {
+    s3_error!(
+        SignatureDoesNotMatch,
+        "The request is signed for the service 'sts'; sign it for the service 's3'."
+    )
+}
+
 /// The refusal of the old signature version.
 pub(crate) fn version_two() -> s3s::S3Error {
     s3_error!(

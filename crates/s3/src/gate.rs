@@ -16,7 +16,9 @@ use s3s::stream::DynByteStream;
 use s3s::validation::NameValidation;
 use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
 
-use crate::access::{From, Guard, Shared, is_version_two, version_two};
+use crate::access::{
+    From, Guard, Shared, is_for_tokens, is_signed, is_version_two, not_for_tokens, version_two,
+};
 use crate::answer;
 use crate::body::{PatientBody, RecutBody};
 use crate::buckets::Buckets;
@@ -27,6 +29,8 @@ use crate::server::Limits;
 
 /// Bodies in XML: a list of 1,000 keys of 1 KiB each to delete, a list of 10,000 parts.
 const XML_MAX_BYTES: usize = 4 << 20;
+/// The same of somebody who does not sign: some are gathered before they are allowed.
+const UNSIGNED_XML_MAX_BYTES: usize = 64 << 10;
 const REQUEST_ID: &str = "x-amz-request-id";
 
 pub(crate) struct Gate {
@@ -128,8 +132,12 @@ impl Gate {
         if is_version_two(&head.uri, &head.headers) {
             return Err(version_two());
         }
-        let is_form = text(&head.headers, header::CONTENT_TYPE.as_str())
-            .is_some_and(|v| v.trim_start().to_ascii_lowercase().starts_with("multipart/"));
+        if is_for_tokens(&head.headers) {
+            return Err(not_for_tokens());
+        }
+        let mut kinds = head.headers.get_all(header::CONTENT_TYPE).into_iter();
+        let is_form =
+            kinds.any(|v| v.as_bytes().trim_ascii().to_ascii_lowercase().starts_with(b"multipart/"));
         if head.method == Method::POST && is_form {
             return Err(s3_error!(
                 NotImplemented,
@@ -140,8 +148,10 @@ impl Gate {
         let (_, key) = head.uri.path().trim_start_matches('/').split_once('/').unwrap_or_default();
         let gathered = head.method == Method::POST || (head.method == Method::PUT && key.is_empty());
         if gathered && !body.is_end_stream() {
+            let signed = is_signed(&head.uri, &head.headers);
+            let max = if signed { XML_MAX_BYTES } else { UNSIGNED_XML_MAX_BYTES };
             match body.size_hint().exact() {
-                Some(size) if size <= XML_MAX_BYTES as u64 => {}
+                Some(size) if size <= max as u64 => {}
                 Some(_) => return Err(s3_error!(MaxMessageLengthExceeded, "Your request was too large.")),
                 None => {
                     return Err(s3_error!(

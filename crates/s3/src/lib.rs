@@ -22,6 +22,7 @@ mod meta;
 mod object;
 mod papers;
 mod parts_sum;
+mod pass;
 mod refusal;
 mod server;
 mod straining;

@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::buckets::Buckets;
 use crate::gate::Gate;
 use crate::keys::Keys;
+use crate::pass::Pass;
 
 /// What one client, or all together, may use. The defaults suit a household and a small firm.
 #[derive(Debug, Clone)]
@@ -159,10 +160,12 @@ impl Connection {
         let Ok(from) = stream.peer_addr() else { return };
         let from = from.ip();
         let asking = guest.clone();
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let (gate, busy) = (Arc::clone(&gate), asking.request());
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            let (gate, pass) = (Arc::clone(&gate), Pass::of(asking.clone()));
+            request.extensions_mut().insert(pass.clone());
             async move {
-                Ok::<_, Infallible>(gate.answer(request, from).await.map(|body| Held::new(body, Some(busy))))
+                let answer = gate.answer(request, from).await;
+                Ok::<_, Infallible>(answer.map(|body| Held::new(body, pass.busy())))
             }
         });
         let io = TokioIo::new(Stall::new(stream, limits.write_stall));

@@ -19,6 +19,7 @@ use super::{check_signed_parts, known};
 use crate::extras;
 use crate::keys::{Keys, unknown};
 use crate::papers::Papers;
+use crate::pass::Pass;
 use crate::refusal;
 
 /// Who asks, as it goes with the request to its handler.
@@ -252,6 +253,10 @@ impl S3Access for Shared {
                     guard.may_read_source(&asker, &wish, source).await?;
                 }
             }
+        }
+        // What somebody unknown asks in a body is not allowed yet.
+        if asker.who != Principal::Anonymous || !matches!(operation, "DeleteObjects" | "PutObjectTagging") {
+            Pass::let_in(cx.extensions_mut());
         }
         cx.extensions_mut().insert(asker);
         Ok(())
