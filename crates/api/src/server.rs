@@ -15,7 +15,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use crate::control::Control;
@@ -26,6 +26,8 @@ pub(crate) use object::MODIFIED;
 
 /// A request body that is JSON is never longer.
 const JSON_MAX: usize = 64 * 1024;
+/// A code is shorter; strangers may send one.
+const CODE_MAX: usize = 1024;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -77,10 +79,10 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(object::list_objects))
         .routes(routes!(key::keys, key::create_key))
         .routes(routes!(key::revoke_key))
-        .routes(routes!(setup::sign_in, setup::sign_out))
         .routes(routes!(setup::new_code))
         .routes(routes!(setup::sign_out_everywhere))
         .layer(DefaultBodyLimit::max(JSON_MAX))
+        .routes(routes!(setup::sign_in, setup::sign_out).layer(DefaultBodyLimit::max(CODE_MAX)))
         .routes(routes!(realm::import_log))
         .routes(routes!(object::get_object, object::head_object, object::put_object, object::delete_object))
         .split_for_parts();

@@ -211,6 +211,8 @@ async fn browsers_need_a_session_and_our_own_pages() {
     assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
     let wrong = guarded.clone().oneshot(sign_in("same-origin", "ABCD-EFGH")).await.unwrap();
     assert_eq!(wrong.status(), StatusCode::FORBIDDEN);
+    let long = guarded.clone().oneshot(sign_in("same-origin", &"0".repeat(2000))).await.unwrap();
+    assert_eq!(long.status(), StatusCode::BAD_REQUEST, "a stranger's body is not gathered");
     let answer = guarded.clone().oneshot(sign_in("same-origin", &code.code)).await.unwrap();
     let cookie = answer.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
     assert_eq!(get(&guarded, "/api/v1/status", &[("cookie", &cookie)]).await.status(), StatusCode::OK);

@@ -27,6 +27,9 @@ const HEADERS: [(HeaderName, &str); 7] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
+/// The largest form that somebody without a session may send: a code, and an address to go on to.
+const STRANGERS_FORM: usize = 8 << 10;
+
 /// What every page stands on.
 #[derive(Clone)]
 pub(crate) struct Console {
@@ -88,6 +91,7 @@ fn pages(console: Console) -> Router {
     Router::new()
         .route("/sign-in", get(gate::ask).post(gate::sign_in))
         .route("/theme", post(gate::choose_theme))
+        .layer(DefaultBodyLimit::max(STRANGERS_FORM))
         .route("/assets/{name}", get(assets::serve))
         .fallback_service(inside.with_state(console.clone()))
         .with_state(console)

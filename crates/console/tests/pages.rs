@@ -349,3 +349,13 @@ async fn the_api_is_behind_the_console_as_it_is() {
     assert_eq!(picture.headers()[header::CONTENT_TYPE], "image/svg+xml");
     assert!(picture.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("sandbox"));
 }
+
+#[tokio::test]
+async fn what_a_stranger_sends_is_not_gathered() {
+    let browser = Browser::new(World::family());
+    let long = "x".repeat(9 << 10);
+    for (path, form) in [("/sign-in", "code="), ("/theme", "theme=")] {
+        let answer = browser.post(path, &format!("{form}{long}")).await;
+        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+}

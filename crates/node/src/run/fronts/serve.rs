@@ -18,6 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -34,8 +35,12 @@ const STALL: Duration = Duration::from_mins(1);
 const REST: Duration = HEAD_WITHIN;
 /// The largest head of a request.
 const HEAD_MAX: usize = 64 << 10;
+/// The same with HTTP/2, where a connection has many.
+const HEADERS_MAX: u32 = 16 << 10;
 /// Requests at a time on one connection.
 const STREAMS: u32 = 32;
+/// Of those, from somebody without a session: a page and what it shows.
+const STRANGERS_STREAMS: usize = 6;
 /// Requests under way at the end get this long.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Commands at a time. Only the node's owner reaches the socket.
@@ -62,7 +67,8 @@ impl House {
                 accepted = porter.accept(&listener) => accepted,
             };
             let (acceptor, cancel) = (self.acceptor.clone(), cancel.clone());
-            let answers = Answers { router: self.router.clone(), sessions: Some(Arc::clone(&self.sessions)) };
+            let sessions = Some(Arc::clone(&self.sessions));
+            let answers = Answers { router: self.router.clone(), sessions, strangers: Strangers::new() };
             connections.spawn(async move {
                 let handshake = async {
                     tokio::select! {
@@ -103,7 +109,7 @@ pub(super) async fn control(
             accepted = listener.accept() => accepted,
         };
         let (Ok((stream, _)), Some(guest)) = (accepted, porter.admit(Source::Here)) else { continue };
-        let answers = Answers { router: api.clone(), sessions: None };
+        let answers = Answers { router: api.clone(), sessions: None, strangers: Strangers::new() };
         connections.spawn(serve_one(stream, Speaks::Http1, guest, answers, cancel.clone()));
     }
     connections.close();
@@ -122,6 +128,29 @@ enum Speaks {
 struct Answers {
     router: Router,
     sessions: Option<Arc<Sessions>>,
+    strangers: Strangers,
+}
+
+/// What those without a session may ask at a time on one connection.
+#[derive(Clone)]
+struct Strangers(Arc<Semaphore>);
+
+impl Strangers {
+    fn new() -> Self {
+        Self(Arc::new(Semaphore::new(STRANGERS_STREAMS)))
+    }
+
+    /// The answer, if there is a place for it and it comes in time.
+    async fn serve(&self, answer: impl Future<Output = Response<Body>>) -> Response<Body> {
+        let Ok(_place) = self.0.try_acquire() else { return empty(StatusCode::TOO_MANY_REQUESTS) };
+        timeout(STRANGER_WITHIN, answer).await.unwrap_or_else(|_| empty(StatusCode::REQUEST_TIMEOUT))
+    }
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }
 
 impl Answers {
@@ -132,16 +161,9 @@ impl Answers {
         guest.touch();
         let mut request = request.map(|body| Body::new(Patient::new(body, STALL)));
         request.extensions_mut().insert(guest.source());
-        let answer = self.router.oneshot(request);
-        let answered = if trusted { Ok(answer.await) } else { timeout(STRANGER_WITHIN, answer).await };
-        let response = answered.map_or_else(
-            |_| {
-                let mut late = Response::new(Body::empty());
-                *late.status_mut() = StatusCode::REQUEST_TIMEOUT;
-                late
-            },
-            |answered| answered.unwrap_or_else(|never| match never {}),
-        );
+        let Self { router, strangers, .. } = self;
+        let answer = async { router.oneshot(request).await.unwrap_or_else(|never| match never {}) };
+        let response = if trusted { answer.await } else { strangers.serve(answer).await };
         response.map(|body| Held::new(body, busy))
     }
 }
@@ -166,7 +188,7 @@ where
         }
         Speaks::Http2 => {
             let mut server = http2::Builder::new(TokioExecutor::new());
-            server.timer(TokioTimer::new()).max_header_list_size(65_536).max_concurrent_streams(STREAMS);
+            server.timer(TokioTimer::new()).max_header_list_size(HEADERS_MAX).max_concurrent_streams(STREAMS);
             server.keep_alive_interval(HEAD_WITHIN).keep_alive_timeout(HEAD_WITHIN);
             let connection = pin!(server.serve_connection(io, service));
             run(connection, http2::Connection::graceful_shutdown, &guest, &cancel).await;
@@ -195,4 +217,27 @@ async fn run<C>(
         () = cancel.cancelled() => wind_down(connection.as_mut()),
     }
     drop(timeout(DRAIN, connection).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stranger_holds_few_requests_of_a_connection() {
+        let (strangers, go) = (Strangers::new(), CancellationToken::new());
+        let ask = || async { strangers.serve(go.cancelled().map(|()| empty(StatusCode::OK))).await.status() };
+        let beyond = async {
+            let status = ask().await;
+            go.cancel();
+            status
+        };
+        let held = futures::future::join_all((0..STRANGERS_STREAMS).map(|_| ask()));
+        let (held, beyond) = tokio::join!(biased; held, beyond);
+        assert_eq!(beyond, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(held, [StatusCode::OK; STRANGERS_STREAMS]);
+        assert_eq!(ask().await, StatusCode::OK, "their places are free again");
+    }
 }
