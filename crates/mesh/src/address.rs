@@ -1,6 +1,7 @@
 //! Where a node can be reached: a bounded value with one canonical encoding for directory rows and
 //! a text form for invitations and people.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -138,6 +139,14 @@ impl Addresses {
     #[must_use]
     pub fn without_relay_service(mut self) -> Self {
         self.serves = None;
+        self
+    }
+
+    /// The same without the relays that are not among these: a node that names others makes us call
+    /// where it likes.
+    #[must_use]
+    pub fn reached_only_by(mut self, relays: &BTreeSet<RelayUrl>) -> Self {
+        self.relays.retain(|url| relays.contains(url));
         self
     }
 

@@ -84,7 +84,7 @@ impl Mesh {
             probe(*at, config.bind.len())?;
         }
         let relay = match &config.relay_serve {
-            Some(serve) => Some(House::open(serve, Arc::clone(&gate), Arc::clone(&doorman)).await?),
+            Some(serve) => Some(House::open(serve, Arc::clone(&gate), Arc::clone(&doorman))?),
             None => None,
         };
         let endpoint = bind(&config).await?;
@@ -158,7 +158,8 @@ impl Mesh {
 
     /// Says which peers there ought to be and where. A connection to each is kept; one whose
     /// addresses changed is dialled at once if it is not there. Relays that peers serve are used:
-    /// leave out those of nodes that may not be relays ([`Addresses::without_relay_service`]).
+    /// leave out those of nodes that may not be relays ([`Addresses::without_relay_service`]), and
+    /// others that nodes only name ([`Addresses::reached_only_by`]).
     pub async fn set_peers(&self, peers: BTreeMap<NodeId, Addresses>) {
         self.shared.ask(Input::SetPeers(peers)).await;
     }

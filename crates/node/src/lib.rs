@@ -32,3 +32,4 @@ pub mod steward;
 pub mod supervisor;
 pub mod traffic;
 pub mod transfer;
+mod whereabouts;

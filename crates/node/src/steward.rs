@@ -3,7 +3,6 @@
 //! itself. It holds no state: everything is derived again at each change.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::log::By;
 use crate::scribe::Saying;
 use crate::shared::Shared;
+use crate::whereabouts;
 
 /// How long after its start a node first asks whether a checkpoint is due.
 const FIRST_LOOK: Duration = Duration::from_mins(1);
@@ -141,15 +141,15 @@ async fn connect(shared: &Shared) {
             peers.insert(contact.node, addresses);
         }
     }
+    let mut said = whereabouts::of_others(shared);
     for (id, node) in view.state().nodes.iter().filter(|(id, _)| **id != me) {
         if node.standing != Standing::Active {
             mesh.disconnect(*id);
             peers.remove(id);
             continue;
         }
-        let said =
-            shared.directory().addresses(*id).and_then(|items| Addresses::from_str(&items.join(",")).ok());
-        let known = said.or_else(|| peers.remove(id)).unwrap_or_default();
+        // What the invitation said counts until they speak themselves.
+        let known = said.remove(id).or_else(|| peers.remove(id)).unwrap_or_default();
         let may_relay = node.roles.contains(NodeRoles::RELAY);
         peers.insert(*id, if may_relay { known } else { known.without_relay_service() });
     }

@@ -67,12 +67,10 @@ pub(super) async fn invite(shared: &Shared, wish: NewInvitation) -> Result<Invit
 /// Where this node and the connected others are.
 fn contacts(shared: &Shared) -> Vec<Contact> {
     let me = shared.mesh.get().map(|mesh| (shared.me(), mesh.addresses()));
-    let directory = shared.directory();
+    let mut said = crate::whereabouts::of_others(shared);
     let others = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
-    let others = others.into_iter().filter(|peer| peer.connected).filter_map(|peer| {
-        let addresses = directory.addresses(peer.id)?.join(",").parse().ok()?;
-        Some((peer.id, addresses))
-    });
+    let others = others.into_iter().filter(|peer| peer.connected);
+    let others = others.filter_map(|peer| Some((peer.id, said.remove(&peer.id)?)));
     let all = me.into_iter().chain(others).filter(|(_, at)| !at.is_empty());
     all.map(|(node, at)| Contact { node, addresses: at.to_bytes() }).take(8).collect()
 }
