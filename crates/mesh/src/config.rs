@@ -76,9 +76,9 @@ pub enum StartError {
     /// iroh refused to start.
     #[error("the mesh's endpoint did not start")]
     Endpoint(#[source] iroh::endpoint::BindError),
-    /// The embedded relay refused to start.
+    /// The relay's address discovery refused to start.
     #[error("the relay did not start")]
-    Relay(#[source] iroh_relay::server::SpawnError),
+    Discovery(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No certificate could be made for the relay's address discovery.
     #[error("no certificate could be made for the relay")]
     Certificate(#[source] rcgen::Error),

@@ -2,6 +2,7 @@
 //! carries QUIC packets between endpoint keys and sees their ids, sizes and times, not what they
 //! say; so plain HTTP is enough. UDP on the same port number tells an endpoint its public address.
 
+mod discovery;
 mod port;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
@@ -14,10 +15,7 @@ use freehold_wire::NodeId;
 use http::HeaderMap;
 use iroh::EndpointId;
 use iroh_relay::server::http_server::Handlers;
-use iroh_relay::server::{
-    Access, AccessControl, ClientRateLimit, ClientRequest, ConnectionId, QuicConfig, RelayService, Server,
-    ServerConfig,
-};
+use iroh_relay::server::{Access, AccessControl, ClientRateLimit, ClientRequest, ConnectionId, RelayService};
 use iroh_relay::{KeyCache, RelayQuicConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -56,8 +54,6 @@ pub(crate) fn entry(url: &RelayUrl, pass: Option<String>) -> iroh_relay::RelayCo
 
 /// A running relay.
 pub(crate) struct House {
-    /// Answers questions about public addresses.
-    server: Mutex<Option<Server>>,
     service: RelayService,
     guard: Guard,
     tasks: TaskTracker,
@@ -67,7 +63,7 @@ pub(crate) struct House {
 }
 
 impl House {
-    pub(crate) async fn open(
+    pub(crate) fn open(
         serve: &RelayServe,
         gate: Arc<dyn Gate>,
         doorman: Arc<dyn Doorman>,
@@ -79,16 +75,13 @@ impl House {
         let access = Arc::new(guard.clone());
         let service =
             RelayService::new(Handlers::default(), HeaderMap::new(), limit, keys, access, Arc::default());
-        let mut discovery = QuicConfig::new(at);
-        discovery.server_config = Some(self_signed()?);
-        let mut config = ServerConfig::default();
-        config.quic = Some(discovery);
-        let server = Server::spawn(config).await.map_err(StartError::Relay)?;
+        let discovery = discovery::open(at)?;
         let porter = Porter::new(Places::of(serve.connections, port::PROVE_WITHIN));
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(port::serve(listener, porter, service.clone(), guard.lobby.clone(), stop.clone()));
+        tasks.spawn(discovery::serve(discovery, stop.clone()));
         tasks.close();
-        Ok(Self { server: Mutex::new(Some(server)), service, guard, tasks, stop: stop.drop_guard(), at })
+        Ok(Self { service, guard, tasks, stop: stop.drop_guard(), at })
     }
 
     /// The relay's URL if nobody gave one: an address of this machine and the port.
@@ -121,12 +114,6 @@ impl House {
         self.stop.token().cancel();
         self.service.shutdown().await;
         self.tasks.wait().await;
-        let server = self.server.lock().ok().and_then(|mut server| server.take());
-        if let Some(server) = server
-            && let Err(error) = server.shutdown().await
-        {
-            tracing::debug!(%error, "the relay did not end in order");
-        }
     }
 }
 
