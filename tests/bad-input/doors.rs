@@ -11,10 +11,15 @@ use super::{still_there, with_an_object};
 
 /// Runs `doors.py` until it has opened its connections.
 fn hold(host: &Host, kind: &str, port: &str, count: u32) -> Result<Child> {
+    hold_knowing(host, kind, port, count, "")
+}
+
+/// The same with the half of the S3 credentials that is no secret.
+fn hold_knowing(host: &Host, kind: &str, port: &str, count: u32, key: &str) -> Result<Child> {
     let program = include_str!("doors.py");
     let mut command = host.command("python3");
     let address = host.address().to_string();
-    command.args(["-c", program, kind, &address, port, &count.to_string()]).stdout(Stdio::piped());
+    command.args(["-c", program, kind, &address, port, &count.to_string(), key]).stdout(Stdio::piped());
     let mut child = command.spawn()?;
     let mut line = Vec::new();
     let out = child.stdout.as_mut().context("its output")?;
@@ -79,6 +84,30 @@ fn who_holds_places_and_asks_nothing_shuts_nobody_out() -> Result<()> {
             all_were_cut(child)?;
         }
         node.stop()
+    })
+}
+
+#[test]
+fn who_cannot_sign_holds_no_place_at_the_s3_endpoint() -> Result<()> {
+    story("who_cannot_sign_holds_no_place_at_the_s3_endpoint", |story| {
+        let host = story.host("alice")?;
+        let mut node = host.node()?;
+        with_an_object(&mut node, story)?;
+        node.stop()?;
+        let ready = node.start(&["up", "--s3-listen", &host.address().to_string()])?;
+        let s3 = node.s3(&ready)?;
+        let credentials = std::fs::read_to_string(ready.text("s3_credentials")?)?;
+        let key = credentials.lines().find_map(|line| line.strip_prefix("aws_access_key_id"));
+        let key = key.context("no access key id")?.trim_start_matches([' ', '=']);
+        let mut held = Vec::new();
+        for kind in ["sts", "unread"] {
+            held.push(hold_knowing(&host, kind, port(&s3.endpoint), 300, key)?);
+            still_there(&s3, story).with_context(|| format!("{kind}: the endpoint is shut"))?;
+        }
+        for child in held {
+            all_were_cut(child)?;
+        }
+        still_there(&s3, story)
     })
 }
 
@@ -195,6 +224,8 @@ fn no_level_of_the_log_names_objects_or_signatures() -> Result<()> {
         ensure!(host.run("curl", &["-sf", "-o", "/dev/null", link.trim()])?.code == Some(0), "{link}");
         let form = format!("code={}", ready.text("setup_code")?);
         ask(&host, &format!("{}/sign-in", console(&ready)?), &["--data", &form])?;
+        let list = "<Delete><Object><Key>tagebuch-1988</Key>";
+        s3.boto3(include_str!("malformed.py"), &["box", list])?.good()?;
         let log = node.log()?.to_lowercase();
         ensure!(log.contains("s3 front is up"), "nothing was logged");
         for secret in ["tagebuch", "signature=", "aws4-hmac", "x-amz-signature", "__host-", &form] {
