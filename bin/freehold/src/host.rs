@@ -93,6 +93,7 @@ impl Host for NodeHost {
                 node: up.node,
                 console: up.endpoints.console,
                 setup_code: up.code.code.clone(),
+                setup_link: up.code.link.clone(),
                 fingerprint: up.endpoints.fingerprint.unwrap_or_default(),
                 s3: up.endpoints.s3.unwrap_or_default(),
                 s3_credentials: up.endpoints.s3_credentials.unwrap_or_default(),

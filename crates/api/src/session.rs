@@ -35,12 +35,17 @@ const CLOCK_SLACK: Duration = Duration::from_hours(24);
 const SESSIONS_MAX: usize = 64;
 /// Codes open at a time; a new one pushes out the oldest.
 const CODES_MAX: usize = 4;
+/// The code of a link: random bytes, and letters of five bits.
+const LINK_BYTES: usize = 16;
+const LINK_LETTERS: usize = (LINK_BYTES * 8).div_ceil(5);
 
 /// A code that opens the console once.
 #[derive(Clone, Serialize, Deserialize, ToSchema, ZeroizeOnDrop)]
 pub struct SetupCode {
     /// As it is typed.
     pub code: String,
+    /// The same code for a link, too long to be guessed: it is looked at even where others guess.
+    pub link: String,
     /// In how many milliseconds it lapses.
     pub lapses_in_ms: u64,
 }
@@ -115,10 +120,25 @@ impl Now {
 
 struct State {
     entropy: Box<dyn Entropy + Send>,
-    codes: Vec<(Zeroizing<String>, Instant)>,
+    codes: Vec<Code>,
     /// By the hash of the token, so that looking one up tells nothing by its time: since 1970, until
     /// when each is open.
     open: BTreeMap<[u8; 32], Duration>,
+}
+
+struct Code {
+    /// Without the hyphen.
+    typed: Zeroizing<String>,
+    link: Zeroizing<String>,
+    until: Instant,
+}
+
+impl Code {
+    /// Whether this is it. Both compares take the same time whatever it is.
+    fn is(&self, typed: &str) -> bool {
+        let same = |code: &str| code.as_bytes().ct_eq(typed.as_bytes());
+        (same(&self.typed) | same(&self.link)).into()
+    }
 }
 
 impl fmt::Debug for Sessions {
@@ -155,23 +175,30 @@ impl Sessions {
     /// A new code, good for one sign-in within `lasts`.
     pub fn issue_code(&self, lasts: Duration) -> SetupCode {
         let mut state = self.state();
-        let mut random = Zeroizing::new([0u8; 5]);
-        state.entropy.fill(random.as_mut());
-        let plain = Zeroizing::new(self.letters.encode(random.as_ref()));
+        let (mut short, mut long) = (Zeroizing::new([0u8; 5]), Zeroizing::new([0u8; LINK_BYTES]));
+        state.entropy.fill(short.as_mut());
+        state.entropy.fill(long.as_mut());
+        let plain = Zeroizing::new(self.letters.encode(short.as_ref()));
+        let link = Zeroizing::new(self.letters.encode(long.as_ref()));
         if state.codes.len() >= CODES_MAX {
             state.codes.remove(0);
         }
         let (head, tail) = plain.split_at(plain.len() / 2);
         let code = format!("{head}-{tail}");
-        state.codes.push((plain, Instant::now() + lasts));
-        SetupCode { code, lapses_in_ms: u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX) }
+        let lapses_in_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+        let made = SetupCode { code, link: link.to_string(), lapses_in_ms };
+        state.codes.push(Code { typed: plain, link, until: Instant::now() + lasts });
+        made
     }
 
-    /// Takes a code for a session. Who types many wrong ones waits.
+    /// Takes a code for a session. Who types many wrong ones waits; the code of a link never does.
     ///
     /// # Errors
     /// [`Problem::refused`] if the code is wrong, used or lapsed, or too many of that source wait.
     pub async fn sign_in(&self, source: Source, typed: &TypedCode) -> Result<SessionCookie, Problem> {
+        if canonical(&typed.code).len() == LINK_LETTERS {
+            return self.sign_in_at(typed, Now::read());
+        }
         if !self.guesses.turn(source).await {
             return Err(too_many_tries());
         }
@@ -184,12 +211,11 @@ impl Sessions {
 
     fn sign_in_at(&self, typed: &TypedCode, now: Now) -> Result<SessionCookie, Problem> {
         let mut state = self.state();
-        state.codes.retain(|(_, until)| *until > now.steady);
+        state.codes.retain(|code| code.until > now.steady);
         let typed = canonical(&typed.code);
         // Every code is compared, and each compare takes the same time.
-        let hit = state.codes.iter().enumerate().fold(None, |hit, (at, (code, _))| {
-            if bool::from(code.as_bytes().ct_eq(typed.as_bytes())) { Some(at) } else { hit }
-        });
+        let all = state.codes.iter().enumerate();
+        let hit = all.fold(None, |hit, (at, code)| if code.is(&typed) { Some(at) } else { hit });
         let Some(hit) = hit else { return Err(wrong_code()) };
         state.codes.remove(hit);
         let mut token = Zeroizing::new([0u8; 32]);
@@ -286,6 +312,6 @@ fn too_many_tries() -> Problem {
     Problem::refused(
         "this set-up code was not looked at",
         "too many are being typed at the same time where you are",
-        Some("wait a minute and try again"),
+        Some("freehold console    (open the link that it prints)"),
     )
 }

@@ -117,9 +117,10 @@ async fn console(terminal: Terminal, client: &Client, sign_out: bool) -> Result<
             opens.code.code,
             words::span(opens.code.lapses_in_ms)
         ));
+        out.extend(opens.console.first().map(|at| crate::up::link(at, &opens.code.link)));
         out.extend(opens.fingerprint.as_deref().map(crate::up::certificate));
         if terminal.is_interactive() {
-            out.extend(crate::up::for_a_phone(&opens.console, &opens.code.code));
+            out.extend(crate::up::for_a_phone(&opens.console, &opens.code.link));
         }
         out.join("\n")
     })

@@ -38,6 +38,8 @@ pub struct Ready {
     pub console: Vec<String>,
     /// Opens the console once; lapses.
     pub setup_code: String,
+    /// The same code for a link.
+    pub setup_link: String,
     /// SHA-256 of the console's certificate, in hex pairs.
     pub fingerprint: String,
     /// Address of the S3 endpoint.

@@ -294,6 +294,9 @@ pub(crate) fn announce(terminal: Terminal, home: &Path, ready: &Ready) {
         terminal.answer(format!("  console      {address}"));
     }
     terminal.answer(format!("  set-up code  {}", ready.setup_code));
+    if let Some(at) = ready.console.first() {
+        terminal.answer(link(at, &ready.setup_link));
+    }
     terminal.answer(certificate(&ready.fingerprint));
     terminal.answer(format!("  S3 endpoint  {}", ready.s3));
     terminal.answer(format!("  credentials  {}", ready.s3_credentials));
@@ -301,7 +304,7 @@ pub(crate) fn announce(terminal: Terminal, home: &Path, ready: &Ready) {
         terminal.answer(format!("  relay        {relay}"));
     }
     if terminal.is_interactive()
-        && let Some(more) = for_a_phone(&ready.console, &ready.setup_code)
+        && let Some(more) = for_a_phone(&ready.console, &ready.setup_link)
     {
         terminal.answer(more);
     }
@@ -312,6 +315,11 @@ pub(crate) fn announce(terminal: Terminal, home: &Path, ready: &Ready) {
     };
     let next = format!("freehold {at}status    (in another terminal; Ctrl-C here stops the node)");
     terminal.answer(format!("\n  next         {next}"));
+}
+
+/// The set-up code as a link, which is looked at even while others guess codes.
+pub(crate) fn link(console: &str, code: &str) -> String {
+    format!("  or open      {console}/#{code}")
 }
 
 /// A QR code of the first address that another machine can open, or how there comes to be one.

@@ -4,7 +4,7 @@ document.documentElement.classList.add("js");
 
 const code = document.getElementById("code");
 // The QR code in the terminal carries it where no server reads it.
-if (code?.name === "code" && /^#[0-9A-Za-z-]{4,20}$/.test(location.hash)) {
+if (code?.name === "code" && /^#[0-9A-Za-z-]{4,40}$/.test(location.hash)) {
   code.value = location.hash.slice(1);
   history.replaceState(null, "", location.pathname + location.search);
 }

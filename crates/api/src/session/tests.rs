@@ -204,3 +204,22 @@ fn what_another_site_sends_is_told_apart() {
     assert!(!check(post, &[("origin", "null"), ("host", "nas.lan:8443")]));
     assert!(check(post, &[]), "no browser");
 }
+
+#[tokio::test]
+async fn a_link_opens_while_others_guess_where_one_is() {
+    let sessions = Arc::new(sessions());
+    let code = sessions.issue_code(HOUR);
+    assert_eq!(code.link.len(), 26, "128 bits");
+    // Guesses without end: those that wait leave no place for another.
+    let guesses = (0..100).map(|_| {
+        let sessions = Arc::clone(&sessions);
+        async move { sessions.sign_in(Source::Here, &typed("0000-0000")).await }
+    });
+    let link = typed(&code.link);
+    let opened = sessions.sign_in(Source::Here, &link);
+    let (guessed, opened) = tokio::join!(biased; futures::future::join_all(guesses), opened);
+    assert!(guessed.iter().all(Result::is_err));
+    assert!(sessions.admits(&with_cookie(&opened.unwrap())));
+    let again = sessions.sign_in(Source::Here, &typed(&code.code)).await;
+    assert!(again.is_err(), "one code in two spellings is good once");
+}
