@@ -72,10 +72,11 @@ fn check_amz_headers(signed: &str, headers: &HeaderMap) -> S3Result<()> {
     Ok(())
 }
 
-/// Whether a request is signed, well or not.
+/// Whether `s3s` checks a signature before it reads the body. Of two it looks at neither.
 pub(crate) fn is_signed(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut query = form_urlencoded::parse(uri.query().unwrap_or("").as_bytes());
-    headers.contains_key(http::header::AUTHORIZATION) || query.any(|(k, _)| k == "X-Amz-Signature")
+    let one = headers.get_all(http::header::AUTHORIZATION).into_iter().count() == 1;
+    one || query.any(|(k, _)| k == "X-Amz-Signature")
 }
 
 /// Whether a request is signed for Amazon's token service. `s3s` would read the body of one before it

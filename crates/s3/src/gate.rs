@@ -146,9 +146,11 @@ impl Gate {
         }
         // `s3s` gathers every body but that of an object, and calls one that is too long a failure of ours.
         let (_, key) = head.uri.path().trim_start_matches('/').split_once('/').unwrap_or_default();
-        let gathered = head.method == Method::POST || (head.method == Method::PUT && key.is_empty());
+        let signed = is_signed(&head.uri, &head.headers);
+        let tags = !signed && head.uri.query().is_some_and(|query| query.contains("tagging"));
+        let gathered =
+            head.method == Method::POST || (head.method == Method::PUT && (key.is_empty() || tags));
         if gathered && !body.is_end_stream() {
-            let signed = is_signed(&head.uri, &head.headers);
             let max = if signed { XML_MAX_BYTES } else { UNSIGNED_XML_MAX_BYTES };
             match body.size_hint().exact() {
                 Some(size) if size <= max as u64 => {}

@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use s3s::S3ErrorCode;
 
-use super::{check_signed_parts, is_version_two};
+use super::{check_signed_parts, is_for_tokens, is_signed, is_version_two};
 
 fn check(uri: &str, headers: &[(&str, &str)]) -> Result<(), S3ErrorCode> {
     let uri: Uri = uri.parse().unwrap();
@@ -59,4 +59,25 @@ fn signature_version_two_is_refused() {
     };
     assert!(old("/b/k", "AWS id:sig") && old("/b/k?%53ignature=x", "") && old("/b/k?AWSAccessKeyId=id", ""));
     assert!(!old("/b/k?X-Amz-Signature=x", "") && !old("/b/k", "AWS4-HMAC-SHA256 Credential=x"));
+}
+
+#[test]
+fn what_is_signed_for_the_token_service_is_told_apart() {
+    let of = |scopes: &[&str]| {
+        let mut map = HeaderMap::new();
+        for scope in scopes {
+            let value =
+                format!("AWS4-HMAC-SHA256 Credential=a/20260101/r/{scope}/aws4_request, Signature=00");
+            map.append(http::header::AUTHORIZATION, HeaderValue::try_from(value).unwrap());
+        }
+        map
+    };
+    assert!(is_for_tokens(&of(&["sts"])) && is_for_tokens(&of(&["s3", "sts"])));
+    assert!(!is_for_tokens(&of(&["s3"])) && !is_for_tokens(&of(&[])));
+    let uri = Uri::from_static("/b?delete");
+    assert!(is_signed(&uri, &of(&["s3"])));
+    assert!(
+        !is_signed(&uri, &of(&[])) && !is_signed(&uri, &of(&["s3", "s3"])),
+        "s3s takes both for unsigned"
+    );
 }
