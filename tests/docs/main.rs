@@ -165,6 +165,11 @@ fn s3_clients() -> Result<()> {
 }
 
 #[test]
+fn access_keys() -> Result<()> {
+    page("docs/user/access-keys.md")
+}
+
+#[test]
 fn console() -> Result<()> {
     page("docs/user/console.md")
 }

@@ -25,8 +25,8 @@ pub enum Permission {
 }
 
 impl Permission {
-    /// All of them, the widest first.
-    pub const ALL: [Self; 5] = [Self::FullControl, Self::Read, Self::Write, Self::ReadAcp, Self::WriteAcp];
+    /// All of them, the widest last.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Write, Self::ReadAcp, Self::WriteAcp, Self::FullControl];
 
     /// As S3 spells it.
     pub const fn name(self) -> &'static str {

@@ -10,6 +10,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use crate::condition::{ReadConditions, write_conditions};
 use crate::front::{Front, SEALED};
+use crate::lists::with_list;
 use crate::meta::{Sums, etag, kept, summed, timestamp};
 use crate::object::vault_range;
 use crate::refusal;
@@ -69,7 +70,7 @@ impl Front {
             version: Some(source.version),
             meta,
             keep_tags: true,
-            annotations: Annotations::new(),
+            annotations: with_list(Annotations::new(), &req.extensions),
             conditions: write_conditions(None, if_none_match),
         };
         let done = self

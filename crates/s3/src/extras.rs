@@ -4,8 +4,6 @@
 use http::HeaderMap;
 use s3s::{S3Result, s3_error};
 
-const LISTS: [&str; 2] = ["private", "bucket-owner-full-control"];
-
 /// A header's name or its beginning, and what it asks for.
 const NOT_YET: [(&str, &str); 5] = [
     ("x-amz-tagging", "Tags on objects are"),
@@ -28,12 +26,6 @@ pub(crate) fn check(headers: &HeaderMap) -> S3Result<()> {
         }
         if let Some((_, what)) = NOT_YET.iter().find(|(start, _)| name.starts_with(start)) {
             return Err(s3_error!(NotImplemented, "{} not supported yet ({}).", what, name));
-        }
-        if name.starts_with("x-amz-grant-") || (name == "x-amz-acl" && !LISTS.contains(&value)) {
-            return Err(s3_error!(
-                AccessControlListNotSupported,
-                "The bucket does not allow ACLs other than private and bucket-owner-full-control."
-            ));
         }
         if name.contains("server-side-encryption-customer-") {
             return Err(s3_error!(
@@ -71,8 +63,6 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_and_not_kept_is_refused() {
-        assert!(refused("x-amz-acl", "public-read"));
-        assert!(refused("x-amz-grant-read", "id=x"));
         assert!(refused("x-amz-tagging", "a=b"));
         assert!(refused("x-amz-object-lock-mode", "GOVERNANCE"));
         assert!(refused("x-amz-server-side-encryption", "aws:kms"));
@@ -84,7 +74,6 @@ mod tests {
 
     #[test]
     fn what_holds_anyway_may_be_asked_for() {
-        assert!(!refused("x-amz-acl", "private"));
         assert!(!refused("x-amz-tagging-directive", "COPY"));
         assert!(!refused("x-amz-bucket-object-lock-enabled", "false"));
         assert!(!refused("x-amz-server-side-encryption", "AES256"));

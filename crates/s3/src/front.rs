@@ -19,17 +19,28 @@ use s3s::dto::{
     ListPartsInput, ListPartsOutput, PutObjectInput, PutObjectOutput, ServerSideEncryption,
     UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
+use s3s::dto::{
+    DeleteBucketCorsInput, DeleteBucketCorsOutput, DeleteBucketEncryptionInput, DeleteBucketEncryptionOutput,
+    DeleteBucketOwnershipControlsInput, DeleteBucketOwnershipControlsOutput, DeleteBucketPolicyInput,
+    DeleteBucketPolicyOutput, DeletePublicAccessBlockInput, DeletePublicAccessBlockOutput, GetBucketAclInput,
+    GetBucketAclOutput, GetBucketCorsInput, GetBucketCorsOutput, GetBucketEncryptionInput,
+    GetBucketEncryptionOutput, GetBucketOwnershipControlsInput, GetBucketOwnershipControlsOutput,
+    GetBucketPolicyInput, GetBucketPolicyOutput, GetBucketPolicyStatusInput, GetBucketPolicyStatusOutput,
+    GetObjectAclInput, GetObjectAclOutput, GetPublicAccessBlockInput, GetPublicAccessBlockOutput,
+    PutBucketAclInput, PutBucketAclOutput, PutBucketCorsInput, PutBucketCorsOutput, PutBucketEncryptionInput,
+    PutBucketEncryptionOutput, PutBucketOwnershipControlsInput, PutBucketOwnershipControlsOutput,
+    PutBucketPolicyInput, PutBucketPolicyOutput, PutObjectAclInput, PutObjectAclOutput,
+    PutPublicAccessBlockInput, PutPublicAccessBlockOutput,
+};
 use s3s::validation::{AwsNameValidation, NameValidation as _};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
 use crate::access::{Asker, Guard};
 use crate::buckets::Buckets;
-use crate::listing::owner;
+use crate::lists::owner_of;
 use crate::meta::timestamp;
 use crate::refusal;
 
-/// There are no accounts: whoever holds the keys is the owner.
-pub(crate) const OWNER: &str = "freehold";
 /// There are no regions either, and any is accepted in a signature. The name is not one of Amazon's,
 /// because boto3 signs URLs with the refused version 2 for the regions it knows.
 const REGION: &str = "freehold";
@@ -55,15 +66,21 @@ impl Front {
         self.vault.bucket_named(name).map(|(id, _)| id).ok_or_else(refusal::no_such_bucket)
     }
 
-    async fn make_bucket(&self, input: CreateBucketInput) -> S3Result<S3Response<CreateBucketOutput>> {
+    async fn make_bucket(
+        &self,
+        req: S3Request<CreateBucketInput>,
+    ) -> S3Result<S3Response<CreateBucketOutput>> {
+        let new = self.new_bucket(&req)?;
+        let input = req.input;
         if !AwsNameValidation::new().validate_bucket_name(&input.bucket) {
             let why = "a bucket's name has 3 to 63 lower-case letters, digits, hyphens and dots".to_owned();
             return Err(refusal::of_buckets(&crate::BucketsError::Name { why }));
         }
         if self.vault.bucket_named(&input.bucket).is_some() {
-            return Err(refusal::of_buckets(&crate::BucketsError::Exists));
+            return Err(self.exists(&input.bucket, &new));
         }
         self.buckets.create(&input.bucket).await.map_err(|e| refusal::of_buckets(&e))?;
+        self.belongs(&self.bucket(&input.bucket)?, new).await?;
         Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) }))
     }
 
@@ -94,7 +111,7 @@ impl Front {
         Ok(S3Response::new(ListBucketsOutput {
             buckets: Some(found.into_iter().map(line).collect()),
             continuation_token: next,
-            owner: Some(owner()),
+            owner: Some(owner_of(&asker.who)),
             prefix: input.prefix,
         }))
     }
@@ -113,7 +130,7 @@ impl S3 for Front {
         &self,
         req: S3Request<CreateBucketInput>,
     ) -> S3Result<S3Response<CreateBucketOutput>> {
-        self.make_bucket(req.input).await
+        self.make_bucket(req).await
     }
 
     async fn delete_bucket(
@@ -211,7 +228,7 @@ impl S3 for Front {
         &self,
         req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        self.begin(req.input).await
+        self.begin(req).await
     }
 
     async fn upload_part(&self, req: S3Request<UploadPartInput>) -> S3Result<S3Response<UploadPartOutput>> {
@@ -248,5 +265,145 @@ impl S3 for Front {
         req: S3Request<ListMultipartUploadsInput>,
     ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
         self.uploads(req.input).await
+    }
+
+    async fn get_bucket_acl(
+        &self,
+        req: S3Request<GetBucketAclInput>,
+    ) -> S3Result<S3Response<GetBucketAclOutput>> {
+        self.bucket_list_shown(&req.input)
+    }
+
+    async fn put_bucket_acl(
+        &self,
+        req: S3Request<PutBucketAclInput>,
+    ) -> S3Result<S3Response<PutBucketAclOutput>> {
+        self.set_bucket_list(req).await
+    }
+
+    async fn get_object_acl(
+        &self,
+        req: S3Request<GetObjectAclInput>,
+    ) -> S3Result<S3Response<GetObjectAclOutput>> {
+        self.object_list_shown(req.input).await
+    }
+
+    async fn put_object_acl(
+        &self,
+        req: S3Request<PutObjectAclInput>,
+    ) -> S3Result<S3Response<PutObjectAclOutput>> {
+        self.set_object_list(req).await
+    }
+
+    async fn get_bucket_policy(
+        &self,
+        req: S3Request<GetBucketPolicyInput>,
+    ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
+        self.policy(&req.input)
+    }
+
+    async fn put_bucket_policy(
+        &self,
+        req: S3Request<PutBucketPolicyInput>,
+    ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
+        self.set_policy(req.input).await
+    }
+
+    async fn delete_bucket_policy(
+        &self,
+        req: S3Request<DeleteBucketPolicyInput>,
+    ) -> S3Result<S3Response<DeleteBucketPolicyOutput>> {
+        self.end_policy(req.input).await
+    }
+
+    async fn get_bucket_policy_status(
+        &self,
+        req: S3Request<GetBucketPolicyStatusInput>,
+    ) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
+        self.policy_status(&req.input)
+    }
+
+    async fn get_public_access_block(
+        &self,
+        req: S3Request<GetPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
+        self.block(&req.input)
+    }
+
+    async fn put_public_access_block(
+        &self,
+        req: S3Request<PutPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
+        self.set_block(req.input).await
+    }
+
+    async fn delete_public_access_block(
+        &self,
+        req: S3Request<DeletePublicAccessBlockInput>,
+    ) -> S3Result<S3Response<DeletePublicAccessBlockOutput>> {
+        self.end_block(req.input).await
+    }
+
+    async fn get_bucket_ownership_controls(
+        &self,
+        req: S3Request<GetBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<GetBucketOwnershipControlsOutput>> {
+        self.ownership(&req.input)
+    }
+
+    async fn put_bucket_ownership_controls(
+        &self,
+        req: S3Request<PutBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<PutBucketOwnershipControlsOutput>> {
+        self.set_ownership(req.input).await
+    }
+
+    async fn delete_bucket_ownership_controls(
+        &self,
+        req: S3Request<DeleteBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<DeleteBucketOwnershipControlsOutput>> {
+        self.end_ownership(req.input).await
+    }
+
+    async fn get_bucket_encryption(
+        &self,
+        req: S3Request<GetBucketEncryptionInput>,
+    ) -> S3Result<S3Response<GetBucketEncryptionOutput>> {
+        self.encryption(&req.input)
+    }
+
+    async fn put_bucket_encryption(
+        &self,
+        req: S3Request<PutBucketEncryptionInput>,
+    ) -> S3Result<S3Response<PutBucketEncryptionOutput>> {
+        self.set_encryption(req.input).await
+    }
+
+    async fn delete_bucket_encryption(
+        &self,
+        req: S3Request<DeleteBucketEncryptionInput>,
+    ) -> S3Result<S3Response<DeleteBucketEncryptionOutput>> {
+        self.end_encryption(req.input).await
+    }
+
+    async fn get_bucket_cors(
+        &self,
+        req: S3Request<GetBucketCorsInput>,
+    ) -> S3Result<S3Response<GetBucketCorsOutput>> {
+        self.cors(&req.input)
+    }
+
+    async fn put_bucket_cors(
+        &self,
+        req: S3Request<PutBucketCorsInput>,
+    ) -> S3Result<S3Response<PutBucketCorsOutput>> {
+        self.set_cors(req.input).await
+    }
+
+    async fn delete_bucket_cors(
+        &self,
+        req: S3Request<DeleteBucketCorsInput>,
+    ) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
+        self.end_cors(req.input).await
     }
 }

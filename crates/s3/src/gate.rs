@@ -23,6 +23,7 @@ use crate::answer;
 use crate::body::{PatientBody, RecutBody};
 use crate::buckets::Buckets;
 use crate::chunked::Recut;
+use crate::cors::{Crossing, preflight};
 use crate::front::Front;
 use crate::keys::{Keys, Signatures};
 use crate::server::Limits;
@@ -35,6 +36,7 @@ const REQUEST_ID: &str = "x-amz-request-id";
 
 pub(crate) struct Gate {
     service: S3Service,
+    vault: Arc<Vault>,
     header_bytes: usize,
     body_idle: Duration,
     requests: AtomicU64,
@@ -63,13 +65,14 @@ impl Gate {
         config.post_object_max_file_size = 0;
         config.form_max_field_size = 0;
         let guard = Arc::new(Guard::new(Arc::clone(&vault), Arc::clone(&keys)));
-        let mut builder = S3ServiceBuilder::new(Front::new(vault, buckets, Arc::clone(&guard)));
+        let mut builder = S3ServiceBuilder::new(Front::new(Arc::clone(&vault), buckets, Arc::clone(&guard)));
         builder.set_auth(Signatures(keys));
         builder.set_access(Shared(guard));
         builder.set_validation(AnyName);
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Self {
             service: builder.build(),
+            vault,
             header_bytes: limits.header_bytes,
             body_idle: limits.body_idle,
             requests: AtomicU64::new(0),
@@ -82,7 +85,11 @@ impl Gate {
         let waits = request.headers().contains_key(header::EXPECT);
         let has_body = !request.body().is_end_stream();
         let attributes = request.method() == Method::GET && asks_attributes(request.uri().query());
+        let crossing = Crossing::of(request.method(), request.uri(), request.headers());
         let mut response = match self.admit(request) {
+            Ok(request) if request.method() == Method::OPTIONS => {
+                preflight(&self.vault, request.uri(), request.headers()).unwrap_or_else(refusal)
+            }
             Ok(request) => match Box::pin(self.service.call(request)).await {
                 Ok(response) => response,
                 Err(error) => {
@@ -96,6 +103,9 @@ impl Gate {
         // `s3s` has no way to say this of a HEAD.
         if response.status() == StatusCode::OK && response.headers().contains_key(header::CONTENT_RANGE) {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        if let Some(crossing) = crossing {
+            crossing.mark(&self.vault, response.headers_mut());
         }
         let success = response.status().is_success();
         let id = format!("{number:016X}");

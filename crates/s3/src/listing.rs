@@ -8,7 +8,7 @@ use s3s::dto::{
 };
 use s3s::{S3Response, S3Result, s3_error};
 
-use crate::front::{Front, OWNER};
+use crate::front::Front;
 use crate::meta::{Sums, etag, length, timestamp};
 use crate::refusal;
 
@@ -64,7 +64,7 @@ pub(crate) fn some(text: Option<String>) -> Option<String> {
     text.filter(|t| !t.is_empty())
 }
 
-fn objects(page: &ListPage, spelling: Spelling, with_owner: bool) -> Vec<Object> {
+fn objects(page: &ListPage, spelling: Spelling, owner: Option<&Owner>) -> Vec<Object> {
     let line = |meta: &freehold_vault::ObjectMeta| {
         let sums = Sums::of(&meta.checksums);
         Object {
@@ -73,7 +73,7 @@ fn objects(page: &ListPage, spelling: Spelling, with_owner: bool) -> Vec<Object>
             size: Some(length(meta.size)),
             last_modified: Some(timestamp(meta.modified)),
             storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
-            owner: with_owner.then(owner),
+            owner: owner.cloned(),
             checksum_algorithm: sums
                 .algorithm
                 .map(|a| vec![s3s::dto::ChecksumAlgorithm::from_static(a.name())]),
@@ -86,10 +86,6 @@ fn objects(page: &ListPage, spelling: Spelling, with_owner: bool) -> Vec<Object>
 
 pub(crate) fn prefixes(found: Vec<String>, spelling: Spelling) -> Vec<CommonPrefix> {
     found.into_iter().map(|p| CommonPrefix { prefix: Some(spelling.write(p)) }).collect()
-}
-
-pub(crate) fn owner() -> Owner {
-    Owner { display_name: Some(OWNER.to_owned()), id: Some(OWNER.to_owned()) }
 }
 
 /// A token says where to go on; clients must not read it, so it does not look like a key.
@@ -118,6 +114,7 @@ impl Front {
             max,
         };
         let page = self.page(&input.bucket, &query)?;
+        let owner = self.owner(&self.bucket(&input.bucket)?)?;
         Ok(S3Response::new(ListObjectsOutput {
             name: Some(input.bucket),
             prefix: Some(spelling.write(query.prefix)),
@@ -126,7 +123,7 @@ impl Front {
             delimiter: query.delimiter.map(|d| spelling.write(d)),
             encoding_type: input.encoding_type,
             is_truncated: Some(page.next.is_some()),
-            contents: Some(objects(&page, spelling, true)),
+            contents: Some(objects(&page, spelling, Some(&owner))),
             next_marker: page.next.map(|n| spelling.write(n)),
             common_prefixes: Some(prefixes(page.prefixes, spelling)),
             ..Default::default()
@@ -147,6 +144,8 @@ impl Front {
             max,
         };
         let page = self.page(&input.bucket, &query)?;
+        let owner = self.owner(&self.bucket(&input.bucket)?)?;
+        let owner = Some(&owner).filter(|_| input.fetch_owner == Some(true));
         let count = page.objects.len() + page.prefixes.len();
         Ok(S3Response::new(ListObjectsV2Output {
             name: Some(input.bucket),
@@ -158,7 +157,7 @@ impl Front {
             continuation_token: input.continuation_token,
             start_after: input.start_after.map(|s| spelling.write(s)),
             is_truncated: Some(page.next.is_some()),
-            contents: Some(objects(&page, spelling, input.fetch_owner.unwrap_or(false))),
+            contents: Some(objects(&page, spelling, owner)),
             next_continuation_token: page.next.as_deref().map(token),
             common_prefixes: Some(prefixes(page.prefixes, spelling)),
             ..Default::default()

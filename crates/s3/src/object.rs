@@ -18,6 +18,7 @@ use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 use crate::condition::{ReadConditions, write_conditions};
 use crate::digest::{Claim, content_md5, watch};
 use crate::front::{Front, SEALED};
+use crate::lists::with_list;
 use crate::meta::{Kept, Sums, etag, kept, length, summed, timestamp};
 use crate::refusal;
 use crate::upload::part_number;
@@ -110,6 +111,7 @@ impl Front {
         let input = req.input;
         let bucket = self.bucket(&input.bucket)?;
         let (headers, user_meta) = kept!(input).pack()?;
+        let annotations = with_list(Annotations::new(), &req.extensions);
         let expect = Expect {
             len: Some(declared(input.content_length)?),
             md5: content_md5(input.content_md5.as_deref())?,
@@ -120,7 +122,7 @@ impl Front {
             content_type: input.content_type,
             headers,
             user_meta,
-            annotations: Annotations::new(),
+            annotations,
             conditions: write_conditions(input.if_match, input.if_none_match),
             expect,
             at_end,

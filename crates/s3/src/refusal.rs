@@ -178,7 +178,7 @@ fn of_body(error: &BoxError) -> S3Error {
     )
 }
 
-fn custom(
+pub(crate) fn custom(
     code: &'static str,
     status: http::StatusCode,
     message: impl Into<std::borrow::Cow<'static, str>>,

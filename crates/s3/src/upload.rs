@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use freehold_seal::Checksum;
 use freehold_vault::{
     Annotations, CompleteRequest, Expect, ListQuery, PartMeta, PartRequest, PutDone, PutError, UploadId,
-    UploadRequest, UploadSum,
+    UploadMeta, UploadRequest, UploadSum,
 };
 use freehold_wire::BucketId;
 use futures::StreamExt as _;
@@ -12,15 +12,16 @@ use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumType, CompleteMultipartUploadInput,
     CompleteMultipartUploadOutput, CompletedPart, CreateMultipartUploadInput, CreateMultipartUploadOutput,
     Initiator, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListPartsInput, ListPartsOutput,
-    MultipartUpload, Part, ServerSideEncryption, StorageClass, StreamingBlob, UploadPartInput,
+    MultipartUpload, Owner, Part, ServerSideEncryption, StorageClass, StreamingBlob, UploadPartInput,
     UploadPartOutput,
 };
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
 use crate::condition::write_conditions;
 use crate::digest::{Algorithm, Claim, content_md5, watch};
-use crate::front::{Front, OWNER, SEALED};
-use crate::listing::{Spelling, owner, page_size, prefixes, some};
+use crate::front::{Front, SEALED};
+use crate::listing::{Spelling, page_size, prefixes, some};
+use crate::lists::with_list;
 use crate::meta::{Sums, etag, kept, length, summed, timestamp};
 use crate::object::declared;
 use crate::{parts_sum, refusal};
@@ -45,8 +46,9 @@ pub(crate) fn part_number(number: i32) -> S3Result<u16> {
 impl Front {
     pub(crate) async fn begin(
         &self,
-        input: CreateMultipartUploadInput,
+        req: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let input = req.input;
         if let Some(name) = &input.checksum_algorithm
             && Algorithm::parse(name.as_str()).is_none()
         {
@@ -66,7 +68,7 @@ impl Front {
             content_type: input.content_type,
             headers,
             user_meta,
-            annotations: Annotations::new(),
+            annotations: with_list(Annotations::new(), &req.extensions),
             sum: sum.map(|algorithm| UploadSum { algorithm: algorithm.kept(), whole }),
         };
         let id =
@@ -212,6 +214,12 @@ impl Front {
         let known =
             self.vault.list_parts(&bucket, &input.key, upload).await.map_err(|e| refusal::of_write(&e))?;
         let algorithm = known.parts.first().and_then(|p| Sums::of(&p.checksums).algorithm);
+        // Whose the object will be is said with the upload.
+        let query = ListQuery { prefix: input.key.clone(), max: usize::MAX, ..ListQuery::default() };
+        let uploads = self.vault.list_uploads(&bucket, &query).await.map_err(|e| refusal::of_write(&e))?;
+        let said = uploads.uploads.iter().find(|other| other.id == upload);
+        let owner = self.owner_of_upload(&bucket, said.map(|upload| &upload.annotations))?;
+        let initiator = initiator(&owner);
         let mut rest = known.parts.into_iter().filter(|p| i32::from(p.number) > marker);
         let page: Vec<Part> =
             rest.by_ref().take(usize::try_from(max).unwrap_or(0)).map(|p| listed_part(&p)).collect();
@@ -227,8 +235,8 @@ impl Front {
             next_part_number_marker: if more { last } else { None },
             checksum_algorithm: algorithm.map(|a| s3s::dto::ChecksumAlgorithm::from_static(a.name())),
             parts: Some(page),
-            owner: Some(owner()),
-            initiator: Some(initiator()),
+            owner: Some(owner),
+            initiator: Some(initiator),
             storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
             ..Default::default()
         }))
@@ -248,15 +256,19 @@ impl Front {
             max,
         };
         let page = self.vault.list_uploads(&bucket, &query).await.map_err(|e| refusal::of_write(&e))?;
-        let uploads = page.uploads.into_iter().map(|upload| MultipartUpload {
-            key: Some(spelling.write(upload.key)),
-            upload_id: Some(upload.id.to_string()),
-            initiated: Some(timestamp(upload.begun)),
-            initiator: Some(initiator()),
-            owner: Some(owner()),
-            storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
-            ..Default::default()
-        });
+        let line = |upload: UploadMeta| -> S3Result<MultipartUpload> {
+            let owner = self.owner_of_upload(&bucket, Some(&upload.annotations))?;
+            Ok(MultipartUpload {
+                key: Some(spelling.write(upload.key)),
+                upload_id: Some(upload.id.to_string()),
+                initiated: Some(timestamp(upload.begun)),
+                initiator: Some(initiator(&owner)),
+                owner: Some(owner),
+                storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
+                ..Default::default()
+            })
+        };
+        let uploads = page.uploads.into_iter().map(line).collect::<S3Result<_>>()?;
         Ok(S3Response::new(ListMultipartUploadsOutput {
             bucket: Some(input.bucket),
             prefix: Some(spelling.write(query.prefix)),
@@ -266,7 +278,7 @@ impl Front {
             upload_id_marker: input.upload_id_marker,
             max_uploads: i32::try_from(max).ok(),
             is_truncated: Some(page.next.is_some()),
-            uploads: Some(uploads.collect()),
+            uploads: Some(uploads),
             // All uploads of one key are on one page, so the key alone says where to go on.
             next_key_marker: page.next.map(|key| spelling.write(key)),
             common_prefixes: Some(prefixes(page.prefixes, spelling)),
@@ -279,8 +291,9 @@ fn is_whole(kind: Option<&ChecksumType>) -> bool {
     kind.is_some_and(|kind| kind.as_str() == ChecksumType::FULL_OBJECT)
 }
 
-fn initiator() -> Initiator {
-    Initiator { display_name: Some(OWNER.to_owned()), id: Some(OWNER.to_owned()) }
+/// Who begins an upload owns what it makes.
+fn initiator(owner: &Owner) -> Initiator {
+    Initiator { display_name: owner.display_name.clone(), id: owner.id.clone() }
 }
 
 fn listed_part(part: &PartMeta) -> Part {

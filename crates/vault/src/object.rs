@@ -406,6 +406,8 @@ pub struct UploadMeta {
     pub key: String,
     /// When it was begun.
     pub begun: Millis,
+    /// What is to be said of the object.
+    pub annotations: Annotations,
 }
 
 /// Uploads in progress, ordered by key; all of one key are on one page.

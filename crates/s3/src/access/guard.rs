@@ -11,7 +11,10 @@ use freehold_vault::{BucketInfo, GetError, Vault};
 use freehold_wire::BucketId;
 use http::Extensions;
 use s3s::access::{S3Access, S3AccessContext};
-use s3s::dto::{CopySource, DeleteObjectsInput, PutObjectTaggingInput};
+use s3s::dto::{
+    CopyObjectInput, CopySource, CreateMultipartUploadInput, DeleteObjectsInput, PutObjectInput,
+    PutObjectTaggingInput,
+};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
@@ -21,6 +24,9 @@ use crate::keys::{Keys, unknown};
 use crate::papers::Papers;
 use crate::pass::Pass;
 use crate::refusal;
+
+const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
+const EXPECTED_SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
 
 /// Who asks, as it goes with the request to its handler.
 #[derive(Debug, Clone)]
@@ -148,7 +154,13 @@ impl Guard {
         why.map_or(Ok(()), |why| Err(denied(&why)))
     }
 
-    async fn may_read_source(&self, asker: &Asker, wish: &Wish<'_>, header: &str) -> S3Result<()> {
+    async fn may_read_source(
+        &self,
+        asker: &Asker,
+        wish: &Wish<'_>,
+        header: &str,
+        expected: Option<&str>,
+    ) -> S3Result<()> {
         // What is not readable is refused with its own words where it is used.
         let Ok(CopySource::Bucket { bucket, key, version_id }) = CopySource::parse(header) else {
             return Ok(());
@@ -160,7 +172,19 @@ impl Guard {
             version: version_id.as_deref(),
             context: wish.context.clone(),
         };
-        self.may(asker, &source).await
+        self.may(asker, &source).await?;
+        self.is_owned_as_expected(&bucket, expected)
+    }
+
+    /// Some clients say whose they take a bucket for, lest they write into a stranger's.
+    fn is_owned_as_expected(&self, bucket: &str, expected: Option<&str>) -> S3Result<()> {
+        let Some(expected) = expected else { return Ok(()) };
+        let Some((bucket, _)) = self.papers.vault.bucket_named(bucket) else { return Ok(()) };
+        let owner = self.papers.of_bucket(bucket)?.owner;
+        if owner.to_string() == expected {
+            return Ok(());
+        }
+        Err(s3_error!(AccessDenied, "Access Denied: the bucket is not owned by {}.", expected))
     }
 
     /// The buckets that a principal sees in its list: its own, and those that its key names. The
@@ -228,7 +252,6 @@ impl S3Access for Shared {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let guard = &self.0;
         let asker = guard.asker(cx)?;
-        extras::check(cx.headers())?;
         let operation = cx.s3_op().name();
         let (bucket, key) = match cx.s3_path() {
             S3Path::Root => (None, None),
@@ -249,17 +272,35 @@ impl S3Access for Shared {
                     context: known::context(&asker, operation, cx.uri(), cx.headers()),
                 };
                 guard.may(&asker, &wish).await?;
+                guard.is_owned_as_expected(bucket, known::text(cx.headers(), EXPECTED_OWNER))?;
                 if let Some(source) = known::text(cx.headers(), "x-amz-copy-source") {
-                    guard.may_read_source(&asker, &wish, source).await?;
+                    let expected = known::text(cx.headers(), EXPECTED_SOURCE_OWNER);
+                    guard.may_read_source(&asker, &wish, source, expected).await?;
                 }
             }
         }
+        extras::check(cx.headers())?;
         // What somebody unknown asks in a body is not allowed yet.
         if asker.who != Principal::Anonymous || !matches!(operation, "DeleteObjects" | "PutObjectTagging") {
             Pass::let_in(cx.extensions_mut());
         }
         cx.extensions_mut().insert(asker);
         Ok(())
+    }
+
+    async fn put_object(&self, req: &mut S3Request<PutObjectInput>) -> S3Result<()> {
+        let bucket = req.input.bucket.clone();
+        self.0.set_list(req, &bucket)
+    }
+
+    async fn copy_object(&self, req: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
+        let bucket = req.input.bucket.clone();
+        self.0.set_list(req, &bucket)
+    }
+
+    async fn create_multipart_upload(&self, req: &mut S3Request<CreateMultipartUploadInput>) -> S3Result<()> {
+        let bucket = req.input.bucket.clone();
+        self.0.set_list(req, &bucket)
     }
 
     async fn put_object_tagging(&self, req: &mut S3Request<PutObjectTaggingInput>) -> S3Result<()> {

@@ -766,14 +766,14 @@ def anonymous_is_refused():
 
 @check
 def what_is_not_kept_is_refused():
-    refused("AccessControlListNotSupported", put, "x", b"", ACL="public-read")
     put("acl", b"", ACL="private")
     refused("NotImplemented", put, "x", b"", Tagging="a=b")
     refused("NotImplemented", put, "x", b"", ServerSideEncryption="aws:kms")
     put("sse", b"", ServerSideEncryption="AES256")
     refused("InvalidStorageClass", put, "x", b"", StorageClass="GLACIER")
     refused("NotImplemented", S3.put_bucket_versioning, Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    refused("NotImplemented", S3.put_bucket_policy, Bucket=BUCKET, Policy="{}")
+    website = {"IndexDocument": {"Suffix": "index.html"}}
+    refused("NotImplemented", S3.put_bucket_website, Bucket=BUCKET, WebsiteConfiguration=website)
     refused("InvalidArgument", get, "acl", VersionId="3HL4kqtJlcpXroDTDmJ")
     refused("NoSuchVersion", get, "acl", VersionId="0" * 32)
     get("acl", VersionId="null")

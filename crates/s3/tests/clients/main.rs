@@ -76,6 +76,11 @@ async fn boto3() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn access() {
+    against("access.py", Limits::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys() {
     against("keys.py", Limits::default()).await;
 }

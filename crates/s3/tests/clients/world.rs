@@ -85,8 +85,8 @@ impl Buckets for Ledger {
     }
 }
 
-/// Keys of several principals, all with one secret: the realm owner's; `ALT` and `TENANT` behind it are
-/// two services' that may do everything; `READ` a service's that may read and list what begins with
+/// Keys of several principals, all with one secret: the realm owner's; `ALT`, `MAIN` and `TENANT` behind it
+/// are three services' that may do everything; `READ` a service's that may read and list what begins with
 /// `in/` in the bucket `shared`, and `ENDED` one whose time is over.
 struct Ring;
 
@@ -106,6 +106,7 @@ impl Keys for Ring {
         let (who, rights) = match access_key_id.strip_prefix(KEY_ID)? {
             "" => (Principal::REALM, all()),
             "ALT" => (Self::service("alt"), all()),
+            "MAIN" => (Self::service("main"), all()),
             "TENANT" => (Self::service("tenant"), all()),
             "READ" => {
                 let rights = Rights {
@@ -123,7 +124,8 @@ impl Keys for Ring {
     }
 
     fn knows(&self, who: &Principal) -> bool {
-        ["alt", "tenant", "reader", "old"].map(Self::service).contains(who) || *who == Principal::REALM
+        ["main", "alt", "tenant", "reader", "old"].map(Self::service).contains(who)
+            || *who == Principal::REALM
     }
 }
 

@@ -195,7 +195,8 @@ impl Vault {
             let id = UploadId(row.id);
             let Some((_, sealed)) = bucket_of(&row.record).filter(|(of, _)| of == bucket) else { continue };
             if let Ok((record, _)) = UploadRecord::open(inner, *bucket, id, sealed) {
-                let meta = UploadMeta { id, key: record.key(), begun: record.begun };
+                let annotations = record.annotations();
+                let meta = UploadMeta { id, key: record.key(), begun: record.begun, annotations };
                 by_key.entry(record.key()).or_default().0.push(meta);
             }
         }
