@@ -1,5 +1,7 @@
 //! Daily use with the clients that people have: rclone, the AWS CLI, boto3.
 
+mod members;
+
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};

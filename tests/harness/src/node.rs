@@ -278,6 +278,11 @@ impl<'a> Node<'a> {
         S3::new(self.host, ready.text("s3")?, Path::new(ready.text("s3_credentials")?))
     }
 
+    /// The same with another key, from the file that it was written to.
+    pub fn s3_with(&self, ready: &Ready, credentials: &Path) -> Result<S3<'a>> {
+        S3::new(self.host, ready.text("s3")?, credentials)
+    }
+
     fn output(&self, kind: &str) -> PathBuf {
         let home = self.home.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         self.host.folder().join(format!("{home}-{}.{kind}", self.starts))
