@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use freehold_crypt::{Signature, SigningKey, VerifyingKey};
+use freehold_ports::{Guest, Places, Source};
 use freehold_wire::{Bounded, NodeId, from_canonical, to_canonical};
 use iroh::Endpoint;
 use iroh::endpoint::{ConnectError, ConnectingError, Connection, ConnectionError};
@@ -28,6 +29,9 @@ pub const MAX_ANSWER: usize = 4 << 20;
 
 /// Keys that can be proven at once: guardians come together.
 const MAX_KEYS: usize = 16;
+/// Newcomers at a time, and from one network or relay. Those that have proven nothing make room for
+/// those that come.
+pub(crate) const PLACES: Places = Places { total: 16, each: 8, reserve: 0, rest: STEP };
 /// The longest proof, in bytes.
 const MAX_PROOF: usize = 4096;
 /// What a visit may take, whatever it does.
@@ -92,28 +96,32 @@ pub enum KnockError {
 type Signed = Bounded<(VerifyingKey, Signature), MAX_KEYS>;
 
 /// Answers one newcomer on a connection whose handshake is done.
-pub(crate) async fn answer(shared: Arc<Shared>, connection: Connection) {
+pub(crate) async fn answer(shared: Arc<Shared>, connection: Connection, from: Source) {
     let newcomer = node_id(connection.remote_id());
-    let why = match Arc::clone(&shared.door_places).try_acquire_owned() {
-        Ok(_place) => {
-            let visit = timeout(VISIT, visit(&shared, &connection, newcomer));
+    let why = match shared.door_places.admit(from) {
+        Some(guest) => {
+            let visit = timeout(VISIT, visit(&shared, &connection, newcomer, &guest));
             tokio::select! {
                 biased;
                 () = shared.cancel.cancelled() => Why::Shutdown,
                 outcome = visit => outcome.unwrap_or(Some(Why::Refused)).unwrap_or(Why::Left),
+                // Others came, and it had proven nothing.
+                () = guest.has_to_go() => Why::Refused,
             }
         }
-        Err(_) => Why::Refused,
+        None => Why::Refused,
     };
     debug!(newcomer = %newcomer.short(), ?why, "a visit at the door ended");
     connection.close(close_code(why), b"");
 }
 
 /// `None` when all went well.
-async fn visit(shared: &Shared, connection: &Connection, newcomer: NodeId) -> Option<Why> {
+async fn visit(shared: &Shared, connection: &Connection, newcomer: NodeId, guest: &Guest) -> Option<Why> {
     let Some((proof, mut tx, mut rx)) = prove(shared, connection, newcomer).await else {
         return Some(Why::Refused);
     };
+    // From here on it makes room for nobody.
+    let _busy = guest.request();
     let Ok(Some(request)) = read_frame(&mut rx, MAX_REQUEST).await else { return Some(Why::Refused) };
     let answer = shared.doorman.serve(proof, request).await;
     if answer.len() > MAX_ANSWER || write_frame(&mut tx, answer).await.is_err() {

@@ -33,7 +33,7 @@ use crate::{
     Addresses, BlobSource, BlobStream, Channel, Config, Doorman, Event, FetchError, Gate, Haste, KnockError,
     Path, PeerHealth, RelayHealth, RelayUrl, SendError, StartError, Why,
 };
-use freehold_ports::{Source, Tries};
+use freehold_ports::{Porter, Source, Tries};
 
 /// Events that may wait for the owner; then peers are held back.
 const EVENTS: usize = 64;
@@ -42,8 +42,6 @@ const INPUTS: usize = 256;
 const HANDSHAKES: usize = 64;
 /// What a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Newcomers at the door at a time.
-const DOOR_PLACES: usize = 16;
 /// How long the start waits for the machine's own addresses to be known.
 const OWN_ADDRESSES: Duration = Duration::from_secs(3);
 
@@ -112,7 +110,7 @@ impl Mesh {
             cancel: CancellationToken::new(),
             tasks: TaskTracker::new(),
             relay,
-            door_places: Arc::new(Semaphore::new(DOOR_PLACES)),
+            door_places: Porter::new(door::PLACES),
             blob_places: blob::Places::new(),
             events,
             hub,
@@ -411,13 +409,17 @@ impl Arrivals {
             incoming.ignore();
             return;
         }
-        let (fresh, proven) = match incoming.remote_addr() {
+        let (fresh, proven, from) = match incoming.remote_addr() {
             IncomingAddr::Ip(at) => {
-                let fresh = self.networks.take(at.ip().into(), Instant::now());
-                (fresh, incoming.remote_addr_validated())
+                let from = at.ip().into();
+                (self.networks.take(from, Instant::now()), incoming.remote_addr_validated(), from)
             }
-            IncomingAddr::Relay { url, .. } => (self.relays.take(url.to_string(), Instant::now()), true),
-            _ => (false, true),
+            IncomingAddr::Relay { url, .. } => {
+                let url = url.to_string();
+                let from = relay::source(&url);
+                (self.relays.take(url, Instant::now()), true, from)
+            }
+            _ => (false, true, Source::Here),
         };
         let crowded = self.handshakes.available_permits() < HANDSHAKES / 2;
         if !proven && (crowded || !fresh) {
@@ -443,7 +445,7 @@ impl Arrivals {
             let Ok(Some(connection)) = done else { return };
             let node = node_id(connection.remote_id());
             if connection.alpn() == Protocol::door(shared.me).name() {
-                door::answer(shared, connection).await;
+                door::answer(shared, connection, from).await;
             } else if shared.gate.admits(node) {
                 shared.ask(Input::Opened { node, connection, dialled: false }).await;
             } else {

@@ -10,7 +10,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use freehold_ports::{Busy, Places, Porter};
+use freehold_crypt::hash;
+use freehold_ports::{Busy, Places, Porter, Source};
 use freehold_wire::NodeId;
 use http::HeaderMap;
 use iroh::EndpointId;
@@ -41,6 +42,14 @@ pub(crate) const SWEEP: Duration = Duration::from_secs(5);
 const KEYS: usize = 1024;
 /// Tries to find a port that is free with both TCP and UDP.
 const PORT_TRIES: usize = 16;
+
+/// Whoever comes by way of a relay counts as one network: an IPv6 network that nobody has.
+pub(crate) fn source(url: &str) -> Source {
+    let digest = hash::digest("freehold 2026 mesh relay as a source", url.as_bytes());
+    let number = digest.first_chunk().copied().map_or(0, u64::from_be_bytes);
+    // ff00::/8 is no address that anybody connects from.
+    Source::V6(number | 0xff << 56)
+}
 
 /// The entry of a relay in iroh's list.
 pub(crate) fn entry(url: &RelayUrl, pass: Option<String>) -> iroh_relay::RelayConfig {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
+use freehold_ports::Porter;
 use freehold_wire::NodeId;
 use iroh::Endpoint;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) relay: Option<House>,
     pub(crate) addresses: watch::Sender<Addresses>,
     /// Places for newcomers at the door, and for blobs on their way out.
-    pub(crate) door_places: Arc<Semaphore>,
+    pub(crate) door_places: Porter,
     pub(crate) blob_places: Places,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) hub: mpsc::Sender<Input>,

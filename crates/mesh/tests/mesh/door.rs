@@ -132,6 +132,23 @@ async fn a_proof_does_not_hold_in_another_session_or_for_another_node() {
     assert!(!realm.members.read().unwrap().contains(&id(4)));
 }
 
+/// Whoever knows the node's id can come in; without an invitation it can only stand there.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stands_at_the_door_and_shows_nothing_shuts_nobody_out() {
+    let realm = Realm::of(&[id(1)]);
+    realm.invitations.write().unwrap().push(key(100).verifying());
+    let a = Node::start(1, &realm).await;
+    let crowd = bare(9).await;
+    let to = target(&a).await;
+    let mut standing = Vec::new();
+    for _ in 0..20 {
+        let door = door_protocol(a.id());
+        standing.push(within("the door", crowd.connect(to.clone(), &door)).await.unwrap());
+    }
+    let x = Node::start(2, &Realm::of(&[id(1)])).await;
+    assert_eq!(knock(&x, &a, &[&key(100)]).await.unwrap(), "welcome, you said hello");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_at_the_door_is_held_off_and_members_do_not_feel_it() {
     let realm = Realm::of(&[id(1), id(2)]);
