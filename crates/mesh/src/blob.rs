@@ -17,15 +17,19 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
-use crate::Why;
 use crate::frame::STALL;
 use crate::link::Link;
 use crate::shared::Shared;
+use crate::{Pace, Why};
 
 /// A peer that does not begin to answer for this long is given up.
 const ANSWER: Duration = Duration::from_secs(15);
 /// A stream of which nothing more comes for this long is given up.
 const QUIET: Duration = Duration::from_secs(30);
+/// One of which fewer bytes come than these in such a time is given up as well. A slow line shared by
+/// all that may be on it at a time does more.
+const LEAST: u64 = 20 << 10;
+const LEAST_IN: Duration = Duration::from_secs(20);
 /// Blobs on their way out at a time, to all; and those of them for which nobody waits.
 const PLACES: usize = 64;
 const BACKGROUND_PLACES: usize = 48;
@@ -106,6 +110,9 @@ pub enum FetchError {
     /// No answer, or no further bytes, in time.
     #[error("{0} has gone silent")]
     Silent(NodeId),
+    /// Bytes come, but so few that it would take for ever.
+    #[error("{0} sends too slowly")]
+    Slow(NodeId),
     /// Fewer bytes came than were announced.
     #[error("{from} broke off {missing} bytes before the end")]
     Cut {
@@ -201,7 +208,9 @@ pub(crate) async fn fetch(
     };
     let (total, rx) = timeout_at(deadline, ask).await.unwrap_or(Err(FetchError::Silent(from)))?;
     let range = cut_to(&range, total);
-    let arriving = Arriving { from, rx, missing: range.end - range.start, ended: false, _place: place };
+    let missing = range.end - range.start;
+    let pace = Pace::new(LEAST, LEAST_IN);
+    let arriving = Arriving { from, rx, missing, pace, ended: false, _place: place };
     let bytes = stream::unfold(arriving, |mut arriving| async move {
         let next = arriving.next().await?;
         Some((next, arriving))
@@ -214,6 +223,7 @@ struct Arriving {
     from: NodeId,
     rx: RecvStream,
     missing: u64,
+    pace: Pace,
     ended: bool,
     _place: OwnedSemaphorePermit,
 }
@@ -223,9 +233,15 @@ impl Arriving {
         if self.ended {
             return None;
         }
-        let error = match timeout(QUIET, self.rx.read_chunk(PIECE)).await {
+        let begun = Instant::now();
+        let read = timeout(QUIET, self.rx.read_chunk(PIECE)).await;
+        let waited = begun.elapsed();
+        let error = match read {
             Err(_) => FetchError::Silent(self.from),
             Ok(Ok(Some(piece))) => match self.missing.checked_sub(piece.len() as u64) {
+                Some(missing) if missing > 0 && self.pace.is_too_slow(waited, piece.len() as u64) => {
+                    FetchError::Slow(self.from)
+                }
                 Some(missing) => {
                     self.missing = missing;
                     return Some(Ok(piece));
@@ -306,8 +322,12 @@ pub(crate) async fn serve_all(shared: Arc<Shared>, link: Arc<Link>) {
 
 async fn serve(shared: Arc<Shared>, link: Arc<Link>, mut tx: SendStream, mut rx: RecvStream) {
     let mut bytes = [0u8; QUESTION];
-    let read = timeout(ANSWER, rx.read_exact(&mut bytes)).await;
-    let (Ok(Ok(())), Some((haste, blob, range))) = (read, read_question(bytes)) else {
+    if !matches!(timeout(ANSWER, rx.read_exact(&mut bytes)).await, Ok(Ok(()))) {
+        // Whoever asked has given it up while its question was under way: that ends this stream only.
+        drop(tx.reset(VarInt::from_u32(u32::from(FAILED))));
+        return;
+    }
+    let Some((haste, blob, range)) = read_question(bytes) else {
         link.close(Why::Broke);
         return;
     };

@@ -14,6 +14,7 @@ mod hello;
 mod hub;
 mod link;
 mod mesh;
+mod pace;
 #[doc(hidden)]
 pub mod probe;
 mod protocol;
@@ -27,3 +28,4 @@ pub use door::{Doorman, KnockError, MAX_ANSWER, MAX_REQUEST, Proof};
 pub use event::{Channel, Event, Path, PeerHealth, RelayHealth, SendError, Trouble, Why};
 pub use frame::MAX_FRAME;
 pub use mesh::{LateShutdown, Mesh};
+pub use pace::Pace;

@@ -91,6 +91,23 @@ async fn a_read_does_not_wait_for_what_comes_in_the_background() {
     assert_eq!(crowded.unwrap_err(), FetchError::Crowded(b.id()), "it does not wait without end");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_a_little_now_and_then_is_given_up() {
+    let realm = Realm::of(&[id(1), id(2)]);
+    let (a, b) = pair(&realm, 1, 2).await;
+    let blob = realm.put(1, Blob::Drip);
+    let mut stream = a.mesh.fetch_blob(b.id(), blob, 0..u64::MAX, Haste::Read).await.unwrap();
+    let end = async {
+        loop {
+            if let Err(error) = stream.next().await.unwrap() {
+                return error;
+            }
+        }
+    };
+    assert_eq!(within("an end", end).await, FetchError::Slow(b.id()));
+    assert!(a.health(b.id()).unwrap().connected);
+}
+
 fn failed(from: &Node) -> FetchError {
     FetchError::Unavailable { from: from.id(), why: Unavailable::Failed }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Blob {
     TooMuch(Bytes),
     /// Never ends.
     Endless,
+    /// Gives a byte every 50 milliseconds.
+    Drip,
 }
 
 impl Gate for Realm {
@@ -86,6 +88,14 @@ impl BlobSource for Realm {
                 (body.len() as u64, futures::stream::iter(all).boxed())
             }
             Blob::TooMuch(body) => (body.len() as u64 / 2, futures::stream::iter(pieces(&body)).boxed()),
+            Blob::Drip => {
+                let every = tokio::time::interval(Duration::from_millis(50));
+                let drip = futures::stream::unfold(every, |mut every| async move {
+                    every.tick().await;
+                    Some((Ok(Bytes::from_static(b"x")), every))
+                });
+                (1 << 50, drip.boxed())
+            }
             Blob::Endless => {
                 (1 << 50, futures::stream::repeat_with(|| Ok(Bytes::from(vec![7; 60_000]))).boxed())
             }
