@@ -15,7 +15,7 @@ use tracing::debug;
 use crate::address::endpoint_id;
 use crate::frame::close_code;
 use crate::hello::{self, Start};
-use crate::link::{self, Link};
+use crate::link::{self, Inbox, Link};
 use crate::protocol::Protocol;
 use crate::relay;
 use crate::shared::{Note, Shared};
@@ -70,6 +70,8 @@ struct Peer {
     /// As leader: the newest connection that came during a hello.
     waiting: Option<Connection>,
     failures: u32,
+    /// What it said and was not worked off, over all its connections.
+    inbox: Inbox,
     /// The gate did not admit it when it was to be dialled.
     barred: bool,
     next_dial: Option<Instant>,
@@ -321,7 +323,7 @@ impl Hub {
             dial.cancel();
         }
         peer.next_dial = None;
-        let (link, ends) = Link::new(node, connection);
+        let (link, ends) = Link::new(node, connection, peer.inbox.clone());
         let before = peer.current.replace((Arc::clone(&link), start)).map(|(before, _)| before);
         if let Some(before) = &before {
             before.close(Why::Replaced);

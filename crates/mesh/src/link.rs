@@ -25,6 +25,11 @@ const QUEUE_BYTES: usize = 4 << 20;
 /// What a member may have on its way to us unread; strangers get far less.
 /// It is enough for all streams together, so that none that we are slow to read holds up the others.
 const MEMBER_WINDOW: VarInt = VarInt::from_u32(32 << 20);
+/// Bytes of frames that came on a channel of a peer and were not worked off. Beyond them the peer is
+/// held back; they outlive a connection, so that coming again gives no further room.
+const INBOX_BYTES: usize = 4 << 20;
+/// What a frame costs beside its bytes.
+const FRAME_COST: usize = 256;
 /// Blobs fetched from one peer at a time for which somebody waits, and others. Together they are
 /// fewer than the streams that a peer lets us open.
 const READS: usize = 6;
@@ -34,6 +39,38 @@ const BACKGROUND: usize = 8;
 struct Queued {
     body: Bytes,
     _share: OwnedSemaphorePermit,
+}
+
+/// Room for what a peer says.
+#[derive(Clone)]
+pub(crate) struct Inbox(Vec<(Channel, Arc<Semaphore>)>);
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Self(Channel::ALL.map(|channel| (channel, Arc::new(Semaphore::new(INBOX_BYTES)))).into())
+    }
+}
+
+/// A frame whose room is free again when the last handle to it is dropped.
+struct Roomy {
+    body: Bytes,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Roomy {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Inbox {
+    /// Waits for room for a frame.
+    async fn take_in(&self, channel: Channel, body: Bytes) -> Option<Bytes> {
+        let (_, room) = self.0.iter().find(|(of, _)| *of == channel)?;
+        let cost = u32::try_from((body.len() + FRAME_COST).min(INBOX_BYTES)).ok()?;
+        let room = Arc::clone(room).acquire_many_owned(cost).await.ok()?;
+        Some(Bytes::from_owner(Roomy { body, _room: room }))
+    }
 }
 
 struct Queue {
@@ -54,6 +91,7 @@ pub(crate) struct Link {
     reads: Arc<Semaphore>,
     background: Arc<Semaphore>,
     queues: Vec<(Channel, Queue)>,
+    inbox: Inbox,
     /// Set just before [`Event::Up`] is told.
     told: AtomicBool,
     /// Why we closed it, if we did.
@@ -62,7 +100,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(node: NodeId, connection: Connection) -> (Arc<Self>, Ends) {
+    pub(crate) fn new(node: NodeId, connection: Connection, inbox: Inbox) -> (Arc<Self>, Ends) {
         connection.set_receive_window(MEMBER_WINDOW);
         let (mut queues, mut ends) = (Vec::new(), Vec::new());
         for channel in Channel::ALL {
@@ -79,6 +117,7 @@ impl Link {
             reads: Arc::new(Semaphore::new(READS)),
             background: Arc::new(Semaphore::new(BACKGROUND)),
             queues,
+            inbox,
             told: AtomicBool::new(false),
             why: OnceLock::new(),
             heard: Mutex::new((0, now)),
@@ -265,7 +304,10 @@ async fn read_channels(shared: Arc<Shared>, link: Arc<Link>) {
 async fn read_channel(shared: Arc<Shared>, link: Arc<Link>, channel: Channel, mut stream: RecvStream) {
     loop {
         match read_frame(&mut stream, MAX_FRAME).await {
-            Ok(Some(body)) => shared.tell(Event::Message(link.node, channel, body)).await,
+            Ok(Some(body)) => {
+                let Some(body) = link.inbox.take_in(channel, body).await else { return };
+                shared.tell(Event::Message(link.node, channel, body)).await;
+            }
             Ok(None) => return,
             Err(error) => {
                 debug!(peer = %link.node.short(), ?channel, %error, "cannot read from a peer");
