@@ -52,7 +52,7 @@ impl Bits {
         for seq in last.saturating_add(1)..=last.saturating_add(7) {
             self.set(seq, false);
         }
-        self
+        Self::from_bytes(self.0)
     }
 
     pub(crate) fn from_bytes(mut bytes: Vec<u8>) -> Self {
@@ -66,4 +66,21 @@ impl Bits {
 fn place(seq: u64) -> Option<(usize, u8)> {
     let index = seq.checked_sub(1)?;
     Some((usize::try_from(index / 8).ok()?, 1 << (index % 8)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_off_leaves_no_trace_in_the_sum() {
+        let mut long = Bits::new();
+        long.set(3, true);
+        let short = long.clone();
+        long.set(40, true);
+        for last in [3, 8, 9, 16, 24, 39] {
+            assert_eq!(long.clone().up_to(last).sum(), short.sum(), "{last}");
+        }
+        assert_eq!(long.clone().up_to(2), Bits::new());
+    }
 }
