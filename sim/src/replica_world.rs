@@ -245,7 +245,10 @@ impl ReplicaWorld {
                     self.fetches.push(Fetch { to: name, from: *from, blob });
                 }
             }
-            Output::Verify { blob, .. } => self.lose_blob(name, blob.name, choose),
+            Output::Verify { blob, .. } => {
+                self.lose_blob(name, blob.name, choose);
+                self.hand(name, Input::Verified(blob), choose);
+            }
             Output::Evidence(row) => {
                 self.wrong = Some(format!("{name} has proof against {:?}", row.entry.origin));
             }

@@ -2,18 +2,19 @@
 //! One owner drives the machine; everybody else hands things in and reads what it published last.
 
 mod alarm;
+mod copying;
 mod memory;
 mod owner;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_placement::{BlobRef, Entry, FetchError, Own, Place, Protection, Ticket, View};
 use freehold_vault::NotConfirmed;
 use freehold_wire::{BucketId, EntryId, Millis, NodeId};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 pub use alarm::Alarm;
 pub(crate) use owner::Opening;
@@ -36,7 +37,7 @@ pub(crate) enum Ask {
     Stored(Ticket, bool),
     Fetched(BlobRef, Result<(), FetchError>),
     Lost(BlobRef),
-    Erased(Place),
+    Verified(BlobRef),
     Look,
     Await { entry: EntryId, copies: u16, reply: oneshot::Sender<()> },
     Forget(EntryId),
@@ -45,6 +46,29 @@ pub(crate) enum Ask {
     Lengths { origin: NodeId, reply: oneshot::Sender<BTreeMap<BucketId, u64>> },
     Wanted { blob: BlobRef, reply: oneshot::Sender<bool> },
     Holders { blob: BlobRef, reply: oneshot::Sender<Vec<NodeId>> },
+}
+
+/// Entries erased here of which the owner has not heard: a sweep tells of very many at once, and none
+/// may be lost, or its blobs would be fetched again. There are never more than entries.
+#[derive(Debug, Default)]
+pub(crate) struct Erasures {
+    places: Mutex<Vec<Place>>,
+    told: Notify,
+}
+
+impl Erasures {
+    fn add(&self, place: Place) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).push(place);
+        self.told.notify_one();
+    }
+
+    async fn told(&self) {
+        self.told.notified().await;
+    }
+
+    fn take(&self) -> Vec<Place> {
+        std::mem::take(&mut self.places.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What the owner published last.
@@ -75,6 +99,7 @@ const LISTEN_MAX: std::time::Duration = std::time::Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub struct Replica {
     asks: mpsc::Sender<Ask>,
+    erasures: Arc<Erasures>,
     report: watch::Receiver<Arc<Report>>,
 }
 
@@ -166,9 +191,7 @@ impl freehold_vault::Replication for ForVault {
     }
 
     fn erased(&self, bucket: &BucketId, origin: &NodeId, seq: u64) {
-        // If the owner is busy it counts an erased entry as one to be kept, until the next start.
-        let place = Place { bucket: *bucket, origin: *origin, seq };
-        drop(self.0.asks.try_send(Ask::Erased(place)));
+        self.0.erasures.add(Place { bucket: *bucket, origin: *origin, seq });
     }
 
     fn releases(&self, _: &BucketId, origin: &NodeId) -> bool {
@@ -220,5 +243,35 @@ impl crate::transfer::Holders for Replica {
         let (reply, holders) = oneshot::channel();
         self.tell(Ask::Holders { blob: *blob, reply }).await;
         holders.await.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use freehold_vault::Replication as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_erasure_is_lost_while_the_owner_is_busy() {
+        let (asks, _owner) = mpsc::channel(ASKS);
+        let report = Report {
+            me: NodeId::from_bytes([1; 32]),
+            view: None,
+            blind: false,
+            own: BTreeMap::new(),
+            protection: BTreeMap::new(),
+            missing: 0,
+            alarms: Vec::new(),
+            heard: Arc::default(),
+        };
+        let (_publish, report) = watch::channel(Arc::new(report));
+        let handle = Replica { asks, erasures: Arc::default(), report };
+        let vault = ForVault(handle.clone());
+        for seq in 1..=3000 {
+            vault.erased(&BucketId::from_bytes([2; 32]), &NodeId::from_bytes([1; 32]), seq);
+        }
+        handle.erasures.told().await;
+        assert_eq!(handle.erasures.take().len(), 3000);
     }
 }

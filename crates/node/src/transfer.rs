@@ -1,6 +1,8 @@
 //! Blobs between this node's depot and the mesh: giving out what is here, reading through what is
 //! not.
 
+pub(crate) mod line;
+
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, RwLock};
@@ -11,6 +13,8 @@ use freehold_placement::BlobRef;
 use freehold_vault::{BlobStream, Depot, DepotError, PeerError, Peers};
 use freehold_wire::{BlobName, BucketId, NodeId};
 use futures::{StreamExt as _, TryStreamExt as _};
+
+use self::line::{MeshLine, Read, Slow};
 
 /// Gives peers the blobs of this node's depot. The gate has let them in; ciphertext under random
 /// names is all there is to get.
@@ -54,6 +58,7 @@ pub struct ReadThrough {
 struct Inner {
     mesh: OnceLock<Arc<Mesh>>,
     holders: RwLock<Option<Arc<dyn Holders>>>,
+    slow: Arc<Slow>,
 }
 
 impl ReadThrough {
@@ -86,19 +91,22 @@ impl Peers for ReadThrough {
             None => Vec::new(),
         };
         // Nobody confirmed it, yet somebody may have it: whoever is connected is asked.
-        for peer in mesh.peers() {
-            if peer.connected && !ask.contains(&peer.id) {
-                ask.push(peer.id);
+        let connected = mesh.peers().into_iter().filter(|peer| peer.connected).map(|peer| peer.id);
+        let connected: Vec<NodeId> = connected.collect();
+        ask.retain(|node| connected.contains(node));
+        for node in connected {
+            if !ask.contains(&node) {
+                ask.push(node);
             }
         }
+        self.inner.slow.sort(&mut ask);
         let skip = usize::try_from(tried).unwrap_or(usize::MAX).min(ask.len().saturating_sub(1));
-        let mut failed = None;
-        for node in ask.iter().skip(skip) {
-            match mesh.fetch_blob(*node, blob.name, range.clone(), Haste::Read).await {
-                Ok(stream) => return Ok(stream.map_err(Into::into).boxed()),
-                Err(error) => failed = Some(error),
-            }
+        let line = MeshLine { mesh: Arc::clone(mesh), blob: blob.name, haste: Haste::Read };
+        let nodes = ask.into_iter().skip(skip);
+        match Read::begin(line, range, nodes, Arc::clone(&self.inner.slow)).await {
+            Ok(Some(stream)) => Ok(stream.map_err(Into::into).boxed()),
+            Ok(None) => Err(PeerError::NoHolder),
+            Err(error) => Err(PeerError::Failed(error.into())),
         }
-        Err(failed.map_or(PeerError::NoHolder, |error| PeerError::Failed(error.into())))
     }
 }

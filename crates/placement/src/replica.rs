@@ -79,7 +79,10 @@ pub struct Replica {
     /// Streams of which somebody has told more than is here.
     lag: BTreeSet<Key>,
     asks: BTreeMap<Key, ask::Asked>,
-    asked_last: BTreeMap<Key, NodeId>,
+    /// Who was asked for a stream last, and how many asks there were before.
+    asked_last: BTreeMap<Key, (NodeId, u64)>,
+    ask_turn: u64,
+    resting: BTreeMap<(Key, NodeId), ask::Rest>,
     /// Nothing is asked for before this; 0 if nothing stands in the way.
     ask_after: Millis,
     next_ticket: u64,
@@ -87,8 +90,7 @@ pub struct Replica {
     stored: BTreeSet<Ticket>,
     storing_bytes: usize,
     wants: blobs::Wants,
-    /// When a blob was last checked because a peer found it bad.
-    verified: BTreeMap<BlobName, Millis>,
+    checks: hear::Checks,
     tally: BTreeMap<BucketId, Protection>,
     changed: BTreeSet<BucketId>,
     out: VecDeque<Output>,
@@ -139,13 +141,15 @@ impl Replica {
             lag: BTreeSet::new(),
             asks: BTreeMap::new(),
             asked_last: BTreeMap::new(),
+            ask_turn: 0,
+            resting: BTreeMap::new(),
             ask_after: Millis(0),
             next_ticket: 0,
             storing: BTreeMap::new(),
             stored: BTreeSet::new(),
             storing_bytes: 0,
             wants: blobs::Wants::default(),
-            verified: BTreeMap::new(),
+            checks: hear::Checks::default(),
             tally: BTreeMap::new(),
             changed: BTreeSet::new(),
             out: VecDeque::new(),
@@ -250,7 +254,11 @@ impl Replica {
             Input::Loaded(load, rows) => self.loaded(now, &load, rows),
             Input::Fetched(blob) => self.fetched(now, &blob),
             Input::FetchFailed(blob, why) => self.fetch_failed(now, &blob, why),
-            Input::Lost(blob) => self.lost(now, &blob),
+            Input::Lost(blob) => {
+                self.checked(&blob);
+                self.lost(now, &blob);
+            }
+            Input::Verified(blob) => self.checked(&blob),
             Input::Erased(place) => self.erased(now, &place),
         }
         // Who has been alone may have written, and would wait in vain for whoever joins now.

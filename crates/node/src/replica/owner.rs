@@ -5,28 +5,26 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use freehold_disk::{EntryRow, EntryStore, StoreError};
-use freehold_mesh::{Channel, Haste, Mesh};
+use freehold_mesh::{Channel, Mesh};
 use freehold_placement::{
-    BlobRef, BucketView, Entry, Event, FetchError, Input, Load, Message, NodeView, Output, Place,
-    Replica as Machine, Row, Ticket, View,
+    BlobRef, BucketView, Entry, Event, Input, Load, Message, NodeView, Output, Place, Replica as Machine,
+    Row, Ticket, View,
 };
 use freehold_realm::{NodeRoles, Standing};
 use freehold_vault::{Depot, DepotError};
 use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId, RealmId};
-use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::copying::{fetch, is_good};
 use super::memory::Memory;
-use super::{ASKS, Alarm, Ask, Replica, Report};
+use super::{ASKS, Alarm, Ask, Erasures, Replica, Report};
 use crate::clock;
 use crate::directory::directory_bucket;
 use crate::log::Log;
 use crate::shared::Shared;
 
-/// A blob that takes longer than this to come is given up and asked for anew.
-const FETCH_WITHIN: Duration = Duration::from_hours(1);
 /// The wall clock was set if it went on this much more or less than the monotonic one.
 const TIME_SET: Millis = Millis::from_secs(1);
 /// Alarms kept for people.
@@ -52,6 +50,7 @@ pub struct Owner {
     inbox: mpsc::Sender<Ask>,
     report: watch::Sender<Arc<Report>>,
     storing: BTreeMap<Ticket, Vec<Row>>,
+    erasures: Arc<Erasures>,
     waiting: BTreeMap<EntryId, Vec<(u16, oneshot::Sender<()>)>>,
     places: BTreeMap<EntryId, Place>,
     fetches: JoinSet<()>,
@@ -94,7 +93,8 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         alarms: Vec::new(),
         heard: Arc::new(memory.heard().clone()),
     }));
-    let handle = Replica { asks: inbox.clone(), report: reader };
+    let erasures = Arc::new(Erasures::default());
+    let handle = Replica { asks: inbox.clone(), erasures: Arc::clone(&erasures), report: reader };
     let mut owner = Owner {
         machine,
         parts,
@@ -103,6 +103,7 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         inbox,
         report,
         storing: BTreeMap::new(),
+        erasures,
         waiting: BTreeMap::new(),
         places: BTreeMap::new(),
         fetches: JoinSet::new(),
@@ -210,6 +211,7 @@ impl Owner {
                     None => return Err("nobody is left to replicate for".to_owned()),
                 },
                 Some(_) = self.fetches.join_next() => {}
+                () = self.erasures.told() => self.erase(),
                 () = timeout => {
                     if keep.is_some_and(|at| at <= clock::monotonic()) {
                         self.memory.keep(&mut self.machine);
@@ -260,7 +262,7 @@ impl Owner {
             Ask::Fetched(blob, Ok(())) => Input::Fetched(blob),
             Ask::Fetched(blob, Err(why)) => Input::FetchFailed(blob, why),
             Ask::Lost(blob) => Input::Lost(blob),
-            Ask::Erased(place) => Input::Erased(place),
+            Ask::Verified(blob) => Input::Verified(blob),
             Ask::Look => {
                 let view = view(&self.parts, self.shared.upgrade().as_deref());
                 self.view = Some(view.clone());
@@ -290,6 +292,14 @@ impl Owner {
             Ask::Holders { blob, reply } => return drop(reply.send(self.machine.holders(&blob))),
         };
         self.machine.handle(clock::monotonic(), input);
+        self.carry_out();
+    }
+
+    /// Hears of all that was erased meanwhile.
+    fn erase(&mut self) {
+        for place in self.erasures.take() {
+            self.machine.handle(clock::monotonic(), Input::Erased(place));
+        }
         self.carry_out();
     }
 
@@ -325,7 +335,7 @@ impl Owner {
                 Output::Evidence(row) => self.keep_evidence(*row),
                 Output::Send(peer, message) => self.send(peer, &message),
                 Output::Load(load) => self.load(load),
-                Output::Fetch { from, blob, .. } => self.fetch(from, blob),
+                Output::Fetch { from, blob, patience, .. } => self.fetch(from, blob, patience),
                 Output::Verify { blob, .. } => self.check(blob),
                 Output::Drop(peer) => {
                     tracing::warn!(peer = %peer.short(), "a node sends garbage and is cut");
@@ -460,13 +470,11 @@ impl Owner {
         self.machine.handle(clock::monotonic(), Input::Loaded(load, rows.collect()));
     }
 
-    fn fetch(&mut self, from: NodeId, blob: BlobRef) {
+    fn fetch(&mut self, from: NodeId, blob: BlobRef, patience: u32) {
         let (depot, mesh, inbox) =
             (self.parts.depot.clone(), Arc::clone(&self.parts.mesh), self.inbox.clone());
         self.fetches.spawn(async move {
-            let work = fetch(&depot, mesh.get(), from, &blob);
-            let outcome =
-                tokio::time::timeout(FETCH_WITHIN, work).await.unwrap_or(Err(FetchError::Unreachable));
+            let outcome = fetch(&depot, mesh.get(), from, &blob, patience).await;
             drop(inbox.send(Ask::Fetched(blob, outcome)).await);
         });
     }
@@ -474,55 +482,10 @@ impl Owner {
     fn check(&mut self, blob: BlobRef) {
         let (depot, inbox) = (self.parts.depot.clone(), self.inbox.clone());
         self.fetches.spawn(async move {
-            if !is_good(&depot, &blob).await {
-                drop(inbox.send(Ask::Lost(blob)).await);
-            }
+            let is_good = is_good(&depot, &blob).await;
+            drop(inbox.send(if is_good { Ask::Verified(blob) } else { Ask::Lost(blob) }).await);
         });
     }
-}
-
-async fn fetch(
-    depot: &Depot,
-    mesh: Option<&Arc<Mesh>>,
-    from: NodeId,
-    blob: &BlobRef,
-) -> Result<(), FetchError> {
-    if matches!(depot.len(blob.name).await, Ok(Some(len)) if len == blob.len) && is_good(depot, blob).await {
-        return Ok(());
-    }
-    let mesh = mesh.ok_or(FetchError::Unreachable)?;
-    let stream =
-        mesh.fetch_blob(from, blob.name, 0..blob.len, Haste::Background).await.map_err(
-            |error| match error {
-                freehold_mesh::FetchError::Unavailable {
-                    why: freehold_mesh::Unavailable::NotHere, ..
-                } => FetchError::Missing,
-                _ => FetchError::Unreachable,
-            },
-        )?;
-    depot.put_stream(blob, stream.map_err(Into::into).boxed()).await.map_err(|error| match error {
-        DepotError::NotAsAnnounced { .. } => FetchError::Corrupt,
-        DepotError::BrokeOff { .. } => FetchError::Unreachable,
-        error => {
-            tracing::error!(%error, "a copy could not be kept");
-            FetchError::Store
-        }
-    })
-}
-
-/// Whether the blob that is here has the hash it should have.
-async fn is_good(depot: &Depot, blob: &BlobRef) -> bool {
-    let Ok(reader) = depot.open(blob.name).await else { return false };
-    if reader.len() != blob.len {
-        return false;
-    }
-    let mut stream = reader.stream(0..blob.len);
-    let mut hasher = freehold_crypt::hash::Hasher::plain();
-    while let Some(piece) = stream.next().await {
-        let Ok(piece) = piece else { return false };
-        hasher.update(&piece);
-    }
-    hasher.finish() == *blob.hash.as_bytes()
 }
 
 impl std::fmt::Debug for Owner {

@@ -99,7 +99,7 @@ impl Replica {
         let entries = self.entries_of(name);
         for (key, seq) in &entries {
             let blobs = self.streams.get(key).and_then(|stream| stream.record(*seq)).map(|r| r.blobs.clone());
-            self.wants.remove(*key, *seq, &blobs.unwrap_or_default());
+            self.unwant(now, *key, *seq, &blobs.unwrap_or_default());
             self.stream_mut(*key).mine.set(*seq, false);
             self.recount(now, *key, *seq);
         }

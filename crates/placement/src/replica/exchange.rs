@@ -37,8 +37,10 @@ pub enum FetchError {
     Missing,
     /// What the peer gave has another length or hash.
     Corrupt,
-    /// The peer does not answer.
+    /// The connection to the peer is gone.
     Unreachable,
+    /// The peer answers too slowly, or not at all, though it is connected.
+    Slow,
     /// It could not be kept here: the disk is full or broken.
     Store,
 }
@@ -73,6 +75,8 @@ pub enum Input {
     FetchFailed(BlobRef, FetchError),
     /// A blob that was here is missing or bad.
     Lost(BlobRef),
+    /// A blob that [`Output::Verify`] named is good.
+    Verified(BlobRef),
     /// The payload of an entry was erased, and its blobs may go.
     Erased(Place),
 }
@@ -89,7 +93,8 @@ pub enum Output {
     /// Read entries from the store, then say [`Input::Loaded`].
     Load(Load),
     /// Fetch a blob from a peer, unless it is here already; check length and hash, make it durable,
-    /// then say [`Input::Fetched`] or [`Input::FetchFailed`].
+    /// then say [`Input::Fetched`] or [`Input::FetchFailed`]. It may take as long as it likes while
+    /// bytes come: a large blob on a slow line takes days.
     Fetch {
         /// From whom.
         from: NodeId,
@@ -97,8 +102,12 @@ pub enum Output {
         bucket: BucketId,
         /// The blob.
         blob: BlobRef,
+        /// How often it was tried before: with each time a slower peer is to be put up with, for the
+        /// line may be all there is.
+        patience: u32,
     },
-    /// A peer found our copy bad: check it, and say [`Input::Lost`] if that is so.
+    /// A peer found our copy bad: check it, and say [`Input::Lost`] if that is so, or
+    /// [`Input::Verified`].
     Verify {
         /// The bucket.
         bucket: BucketId,

@@ -22,6 +22,18 @@ impl Replica {
         self.hunt_on(now, with, key);
     }
 
+    /// Goes on with a search if one is under way: its last message may have been lost.
+    pub(super) fn hunt_again(&mut self, now: Millis, with: NodeId, key: Key) {
+        let fork = self.streams.get(&key).and_then(|stream| stream.fork);
+        let Some(peer) = self.peers.get_mut(&with) else { return };
+        let Some((_, high)) = peer.hunts.get(&key) else { return };
+        if fork.is_some_and(|fork| fork <= *high) {
+            peer.hunts.remove(&key);
+        } else {
+            self.hunt_on(now, with, key);
+        }
+    }
+
     /// Asks at the middle, or shows our entry once the place is found.
     fn hunt_on(&mut self, now: Millis, with: NodeId, key: Key) {
         let Some(peer) = self.peers.get_mut(&with) else { return };

@@ -1,18 +1,32 @@
 //! Messages from peers.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use freehold_wire::{BlobName, BucketId, Millis, NodeId};
 
 use super::{Event, Key, Output, Replica};
 use crate::message::VECTORS_MAX as PART_MAX;
 use crate::stream::Stream;
-use crate::{Message, Vector};
+use crate::{BlobRef, Message, Vector};
 
 /// The most streams remembered of one peer.
 pub(super) const VECTORS_MAX: usize = 20_000;
 /// A blob that a peer finds bad is checked this often at most.
-const VERIFY_EVERY: Millis = Millis::from_secs(60);
-/// The most blobs remembered as checked.
-const VERIFIED_MAX: usize = 1024;
+const VERIFY_EVERY: Millis = Millis::from_secs(600);
+/// Blobs checked in that time at most, and for one peer.
+const CHECKS_MAX: usize = 2048;
+const CHECKS_FOR_ONE: usize = 256;
+/// Blobs checked at one time: each is read whole.
+const CHECKING_MAX: usize = 2;
+
+/// Blobs that peers found bad.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    waiting: VecDeque<(BucketId, BlobRef)>,
+    under_way: BTreeSet<BlobName>,
+    /// Who told of a blob, and when.
+    told: BTreeMap<BlobName, (NodeId, Millis)>,
+}
 
 impl Replica {
     pub(super) fn received(&mut self, now: Millis, from: NodeId, message: Message) {
@@ -38,7 +52,7 @@ impl Replica {
             Message::Holds { bucket, origin, from: first, count, bits } => {
                 self.told_holds(now, from, (bucket, origin), first, (count, &bits));
             }
-            Message::Bad { bucket, blob } => self.found_bad(now, &bucket, &blob),
+            Message::Bad { bucket, blob } => self.found_bad(now, from, &bucket, &blob),
         }
     }
 
@@ -51,6 +65,9 @@ impl Replica {
         peer.vectors.insert(key, vector);
         if whole {
             peer.asked_holds.remove(&key);
+        }
+        if whole {
+            self.hunt_again(now, from, key);
         }
         let len = self.streams.get(&key).map_or(0, Stream::len);
         let ours = self.streams.get(&key).and_then(|stream| stream.chain(vector.seq));
@@ -70,17 +87,38 @@ impl Replica {
         }
     }
 
-    fn found_bad(&mut self, now: Millis, bucket: &BucketId, name: &BlobName) {
+    fn found_bad(&mut self, now: Millis, from: NodeId, bucket: &BucketId, name: &BlobName) {
         let held =
             self.entries_of(name).into_iter().filter(|(key, _)| key.0 == *bucket).find_map(|(key, seq)| {
                 let stream = self.streams.get(&key).filter(|stream| stream.mine.get(seq))?;
                 stream.record(seq)?.blobs.iter().find(|blob| blob.name == *name).copied()
             });
         let Some(blob) = held else { return };
-        self.verified.retain(|_, at| now.since(*at) < VERIFY_EVERY);
-        if self.verified.len() < VERIFIED_MAX && !self.verified.contains_key(name) {
-            self.verified.insert(*name, now);
-            self.out.push_back(Output::Verify { bucket: *bucket, blob });
+        let Checks { waiting, told, .. } = &mut self.checks;
+        told.retain(|_, (_, at)| now.since(*at) < VERIFY_EVERY);
+        let for_it = told.values().filter(|(by, _)| *by == from).count();
+        if told.len() < CHECKS_MAX && for_it < CHECKS_FOR_ONE && !told.contains_key(name) {
+            told.insert(*name, (from, now));
+            waiting.push_back((*bucket, blob));
+            self.check();
+        }
+    }
+
+    fn check(&mut self) {
+        let Checks { waiting, under_way, .. } = &mut self.checks;
+        while under_way.len() < CHECKING_MAX
+            && let Some((bucket, blob)) = waiting.pop_front()
+        {
+            if under_way.insert(blob.name) {
+                self.out.push_back(Output::Verify { bucket, blob });
+            }
+        }
+    }
+
+    /// A blob was looked at.
+    pub(super) fn checked(&mut self, blob: &BlobRef) {
+        if self.checks.under_way.remove(&blob.name) {
+            self.check();
         }
     }
 }

@@ -73,6 +73,9 @@ impl Replica {
             }
         }
         self.asks.retain(|key, asked| asked.peer != from || !fruitful.contains(key));
+        for key in &fruitful {
+            self.resting.remove(&(*key, from));
+        }
         if !kept.is_empty() {
             let len = |row: &Row| row.payload.as_ref().map(|payload| payload.len());
             let bytes = kept.iter().map(|row| 400 + row.entry.blobs.len() * 80 + len(row).unwrap_or(0)).sum();

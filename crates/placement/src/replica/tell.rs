@@ -39,6 +39,7 @@ impl Replica {
         if self.peers.remove(peer).is_some() {
             self.out.retain(|output| !matches!(output, Output::Send(to, _) if to == peer));
             self.asks.retain(|_, asked| asked.peer != *peer);
+            self.resting.retain(|(_, resting), _| resting != peer);
         }
     }
 
@@ -81,8 +82,11 @@ impl Replica {
     pub(super) fn garbage(&mut self, now: Millis, from: NodeId) {
         let (count, since) = self.garbage.entry(from).or_insert((0, now));
         let forgiven = now.since(*since).0 / GARBAGE_FORGIVEN.0;
-        *count = count.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX)).saturating_add(1);
-        *since = now;
+        *count = count.saturating_sub(u32::try_from(forgiven).unwrap_or(u32::MAX));
+        // Time goes on from what was forgiven last, not from the last piece.
+        let paid = Millis(forgiven.saturating_mul(GARBAGE_FORGIVEN.0));
+        *since = if *count == 0 { now } else { since.plus(paid) };
+        *count = count.saturating_add(1);
         if *count >= GARBAGE_MAX && self.peers.contains_key(&from) {
             self.part(&from);
             self.out.push_back(Output::Drop(from));
@@ -124,7 +128,7 @@ impl Replica {
         if self.belongs_here(&key.0, &record.id) {
             self.want(now, key, seq, &blobs);
         } else {
-            self.wants.remove(key, seq, &blobs);
+            self.unwant(now, key, seq, &blobs);
         }
     }
 

@@ -8,6 +8,8 @@ const REALM: RealmId = RealmId::from_bytes([7; 32]);
 const BUCKET: BucketId = BucketId::from_bytes([1; 32]);
 const NOW: Millis = Millis(1000);
 
+mod asks;
+mod blobs;
 mod own;
 mod trust;
 
@@ -97,6 +99,11 @@ fn settle(nodes: &mut [Node]) -> Vec<&'static str> {
 }
 
 fn settle_at(nodes: &mut [Node], now: Millis) -> Vec<&'static str> {
+    settle_without(nodes, now, &[])
+}
+
+/// The same while messages of some kinds are lost.
+fn settle_without(nodes: &mut [Node], now: Millis, lost: &[&str]) -> Vec<&'static str> {
     let mut said = Vec::new();
     loop {
         let mut quiet = true;
@@ -113,6 +120,9 @@ fn settle_at(nodes: &mut [Node], now: Millis) -> Vec<&'static str> {
                     }
                     Output::Send(to, message) => {
                         said.push(message.name());
+                        if lost.contains(&message.name()) {
+                            continue;
+                        }
                         if let Some(other) = nodes.iter_mut().find(|other| node(other.id) == to) {
                             other.core.handle(now, Input::Received(me, message));
                         }
@@ -137,9 +147,9 @@ fn settle_at(nodes: &mut [Node], now: Millis) -> Vec<&'static str> {
                         nodes[at].core.handle(now, input);
                     }
                     Output::Verify { blob, .. } => {
-                        if nodes[at].blobs.get(&blob.name) != Some(&blob) {
-                            nodes[at].core.handle(now, Input::Lost(blob));
-                        }
+                        let is_good = nodes[at].blobs.get(&blob.name) == Some(&blob);
+                        let input = if is_good { Input::Verified(blob) } else { Input::Lost(blob) };
+                        nodes[at].core.handle(now, input);
                     }
                     Output::Evidence(row) => nodes[at].evidence.push(*row),
                     Output::Drop(peer) => panic!("drops {peer}"),
@@ -265,6 +275,29 @@ fn two_entries_with_one_number_are_proof() {
 }
 
 #[test]
+fn a_search_for_the_fork_goes_on_after_a_lost_message() {
+    let mut nodes = two(2);
+    for seq in 1..=20 {
+        nodes[0].write(row(1, seq, &[], "x"));
+    }
+    settle(&mut nodes);
+    nodes[0].roll_back(view(&[1, 2], 2), 7);
+    for seq in 8..=30 {
+        nodes[0].write(row(1, seq, &[], "other"));
+    }
+    nodes[1].core.handle(NOW, Input::Disconnected(node(1)));
+    connect(&mut nodes, 0, 1);
+    // Everything arrives but what the search says.
+    settle_without(&mut nodes, NOW, &["chain", "entries"]);
+    let later = NOW.plus(TELL_EVERY);
+    for node in &mut nodes {
+        node.core.handle_timeout(later);
+    }
+    settle_at(&mut nodes, later);
+    assert!(nodes.iter().all(|node| node.evidence.len() == 1), "nobody found the fork");
+}
+
+#[test]
 fn a_suspended_node_counts_for_nothing_and_hears_nothing() {
     let mut nodes = two(2);
     nodes[0].write(row(1, 1, &[blob(1)], "a"));
@@ -295,6 +328,20 @@ fn garbage_is_counted_and_its_sender_dropped() {
     let outputs: Vec<Output> = std::iter::from_fn(|| core.poll_output()).collect();
     assert!(!outputs.iter().any(|output| matches!(output, Output::Store(..))));
     assert!(outputs.contains(&Output::Drop(node(2))));
+}
+
+#[test]
+fn one_piece_of_garbage_in_ten_minutes_is_forgiven() {
+    let mut core = Replica::new(node(1), view(&[1, 2], 2));
+    core.handle(NOW, Input::Connected(node(2)));
+    let mut now = NOW;
+    for _ in 0..200 {
+        now = now.plus(Millis::from_secs(9 * 60));
+        core.handle(now, Input::Garbage(node(2)));
+        let dropped = std::iter::from_fn(|| core.poll_output()).any(|o| o == Output::Drop(node(2)));
+        // Twenty come in the time in which eighteen are forgiven.
+        assert!(!dropped || now > NOW.plus(Millis::from_secs(20 * 3600)), "{now:?}");
+    }
 }
 
 #[test]
