@@ -227,7 +227,8 @@ impl Inner {
     /// Whether entries may be missing here that other nodes have.
     fn may_lack_entries(&self) -> bool {
         let buckets = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
-        buckets.keys().any(|bucket| matches!(self.shared.replication.own(bucket), Own::Unheard | Own::Behind))
+        let unsure = |own| matches!(own, Own::Listening | Own::Unheard | Own::Behind);
+        buckets.keys().any(|bucket| unsure(self.shared.replication.own(bucket)))
     }
 
     /// The buckets whose entries can be opened here.
