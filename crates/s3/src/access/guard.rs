@@ -149,7 +149,7 @@ impl Guard {
         } else if let Some(bucket) = bucket.filter(|bucket| !rights.reaches(bucket)) {
             Some(Why::KeyBucket(bucket.to_owned()))
         } else {
-            (bucket.is_some() && !rights.allow.contains(&action.right)).then_some(Why::KeyRight(action.right))
+            (!rights.allow.contains(&action.right)).then_some(Why::KeyRight(action.right))
         };
         why.map_or(Ok(()), |why| Err(denied(&why)))
     }
@@ -165,6 +165,7 @@ impl Guard {
         let Ok(CopySource::Bucket { bucket, key, version_id }) = CopySource::parse(header) else {
             return Ok(());
         };
+        let version_id = version_id.filter(|version| !version.is_empty());
         let source = Wish {
             action: Action::of_operation("GetObject", version_id.is_some()),
             bucket: &bucket,
@@ -216,11 +217,12 @@ impl Guard {
         let context = known::context(asker, "DeleteObjects", &req.uri, &req.headers);
         let (mut kept, mut refused) = (Vec::new(), Vec::new());
         for object in std::mem::take(&mut req.input.delete.objects) {
+            let version = object.version_id.as_deref().filter(|version| !version.is_empty());
             let wish = Wish {
-                action: Action::of_operation("DeleteObject", object.version_id.is_some()),
+                action: Action::of_operation("DeleteObject", version.is_some()),
                 bucket: &req.input.bucket,
                 key: Some(&object.key),
-                version: object.version_id.as_deref(),
+                version,
                 context: context.clone(),
             };
             match self.may(asker, &wish).await {
@@ -258,7 +260,7 @@ impl S3Access for Shared {
             S3Path::Bucket { bucket } => (Some(&**bucket), None),
             S3Path::Object { bucket, key } => (Some(&**bucket), Some(&**key)),
         };
-        let version = known::field(cx.uri(), "versionId");
+        let version = known::field(cx.uri(), "versionId").filter(|version| !version.is_empty());
         match (bucket, operation) {
             (None, _) | (_, "CreateBucket") => Guard::may_at_large(&asker, operation, bucket)?,
             // Asked when the body is there.
@@ -310,11 +312,12 @@ impl S3Access for Shared {
             Some((tag.key.as_deref()?.into(), tag.value.as_deref().unwrap_or_default().into()))
         });
         known::add_tags(&mut context, "Request", tags);
+        let version = req.input.version_id.as_deref().filter(|version| !version.is_empty());
         let wish = Wish {
-            action: Action::of_operation("PutObjectTagging", req.input.version_id.is_some()),
+            action: Action::of_operation("PutObjectTagging", version.is_some()),
             bucket: &req.input.bucket,
             key: Some(&req.input.key),
-            version: req.input.version_id.as_deref(),
+            version,
             context,
         };
         self.0.may(asker, &wish).await

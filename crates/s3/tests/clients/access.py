@@ -76,6 +76,15 @@ def a_policy_lets_in_whom_it_names():
 
 
 @check
+def an_empty_version_is_no_version():
+    name = bucket("versions")
+    MAIN.put_bucket_policy(Bucket=name, Policy=policy(statement("s3:GetObjectVersion", f"{name}/*")))
+    assert ask("GET", f"{name}/a?versionId=null")[0] == 200
+    for query in ["versionId=", "versionId=&versionId=null", ""]:
+        assert ask("GET", f"{name}/a?{query}")[0] in (400, 403), query
+
+
+@check
 def conditions_are_asked():
     name = bucket("conditions")
     MAIN.put_bucket_policy(Bucket=name, Policy=policy(
