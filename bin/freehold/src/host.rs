@@ -8,6 +8,7 @@ use freehold_api::{Audit, Problem};
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
+use freehold_node::vacant::Vacant;
 use freehold_node::{clock, control, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
 
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 pub(crate) struct NodeHost;
 
 struct Prepared {
-    home: Home,
+    vacant: Vacant,
     realm: founding::Founding,
 }
 
@@ -28,7 +29,7 @@ impl Founding for Prepared {
     fn finish(self: Box<Self>, left_in: Option<&Path>, typed_back: Option<usize>) -> Result<(), Problem> {
         let left_in = left_in.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()));
         let left_in = left_in.map(|file| file.display().to_string());
-        self.realm.finish(&self.home, left_in, typed_back).map_err(|error| problem::found_problem(&error))
+        self.realm.finish(&self.vacant, left_in, typed_back).map_err(|error| problem::found_problem(&error))
     }
 }
 
@@ -44,7 +45,8 @@ impl Host for NodeHost {
     fn found(&self, home: &Path, realm_name: &str, node_name: &str) -> Result<Box<dyn Founding>, Problem> {
         let realm = founding::found(realm_name, node_name, clock::wall())
             .map_err(|error| problem::found_problem(&error))?;
-        Ok(Box::new(Prepared { home: Home::at(home), realm }))
+        // Held while the phrases are written down: a service that starts meanwhile must not make another realm.
+        Ok(Box::new(Prepared { vacant: Vacant::take(&Home::at(home))?, realm }))
     }
 
     async fn join(&self, home: &Path, invitation: &str, node_name: &str) -> Result<(), Problem> {

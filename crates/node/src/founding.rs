@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use freehold_api::Problem;
 use freehold_crypt::{BoxSecret, Entropy as _, Phrase, Secret, SigningKey, split};
 use freehold_disk::{EntryStore, LogStore, OsEntropy, StoreError};
 use freehold_realm::body::{BucketSet, Guardian, GuardianSet, GuardianTested, NodeAdd};
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::home::Home;
 use crate::identity::{FreshKeys, Identity, IdentityError};
 use crate::scribe::{Saying, Scribe, ScribeError};
+use crate::vacant::Vacant;
 
 /// Guardians made at founding, and how many of them can recover the realm.
 pub const GUARDIANS: u8 = 3;
@@ -37,6 +39,9 @@ pub enum FoundError {
     /// A key could not be boxed.
     #[error("boxing the first keys: {0}")]
     Box(#[source] KeyRingError),
+    /// The home could not be cleared.
+    #[error("{0}")]
+    Home(Problem),
     /// Keys or identity could not be written.
     #[error("{0}")]
     Identity(#[source] IdentityError),
@@ -169,7 +174,7 @@ impl Founding {
     /// [`FoundError`]; the home then holds no node.
     pub fn finish(
         mut self,
-        home: &Home,
+        vacant: &Vacant,
         left_in: Option<String>,
         tested: Option<usize>,
     ) -> Result<(), FoundError> {
@@ -182,17 +187,8 @@ impl Founding {
         if !folded.refused.is_empty() || !folded.pending.is_empty() {
             return Err(FoundError::Unfit);
         }
-        freehold_disk::make_private_dir(home.root()).map_err(|source| {
-            FoundError::Identity(IdentityError::File { path: home.root().to_owned(), source })
-        })?;
-        for old in [home.log(), home.log_seen(), home.entries()] {
-            // Leftovers of an interrupted set-up: no identity was written, so they are nobody's.
-            if let Err(source) = std::fs::remove_file(&old)
-                && source.kind() != std::io::ErrorKind::NotFound
-            {
-                return Err(FoundError::Identity(IdentityError::File { path: old, source }));
-            }
-        }
+        vacant.clear().map_err(FoundError::Home)?;
+        let home = vacant.home();
         self.keys.write(home, true).map_err(FoundError::Identity)?;
         self.write_directory(home)?;
         let log = LogStore::open(&home.log()).map_err(FoundError::Store)?;

@@ -18,6 +18,7 @@ use crate::invitation::{Contact, Invitation};
 use crate::knock::{Refusal, Visit};
 use crate::log::keep_matured;
 use crate::problem::{identity_problem, store_problem};
+use crate::vacant::Vacant;
 
 const WHAT: &str = "this machine did not join";
 const NO: Refusal = Refusal {
@@ -47,6 +48,7 @@ pub async fn join(home: &Home, text: &str, name: &str) -> Result<(), Problem> {
     let name = Name::new(name).map_err(|error| {
         Problem::invalid(WHAT, format!("the name cannot be used: {error}"), Some("choose another --name"))
     })?;
+    let vacant = Vacant::take(home)?;
     let keys = FreshKeys::draw();
     let key = SigningKey::from_seed(Algorithm::Ed25519, &invitation.key_seed);
     let seed = keys.keys().node_seed;
@@ -54,7 +56,8 @@ pub async fn join(home: &Home, text: &str, name: &str) -> Result<(), Problem> {
     let outcome = redeem(&visit, &invitation, &keys, &key, name).await;
     visit.end().await;
     let (heard, is_device) = outcome?;
-    settle(home, invitation.realm, &keys, is_device, &heard, invitation.contacts)
+    vacant.clear()?;
+    settle(&vacant, invitation.realm, &keys, is_device, &heard, invitation.contacts)
 }
 
 async fn redeem(
@@ -115,20 +118,14 @@ pub(crate) fn read_log(bytes: &[u8], realm: RealmId) -> Result<(OpSet, BTreeSet<
 
 /// Writes a node that has been let in; the identity last.
 pub(crate) fn settle(
-    home: &Home,
+    vacant: &Vacant,
     realm: RealmId,
     keys: &FreshKeys,
     is_device: bool,
     heard: &Heard,
     contacts: Vec<Contact>,
 ) -> Result<(), Problem> {
-    freehold_disk::make_private_dir(home.root()).map_err(|e| {
-        Problem::refused(
-            format!("cannot make {}", home.root().display()),
-            e.to_string(),
-            Some("choose another --home"),
-        )
-    })?;
+    let home = vacant.home();
     keys.write(home, is_device).map_err(|e| identity_problem(&e))?;
     let log = LogStore::open(&home.log()).map_err(|e| store_problem(&e))?;
     let now: Millis = clock::wall();

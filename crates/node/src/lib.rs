@@ -32,4 +32,5 @@ pub mod steward;
 pub mod supervisor;
 pub mod traffic;
 pub mod transfer;
+pub mod vacant;
 mod whereabouts;

@@ -1,5 +1,7 @@
 //! From the errors of the planes to what a person is told: what failed, why, what to type next.
 
+use std::path::Path;
+
 use freehold_api::{Problem, ProblemKind};
 use freehold_disk::{Kind, LockError, OwnError, StoreError};
 use freehold_vault::{GetError, PutError};
@@ -7,6 +9,7 @@ use freehold_vault::{GetError, PutError};
 use crate::certificate::CertificateError;
 use crate::founding::FoundError;
 use crate::identity::IdentityError;
+use crate::scribe::ScribeError;
 
 /// A store failed.
 pub fn store_problem(error: &StoreError) -> Problem {
@@ -20,6 +23,15 @@ pub fn store_problem(error: &StoreError) -> Problem {
 /// The rules of the realm do not allow it now.
 pub fn wrong_state(what: impl Into<String>, why: impl Into<String>) -> Problem {
     Problem::refused(what, why, Some("freehold status    (shows who may decide, and what waits)"))
+}
+
+/// Something of the home cannot be made or removed.
+pub fn home_problem(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::refused(
+        format!("cannot use {}", path.display()),
+        error.to_string(),
+        Some("set right what it says, or choose another --home"),
+    )
 }
 
 /// The home is in use.
@@ -51,7 +63,9 @@ pub fn found_problem(error: &FoundError) -> Problem {
             Some("choose another name: freehold up --name NAME"),
         ),
         FoundError::Store(source) => store_problem(source),
+        FoundError::Home(problem) => problem.clone(),
         FoundError::Identity(source) => identity_problem(source),
+        FoundError::Directory(ScribeError::Store(source)) => store_problem(source),
         FoundError::Draft(_) | FoundError::Box(_) | FoundError::Directory(_) | FoundError::Unfit => {
             Problem::bug("no realm was made", error.to_string(), None::<&str>)
         }

@@ -26,6 +26,7 @@ use crate::joining::{Heard, read_log, settle};
 use crate::knock::{Refusal, Visit};
 use crate::problem::store_problem;
 use crate::scribe::{Saying, Scribe};
+use crate::vacant::Vacant;
 
 const WHAT: &str = "the realm was not recovered";
 const NO: Refusal = Refusal {
@@ -62,6 +63,7 @@ pub async fn recover(
     })?;
     let phrases = typed.iter().map(|words| phrase(words)).collect::<Result<Vec<_>, _>>()?;
     let guardians: Vec<SigningKey> = phrases.iter().map(Phrase::signing_key).collect();
+    let vacant = Vacant::take(home)?;
     let keys = FreshKeys::draw();
     let seed = keys.keys().node_seed;
     let no = if guardians.len() == 1 { TOO_FEW } else { NO };
@@ -70,8 +72,9 @@ pub async fn recover(
     visit.end().await;
     let fetched = outcome?;
     let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
+    vacant.clear()?;
     keep_directory(home, &card, &keys, fetched, name)?;
-    settle(home, card.realm, &keys, true, &heard, card.contacts.into_vec())
+    settle(&vacant, card.realm, &keys, true, &heard, card.contacts.into_vec())
 }
 
 /// Reads a guardian phrase as a person types it.
@@ -183,13 +186,6 @@ fn keep_directory(
     fetched: Fetched,
     name: Name,
 ) -> Result<(), Problem> {
-    freehold_disk::make_private_dir(home.root()).map_err(|e| {
-        Problem::refused(
-            format!("cannot make {}", home.root().display()),
-            e.to_string(),
-            Some("choose another --home"),
-        )
-    })?;
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let bucket = directory_bucket(card.realm);
     let mut directory = Directory::new(card.realm, Recipient::Recovery, fetched.recovery);

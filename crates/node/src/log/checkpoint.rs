@@ -55,6 +55,7 @@ mod tests {
     use crate::founding::found;
     use crate::home::Home;
     use crate::identity::load_keys;
+    use crate::vacant::Vacant;
 
     fn reopen(home: &Home) -> (Owner, Log) {
         let store = Arc::new(LogStore::open(&home.log()).unwrap());
@@ -69,7 +70,10 @@ mod tests {
         for (name, hours, made) in [("old", 25, true), ("young", 23, false)] {
             let home = Home::at(&folder.path().join(name));
             let then = Millis(clock::wall().0 - hours * 3_600_000);
-            found("smith", "laptop", then).unwrap().finish(&home, None, None).unwrap();
+            found("smith", "laptop", then)
+                .unwrap()
+                .finish(&Vacant::take(&home).unwrap(), None, None)
+                .unwrap();
             let (mut owner, log) = reopen(&home);
             assert_eq!(owner.checkpoint(false).is_ok(), made, "{name}");
             assert_eq!(log.view().state().epoch, u64::from(made));
