@@ -1,5 +1,6 @@
 //! A broken store, a full disk, a wrong clock.
 
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -121,6 +122,58 @@ fn a_full_disk_refuses_writes_and_keeps_serving() -> Result<()> {
             node.stop()
         })();
         host.run("umount", &["-l", &disk_text])?.good()?;
+        told
+    })
+}
+
+/// Fills a disk to its last byte.
+fn fill(disk: &Path) -> Result<std::path::PathBuf> {
+    let filler = disk.join("filler");
+    let mut out = std::fs::File::create(&filler)?;
+    for size in [1 << 20, 4096, 1] {
+        while out.write_all(&vec![7; size]).is_ok() {}
+    }
+    Ok(filler)
+}
+
+#[test]
+fn what_a_full_disk_did_not_keep_was_not_done() -> Result<()> {
+    story("what_a_full_disk_did_not_keep_was_not_done", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let disk = alice.folder().join("disk");
+        std::fs::create_dir_all(&disk)?;
+        let disk_text = disk.to_string_lossy().into_owned();
+        alice.run("mount", &["-t", "tmpfs", "-o", "size=330m", "none", &disk_text])?.good()?;
+        let told = (|| {
+            let (mut one, mut other) = (alice.node_at(&disk.join("home"))?, bob.node()?);
+            one.up(&["--name", "smith"])?;
+            other.join(&one.invite(&["--device"])?, "bob")?;
+            let filler = fill(&disk)?;
+            // Its files have some room inside.
+            let refused = until(60, "the log does not fit any more", || {
+                let answer = one.cli(&["invite"])?;
+                ensure!(answer.code != Some(0), "there was room");
+                Ok(answer)
+            })?;
+            refused.refused(1, &["no space"])?;
+            // Nor is what the others say.
+            let text = other.invite(&["--roles", "storage"])?;
+            other.cli(&["bucket", "create", "theirs"])?.good()?;
+            one.cli(&["invite"])?.refused(1, &["no space"])?;
+            std::fs::remove_file(&filler)?;
+            until(60, "it goes on where it was", || one.invite(&["--roles", "storage"]))?;
+            until(60, "what the others said meanwhile comes", || one.bucket("theirs"))?;
+            let carol = story.host("carol")?;
+            let mut third = carol.node()?;
+            third.join(&text, "carol")?;
+            one.cli(&["bucket", "create", "ours"])?.good()?;
+            until(60, "and goes to the others", || other.bucket("ours"))?;
+            for node in [&one, &other] {
+                ensure!(node.status()?.log.refused == 0, "something contradicts itself");
+            }
+            one.stop()
+        })();
+        alice.run("umount", &["-l", &disk_text])?.good()?;
         told
     })
 }

@@ -151,6 +151,39 @@ fn an_old_copy_of_the_log_is_found_and_signs_nothing() -> Result<()> {
 }
 
 #[test]
+fn an_old_copy_of_the_log_lets_nobody_in() -> Result<()> {
+    story("an_old_copy_of_the_log_lets_nobody_in", |story| {
+        let (alice, bob, eve) = (story.host("alice")?, story.host("bob")?, story.host("eve")?);
+        let (mut one, mut other, mut stranger) = (alice.node()?, bob.node()?, eve.node()?);
+        with_an_object(&mut one, story)?;
+        let invitation = one.invite(&[])?;
+        one.stop()?;
+        let (log, old) = (one.home().join("log.redb"), story.folder().join("old"));
+        std::fs::copy(&log, &old)?;
+        one.resume()?;
+        other.join(&invitation, "bob")?;
+        other.stop()?;
+        one.stop()?;
+        std::fs::copy(&old, &log)?;
+        one.resume()?;
+        one.alarmed(&["rolled back"])?;
+        stranger.launch(&["join", &invitation, "--name", "eve"])?;
+        stranger.ended()?.refused(1, &["refused"])?;
+        // The old copy does not know bob, so it cannot be heard from him: a file brings it.
+        other.resume()?;
+        let whole = story.folder().join("whole").to_string_lossy().into_owned();
+        other.cli(&["realm", "export", &whole])?.good()?;
+        one.cli(&["realm", "import", &whole])?.good()?;
+        until(60, "both see each other", || {
+            ensure!(one.connections()? == 1, "not yet");
+            one.peer("bob")
+        })?;
+        ensure!(one.peer("eve").is_err() && one.status()?.log.refused == 0, "a stranger came in");
+        one.cli(&["bucket", "create", "again"])?.good().map(drop)
+    })
+}
+
+#[test]
 fn a_log_that_is_none_is_refused_whole() -> Result<()> {
     story("a_log_that_is_none_is_refused_whole", |story| {
         let host = story.host("alice")?;

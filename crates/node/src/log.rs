@@ -152,6 +152,11 @@ pub(crate) enum Ask {
         cosigners: Vec<Arc<SigningKey>>,
         reply: oneshot::Sender<Result<OpId, Problem>>,
     },
+    WouldTake {
+        body: Box<Body>,
+        by: By,
+        reply: oneshot::Sender<Result<(), Problem>>,
+    },
     Suspend {
         target: Target,
         reply: oneshot::Sender<Result<OpId, Problem>>,
@@ -231,6 +236,15 @@ impl Log {
     ) -> Result<OpId, Problem> {
         let body = Box::new(body.into());
         self.ask(|reply| Ask::Say { body, by, cosigners, reply }).await?
+    }
+
+    /// Whether the realm's rules would take an operation now.
+    ///
+    /// # Errors
+    /// A [`Problem`] if they would not.
+    pub async fn would_take(&self, body: impl Into<Body>, by: By) -> Result<(), Problem> {
+        let body = Box::new(body.into());
+        self.ask(|reply| Ask::WouldTake { body, by, reply }).await?
     }
 
     /// Suspends somebody, accepting all that was heard of them so far.

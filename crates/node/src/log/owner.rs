@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use freehold_api::Problem;
 use freehold_crypt::VerifyingKey;
-use freehold_disk::{LogStore, StoreError};
+use freehold_disk::{Kind, LogStore, StoreError};
 use freehold_mesh::{Channel, Mesh};
 use freehold_realm::audit::Export;
 use freehold_realm::draft::draft as write;
@@ -54,6 +54,8 @@ pub struct Owner {
     refold_at: Option<Instant>,
     refold_after: Instant,
     told: Option<Instant>,
+    /// Why the store is of no use any more.
+    broken: Option<StoreError>,
 }
 
 /// Reads the log from its store.
@@ -112,8 +114,13 @@ pub fn open(
         refold_at: None,
         refold_after: Instant::now(),
         told: None,
+        broken: None,
     };
     Ok((owner, Log { asks: asks_in, view: reader }))
+}
+
+fn signers_of(op: &Op) -> BTreeSet<VerifyingKey> {
+    op.signatures().iter().map(|signature| signature.key).collect()
 }
 
 pub(super) fn not_a_device(what: String) -> Problem {
@@ -252,7 +259,8 @@ impl Owner {
     /// Works until told to stop.
     ///
     /// # Errors
-    /// What the store said when it failed: without it nothing may be acknowledged any more.
+    /// What the store said when it failed for good: without it nothing may be acknowledged any more.
+    /// A full disk is no such failure: what does not fit is refused, and asked for again.
     pub async fn run(mut self, cancel: CancellationToken) -> Result<(), String> {
         let mut again = tokio::time::interval(LOOK_AGAIN);
         again.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -283,21 +291,30 @@ impl Owner {
                 }
                 () = refold => tokio::task::block_in_place(|| self.refold()).map_err(|e| e.to_string())?,
                 ask = self.asks.recv() => match ask {
-                    Some(ask) => tokio::task::block_in_place(|| self.answer(ask)).map_err(|e| e.to_string())?,
+                    Some(ask) => tokio::task::block_in_place(|| self.answer(ask)),
                     None => return Ok(()),
                 },
                 () = timeout => {
                     self.sync.handle_timeout(clock::monotonic());
-                    tokio::task::block_in_place(|| self.carry_out()).map_err(|e| e.to_string())?;
+                    let done = tokio::task::block_in_place(|| self.carry_out());
+                    self.note_failure(done);
                 }
+            }
+            if let Some(error) = &self.broken {
+                return Err(error.to_string());
             }
         }
     }
 
-    fn answer(&mut self, ask: Ask) -> Result<(), StoreError> {
+    fn answer(&mut self, ask: Ask) {
         // A caller who went away does not need the answer.
         match ask {
             Ask::Say { body, by, cosigners, reply } => drop(reply.send(self.say(*body, &by, &cosigners))),
+            Ask::WouldTake { body, by, reply } => {
+                let what = undone(&body);
+                let judged = self.draft(*body, &by).and_then(|op| self.judge(&what, &op).map(drop));
+                drop(reply.send(judged));
+            }
             Ask::Suspend { target, reply } => {
                 let body = draft::suspend(self.sync.log(), self.view.borrow().state(), target);
                 drop(reply.send(self.say(body.into(), &By::Device, &[])));
@@ -309,31 +326,52 @@ impl Owner {
                 let export = Export::of(self.sync.log(), clock::wall()).with_matured(&self.matured);
                 drop(reply.send(export.encode()));
             }
-            Ask::Up(peer) => self.hear(Input::Connected(peer))?,
-            Ask::Down(peer) => self.hear(Input::Disconnected(peer))?,
+            Ask::Up(peer) => self.hear(Input::Connected(peer)),
+            Ask::Down(peer) => self.hear(Input::Disconnected(peer)),
             Ask::Heard(peer, body) => match Message::decode(&body) {
-                Ok(message) => self.hear(Input::Received(peer, message))?,
-                Err(_) => self.hear(Input::Garbage(peer))?,
+                Ok(message) => self.hear(Input::Received(peer, message)),
+                Err(_) => self.hear(Input::Garbage(peer)),
             },
         }
-        Ok(())
     }
 
-    fn hear(&mut self, input: Input) -> Result<(), StoreError> {
+    fn hear(&mut self, input: Input) {
         self.sync.handle(clock::monotonic(), input);
-        self.carry_out()
+        let done = self.carry_out();
+        self.note_failure(done);
+    }
+
+    /// Of a write that nobody waits for.
+    fn note_failure(&mut self, done: Result<(), StoreError>) {
+        if let Err(error) = done
+            && self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY)
+        {
+            self.told = Some(Instant::now());
+            tracing::error!(%error, "operations from other nodes were not kept; they are asked for again");
+        }
     }
 
     /// Does what the machine wants, in its order: what it sends after a write is sent when the
     /// write is durable.
+    ///
+    /// # Errors
+    /// The first write that failed; the machine then goes on as if it had not been asked for.
     fn carry_out(&mut self) -> Result<(), StoreError> {
-        let (mut changed, mut in_step, mut useless) = (false, false, Vec::new());
+        let (mut changed, mut in_step, mut failed) = (false, false, Ok(()));
+        let mut useless = Vec::new();
         while let Some(output) = self.sync.poll_output() {
             match output {
                 Output::Store(ticket, ops) => {
                     let now = clock::wall();
                     let ids: Vec<OpId> = ops.iter().map(|(id, _)| *id).collect();
-                    self.store.append(ops, now)?;
+                    if let Err(error) = self.store.append(ops, now) {
+                        if error.kind() != Kind::NoSpace {
+                            self.broken = Some(error.clone());
+                        }
+                        failed = failed.and(Err(error));
+                        self.sync.handle(clock::monotonic(), Input::StoreFailed(ticket));
+                        continue;
+                    }
                     self.sync.handle(clock::monotonic(), Input::Stored(ticket));
                     self.note_seen(ids, now);
                     changed = true;
@@ -358,13 +396,15 @@ impl Owner {
             }
         }
         useless.retain(|id| !self.sync.log().contains(id));
-        if !useless.is_empty() {
-            self.store.erase(useless)?;
+        if !useless.is_empty()
+            && let Err(error) = self.store.erase(useless)
+        {
+            tracing::warn!(%error, "an operation that was refused stays in the store");
         }
         if changed && self.refold_at.is_none() {
             self.refold_at = Some(self.refold_after.max(Instant::now()));
         }
-        if in_step { self.ripen() } else { Ok(()) }
+        if in_step { failed.and(self.ripen()) } else { failed }
     }
 
     /// Derives the state at once, if something has come in since the last time.
@@ -399,6 +439,15 @@ impl Owner {
         cosigners: &[Arc<freehold_crypt::SigningKey>],
     ) -> Result<OpId, Problem> {
         let what = undone(&body);
+        let mut op = self.draft(body, by)?;
+        for cosigner in cosigners {
+            op.add_signature(cosigner);
+        }
+        self.put(&what, &op)
+    }
+
+    fn draft(&mut self, body: Body, by: &By) -> Result<Op, Problem> {
+        let what = undone(&body);
         self.catch_up()?;
         let view = Arc::clone(&self.view.borrow());
         if let Some(not_yet) = view.not_yet(self.keys.node_id(), clock::wall()) {
@@ -409,36 +458,16 @@ impl Owner {
             By::Key(key) => Arc::clone(key),
             By::Device => self.keys.device.clone().ok_or_else(|| not_a_device(what.clone()))?,
         };
-        let mut op = write(self.sync.log(), view.state(), &key, body, clock::wall())
-            .map_err(|error| Problem::refused(what.clone(), error.to_string(), None::<&str>))?;
-        for cosigner in cosigners {
-            op.add_signature(cosigner);
-        }
-        self.put(&what, &op)
+        write(self.sync.log(), view.state(), &key, body, clock::wall())
+            .map_err(|error| Problem::refused(what, error.to_string(), None::<&str>))
     }
 
     /// Takes in an operation of our own, unless the rules refuse it.
     pub(super) fn put(&mut self, what: &str, op: &Op) -> Result<OpId, Problem> {
         let id = op.id();
-        if let Some(mark) = self.view.borrow().behind {
-            return Err(Problem::refused(
-                what,
-                format!(
-                    "the realm log here is an old copy: it held {} operations, now {}. Whatever is \
-                     signed now would contradict what was signed then",
-                    mark.operations,
-                    self.sync.log().len()
-                ),
-                Some("bring another node online; it sends what is missing"),
-            ));
-        }
-        // Judged on a copy first: what the rules refuse is never said.
-        let mut trial = self.sync.log().clone();
-        trial.insert(op.clone()).map_err(|error| Problem::refused(what, error.to_string(), None::<&str>))?;
-        let folded = fold(&trial, &self.clock());
-        if let Some(reason) = folded.refused.get(&id) {
-            return Err(wrong_state(what, reason.to_string()));
-        }
+        // What the rules refuse is never said.
+        let (trial, folded) = self.judge(what, op)?;
+        let signers = trial.get(&id).map(signers_of).unwrap_or_default();
         self.sync.handle(clock::monotonic(), Input::Append(op.to_bytes()));
         self.carry_out().map_err(|error| store_problem(&error))?;
         if self.sync.log().len() == trial.len() && self.sync.log().heads() == trial.heads() {
@@ -446,7 +475,46 @@ impl Owner {
             self.show(folded).map_err(|error| store_problem(&error))?;
         }
         self.catch_up()?;
+        if !self.holds(&id, &signers) {
+            return Err(Problem::bug(
+                what,
+                "the realm's log did not take it",
+                Some("freehold stop, then freehold up"),
+            ));
+        }
         Ok(id)
+    }
+
+    /// Whether an operation is in the log, with all its signatures.
+    fn holds(&self, id: &OpId, signers: &BTreeSet<VerifyingKey>) -> bool {
+        self.sync.log().get(id).is_some_and(|op| *signers == signers_of(op))
+    }
+
+    /// What the log would be with an operation of our own, on a copy; or why it may not be.
+    fn judge(&self, what: &str, op: &Op) -> Result<(OpSet, Folded), Problem> {
+        self.is_whole(what)?;
+        let mut trial = self.sync.log().clone();
+        trial.insert(op.clone()).map_err(|error| Problem::refused(what, error.to_string(), None::<&str>))?;
+        let folded = fold(&trial, &self.clock());
+        match folded.refused.get(&op.id()) {
+            Some(reason) => Err(wrong_state(what, reason.to_string())),
+            None => Ok((trial, folded)),
+        }
+    }
+
+    /// Nothing is signed on a log that was put back.
+    fn is_whole(&self, what: &str) -> Result<(), Problem> {
+        let Some(mark) = self.view.borrow().behind else { return Ok(()) };
+        Err(Problem::refused(
+            what,
+            format!(
+                "the realm log here is an old copy: it held {} operations, now {}. Whatever is signed now \
+                 would contradict what was signed then",
+                mark.operations,
+                self.sync.log().len()
+            ),
+            Some("bring another node online; it sends what is missing"),
+        ))
     }
 
     /// Signs a redemption as the door by which a machine comes in, if the invitation is open. One after
@@ -454,6 +522,7 @@ impl Owner {
     fn let_in(&mut self, mut op: Op) -> Result<Op, Problem> {
         const WHAT: &str = "the machine was not let in";
         self.catch_up()?;
+        self.is_whole(WHAT)?;
         let view = Arc::clone(&self.view.borrow());
         let key = op.head().author.id();
         if !view.state().open_invitations(clock::wall()).any(|(open, _)| *open == key) {
@@ -496,8 +565,8 @@ impl Owner {
         for id in unsettled {
             match draft::cosign(self.sync.log(), state, &id, &device, &device, clock::wall()) {
                 Ok(op) => {
-                    self.sync.handle(clock::monotonic(), Input::Append(op.to_bytes()));
-                    if self.carry_out().is_err() {
+                    if let Err(problem) = self.put("a newcomer was not vouched for", &op) {
+                        tracing::debug!(%problem);
                         return;
                     }
                 }
