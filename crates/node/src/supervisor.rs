@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -49,12 +51,18 @@ impl Plane {
         &self.cancel
     }
 
-    /// Runs a task of this plane.
+    /// Runs a task of this plane. If it panics, that is told.
     pub fn spawn<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.tasks.spawn(task);
+        let plane = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(why) = unless_it_panics(task).await {
+                tracing::error!(plane = plane.name, why, "a task of the plane failed");
+                plane.report(Health::Failed(why));
+            }
+        });
     }
 
     /// Runs a task without which the node is of no use: if it ends early, the node stops.
@@ -64,7 +72,7 @@ impl Plane {
     {
         let plane = self.clone();
         self.tasks.spawn(async move {
-            let ended = task.await;
+            let ended = unless_it_panics(task).await.flatten();
             if !plane.cancel.is_cancelled() {
                 let why = ended.err().unwrap_or_else(|| "ended early".to_owned());
                 tracing::error!(plane = plane.name, why, "plane failed");
@@ -78,6 +86,15 @@ impl Plane {
     pub fn report(&self, health: Health) {
         self.board.lock().unwrap_or_else(PoisonError::into_inner).insert(self.name, health);
     }
+}
+
+/// A panic must not leave a plane that says it runs.
+async fn unless_it_panics<T>(task: impl Future<Output = T>) -> Result<T, String> {
+    AssertUnwindSafe(task).catch_unwind().await.map_err(|panic| {
+        let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        format!("a fault in the program: {said}")
+    })
 }
 
 /// Starts planes in order and stops them in reverse.
@@ -164,5 +181,21 @@ mod tests {
         assert_eq!(supervisor.board().read()[2].1, Health::Failed("disk gone".to_owned()));
         assert!(supervisor.stop().await.is_empty());
         assert_eq!(*order.lock().unwrap(), ["upper", "lower"]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_told_and_of_a_vital_task_ends_the_node() {
+        let mut supervisor = Supervisor::default();
+        let plane = supervisor.plane("vital");
+        plane.report(Health::Up(String::new()));
+        plane.spawn_vital(async { panic!("an index of {}", 7) });
+        supervisor.failed().cancelled().await;
+        let other = supervisor.plane("other");
+        other.spawn(async { panic!("nothing there") });
+        other.tasks.close();
+        other.tasks.wait().await;
+        let told = |text: &str| Health::Failed(format!("a fault in the program: {text}"));
+        let board: Vec<_> = supervisor.board().read().into_iter().map(|(_, health)| health).collect();
+        assert_eq!(board, [told("an index of 7"), told("nothing there")]);
     }
 }
