@@ -6,7 +6,7 @@ mod copying;
 mod memory;
 mod owner;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -46,6 +46,7 @@ pub(crate) enum Ask {
     Lengths { origin: NodeId, reply: oneshot::Sender<BTreeMap<BucketId, u64>> },
     Wanted { blob: BlobRef, reply: oneshot::Sender<bool> },
     Holders { blob: BlobRef, reply: oneshot::Sender<Vec<NodeId>> },
+    InStep { bucket: BucketId, reply: oneshot::Sender<bool> },
 }
 
 /// Entries erased here of which the owner has not heard: a sweep tells of very many at once, and none
@@ -101,6 +102,21 @@ pub struct Replica {
     asks: mpsc::Sender<Ask>,
     erasures: Arc<Erasures>,
     report: watch::Receiver<Arc<Report>>,
+    /// Buckets that take no writes while it is decided whether they end.
+    closed: Arc<Mutex<BTreeSet<BucketId>>>,
+}
+
+/// A bucket that takes no writes on this node for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    bucket: BucketId,
+    all: Arc<Mutex<BTreeSet<BucketId>>>,
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.bucket);
+    }
 }
 
 impl Replica {
@@ -155,6 +171,24 @@ impl Replica {
         lengths.await.unwrap_or_default()
     }
 
+    /// Whether all is here that anybody has told of a bucket.
+    pub(crate) async fn in_step(&self, bucket: BucketId) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Ask::InStep { bucket, reply }).await;
+        answer.await.unwrap_or(false)
+    }
+
+    /// Refuses writes to a bucket from now on; writers are told to try again. One at a time for a bucket.
+    pub(crate) fn close(&self, bucket: BucketId) -> Closed {
+        let all = Arc::clone(&self.closed);
+        all.lock().unwrap_or_else(PoisonError::into_inner).insert(bucket);
+        Closed { bucket, all }
+    }
+
+    fn is_closed(&self, bucket: &BucketId) -> bool {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).contains(bucket)
+    }
+
     /// The realm's nodes or buckets may have changed.
     pub async fn look_again(&self) {
         self.tell(Ask::Look).await;
@@ -201,6 +235,9 @@ impl freehold_vault::Replication for ForVault {
     }
 
     fn own(&self, bucket: &BucketId) -> Own {
+        if self.0.is_closed(bucket) {
+            return Own::Behind;
+        }
         self.0.own(bucket).unwrap_or(Own::Listening)
     }
 

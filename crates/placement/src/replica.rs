@@ -334,6 +334,24 @@ impl Replica {
         !self.view.nodes.keys().any(|node| *node != self.me && self.view.is_active(node))
     }
 
+    /// Whether all is here and durable that anybody has told of a bucket, and somebody has told if
+    /// there is anybody.
+    pub fn in_step(&self, bucket: &BucketId) -> bool {
+        let more = self.lag.iter().chain(self.early.keys()).any(|key| key.0 == *bucket);
+        let storing = self.streams_of(bucket).any(|stream| stream.storing > stream.len());
+        (self.heard_any || self.is_alone()) && !more && !storing && !self.behind.contains_key(bucket)
+    }
+
+    /// Whether an entry of this node waits for its date.
+    pub fn is_early(&self, node: &NodeId) -> bool {
+        self.early.keys().any(|(_, origin)| origin == node)
+    }
+
+    /// Whether others have later entries of this node than it has itself.
+    pub fn is_behind(&self) -> bool {
+        !self.behind.is_empty()
+    }
+
     /// The last number of each origin in a bucket.
     pub fn vector(&self, bucket: &BucketId) -> BTreeMap<NodeId, u64> {
         self.streams_of(bucket).map(|stream| (stream.origin, stream.len())).collect()

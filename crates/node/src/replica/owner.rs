@@ -1,6 +1,6 @@
 //! The owner of the replication machine: hands it what happens, and does what it says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::alarm::Alarms;
 use super::copying::{fetch, is_good};
 use super::memory::Memory;
 use super::{ASKS, Alarm, Ask, Erasures, Replica, Report};
@@ -27,8 +28,8 @@ use crate::shared::Shared;
 
 /// The wall clock was set if it went on this much more or less than the monotonic one.
 const TIME_SET: Millis = Millis::from_secs(1);
-/// Alarms kept for people.
-const ALARMS_MAX: usize = 16;
+/// A writer asks within this how many hold what it has written, or never.
+const ASKED_WITHIN: Millis = Millis::from_secs(120);
 
 /// What the owner works with.
 #[derive(Debug, Clone)]
@@ -53,8 +54,10 @@ pub struct Owner {
     erasures: Arc<Erasures>,
     waiting: BTreeMap<EntryId, Vec<(u16, oneshot::Sender<()>)>>,
     places: BTreeMap<EntryId, Place>,
+    /// When each of them was written.
+    written: VecDeque<(Millis, EntryId)>,
     fetches: JoinSet<()>,
-    alarms: Vec<Alarm>,
+    alarms: Alarms,
     view: Option<View>,
     memory: Memory,
     /// The monotonic and the wall time that the machine was told last.
@@ -94,7 +97,12 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         heard: Arc::new(memory.heard().clone()),
     }));
     let erasures = Arc::new(Erasures::default());
-    let handle = Replica { asks: inbox.clone(), erasures: Arc::clone(&erasures), report: reader };
+    let handle = Replica {
+        asks: inbox.clone(),
+        erasures: Arc::clone(&erasures),
+        report: reader,
+        closed: Arc::default(),
+    };
     let mut owner = Owner {
         machine,
         parts,
@@ -106,8 +114,9 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         erasures,
         waiting: BTreeMap::new(),
         places: BTreeMap::new(),
+        written: VecDeque::new(),
         fetches: JoinSet::new(),
-        alarms: Vec::new(),
+        alarms: Alarms::default(),
         view: None,
         memory,
         told_time: None,
@@ -242,7 +251,7 @@ impl Owner {
         let input = match ask {
             Ask::Wrote(entry, payload) => {
                 let place = Place { bucket: entry.bucket, origin: entry.origin, seq: entry.seq };
-                self.places.insert(entry.id(), place);
+                self.remember(entry.id(), place);
                 Input::Wrote(entry, payload)
             }
             Ask::Up(peer) => Input::Connected(peer),
@@ -273,6 +282,9 @@ impl Owner {
             Ask::Forget(entry) => {
                 if let Some(waiting) = self.waiting.get_mut(&entry) {
                     waiting.retain(|(_, reply)| !reply.is_closed());
+                    if waiting.is_empty() {
+                        self.waiting.remove(&entry);
+                    }
                 }
                 return;
             }
@@ -289,10 +301,25 @@ impl Owner {
                 reply.send(self.machine.is_wanted(&blob)).ok();
                 return;
             }
+            Ask::InStep { bucket, reply } => {
+                reply.send(self.machine.in_step(&bucket)).ok();
+                return;
+            }
             Ask::Holders { blob, reply } => return drop(reply.send(self.machine.holders(&blob))),
         };
         self.machine.handle(clock::monotonic(), input);
         self.carry_out();
+    }
+
+    /// Where an own entry stands, for as long as somebody may ask for it.
+    fn remember(&mut self, entry: EntryId, place: Place) {
+        let now = clock::monotonic();
+        while let Some((_, old)) = self.written.pop_front_if(|(at, _)| now.since(*at) > ASKED_WITHIN) {
+            self.places.remove(&old);
+            self.waiting.remove(&old);
+        }
+        self.places.insert(entry, place);
+        self.written.push_back((now, entry));
     }
 
     /// Hears of all that was erased meanwhile.
@@ -369,7 +396,7 @@ impl Owner {
             Event::CaughtUp(_) => tracing::info!("this node has all its own entries again"),
             Event::OutOfOrder(place) => tracing::error!(?place, "an own entry came out of order"),
             event => {
-                if let Some(alarm) = Alarm::of(event, clock::wall()) {
+                if let Some(alarm) = Alarm::of(event, self.parts.me, clock::wall()) {
                     self.alarm(alarm);
                 }
             }
@@ -377,19 +404,20 @@ impl Owner {
     }
 
     fn alarm(&mut self, alarm: Alarm) {
-        tracing::warn!(what = alarm.what, why = alarm.why, "replication");
-        if !self.alarms.contains(&alarm) && self.alarms.len() < ALARMS_MAX {
-            self.alarms.push(alarm);
-        }
+        self.alarms.raise(clock::monotonic(), alarm);
     }
 
     fn publish(&mut self, changed: &BTreeSet<BucketId>) {
         let before = Arc::clone(&self.report.borrow());
+        if let Some(view) = &self.view {
+            self.alarms.settle(clock::monotonic(), &self.machine, view);
+        }
+        let alarms = self.alarms.list();
         let missing = self.machine.missing();
         let buckets = self.view.iter().flat_map(|view| view.buckets.keys().chain([&view.directory]));
         let own: BTreeMap<_, _> = buckets.map(|bucket| (*bucket, self.machine.own(bucket))).collect();
         let same = before.missing == missing
-            && before.alarms.len() == self.alarms.len()
+            && before.alarms == alarms
             && before.own == own
             && before.view == self.view
             && before.blind == self.blind;
@@ -403,7 +431,7 @@ impl Owner {
             own,
             protection: before.protection.clone(),
             missing,
-            alarms: self.alarms.clone(),
+            alarms,
             heard: Arc::clone(&before.heard),
         };
         for bucket in changed {
