@@ -2,9 +2,11 @@
 //! of the realm holds. Last writer wins; what cannot be opened yet waits for its key.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
 
 use freehold_crypt::{BoxSecret, hash};
-use freehold_placement::Cuts;
+use freehold_disk::{EntryStore, StoreError};
+use freehold_placement::{Cuts, Entry, is_cut_off};
 use freehold_seal::{
     DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, payload_kind,
 };
@@ -58,6 +60,10 @@ pub struct Directory {
     /// Payloads that came before the key that opens them, or before the log said who wrote them.
     waiting: VecDeque<(From, Vec<u8>)>,
     trust: Trust,
+    /// Every row that says what counts of a node, in the order of their dates, with its number.
+    said: BTreeMap<(Hlc, NodeId), (u64, DirectoryRow)>,
+    /// What counts of nodes whose rights were taken away.
+    cuts: Cuts,
 }
 
 /// Payloads that wait; more than any realm writes between two syncs. The oldest give way.
@@ -75,6 +81,8 @@ impl Directory {
             envelopes: BTreeMap::new(),
             waiting: VecDeque::new(),
             trust: Trust { root: None, keepers: BTreeSet::new() },
+            said: BTreeMap::new(),
+            cuts: BTreeMap::new(),
         }
     }
 
@@ -188,6 +196,12 @@ impl Directory {
             self.wait(from, payload);
             return Learned::Nothing;
         }
+        if matches!(row, DirectoryRow::Cut(..)) && row.may_come_from(from.origin) {
+            self.said.insert((from.hlc, from.origin), (from.seq, row.clone()));
+        }
+        if is_cut_off(&self.cuts, &directory_bucket(self.realm), &from.origin, from.seq) {
+            return Learned::Nothing;
+        }
         let key = row.key();
         let newer =
             self.rows.get(&key).is_none_or(|(hlc, origin, _)| (from.hlc, from.origin) > (*hlc, *origin));
@@ -208,9 +222,18 @@ impl Directory {
         self.rings.values()
     }
 
-    /// Whether somebody has already boxed this version of a key for `to`.
-    pub fn has_envelope(&self, key_of: KeyOf, version: u32, to: Recipient) -> bool {
-        self.envelopes.keys().any(|(of, v, boxed_to, _)| (*of, *v, *boxed_to) == (key_of, version, to))
+    /// Whether somebody who counts has boxed this version of a key for `to`. A box cannot be looked
+    /// into, so one of a thief's must not keep others from boxing.
+    pub fn has_envelope(
+        &self,
+        key_of: KeyOf,
+        version: u32,
+        to: Recipient,
+        counts: impl Fn(&NodeId) -> bool,
+    ) -> bool {
+        let low = (key_of, version, to, NodeId::from_bytes([0; 32]));
+        let high = (key_of, version, to, NodeId::from_bytes([0xff; 32]));
+        self.envelopes.range(low..=high).any(|((.., origin), _)| counts(origin))
     }
 
     /// A clock reading at `now` or later that wins over what is known of these rows, though a node
@@ -263,13 +286,39 @@ impl Directory {
         }
     }
 
-    /// What counts of nodes that were cut off, whoever they are now.
-    pub fn cuts(&self) -> Cuts {
-        let cuts = self.rows.values().filter_map(|(_, _, row)| match row {
-            DirectoryRow::Cut(node, Some(last)) => Some((*node, last.iter().copied().collect())),
-            _ => None,
-        });
-        cuts.collect()
+    /// What counts of those that are `gone`. Said in the order of dates, so that what one of them says
+    /// of another after it was cut off itself does not count.
+    pub fn cuts_of(&self, gone: impl Fn(&NodeId) -> bool) -> Cuts {
+        let bucket = directory_bucket(self.realm);
+        let mut cuts = Cuts::new();
+        for ((_, origin), (seq, row)) in &self.said {
+            match row {
+                _ if is_cut_off(&cuts, &bucket, origin, *seq) => {}
+                DirectoryRow::Cut(node, Some(last)) if gone(node) => {
+                    cuts.insert(*node, last.iter().copied().collect());
+                }
+                DirectoryRow::Cut(node, None) => drop(cuts.remove(node)),
+                _ => {}
+            }
+        }
+        cuts
+    }
+
+    /// What counts of nodes whose rights were taken away, as it was said last.
+    pub const fn cuts(&self) -> &Cuts {
+        &self.cuts
+    }
+
+    /// Says what counts from now on. If that is something else than before, no row holds any more,
+    /// and every entry has to be absorbed again: what was hidden by a row that does not count shows.
+    pub fn set_cuts(&mut self, cuts: Cuts) -> bool {
+        if cuts == self.cuts {
+            return false;
+        }
+        self.cuts = cuts;
+        self.rows.clear();
+        self.waiting.clear();
+        true
     }
 
     fn row(&self, key: RowKey) -> Option<&DirectoryRow> {
@@ -286,12 +335,34 @@ impl std::fmt::Debug for Directory {
     }
 }
 
+/// Reads every directory entry that is here.
+///
+/// # Errors
+/// If the store cannot be read.
+pub(crate) fn read_directory(
+    directory: &mut Directory,
+    entries: &EntryStore,
+    realm: RealmId,
+) -> Result<(), StoreError> {
+    entries.scan_bucket(&directory_bucket(realm), |row| {
+        match (Entry::decode(&row.entry), row.payload) {
+            (Ok(entry), Some(payload)) => {
+                let from = From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc };
+                drop(directory.absorb(from, &payload));
+            }
+            (Ok(_), None) => {}
+            (Err(error), _) => tracing::error!(seq = row.seq, %error, "a directory entry is unreadable"),
+        }
+        ControlFlow::Continue(())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use freehold_crypt::{Entropy, Secret};
     use freehold_disk::OsEntropy;
     use freehold_seal::BucketKey;
-    use freehold_wire::Millis;
+    use freehold_wire::{Bounded, Millis};
 
     use super::*;
 
@@ -420,5 +491,52 @@ mod tests {
         assert_eq!(say(keeper, forged), [Learned::Row(RowKey::BucketName(bucket))]);
         let own = DirectoryRow::NodeName(store, Some(Name::new("cellar").unwrap()));
         assert_eq!(say(store, own), [Learned::Row(RowKey::NodeName(store))]);
+    }
+
+    #[test]
+    fn what_a_stolen_keeper_said_beyond_its_cut_names_nothing() {
+        let realm = RealmId::from_bytes([1; 32]);
+        let [admin, thief, other, me] = [2, 3, 4, 5].map(|n| NodeId::from_bytes([n; 32]));
+        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy));
+        let key = ring.current().unwrap().clone();
+        let mut reader =
+            Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&OsEntropy.secret()));
+        reader.set_trust(trust(&ring, [2, 3, 4]));
+        reader.own(ring);
+        let bucket = BucketId::from_bytes([9; 32]);
+        let name = |text: &str| DirectoryRow::BucketName(bucket, Some(Name::new(text).unwrap()));
+        let of = directory_bucket(realm);
+        let cut = |node, last| DirectoryRow::Cut(node, Some(Bounded::fill(&mut [(of, last)].into_iter())));
+        let said = [
+            (admin, 1, 10, name("photos")),
+            (thief, 1, 20, name("pictures")),
+            (thief, 2, 90, name("letters")),
+            // It lifts its own cut through a second stolen machine, and says that more of that counts.
+            (admin, 2, 30, cut(thief, 1)),
+            (admin, 3, 31, cut(other, 0)),
+            (thief, 3, 91, cut(other, 9)),
+            (other, 1, 92, cut(thief, 9)),
+        ];
+        let read = |reader: &mut Directory| {
+            for (origin, seq, wall, row) in &said {
+                let place = PayloadPlace { realm, bucket: of, origin: *origin, seq: *seq };
+                let payload = row.seal(&key, &place, &mut OsEntropy).unwrap();
+                let hlc = Hlc { wall: Millis(*wall), count: 0 };
+                reader.absorb(From { origin: *origin, seq: *seq, hlc }, &payload);
+            }
+        };
+        read(&mut reader);
+        assert_eq!(reader.bucket_name(bucket), Some("letters"), "the cut was not heard yet");
+        let cuts = reader.cuts_of(|node| *node != admin);
+        assert!(reader.set_cuts(cuts));
+        read(&mut reader);
+        assert_eq!(reader.bucket_name(bucket), Some("pictures"));
+        let cuts = reader.cuts_of(|node| *node != admin);
+        assert!(!reader.set_cuts(cuts), "it is stable");
+        // Its rights are given back.
+        let cuts = reader.cuts_of(|_| false);
+        assert!(reader.set_cuts(cuts));
+        read(&mut reader);
+        assert_eq!(reader.bucket_name(bucket), Some("letters"));
     }
 }

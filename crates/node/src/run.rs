@@ -3,21 +3,20 @@
 mod fronts;
 
 use std::net::{IpAddr, SocketAddr};
-use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use freehold_api::{Endpoints, Problem, Sessions, SetupCode};
 use freehold_disk::{EntryStore, HomeLock, LogStore, OsEntropy};
 use freehold_mesh::{Config, Mesh, RelayServe, StartError};
-use freehold_placement::Entry;
 use freehold_seal::Recipient;
 use freehold_vault::{Depot, DepotLimits, Keyring, Vault, VaultConfig};
 use freehold_wire::Millis;
+use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_keys::{AccessKeys, access_keys_problem};
-use crate::directory::{Directory, From, directory_bucket};
+use crate::directory::{Directory, read_directory};
 use crate::gate::LogGate;
 use crate::home::Home;
 use crate::identity::{Identity, load_keys};
@@ -194,7 +193,7 @@ async fn open(
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let mut directory = Directory::new(identity.realm, Recipient::Node(keys.node_id()), keys.box_secret());
     directory.set_trust(log.view().trust());
-    read_directory(&mut directory, &entries, &identity).map_err(|e| store_problem(&e))?;
+    read_directory(&mut directory, &entries, identity.realm).map_err(|e| store_problem(&e))?;
     let limits = DepotLimits { reserve_bytes: RESERVE_BYTES, quota_bytes: None };
     let depot = Depot::local(&home.depot(), limits).await.map_err(|e| {
         Problem::refused(
@@ -254,24 +253,6 @@ async fn open(
     Ok((shared, owner, replica))
 }
 
-fn read_directory(
-    directory: &mut Directory,
-    entries: &EntryStore,
-    identity: &Identity,
-) -> Result<(), freehold_disk::StoreError> {
-    entries.scan_bucket(&directory_bucket(identity.realm), |row| {
-        match (Entry::decode(&row.entry), row.payload) {
-            (Ok(entry), Some(payload)) => {
-                let from = From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc };
-                drop(directory.absorb(from, &payload));
-            }
-            (Ok(_), None) => {}
-            (Err(error), _) => tracing::error!(seq = row.seq, %error, "a directory entry is unreadable"),
-        }
-        ControlFlow::Continue(())
-    })
-}
-
 async fn start(
     supervisor: &mut Supervisor,
     shared: &Arc<Shared>,
@@ -282,8 +263,17 @@ async fn start(
     let relay = start_mesh(supervisor, shared, options, read_through, moved).await?;
     let upkeep = supervisor.plane("upkeep");
     steward::tidy_up(shared).await;
-    upkeep.spawn(steward::run(Arc::clone(shared), upkeep.cancel().clone()));
-    upkeep.spawn(crate::membership::watch(Arc::clone(shared), upkeep.cancel().clone()));
+    let (steward, watch) = (
+        steward::run(Arc::clone(shared), upkeep.cancel().clone()),
+        crate::membership::watch(Arc::clone(shared), upkeep.cancel().clone()),
+    );
+    upkeep.spawn_vital(steward.map(Ok));
+    upkeep.spawn_vital(watch.map(Ok));
+    let (errands, stopping) = (Arc::clone(shared), upkeep.cancel().clone());
+    upkeep.spawn(async move {
+        stopping.cancelled().await;
+        errands.finish_errands().await;
+    });
     upkeep.spawn(sweep(Arc::clone(shared), upkeep.clone()));
     upkeep.report(Health::Up(String::new()));
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;

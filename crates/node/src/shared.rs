@@ -11,10 +11,11 @@ use freehold_vault::{Depot, Keyring, Vault};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::access_keys::AccessKeys;
 use crate::clock;
-use crate::directory::{Directory, From, Learned, directory_bucket};
+use crate::directory::{Directory, From, Learned, directory_bucket, read_directory};
 use crate::home::Home;
 use crate::identity::{Identity, Keys};
 use crate::log::Log;
@@ -74,6 +75,12 @@ pub struct Shared {
     pub visitors: crate::gate::Visitors,
     /// What replicates entries, once it is up.
     pub replica: OnceLock<crate::replica::Replica>,
+    /// Held by whoever makes or ends a bucket.
+    pub(crate) buckets_turn: tokio::sync::Mutex<()>,
+    /// Held by whoever brings the node in line with log and directory: an older look must not win.
+    pub(crate) tidying: tokio::sync::Mutex<()>,
+    /// Decisions under way.
+    errands: TaskTracker,
 }
 
 impl Shared {
@@ -117,7 +124,35 @@ impl Shared {
             started: clock::monotonic(),
             visitors: crate::gate::Visitors::default(),
             replica: OnceLock::new(),
+            buckets_turn: tokio::sync::Mutex::default(),
+            tidying: tokio::sync::Mutex::default(),
+            errands: TaskTracker::new(),
         }
+    }
+
+    /// Carries a decision out to its end, whether or not whoever asked for it still waits: half of
+    /// one can be worse than none.
+    ///
+    /// # Errors
+    /// What the work says.
+    pub(crate) async fn to_the_end<T, F>(
+        self: &Arc<Self>,
+        work: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        let done = self.errands.spawn(work(Arc::clone(self)));
+        done.await.unwrap_or_else(|error| {
+            Err(Problem::bug("what was asked was not carried out", error.to_string(), None::<&str>))
+        })
+    }
+
+    /// Waits for the decisions under way, once nobody asks for more.
+    pub(crate) async fn finish_errands(&self) {
+        self.errands.close();
+        self.errands.wait().await;
     }
 
     /// Keeps the list of visitors over a restart. If the disk fails now, the store says so at the
@@ -295,6 +330,13 @@ impl Shared {
         Ok(())
     }
 
+    /// Whether what this node says of names and cuts is believed, and its boxes for others.
+    pub(crate) fn is_keeper(&self) -> bool {
+        let (view, me) = (self.log.view(), self.me());
+        let active = view.state().nodes.get(&me).is_some_and(|node| node.standing == Standing::Active);
+        active && view.keepers.contains(&me)
+    }
+
     /// The directory's stream among the entries.
     pub fn directory_bucket(&self) -> BucketId {
         directory_bucket(self.realm())
@@ -302,11 +344,26 @@ impl Shared {
 
     /// What counts of nodes whose rights were taken away.
     pub fn cuts(&self) -> Cuts {
-        let mut cuts = self.directory().cuts();
+        self.directory().cuts().clone()
+    }
+
+    /// Brings the directory in line with what counts of nodes whose rights were taken away.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn cut_directory(&self) -> Result<(), freehold_disk::StoreError> {
         let view = self.log.view();
         let nodes = &view.state().nodes;
-        cuts.retain(|node, _| nodes.get(node).is_none_or(|node| node.standing != Standing::Active));
-        cuts
+        let gone = |node: &NodeId| nodes.get(node).is_none_or(|node| node.standing != Standing::Active);
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        let cuts = directory.cuts_of(gone);
+        if directory.set_cuts(cuts) {
+            // Held meanwhile: nobody sees half of the names.
+            tokio::task::block_in_place(|| read_directory(&mut directory, &self.entries, self.realm()))?;
+            drop(directory);
+            self.directory_version.send_modify(|version| *version += 1);
+        }
+        Ok(())
     }
 
     /// How far a bucket's objects are from being on `copies` nodes.

@@ -73,7 +73,11 @@ async fn moved(addresses: &mut Option<tokio::sync::watch::Receiver<Addresses>>) 
 /// Brings everything in line once. What is to be said waits while this node may not write: it is not
 /// held up by that.
 pub async fn tidy_up(shared: &Shared) {
+    let _turn = shared.tidying.lock().await;
     shared.trust_the_log();
+    if let Err(error) = shared.cut_directory() {
+        tracing::error!(%error, "what a suspended node said could not be sorted out");
+    }
     hand_keys_to_vault(shared).await;
     name_buckets(shared);
     if let Err(error) = shared.vault.set_cuts(shared.cuts()).await {
@@ -186,16 +190,22 @@ async fn settle_in(shared: &Shared) {
     }
 }
 
-/// Boxes every key that this node holds for every node that ought to have it.
+/// Boxes every key that this node holds for every node that ought to have it. Only a keeper's boxes
+/// for others are believed.
 async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
     let view = shared.log.view();
+    let (state, me) = (view.state(), shared.me());
+    let keeps = |node: &NodeId| is_active(state, node) && view.keepers.contains(node);
+    let may = keeps(&me);
     let mut sayings = Vec::new();
     {
         let directory = shared.directory();
         for ring in directory.rings() {
-            for (to, public) in recipients(view.state(), ring.of()) {
+            let to = recipients(state, ring.of()).into_iter();
+            for (to, public) in to.filter(|(to, _)| may || *to == Recipient::Node(me)) {
                 for key in ring.iter() {
-                    if directory.has_envelope(ring.of(), key.version(), to) {
+                    let counts = |origin: &NodeId| *origin == me || keeps(origin);
+                    if directory.has_envelope(ring.of(), key.version(), to, counts) {
                         continue;
                     }
                     match ring.envelope(key.version(), to, &public, &mut OsEntropy) {
@@ -207,6 +217,10 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
         }
     }
     if sayings.is_empty() { Ok(()) } else { shared.say(sayings).await }
+}
+
+fn is_active(state: &freehold_realm::State, node: &NodeId) -> bool {
+    state.nodes.get(node).is_some_and(|node| node.standing == Standing::Active)
 }
 
 /// The directory's key goes to every node, a bucket's to those that hold secrets; both to the
