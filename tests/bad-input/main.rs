@@ -1,5 +1,6 @@
 //! What goes wrong in houses: each is told plainly with the remedy, and loses nothing.
 
+mod buckets;
 mod doors;
 mod machine;
 mod network;

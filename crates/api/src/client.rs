@@ -147,6 +147,11 @@ impl Client {
         self.done(Method::DELETE, &format!("/buckets/{}", segment(bucket))).await
     }
 
+    /// Fails as [`Self::delete_bucket`] would, and deletes nothing.
+    pub async fn try_delete_bucket(&self, bucket: &str) -> Result<(), Problem> {
+        self.done(Method::DELETE, &format!("/buckets/{}?dry_run=true", segment(bucket))).await
+    }
+
     /// Reads every sealed object on the node; dropping the stream stops it.
     pub async fn verify_bucket(
         &self,

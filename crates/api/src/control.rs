@@ -59,8 +59,8 @@ pub trait Control: Send + Sync + 'static {
     async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem>;
     /// Makes a bucket.
     async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem>;
-    /// Deletes an empty bucket.
-    async fn delete_bucket(&self, bucket: &str) -> Result<(), Problem>;
+    /// Deletes an empty bucket; with `dry_run` it only says whether it would.
+    async fn delete_bucket(&self, bucket: &str, dry_run: bool) -> Result<(), Problem>;
     /// Reads every sealed object on this node; mends what it can if `repair`.
     async fn verify_bucket(&self, bucket: &str, repair: bool) -> Result<VerifyEvents, Problem>;
 

@@ -248,14 +248,17 @@ impl Control for Pretend {
         Ok(made)
     }
 
-    async fn delete_bucket(&self, bucket: &str) -> Result<(), Problem> {
+    async fn delete_bucket(&self, bucket: &str, dry_run: bool) -> Result<(), Problem> {
         let mut world = self.world();
         if !world.bucket(bucket)?.is_empty() {
-            return Err(Problem::refused(
+            return Err(Problem::conflict(
                 format!("cannot delete the bucket {bucket}"),
                 "there are objects in it",
                 Some("delete them first"),
             ));
+        }
+        if dry_run {
+            return Ok(());
         }
         world.objects.remove(bucket);
         world.status.buckets.retain(|one| one.name != bucket);

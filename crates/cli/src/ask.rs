@@ -174,21 +174,11 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
             }
         }
         BucketCommand::Delete { name, dry_run: true } => {
-            let all = client.buckets().await?;
-            let bucket = all.iter().find(|bucket| bucket.name == name).ok_or_else(|| {
-                Problem::not_found(
-                    format!("there is no bucket {name}"),
-                    "the realm knows none of that name",
-                    Some("freehold bucket list"),
-                )
-            })?;
-            terminal.done(
-                false,
-                match bucket.objects {
-                    0 => format!("Would delete {name}, which is empty."),
-                    held => format!("Would not delete {name}: it holds {}.", words::count(held, "object")),
-                },
-            );
+            match client.try_delete_bucket(&name).await {
+                Ok(()) => terminal.done(false, format!("Would delete {name}, which is empty.")),
+                Err(problem) if problem.kind == ProblemKind::NotFound => return Err(problem),
+                Err(problem) => terminal.done(false, format!("Would not delete {name}: {}.", problem.why)),
+            }
             Ok(())
         }
         BucketCommand::Delete { name, dry_run: false } => {

@@ -1,5 +1,6 @@
 //! What this node answers to the API: each answer is put together from what the planes say.
 
+mod bucket;
 mod objects;
 mod realm;
 mod report;
@@ -18,8 +19,8 @@ use freehold_api::{
 use crate::access_keys;
 use crate::shared::Shared;
 
+pub(crate) use bucket::{create as create_bucket, end as end_bucket};
 pub use realm::audit_of;
-pub(crate) use realm::{create_bucket, end_bucket};
 
 /// The API's view of a running node.
 #[derive(Debug, Clone)]
@@ -73,11 +74,13 @@ impl Control for Answers {
     }
 
     async fn suspend_node(&self, node: &str) -> Result<(), Problem> {
-        realm::suspend(&self.0, node).await
+        let node = node.to_owned();
+        self.0.to_the_end(|shared| async move { realm::suspend(&shared, &node).await }).await
     }
 
     async fn lift_node(&self, node: &str) -> Result<(), Problem> {
-        realm::lift(&self.0, node).await
+        let node = node.to_owned();
+        self.0.to_the_end(|shared| async move { realm::lift(&shared, &node).await }).await
     }
 
     async fn rename_node(&self, node: &str, name: NewName) -> Result<(), Problem> {
@@ -89,15 +92,20 @@ impl Control for Answers {
     }
 
     async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem> {
-        create_bucket(&self.0, &wish).await?;
+        let name = wish.name.clone();
+        self.0.to_the_end(|shared| async move { create_bucket(&shared, &wish).await }).await?;
         report::buckets(&self.0)
             .into_iter()
-            .find(|bucket| bucket.name == wish.name)
-            .ok_or_else(|| Problem::bug("the bucket was made but is not listed", wish.name, None::<&str>))
+            .find(|bucket| bucket.name == name)
+            .ok_or_else(|| Problem::bug("the bucket was made but is not listed", name, None::<&str>))
     }
 
-    async fn delete_bucket(&self, bucket: &str) -> Result<(), Problem> {
-        realm::delete_bucket(&self.0, bucket).await
+    async fn delete_bucket(&self, bucket: &str, dry_run: bool) -> Result<(), Problem> {
+        let id = bucket::named(&self.0, bucket)?;
+        if dry_run {
+            return bucket::must_be_empty(&self.0, id).await;
+        }
+        self.0.to_the_end(|shared| async move { end_bucket(&shared, id).await }).await
     }
 
     async fn verify_bucket(&self, bucket: &str, repair: bool) -> Result<VerifyEvents, Problem> {

@@ -10,9 +10,9 @@ pub enum BucketsError {
     /// There is one of that name.
     #[error("there is a bucket of that name already")]
     Exists,
-    /// There is none of that name.
-    #[error("there is no bucket of that name")]
-    Unknown,
+    /// There is something in it.
+    #[error("the bucket is not empty")]
+    NotEmpty,
     /// No bucket can have that name.
     #[error("no bucket can have that name: {why}")]
     Name {
@@ -39,6 +39,6 @@ pub trait Buckets: Send + Sync + 'static {
     /// Makes a bucket with the realm's default number of copies.
     async fn create(&self, name: &str) -> Result<(), BucketsError>;
 
-    /// Ends a bucket, which was empty a moment ago.
+    /// Ends a bucket if it is empty.
     async fn delete(&self, id: &BucketId) -> Result<(), BucketsError>;
 }

@@ -33,7 +33,7 @@ use s3s::dto::{
     PutPublicAccessBlockInput, PutPublicAccessBlockOutput,
 };
 use s3s::validation::{AwsNameValidation, NameValidation as _};
-use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3, S3Request, S3Response, S3Result};
 
 use crate::access::{Asker, Guard};
 use crate::buckets::Buckets;
@@ -87,7 +87,7 @@ impl Front {
     async fn end_bucket(&self, input: DeleteBucketInput) -> S3Result<S3Response<DeleteBucketOutput>> {
         let bucket = self.bucket(&input.bucket)?;
         if self.vault.stats().get(&bucket).is_some_and(|stats| stats.versions > 0) {
-            return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty."));
+            return Err(refusal::of_buckets(&crate::BucketsError::NotEmpty));
         }
         self.buckets.delete(&bucket).await.map_err(|e| refusal::of_buckets(&e))?;
         Ok(S3Response::with_status(DeleteBucketOutput::default(), http::StatusCode::NO_CONTENT))

@@ -22,7 +22,9 @@ pub(crate) fn of_buckets(error: &BucketsError) -> S3Error {
         BucketsError::Exists => {
             s3_error!(BucketAlreadyOwnedByYou, "There is a bucket of that name already, and it is yours.")
         }
-        BucketsError::Unknown => no_such_bucket(),
+        BucketsError::NotEmpty => {
+            s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty.")
+        }
         BucketsError::Name { why } => s3_error!(InvalidBucketName, "{}", why),
         BucketsError::Refused { why } => s3_error!(AccessDenied, "{}", why),
         BucketsError::Failed { why } => {

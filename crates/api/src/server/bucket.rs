@@ -36,16 +36,26 @@ pub(super) async fn create_bucket(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
+/// How to delete.
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Delete {
+    /// Only say whether it would be deleted.
+    dry_run: bool,
+}
+
 /// Delete an empty bucket
-#[utoipa::path(delete, path = "/api/v1/buckets/{bucket}", tag = "buckets", params(("bucket" = String, Path)),
-    responses(
-    (status = 204, description = "It is gone"),
+#[utoipa::path(delete, path = "/api/v1/buckets/{bucket}", tag = "buckets",
+    params(("bucket" = String, Path), Delete), responses(
+    (status = 204, description = "It is gone, or would be"),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn delete_bucket(
     State(node): State<Node>,
     Named(bucket): Named<String>,
+    Options(Delete { dry_run }): Options<Delete>,
 ) -> Result<StatusCode, Problem> {
-    node.control.delete_bucket(&bucket).await.map(|()| StatusCode::NO_CONTENT)
+    node.control.delete_bucket(&bucket, dry_run).await.map(|()| StatusCode::NO_CONTENT)
 }
 
 /// How to verify.

@@ -3,24 +3,21 @@
 use std::sync::Arc;
 
 use freehold_api::{
-    Audit, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus, NewBucket,
-    NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal, words,
+    Audit, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus,
+    NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal,
 };
 use freehold_crypt::{Algorithm, Entropy as _, Phrase, SigningKey};
 use freehold_disk::OsEntropy;
 use freehold_realm::audit::{self, Export};
-use freehold_realm::body::{
-    BucketDelete, BucketSet, GuardianTested, InvitationCancel, InvitationIssue, Lift, RecoveryVeto, Target,
-};
+use freehold_realm::body::{GuardianTested, InvitationCancel, InvitationIssue, Lift, RecoveryVeto, Target};
 use freehold_realm::{Clock, NodeRoles, Standing, draft};
-use freehold_seal::{DirectoryRow, KeyRing, Recipient};
-use freehold_wire::{Bounded, BucketId, KeyId, Millis, Name, NodeId, OpId};
+use freehold_seal::DirectoryRow;
+use freehold_wire::{Bounded, KeyId, Millis, Name, NodeId, OpId};
 
 use super::report::roles;
 use crate::clock;
 use crate::invitation::{Card as CardText, Contact, Invitation as InvitationText};
-use crate::log::By;
-use crate::problem::no_bucket;
+use crate::log::{By, View};
 use crate::scribe::Saying;
 use crate::shared::Shared;
 
@@ -115,6 +112,7 @@ pub(super) async fn veto(shared: &Shared, typed: &str) -> Result<(), Problem> {
     shared.log.say(RecoveryVeto { recovery: *recovery }, By::Device).await.map(drop)
 }
 
+/// Takes a node's rights away. Typed again, it makes good what failed the first time.
 pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> {
     let node = node_named(shared, name)?;
     if !shared.log.view().state().nodes.contains_key(&node) {
@@ -124,25 +122,63 @@ pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> 
             Some("freehold realm veto    (stops that, if nobody of you started it)"),
         ));
     }
-    shared.log.suspend(Target::Node(node)).await?;
-    cut_off(shared, node).await?;
-    let Some(device) = shared.log.view().devices.get(&node).copied() else { return Ok(()) };
-    if shared.keys.device.as_ref().is_some_and(|own| own.verifying().id() == device) {
-        return Ok(());
+    if node == shared.me() {
+        return Err(Problem::refused(
+            format!("{name} was not suspended"),
+            "it is this machine: the others would shut it out, and it could not tell them otherwise",
+            Some("freehold node suspend, on another machine of an admin"),
+        ));
+    }
+    let is_active =
+        |view: &View| view.state().nodes.get(&node).is_some_and(|node| node.standing == Standing::Active);
+    let was_active = is_active(&shared.log.view());
+    if was_active {
+        shared.log.suspend(Target::Node(node)).await?;
     }
     // Whoever has the machine has the device's key too, and could lift the suspension with it.
-    shared.log.suspend(Target::Device(device)).await.map_err(|problem| {
+    let device = match device_left(shared, &shared.log.view(), node) {
+        Some(device) => shared.log.suspend(Target::Device(device)).await,
+        None => Ok(()),
+    };
+    // What the machine writes from now on is void, whatever becomes of the device.
+    let is_cut = !was_active && shared.cuts().contains_key(&node);
+    let cut = if is_cut { Ok(()) } else { cut_off(shared, node).await };
+    crate::steward::tidy_up(shared).await;
+    device.map_err(|problem| {
         Problem::refused(
             format!("{name} is suspended, but it is still an admin's device"),
             problem.why,
             Some("have that admin, or a majority of the admins, suspend it as well"),
         )
+    })?;
+    cut.map_err(|problem| {
+        Problem::new(
+            problem.kind,
+            format!("{name} is suspended, but what it writes from now on still counts"),
+            problem.why,
+            Some(format!("freehold node suspend {name}    (again; on a node with the role secrets)")),
+        )
     })
+}
+
+/// The device on a node's machine, if it may still decide, and is not ours.
+pub(super) fn device_left(shared: &Shared, view: &View, node: NodeId) -> Option<KeyId> {
+    let device = *view.devices.get(&node)?;
+    let ours = shared.keys.device.as_ref().is_some_and(|own| own.verifying().id() == device);
+    let may = view.state().device(&device).is_some_and(|(_, device)| device.standing == Standing::Active);
+    (may && !ours).then_some(device)
 }
 
 /// Says what counts of a node from now on: what this node has of it.
 async fn cut_off(shared: &Shared, node: NodeId) -> Result<(), Problem> {
     let Some(replica) = shared.replica.get() else { return Ok(()) };
+    if !shared.is_keeper() {
+        return Err(Problem::refused(
+            "nobody was cut off",
+            "this machine does not hold the realm's secrets, so its word on that is not believed",
+            None::<&str>,
+        ));
+    }
     let last = Bounded::fill(&mut replica.lengths(node).await.into_iter());
     shared.say(vec![Saying::Row(DirectoryRow::Cut(node, Some(last)))]).await
 }
@@ -179,7 +215,7 @@ pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result
     shared.say(vec![Saying::Row(DirectoryRow::NodeName(node, Some(name)))]).await
 }
 
-fn name_of(text: &str) -> Result<Name, Problem> {
+pub(super) fn name_of(text: &str) -> Result<Name, Problem> {
     Name::new(text.trim()).map_err(|error| {
         Problem::invalid(
             "this name cannot be used",
@@ -187,93 +223,6 @@ fn name_of(text: &str) -> Result<Name, Problem> {
             Some("choose 1 to 128 plain characters"),
         )
     })
-}
-
-/// S3's rules for bucket names, which every client knows.
-fn check_bucket_name(name: &str) -> Result<(), Problem> {
-    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let fits = (3..=63).contains(&name.len())
-        && name.chars().all(|c| letter(c) || c == '-' || c == '.')
-        && name.starts_with(letter)
-        && name.ends_with(letter)
-        && !name.contains("..")
-        && name.parse::<std::net::Ipv4Addr>().is_err();
-    if fits {
-        return Ok(());
-    }
-    Err(Problem::invalid(
-        format!("{name:?} cannot be the name of a bucket"),
-        "a name has 3 to 63 lower-case letters, digits, hyphens and dots, and begins and ends with a letter or digit",
-        Some("freehold bucket create photos"),
-    ))
-}
-
-/// Makes a bucket: its key first, then the operation, then its name.
-pub(crate) async fn create_bucket(shared: &Shared, wish: &NewBucket) -> Result<(), Problem> {
-    check_bucket_name(&wish.name)?;
-    let numbers = (u8::try_from(wish.copies), u8::try_from(wish.confirm));
-    let (Ok(copies @ 1..), Ok(confirm @ 1..)) = numbers else { return Err(bad_copies(wish)) };
-    if confirm > copies {
-        return Err(bad_copies(wish));
-    }
-    if shared.vault.bucket_named(&wish.name).is_some() {
-        return Err(Problem::conflict(
-            format!("there is a bucket {} already", wish.name),
-            "bucket names are unique in a realm",
-            Some("freehold bucket list"),
-        ));
-    }
-    let (bucket, ring) = KeyRing::found_bucket(shared.realm(), &mut OsEntropy);
-    let by = if shared.keys.device.is_some() { By::Device } else { By::Node };
-    let mut sayings = vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(name_of(&wish.name)?)))];
-    let mine =
-        ring.envelope(1, Recipient::Node(shared.me()), &shared.keys.box_secret().public(), &mut OsEntropy);
-    let mine =
-        mine.map_err(|e| Problem::bug("the bucket's key was not kept", e.to_string(), None::<&str>))?;
-    sayings.push(Saying::Key(Box::new(mine)));
-    // The key is durable before anything can be sealed with it.
-    shared.say(sayings).await?;
-    shared.log.say(BucketSet { bucket, copies, confirm }, by).await?;
-    crate::steward::tidy_up(shared).await;
-    Ok(())
-}
-
-fn bad_copies(wish: &NewBucket) -> Problem {
-    Problem::invalid(
-        "no bucket was made",
-        format!(
-            "{} with {} confirmed before a write counts: that makes no sense",
-            words::count(wish.copies.into(), "copy"),
-            wish.confirm
-        ),
-        Some("freehold bucket create NAME --copies 2 --confirm 1"),
-    )
-}
-
-pub(super) async fn delete_bucket(shared: &Shared, name: &str) -> Result<(), Problem> {
-    let (id, _) = shared.vault.bucket_named(name).ok_or_else(|| no_bucket(name))?;
-    let held = shared.vault.stats().get(&id).copied().unwrap_or_default();
-    if held.versions > 0 {
-        let held = match held.objects {
-            0 => format!("{} of deleted objects", words::count(held.versions, "version")),
-            objects => words::count(objects, "object"),
-        };
-        return Err(Problem::refused(
-            format!("the bucket {name} was not deleted"),
-            format!("it holds {held}"),
-            Some("delete what is in it first"),
-        ));
-    }
-    end_bucket(shared, id).await
-}
-
-/// Ends a bucket that is empty.
-pub(crate) async fn end_bucket(shared: &Shared, id: BucketId) -> Result<(), Problem> {
-    let by = if shared.keys.device.is_some() { By::Device } else { By::Node };
-    shared.log.say(BucketDelete { bucket: id }, by).await?;
-    shared.say(vec![Saying::Row(DirectoryRow::BucketName(id, None))]).await?;
-    crate::steward::tidy_up(shared).await;
-    Ok(())
 }
 
 pub(super) async fn import(shared: &Shared, exported: &[u8]) -> Result<ImportReport, Problem> {

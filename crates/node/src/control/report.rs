@@ -9,6 +9,7 @@ use freehold_api::{
 };
 use freehold_mesh::PeerHealth;
 use freehold_realm::{Alarm, NodeRoles};
+use freehold_seal::KeyOf;
 use freehold_wire::{Millis, NodeId};
 
 use crate::clock;
@@ -346,6 +347,7 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
         let is_member = state.nodes.contains_key(&shared.me());
         (!is_member).then(|| found(Level::Notice, "this node is not a member of the realm yet", why, None))
     }));
+    all.extend(half_suspended(shared, view));
     if let Some(problem) = crate::membership::refused(shared) {
         all.push(found(Level::Alarm, problem.what, problem.why, problem.next.as_deref()));
     }
@@ -368,6 +370,34 @@ fn of_recovering(not_yet: NotYet) -> Finding {
         }
     };
     found(Level::Alarm, what, not_yet.why(), Some(not_yet.next()))
+}
+
+/// Nodes whose suspension is not complete.
+fn half_suspended(shared: &Shared, view: &View) -> Vec<Finding> {
+    let directory = shared.directory();
+    let reads = directory.ring(KeyOf::Directory).is_some_and(|ring| ring.current().is_some());
+    let uncut: Vec<NodeId> = view
+        .state()
+        .nodes
+        .iter()
+        .filter(|(id, node)| {
+            node.standing == freehold_realm::Standing::Suspended
+                && reads
+                && !directory.cuts().contains_key(*id)
+        })
+        .map(|(id, _)| *id)
+        .collect();
+    drop(directory);
+    let found = |node: NodeId| {
+        let name = shared.name_of(node);
+        found(
+            Level::Alarm,
+            format!("node {name} is suspended, but not cut off"),
+            "nobody has said yet how much of what it wrote counts, so all of it does",
+            Some(&format!("freehold node suspend {name}    (on an admin's machine with the role secrets)")),
+        )
+    };
+    uncut.into_iter().map(found).collect()
 }
 
 fn of_alarm(alarm: &Alarm, view: &View) -> Finding {

@@ -116,16 +116,23 @@ struct LogBuckets(Arc<Shared>);
 impl Buckets for LogBuckets {
     async fn create(&self, name: &str) -> Result<(), BucketsError> {
         let wish = NewBucket { name: name.to_owned(), copies: DEFAULT_COPIES, confirm: 1 };
-        create_bucket(&self.0, &wish).await.map_err(|problem| match problem.kind {
+        let made = self.0.to_the_end(|shared| async move { create_bucket(&shared, &wish).await });
+        made.await.map_err(|problem| match problem.kind {
             ProblemKind::Conflict => BucketsError::Exists,
             ProblemKind::Invalid => BucketsError::Name { why: problem.why },
-            ProblemKind::Bug => BucketsError::Failed { why: problem.to_string() },
+            ProblemKind::Bug | ProblemKind::Unreachable => BucketsError::Failed { why: problem.to_string() },
             _ => BucketsError::Refused { why: problem.to_string() },
         })
     }
 
     async fn delete(&self, id: &BucketId) -> Result<(), BucketsError> {
-        end_bucket(&self.0, *id).await.map_err(|problem| BucketsError::Refused { why: problem.to_string() })
+        let id = *id;
+        let ended = self.0.to_the_end(|shared| async move { end_bucket(&shared, id).await });
+        ended.await.map_err(|problem| match problem.kind {
+            ProblemKind::Conflict => BucketsError::NotEmpty,
+            ProblemKind::Bug | ProblemKind::Unreachable => BucketsError::Failed { why: problem.to_string() },
+            _ => BucketsError::Refused { why: problem.to_string() },
+        })
     }
 }
 

@@ -79,7 +79,7 @@ impl Buckets for Ledger {
     async fn delete(&self, id: &BucketId) -> Result<(), BucketsError> {
         let _guard = self.one_at_a_time.lock().expect("no panic under the lock");
         let mut buckets = self.vault.buckets();
-        buckets.remove(id).ok_or(BucketsError::Unknown)?;
+        buckets.remove(id);
         self.vault.set_buckets(buckets);
         Ok(())
     }
