@@ -45,7 +45,7 @@ pub struct Shared {
     /// The realm log.
     pub log: Log,
     /// Names, addresses and keys.
-    directory: RwLock<Directory>,
+    directory: Arc<RwLock<Directory>>,
     directory_version: watch::Sender<u64>,
     /// Writes directory entries.
     pub scribe: Scribe,
@@ -108,7 +108,7 @@ impl Shared {
             identity,
             keys,
             log,
-            directory: RwLock::new(directory),
+            directory: Arc::new(RwLock::new(directory)),
             directory_version: watch::channel(0).0,
             scribe,
             entries,
@@ -229,22 +229,7 @@ impl Shared {
 
     /// Reads directory entries that are durable.
     pub fn absorb<'a>(&self, entries: impl IntoIterator<Item = (&'a Entry, &'a [u8])>) {
-        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = false;
-        for (entry, payload) in entries {
-            let from = From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc };
-            changed |= directory.absorb(from, payload).iter().any(|learned| *learned != Learned::Nothing);
-        }
-        drop(directory);
-        if changed {
-            self.directory_version.send_modify(|version| *version += 1);
-        }
-    }
-
-    /// Takes a ring that was made here, for as long as the node runs; envelopes make it last.
-    pub fn own_ring(&self, ring: freehold_seal::KeyRing) {
-        self.directory.write().unwrap_or_else(PoisonError::into_inner).own(ring);
-        self.directory_version.send_modify(|version| *version += 1);
+        absorb(&self.directory, &self.directory_version, entries);
     }
 
     /// Whether the directory can be written without waiting.
@@ -306,10 +291,14 @@ impl Shared {
             });
             self.directory().reading_for(rows, Hlc { wall: clock::wall(), count: 0 })
         };
+        let (directory, version) = (Arc::clone(&self.directory), self.directory_version.clone());
         self.scribe.submit(sayings, key, hlc, move |written| {
-            // From the writing thread, so that the machine hears of numbers in their order.
-            if let (Ok(written), Some(replica)) = (&written, replica) {
-                for one in written {
+            // From the writing thread, so that it is read though nobody waits any more, and the machine
+            // hears of numbers in their order.
+            let kept = written.as_deref().unwrap_or_default();
+            absorb(&directory, &version, kept.iter().map(|one| (&one.entry, one.payload.as_slice())));
+            if let Some(replica) = replica {
+                for one in kept {
                     replica.wrote(&one.entry, &one.payload);
                 }
             }
@@ -318,16 +307,15 @@ impl Shared {
         let stopping = || {
             Problem::unreachable("the directory was not written", "the node is stopping", Some("freehold up"))
         };
-        let written: Vec<Written> = written.await.map_err(|_| stopping())?.map_err(|error| match &error {
+        let written: Result<Vec<Written>, ScribeError> = written.await.map_err(|_| stopping())?;
+        written.map(drop).map_err(|error| match &error {
             ScribeError::Store(store) => crate::problem::store_problem(store),
             ScribeError::Seal(_) => Problem::invalid(
                 "the directory was not written",
                 error.to_string(),
                 Some("choose a shorter name"),
             ),
-        })?;
-        self.absorb(written.iter().map(|one| (&one.entry, one.payload.as_slice())));
-        Ok(())
+        })
     }
 
     /// Whether what this node says of names and cuts is believed, and its boxes for others.
@@ -404,6 +392,24 @@ impl Shared {
 /// Whether waiting makes no difference to what may be written.
 const fn is_settled(own: Own) -> bool {
     matches!(own, Own::Sure | Own::Unheard | Own::Stranger)
+}
+
+/// Reads directory entries that are durable, and says if that changes something.
+fn absorb<'a>(
+    directory: &RwLock<Directory>,
+    version: &watch::Sender<u64>,
+    entries: impl IntoIterator<Item = (&'a Entry, &'a [u8])>,
+) {
+    let mut directory = directory.write().unwrap_or_else(PoisonError::into_inner);
+    let mut changed = false;
+    for (entry, payload) in entries {
+        let from = From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc };
+        changed |= directory.absorb(from, payload).iter().any(|learned| *learned != Learned::Nothing);
+    }
+    drop(directory);
+    if changed {
+        version.send_modify(|version| *version += 1);
+    }
 }
 
 impl std::fmt::Debug for Shared {
