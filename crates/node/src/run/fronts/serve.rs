@@ -43,6 +43,8 @@ const STREAMS: u32 = 32;
 const STRANGERS_STREAMS: usize = 6;
 /// Requests under way at the end get this long.
 const DRAIN: Duration = Duration::from_secs(5);
+/// After a connection that could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Commands at a time. Only the node's owner reaches the socket.
 const COMMANDS: usize = 64;
 
@@ -75,6 +77,7 @@ impl House {
                         biased;
                         shaken = timeout(HEAD_WITHIN, acceptor.accept(Stall::new(stream, STALL))) => shaken.ok()?.ok(),
                         () = guest.has_to_go() => None,
+                        () = cancel.cancelled() => None,
                     }
                 };
                 let Some(stream) = handshake.await else { return };
@@ -108,7 +111,12 @@ pub(super) async fn control(
             () = cancel.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
-        let (Ok((stream, _)), Some(guest)) = (accepted, porter.admit(Source::Here)) else { continue };
+        let Ok((stream, _)) = accepted else {
+            // No descriptor is free: the next try would fail at once, too.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let Some(guest) = porter.admit(Source::Here) else { continue };
         let answers = Answers { router: api.clone(), sessions: None, strangers: Strangers::new() };
         connections.spawn(serve_one(stream, Speaks::Http1, guest, answers, cancel.clone()));
     }
