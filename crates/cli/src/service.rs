@@ -29,6 +29,15 @@ pub(crate) fn install(terminal: Terminal, home: &Path, run: &Run) -> Result<(), 
         );
         (base.join("systemd/user"), "systemctl --user")
     };
+    for path in [&program, &home] {
+        if path.to_str().is_none_or(|path| path.contains(char::is_control)) {
+            return Err(Problem::invalid(
+                "no service was installed",
+                format!("systemd cannot take the path {}", path.display()),
+                Some("move it to a folder with a plain name: --home FOLDER"),
+            ));
+        }
+    }
     let unit = fill(&program, &home, run, system);
     let file = dir.join("freehold.service");
     let problem = |e: std::io::Error| {
@@ -80,12 +89,25 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
             flags.push_str(&value);
         }
     }
-    UNIT.replace("@PROGRAM@", &program.display().to_string())
-        .replace("@HOME@", &home.display().to_string())
+    UNIT.replace("@PROGRAM@", &quoted(program, true))
+        .replace("@ARGUMENT@", &quoted(home, true))
+        .replace("@HOME@", &quoted(home, false))
         .replace("@FLAGS@", &flags)
         // A person's own manager can close the file system off only in a user namespace.
         .replace("@USERS@", if system { "" } else { "PrivateUsers=yes\n" })
         .replace("@TARGET@", if system { "multi-user.target" } else { "default.target" })
+}
+
+/// A path as a unit file wants it; in a command line a dollar sign is special, too.
+fn quoted(path: &Path, in_command: bool) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@=~".contains(c);
+    if text.chars().all(plain) {
+        return text;
+    }
+    let text = text.replace('%', "%%").replace('\\', "\\\\").replace('"', "\\\"");
+    let text = if in_command { text.replace('$', "$$") } else { text };
+    format!("\"{text}\"")
 }
 
 #[cfg(test)]
@@ -109,8 +131,13 @@ mod tests {
         ));
         assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
-        for blank in ["PROGRAM", "HOME", "FLAGS", "USERS", "TARGET"] {
+        for blank in ["PROGRAM", "ARGUMENT", "HOME", "FLAGS", "USERS", "TARGET"] {
             assert!(!unit.contains(&format!("@{blank}@")), "{unit}");
         }
+        let odd = fill(Path::new("/opt/my tools/freehold"), Path::new("/srv/100% $HOME"), &run, true);
+        assert!(odd.contains(
+            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --s3-port 9100\n"
+        ), "{odd}");
+        assert!(odd.contains("ReadWritePaths=\"/srv/100%% $HOME\"\n"), "{odd}");
     }
 }

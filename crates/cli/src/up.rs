@@ -153,7 +153,9 @@ fn hand_over_phrases(
         return founding.finish(Some(file), None);
     }
     if !terminal.can_ask() {
-        let file = home.with_extension("guardians");
+        let mut file = home.as_os_str().to_owned();
+        file.push(".guardians");
+        let file = std::path::PathBuf::from(file);
         write_phrases(&file, founding.phrases())?;
         terminal.say(format!(
             "WARNING: no terminal to show the guardian phrases on, so they are in {} (0600). Move each to \
