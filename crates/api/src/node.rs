@@ -87,8 +87,8 @@ words! {
         Member = "member",
         /// Its rights are taken away until an admin lifts the suspension.
         Suspended = "suspended",
-        /// It has left the realm.
-        Left = "left",
+        /// Its key was used on two machines: nothing gives it rights again.
+        Burned = "burned",
         /// Guardians are bringing it back: until that takes effect it reads, and changes nothing.
         Visitor = "visitor",
     }

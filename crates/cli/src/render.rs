@@ -68,7 +68,7 @@ pub(crate) fn status(status: &Status) -> String {
 pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
     let presence = match (node.standing, is_this, node.connected) {
         (Standing::Suspended, ..) => "suspended".to_owned(),
-        (Standing::Left, ..) => "has left".to_owned(),
+        (Standing::Burned, ..) => "shut out: its key was used on two machines".to_owned(),
         (Standing::Visitor, true, _) => "this machine, recovering".to_owned(),
         (Standing::Visitor, ..) => "is recovering the realm".to_owned(),
         (_, true, _) => "this node".to_owned(),

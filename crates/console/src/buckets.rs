@@ -110,6 +110,10 @@ pub(crate) async fn show(
     Ok(page(&load(&console, theme, &name).await?))
 }
 
+pub(crate) async fn back(Path(name): Path<String>) -> Redirect {
+    Redirect::to(&format!("/buckets/{}", freehold_api::encode_path(&name)))
+}
+
 pub(crate) async fn delete(
     State(console): State<Console>,
     theme: Theme,

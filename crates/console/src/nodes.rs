@@ -144,12 +144,7 @@ fn read(form: &[(String, String)]) -> Result<NewInvitation, Problem> {
     let hours = hours.ok_or_else(|| {
         Problem::invalid("cannot make this invitation", "it has to lapse within a month", None::<String>)
     })?;
-    Ok(NewInvitation {
-        roles: roles.collect::<Result<_, _>>()?,
-        hours,
-        device: value("device").is_some(),
-        name: None,
-    })
+    Ok(NewInvitation { roles: roles.collect::<Result<_, _>>()?, hours, device: value("device").is_some() })
 }
 
 pub(crate) async fn invite(

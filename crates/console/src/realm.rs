@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::Form;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use freehold_api::{Audit, Card, GuardianTest, Phrase, Problem, Status};
 use serde::Deserialize;
 
@@ -43,6 +43,10 @@ impl Page {
 
 pub(crate) async fn show(State(console): State<Console>, theme: Theme) -> Result<Response, Fault> {
     Ok(page(&Page::load(&console, theme).await?))
+}
+
+pub(crate) async fn back() -> Redirect {
+    Redirect::to("/realm")
 }
 
 pub(crate) async fn test_guardian(

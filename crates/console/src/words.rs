@@ -157,7 +157,7 @@ pub(crate) fn heard(node: &NodeStatus, this_node: &str) -> String {
 pub(crate) fn node_mark(node: &NodeStatus, this_node: &str) -> Mark {
     match node.standing {
         Standing::Suspended => Mark { tone: "bad", word: "Suspended" },
-        Standing::Left => Mark { tone: "quiet", word: "Left" },
+        Standing::Burned => Mark { tone: "bad", word: "Shut out" },
         Standing::Visitor => Mark { tone: "wait", word: "Recovering" },
         Standing::Member if node.connected || node.id == this_node => Mark { tone: "good", word: "Here" },
         Standing::Member => Mark { tone: "wait", word: "Away" },

@@ -9,7 +9,6 @@ use freehold_mesh::Trouble;
 use freehold_realm::Standing;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::shared::Shared;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -32,10 +31,6 @@ pub(crate) fn refused(shared: &Shared) -> Option<Problem> {
         // Only the node that let it in answers a machine that guardians are bringing back.
         None if view.not_yet(shared.me(), crate::clock::wall()).is_some() => return None,
         Some(Standing::Active) | None => {}
-    }
-    if view.not_yet(shared.me(), clock::wall()).is_some() {
-        // Guardians are bringing it back: only the node that took their word lets it in until then.
-        return None;
     }
     let peers = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
     let turned_away = peers.iter().any(|peer| peer.trouble == Some(Trouble::Refused));

@@ -26,16 +26,21 @@ pub(crate) async fn send(
     let mut form =
         Multipart::from_request(request, &()).await.map_err(|error| unreadable(&error.body_text()))?;
     let mut folder = String::new();
+    let mut only_new = true;
     while let Some(mut field) = form.next_field().await.map_err(|error| unreadable(&error.body_text()))? {
         if field.name() == Some("in") {
             folder = field.text().await.map_err(|error| unreadable(&error.body_text()))?;
+            continue;
+        }
+        if field.name() == Some("replace") {
+            only_new = false;
             continue;
         }
         // A form sent without a choice carries one file without a name.
         let Some(name) = field.file_name().map(base_name).filter(|name| !name.is_empty()) else { continue };
         let key = format!("{folder}{name}");
         let options =
-            PutOptions { content_type: field.content_type().map(str::to_owned), len: None, only_new: false };
+            PutOptions { content_type: field.content_type().map(str::to_owned), len: None, only_new };
         let (pieces, arriving) = mpsc::channel::<Result<Bytes, io::Error>>(PIECES);
         let body = futures::stream::unfold(arriving, |mut arriving| async {
             arriving.recv().await.map(|piece| (piece, arriving))

@@ -66,7 +66,7 @@ fn planes(shared: &Shared) -> Vec<PlaneStatus> {
             Health::Starting => (PlaneState::Starting, String::new()),
             Health::Up(detail) => (PlaneState::Running, detail),
             Health::Degraded(detail) => (PlaneState::Degraded, detail),
-            Health::Failed(detail) | Health::Off(detail) => (PlaneState::Stopped, detail),
+            Health::Failed(detail) => (PlaneState::Stopped, detail),
         };
         PlaneStatus { name: name.to_owned(), state, detail }
     };
@@ -97,7 +97,8 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
             last_heard_ms: if *id == me { Some(0) } else { last_heard(shared, *id, health) },
             standing: match node.standing {
                 freehold_realm::Standing::Active => Standing::Member,
-                freehold_realm::Standing::Suspended | freehold_realm::Standing::Burned => Standing::Suspended,
+                freehold_realm::Standing::Suspended => Standing::Suspended,
+                freehold_realm::Standing::Burned => Standing::Burned,
             },
         }
     };
@@ -175,7 +176,7 @@ fn checklist(shared: &Shared, view: &View) -> Vec<ChecklistItem> {
         done,
         how: how.to_owned(),
     };
-    let alone = view.state().nodes.len() <= 1;
+    let alone = is_alone(view);
     let protected = buckets(shared).iter().all(|bucket| bucket.protected == Protection::Full);
     vec![
         item("second-node", "Add a second node", !alone, "freehold invite"),
@@ -192,6 +193,12 @@ fn checklist(shared: &Shared, view: &View) -> Vec<ChecklistItem> {
             "freehold guardians test",
         ),
     ]
+}
+
+/// Whether no other node's rights hold.
+fn is_alone(view: &View) -> bool {
+    let active = |node: &&freehold_realm::Node| node.standing == freehold_realm::Standing::Active;
+    view.state().nodes.values().filter(active).count() <= 1
 }
 
 pub(super) fn doctor(shared: &Shared) -> Doctor {
@@ -222,7 +229,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             _ => all.push(found(Level::Good, format!("{} runs", plane.name), plane.detail, None)),
         }
     }
-    let alone = view.state().nodes.len() <= 1;
+    let alone = is_alone(view);
     for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
         all.push(found(
             Level::Alarm,
