@@ -24,18 +24,15 @@ use crate::object::encode_path;
 use crate::server::MODIFIED;
 use crate::{
     Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Doctor, GuardianTest, ImportReport,
-    Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket, NewInvitation, NewKey,
-    NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, SessionCookie, SetupCode,
-    Status, TypedCode, VerifyEvent, VerifyReport,
+    Invitation, InvitationStatus, KeyStatus, LOG_MAX, ListQuery, Listing, MadeKey, NewBucket, NewInvitation,
+    NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, SessionCookie,
+    SetupCode, Status, TypedCode, VerifyEvent, VerifyReport,
 };
 
 /// A node that takes longer to begin its answer is as good as gone.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 /// No JSON answer is longer.
 const JSON_MAX: usize = 64 * 1024 * 1024;
-/// An exported log of 100,000 operations takes about 50 MB.
-const LOG_MAX: usize = 512 * 1024 * 1024;
-
 /// A node to ask.
 #[derive(Debug, Clone)]
 pub struct Client(Transport);

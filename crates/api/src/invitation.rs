@@ -17,9 +17,6 @@ pub struct NewInvitation {
     /// loss of this one.
     #[serde(default)]
     pub device: bool,
-    /// A name for the new node, if it is known already.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
 }
 
 /// An invitation that has just been made. Whoever reads `text` can redeem it, once.

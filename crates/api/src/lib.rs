@@ -21,6 +21,9 @@ mod session;
 
 mod client;
 
+/// The largest exported log that is read, in bytes: one of 100,000 operations takes about 50 MB.
+pub const LOG_MAX: usize = 512 * 1024 * 1024;
+
 pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport};
 pub use client::Client;
 pub use control::{ByteStream, Control, VerifyEvents};

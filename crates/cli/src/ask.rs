@@ -128,8 +128,7 @@ async fn console(terminal: Terminal, client: &Client, sign_out: bool) -> Result<
 
 async fn invite(terminal: Terminal, client: &Client, wish: Invite) -> Result<(), Problem> {
     let roles = wish.roles.iter().map(|role| role.parse()).collect::<Result<Vec<_>, Problem>>()?;
-    let made =
-        client.invite(&NewInvitation { roles, hours: wish.hours, device: wish.device, name: None }).await?;
+    let made = client.invite(&NewInvitation { roles, hours: wish.hours, device: wish.device }).await?;
     show(terminal, &made, |made| {
         let code = terminal.is_interactive().then(|| qr(&made.text)).flatten();
         format!(
@@ -239,7 +238,8 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
             if dry_run {
                 let what = match meant.standing {
                     Standing::Suspended => "is suspended already.",
-                    _ => "would be suspended: it could no longer read, write or connect.",
+                    Standing::Burned => "is shut out already: its key was used on two machines.",
+                    Standing::Member => "would be suspended: it could no longer read, write or connect.",
                 };
                 terminal.done(false, format!("{} {what}", told(meant)));
                 return Ok(());

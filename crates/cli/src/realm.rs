@@ -3,17 +3,13 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::Path;
 
-use freehold_api::{Audit, Client, Problem, RecoveryStatus, words};
+use freehold_api::{Audit, Client, LOG_MAX, Problem, RecoveryStatus, words};
 
 use crate::args::RealmCommand;
 use crate::ask::show;
 use crate::host::Host;
 use crate::render;
 use crate::terminal::Terminal;
-
-/// The largest exported log that is read, in bytes: a hundred times what a busy realm of ten years
-/// has.
-const LOG_MAX: u64 = 1 << 30;
 
 pub(crate) async fn realm(terminal: Terminal, client: &Client, command: RealmCommand) -> Result<(), Problem> {
     match command {
@@ -142,13 +138,13 @@ fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {
         |why: String| Problem::invalid(format!("cannot read {}", file.display()), why, None::<&str>);
     let mut bytes = Vec::new();
     let read = if file.as_os_str() == "-" {
-        std::io::stdin().lock().take(LOG_MAX + 1).read_to_end(&mut bytes)
+        std::io::stdin().lock().take(LOG_MAX as u64 + 1).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(file).and_then(|from| from.take(LOG_MAX + 1).read_to_end(&mut bytes))
+        std::fs::File::open(file).and_then(|from| from.take(LOG_MAX as u64 + 1).read_to_end(&mut bytes))
     };
     read.map_err(|e| problem(e.to_string()))?;
-    if bytes.len() as u64 > LOG_MAX {
-        return Err(problem(format!("it has more than {}, more than any log", words::bytes(LOG_MAX))));
+    if bytes.len() > LOG_MAX {
+        return Err(problem(format!("it has more than {}, more than any log", words::bytes(LOG_MAX as u64))));
     }
     Ok(bytes)
 }

@@ -7,6 +7,7 @@ use freehold_disk::{Kind, LockError, OwnError, StoreError};
 use freehold_vault::{GetError, PutError};
 
 use crate::certificate::CertificateError;
+use crate::credentials::CredentialsError;
 use crate::founding::FoundError;
 use crate::identity::IdentityError;
 use crate::scribe::ScribeError;
@@ -62,10 +63,11 @@ pub fn found_problem(error: &FoundError) -> Problem {
             error.to_string(),
             Some("choose another name: freehold up --name NAME"),
         ),
-        FoundError::Store(source) => store_problem(source),
+        FoundError::Store(source) | FoundError::Directory(ScribeError::Store(source)) => {
+            store_problem(source)
+        }
         FoundError::Home(problem) => problem.clone(),
         FoundError::Identity(source) => identity_problem(source),
-        FoundError::Directory(ScribeError::Store(source)) => store_problem(source),
         FoundError::Draft(_) | FoundError::Box(_) | FoundError::Directory(_) | FoundError::Unfit => {
             Problem::bug("no realm was made", error.to_string(), None::<&str>)
         }
@@ -76,10 +78,26 @@ pub fn found_problem(error: &FoundError) -> Problem {
 pub fn certificate_problem(error: &CertificateError) -> Problem {
     let remedy = match error {
         CertificateError::NotOurs(error) => error.remedy(),
-        _ => "delete console.pem in the home, then: freehold up".to_owned(),
+        CertificateError::Unreadable(_) | CertificateError::Tls(_) => {
+            "delete console.pem in the home, then: freehold up".to_owned()
+        }
+        CertificateError::Keep { .. } | CertificateError::Make(_) => SET_RIGHT.to_owned(),
     };
-    Problem::refused("the console cannot start", error.to_string(), Some(remedy))
+    Problem::refused("the console cannot start", chain(error), Some(remedy))
 }
+
+/// The S3 credentials cannot be used.
+pub fn credentials_problem(error: &CredentialsError) -> Problem {
+    let remedy = match error {
+        CredentialsError::NotOurs(error) => error.remedy(),
+        CredentialsError::Unreadable(_) => "delete s3-credentials in the home, then: freehold up".to_owned(),
+        CredentialsError::File { .. } => SET_RIGHT.to_owned(),
+    };
+    Problem::refused("the S3 endpoint has no credentials", chain(error), Some(remedy))
+}
+
+/// Of a file that cannot be read or written: what the system said names the cause.
+const SET_RIGHT: &str = "set right what it says (df -h shows the room on the disk), then: freehold up";
 
 /// The home, or something in it, may have been put there by somebody else.
 pub fn own_problem(error: &OwnError) -> Problem {

@@ -334,15 +334,15 @@ async fn sweep(shared: Arc<Shared>, plane: Plane) {
             () = plane.cancel().cancelled() => return,
             _ = every.tick() => {}
         }
-        match shared.vault.sweep(clock::wall()).await {
-            Ok(swept) if swept.strange > 0 => plane.report(Health::Degraded(format!(
+        plane.report(match shared.vault.sweep(clock::wall()).await {
+            Ok(swept) if swept.strange > 0 => Health::Degraded(format!(
                 "{} sealed blobs in the depot are named by nothing here and are kept: entries may be missing, \
                  which other nodes have",
                 swept.strange
-            ))),
-            Ok(_) => {}
-            Err(error) => plane.report(Health::Degraded(chain(&error))),
-        }
+            )),
+            Ok(_) => Health::Up(String::new()),
+            Err(error) => Health::Degraded(chain(&error)),
+        });
         if let Err(error) = shared.depot.count_anew().await {
             tracing::warn!(%error, "the depot could not be measured");
         }

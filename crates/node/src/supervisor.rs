@@ -26,8 +26,6 @@ pub enum Health {
     Degraded(String),
     /// Ended, with the reason.
     Failed(String),
-    /// Not wanted on this node.
-    Off(String),
 }
 
 /// A group of tasks with one purpose and one fate.
@@ -41,11 +39,6 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Its name, as people see it.
-    pub const fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// Says when the plane is to stop.
     pub const fn cancel(&self) -> &CancellationToken {
         &self.cancel

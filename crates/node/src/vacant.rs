@@ -71,7 +71,7 @@ mod tests {
         let home = Home::at(&folder.path().join("home"));
         let first = Vacant::take(&home).unwrap();
         assert_eq!(Vacant::take(&home).unwrap_err().kind, ProblemKind::Conflict);
-        std::fs::write(home.log_seen(), "left by an interrupted set-up").unwrap();
+        freehold_disk::replace(&home.log_seen(), b"left by an interrupted set-up", 0o600).unwrap();
         let [one, other] = [(); 2].map(|()| found("smith", "laptop", clock::wall()).unwrap());
         one.finish(&first, None, None).unwrap();
         assert!(!home.log_seen().exists());

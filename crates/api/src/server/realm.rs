@@ -10,12 +10,9 @@ use http_body_util::{BodyExt as _, Limited};
 use super::Node;
 use super::extract::{Asked, Named};
 use crate::{
-    Audit, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus, NewInvitation,
-    NewName, NodeStatus, Phrase, Problem,
+    Audit, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus, LOG_MAX,
+    NewInvitation, NewName, NodeStatus, Phrase, Problem,
 };
-
-/// A log of 100,000 operations takes about 50 MB.
-const LOG_MAX: usize = 256 * 1024 * 1024;
 
 /// Invitations that nobody has redeemed yet
 #[utoipa::path(get, path = "/api/v1/invitations", tag = "realm", responses(
@@ -115,7 +112,8 @@ pub(super) async fn export_log(
     (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn import_log(State(node): State<Node>, body: Body) -> Result<Json<ImportReport>, Problem> {
     let exported = Limited::new(body, LOG_MAX).collect().await.map_err(|error| {
-        Problem::invalid("cannot read the exported log", error.to_string(), None::<String>)
+        let next = format!("send a log of at most {}, whole", crate::words::bytes(LOG_MAX as u64));
+        Problem::invalid("cannot read the exported log", error.to_string(), Some(next))
     })?;
     node.control.import_log(exported.to_bytes()).await.map(Json)
 }

@@ -287,9 +287,13 @@ impl Owner {
                 }
                 _ = again.tick() => {
                     self.keep_mark();
-                    tokio::task::block_in_place(|| self.ripen()).map_err(|e| e.to_string())?;
+                    let done = tokio::task::block_in_place(|| self.ripen());
+                    self.note_failure(done);
                 }
-                () = refold => tokio::task::block_in_place(|| self.refold()).map_err(|e| e.to_string())?,
+                () = refold => {
+                    let done = tokio::task::block_in_place(|| self.refold());
+                    self.note_failure(done);
+                }
                 ask = self.asks.recv() => match ask {
                     Some(ask) => tokio::task::block_in_place(|| self.answer(ask)),
                     None => return Ok(()),
@@ -343,11 +347,13 @@ impl Owner {
 
     /// Of a write that nobody waits for.
     fn note_failure(&mut self, done: Result<(), StoreError>) {
-        if let Err(error) = done
-            && self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY)
-        {
+        let Err(error) = done else { return };
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             self.told = Some(Instant::now());
-            tracing::error!(%error, "operations from other nodes were not kept; they are asked for again");
+            tracing::error!(%error, "the log was not written; it is tried again");
+        }
+        if error.kind() != Kind::NoSpace {
+            self.broken = Some(error);
         }
     }
 
@@ -366,6 +372,7 @@ impl Owner {
                     let ids: Vec<OpId> = ops.iter().map(|(id, _)| *id).collect();
                     if let Err(error) = self.store.append(ops, now) {
                         if error.kind() != Kind::NoSpace {
+                            // Whoever waits for it hears it, too.
                             self.broken = Some(error.clone());
                         }
                         failed = failed.and(Err(error));
@@ -607,7 +614,7 @@ impl Owner {
         let folded = fold(self.sync.log(), &self.clock());
         // A long log leaves time for other work as well.
         self.refold_after = Instant::now() + begun.elapsed().saturating_mul(2).max(REFOLD_EVERY);
-        self.show(folded)
+        self.show(folded).inspect_err(|_| self.refold_at = Some(Instant::now() + TELL_EVERY))
     }
 
     fn show(&mut self, folded: Folded) -> Result<(), StoreError> {

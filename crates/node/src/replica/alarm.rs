@@ -111,10 +111,11 @@ pub(super) struct Alarms(BTreeMap<(Kind, NodeId), (Millis, Alarm)>);
 impl Alarms {
     /// Takes one in; the newest words count.
     pub(super) fn raise(&mut self, now: Millis, alarm: Alarm) {
-        let known = self.0.insert((alarm.kind, alarm.node), (now, alarm.clone()));
-        if known.is_none_or(|(_, known)| known.why != alarm.why) {
+        let key = (alarm.kind, alarm.node);
+        if self.0.get(&key).is_none_or(|(_, known)| known.why != alarm.why) {
             tracing::warn!(what = alarm.what, why = alarm.why, "replication");
         }
+        self.0.insert(key, (now, alarm));
     }
 
     /// Drops what is over: what a node does whose rights were taken away, dates that have come or

@@ -21,7 +21,7 @@ use crate::certificate;
 use crate::control::{Answers, create_bucket, end_bucket};
 use crate::credentials::{self, CredentialsError};
 use crate::ports::{self, Listening};
-use crate::problem::certificate_problem;
+use crate::problem::{certificate_problem, credentials_problem};
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane, Supervisor};
 
@@ -83,13 +83,7 @@ async fn start_s3(
     moved: &mut Vec<String>,
 ) -> Result<String, Problem> {
     let path = shared.home.s3_credentials();
-    let unusable = |e: CredentialsError| {
-        let remedy = match &e {
-            CredentialsError::NotOurs(error) => error.remedy(),
-            _ => "delete s3-credentials in the home, then: freehold up".to_owned(),
-        };
-        Problem::refused("the S3 endpoint has no credentials", e.to_string(), Some(remedy))
-    };
+    let unusable = |error: CredentialsError| credentials_problem(&error);
     let credentials = credentials::load_or_make(&path).map_err(unusable)?;
     let listening =
         listen("S3 endpoint", options.s3_listen, options.s3_port, ["--s3-port", "--s3-listen"]).await?;
