@@ -239,6 +239,7 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
                 let what = match meant.standing {
                     Standing::Suspended => "is suspended already.",
                     Standing::Burned => "is shut out already: its key was used on two machines.",
+                    Standing::Visitor => "would not be: it is no node yet, and freehold realm veto stops it.",
                     Standing::Member => "would be suspended: it could no longer read, write or connect.",
                 };
                 terminal.done(false, format!("{} {what}", told(meant)));

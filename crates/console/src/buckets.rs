@@ -111,7 +111,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn back(Path(name): Path<String>) -> Redirect {
-    Redirect::to(&format!("/buckets/{}", freehold_api::encode_path(&name)))
+    Redirect::to(&format!("/buckets/{}", encode_path(&name)))
 }
 
 pub(crate) async fn delete(
