@@ -211,6 +211,8 @@ fn what_a_stolen_machine_writes_reaches_nobody_for_long() -> Result<()> {
         forged.aws(&["s3", "cp", &file, "s3://letters/two"])?.good()?;
         let there = third.s3(&at_carol)?;
         until(30, "carol took it for good", || there.aws(&["s3", "ls", "s3://letters/two"])?.good())?;
+        stolen.cli(&["node", "rename", "carol", "mallory"])?.good()?;
+        until(30, "carol took the name, too", || third.peer("mallory"))?;
         stolen.cli(&["realm", "import", &log])?.good()?;
         eventually(30, "bob takes no writes", || {
             Ok(forged.aws(&["s3", "cp", &file, "s3://letters/three"])?.good().is_err())
@@ -225,6 +227,9 @@ fn what_a_stolen_machine_writes_reaches_nobody_for_long() -> Result<()> {
                 s3.aws(&["s3", "cp", "s3://letters/one", "-"])?.good()
             })?;
             ensure!(s3.aws(&["s3", "ls", "s3://letters/two"])?.good().is_err(), "{name} has the forged one");
+        }
+        for node in [&one, &third] {
+            until(30, "the forged name is gone", || node.peer("carol"))?;
         }
         Ok(())
     })
