@@ -7,8 +7,8 @@ use freehold_wire::{Hlc, Millis, NodeId};
 
 /// Clocks that are right differ by less.
 const MOMENT: Millis = Millis::from_secs(60);
-/// A peer that is not told of again for this long has what it lacked.
-const TOLD_AGAIN: Millis = Millis::from_secs(180);
+/// A disk that was rolled back catches up in a moment; people see for this long that it was.
+const SHOWN: Millis = Millis::from_secs(3600);
 
 /// What an alarm is of. There is one of each for a node: what it says may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,9 +125,9 @@ impl Alarms {
             _ if view.nodes.get(node).is_some_and(|node| node.suspended) => false,
             Kind::Fork | Kind::Dispute => true,
             Kind::Early => machine.is_early(node),
-            Kind::Behind => machine.is_behind(),
-            // It says what it has every half minute.
-            Kind::PeerBehind => now.since(*told) < TOLD_AGAIN,
+            Kind::Behind => machine.is_behind() || now.since(*told) < SHOWN,
+            // It says what it has every half minute, and is told of again while it lacks something.
+            Kind::PeerBehind => now.since(*told) < SHOWN,
         });
     }
 
