@@ -272,6 +272,11 @@ impl History {
         written.map(|written| &written.row)
     }
 
+    /// Whether anything was ever heard of a kept version.
+    pub(crate) fn knows(&self, id: VersionId) -> bool {
+        self.ids.contains_key(&id) || self.about.contains_key(&Target::Kept(id))
+    }
+
     /// The holder of the null version's place, be it its removal.
     pub(crate) fn null(&self) -> Option<&Row> {
         self.null.as_ref().map(|null| &null.row)

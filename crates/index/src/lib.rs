@@ -7,6 +7,7 @@ mod etag;
 mod fact;
 mod history;
 mod index;
+mod lifecycle;
 mod list;
 mod lock;
 mod settings;
@@ -17,6 +18,9 @@ pub use etag::{Etag, EtagError};
 pub use fact::{Fact, Says};
 pub use history::{History, Living};
 pub use index::{BucketIndex, Due, Index};
+pub use lifecycle::{
+    Action, DAY, Expiration, Filter, Lifecycle, Noncurrent, RULES_MAX, Rule, Seen, Spelled, due,
+};
 pub use list::{Item, ListQuery, Listed, VersionItem, VersionQuery, versions, walk};
 pub use lock::{
     DefaultRetention, Locked, Locks, Mode, ObjectLock, Period, Retention, may_remove, may_retain,

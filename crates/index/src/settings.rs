@@ -7,7 +7,7 @@ use freehold_seal::Setting;
 use freehold_wire::{from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
-use crate::{ObjectLock, Stamp};
+use crate::{Lifecycle, ObjectLock, Stamp};
 
 /// Whether a bucket keeps versions: the document of the setting. Without one it never did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -37,6 +37,9 @@ pub enum Unsettable {
     /// A bucket with object lock keeps versions.
     #[error("a bucket with object lock keeps versions")]
     Locked,
+    /// Rules that cannot be read.
+    #[error("the rules are not such as can be kept")]
+    Malformed,
     /// Object lock is for ever.
     #[error("object lock cannot be taken back")]
     LockStays,
@@ -48,6 +51,7 @@ pub struct Settings {
     documents: BTreeMap<Setting, Arc<[u8]>>,
     versioning: Option<Versioning>,
     lock: Option<ObjectLock>,
+    lifecycle: Option<Arc<Lifecycle>>,
 }
 
 impl Settings {
@@ -60,6 +64,11 @@ impl Settings {
     /// Object lock, if it is on.
     pub const fn object_lock(&self) -> Option<&ObjectLock> {
         self.lock.as_ref()
+    }
+
+    /// The rules of what is removed when.
+    pub const fn lifecycle(&self) -> Option<&Arc<Lifecycle>> {
+        self.lifecycle.as_ref()
     }
 
     /// What was said of a setting.
@@ -81,6 +90,9 @@ impl Settings {
                 Err(Unsettable::Locked)
             }
             Setting::ObjectLock if then.lock.is_none() => Err(Unsettable::LockStays),
+            Setting::Lifecycle if document.is_some() && then.lifecycle.is_none() => {
+                Err(Unsettable::Malformed)
+            }
             _ => Ok(()),
         }
     }
@@ -90,6 +102,9 @@ impl Settings {
         match setting {
             Setting::Versioning => {
                 self.versioning = document.and_then(|bytes| from_canonical(bytes, 8).ok());
+            }
+            Setting::Lifecycle => {
+                self.lifecycle = document.and_then(|bytes| Lifecycle::decode(bytes).ok()).map(Arc::new);
             }
             Setting::ObjectLock => self.lock = document.and_then(|bytes| ObjectLock::decode(bytes).ok()),
             _ => {}

@@ -167,6 +167,14 @@ impl State {
         }
     }
 
+    /// Whether anything was ever heard of a kept version, be it gone.
+    pub fn knows(&self, id: VersionId) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::Many(history) => history.knows(id),
+        }
+    }
+
     pub(crate) fn null(&self) -> Option<&Row> {
         match self {
             Self::One(row) => Some(row),

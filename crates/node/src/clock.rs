@@ -19,3 +19,14 @@ pub fn monotonic() -> Millis {
 
 /// Before this the clock is wrong for certain: the program did not exist. 2026-01-01.
 pub const EARLIEST: Millis = Millis(1_767_225_600_000);
+
+/// How long a day is in lifecycle rules. Outside suites test rules of days in minutes; nobody sets a
+/// variable of this name by accident, and the log says what it does.
+pub fn day() -> Millis {
+    let seconds = std::env::var("FREEHOLD_TEST_ONLY_SECONDS_OF_A_DAY").ok();
+    let Some(seconds) = seconds.and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0) else {
+        return freehold_vault::DAY;
+    };
+    tracing::warn!(seconds, "for a test, lifecycle rules take a day to be this long: objects expire early");
+    Millis::from_secs(seconds)
+}

@@ -212,16 +212,14 @@ async fn open(
     };
     let (opening, handle) = replica::open(parts).await.map_err(|e| store_problem(&e))?;
     read_through.set_holders(Arc::new(handle.clone()));
-    let keyring = Keyring::default();
-    for ring in directory.rings() {
-        keyring.set(ring.clone());
-    }
+    let keyring = keyring_of(&directory);
     let config = VaultConfig {
         realm: identity.realm,
         node: keys.node_id(),
         signing: Arc::clone(&keys.node),
         grace: GRACE,
         upload_grace: UPLOAD_GRACE,
+        day: clock::day(),
         confirm_timeout: CONFIRM_WITHIN,
     };
     let parts = freehold_vault::Shared {
@@ -324,10 +322,19 @@ fn mesh_problem(error: &StartError) -> Problem {
     Problem::refused("the mesh cannot start", chain(error), Some(next))
 }
 
+fn keyring_of(directory: &Directory) -> Keyring {
+    let keyring = Keyring::default();
+    for ring in directory.rings() {
+        keyring.set(ring.clone());
+    }
+    keyring
+}
+
 /// Removes what nothing refers to, and measures what is there.
 async fn sweep(shared: Arc<Shared>, plane: Plane) {
-    let first = tokio::time::Instant::now() + SWEEP_FIRST;
-    let mut every = tokio::time::interval_at(first, SWEEP_EVERY);
+    let day = Duration::from_millis(clock::day().0);
+    let first = tokio::time::Instant::now() + SWEEP_FIRST.min(day / 4);
+    let mut every = tokio::time::interval_at(first, SWEEP_EVERY.min(day / 4));
     loop {
         tokio::select! {
             biased;

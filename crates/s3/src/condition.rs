@@ -2,6 +2,7 @@
 //! and acts in one step.
 
 use freehold_vault::{Conditions, ObjectMeta};
+use freehold_wire::Millis;
 use http::{HeaderMap, HeaderValue, header};
 use s3s::dto::{ETagCondition, Timestamp};
 use s3s::{S3Error, S3Result, s3_error};
@@ -91,7 +92,21 @@ pub(crate) fn write_conditions(
         Some(ETagCondition::Any) => vec!["*".to_owned()],
         Some(ETagCondition::ETag(tag)) => vec![tag.into_value()],
     };
-    Conditions { if_match: list(if_match), if_none_match: list(if_none_match) }
+    Conditions { if_match: list(if_match), if_none_match: list(if_none_match), ..Conditions::default() }
+}
+
+/// The conditions of a deletion, for the vault.
+pub(crate) fn delete_conditions(
+    if_match: Option<ETagCondition>,
+    modified: Option<&Timestamp>,
+    size: Option<i64>,
+) -> S3Result<Conditions> {
+    let size = size.map(u64::try_from).transpose();
+    Ok(Conditions {
+        if_modified: modified.map(|at| Millis::from_secs(u64::try_from(seconds(at)).unwrap_or(0))),
+        if_size: size.map_err(|_| s3_error!(InvalidArgument, "A size is not negative."))?,
+        ..write_conditions(if_match, None)
+    })
 }
 
 #[cfg(test)]

@@ -1,21 +1,22 @@
 //! Copies within the realm, whole or as a part of an upload.
 
-use freehold_vault::{Annotations, ByteRange, CopyMeta, CopyRequest, Version};
+use freehold_vault::{ByteRange, CopyMeta, CopyRequest, Version};
 use freehold_wire::BucketId;
 use s3s::dto::{
     CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopyPartResult, CopySource, MetadataDirective,
-    Range, ServerSideEncryption, UploadPartCopyInput, UploadPartCopyOutput,
+    Range, ServerSideEncryption, TaggingDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use crate::condition::{ReadConditions, write_conditions};
 use crate::front::{Front, SEALED};
 use crate::lists::with_list;
+use crate::lock::said;
 use crate::meta::{Sums, etag, kept, summed, timestamp};
 use crate::object::vault_range;
 use crate::refusal;
 use crate::upload::{part_number, upload_id};
-use crate::versions::version;
+use crate::versions::{made, version};
 
 /// The conditions that a copy sets for its source.
 macro_rules! source_conditions {
@@ -60,6 +61,11 @@ impl Front {
         }
         let source = self.vault.head(&from, from_key, version).await.map_err(|e| refusal::of_get(&e))?;
         source_conditions!(input).check_source(&source)?;
+        let retag = input.tagging_directive.as_ref().is_some_and(|d| d.as_str() == TaggingDirective::REPLACE);
+        let mut said = said!(input);
+        if !retag {
+            said.tags = None;
+        }
         let meta = if replace {
             let (headers, user_meta) = kept!(input).pack()?;
             CopyMeta::Replace { content_type: input.content_type, headers, user_meta }
@@ -69,8 +75,8 @@ impl Front {
         let request = CopyRequest {
             version: Some(source.version),
             meta,
-            keep_tags: true,
-            annotations: with_list(Annotations::new(), &req.extensions),
+            keep_tags: !retag,
+            annotations: with_list(said.annotations()?, &req.extensions),
             conditions: write_conditions(None, if_none_match),
         };
         let done = self
@@ -87,7 +93,7 @@ impl Front {
             })),
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
             copy_source_version_id: self.shown(&from, source.version),
-            version_id: self.shown(&to, done.version),
+            version_id: made(done.version),
             ..Default::default()
         }))
     }

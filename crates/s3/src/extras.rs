@@ -5,10 +5,7 @@ use http::HeaderMap;
 use s3s::{S3Result, s3_error};
 
 /// A header's name or its beginning, and what it asks for.
-const NOT_YET: [(&str, &str); 5] = [
-    ("x-amz-tagging", "Tags on objects are"),
-    ("x-amz-object-lock-", "Object lock is"),
-    ("x-amz-bucket-object-lock-enabled", "Object lock is"),
+const NOT_YET: [(&str, &str); 2] = [
     ("x-amz-website-redirect-location", "A website redirect is"),
     ("x-amz-write-offset-bytes", "Appending to an object is"),
 ];
@@ -17,11 +14,7 @@ const NOT_YET: [(&str, &str); 5] = [
 pub(crate) fn check(headers: &HeaderMap) -> S3Result<()> {
     for (name, value) in headers {
         let (name, value) = (name.as_str(), value.to_str().unwrap_or(""));
-        if name == "x-amz-tagging-directive" || name.starts_with("x-amz-meta-") {
-            continue;
-        }
-        // The Go SDK, and so rclone, says that it does not ask for a lock.
-        if name == "x-amz-bucket-object-lock-enabled" && value.eq_ignore_ascii_case("false") {
+        if name.starts_with("x-amz-meta-") {
             continue;
         }
         if let Some((_, what)) = NOT_YET.iter().find(|(start, _)| name.starts_with(start)) {
@@ -63,8 +56,6 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_and_not_kept_is_refused() {
-        assert!(refused("x-amz-tagging", "a=b"));
-        assert!(refused("x-amz-object-lock-mode", "GOVERNANCE"));
         assert!(refused("x-amz-server-side-encryption", "aws:kms"));
         assert!(refused("x-amz-server-side-encryption-customer-algorithm", "AES256"));
         assert!(refused("x-amz-copy-source-server-side-encryption-customer-key", "k"));
@@ -74,8 +65,6 @@ mod tests {
 
     #[test]
     fn what_holds_anyway_may_be_asked_for() {
-        assert!(!refused("x-amz-tagging-directive", "COPY"));
-        assert!(!refused("x-amz-bucket-object-lock-enabled", "false"));
         assert!(!refused("x-amz-server-side-encryption", "AES256"));
         assert!(!refused("x-amz-storage-class", "STANDARD"));
         assert!(!refused("x-amz-meta-tagging", "mine"));

@@ -18,8 +18,10 @@ mod extras;
 mod front;
 mod gate;
 mod keys;
+mod lifecycle;
 mod listing;
 mod lists;
+mod lock;
 mod meta;
 mod object;
 mod owned;
@@ -30,6 +32,7 @@ mod policies;
 mod refusal;
 mod server;
 mod straining;
+mod tagging;
 mod upload;
 mod versions;
 

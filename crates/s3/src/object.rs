@@ -1,7 +1,7 @@
 //! Objects: put, get, head, delete, attributes.
 
 use freehold_vault::{
-    Annotations, BoxError, ByteRange, Conditions, DeleteDone, DeleteRequest, Expect, ObjectMeta, PutRequest,
+    Aspect, BoxError, ByteRange, DeleteDone, DeleteRequest, Expect, ObjectMeta, PutRequest,
 };
 use freehold_wire::BucketId;
 use futures::StreamExt as _;
@@ -9,20 +9,23 @@ use http_body::Frame;
 use http_body_util::StreamBody;
 use s3s::dto::{
     Checksum, ChecksumMode, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
-    DeletedObject, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts,
-    GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput, ObjectAttributes, ObjectIdentifier,
-    ObjectPart, PutObjectInput, PutObjectOutput, Range, ServerSideEncryption, StorageClass, StreamingBlob,
+    DeletedObject, ETagCondition, GetObjectAttributesInput, GetObjectAttributesOutput,
+    GetObjectAttributesParts, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
+    ObjectAttributes, ObjectIdentifier, ObjectPart, PutObjectInput, PutObjectOutput, Range,
+    ServerSideEncryption, StorageClass, StreamingBlob,
 };
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
-use crate::condition::{ReadConditions, write_conditions};
+use crate::condition::{ReadConditions, delete_conditions, write_conditions};
 use crate::digest::{Claim, content_md5, watch};
 use crate::front::{Front, SEALED};
 use crate::lists::with_list;
+use crate::lock::{ShownLocks, said};
 use crate::meta::{Kept, Sums, etag, kept, length, summed, timestamp};
 use crate::refusal;
+use crate::tagging::Tags;
 use crate::upload::part_number;
-use crate::versions::version;
+use crate::versions::{made, version};
 
 /// Amazon's bound on one request that deletes.
 const DELETE_MAX: usize = 1000;
@@ -48,6 +51,7 @@ struct Shown {
     meta: ObjectMeta,
     kept: Kept,
     sums: Sums,
+    locks: ShownLocks,
     /// The bytes that were asked for; none is all of it.
     range: Option<std::ops::Range<u64>>,
     by_part: bool,
@@ -57,7 +61,12 @@ impl Shown {
     fn new(mut meta: ObjectMeta, range: Option<std::ops::Range<u64>>, mode: Option<&ChecksumMode>) -> Self {
         let kept = Kept::unpack(&mut meta);
         let sums = if mode.is_some() { Sums::of(&meta.checksums) } else { Sums::default() };
-        Self { meta, kept, sums, range, by_part: false }
+        let locks = ShownLocks::of(&meta.locks, &meta.annotations);
+        Self { meta, kept, sums, locks, range, by_part: false }
+    }
+
+    fn tag_count(&self) -> Option<i32> {
+        self.meta.annotations.get(&Aspect::Tags).and_then(|document| Tags::read(document).count())
     }
 
     fn length(&self) -> i64 {
@@ -81,7 +90,7 @@ macro_rules! described {
     ($shown:ident => $answer:ident { $($rest:tt)* }) => {{
         let (content_length, content_range) = ($shown.length(), $shown.content_range());
         let parts_count = $shown.parts_count();
-        let Shown { meta, kept, sums, .. } = $shown;
+        let Shown { meta, kept, sums, locks, .. } = $shown;
         summed!(sums => $answer {
             accept_ranges: Some("bytes".to_owned()),
             content_length: Some(content_length),
@@ -98,6 +107,9 @@ macro_rules! described {
             parts_count,
             checksum_type: sums.kind,
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
+            object_lock_mode: locks.mode,
+            object_lock_retain_until_date: locks.until,
+            object_lock_legal_hold_status: locks.hold,
             $($rest)*
             ..Default::default()
         })
@@ -111,7 +123,8 @@ impl Front {
         let input = req.input;
         let bucket = self.bucket(&input.bucket)?;
         let (headers, user_meta) = kept!(input).pack()?;
-        let annotations = with_list(Annotations::new(), &req.extensions);
+        let annotations = with_list(said!(input).annotations()?, &req.extensions);
+        let tags = annotations.get(&Aspect::Tags).map(|document| Tags::read(document));
         let expect = Expect {
             len: Some(declared(input.content_length)?),
             md5: content_md5(input.content_md5.as_deref())?,
@@ -137,7 +150,8 @@ impl Front {
             e_tag: Some(etag(&done.etag)),
             checksum_type: sums.kind,
             server_side_encryption: Some(ServerSideEncryption::from_static(SEALED)),
-            version_id: self.shown(&bucket, done.version),
+            version_id: made(done.version),
+            expiration: self.expires(&bucket, &input.key, done.size, done.modified, tags),
             ..Default::default()
         })))
     }
@@ -159,7 +173,9 @@ impl Front {
         let mode = input.checksum_mode.as_ref().filter(|_| range.is_none());
         let mut shown = Shown::new(found.meta, range.map(|_| found.range.clone()), mode);
         shown.by_part = input.part_number.is_some();
-        let (key_bucket, version_id) = (bucket, self.shown(&bucket, shown.meta.version));
+        let (key_bucket, tag_count) = (bucket, shown.tag_count());
+        let expiration = self.expiration(&bucket, &shown.meta);
+        let version_id = self.shown(&bucket, shown.meta.version);
         let body = found.body.map(move |piece| match piece {
             Ok(bytes) => Ok(Frame::data(bytes)),
             Err(error) => {
@@ -171,6 +187,8 @@ impl Front {
         Ok(S3Response::new(described!(shown => GetObjectOutput {
             body: Some(StreamingBlob::from(Body::http_body_unsync(StreamBody::new(body)))),
             version_id,
+            tag_count,
+            expiration,
         })))
     }
 
@@ -190,19 +208,20 @@ impl Front {
         let mut shown = Shown::new(meta, range, input.checksum_mode.as_ref());
         shown.by_part = input.part_number.is_some();
         let version_id = self.shown(&bucket, shown.meta.version);
-        Ok(S3Response::new(described!(shown => HeadObjectOutput { version_id, })))
+        let (tag_count, expiration) = (shown.tag_count(), self.expiration(&bucket, &shown.meta));
+        let mut answer = S3Response::new(described!(shown => HeadObjectOutput { version_id, expiration, }));
+        // `s3s` has no field for it.
+        if let Some(count) = tag_count {
+            answer.headers.insert("x-amz-tagging-count", count.into());
+        }
+        Ok(answer)
     }
 
     pub(crate) async fn delete(&self, input: DeleteObjectInput) -> S3Result<S3Response<DeleteObjectOutput>> {
         let version = version(input.version_id.as_deref())?;
-        if input.if_match_size.is_some() || input.if_match_last_modified_time.is_some() {
-            return Err(s3_error!(
-                NotImplemented,
-                "Of the conditions on a delete, only If-Match is supported."
-            ));
-        }
         let bucket = self.bucket(&input.bucket)?;
-        let conditions = write_conditions(input.if_match, None);
+        let modified = input.if_match_last_modified_time.as_ref();
+        let conditions = delete_conditions(input.if_match, modified, input.if_match_size)?;
         let bypass = input.bypass_governance_retention.unwrap_or(false);
         let request = DeleteRequest { key: input.key, version, conditions, bypass };
         let done = self.vault.delete(&bucket, request).await.map_err(|e| refusal::of_write(&e))?;
@@ -305,17 +324,11 @@ impl Front {
 /// What one line of a request that deletes many asks for.
 fn wanted(object: &ObjectIdentifier, bypass: bool) -> S3Result<DeleteRequest> {
     check_key(&object.key)?;
-    check_unconditional(object)?;
     let version = version(object.version_id.as_deref())?;
-    Ok(DeleteRequest { key: object.key.clone(), version, conditions: Conditions::default(), bypass })
-}
-
-/// Conditions within a request that deletes many are not looked at, so they are not accepted.
-fn check_unconditional(object: &ObjectIdentifier) -> S3Result<()> {
-    if object.e_tag.is_none() && object.last_modified_time.is_none() && object.size.is_none() {
-        return Ok(());
-    }
-    Err(s3_error!(NotImplemented, "Conditions are supported when one object is deleted, not many."))
+    // Here, unlike in a header, an ETag is given as it is.
+    let tag = object.e_tag.clone().map(ETagCondition::ETag);
+    let conditions = delete_conditions(tag, object.last_modified_time.as_ref(), object.size)?;
+    Ok(DeleteRequest { key: object.key.clone(), version, conditions, bypass })
 }
 
 /// Keys in a path are checked by `s3s`, keys in a body are not.

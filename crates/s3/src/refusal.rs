@@ -5,13 +5,15 @@ use std::error::Error;
 
 use freehold_vault::{BoxError, DepotError, GetError, Locked, PutError, Version};
 use freehold_wire::Millis;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use s3s::{S3Error, S3ErrorCode, s3_error};
 
 use crate::body;
 use crate::buckets::BucketsError;
 use crate::digest::DigestError;
 use crate::meta::{http_date, timestamp};
+
+const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
 
 pub(crate) fn no_such_bucket() -> S3Error {
     s3_error!(NoSuchBucket, "The specified bucket does not exist.")
@@ -92,7 +94,12 @@ pub(crate) fn of_get(error: &GetError) -> S3Error {
     match error {
         GetError::NoSuchBucket => no_such_bucket(),
         GetError::NoBucketKey => no_key(),
-        GetError::NoSuchKey => s3_error!(NoSuchKey, "The specified key does not exist."),
+        GetError::NoSuchKey => {
+            let mut error = s3_error!(NoSuchKey, "The specified key does not exist.");
+            // There is nothing, not even a marker; Ceph says so too.
+            error.set_headers(HeaderMap::from_iter([(DELETE_MARKER, HeaderValue::from_static("false"))]));
+            error
+        }
         GetError::NoSuchVersion => no_such_version(),
         GetError::Deleted(version) => {
             let mut error = s3_error!(NoSuchKey, "The specified key does not exist.");
@@ -131,7 +138,7 @@ fn no_such_version() -> S3Error {
 /// What the answer to a read of a delete marker says of it.
 fn of_marker(version: Version, modified: Option<Millis>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert("x-amz-delete-marker", HeaderValue::from_static("true"));
+    headers.insert(DELETE_MARKER, HeaderValue::from_static("true"));
     if let Ok(version) = HeaderValue::try_from(version.to_string()) {
         headers.insert("x-amz-version-id", version);
     }

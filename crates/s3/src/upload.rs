@@ -3,8 +3,8 @@
 use data_encoding::BASE64;
 use freehold_seal::Checksum;
 use freehold_vault::{
-    Annotations, CompleteRequest, Expect, ListQuery, PartMeta, PartRequest, PutDone, PutError, UploadId,
-    UploadMeta, UploadRequest, UploadSum,
+    CompleteRequest, Expect, ListQuery, PartMeta, PartRequest, PutDone, PutError, UploadId, UploadMeta,
+    UploadRequest, UploadSum,
 };
 use freehold_wire::BucketId;
 use futures::StreamExt as _;
@@ -22,8 +22,10 @@ use crate::digest::{Algorithm, Claim, content_md5, watch};
 use crate::front::{Front, SEALED};
 use crate::listing::{Spelling, page_size, prefixes, some};
 use crate::lists::with_list;
+use crate::lock::said;
 use crate::meta::{Sums, etag, kept, length, summed, timestamp};
 use crate::object::declared;
+use crate::versions::made;
 use crate::{parts_sum, refusal};
 
 const PART_NUMBER_MAX: u16 = 10_000;
@@ -56,6 +58,7 @@ impl Front {
         }
         let bucket = self.bucket(&input.bucket)?;
         let (headers, user_meta) = kept!(input).pack()?;
+        let annotations = said!(input).annotations()?;
         let sum = input.checksum_algorithm.as_ref().and_then(|name| Algorithm::parse(name.as_str()));
         let whole = is_whole(input.checksum_type.as_ref());
         if whole && matches!(sum, Some(Algorithm::Sha1 | Algorithm::Sha256)) {
@@ -68,7 +71,7 @@ impl Front {
             content_type: input.content_type,
             headers,
             user_meta,
-            annotations: with_list(Annotations::new(), &req.extensions),
+            annotations: with_list(annotations, &req.extensions),
             sum: sum.map(|algorithm| UploadSum { algorithm: algorithm.kept(), whole }),
         };
         let id =
@@ -185,7 +188,8 @@ impl Front {
     ) -> S3Response<CompleteMultipartUploadOutput> {
         let sums = Sums::of(&done.checksums);
         S3Response::new(summed!(sums => CompleteMultipartUploadOutput {
-            version_id: self.shown(bucket, done.version),
+            version_id: made(done.version),
+            expiration: self.expires(bucket, &key, done.size, done.modified, None),
             location: Some(format!("/{name}/{key}")),
             bucket: Some(name),
             key: Some(key),

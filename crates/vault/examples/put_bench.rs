@@ -88,6 +88,7 @@ async fn open(home: &Path, signing: &Arc<SigningKey>, (bucket, ring): (BucketId,
         signing: Arc::clone(signing),
         grace: Millis::from_hours(1),
         upload_grace: Millis::from_hours(24),
+        day: freehold_vault::DAY,
         confirm_timeout: Millis::from_secs(10),
     };
     let vault = Vault::open(config, shared).await?;

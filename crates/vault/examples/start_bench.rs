@@ -69,6 +69,7 @@ async fn run() -> Result<()> {
         signing: Arc::clone(&realm.signing),
         grace: Millis::from_hours(1),
         upload_grace: Millis::from_hours(24),
+        day: freehold_vault::DAY,
         confirm_timeout: Millis::from_secs(10),
     };
     let start = Watch::start()?;

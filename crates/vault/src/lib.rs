@@ -19,8 +19,9 @@ mod verify;
 pub use depot::{BlobReader, BlobWriter, Depot, DepotError, DepotLimits, Held};
 pub use error::{BoxError, GetError, PutError};
 pub use freehold_index::{
-    DefaultRetention, Etag, EtagError, ListQuery, Locked, Locks, Mode, ObjectLock, Period, Retention,
-    Settings, Version, VersionError, VersionQuery, Versioning,
+    DAY, DefaultRetention, Etag, EtagError, Expiration, Filter, Lifecycle, ListQuery, Locked, Locks, Mode,
+    Noncurrent, ObjectLock, Period, Retention, Rule, Seen, Settings, Spelled, Version, VersionError,
+    VersionQuery, Versioning,
 };
 pub use freehold_seal::{Aspect, Setting};
 pub use keyring::Keyring;

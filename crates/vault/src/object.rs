@@ -60,6 +60,10 @@ pub struct Conditions {
     pub if_match: Vec<String>,
     /// Only if its ETag is none of these; `*` stands for any object.
     pub if_none_match: Vec<String>,
+    /// Only if it was written in this second; for deletions.
+    pub if_modified: Option<Millis>,
+    /// Only if it has so many bytes; for deletions.
+    pub if_size: Option<u64>,
 }
 
 /// What the client says the body is; a body that differs is refused and leaves nothing.
@@ -178,7 +182,7 @@ pub struct DeleteRequest {
     pub key: String,
     /// One version of it, for good; otherwise the object, as the bucket's setting says.
     pub version: Option<Version>,
-    /// Conditions on the current version.
+    /// Conditions on the version named, or on the current one. Where there is none, nothing is done.
     pub conditions: Conditions,
     /// Pass over locks of mode GOVERNANCE: who asks has the right to, and wants to.
     pub bypass: bool,

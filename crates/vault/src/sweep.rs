@@ -21,6 +21,8 @@ pub struct Swept {
     pub erased: u64,
     /// Uploads that had rested too long.
     pub uploads_ended: u64,
+    /// Versions that the rules of their buckets removed, or put a delete marker before.
+    pub expired: u64,
     /// Blobs that were seen to be loose for the first time.
     pub marked: u64,
     /// Blobs removed.
@@ -40,6 +42,7 @@ impl Vault {
     pub async fn sweep(&self, now: Millis) -> Result<Swept, GetError> {
         let inner = &self.inner;
         let mut swept = Swept { uploads_ended: inner.end_resting_uploads(now).await?, ..Swept::default() };
+        swept.expired = inner.run_lifecycles(now).await;
         swept.erased = inner.erase_superseded(now).await?;
         // Uploads before entries: one that completes in between is then seen at least once.
         let uploads = inner.blobs_of_uploads().await?;
@@ -66,7 +69,12 @@ impl Inner {
             for upload in inner.shared.entries.uploads().map_err(GetError::Store)? {
                 let id = upload.id;
                 let touched = inner.last_touched(UploadId(id), &upload.record);
-                if now.since(touched) > inner.config.upload_grace {
+                let rests = now.since(touched) > inner.config.upload_grace;
+                let given_up = || {
+                    let of = inner.upload_of(UploadId(id), &upload.record);
+                    of.is_some_and(|(bucket, key, begun)| inner.gives_up(&bucket, &key, begun, now))
+                };
+                if rests || given_up() {
                     let end = move |txn: &mut EntryTxn<'_>| end_upload(txn, UploadId(id));
                     inner.shared.entries.write(end).map_err(GetError::Store)?;
                     ended += 1;

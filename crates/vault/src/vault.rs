@@ -4,6 +4,7 @@ mod commit;
 mod copy;
 mod cut;
 mod delete;
+mod lifecycle;
 mod manifest;
 mod read;
 mod rebuild;
@@ -50,6 +51,8 @@ pub struct VaultConfig {
     pub grace: Millis,
     /// How long an upload in parts may rest before it is swept.
     pub upload_grace: Millis,
+    /// How long a day is in lifecycle rules; tests make it shorter.
+    pub day: Millis,
     /// How long a write waits for the confirmations that its bucket asks for.
     pub confirm_timeout: Millis,
 }

@@ -71,8 +71,8 @@ pub(super) async fn put(
 ) -> Result<ObjectInfo, Problem> {
     let id = bucket_id(shared, bucket)?;
     let conditions = vault::Conditions {
-        if_match: Vec::new(),
         if_none_match: if options.only_new { vec!["*".to_owned()] } else { Vec::new() },
+        ..vault::Conditions::default()
     };
     let request = vault::PutRequest {
         content_type: options.content_type.clone(),

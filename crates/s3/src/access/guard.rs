@@ -9,7 +9,7 @@ use std::sync::Arc;
 use freehold_access::{Action, Asked, Context, Decision, Principal, Right, Rights, Why, decide, owns};
 use freehold_vault::{BucketInfo, GetError, Vault};
 use freehold_wire::BucketId;
-use http::Extensions;
+use http::{Extensions, HeaderMap};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::dto::{
     CopyObjectInput, CopySource, CreateMultipartUploadInput, DeleteObjectsInput, PutObjectInput,
@@ -138,6 +138,21 @@ impl Guard {
         }
     }
 
+    /// What headers ask for besides the operation itself: locks, and to pass over them.
+    async fn may_besides(&self, asker: &Asker, wish: &Wish<'_>, headers: &HeaderMap) -> S3Result<()> {
+        let bypass = known::text(headers, "x-amz-bypass-governance-retention");
+        let besides = [
+            (bypass.is_some_and(|on| on.eq_ignore_ascii_case("true")), "BypassGovernanceRetention"),
+            (headers.contains_key("x-amz-object-lock-mode"), "PutObjectRetention"),
+            (headers.contains_key("x-amz-object-lock-legal-hold"), "PutObjectLegalHold"),
+        ];
+        for (_, action) in besides.into_iter().filter(|(asked, _)| *asked) {
+            let action = Action::of_operation(action, false);
+            self.may(asker, &Wish { action, context: wish.context.clone(), ..*wish }).await?;
+        }
+        Ok(())
+    }
+
     /// What concerns no bucket, or one that is not there yet.
     fn may_at_large(asker: &Asker, operation: &str, bucket: Option<&str>) -> S3Result<()> {
         let action = Action::of_operation(operation, false);
@@ -225,7 +240,11 @@ impl Guard {
                 version,
                 context: context.clone(),
             };
-            match self.may(asker, &wish).await {
+            let may = match self.may(asker, &wish).await {
+                Ok(()) => self.may_besides(asker, &wish, &req.headers).await,
+                refused => refused,
+            };
+            match may {
                 Ok(()) => kept.push(object),
                 Err(error) => refused.push((object, error)),
             }
@@ -274,6 +293,7 @@ impl S3Access for Shared {
                     context: known::context(&asker, operation, cx.uri(), cx.headers()),
                 };
                 guard.may(&asker, &wish).await?;
+                guard.may_besides(&asker, &wish, cx.headers()).await?;
                 guard.is_owned_as_expected(bucket, known::text(cx.headers(), EXPECTED_OWNER))?;
                 if let Some(source) = known::text(cx.headers(), "x-amz-copy-source") {
                     let expected = known::text(cx.headers(), EXPECTED_SOURCE_OWNER);

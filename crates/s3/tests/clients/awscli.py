@@ -130,8 +130,10 @@ def the_plain_calls():
     aws("s3api", "get-object", "--bucket", "cli-api", "--key", "k", "--range", "bytes=1-2", "part")
     assert pathlib.Path("part").read_bytes() == b"ma"
     aws("s3api", "get-object", "--bucket", "cli-api", "--key", "absent", "x", fails="NoSuchKey")
-    aws("s3api", "put-bucket-versioning", "--bucket", "cli-api", "--versioning-configuration", "Status=Enabled",
-        fails="NotImplemented")
+    aws("s3api", "put-bucket-versioning", "--bucket", "cli-api", "--versioning-configuration", "Status=Enabled")
+    aws("s3api", "put-object", "--bucket", "cli-api", "--key", "k", "--body", "part")
+    versions = json.loads(aws("s3api", "list-object-versions", "--bucket", "cli-api"))["Versions"]
+    assert [v["VersionId"] == "null" for v in versions] == [False, True], versions
 
 
 @check

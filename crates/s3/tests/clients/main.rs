@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use freehold_s3::Limits;
-use freehold_vault::{ListQuery, Vault};
+use freehold_vault::{ListQuery, Vault, VersionQuery};
 use freehold_wire::Millis;
 use tokio::process::Command;
 use tokio::task::JoinSet;
@@ -54,9 +54,11 @@ async fn nothing_is_left(vault: &Vault, home: &Path) {
     }
     let mut blobs = 0;
     for bucket in vault.buckets().keys() {
-        let query = ListQuery { max: usize::MAX, ..ListQuery::default() };
-        let objects = vault.list(bucket, &query).unwrap().objects;
-        blobs += objects.iter().map(|object| usize::from(object.parts.max(1))).sum::<usize>();
+        let keys = ListQuery { max: usize::MAX, ..ListQuery::default() };
+        let query = VersionQuery { keys, older_than: None };
+        let versions = vault.list_versions(bucket, &query).unwrap().versions;
+        let written = versions.iter().filter(|version| !version.marker);
+        blobs += written.map(|version| usize::from(version.meta.parts.max(1))).sum::<usize>();
     }
     let mut files = Vec::new();
     collect(&home.join("depot"), &mut files);
@@ -83,6 +85,11 @@ async fn access() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys() {
     against("keys.py", Limits::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn versions() {
+    against("versions.py", Limits::default()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -41,6 +41,7 @@ pub(crate) async fn vault(home: &Path) -> (Arc<Vault>, Arc<dyn Buckets>) {
         signing: Arc::new(signing),
         grace: Millis(0),
         upload_grace: Millis(0),
+        day: freehold_vault::DAY,
         confirm_timeout: Millis(1000),
     };
     let vault = Arc::new(Vault::open(config, shared).await.expect("the vault opens"));

@@ -194,6 +194,19 @@ impl Written {
     }
 }
 
+/// Checks the conditions of a deletion against what is there, be it a marker.
+pub(crate) fn check_deletion(conditions: &Conditions, there: &Row) -> Result<(), PutError> {
+    let Conditions { if_match, if_modified, if_size, .. } = conditions;
+    let is_it = |wanted: &String| {
+        let wanted = wanted.trim_matches('"');
+        wanted == "*" || (there.is_write() && there.etag.to_string() == wanted)
+    };
+    let may = (if_match.is_empty() || if_match.iter().any(is_it))
+        && if_modified.is_none_or(|at| there.modified.0 / 1000 == at.0 / 1000)
+        && if_size.is_none_or(|size| there.is_write() && there.size == size);
+    if may { Ok(()) } else { Err(PutError::Precondition) }
+}
+
 /// Checks conditions against what is there.
 pub(crate) fn check(conditions: &Conditions, there: Option<&Row>) -> Result<(), PutError> {
     if !conditions.if_match.is_empty() && there.is_none() {

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use freehold_disk::OsEntropy;
-use freehold_index::{Plan, Version, may_remove, plan_delete};
+use freehold_index::{Plan, Row, State, Version, may_remove, plan_delete};
 use freehold_seal::{BucketKey, Content, Kind, Manifest, VersionId};
 use freehold_wire::{Bounded, BucketId};
 
-use super::commit::{Draft, check};
+use super::commit::{Draft, check_deletion};
 use super::write::{manifest, nothing};
 use super::{Inner, Vault, now};
-use crate::{DeleteDone, DeleteRequest, PutError};
+use crate::{Conditions, DeleteDone, DeleteRequest, PutError};
 
 impl Vault {
     /// Deletes an object, or one version of it.
@@ -32,14 +32,34 @@ impl Vault {
         bucket: &BucketId,
         requests: &[DeleteRequest],
     ) -> Result<Vec<Result<DeleteDone, PutError>>, PutError> {
-        let inner = &self.inner;
+        let wishes = requests.iter().map(|request| Wish { request: request.clone(), expires: None });
+        self.inner.delete_all(bucket, &wishes.collect::<Vec<_>>()).await
+    }
+}
+
+/// A deletion that somebody asks for, or a rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish {
+    pub(crate) request: DeleteRequest,
+    /// The version that expires, which must be the current one still, and the id of its marker.
+    pub(crate) expires: Option<(Version, Option<VersionId>)>,
+}
+
+impl Inner {
+    pub(crate) async fn delete_all(
+        self: &Arc<Self>,
+        bucket: &BucketId,
+        wishes: &[Wish],
+    ) -> Result<Vec<Result<DeleteDone, PutError>>, PutError> {
+        let inner = self;
         let (info, sealing) = inner.bucket_to_write(bucket, "any")?;
-        let keys: Vec<&str> = requests.iter().map(|request| request.key.as_str()).collect();
+        let keys: Vec<&str> = wishes.iter().map(|wish| wish.request.key.as_str()).collect();
         let held = inner.lock_keys(bucket, &keys).await;
         let mut named = BTreeSet::new();
         let (mut drafts, mut made, mut results) = (Vec::new(), Vec::new(), Vec::new());
-        for request in requests {
-            let planned = inner.deletion(bucket, request, &sealing).map(|(mut done, draft)| {
+        for wish in wishes {
+            let request = &wish.request;
+            let planned = inner.deletion(bucket, wish, &sealing).map(|(mut done, draft)| {
                 if let Some(draft) = draft.filter(|_| named.insert((request.key.as_str(), request.version))) {
                     drafts.push(draft);
                     made.push(results.len());
@@ -62,23 +82,34 @@ impl Vault {
         }
         Ok(results)
     }
-}
 
-impl Inner {
     /// What a deletion comes to, and the entry that does it, if there is something to do.
     fn deletion(
         self: &Arc<Self>,
         bucket: &BucketId,
-        request: &DeleteRequest,
+        wish: &Wish,
         sealing: &BucketKey,
     ) -> Result<(DeleteDone, Option<Draft>), PutError> {
-        let DeleteRequest { key, version, conditions, bypass } = request;
+        let DeleteRequest { key, version, conditions, bypass } = &wish.request;
         self.bucket_to_write(bucket, key)?;
         let index = self.index();
-        check(conditions, index.visible(bucket, key))?;
         let state = index.state(bucket, key);
+        let subject = state.and_then(|state| match version {
+            Some(version) => state.find(*version),
+            None => state.current(),
+        });
+        match subject {
+            Some(row) => check_deletion(conditions, row)?,
+            None if *conditions == Conditions::default() => {}
+            None => return Ok((DeleteDone { found: false, version: *version, marker: false }, None)),
+        }
         let found = state.is_some_and(|state| state.visible().is_some());
-        let fresh = || VersionId::random(&mut OsEntropy);
+        let (expires, marker) = wish.expires.unzip();
+        let current = state.and_then(State::current).map(Row::version);
+        if expires.is_some() && expires != current {
+            return Err(PutError::Precondition);
+        }
+        let fresh = || marker.flatten().unwrap_or_else(|| VersionId::random(&mut OsEntropy));
         let (done, manifest) = match plan_delete(index.settings(bucket).versioning(), state, *version) {
             Plan::Nothing => {
                 return Ok((DeleteDone { found: false, version: *version, marker: false }, None));

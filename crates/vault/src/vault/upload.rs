@@ -12,7 +12,7 @@ use freehold_index::{Item, Listed, Locator, walk};
 use freehold_seal::{BucketKey, ManifestPart, ObjectKey, VersionId};
 use freehold_wire::{BucketId, Millis};
 
-use self::record::{PartRecord, UploadRecord};
+use self::record::PartRecord;
 use super::commit::Committed;
 use super::manifest::{Contents, meta};
 use super::write::written;
@@ -24,8 +24,7 @@ use crate::{
     UploadMeta, UploadPage, UploadParts, UploadRequest,
 };
 
-pub(crate) use self::record::blob_of_part;
-use self::record::bucket_of;
+pub(crate) use self::record::{UploadRecord, blob_of_part, bucket_of};
 
 /// The smallest part that is not the last.
 const PART_MIN: u64 = 5 << 20;

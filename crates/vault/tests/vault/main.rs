@@ -5,6 +5,7 @@
 mod conditions;
 mod hostile;
 mod kill;
+mod lifecycle;
 mod listing;
 mod round_trip;
 mod space;

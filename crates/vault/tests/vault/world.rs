@@ -97,6 +97,7 @@ impl World {
             signing: Arc::new(signing),
             grace: setup.grace,
             upload_grace: Millis(0),
+            day: freehold_vault::DAY,
             confirm_timeout: Millis(1000),
         };
         let note = |told: &mut Vec<u64>, entry: &Entry, payload: Option<usize>| {
