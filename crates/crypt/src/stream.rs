@@ -73,8 +73,8 @@ impl StreamKey {
     }
 
     /// Seals a chunk in place and returns the tag that belongs behind it.
-    pub fn seal(&self, at: Position, aad: &[u8], chunk: &mut [u8]) -> [u8; TAG_LEN] {
-        let Ok(tag) = self.key.seal_in_place_separate_tag(at.nonce(), Aad::from(aad), chunk) else {
+    pub fn seal(&self, at: Position, chunk: &mut [u8]) -> [u8; TAG_LEN] {
+        let Ok(tag) = self.key.seal_in_place_separate_tag(at.nonce(), Aad::empty(), chunk) else {
             unreachable!("a chunk is far below the 64 GiB limit of AES-GCM")
         };
         let mut out = [0; TAG_LEN];
@@ -86,11 +86,8 @@ impl StreamKey {
     ///
     /// # Errors
     /// [`Tampered`]; the buffer then holds nothing of use.
-    pub fn open(&self, at: Position, aad: &[u8], chunk: &mut [u8]) -> Result<usize, Tampered> {
-        self.key
-            .open_in_place(at.nonce(), Aad::from(aad), chunk)
-            .map(|plain| plain.len())
-            .map_err(|_| Tampered)
+    pub fn open(&self, at: Position, chunk: &mut [u8]) -> Result<usize, Tampered> {
+        self.key.open_in_place(at.nonce(), Aad::empty(), chunk).map(|plain| plain.len()).map_err(|_| Tampered)
     }
 
     /// Opens the chunk that starts `offset` bytes into `window`, moving the plaintext to the start
@@ -98,18 +95,12 @@ impl StreamKey {
     ///
     /// # Errors
     /// [`Tampered`]; the buffer then holds nothing of use.
-    pub fn open_within(
-        &self,
-        at: Position,
-        aad: &[u8],
-        window: &mut [u8],
-        offset: usize,
-    ) -> Result<usize, Tampered> {
+    pub fn open_within(&self, at: Position, window: &mut [u8], offset: usize) -> Result<usize, Tampered> {
         if window.len() < offset {
             return Err(Tampered);
         }
         self.key
-            .open_within(at.nonce(), Aad::from(aad), window, offset..)
+            .open_within(at.nonce(), Aad::empty(), window, offset..)
             .map(|plain| plain.len())
             .map_err(|_| Tampered)
     }

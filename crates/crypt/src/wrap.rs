@@ -32,7 +32,7 @@ pub fn wrap_key(under: &Secret, binding: &[u8], key: &Secret, entropy: &mut dyn 
     let mut sealed = [0; 32 + TAG_LEN];
     let (body, tag) = sealed.split_at_mut(32);
     body.copy_from_slice(key.expose());
-    tag.copy_from_slice(&stream.seal(ONLY, &[], body));
+    tag.copy_from_slice(&stream.seal(ONLY, body));
     WrappedKey { salt, commitment: *stream.commitment(), sealed }
 }
 
@@ -46,7 +46,7 @@ pub fn unwrap_key(under: &Secret, binding: &[u8], wrapped: &WrappedKey) -> Resul
         return Err(WrapError);
     }
     let mut buffer = zeroize::Zeroizing::new(wrapped.sealed);
-    stream.open(ONLY, &[], buffer.as_mut_slice()).map_err(|_| WrapError)?;
+    stream.open(ONLY, buffer.as_mut_slice()).map_err(|_| WrapError)?;
     let mut key = Secret::zeroed();
     let (body, _) = buffer.split_at(32);
     key.expose_mut().copy_from_slice(body);

@@ -1,10 +1,13 @@
 //! Repeatable randomness and one of each thing, for the tests of every module here.
 
+use std::ops::Range;
+
 use freehold_crypt::{Entropy, Secret, hash};
 use freehold_wire::{BlobName, BucketId, Digest, NodeId, RealmId};
 
 use crate::{
-    Binding, BlobOpener, BlobSealer, BucketKey, ObjectKey, OpenError, PayloadPlace, SealedSummary, VersionId,
+    Binding, BlobOpener, BlobSealer, BucketKey, HEADER_LEN, ObjectKey, OpenError, PayloadPlace, RangePlan,
+    SEALED_CHUNK_LEN, SealedSummary, VersionId, plan_range,
 };
 
 /// Random bytes that follow from a seed.
@@ -66,34 +69,40 @@ pub(crate) fn seal(plain: &[u8], piece: usize, seed: u64) -> (Vec<u8>, SealedSum
     (out, summary)
 }
 
-/// Opens a whole blob, ciphertext pushed in pieces of `piece` bytes.
-pub(crate) fn open(
-    name: BlobName,
-    cipher: &[u8],
-    plain_len: u64,
-    piece: usize,
-) -> Result<Vec<u8>, OpenError> {
-    open_range(name, cipher, plain_len, 0..plain_len, piece)
+/// Opens a whole blob, `run` chunks at a time.
+pub(crate) fn open(name: BlobName, cipher: &[u8], plain_len: u64, run: u64) -> Result<Vec<u8>, OpenError> {
+    open_range(name, cipher, plain_len, 0..plain_len, run)
 }
 
 pub(crate) fn open_range(
     name: BlobName,
     cipher: &[u8],
     plain_len: u64,
-    want: std::ops::Range<u64>,
-    piece: usize,
+    want: Range<u64>,
+    run: u64,
 ) -> Result<Vec<u8>, OpenError> {
     let opener = BlobOpener::new(&object_key(), &binding(), 1, name, cipher)?;
-    let mut range = opener.range(plain_len, want).unwrap();
-    // What a backend would give: bytes behind the end of the blob are simply not there.
-    let there = |at: u64| usize::try_from(at).unwrap().min(cipher.len());
-    let (start, end) = (there(range.plan().cipher.start), there(range.plan().cipher.end));
+    let plan = plan_range(plain_len, want).unwrap();
     let mut out = Vec::new();
-    for piece in cipher[start..end].chunks(piece) {
-        range.push(piece, &mut out)?;
+    let mut next = plan.chunks.start;
+    while next < plan.chunks.end {
+        let chunks = next..plan.chunks.end.min(next + run);
+        next = chunks.end;
+        let mut served = served(cipher, &plan, &chunks).to_vec();
+        let len = opener.open_run(plain_len, chunks, &mut served)?;
+        out.extend_from_slice(&served[..len]);
     }
-    range.finish()?;
-    Ok(out)
+    let (skip, take) = (usize::try_from(plan.skip).unwrap(), usize::try_from(plan.take).unwrap());
+    Ok(out[skip..skip + take].to_vec())
+}
+
+/// What a backend would give: bytes behind the end of the blob are simply not there.
+pub(crate) fn served<'a>(cipher: &'a [u8], plan: &RangePlan, chunks: &Range<u64>) -> &'a [u8] {
+    let there = |chunk: u64| {
+        let at = HEADER_LEN as u64 + chunk * SEALED_CHUNK_LEN as u64;
+        usize::try_from(at.min(plan.cipher.end)).unwrap().min(cipher.len())
+    };
+    &cipher[there(chunks.start)..there(chunks.end)]
 }
 
 pub(crate) fn plain_hash(bytes: &[u8]) -> Digest {

@@ -32,7 +32,7 @@ pub use manifest::{
     ANNOTATIONS_MAX, Annotation, BlobsError, Checksum, ChecksumAlgorithm, Deed, HEADERS_MAX, Kind,
     METADATA_MAX, Manifest, ManifestPart, PARTS_MAX, Stored, blob_list_digest,
 };
-pub use opener::{BlobOpener, OpenError, RangeOpener};
+pub use opener::{BlobOpener, OpenError};
 pub use payload::{
     PAYLOAD_MAX, PAYLOAD_MIN, PayloadError, PayloadHeader, PayloadKind, open_payload, payload_kind,
     seal_payload,

@@ -7,7 +7,6 @@ use freehold_crypt::stream::{Position, StreamKey, TAG_LEN, Tampered};
 use freehold_wire::BlobName;
 
 use crate::blob::{self, BlobHeader, HeaderError, SEALED_CHUNK_LEN, chunk_count};
-use crate::range::{RangeError, RangePlan, plan_range};
 use crate::{Binding, ObjectKey};
 
 /// A blob does not open.
@@ -86,38 +85,33 @@ impl BlobOpener {
         }
     }
 
-    /// Opens a run of neighbouring chunks in place: `buffer` holds the ciphertext of chunks
-    /// `first..` of a blob of `plain_len` bytes, whole chunks only. The plaintext is moved
-    /// together at the buffer's start; its length is returned.
+    /// Opens neighbouring chunks in place: `buffer` holds the ciphertext of exactly these chunks of a
+    /// blob of `plain_len` bytes. The plaintext is moved together at the buffer's start; its length
+    /// is returned.
     ///
     /// # Errors
-    /// [`OpenError::Chunk`] or [`OpenError::Cut`]; the buffer then holds nothing of use.
-    pub fn open_run(&self, plain_len: u64, first: u64, buffer: &mut [u8]) -> Result<usize, OpenError> {
+    /// [`OpenError::Chunk`], [`OpenError::Cut`] or [`OpenError::Excess`]; the buffer then holds
+    /// nothing of use.
+    pub fn open_run(
+        &self,
+        plain_len: u64,
+        chunks: Range<u64>,
+        buffer: &mut [u8],
+    ) -> Result<usize, OpenError> {
         let last = chunk_count(plain_len) - 1;
-        let (mut index, mut read, mut written) = (first, 0, 0);
-        while read < buffer.len() {
+        let (mut read, mut written) = (0, 0);
+        for index in chunks {
             let sealed = sealed_len(plain_len, index).ok_or(OpenError::Excess)?;
             let window = buffer.get_mut(written..read + sealed).ok_or(OpenError::Cut { index })?;
             let at = Position { index, last: index == last };
             let len = self
                 .stream
-                .open_within(at, &[], window, read - written)
+                .open_within(at, window, read - written)
                 .map_err(|source| OpenError::Chunk { index, source })?;
             written += len;
             read += sealed;
-            index += 1;
         }
-        Ok(written)
-    }
-
-    /// Begins to open `want` of a blob with `plain_len` bytes of plaintext.
-    ///
-    /// # Errors
-    /// [`RangeError`] for a range that is not inside it.
-    pub fn range(self, plain_len: u64, want: Range<u64>) -> Result<RangeOpener, RangeError> {
-        let plan = plan_range(plain_len, want)?;
-        let (next, skip, left) = (plan.chunks.start, plan.skip, plan.take);
-        Ok(RangeOpener { opener: self, plan, next, skip, left, pending: Vec::new() })
+        if read < buffer.len() { Err(OpenError::Excess) } else { Ok(written) }
     }
 }
 
@@ -137,92 +131,6 @@ fn sealed_len(plain_len: u64, index: u64) -> Option<usize> {
             usize::try_from(left).ok().map(|len| len + TAG_LEN)
         }
         Ordering::Greater => None,
-    }
-}
-
-/// Opens a range from pieces of ciphertext of any size.
-pub struct RangeOpener {
-    opener: BlobOpener,
-    plan: RangePlan,
-    next: u64,
-    skip: u64,
-    left: u64,
-    /// Ciphertext of a chunk that is not whole yet.
-    pending: Vec<u8>,
-}
-
-impl RangeOpener {
-    /// The ciphertext to read and push.
-    pub const fn plan(&self) -> &RangePlan {
-        &self.plan
-    }
-
-    /// Takes the next piece of [`RangePlan::cipher`] and appends the plaintext of the range that
-    /// has become readable to `out`.
-    ///
-    /// # Errors
-    /// [`OpenError::Chunk`] or [`OpenError::Excess`]; what was appended before is genuine.
-    pub fn push(&mut self, mut cipher: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
-        while !cipher.is_empty() {
-            if self.next >= self.plan.chunks.end {
-                return Err(OpenError::Excess);
-            }
-            let sealed = sealed_len(self.plan.plain_len, self.next).ok_or(OpenError::Excess)?;
-            let (piece, rest) = cipher.split_at(cipher.len().min(sealed - self.pending.len()));
-            cipher = rest;
-            if self.pending.is_empty() && piece.len() == sealed {
-                self.open_chunk(piece, out)?;
-            } else {
-                self.pending.extend_from_slice(piece);
-                if self.pending.len() == sealed {
-                    let mut chunk = std::mem::take(&mut self.pending);
-                    self.open_chunk(&chunk, out)?;
-                    chunk.clear();
-                    self.pending = chunk;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that the range was read to its end.
-    ///
-    /// # Errors
-    /// [`OpenError::Cut`] if ciphertext is missing.
-    pub fn finish(self) -> Result<(), OpenError> {
-        if self.next == self.plan.chunks.end { Ok(()) } else { Err(OpenError::Cut { index: self.next }) }
-    }
-
-    fn open_chunk(&mut self, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), OpenError> {
-        let start = out.len();
-        out.extend_from_slice(sealed);
-        let opened =
-            self.opener.open_run(self.plan.plain_len, self.next, out.get_mut(start..).unwrap_or_default());
-        let len = match opened {
-            Ok(len) => len as u64,
-            Err(error) => {
-                out.truncate(start);
-                return Err(error);
-            }
-        };
-        let skip = self.skip.min(len);
-        let take = (len - skip).min(self.left);
-        self.skip -= skip;
-        self.left -= take;
-        self.next += 1;
-        // Both are at most a chunk.
-        let (skip, take) = (usize::try_from(skip).unwrap_or(0), usize::try_from(take).unwrap_or(0));
-        out.truncate(start + skip + take);
-        if skip > 0 {
-            out.drain(start..start + skip);
-        }
-        Ok(())
-    }
-}
-
-impl std::fmt::Debug for RangeOpener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "RangeOpener({:?}, next chunk {})", self.plan, self.next)
     }
 }
 

@@ -164,7 +164,7 @@ pub fn seal_payload(
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(content);
     out.resize(total - TAG_LEN, 0);
-    let tag = stream.seal(ONLY, &[], out.get_mut(HEADER_LEN..).unwrap_or_default());
+    let tag = stream.seal(ONLY, out.get_mut(HEADER_LEN..).unwrap_or_default());
     out.extend_from_slice(&tag);
     Ok(out)
 }
@@ -200,7 +200,7 @@ pub(crate) fn with_opened<T>(
         return Err(PayloadError::Closed);
     }
     let mut inner = Zeroizing::new(body.to_vec());
-    let len = stream.open(ONLY, &[], &mut inner).map_err(|_| PayloadError::Closed)?;
+    let len = stream.open(ONLY, &mut inner).map_err(|_| PayloadError::Closed)?;
     inner.truncate(len);
     let (length, rest) = inner.split_first_chunk::<LENGTH_LEN>().ok_or(PayloadError::Padding)?;
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| PayloadError::Padding)?;

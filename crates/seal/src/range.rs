@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::blob::{CHUNK_LEN, HEADER_LEN, PLAIN_MAX, SEALED_CHUNK_LEN, chunk_count, cipher_len};
+use crate::blob::{CHUNK_LEN, HEADER_LEN, SEALED_CHUNK_LEN, chunk_count, cipher_len};
 
 /// A range that the blob does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,7 @@ pub struct RangePlan {
 /// # Errors
 /// [`RangeError`] for a range that is not inside it.
 pub fn plan_range(plain_len: u64, want: Range<u64>) -> Result<RangePlan, RangeError> {
-    let Some(total) = cipher_len(plain_len).filter(|_| plain_len <= PLAIN_MAX) else {
+    let Some(total) = cipher_len(plain_len) else {
         return Err(RangeError::TooLong(plain_len));
     };
     let Range { start, end } = want;

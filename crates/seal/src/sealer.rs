@@ -145,7 +145,7 @@ impl BlobSealer {
         let start = out.len();
         out.extend_from_slice(plain);
         let chunk = out.get_mut(start..).unwrap_or_default();
-        let tag = self.stream.seal(Position { index: self.index, last }, &[], chunk);
+        let tag = self.stream.seal(Position { index: self.index, last }, chunk);
         out.extend_from_slice(&tag);
         self.index += 1;
     }

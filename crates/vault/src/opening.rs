@@ -152,7 +152,7 @@ impl Reader {
                 (None, Some(file)) => read_at(&file, range.clone()),
                 (None, None) => Ok(Vec::new()),
             };
-            cipher.map(|cipher| open(&opener, plain_len, &chunks, &range, cipher))
+            cipher.map(|cipher| open(&opener, plain_len, chunks, cipher))
         });
         match opened.await.map_err(|_| GetError::Closing)?.map_err(GetError::Depot)? {
             Ok(plain) => Ok(plain),
@@ -166,9 +166,9 @@ impl Reader {
     async fn peer_batch(&self, chunks: Range<u64>, tried: u32) -> Result<Bytes, GetError> {
         let range = self.cipher(&chunks);
         let opener = self.remote_opener(tried).await?;
-        let cipher = self.fetch(range.clone(), tried).await?;
+        let cipher = self.fetch(range, tried).await?;
         let plain_len = self.part.plain_len;
-        let opened = tokio::task::spawn_blocking(move || open(&opener, plain_len, &chunks, &range, cipher))
+        let opened = tokio::task::spawn_blocking(move || open(&opener, plain_len, chunks, cipher))
             .await
             .map_err(|_| GetError::Closing)?;
         opened.map_err(|error| {
@@ -217,14 +217,10 @@ impl Reader {
 fn open(
     opener: &BlobOpener,
     plain_len: u64,
-    chunks: &Range<u64>,
-    range: &Range<u64>,
+    chunks: Range<u64>,
     mut cipher: Vec<u8>,
 ) -> Result<Bytes, OpenError> {
-    if cipher.len() as u64 != range.end - range.start {
-        return Err(OpenError::Cut { index: chunks.start });
-    }
-    let len = opener.open_run(plain_len, chunks.start, &mut cipher)?;
+    let len = opener.open_run(plain_len, chunks, &mut cipher)?;
     cipher.truncate(len);
     Ok(cipher.into())
 }

@@ -227,7 +227,7 @@ impl Inner {
                 return Ok(Some(Damage::NotForThisObject));
             };
             let mut chunk = reader.read(plan.cipher).await.map_err(GetError::Depot)?;
-            if opener.open_run(part.plain_len, plan.chunks.start, &mut chunk).is_err() {
+            if opener.open_run(part.plain_len, plan.chunks, &mut chunk).is_err() {
                 return Ok(Some(Damage::NotForThisObject));
             }
         }

@@ -11,7 +11,7 @@ fn key(n: u8) -> StreamKey {
 
 fn sealed(key: &StreamKey, at: Position, plain: &[u8]) -> Vec<u8> {
     let mut out = plain.to_vec();
-    let tag = key.seal(at, b"", &mut out);
+    let tag = key.seal(at, &mut out);
     out.extend_from_slice(&tag);
     out
 }
@@ -21,9 +21,9 @@ fn sealed(key: &StreamKey, at: Position, plain: &[u8]) -> Vec<u8> {
 fn aes_256_gcm_as_nist_has_it() {
     let raw = UnboundKey::new(&AES_256_GCM, &[0; 32]).unwrap();
     let key = StreamKey { key: LessSafeKey::new(raw), commitment: [0; 32] };
-    assert_eq!(key.seal(FIRST, b"", &mut []), bytes("530f8afbc74536b9a963b4f1c4cb738b"));
+    assert_eq!(key.seal(FIRST, &mut []), bytes("530f8afbc74536b9a963b4f1c4cb738b"));
     let mut block = [0; 16];
-    assert_eq!(key.seal(FIRST, b"", &mut block), bytes("d0d1c8a799996bf0265b98b5d48ab919"));
+    assert_eq!(key.seal(FIRST, &mut block), bytes("d0d1c8a799996bf0265b98b5d48ab919"));
     assert_eq!(block, bytes("cea7403d4d606b6e074ec5d3baf39d18"));
 }
 
@@ -61,7 +61,7 @@ fn everything_a_key_is_derived_from_counts() {
     ] {
         assert!(!base.commits_to(other.commitment()));
         let mut chunk = sealed(&base, FIRST, b"chunk");
-        assert_eq!(other.open(FIRST, b"", &mut chunk), Err(Tampered));
+        assert_eq!(other.open(FIRST, &mut chunk), Err(Tampered));
     }
     assert!(base.commits_to(key(1).commitment()));
 }
@@ -71,41 +71,40 @@ fn a_run_of_chunks_closes_up() {
     let key = key(1);
     let mut run =
         [sealed(&key, FIRST, b"one "), sealed(&key, Position { index: 1, last: true }, b"two")].concat();
-    assert_eq!(key.open_within(FIRST, b"", &mut run[..20], 0), Ok(4));
-    assert_eq!(key.open_within(Position { index: 1, last: true }, b"", &mut run[4..], 16), Ok(3));
+    assert_eq!(key.open_within(FIRST, &mut run[..20], 0), Ok(4));
+    assert_eq!(key.open_within(Position { index: 1, last: true }, &mut run[4..], 16), Ok(3));
     assert_eq!(&run[..7], b"one two");
-    assert_eq!(key.open_within(FIRST, b"", &mut run[..20], 21), Err(Tampered));
-    assert_eq!(key.open_within(FIRST, b"", &mut run[..20], 20), Err(Tampered));
+    assert_eq!(key.open_within(FIRST, &mut run[..20], 21), Err(Tampered));
+    assert_eq!(key.open_within(FIRST, &mut run[..20], 20), Err(Tampered));
 }
 
 proptest! {
     #[test]
-    fn a_chunk_opens_at_its_place_with_its_data_and_nowhere_else(
+    fn a_chunk_opens_at_its_place_and_nowhere_else(
         plain in prop::collection::vec(any::<u8>(), 0..200),
-        index: u64, other: u64, last: bool, aad in prop::collection::vec(any::<u8>(), 0..20), flip in 0usize..200
+        index: u64, other: u64, last: bool, flip in 0usize..200
     ) {
         let key = key(1);
         let at = Position { index, last };
         let mut chunk = plain.clone();
-        let tag = key.seal(at, &aad, &mut chunk);
+        let tag = key.seal(at, &mut chunk);
         chunk.extend_from_slice(&tag);
-        let open = |at, aad: &[u8], chunk: &[u8]| key.open(at, aad, &mut chunk.to_vec());
-        prop_assert_eq!(open(at, &aad, &chunk), Ok(plain.len()));
-        prop_assert_eq!(open(Position { index, last: !last }, &aad, &chunk), Err(Tampered));
+        let open = |at, chunk: &[u8]| key.open(at, &mut chunk.to_vec());
+        prop_assert_eq!(open(at, &chunk), Ok(plain.len()));
+        prop_assert_eq!(open(Position { index, last: !last }, &chunk), Err(Tampered));
         if other != index {
-            prop_assert_eq!(open(Position { index: other, last }, &aad, &chunk), Err(Tampered));
+            prop_assert_eq!(open(Position { index: other, last }, &chunk), Err(Tampered));
         }
-        prop_assert_eq!(open(at, &[aad.as_slice(), &[0]].concat(), &chunk), Err(Tampered));
-        prop_assert_eq!(open(at, &aad, &chunk[1..]), Err(Tampered));
-        prop_assert_eq!(open(at, &aad, &chunk[..chunk.len() - 1]), Err(Tampered));
+        prop_assert_eq!(open(at, &chunk[1..]), Err(Tampered));
+        prop_assert_eq!(open(at, &chunk[..chunk.len() - 1]), Err(Tampered));
         let mut altered = chunk.clone();
         let at_byte = flip % altered.len();
         altered[at_byte] ^= 1;
-        prop_assert_eq!(open(at, &aad, &altered), Err(Tampered));
+        prop_assert_eq!(open(at, &altered), Err(Tampered));
     }
 
     #[test]
     fn no_bytes_open_by_chance(mut bytes in prop::collection::vec(any::<u8>(), 0..100), index: u64, last: bool) {
-        prop_assert_eq!(key(1).open(Position { index, last }, b"", &mut bytes), Err(Tampered));
+        prop_assert_eq!(key(1).open(Position { index, last }, &mut bytes), Err(Tampered));
     }
 }

@@ -8,6 +8,7 @@ use crate::blob::{CHUNK_LEN, HEADER_LEN};
 use crate::fixture::{self, open, open_range, plaintext, seal};
 
 const LEN: usize = 3 * CHUNK_LEN + 1000;
+const RUN: u64 = 16;
 
 fn sealed() -> (Vec<u8>, BlobName) {
     let (cipher, summary) = seal(&plaintext(LEN), LEN, 1);
@@ -19,8 +20,12 @@ fn chunk(index: usize) -> Range<usize> {
     start..start + SEALED_CHUNK_LEN
 }
 
+fn opener(cipher: &[u8], name: BlobName) -> BlobOpener {
+    BlobOpener::new(&fixture::object_key(), &fixture::binding(), 1, name, cipher).unwrap()
+}
+
 fn refused(cipher: &[u8], name: BlobName) -> OpenError {
-    open(name, cipher, LEN as u64, 1 << 20).unwrap_err()
+    open(name, cipher, LEN as u64, RUN).unwrap_err()
 }
 
 #[test]
@@ -59,7 +64,7 @@ fn a_cut_is_found_at_a_chunk_edge_and_inside() {
     }
     // The same when the length is taken from the file, as rclone crypt and gocryptfs do.
     let short = (2 * CHUNK_LEN) as u64;
-    let cut = open(name, &cipher[..chunk(1).end], short, 1 << 20).unwrap_err();
+    let cut = open(name, &cipher[..chunk(1).end], short, RUN).unwrap_err();
     assert!(matches!(cut, OpenError::Chunk { index: 1, .. }));
 }
 
@@ -73,11 +78,9 @@ fn a_dropped_chunk_is_found() {
 #[test]
 fn an_extension_is_found() {
     let (mut cipher, name) = sealed();
-    let opener = BlobOpener::new(&fixture::object_key(), &fixture::binding(), 1, name, &cipher).unwrap();
-    let mut range = opener.range(LEN as u64, 0..LEN as u64).unwrap();
+    let opener = opener(&cipher, name);
     cipher.push(0);
-    let mut out = Vec::new();
-    assert_eq!(range.push(&cipher[HEADER_LEN..], &mut out), Err(OpenError::Excess));
+    assert_eq!(opener.open_run(LEN as u64, 0..4, &mut cipher[HEADER_LEN..]), Err(OpenError::Excess));
 }
 
 #[test]
@@ -119,41 +122,50 @@ fn a_wrong_commitment_is_refused_before_any_chunk() {
 fn an_empty_object_is_one_empty_last_chunk() {
     let (cipher, summary) = seal(&[], 1, 1);
     assert_eq!(cipher.len(), HEADER_LEN + TAG_LEN);
-    assert_eq!(open(summary.name, &cipher, 0, 7), Ok(vec![]));
-    assert_eq!(open(summary.name, &cipher[..HEADER_LEN], 0, 7), Err(OpenError::Cut { index: 0 }));
+    assert_eq!(open(summary.name, &cipher, 0, RUN), Ok(vec![]));
+    assert_eq!(open(summary.name, &cipher[..HEADER_LEN], 0, RUN), Err(OpenError::Cut { index: 0 }));
 }
 
 #[test]
 fn a_run_of_chunks_closes_up_in_place() {
     let (cipher, name) = sealed();
-    let opener = BlobOpener::new(&fixture::object_key(), &fixture::binding(), 1, name, &cipher).unwrap();
+    let opener = opener(&cipher, name);
     let mut buffer = cipher[chunk(1).start..].to_vec();
-    let len = opener.open_run(LEN as u64, 1, &mut buffer).unwrap();
+    let len = opener.open_run(LEN as u64, 1..4, &mut buffer).unwrap();
     assert_eq!(buffer[..len], plaintext(LEN)[CHUNK_LEN..]);
     let mut half = cipher[chunk(1).start..chunk(1).end - 1].to_vec();
-    assert_eq!(opener.open_run(LEN as u64, 1, &mut half), Err(OpenError::Cut { index: 1 }));
+    assert_eq!(opener.open_run(LEN as u64, 1..2, &mut half), Err(OpenError::Cut { index: 1 }));
+    let mut one = cipher[chunk(1)].to_vec();
+    assert_eq!(opener.open_run(LEN as u64, 1..3, &mut one), Err(OpenError::Cut { index: 2 }));
     let mut behind = vec![0; 16];
-    assert_eq!(opener.open_run(LEN as u64, 4, &mut behind), Err(OpenError::Excess));
+    assert_eq!(opener.open_run(LEN as u64, 4..5, &mut behind), Err(OpenError::Excess));
+    assert_eq!(opener.open_run(LEN as u64, 2..2, &mut behind), Err(OpenError::Excess));
 }
 
+/// Runs are given out one after the other; the one that holds the damage is not.
 #[test]
 fn what_was_given_out_before_an_error_is_genuine() {
     let (mut cipher, name) = sealed();
     cipher[chunk(2).start] ^= 1;
-    let opener = BlobOpener::new(&fixture::object_key(), &fixture::binding(), 1, name, &cipher).unwrap();
-    let mut range = opener.range(LEN as u64, 10..LEN as u64).unwrap();
-    let mut out = vec![0xaa; 3];
-    assert!(matches!(range.push(&cipher[HEADER_LEN..], &mut out), Err(OpenError::Chunk { index: 2, .. })));
-    assert_eq!(out[3..], plaintext(LEN)[10..2 * CHUNK_LEN]);
+    let opener = opener(&cipher, name);
+    let mut before = cipher[chunk(0).start..chunk(1).end].to_vec();
+    let len = opener.open_run(LEN as u64, 0..2, &mut before).unwrap();
+    assert_eq!(before[..len], plaintext(LEN)[..2 * CHUNK_LEN]);
+    for run in [0..4, 2..3, 1..3] {
+        let end = chunk(usize::try_from(run.end).unwrap() - 1).end.min(cipher.len());
+        let mut damaged = cipher[chunk(usize::try_from(run.start).unwrap()).start..end].to_vec();
+        let opened = opener.open_run(LEN as u64, run, &mut damaged);
+        assert!(matches!(opened, Err(OpenError::Chunk { index: 2, .. })));
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
-    fn a_range_reads_as_a_slice_does(a in 0..=LEN, b in 0..=LEN, piece in 1usize..200_000) {
+    fn a_range_reads_as_a_slice_does(a in 0..=LEN, b in 0..=LEN, run in 1u64..6) {
         let (cipher, name) = sealed();
         let (start, end) = (a.min(b), a.max(b));
-        let read = open_range(name, &cipher, LEN as u64, start as u64..end as u64, piece);
+        let read = open_range(name, &cipher, LEN as u64, start as u64..end as u64, run);
         prop_assert_eq!(read, Ok(plaintext(LEN)[start..end].to_vec()));
     }
 
@@ -165,12 +177,12 @@ proptest! {
             shuffled.extend_from_slice(&cipher[chunk(*index)]);
         }
         shuffled.extend_from_slice(&cipher[chunk(2).end..]);
-        prop_assert_eq!(open(name, &shuffled, LEN as u64, 1 << 20).is_ok(), order == [0, 1, 2]);
+        prop_assert_eq!(open(name, &shuffled, LEN as u64, RUN).is_ok(), order == [0, 1, 2]);
     }
 
     #[test]
     fn any_wrong_length_is_refused(plain_len in 0..(4 * CHUNK_LEN) as u64) {
         let (cipher, name) = sealed();
-        prop_assert_eq!(open(name, &cipher, plain_len, 1 << 20).is_ok(), plain_len == LEN as u64);
+        prop_assert_eq!(open(name, &cipher, plain_len, RUN).is_ok(), plain_len == LEN as u64);
     }
 }

@@ -77,7 +77,7 @@ fn padding_has_one_form() {
         let stream = stream_key(&key, &salt, &place, prefix);
         let mut inner = [length.to_be_bytes().as_slice(), content].concat();
         inner.resize(total - HEADER_LEN - TAG_LEN, 0);
-        let tag = stream.seal(ONLY, &[], &mut inner);
+        let tag = stream.seal(ONLY, &mut inner);
         [prefix.as_slice(), &salt, stream.commitment(), &inner, &tag].concat()
     };
     assert_eq!(opened(&make(3, b"row", 1024)), Ok(b"row".to_vec()));

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::PLAIN_MAX;
 
 const CHUNK: u64 = CHUNK_LEN as u64;
 

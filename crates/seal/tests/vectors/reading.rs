@@ -4,7 +4,7 @@ use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Secret, hash};
 use freehold_seal::{
     Binding, BlobHeader, BlobOpener, BucketKey, Content, Envelope, KeyOf, KeyRing, ObjectKey, PayloadPlace,
-    Recipient, Release, open_payload, plain_len,
+    Recipient, Release, open_payload, plain_len, plan_range,
 };
 use freehold_wire::{BucketId, NodeId, from_canonical};
 use serde_json::Value;
@@ -60,11 +60,10 @@ fn opened_blob(fields: &Value, cipher: &[u8]) -> Option<Vec<u8>> {
     let part = u16::try_from(fields["part"].as_u64().unwrap()).unwrap();
     let len = fields["plain_len"].as_u64().unwrap();
     let opener = BlobOpener::new(&key, &binding(fields), part, id(&fields["blob"]), cipher).ok()?;
-    let mut range = opener.range(len, 0..len).ok()?;
-    let mut out = Vec::new();
-    range.push(cipher.get(80..)?, &mut out).ok()?;
-    range.finish().ok()?;
-    Some(out)
+    let mut body = cipher.get(80..)?.to_vec();
+    let opened = opener.open_run(len, plan_range(len, 0..len).ok()?.chunks, &mut body).ok()?;
+    body.truncate(opened);
+    Some(body)
 }
 
 pub(crate) fn blobs(file: &Value) -> (usize, usize) {
