@@ -1,7 +1,7 @@
 //! What the machine asks of a log: to check operations from outside, to take them in, and to give
 //! their bytes. What operations mean is the log's own business.
 
-use freehold_wire::{NodeId, OpId};
+use freehold_wire::{KeyId, NodeId, OpId};
 
 mod realm;
 
@@ -67,6 +67,11 @@ pub trait Log {
 
     /// `after` waits and builds on `before`, which is about to be taken in.
     fn awaited(&mut self, _before: &Checked<Self::Op>, _after: &Checked<Self::Op>) {}
+
+    /// Who made it, if that is anybody whom the log has heard of: nobody else's waits for its parents.
+    fn author(&self, _: &Checked<Self::Op>) -> Option<KeyId> {
+        Some(KeyId::from_bytes([0; 32]))
+    }
 
     /// Takes in an operation that is durable and whose parents are here. Returns the operations
     /// whose bytes change by that, other than itself.

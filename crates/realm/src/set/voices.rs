@@ -178,6 +178,11 @@ impl OpSet {
         self.at(op).is_some_and(|at| self.voices.is_known(key, &|earlier| self.knows(at, earlier)))
     }
 
+    /// Whether anything ever gave the key a place.
+    pub fn has_heard_of(&self, key: &KeyId) -> bool {
+        self.voices.is_known(key, &|_| true)
+    }
+
     /// Whether `prev` is the author's operation with the number before.
     pub(super) fn follows(&self, op: &Op) -> bool {
         let Some(prev) = op.head().prev else { return true };

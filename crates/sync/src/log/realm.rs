@@ -1,7 +1,7 @@
 //! The realm log as a log.
 
 use freehold_realm::{Body, InsertError, Inserted, Op, OpError, OpSet};
-use freehold_wire::{NodeId, OpId};
+use freehold_wire::{KeyId, NodeId, OpId};
 
 use super::{Checked, Fault, Known, Log};
 
@@ -67,6 +67,11 @@ impl Log for OpSet {
 
     fn awaited(&mut self, before: &Checked<Op>, after: &Checked<Op>) {
         self.spare(&before.op, &after.op);
+    }
+
+    fn author(&self, checked: &Checked<Op>) -> Option<KeyId> {
+        let author = checked.op.head().author.id();
+        self.has_heard_of(&author).then_some(author)
     }
 
     fn merged(&self, checked: &Checked<Op>) -> Vec<u8> {

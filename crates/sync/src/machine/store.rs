@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freehold_wire::{Millis, NodeId, OpId};
+use freehold_wire::{KeyId, Millis, NodeId, OpId};
 
 use super::{Event, LogSync, Output, STORE_AGAIN, STORING_MAX, Storing, Ticket};
 use crate::{Checked, Fault, Known, Log};
@@ -10,19 +10,21 @@ use crate::{Checked, Fault, Known, Log};
 /// The most operations kept while their parents are missing, and their bytes.
 const ORPHANS_MAX: usize = 1024;
 const ORPHAN_BYTES_MAX: usize = 4 << 20;
-/// How far what waits is followed to find out who builds on an operation.
-const GENERATIONS: usize = 32;
 
-/// Operations that came before their parents. What does not fit is dropped and asked for again.
+/// Operations that came before their parents. If there are too many, whoever made most of them gives
+/// way; what is dropped is asked for again.
 #[derive(Debug)]
 pub(super) struct Orphans<T> {
-    kept: BTreeMap<OpId, Storing<T>>,
+    kept: BTreeMap<OpId, (KeyId, Storing<T>)>,
+    /// Parent -> those that name it.
+    naming: BTreeMap<OpId, BTreeSet<OpId>>,
+    of_author: BTreeMap<KeyId, BTreeSet<OpId>>,
     bytes: usize,
 }
 
 impl<T> Default for Orphans<T> {
     fn default() -> Self {
-        Self { kept: BTreeMap::new(), bytes: 0 }
+        Self { kept: BTreeMap::new(), naming: BTreeMap::new(), of_author: BTreeMap::new(), bytes: 0 }
     }
 }
 
@@ -31,33 +33,65 @@ impl<T> Orphans<T> {
         self.kept.len()
     }
 
-    fn keep(&mut self, orphan: Storing<T>) {
-        let bytes = self.bytes + orphan.bytes.len();
-        if self.kept.len() < ORPHANS_MAX
-            && bytes <= ORPHAN_BYTES_MAX
-            && !self.kept.contains_key(&orphan.checked.id)
-        {
-            self.bytes = bytes;
-            self.kept.insert(orphan.checked.id, orphan);
+    /// Returns what gives way.
+    fn keep(&mut self, author: KeyId, orphan: Storing<T>) -> Vec<Storing<T>> {
+        let id = orphan.checked.id;
+        if self.kept.contains_key(&id) {
+            return Vec::new();
         }
+        self.bytes += orphan.bytes.len();
+        for parent in &orphan.checked.parents {
+            self.naming.entry(*parent).or_default().insert(id);
+        }
+        self.of_author.entry(author).or_default().insert(id);
+        self.kept.insert(id, (author, orphan));
+        let mut gone = Vec::new();
+        while self.kept.len() > ORPHANS_MAX || self.bytes > ORPHAN_BYTES_MAX {
+            let most = self.of_author.values().max_by_key(|ids| ids.len());
+            let Some(orphan) = most.and_then(|ids| ids.last().copied()).and_then(|id| self.take(&id)) else {
+                break;
+            };
+            gone.push(orphan);
+        }
+        gone
     }
 
     fn take(&mut self, id: &OpId) -> Option<Storing<T>> {
-        let orphan = self.kept.remove(id)?;
+        let (author, orphan) = self.kept.remove(id)?;
         self.bytes -= orphan.bytes.len();
+        for parent in &orphan.checked.parents {
+            forget(&mut self.naming, parent, id);
+        }
+        forget(&mut self.of_author, &author, id);
         Some(orphan)
     }
 
-    /// Those that name one of these as a parent.
-    fn naming(&self, before: &BTreeSet<OpId>) -> impl Iterator<Item = &Checked<T>> {
-        let names = |child: &&Checked<T>| child.parents.iter().any(|parent| before.contains(parent));
-        self.kept.values().map(|orphan| &orphan.checked).filter(names)
+    /// Those that build on an operation, whatever lies between.
+    fn after(&self, id: &OpId) -> BTreeSet<OpId> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![*id]);
+        while let Some(id) = open.pop() {
+            let children = self.naming.get(&id).into_iter().flatten().copied();
+            open.extend(children.filter(|child| found.insert(*child)));
+        }
+        found
     }
 
     /// Drops what a peer sent that has gone: room for the others.
     pub(super) fn forget(&mut self, peer: &NodeId) {
-        self.kept.retain(|_, orphan| orphan.from != Some(*peer));
-        self.bytes = self.kept.values().map(|orphan| orphan.bytes.len()).sum();
+        let of_peer = self.kept.iter().filter(|(_, (_, orphan))| orphan.from == Some(*peer));
+        let gone: Vec<OpId> = of_peer.map(|(id, _)| *id).collect();
+        for id in gone {
+            self.take(&id);
+        }
+    }
+}
+
+fn forget<K: Ord>(map: &mut BTreeMap<K, BTreeSet<OpId>>, key: &K, id: &OpId) {
+    if let Some(ids) = map.get_mut(key) {
+        ids.remove(id);
+        if ids.is_empty() {
+            map.remove(key);
+        }
     }
 }
 
@@ -78,9 +112,7 @@ impl<L: Log> LogSync<L> {
             here || checked.parents.iter().all(|p| self.graph.contains(p) || self.in_flight.contains(p));
         let item = Storing { from, own: false, checked, bytes };
         if !rooted {
-            // Its sender has the parents: ask for them.
-            self.lacks(from, item.checked.id);
-            self.orphans.keep(item);
+            self.await_parents(item);
             return None;
         }
         if from.is_some() && self.storing_bytes + item.bytes.len() > STORING_MAX {
@@ -101,6 +133,7 @@ impl<L: Log> LogSync<L> {
         let Some((why, fault)) = self.log.refuses(checked) else { return false };
         self.out.push_back(Output::Tell(Event::Refused { from, why, written: false }));
         self.blame(fault, from);
+        self.drop_after(&checked.id);
         true
     }
 
@@ -110,20 +143,27 @@ impl<L: Log> LogSync<L> {
 
     /// Shows the log what waits and builds on an operation.
     fn show_children(&mut self, checked: &Checked<L::Op>) {
-        let mut open = BTreeSet::from([checked.id]);
-        let mut seen = BTreeSet::new();
-        for _ in 0..GENERATIONS {
-            let mut next = BTreeSet::new();
-            for child in self.orphans.naming(&open) {
-                if seen.insert(child.id) {
-                    self.log.awaited(checked, child);
-                    next.insert(child.id);
-                }
+        for id in self.orphans.after(&checked.id) {
+            if let Some((_, child)) = self.orphans.kept.get(&id) {
+                self.log.awaited(checked, &child.checked);
             }
-            if next.is_empty() {
-                return;
-            }
-            open = next;
+        }
+    }
+
+    /// Lets an operation wait for its parents, if its author is anybody.
+    fn await_parents(&mut self, item: Storing<L::Op>) {
+        // Its sender has the parents: ask for them.
+        self.lacks(item.from, item.checked.id);
+        let Some(author) = self.log.author(&item.checked) else { return };
+        for gone in self.orphans.keep(author, item) {
+            self.lacks(gone.from, gone.checked.id);
+        }
+    }
+
+    /// Drops what waits for an operation that is not taken in.
+    fn drop_after(&mut self, id: &OpId) {
+        for id in self.orphans.after(id) {
+            self.orphans.take(&id);
         }
     }
 
@@ -205,8 +245,7 @@ impl<L: Log> LogSync<L> {
         self.in_flight.remove(&item.checked.id);
         if !item.checked.parents.iter().all(|p| self.graph.contains(p)) {
             // A parent's write failed: it is asked for again, and this one waits for it.
-            self.lacks(item.from, item.checked.id);
-            return self.orphans.keep(item);
+            return self.await_parents(item);
         }
         if let Some((_, fault)) = self.log.refuses(&item.checked) {
             self.show_children(&item.checked);
@@ -229,7 +268,10 @@ impl<L: Log> LogSync<L> {
                 }
                 admitted.push((id, from));
             }
-            Err(why) => self.out.push_back(Output::Tell(Event::Refused { from, why, written: true })),
+            Err(why) => {
+                self.out.push_back(Output::Tell(Event::Refused { from, why, written: true }));
+                self.drop_after(&id);
+            }
         }
     }
 
@@ -238,8 +280,8 @@ impl<L: Log> LogSync<L> {
         let mut ready = Vec::new();
         loop {
             let rooted = |p: &OpId| self.graph.contains(p) || self.in_flight.contains(p);
-            let next = self.orphans.kept.values().find(|o| o.checked.parents.iter().all(rooted));
-            let Some(id) = next.map(|orphan| orphan.checked.id) else { break };
+            let next = self.orphans.kept.values().find(|(_, o)| o.checked.parents.iter().all(rooted));
+            let Some(id) = next.map(|(_, orphan)| orphan.checked.id) else { break };
             let Some(orphan) = self.orphans.take(&id) else { break };
             if self.log.known(&orphan.checked) != Known::Known && !self.in_flight.contains(&id) {
                 self.storing_bytes += orphan.bytes.len();

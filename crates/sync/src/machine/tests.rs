@@ -351,6 +351,69 @@ fn orphans_are_bounded_and_their_parents_are_asked_for() {
     assert_eq!(sync.orphans.len(), 0);
 }
 
+/// An operation by a key whose parents nobody has.
+fn adrift(set: &OpSet, author: u8, n: u64) -> Op {
+    let mut head = next(set, 0).head().clone();
+    let mut nowhere = [0xee; 32];
+    nowhere[..8].copy_from_slice(&n.to_be_bytes());
+    head.author = key(author).verifying();
+    head.seq = 1;
+    head.prev = None;
+    head.parents = Bounded::fill(&mut std::iter::once(OpId::from_bytes(nowhere)));
+    let bucket = BucketSet { bucket: BucketId::from_bytes([1; 32]), copies: 1, confirm: 1 };
+    Op::sign(head, bucket.into(), &key(author)).unwrap()
+}
+
+fn push(sync: &mut LogSync<OpSet>, from: NodeId, op: &Op) {
+    let operations = Bounded::fill(&mut std::iter::once(op.to_bytes().into()));
+    sync.handle(Millis(0), Input::Received(from, Message::Operations { operations, answer: Answer::Push }));
+    while let Some(output) = sync.poll_output() {
+        if let Output::Store(ticket, _) = output {
+            sync.handle(Millis(0), Input::Stored(ticket));
+        }
+    }
+}
+
+#[test]
+fn what_one_key_invents_leaves_room_for_what_others_wait_for() {
+    let set = with_node(&founded(), 7, NodeRoles::STORAGE);
+    let honest = grown(&set, 3);
+    let mut sync = LogSync::new(set.clone());
+    sync.handle(Millis(0), Input::Connected(peer(2)));
+    push(&mut sync, peer(2), &adrift(&set, 99, 0));
+    assert_eq!(sync.orphans.len(), 0, "nobody has heard of its author");
+    for n in 0..1100 {
+        push(&mut sync, peer(2), &adrift(&set, 7, n));
+    }
+    assert_eq!(sync.orphans.len(), 1024);
+    let news: Vec<Op> = honest.iter().skip(set.len()).cloned().collect();
+    for op in news.iter().rev() {
+        push(&mut sync, peer(2), op);
+    }
+    assert_eq!(sync.log().len(), honest.len(), "what came before its parents waited for them");
+}
+
+#[test]
+fn what_builds_on_a_refused_operation_does_not_wait() {
+    let set = with_node(&founded(), 7, NodeRoles::STORAGE);
+    let mut sync = LogSync::new(set.clone());
+    sync.handle(Millis(0), Input::Connected(peer(2)));
+    // The third with one number is surplus, and so is what its author adds to it.
+    let twin = |n| {
+        let hlc = Hlc { wall: Millis(n), count: 0 };
+        let first = by_store(&set, None, 1);
+        Op::sign(Head { hlc, ..first.head().clone() }, first.body().clone(), &key(7)).unwrap()
+    };
+    for op in [twin(1), twin(2)] {
+        push(&mut sync, peer(2), &op);
+    }
+    let surplus = twin(3);
+    for op in [by_store(&set, Some(&surplus), 1), surplus] {
+        push(&mut sync, peer(2), &op);
+    }
+    assert_eq!((sync.log().len(), sync.orphans.len()), (set.len() + 2, 0));
+}
+
 #[test]
 fn a_peer_that_does_not_answer_is_passed_over() {
     let set = founded();
