@@ -5,6 +5,7 @@ mod checkpoint;
 mod mark;
 mod owner;
 mod ripening;
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use freehold_realm::{Body, Folded, NodeRoles, Op, Pending, RECOVERY_DELAY, Reaso
 use freehold_wire::{BucketId, KeyId, Millis, NodeId, OpId};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::steps::Steps;
+use crate::clock;
 use crate::directory::Trust;
 
 pub use mark::Mark;
@@ -197,6 +200,7 @@ pub struct Taken {
 pub struct Log {
     asks: mpsc::Sender<Ask>,
     view: watch::Receiver<Arc<View>>,
+    steps: Steps,
 }
 
 impl std::fmt::Debug for Ask {
@@ -209,6 +213,11 @@ impl Log {
     /// The newest view.
     pub fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.borrow())
+    }
+
+    /// Connected nodes whose log has differed from this one for minutes, and for how long.
+    pub fn apart(&self) -> Vec<(NodeId, Millis)> {
+        self.steps.apart(clock::monotonic())
     }
 
     /// Tells when the view changes.

@@ -358,6 +358,17 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
     if let Some(problem) = crate::membership::refused(shared) {
         all.push(found(Level::Alarm, problem.what, problem.why, problem.next.as_deref()));
     }
+    let active = |id: &NodeId| {
+        state.nodes.get(id).is_some_and(|node| node.standing == freehold_realm::Standing::Active)
+    };
+    all.extend(shared.log.apart().into_iter().filter(|(id, _)| active(id)).map(|(id, for_ms)| {
+        found(
+            Level::Alarm,
+            format!("node {} does not take the same log as this one", shared.name_of(id)),
+            format!("connected, but different for {}", words::span(for_ms.0)),
+            Some("freehold doctor    (on both; suspend a machine whose key was used twice)"),
+        )
+    }));
     let report = shared.replica.get().map(crate::replica::Replica::report);
     for alarm in report.map(|report| report.alarms.clone()).unwrap_or_default() {
         all.push(found(Level::Alarm, alarm.what, alarm.why, Some(alarm.next)));

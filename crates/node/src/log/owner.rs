@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::mark::Mark;
 use super::ripening::Ripening;
+use super::steps::Steps;
 use super::{ASKS, Ask, By, Log, Taken, View};
 use crate::clock;
 use crate::identity::Keys;
@@ -50,6 +51,7 @@ pub struct Owner {
     seen: PathBuf,
     pub(super) view: watch::Sender<Arc<View>>,
     asks: mpsc::Receiver<Ask>,
+    steps: Steps,
     /// When the state must be derived anew from what has come in.
     refold_at: Option<Instant>,
     refold_after: Instant,
@@ -97,6 +99,7 @@ pub fn open(
     let first = view_of(&set, folded, (epoch_seen, behind), &first_seen);
     let (view, reader) = watch::channel(Arc::new(first));
     let (asks_in, asks) = mpsc::channel(ASKS);
+    let steps = Steps::default();
     let owner = Owner {
         sync: LogSync::new(set),
         mesh,
@@ -111,12 +114,13 @@ pub fn open(
         seen,
         view,
         asks,
+        steps: steps.clone(),
         refold_at: None,
         refold_after: Instant::now(),
         told: None,
         broken: None,
     };
-    Ok((owner, Log { asks: asks_in, view: reader }))
+    Ok((owner, Log { asks: asks_in, view: reader, steps }))
 }
 
 fn signers_of(op: &Op) -> BTreeSet<VerifyingKey> {
@@ -330,8 +334,14 @@ impl Owner {
                 let export = Export::of(self.sync.log(), clock::wall()).with_matured(&self.matured);
                 drop(reply.send(export.encode()));
             }
-            Ask::Up(peer) => self.hear(Input::Connected(peer)),
-            Ask::Down(peer) => self.hear(Input::Disconnected(peer)),
+            Ask::Up(peer) => {
+                self.steps.together(peer, clock::monotonic());
+                self.hear(Input::Connected(peer));
+            }
+            Ask::Down(peer) => {
+                self.steps.gone(peer);
+                self.hear(Input::Disconnected(peer));
+            }
             Ask::Heard(peer, body) => match Message::decode(&body) {
                 Ok(message) => self.hear(Input::Received(peer, message)),
                 Err(_) => self.hear(Input::Garbage(peer)),
@@ -584,14 +594,14 @@ impl Owner {
 
     fn take(&mut self, ops: Vec<Op>) -> Result<Taken, Problem> {
         let mut taken = Taken::default();
-        let mut fresh = Vec::new();
+        let (mut fresh, mut new) = (Vec::new(), Vec::new());
         for op in ops {
             let known = self.sync.log().contains(&op.id());
             let bytes = op.to_bytes();
             let believable = known || op.verify().is_ok();
             match (known, believable) {
                 (true, _) => taken.known += 1,
-                (false, true) => taken.new += 1,
+                (false, true) => new.push(op.id()),
                 (false, false) => {
                     taken.unbelievable += 1;
                     continue;
@@ -602,6 +612,11 @@ impl Owner {
         self.sync.handle(clock::monotonic(), Input::Take(fresh));
         self.carry_out().map_err(|error| store_problem(&error))?;
         self.catch_up()?;
+        // What was dropped, or waits for others, has not been taken in.
+        let log = self.sync.log();
+        let kept = new.iter().filter(|id| log.contains(id)).count();
+        taken.new = kept as u64;
+        taken.unbelievable += (new.len() - kept) as u64;
         Ok(taken)
     }
 
@@ -644,6 +659,7 @@ impl Owner {
     /// A peer has what is here. If it is a node of the realm, what it knew of a recovery is known:
     /// whether that is news.
     fn is_in_step(&mut self, peer: NodeId) -> bool {
+        self.steps.together(peer, clock::monotonic());
         let view = Arc::clone(&self.view.borrow());
         let node = view.state().nodes.get(&peer);
         if node.is_none_or(|node| node.standing != Standing::Active) {
