@@ -1,9 +1,9 @@
 //! Whether what lies in a home was put there by its owner: who may write into a home may swap its
 //! certificate or its access keys, and read all that is served with them.
 
-use std::fs::{Metadata, OpenOptions};
+use std::fs::{Metadata, OpenOptions, Permissions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// A file or directory is not, or not only, this user's.
@@ -64,7 +64,8 @@ impl OwnError {
     }
 }
 
-/// Refuses a home into which others may write, and one with something in it that others put there.
+/// Refuses a home into which others may write, and one with something in it that others put there;
+/// closes one that others may look into.
 /// What is above it does not matter: who swaps the whole home owns what is there then. A home that
 /// is not there yet is fine.
 ///
@@ -86,7 +87,23 @@ pub fn check_home(home: &Path) -> Result<(), OwnError> {
         // Of a link itself, not of what it leads to. A file that has just gone was the socket.
         if let Ok(about) = file.metadata() {
             ours(&file.path(), &about)?;
+            if about.is_symlink() {
+                check_linked(&file.path())?;
+            }
         }
+    }
+    if about.mode() & 0o077 != 0 {
+        std::fs::set_permissions(home, Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// A link out of the home leads to a folder that nobody else may write to, or to none.
+fn check_linked(link: &Path) -> Result<(), OwnError> {
+    let Ok(about) = std::fs::metadata(link) else { return Ok(()) };
+    ours(link, &about)?;
+    if about.is_dir() && about.mode() & 0o022 != 0 {
+        return Err(OwnError::Writable { path: link.to_owned(), mode: about.mode() & 0o777 });
     }
     Ok(())
 }
@@ -128,8 +145,7 @@ pub(crate) fn nofollow() -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{Permissions, set_permissions};
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs::set_permissions;
 
     use super::*;
 
@@ -152,6 +168,21 @@ mod tests {
         chmod(&home, 0o700);
         chmod(above.path(), 0o1777);
         check_home(&home).unwrap();
+    }
+
+    #[test]
+    fn a_home_is_closed_and_leads_nowhere_that_others_write() {
+        let above = tempfile::tempdir().unwrap();
+        let (home, elsewhere) = (above.path().join("home"), above.path().join("elsewhere"));
+        for folder in [&home, &elsewhere] {
+            std::fs::create_dir(folder).unwrap();
+            chmod(folder, 0o755);
+        }
+        std::os::unix::fs::symlink(&elsewhere, home.join("depot")).unwrap();
+        check_home(&home).unwrap();
+        assert_eq!(std::fs::metadata(&home).unwrap().mode() & 0o777, 0o700);
+        chmod(&elsewhere, 0o777);
+        assert!(matches!(check_home(&home), Err(OwnError::Writable { mode: 0o777, .. })));
     }
 
     #[test]
