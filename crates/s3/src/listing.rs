@@ -30,9 +30,25 @@ impl Spelling {
         }
     }
 
+    /// The same, or percent-encoded unasked if XML cannot carry one of these: the answer says so.
+    fn carrying<'a>(self, page: &'a ListPage, asked: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        let keys = page.objects.iter().map(|meta| &*meta.key).chain(page.prefixes.iter().map(|p| &**p));
+        let mut all = keys.chain(page.next.as_deref()).chain(asked.into_iter().flatten());
+        Self { url: self.url || !all.all(|text| text.chars().all(fits_xml)) }
+    }
+
+    fn said(self) -> Option<EncodingType> {
+        self.url.then(|| EncodingType::from_static(EncodingType::URL))
+    }
+
     pub(crate) fn write(self, text: String) -> String {
         if self.url { percent(&text) } else { text }
     }
+}
+
+/// Whether a character comes through XML as it is; a carriage return would come as a line feed.
+const fn fits_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 pub(crate) fn percent(text: &str) -> String {
@@ -114,6 +130,8 @@ impl Front {
             max,
         };
         let page = self.page(&input.bucket, &query)?;
+        let asked = [Some(&*query.prefix), query.delimiter.as_deref(), input.marker.as_deref()];
+        let spelling = spelling.carrying(&page, asked);
         let owner = self.owner(&self.bucket(&input.bucket)?)?;
         Ok(S3Response::new(ListObjectsOutput {
             name: Some(input.bucket),
@@ -121,7 +139,7 @@ impl Front {
             marker: Some(spelling.write(input.marker.unwrap_or_default())),
             max_keys: i32::try_from(max).ok(),
             delimiter: query.delimiter.map(|d| spelling.write(d)),
-            encoding_type: input.encoding_type,
+            encoding_type: spelling.said(),
             is_truncated: Some(page.next.is_some()),
             contents: Some(objects(&page, spelling, Some(&owner))),
             next_marker: page.next.map(|n| spelling.write(n)),
@@ -144,6 +162,8 @@ impl Front {
             max,
         };
         let page = self.page(&input.bucket, &query)?;
+        let asked = [Some(&*query.prefix), query.delimiter.as_deref(), input.start_after.as_deref()];
+        let spelling = spelling.carrying(&page, asked);
         let owner = self.owner(&self.bucket(&input.bucket)?)?;
         let owner = Some(&owner).filter(|_| input.fetch_owner == Some(true));
         let count = page.objects.len() + page.prefixes.len();
@@ -153,7 +173,7 @@ impl Front {
             max_keys: i32::try_from(max).ok(),
             key_count: i32::try_from(count).ok(),
             delimiter: query.delimiter.map(|d| spelling.write(d)),
-            encoding_type: input.encoding_type,
+            encoding_type: spelling.said(),
             continuation_token: input.continuation_token,
             start_after: input.start_after.map(|s| spelling.write(s)),
             is_truncated: Some(page.next.is_some()),
@@ -172,6 +192,17 @@ mod tests {
     #[test]
     fn keys_are_spelled_so_that_every_client_reads_them_back() {
         assert_eq!(percent("a b+c/ü%\n"), "a%20b%2Bc/%C3%BC%25%0A");
+    }
+
+    #[test]
+    fn what_xml_cannot_carry_is_spelled_out_unasked() {
+        let plain = Spelling { url: false };
+        let page = |name: &str| ListPage { prefixes: vec![name.to_owned()], ..ListPage::default() };
+        for (name, url) in [("a b/ü\n", false), ("a\0b", true), ("a\rb", true), ("\u{1b}[2J", true)] {
+            let spelling = plain.carrying(&page(name), [None]);
+            assert_eq!((spelling.url, spelling.said().is_some()), (url, url), "{name:?}");
+        }
+        assert!(plain.carrying(&page("a"), [Some("\u{ffff}")]).url);
     }
 
     #[test]
