@@ -143,8 +143,8 @@ pub fn crypt(data: &[u8]) {
             let key = StreamKey::derive(&secret, &[1; 32], b"binding");
             let at = Position { index: 0, last: true };
             let offset = data.first().map_or(0, |first| usize::from(*first));
-            assert!(key.open(at, b"", &mut data.to_vec()).is_err(), "a chunk that nobody sealed");
-            assert!(key.open_within(at, b"", &mut data.to_vec(), offset).is_err());
+            assert!(key.open(at, &mut data.to_vec()).is_err(), "a chunk that nobody sealed");
+            assert!(key.open_within(at, &mut data.to_vec(), offset).is_err());
         }
     }
 }
@@ -309,7 +309,7 @@ fn genuine() -> (Vec<u8>, Vec<u8>, BlobName) {
 
 /// One edit: of any bytes, or of whole chunks, which is what a clever backend moves.
 fn edit(cipher: &mut Vec<u8>, number: &mut impl FnMut(usize) -> usize) {
-    let chunk = freehold_seal::SEALED_CHUNK_LEN;
+    let chunk = SEALED_CHUNK_LEN;
     let aligned = number(2) == 0;
     let mut place = |cipher: &Vec<u8>| {
         if aligned { (HEADER_LEN + number(3) * chunk).min(cipher.len()) } else { number(cipher.len() + 1) }

@@ -6,7 +6,7 @@ use freehold_node::door::{Answer, Carried, Request};
 use freehold_node::gate::Visitors;
 use freehold_node::identity::Identity;
 use freehold_node::invitation::{Card, Contact, Invitation};
-use freehold_wire::{Bounded, Millis, Name, NodeId, RealmId, to_canonical};
+use freehold_wire::{Bounded, Millis, Name, NodeId, OpId, RealmId, to_canonical};
 
 use super::{Seeds, key, named, seal};
 
@@ -52,7 +52,7 @@ pub(crate) fn node() -> Seeds {
         first_contacts: vec![contact()],
     };
     let visitors = Visitors::default();
-    visitors.welcome(NodeId::from_bytes([3; 32]), Millis(1_800_000_000_000));
+    visitors.welcome(NodeId::from_bytes([3; 32]), OpId::from_bytes([4; 32]), Millis(1_800_000_000_000));
     let carried = vec![Carried { entry: vec![1], payload: vec![2, 3] }];
     let redeem = Request::Redeem(vec![4; 40], Name::new("attic").unwrap());
     let payloads =
