@@ -40,13 +40,6 @@ pub(crate) async fn create(shared: &Shared, wish: &NewBucket) -> Result<(), Prob
     if confirm > copies {
         return Err(bad_copies(wish));
     }
-    if !shared.is_keeper() {
-        return Err(Problem::refused(
-            "no bucket was made",
-            "this node does not hold the realm's secrets, so nobody would believe its name or get its key",
-            Some("make it on a node with the role secrets: freehold node list"),
-        ));
-    }
     let _turn = shared.buckets_turn.lock().await;
     if shared.vault.bucket_named(&wish.name).is_some() {
         return Err(Problem::conflict(
@@ -59,6 +52,13 @@ pub(crate) async fn create(shared: &Shared, wish: &NewBucket) -> Result<(), Prob
     let set = BucketSet { bucket, copies, confirm };
     // A bucket that the realm does not take leaves nothing in the directory.
     shared.log.would_take(set.clone(), by(shared)).await?;
+    if !shared.is_keeper() {
+        return Err(Problem::refused(
+            "no bucket was made",
+            "this node does not hold the realm's secrets, so nobody would believe its name or get its key",
+            Some("make it on a node with the role secrets: freehold node list"),
+        ));
+    }
     let mut sayings = vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(name_of(&wish.name)?)))];
     let mine =
         ring.envelope(1, Recipient::Node(shared.me()), &shared.keys.box_secret().public(), &mut OsEntropy);
