@@ -303,7 +303,7 @@ mod tests {
             heard: Arc::default(),
         };
         let (_publish, report) = watch::channel(Arc::new(report));
-        let handle = Replica { asks, erasures: Arc::default(), report };
+        let handle = Replica { asks, erasures: Arc::default(), report, closed: Arc::default() };
         let vault = ForVault(handle.clone());
         for seq in 1..=3000 {
             vault.erased(&BucketId::from_bytes([2; 32]), &NodeId::from_bytes([1; 32]), seq);
