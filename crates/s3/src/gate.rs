@@ -100,6 +100,12 @@ impl Gate {
             },
             Err(error) => refusal(error),
         };
+        if lacks_words(&response) {
+            response = refusal(s3_error!(
+                SignatureDoesNotMatch,
+                "The signature is not what this access key's secret gives: see that the secret is copied whole."
+            ));
+        }
         // `s3s` has no way to say this of a HEAD.
         if response.status() == StatusCode::OK && response.headers().contains_key(header::CONTENT_RANGE) {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -197,6 +203,15 @@ fn headers_len(headers: &HeaderMap) -> usize {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|v| v.to_str().ok())
+}
+
+/// Whether `s3s` refused a signature without a word, which clients show as "Unknown".
+fn lacks_words(response: &HttpResponse) -> bool {
+    let body = if response.status() == StatusCode::FORBIDDEN { response.body().bytes() } else { None };
+    let says = |words: &str| {
+        body.as_ref().is_some_and(|body| body.windows(words.len()).any(|part| part == words.as_bytes()))
+    };
+    says("<Code>SignatureDoesNotMatch</Code>") && !says("<Message>")
 }
 
 fn refusal(error: S3Error) -> HttpResponse {
