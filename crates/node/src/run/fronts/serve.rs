@@ -1,6 +1,8 @@
 //! Serving HTTP to browsers and to commands. What somebody without a session can hold, and for how
 //! long, is bounded here.
 
+mod plain;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -10,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use freehold_api::Sessions;
-use freehold_ports::{Guest, Held, Patient, Places, Porter, Source, Stall};
+use freehold_ports::{Guest, Held, Patient, Places, Porter, Source};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -75,7 +77,7 @@ impl House {
                 let handshake = async {
                     tokio::select! {
                         biased;
-                        shaken = timeout(HEAD_WITHIN, acceptor.accept(Stall::new(stream, STALL))) => shaken.ok()?.ok(),
+                        shaken = timeout(HEAD_WITHIN, plain::shake(&acceptor, stream)) => shaken.ok()?.ok(),
                         () = guest.has_to_go() => None,
                         () = cancel.cancelled() => None,
                     }
