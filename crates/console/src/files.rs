@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use freehold_api::{BucketStatus, ListQuery, Status};
+use freehold_api::{BucketStatus, ListQuery, Problem, ProblemKind, Status};
 use futures::future::join_all;
 use serde::Deserialize;
 
@@ -144,6 +144,14 @@ struct View {
     etag: String,
 }
 
+fn gone(bucket: &str, key: &str) -> Problem {
+    Problem::not_found(
+        format!("there is no file {key} in {bucket}"),
+        "it was deleted, or the address is mistyped",
+        Some(format!("look at Files, in {bucket}")),
+    )
+}
+
 pub(crate) async fn view(
     State(console): State<Console>,
     theme: Theme,
@@ -151,7 +159,11 @@ pub(crate) async fn view(
     Query(Which { key }): Query<Which>,
 ) -> Result<Response, Fault> {
     let status = console.client.status().await?;
-    let info = console.client.head_object(&bucket, &key).await?;
+    let info = console.client.head_object(&bucket, &key).await.map_err(|problem| match problem.kind {
+        // An answer to HEAD has no body to say more.
+        ProblemKind::NotFound => gone(&bucket, &key),
+        _ => problem,
+    })?;
     let item = Item::new(&bucket, &info, words::now_ms());
     let folder = entry::folder_of(&key);
     Ok(page(&View {
