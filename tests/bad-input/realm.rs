@@ -100,7 +100,7 @@ fn commands_without_a_node_say_what_to_type() -> Result<()> {
     story("commands_without_a_node_say_what_to_type", |story| {
         let host = story.host("alice")?;
         let node = host.node()?;
-        for command in [&["status"][..], &["doctor"], &["invite"], &["bucket", "list"], &["stop"]] {
+        for command in [&["status"][..], &["doctor"], &["invite"], &["bucket", "list"]] {
             let answer = Host::answer(&mut node.command(command)?)?;
             ensure!(answer.code == Some(4), "{}: {:?} {}", answer.line, answer.code, answer.err);
             ensure!(answer.err.contains("freehold up"), "{}: {}", answer.line, answer.err);

@@ -358,11 +358,15 @@ fn what_a_hostile_disk_does_to_a_copy_is_found_and_mended() -> Result<()> {
         replace(middle, cut.get(..cut.len() / 2).context("it is empty")?)?;
         replace(small, &swapped)?;
 
+        one.cli(&["bucket", "verify", "photos", "--no-repair"])?.refused(1, &["--no-repair"])?;
+        one.alarmed(&["photos is damaged on this node", "3 parts"])?;
         let report = one.cli(&["bucket", "verify", "photos"])?;
         let said = format!("{}{}", report.out, report.err);
         ensure!(said.matches("repaired from a good copy").count() == 3, "it should mend three: {said}");
         ensure!(identical(&one, &ready, &original)?, "not mended: {said}");
         one.cli(&["bucket", "verify", "photos", "--no-repair"])?.good()?;
+        let alarms = one.status()?.alarms;
+        ensure!(!alarms.iter().any(|alarm| alarm.what.contains("damaged")), "{alarms:?}");
         Ok(())
     })
 }

@@ -43,6 +43,7 @@ impl Host for NodeHost {
     }
 
     fn found(&self, home: &Path, realm_name: &str, node_name: &str) -> Result<Box<dyn Founding>, Problem> {
+        Home::at(home).check_vacant()?;
         let realm = founding::found(realm_name, node_name, clock::wall())
             .map_err(|error| problem::found_problem(&error))?;
         // Held while the phrases are written down: a service that starts meanwhile must not make another realm.
@@ -50,7 +51,12 @@ impl Host for NodeHost {
     }
 
     async fn join(&self, home: &Path, invitation: &str, node_name: &str) -> Result<(), Problem> {
+        Home::at(home).check_vacant()?;
         joining::join(&Home::at(home), invitation, node_name).await
+    }
+
+    fn check_card(&self, card: &str) -> Result<(), Problem> {
+        recovering::card(card).map(drop)
     }
 
     async fn recover(
@@ -60,6 +66,7 @@ impl Host for NodeHost {
         phrases: Vec<Zeroizing<String>>,
         node_name: &str,
     ) -> Result<(), Problem> {
+        Home::at(home).check_vacant()?;
         recovering::recover(&Home::at(home), card, phrases, node_name).await
     }
 
@@ -98,6 +105,7 @@ impl Host for NodeHost {
                 setup_link: up.code.link.clone(),
                 fingerprint: up.endpoints.fingerprint.unwrap_or_default(),
                 s3: up.endpoints.s3.unwrap_or_default(),
+                s3_others: up.endpoints.s3_others,
                 s3_credentials: up.endpoints.s3_credentials.unwrap_or_default(),
                 relay: up.endpoints.relay,
                 moved: up.moved,

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     freehold_node::process::keep_memory_private();
     let cli = match freehold_cli::parse() {
         Ok(cli) => cli,
-        Err(usage) => usage.exit(),
+        Err(code) => return ExitCode::from(code),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -2,6 +2,8 @@
 
 mod socket;
 
+pub use socket::NO_NODE;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

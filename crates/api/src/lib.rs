@@ -25,7 +25,7 @@ mod client;
 pub const LOG_MAX: usize = 512 * 1024 * 1024;
 
 pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport};
-pub use client::Client;
+pub use client::{Client, NO_NODE};
 pub use control::{ByteStream, Control, VerifyEvents};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
@@ -33,7 +33,9 @@ pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
 pub use problem::{Problem, ProblemKind};
-pub use realm::{Audit, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Phrase, Refusal};
+pub use realm::{
+    Audit, AuditNode, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Phrase, Refusal,
+};
 pub use server::{openapi, openapi_json, router};
 pub use session::{
     SessionCookie, Sessions, SetupCode, TypedCode, foreign_host, guard, own_host, same_origin,

@@ -111,6 +111,8 @@ pub struct NodeStatus {
     pub last_heard_ms: Option<u64>,
     /// What the realm log says of it.
     pub standing: Standing,
+    /// Whether an admin's device is on the same machine: there the realm's people decide.
+    pub admin: bool,
 }
 
 impl NodeStatus {
@@ -168,6 +170,7 @@ mod tests {
             path: None,
             last_heard_ms: None,
             standing: Standing::Member,
+            admin: false,
         }
     }
 

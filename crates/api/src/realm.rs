@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::ZeroizeOnDrop;
 
+use crate::{Role, Standing};
+
 /// What an import brought.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ImportReport {
@@ -13,6 +15,8 @@ pub struct ImportReport {
     pub known: u64,
     /// Operations that the merge rules refuse; `audit` tells why.
     pub refused: u64,
+    /// Operations that are not what their authors signed: they are left out.
+    pub damaged: u64,
 }
 
 /// An operation that the merge rules refuse.
@@ -43,8 +47,8 @@ pub struct AuditState {
     pub admins: Vec<String>,
     /// Members.
     pub members: u64,
-    /// Nodes, with their roles and standing, one line each.
-    pub nodes: Vec<String>,
+    /// Nodes.
+    pub nodes: Vec<AuditNode>,
     /// Guardians.
     pub guardians: u16,
     /// How many of them can recover the realm.
@@ -55,6 +59,20 @@ pub struct AuditState {
     pub grants: u64,
     /// Invitations nobody has redeemed yet.
     pub invitations: u64,
+}
+
+/// A node as a log alone tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditNode {
+    /// Its id in hex.
+    pub id: String,
+    /// What it does.
+    pub roles: Vec<Role>,
+    /// What the log says of it.
+    pub standing: Standing,
+    /// The name people gave it, where a node that knows it was asked: no name is in the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// What an audit derived and refused.
@@ -101,7 +119,7 @@ impl std::fmt::Debug for Phrase {
 }
 
 /// What a typed phrase turned out to be. A phrase of nobody is a refusal, not an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GuardianTest {
     /// Which guardian's it is, from 1.
     pub guardian: u16,
@@ -111,4 +129,7 @@ pub struct GuardianTest {
     pub guardians: u16,
     /// How many can recover the realm.
     pub needed: u16,
+    /// Why the realm's log does not note the test, if it does not: only an admin's machine has it noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_noted: Option<String>,
 }

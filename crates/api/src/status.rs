@@ -147,6 +147,9 @@ pub struct Endpoints {
     /// The S3 endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3: Option<String>,
+    /// Its other addresses, if it is open to the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub s3_others: Vec<String>,
     /// File on this node with the S3 credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3_credentials: Option<String>,

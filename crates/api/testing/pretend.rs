@@ -372,7 +372,7 @@ impl Control for Pretend {
 
     async fn import_log(&self, exported: Bytes) -> Result<ImportReport, Problem> {
         match exported.as_ref() {
-            b"a realm log" => Ok(ImportReport { new: 0, known: 47, refused: 0 }),
+            b"a realm log" => Ok(ImportReport { new: 0, known: 47, refused: 0, damaged: 0 }),
             _ => Err(Problem::invalid("cannot import this file", "it is no realm log", None::<String>)),
         }
     }
@@ -409,6 +409,6 @@ impl Control for Pretend {
         if let Some(item) = world.status.checklist.iter_mut().find(|item| item.id == "guardians-tested") {
             item.done = true;
         }
-        Ok(GuardianTest { guardian: 2, tested: 1, guardians: 3, needed: 2 })
+        Ok(GuardianTest { guardian: 2, tested: 1, guardians: 3, needed: 2, not_noted: None })
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use freehold_api::{
     Audit, AuditState, BucketStatus, ChecklistItem, Damage, Endpoints, Finding, InvitationStatus, KeyStatus,
-    Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, Role, Standing,
-    Status, StorageStatus, VerifyFinding,
+    Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, RecoveryStatus, Role,
+    Standing, Status, StorageStatus, VerifyFinding,
 };
 
 use super::{HOUR_MS, Stored, now_ms};
@@ -35,6 +35,7 @@ fn node(id: &str, name: &str, roles: &[Role]) -> NodeStatus {
         path: None,
         last_heard_ms: Some(0),
         standing: Standing::Member,
+        admin: id == ATTIC,
     }
 }
 
@@ -96,6 +97,7 @@ impl World {
             storage: StorageStatus { used: 0, free: 412_300_000_000 },
             endpoints: Endpoints {
                 s3: Some("http://127.0.0.1:9000".to_owned()),
+                s3_others: Vec::new(),
                 s3_credentials: Some("~/.local/share/freehold/s3-credentials".to_owned()),
                 console: vec!["https://127.0.0.1:8443".to_owned(), "https://attic.lan:8443".to_owned()],
                 fingerprint: Some("5B:0E:91:7C:D4:22:AF:68:03:9E:B1:47:7A:F0:5D:C8".to_owned()),
@@ -202,6 +204,40 @@ impl World {
             item.done = true;
         }
         world
+    }
+
+    /// The family's realm as the cellar sees it, which is no admin's: gran's house is suspended, and
+    /// guardians are bringing the realm back on a machine that nobody expected.
+    pub(crate) fn guest() -> Self {
+        let mut world = Self::family();
+        CELLAR.clone_into(&mut world.status.this_node);
+        for node in world.status.nodes.iter_mut().filter(|node| node.id == GRAN) {
+            (node.standing, node.connected, node.last_heard_ms) = (Standing::Suspended, false, Some(HOUR_MS));
+        }
+        let mut visitor = node(&"e5".repeat(32), "e5e5e5e5", &[]);
+        visitor.standing = Standing::Visitor;
+        world.status.nodes.push(visitor);
+        world.recovers(Some(71 * HOUR_MS));
+        world
+    }
+
+    /// The realm on a machine whose recovery an admin stopped.
+    pub(crate) fn stopped() -> Self {
+        let mut world = Self::guest();
+        "e5".repeat(32).clone_into(&mut world.status.this_node);
+        world.status.recoveries.clear();
+        world.recovers(None);
+        world.status.alarms.push(finding(
+            Level::Alarm,
+            "the recovery that was begun on this machine is stopped: it is no member of the realm",
+            "an admin vetoed the recovery: no node gives this machine anything more, and it changes nothing",
+            Some("ask the admins"),
+        ));
+        world
+    }
+
+    fn recovers(&mut self, effective_in_ms: Option<u64>) {
+        self.status.recoveries.push(RecoveryStatus { id: "4c".repeat(32), effective_in_ms });
     }
 
     fn add_nodes(&mut self) {

@@ -179,8 +179,8 @@ pub struct Recover {
 /// `freehold invite`.
 #[derive(Debug, Clone, Args)]
 pub struct Invite {
-    /// Roles of the new node, of storage, gateway, relay, witness, secrets
-    #[arg(long, value_delimiter = ',', default_value = "storage,gateway,secrets")]
+    /// Roles of the new node
+    #[arg(long, value_delimiter = ',', default_value = "storage,gateway,secrets", value_parser = offered())]
     pub roles: Vec<String>,
     /// Hours until the invitation lapses
     #[arg(long, default_value_t = 24)]
@@ -188,6 +188,10 @@ pub struct Invite {
     /// Make the new machine one of your own devices too, so that you stay admin if this one is lost
     #[arg(long)]
     pub device: bool,
+}
+
+fn offered() -> clap::builder::PossibleValuesParser {
+    freehold_api::Role::OFFERED.iter().map(|role| role.as_str()).collect::<Vec<_>>().into()
 }
 
 /// `freehold bucket`.

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use freehold_api::{
-    Client, Endpoints, NewBucket, NewInvitation, NewName, NodeStatus, Phrase, Problem, ProblemKind, Standing,
-    VerifyEvent, VerifyReport, node_named, words,
+    Client, Endpoints, NO_NODE, NewBucket, NewInvitation, NewName, NodeStatus, Phrase, Problem, ProblemKind,
+    Standing, VerifyEvent, VerifyReport, node_named, words,
 };
 use futures::StreamExt as _;
 
@@ -63,6 +63,10 @@ async fn stop(host: &dyn Host, terminal: Terminal, home: &Path, client: &Client)
     match client.shut_down().await {
         // Its socket is gone already, but it is not.
         Err(problem) if problem.kind == ProblemKind::Unreachable && host.is_running(home) => {}
+        Err(problem) if problem.why == NO_NODE => {
+            terminal.done(true, format!("No node runs in {}: there is nothing to stop.", home.display()));
+            return Ok(());
+        }
         other => other?,
     }
     let asked = Instant::now();
@@ -97,8 +101,9 @@ pub(crate) fn show<T: serde::Serialize>(
 /// What opens the console, for programs.
 #[derive(serde::Serialize)]
 struct Opens {
-    #[serde(flatten)]
-    code: freehold_api::SetupCode,
+    setup_code: String,
+    setup_link: String,
+    lapses_in_ms: u64,
     console: Vec<String>,
     fingerprint: Option<String>,
 }
@@ -110,17 +115,24 @@ async fn console(terminal: Terminal, client: &Client, sign_out: bool) -> Result<
     }
     let code = client.new_setup_code().await?;
     let Endpoints { console, fingerprint, .. } = client.status().await?.endpoints;
-    show(terminal, &Opens { code, console, fingerprint }, |opens| {
+    let opens = Opens {
+        setup_code: code.code.clone(),
+        setup_link: code.link.clone(),
+        lapses_in_ms: code.lapses_in_ms,
+        console,
+        fingerprint,
+    };
+    show(terminal, &opens, |opens| {
         let mut out: Vec<String> = opens.console.iter().map(|at| format!("  console      {at}")).collect();
         out.push(format!(
             "  set-up code  {}    (good once, for {})",
-            opens.code.code,
-            words::span(opens.code.lapses_in_ms)
+            opens.setup_code,
+            words::span(opens.lapses_in_ms)
         ));
-        out.extend(opens.console.first().map(|at| crate::up::link(at, &opens.code.link)));
+        out.extend(opens.console.first().map(|at| crate::up::link(at, &opens.setup_link)));
         out.extend(opens.fingerprint.as_deref().map(crate::up::certificate));
         if terminal.is_interactive() {
-            out.extend(crate::up::for_a_phone(&opens.console, &opens.code.link));
+            out.extend(crate::up::for_a_phone(&opens.console, &opens.setup_link));
         }
         out.join("\n")
     })
@@ -173,11 +185,8 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
             }
         }
         BucketCommand::Delete { name, dry_run: true } => {
-            match client.try_delete_bucket(&name).await {
-                Ok(()) => terminal.done(false, format!("Would delete {name}, which is empty.")),
-                Err(problem) if problem.kind == ProblemKind::NotFound => return Err(problem),
-                Err(problem) => terminal.done(false, format!("Would not delete {name}: {}.", problem.why)),
-            }
+            client.try_delete_bucket(&name).await?;
+            terminal.done(false, format!("Would delete {name}, which is empty."));
             Ok(())
         }
         BucketCommand::Delete { name, dry_run: false } => {
@@ -233,9 +242,18 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
             })
         }
         NodeCommand::Suspend { node, dry_run } => {
-            let nodes = client.nodes().await?;
-            let meant = node_named(&nodes, &node)?;
+            let status = client.status().await?;
+            let meant = node_named(&status.nodes, &node)?;
             if dry_run {
+                let decides = |node: &NodeStatus| node.admin && node.standing == Standing::Member;
+                let here = status.nodes.iter().find(|node| node.id == status.this_node);
+                if meant.standing == Standing::Member && !here.is_some_and(decides) {
+                    return Err(Problem::refused(
+                        "nobody would be suspended",
+                        "this machine is not a device of an admin",
+                        Some("freehold node list    (shows which machines are an admin's)"),
+                    ));
+                }
                 let what = match meant.standing {
                     Standing::Suspended => "is suspended already.",
                     Standing::Burned => "is shut out already: its key was used on two machines.",
@@ -279,12 +297,8 @@ async fn guardians(terminal: Terminal, client: &Client) -> Result<(), Problem> {
             Some("run it in a terminal: freehold guardians test"),
         ));
     };
-    let outcome = client.test_guardian(&Phrase { phrase: phrase.to_string() }).await?;
+    // Whatever comes of it, the phrase does not stay on the screen.
     terminal.clear();
-    show(terminal, &outcome, |test| {
-        format!(
-            "It is the phrase of guardian {} of {}. Tested so far: {}; {} can recover the realm.",
-            test.guardian, test.guardians, test.tested, test.needed
-        )
-    })
+    let outcome = client.test_guardian(&Phrase { phrase: phrase.to_string() }).await?;
+    show(terminal, &outcome, render::tested)
 }

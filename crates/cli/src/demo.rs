@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use freehold_api::{Client, NewBucket, Problem, PutOptions};
+use freehold_api::{Client, NewBucket, Phrase, Problem, PutOptions};
 use futures::StreamExt as _;
 use tokio::sync::Notify;
+use zeroize::Zeroizing;
 
 use crate::args::Run;
 use crate::host::Host;
@@ -18,12 +19,14 @@ const MEADOW: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64
 /// Runs the demonstration.
 pub(crate) async fn demo(host: &dyn Host, terminal: Terminal, run: &Run) -> Result<(), Problem> {
     let scratch = Scratch::new()?;
-    host.found(&scratch.0, "demo", &host_name())?.finish(None, None)?;
+    let realm = host.found(&scratch.0, "demo", &host_name())?;
+    let phrases = realm.phrases().to_vec();
+    realm.finish(None, None)?;
     terminal.say("This is a demonstration: everything in it is thrown away when it stops.");
     let up = Notify::new();
     let seeding = async {
         up.notified().await;
-        if let Err(problem) = seed(&Client::over_socket(scratch.0.join("control.sock"))).await {
+        if let Err(problem) = seed(&Client::over_socket(scratch.0.join("control.sock")), &phrases).await {
             terminal.say(format!("The demonstration has no files in it: {problem}"));
         }
     };
@@ -39,7 +42,11 @@ pub(crate) async fn demo(host: &dyn Host, terminal: Terminal, run: &Run) -> Resu
     }
 }
 
-async fn seed(client: &Client) -> Result<(), Problem> {
+async fn seed(client: &Client, phrases: &[Zeroizing<String>]) -> Result<(), Problem> {
+    // Nobody has papers to type from.
+    for phrase in phrases {
+        client.test_guardian(&Phrase { phrase: phrase.to_string() }).await?;
+    }
     client.create_bucket(&NewBucket { name: "photos".to_owned(), copies: 1, confirm: 1 }).await?;
     for (bucket, key, kind, text) in [
         ("files", "Welcome.txt", "text/plain", WELCOME),

@@ -44,6 +44,8 @@ pub struct Ready {
     pub fingerprint: String,
     /// Address of the S3 endpoint.
     pub s3: String,
+    /// Its other addresses, if it is open to the network.
+    pub s3_others: Vec<String>,
     /// File with the S3 credentials.
     pub s3_credentials: String,
     /// Address of the relay, if this node runs one.
@@ -91,6 +93,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// A [`Problem`]: the invitation is unreadable, used, lapsed, or nobody answers.
     async fn join(&self, home: &Path, invitation: &str, node_name: &str) -> Result<(), Problem>;
+
+    /// Whether a realm's card can be read.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says what is wrong with it.
+    fn check_card(&self, card: &str) -> Result<(), Problem>;
 
     /// Joins with guardian phrases.
     ///

@@ -26,15 +26,33 @@ use terminal::Terminal;
 /// Reads the command line.
 ///
 /// # Errors
-/// What clap has to say: a usage error, or help and version, with its exit code.
-pub fn parse() -> Result<Cli, clap::Error> {
-    Cli::try_parse()
+/// The exit code, after help, version or what is wrong with the command line was printed.
+pub fn parse() -> Result<Cli, u8> {
+    Cli::try_parse().map_err(|usage| {
+        if usage.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+            let terminal = Terminal { json: true, quiet: true, home: None };
+            complain(terminal, &misused(&usage.render().to_string()));
+        } else {
+            // A closed pipe is the reader's choice.
+            drop(usage.print());
+        }
+        u8::try_from(usage.exit_code()).unwrap_or(2)
+    })
+}
+
+/// What clap says of a command line, as a problem.
+fn misused(said: &str) -> Problem {
+    let why = said.split("\nUsage:").next().unwrap_or(said).trim_start_matches("error: ");
+    let why = why.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ");
+    Problem::invalid("this command line cannot be understood", why, Some("freehold --help"))
 }
 
 /// Carries a command out and returns the exit code: 0 done, 1 refused by the state of things,
 /// 2 wrong usage, 3 our fault, 4 not reachable.
 pub async fn run(cli: Cli, host: &dyn Host) -> u8 {
-    let terminal = Terminal { json: cli.global.json, quiet: cli.global.yes };
+    let home = home(cli.global.home.clone()).ok();
+    let home = home.as_deref().and_then(terminal::told_home);
+    let terminal = Terminal { json: cli.global.json, quiet: cli.global.yes, home };
     match carry_out(cli, terminal, host).await {
         Ok(()) => 0,
         Err(problem) => {
@@ -55,11 +73,14 @@ async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), 
             realm::audit(host, terminal, &home, &file).await
         }
         Command::Openapi => {
-            terminal.answer(freehold_api::openapi_json());
+            terminal.document(freehold_api::openapi_json());
             Ok(())
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "freehold", &mut std::io::stdout());
+            // Into memory first: clap panics where a pipe is closed.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "freehold", &mut text);
+            terminal.document(String::from_utf8_lossy(&text).trim_end());
             Ok(())
         }
         Command::Man { dir } => manual(&dir),
@@ -97,7 +118,7 @@ fn home(wanted: Option<PathBuf>) -> Result<PathBuf, Problem> {
 
 fn complain(terminal: Terminal, problem: &Problem) {
     if terminal.json {
-        terminal.answer_json(problem);
+        terminal.problem_json(problem);
         return;
     }
     terminal.say(format!("error: {}", problem.what));
@@ -116,5 +137,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_misused_command_line_is_a_problem_like_any_other() {
+        let said = Cli::try_parse_from(["freehold", "stats"]).unwrap_err().render().to_string();
+        let problem = misused(&said);
+        assert_eq!(problem.kind, freehold_api::ProblemKind::Invalid);
+        assert!(problem.why.starts_with("unrecognized subcommand 'stats'; tip: "), "{problem:?}");
+        let said = Cli::try_parse_from(["freehold", "invite", "--roles", "compute"]).unwrap_err().to_string();
+        assert!(said.contains("[possible values: storage, gateway, relay, witness, secrets]"), "{said}");
     }
 }

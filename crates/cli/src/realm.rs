@@ -19,10 +19,11 @@ pub(crate) async fn realm(terminal: Terminal, client: &Client, command: RealmCom
         }
         RealmCommand::Import { file } => {
             let report = client.import_log(read_file(&file)?.into()).await?;
-            show(terminal, &report, |report| {
-                let new = words::count(report.new, "new operation");
-                format!("{new}, {} known, {} refused", report.known, report.refused)
-            })
+            show(terminal, &report, render::imported)?;
+            match report.damaged {
+                0 => Ok(()),
+                damaged => Err(damaged_log(&file, &not_signed(damaged))),
+            }
         }
         RealmCommand::Veto { recovery } => veto(terminal, client, recovery).await,
         RealmCommand::Checkpoint => {
@@ -103,14 +104,17 @@ pub(crate) async fn audit(
     home: &Path,
     file: &Path,
 ) -> Result<(), Problem> {
-    let audit = host.audit(&read_file(file)?)?;
-    let status = if terminal.json || !host.is_running(home) {
-        None
-    } else {
+    let mut audit = host.audit(&read_file(file)?)?;
+    let status = if host.is_running(home) {
         Client::over_socket(home.join("control.sock")).status().await.ok()
+    } else {
+        None
     };
-    let nodes = status.filter(|status| status.realm.id == audit.state.realm).map(|status| status.nodes);
-    show(terminal, &audit, |audit| render::audit(audit, nodes.as_deref().unwrap_or_default()))?;
+    for known in status.filter(|status| status.realm.id == audit.state.realm).iter().flat_map(|s| &s.nodes) {
+        let mut meant = audit.state.nodes.iter_mut().filter(|node| node.id == known.id);
+        meant.by_ref().for_each(|node| node.name = Some(known.name.clone()));
+    }
+    show(terminal, &audit, render::audit)?;
     sound(&audit, file)
 }
 
@@ -120,17 +124,27 @@ fn sound(audit: &Audit, file: &Path) -> Result<(), Problem> {
     if damaged == 0 && waiting == 0 {
         return Ok(());
     }
-    let (file, next) = (file.display(), "make a new one on a node that is well: freehold realm export FILE");
     let judged = format!("{} cannot be judged without what is missing", words::count(waiting, "operation"));
     if damaged == 0 {
-        return Err(Problem::refused(format!("the log in {file} is not complete"), judged, Some(next)));
+        let what = format!("the log in {} is not complete", file.display());
+        return Err(Problem::refused(what, judged, Some(MAKE_ANEW)));
     }
-    let are = words::verb(damaged, "is", "are");
-    let mut why = format!("{} {are} not what was signed", words::count(damaged, "operation"));
+    let mut why = not_signed(damaged);
     if waiting > 0 {
         why = format!("{why}, and {judged}");
     }
-    Err(Problem::corrupt(format!("the log in {file} is damaged"), why, Some(next)))
+    Err(damaged_log(file, &why))
+}
+
+const MAKE_ANEW: &str = "make a new one on a node that is well: freehold realm export FILE";
+
+fn not_signed(damaged: u64) -> String {
+    let are = words::verb(damaged, "is", "are");
+    format!("{} {are} not what was signed", words::count(damaged, "operation"))
+}
+
+fn damaged_log(file: &Path, why: &str) -> Problem {
+    Problem::corrupt(format!("the log in {} is damaged", file.display()), why, Some(MAKE_ANEW))
 }
 
 fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {

@@ -2,8 +2,8 @@
 
 use freehold_api::words::{bytes, count, span, verb};
 use freehold_api::{
-    Audit, BucketStatus, Damage, Doctor, Finding, Level, NodeStatus, Path, PlaneState, Protection, Role,
-    Standing, Status, VerifyFinding, VerifyReport,
+    Audit, BucketStatus, Damage, Doctor, Finding, GuardianTest, ImportReport, Level, NodeStatus, Path,
+    PlaneState, Protection, Role, Standing, Status, VerifyFinding, VerifyReport,
 };
 
 fn finding(found: &Finding) -> String {
@@ -81,7 +81,8 @@ pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
             None => "never heard yet".to_owned(),
         },
     };
-    let roles: Vec<&str> = node.roles.iter().map(|role| role.as_str()).collect();
+    let mut roles: Vec<&str> = node.roles.iter().map(|role| role.as_str()).collect();
+    roles.extend(node.admin.then_some("an admin's device"));
     let short: String = node.id.chars().take(8).collect();
     format!("  {:<16} {short}  {presence:<28} {}", node.name, roles.join(", "))
 }
@@ -160,8 +161,25 @@ fn damage(found: &VerifyFinding, repair: bool) -> String {
     format!("  {what}: {damage}, {outcome}")
 }
 
+/// `freehold guardians test`.
+pub(crate) fn tested(test: &GuardianTest) -> String {
+    let found = format!(
+        "It is the phrase of guardian {} of {}. Tested so far: {}; {} can recover the realm.",
+        test.guardian, test.guardians, test.tested, test.needed
+    );
+    let not_noted = test.not_noted.as_ref();
+    let not_noted = not_noted.map(|why| format!("\nThe test is not noted in the realm's log: {why}."));
+    found + &not_noted.unwrap_or_default()
+}
+
+/// `freehold realm import`.
+pub(crate) fn imported(report: &ImportReport) -> String {
+    let new = count(report.new, "new operation");
+    format!("{new}, {} known, {} refused, {} damaged", report.known, report.refused, report.damaged)
+}
+
 /// `freehold realm audit`.
-pub(crate) fn audit(audit: &Audit, nodes: &[NodeStatus]) -> String {
+pub(crate) fn audit(audit: &Audit) -> String {
     let state = &audit.state;
     let mut out = vec![
         format!("realm        {}", state.realm),
@@ -183,9 +201,10 @@ pub(crate) fn audit(audit: &Audit, nodes: &[NodeStatus]) -> String {
         format!("invitations  {} open", state.invitations),
         "nodes".to_owned(),
     ];
-    out.extend(state.nodes.iter().map(|line| {
-        let named = nodes.iter().find(|node| line.starts_with(&node.id));
-        format!("  {line}{}", named.map(|node| format!("  ({})", node.name)).unwrap_or_default())
+    out.extend(state.nodes.iter().map(|node| {
+        let name = node.name.as_ref().map(|name| format!("  ({name})")).unwrap_or_default();
+        let roles: Vec<&str> = node.roles.iter().map(|role| role.as_str()).collect();
+        format!("  {} {} {}{name}", node.id, roles.join(","), node.standing)
     }));
     for (head, list) in [("refused", &audit.refused), ("damaged", &audit.damaged)] {
         out.push(head.to_owned());

@@ -2,8 +2,14 @@
 //! questions only if somebody sits there.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
+
+/// Whether a JSON document stands on standard output: programs read one, so a problem that comes after
+/// it goes beside it.
+static ANSWERED: AtomicBool = AtomicBool::new(false);
 
 /// The person's or program's side of a command.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +18,8 @@ pub(crate) struct Terminal {
     pub(crate) json: bool,
     /// Nothing may be asked.
     pub(crate) quiet: bool,
+    /// What a command needs to find the home of this one, if that is not the usual one.
+    pub(crate) home: Option<&'static str>,
 }
 
 /// The answer to a command that changes something and has nothing else to tell.
@@ -33,18 +41,30 @@ impl Terminal {
     }
 
     /// Prints a line of the answer. A closed pipe is the reader's choice, not a failure.
-    #[expect(
-        clippy::unused_self,
-        reason = "words go through the terminal, so that a test or a console can stand in"
-    )]
     pub(crate) fn answer(self, line: impl std::fmt::Display) {
-        drop(writeln!(io::stdout().lock(), "{}", visible(&line.to_string())));
+        drop(writeln!(io::stdout().lock(), "{}", visible(&aimed(&line.to_string(), self.home))));
+    }
+
+    /// Prints a document for programs. A closed pipe is their choice.
+    #[expect(clippy::unused_self, reason = "as for the words")]
+    pub(crate) fn document(self, text: &str) {
+        drop(writeln!(io::stdout().lock(), "{text}"));
     }
 
     /// Prints a value as JSON.
     pub(crate) fn answer_json(self, value: &impl serde::Serialize) {
         if let Ok(text) = serde_json::to_string_pretty(value) {
-            self.answer(text);
+            ANSWERED.store(true, Ordering::Relaxed);
+            self.document(&text);
+        }
+    }
+
+    /// Prints a problem as JSON: the answer, if there is no other.
+    pub(crate) fn problem_json(self, problem: &freehold_api::Problem) {
+        if !ANSWERED.load(Ordering::Relaxed) {
+            self.answer_json(problem);
+        } else if let Ok(text) = serde_json::to_string_pretty(problem) {
+            drop(writeln!(io::stderr().lock(), "{text}"));
         }
     }
 
@@ -58,12 +78,8 @@ impl Terminal {
     }
 
     /// Prints a line beside the answer.
-    #[expect(
-        clippy::unused_self,
-        reason = "words go through the terminal, so that a test or a console can stand in"
-    )]
     pub(crate) fn say(self, line: impl std::fmt::Display) {
-        drop(writeln!(io::stderr().lock(), "{}", visible(&line.to_string())));
+        drop(writeln!(io::stderr().lock(), "{}", visible(&aimed(&line.to_string(), self.home))));
     }
 
     /// Asks, and returns the line typed, without its end; nothing if there is nobody to ask.
@@ -88,6 +104,61 @@ impl Terminal {
     }
 }
 
+/// How commands are told to find `home`: not at all if it is where they look.
+pub(crate) fn told_home(home: &Path) -> Option<&'static str> {
+    let usual = std::env::var_os("FREEHOLD_HOME").and_then(|named| std::path::absolute(named).ok());
+    let usual = usual.or_else(|| crate::home(None).ok());
+    if usual.as_deref() == Some(home) {
+        return None;
+    }
+    let path = home.display().to_string();
+    let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c));
+    let quoted = if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
+    // Once in the life of a process.
+    Some(String::leak(format!("--home {quoted} ")))
+}
+
+/// Commands that ask the node of a home.
+const OF_A_HOME: [&str; 12] = [
+    "up",
+    "stop",
+    "status",
+    "doctor",
+    "metrics",
+    "invite",
+    "bucket",
+    "key",
+    "node",
+    "realm",
+    "guardians",
+    "console",
+];
+
+/// Lets the commands that a text suggests find the home they are about. What is to be typed on another
+/// machine stays as it is.
+fn aimed(text: &str, home: Option<&str>) -> String {
+    let Some(home) = home else { return text.to_owned() };
+    let elsewhere = |line: &str| {
+        ["ask an ", "ask for ", "another admin", "a node that is well", "another node: "]
+            .iter()
+            .any(|words| line.contains(words))
+    };
+    let one = |line: &str| {
+        let mut out = String::with_capacity(line.len());
+        for (at, part) in line.split("freehold ").enumerate() {
+            if at > 0 {
+                let word = part.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+                out.push_str("freehold ");
+                out.push_str(if OF_A_HOME.contains(&word) { home } else { "" });
+            }
+            out.push_str(part);
+        }
+        out
+    };
+    let lines = text.split('\n').map(|line| if elsewhere(line) { line.to_owned() } else { one(line) });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// What others named cannot move the cursor or colour what follows: control characters but the line's
 /// end are shown as escapes.
 fn visible(text: &str) -> String {
@@ -109,6 +180,31 @@ pub(crate) fn qr(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hints_are_about_the_home_that_was_asked() {
+        let home = Some("--home /tmp/x9 ");
+        for (text, aimed_at) in [
+            ("freehold up", "freehold --home /tmp/x9 up"),
+            (
+                "freehold stop, then freehold up",
+                "freehold --home /tmp/x9 stop, then freehold --home /tmp/x9 up",
+            ),
+            ("wait: freehold node list    (x)\nb", "wait: freehold --home /tmp/x9 node list    (x)\nb"),
+        ] {
+            assert_eq!(aimed(text, home), aimed_at);
+            assert_eq!(aimed(text, None), text);
+        }
+        for kept in [
+            "freehold join FREEHOLD-INVITE:abc",
+            "freehold --home FOLDER join",
+            "ask an admin: freehold node lift, with this node's name",
+            "cannot find freehold here",
+        ] {
+            assert_eq!(aimed(kept, home), kept);
+        }
+        assert_eq!(told_home(Path::new("/srv/two words")), Some("--home '/srv/two words' "));
+    }
 
     #[test]
     fn no_name_commands_the_terminal() {

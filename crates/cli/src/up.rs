@@ -45,13 +45,20 @@ pub(crate) async fn up(
         };
         let founding = host.found(home, &name, &host_name())?;
         hand_over_phrases(host, terminal, home, founding, up.guardians_file.as_deref())?;
-    } else if up.name.is_some() || up.guardians_file.is_some() {
-        terminal.say("This home already holds a node; --name and --guardians-file are for a new realm only.");
+    } else if up.guardians_file.is_some() {
+        terminal.say("This home already holds a node; --guardians-file is for a new realm only.");
     }
     if up.install_service {
         return crate::service::install(terminal, home, &up.run);
     }
-    run(host, terminal, home, &up.run).await
+    let other_name = |ready: &Ready| {
+        let name = up.name.as_ref().filter(|name| **name != ready.realm)?;
+        Some(format!(
+            "this home already holds a node of {}: --name {name} is for a new realm only",
+            ready.realm
+        ))
+    };
+    run(host, terminal, home, &up.run, &other_name).await
 }
 
 pub(crate) async fn join(
@@ -70,11 +77,29 @@ pub(crate) async fn join(
     let text = invitation(terminal, join.invitation.as_deref())?;
     let name = join.name.clone().unwrap_or_else(host_name);
     host.join(home, text.trim(), &name).await?;
-    run(host, terminal, home, &join.run).await
+    run(host, terminal, home, &join.run, &|ready| numbered(&name, &ready.node)).await
 }
 
-async fn run(host: &dyn Host, terminal: Terminal, home: &Path, run: &args::Run) -> Result<(), Problem> {
-    host.run(home, options(run), &|ready| announce(terminal, home, &ready)).await
+/// Runs the node; `note` says what else its person should know once it is up.
+async fn run(
+    host: &dyn Host,
+    terminal: Terminal,
+    home: &Path,
+    run: &args::Run,
+    note: &(dyn Fn(&Ready) -> Option<String> + Sync),
+) -> Result<(), Problem> {
+    let ready = |mut ready: Ready| {
+        ready.notes.extend(note(&ready));
+        announce(terminal, home, &ready);
+    };
+    host.run(home, options(run), &ready).await
+}
+
+/// That a machine did not get the name it wished for.
+fn numbered(wish: &str, name: &str) -> Option<String> {
+    let number = name.strip_prefix(wish)?.strip_prefix('-')?;
+    number.parse::<u32>().ok()?;
+    Some(format!("another machine is called {wish}, so this one is {name}"))
 }
 
 /// The text of an invitation: it is a secret until it is used, and what stands behind a command is not.
@@ -110,8 +135,9 @@ pub(crate) async fn recover(
 ) -> Result<(), Problem> {
     if host.has_node(home)? {
         terminal.say("This home already holds a node, so nothing is recovered; it is started.");
-        return run(host, terminal, home, &recover.run).await;
+        return run(host, terminal, home, &recover.run, &|_| None).await;
     }
+    host.check_card(&recover.card)?;
     let phrases = match &recover.guardians_file {
         Some(file) => read_phrases(host, file)?,
         None => ask_phrases(host, terminal)?,
@@ -123,7 +149,7 @@ pub(crate) async fn recover(
         "The guardians' recovery is written into the realm's log. It takes effect in 72 hours, unless an \
          admin vetoes it.\nUntil then this machine reads everything and changes nothing; leave it running.",
     );
-    run(host, terminal, home, &recover.run).await
+    run(host, terminal, home, &recover.run, &|ready| numbered(&name, &ready.node)).await
 }
 
 pub(crate) fn host_name() -> String {
@@ -300,7 +326,9 @@ pub(crate) fn announce(terminal: Terminal, home: &Path, ready: &Ready) {
         terminal.answer(link(at, &ready.setup_link));
     }
     terminal.answer(certificate(&ready.fingerprint));
-    terminal.answer(format!("  S3 endpoint  {}", ready.s3));
+    for address in std::iter::once(&ready.s3).chain(&ready.s3_others) {
+        terminal.answer(format!("  S3 endpoint  {address}"));
+    }
     terminal.answer(format!("  credentials  {}", ready.s3_credentials));
     if let Some(relay) = &ready.relay {
         terminal.answer(format!("  relay        {relay}"));
@@ -310,12 +338,9 @@ pub(crate) fn announce(terminal: Terminal, home: &Path, ready: &Ready) {
     {
         terminal.answer(more);
     }
-    let at = if crate::home(None).is_ok_and(|usual| usual == home) {
-        String::new()
-    } else {
-        format!("--home {} ", home.display())
-    };
-    let next = format!("freehold {at}status    (in another terminal; Ctrl-C here stops the node)");
+    // Not always the home of this command: a demonstration has one of its own.
+    let terminal = Terminal { home: crate::terminal::told_home(home), ..terminal };
+    let next = "freehold status    (in another terminal; Ctrl-C here stops the node)";
     terminal.answer(format!("\n  next         {next}"));
 }
 

@@ -1,5 +1,5 @@
 //! The console over a pretended node, to look at: `cargo run -p freehold-console --example preview`.
-//! `WORLD` is `family` (one machine is away), `calm`, or `fresh`; `LISTEN` is a loopback address.
+//! `WORLD` is `family` (one machine is away), `calm`, `guest`, `stopped` or `fresh`; `LISTEN` is a loopback address.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let world = match std::env::var("WORLD").as_deref() {
         Ok("fresh") => pretend::World::fresh(),
         Ok("calm") => pretend::World::calm(),
+        Ok("guest") => pretend::World::guest(),
+        Ok("stopped") => pretend::World::stopped(),
         _ => pretend::World::family(),
     };
     let sessions = Arc::new(Sessions::new("preview", Box::new(Fixed(1))));

@@ -34,7 +34,9 @@ impl Page {
     /// Where the console can help with an item itself.
     fn help(&self, item: &ChecklistItem) -> Option<(&'static str, &'static str)> {
         match item.id.as_str() {
-            "second-node" if self.status.nodes.len() < 2 => Some(("/nodes/invite", "invite a machine")),
+            "second-node" if words::elsewhere(&self.status).is_none() => {
+                Some(("/nodes/invite", "invite a machine"))
+            }
             "guardians-tested" => Some(("/realm#guardians", "test a phrase")),
             _ => None,
         }

@@ -44,6 +44,7 @@ struct Show {
     frame: Frame,
     node: NodeStatus,
     this_node: String,
+    elsewhere: Option<String>,
     problem: Option<Problem>,
 }
 
@@ -54,7 +55,8 @@ async fn load(console: &Console, theme: Theme, named: &str) -> Result<Show, Prob
         Problem::not_found("there is no such node", "the realm does not know this id", None::<String>)
     })?;
     let frame = Frame::new(theme, Place::Nodes, &status);
-    Ok(Show { frame, node, this_node: status.this_node, problem: None })
+    let elsewhere = words::elsewhere(&status);
+    Ok(Show { frame, node, this_node: status.this_node, elsewhere, problem: None })
 }
 
 pub(crate) async fn show(
@@ -118,12 +120,14 @@ pub(crate) async fn lift(
 #[template(path = "invite.html")]
 struct Invite {
     frame: Frame,
+    elsewhere: Option<String>,
     problem: Option<Problem>,
 }
 
 pub(crate) async fn ask_invite(State(console): State<Console>, theme: Theme) -> Result<Response, Fault> {
     let status = console.client.status().await?;
-    Ok(page(&Invite { frame: Frame::new(theme, Place::Nodes, &status), problem: None }))
+    let elsewhere = words::elsewhere(&status);
+    Ok(page(&Invite { frame: Frame::new(theme, Place::Nodes, &status), elsewhere, problem: None }))
 }
 
 #[derive(Template)]
@@ -165,7 +169,9 @@ pub(crate) async fn invite(
         }
         Err(problem) if problem.kind == ProblemKind::Bug => Err(problem.into()),
         Err(problem) => {
-            Ok((status(Some(&problem)), page(&Invite { frame, problem: Some(problem) })).into_response())
+            let elsewhere = words::elsewhere(&state);
+            let again = Invite { frame, elsewhere, problem: Some(problem) };
+            Ok((status(again.problem.as_ref()), page(&again)).into_response())
         }
     }
 }

@@ -56,7 +56,11 @@ pub(crate) async fn test_guardian(
 ) -> Result<Response, Fault> {
     let (tested, problem) = match console.client.test_guardian(&phrase).await {
         Ok(tested) => (Some(tested), None),
-        Err(problem) => (None, Some(problem)),
+        // Whatever a command would do next, here it is the box below.
+        Err(problem) => {
+            let next = problem.next.map(|_| "look at the paper, and type it again below".to_owned());
+            (None, Some(Problem { next, ..problem }))
+        }
     };
     let code = status(problem.as_ref());
     let shown = Page { tested, problem, ..Page::load(&console, theme).await? };

@@ -135,8 +135,25 @@ pub(crate) fn overall(status: &Status) -> (Mark, String, String) {
     }
 }
 
+/// Where the realm's people decide, if it is not on the machine that answers.
+pub(crate) fn elsewhere(status: &Status) -> Option<String> {
+    let decides = |node: &&NodeStatus| node.admin && node.standing == Standing::Member;
+    if status.nodes.iter().filter(decides).any(|node| node.id == status.this_node) {
+        return None;
+    }
+    let names: Vec<&str> = status.nodes.iter().filter(decides).map(|node| node.name.as_str()).collect();
+    Some(match names.as_slice() {
+        [] => "an admin's machine".to_owned(),
+        names => format!("an admin's machine: {}", names.join(" or ")),
+    })
+}
+
 /// When a node was last heard, in a sentence without its name.
 pub(crate) fn heard(node: &NodeStatus, this_node: &str) -> String {
+    if node.standing == Standing::Suspended && node.id != this_node {
+        let last = node.last_heard_ms.map(|ms| format!("; last heard {}", ago(ms))).unwrap_or_default();
+        return format!("Suspended: it gets nothing{last}");
+    }
     if node.id == this_node {
         return "The machine you are looking at".to_owned();
     }

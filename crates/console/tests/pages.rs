@@ -359,3 +359,49 @@ async fn what_a_stranger_sends_is_not_gathered() {
         assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_machine_that_may_not_decide_says_where_to() {
+    let browser = Browser::signed_in(World::guest()).await;
+    let attic = "on an admin&#39;s machine: attic.";
+    for (path, not) in [
+        ("/nodes".to_owned(), "Invite a machine"),
+        ("/nodes/invite".to_owned(), "Make the invitation"),
+        ("/realm".to_owned(), "Stop this recovery"),
+        (
+            format!("/nodes/{}", "7d1f0a93c25be8846e0b7f12a9d4c3580e6b21f7949c0d8355ab12cd77f01e64"),
+            "Suspend it",
+        ),
+    ] {
+        let page = browser.page(&path).await;
+        assert!(page.contains(attic) && !page.contains(not), "{path}: {page}");
+    }
+    let home = browser.page("/").await;
+    assert!(home.contains("Suspended: it gets nothing; last heard 1 hour ago"), "{home}");
+    assert!(!home.contains("/nodes/invite"), "it offers what it may not do");
+    let visitor = browser.page(&format!("/nodes/{}", "e5".repeat(32))).await;
+    assert!(visitor.contains("Guardians are bringing it back") && !visitor.contains("Rename"), "{visitor}");
+    let admin = Browser::signed_in(World::family()).await;
+    assert!(admin.page("/nodes").await.contains("Invite a machine"));
+    assert!(admin.page("/nodes/invite").await.contains("Make the invitation"));
+}
+
+#[tokio::test]
+async fn a_machine_whose_recovery_was_stopped_says_so() {
+    let browser = Browser::signed_in(World::stopped()).await;
+    assert!(browser.page("/").await.contains("The recovery that was begun on this machine is stopped"));
+    let realm = browser.page("/realm").await;
+    assert!(realm.contains("A recovery by guardians was stopped"), "{realm}");
+    assert!(!realm.contains("Guardians are giving the realm new admins"), "{realm}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_is_mistyped_is_told_for_this_page() {
+    let browser = Browser::signed_in(World::family()).await;
+    let gone = browser.get("/files/photos/view?key=zzz").await;
+    assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+    let gone = text(gone).await;
+    assert!(gone.contains("There is no file zzz in photos") && !gone.contains("answered"), "{gone}");
+    let wrong = text(browser.post("/realm/guardian", "phrase=abandon+about").await).await;
+    assert!(wrong.contains("type it again below") && !wrong.contains("freehold guardians test"), "{wrong}");
+}

@@ -239,7 +239,7 @@ async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Name) -> A
 
 /// The name a newcomer asks for, with a number if another node has it: many machines are called
 /// `debian`.
-fn free_name(wish: &Name, taken: impl Fn(&str) -> bool) -> Name {
+pub(crate) fn free_name(wish: &Name, taken: impl Fn(&str) -> bool) -> Name {
     let mut name = wish.clone();
     let mut number = 1;
     while taken(name.as_str()) {

@@ -7,6 +7,26 @@ use freehold_disk::{HomeLock, LockError};
 
 use crate::problem::own_problem;
 
+/// What an interrupted set-up leaves, what every file system has, and what desktops hide.
+fn is_ours(name: &str) -> bool {
+    let name = name.trim_end_matches(".new");
+    OURS.contains(&name) || name == "lost+found" || name.starts_with('.')
+}
+
+const OURS: [&str; 11] = [
+    "keys",
+    "node",
+    "log.redb",
+    "log-seen",
+    "entries.redb",
+    "depot",
+    "control.sock",
+    "s3-credentials",
+    "access-keys",
+    "console.pem",
+    "lock",
+];
+
 /// Paths below a home. Made once, handed around.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -30,6 +50,22 @@ impl Home {
     /// A [`Problem`] with what to type.
     pub fn check(&self) -> Result<(), Problem> {
         freehold_disk::check_home(&self.root).map_err(|error| own_problem(&error))
+    }
+
+    /// Refuses a folder that holds somebody's files: a node is not to lie among them.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names one.
+    pub fn check_vacant(&self) -> Result<(), Problem> {
+        // One that cannot be listed is told when the node is written there.
+        let inside = std::fs::read_dir(&self.root).into_iter().flatten().flatten();
+        let mut names = inside.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let Some(foreign) = names.find(|name| !is_ours(name)) else { return Ok(()) };
+        Err(Problem::refused(
+            format!("no node was set up in {}", self.root.display()),
+            format!("there are other files in it, for instance {foreign}"),
+            Some("choose a new folder, or an empty one: --home FOLDER"),
+        ))
     }
 
     /// Whether a node runs here, or is on its way down.
@@ -85,5 +121,29 @@ impl Home {
     /// Certificate of the console.
     pub fn console_certificate(&self) -> PathBuf {
         self.root.join("console.pem")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_of_a_home_is_known_as_ours() {
+        let home = Home::at(Path::new("/"));
+        for path in [
+            home.keys(),
+            home.identity(),
+            home.log(),
+            home.log_seen(),
+            home.entries(),
+            home.depot(),
+            home.control_socket(),
+            home.s3_credentials(),
+            home.console_certificate(),
+        ] {
+            assert!(is_ours(&path.file_name().unwrap().to_string_lossy()), "{}", path.display());
+        }
+        assert!(is_ours("entries.redb.new") && !is_ours("photo.jpg"));
     }
 }

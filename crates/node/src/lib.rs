@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod clock;
 pub mod control;
 pub mod credentials;
+pub mod damage;
 pub mod directory;
 pub mod door;
 pub mod founding;

@@ -23,7 +23,7 @@ pub fn store_problem(error: &StoreError) -> Problem {
 
 /// The rules of the realm do not allow it now.
 pub fn wrong_state(what: impl Into<String>, why: impl Into<String>) -> Problem {
-    Problem::refused(what, why, Some("freehold status    (shows who may decide, and what waits)"))
+    Problem::refused(what, why, Some("freehold node list    (shows which machines are an admin's)"))
 }
 
 /// Something of the home cannot be made or removed.

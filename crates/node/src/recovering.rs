@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::directory::{Directory, From, Trust, directory_bucket};
-use crate::door::{Carried, Request};
+use crate::door::{Carried, Request, free_name};
 use crate::founding::SHARE_INFO;
 use crate::home::Home;
 use crate::identity::FreshKeys;
@@ -54,13 +54,7 @@ pub async fn recover(
     let name = Name::new(name).map_err(|error| {
         Problem::invalid(WHAT, format!("the name cannot be used: {error}"), Some("choose another --name"))
     })?;
-    let card = Card::from_text(card).map_err(|error| {
-        Problem::invalid(
-            WHAT,
-            format!("the card cannot be read: {error}"),
-            Some("copy all of it, from FREEHOLD-CARD: to the end"),
-        )
-    })?;
+    let card = self::card(card)?;
     let phrases = typed.iter().map(|words| phrase(words)).collect::<Result<Vec<_>, _>>()?;
     let guardians: Vec<SigningKey> = phrases.iter().map(Phrase::signing_key).collect();
     let vacant = Vacant::take(home)?;
@@ -73,8 +67,22 @@ pub async fn recover(
     let fetched = outcome?;
     let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
     vacant.clear()?;
-    keep_directory(home, &card, &keys, fetched, name)?;
+    keep_directory(home, &card, &keys, fetched, &name)?;
     settle(&vacant, card.realm, &keys, true, &heard, card.contacts.into_vec())
+}
+
+/// Reads a realm's card.
+///
+/// # Errors
+/// A [`Problem`] that says what is wrong with it.
+pub fn card(text: &str) -> Result<Card, Problem> {
+    Card::from_text(text).map_err(|error| {
+        Problem::invalid(
+            WHAT,
+            format!("the card cannot be read: {error}"),
+            Some("copy all of it, from FREEHOLD-CARD: to the end"),
+        )
+    })
 }
 
 /// Reads a guardian phrase as a person types it.
@@ -184,7 +192,7 @@ fn keep_directory(
     card: &Card,
     keys: &FreshKeys,
     fetched: Fetched,
-    name: Name,
+    name: &Name,
 ) -> Result<(), Problem> {
     let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
     let bucket = directory_bucket(card.realm);
@@ -231,6 +239,8 @@ fn keep_directory(
         }
     }
     let directory_key = directory.ring(KeyOf::Directory).and_then(|ring| ring.current()).cloned();
+    let taken = |name: &str| fetched.let_in.keys().any(|node| directory.node_name(*node) == Some(name));
+    let name = free_name(name, taken);
     if directory_key.is_some() {
         sayings.push(Saying::Row(DirectoryRow::NodeName(mine.node_id(), Some(name))));
     }

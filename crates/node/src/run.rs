@@ -247,7 +247,7 @@ async fn open(
         (sessions, access_keys),
     ));
     drop(shared.replica.set(handle));
-    shared.recall_visitors().and_then(|()| shared.keep_sessions()).map_err(|e| store_problem(&e))?;
+    shared.recall().and_then(|()| shared.keep_sessions()).map_err(|e| store_problem(&e))?;
     Ok((shared, owner, replica))
 }
 

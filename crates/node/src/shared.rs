@@ -24,6 +24,7 @@ use crate::supervisor::Board;
 
 const VISITORS: &str = "visitors";
 const SESSIONS: &str = "sessions";
+const DAMAGES: &str = "damages";
 
 /// How far a bucket is from being protected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub struct Shared {
     pub started: Millis,
     /// Machines that guardians are bringing back.
     pub visitors: crate::gate::Visitors,
+    /// What verifications found damaged.
+    pub damages: crate::damage::Damages,
     /// What replicates entries, once it is up.
     pub replica: OnceLock<crate::replica::Replica>,
     /// Held by whoever makes or ends a bucket.
@@ -123,6 +126,7 @@ impl Shared {
             stop: CancellationToken::new(),
             started: clock::monotonic(),
             visitors: crate::gate::Visitors::default(),
+            damages: crate::damage::Damages::default(),
             replica: OnceLock::new(),
             buckets_turn: tokio::sync::Mutex::default(),
             tidying: tokio::sync::Mutex::default(),
@@ -167,6 +171,18 @@ impl Shared {
         self.entries.submit(move |txn| txn.set_meta(VISITORS, &bytes), kept);
     }
 
+    /// Notes what a verification saw, and keeps it over a restart, as far as the disk does.
+    pub fn note_damage(&self, bucket: BucketId, report: &freehold_vault::VerifyReport) {
+        self.damages.note(bucket, report);
+        let bytes = self.damages.to_bytes();
+        let kept = |kept: Result<(), freehold_disk::StoreError>| {
+            if let Err(error) = kept {
+                tracing::warn!(%error, "what is damaged was not kept");
+            }
+        };
+        self.entries.submit(move |txn| txn.set_meta(DAMAGES, &bytes), kept);
+    }
+
     /// Takes the console's sessions back, and keeps them from now on.
     ///
     /// # Errors
@@ -184,11 +200,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes the list of visitors back.
+    /// Takes the list of visitors back, and what was found damaged.
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub fn recall_visitors(&self) -> Result<(), freehold_disk::StoreError> {
+    pub fn recall(&self) -> Result<(), freehold_disk::StoreError> {
+        self.damages.restore(&self.entries.meta(DAMAGES)?.unwrap_or_default());
         self.visitors.restore(&self.entries.meta(VISITORS)?.unwrap_or_default());
         Ok(())
     }

@@ -80,7 +80,8 @@ impl<'a> Node<'a> {
             command.env("LD_PRELOAD", faketime()?).env("FAKETIME", offset);
             command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
         }
-        command.arg("--home").arg(&self.home).args(arguments);
+        // As somebody who exported it: what is suggested needs no --home then.
+        command.env("FREEHOLD_HOME", &self.home).args(arguments);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }

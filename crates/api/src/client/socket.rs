@@ -29,11 +29,12 @@ pub(super) async fn ask(path: &Path, asked: Request<Body>) -> Result<Response<Bo
     }))
 }
 
+/// Why a home without a running node does not answer.
+pub const NO_NODE: &str = "no node is running for this home";
+
 fn absent(path: &Path, error: &io::Error) -> Problem {
     let why = match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-            "no node is running for this home".to_owned()
-        }
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => NO_NODE.to_owned(),
         io::ErrorKind::PermissionDenied => format!("{} belongs to another user", path.display()),
         _ => format!("{}: {error}", path.display()),
     };

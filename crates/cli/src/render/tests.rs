@@ -45,6 +45,17 @@ fn damage_that_was_not_to_be_repaired_is_not_called_irreparable() {
 }
 
 #[test]
+fn a_right_phrase_is_called_right_where_nothing_can_be_noted() {
+    let why = "this machine is not a device of an admin".to_owned();
+    let test = GuardianTest { guardian: 2, tested: 0, guardians: 3, needed: 2, not_noted: Some(why) };
+    assert_eq!(
+        tested(&test),
+        "It is the phrase of guardian 2 of 3. Tested so far: 0; 2 can recover the realm.\n\
+         The test is not noted in the realm's log: this machine is not a device of an admin."
+    );
+}
+
+#[test]
 fn what_was_read_is_counted_as_people_count() {
     let report = VerifyReport { blobs: 1, bytes: 4900, entries: 1, bad_entries: 0, findings: Vec::new() };
     assert_eq!(verified(&report, true), "read 1 sealed blob (4.9 kB) of 1 entry: all good");

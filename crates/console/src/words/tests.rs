@@ -52,6 +52,23 @@ fn sentences_begin_with_a_capital_and_names_of_things_do_not() {
 }
 
 #[test]
+fn a_suspended_node_is_not_said_to_be_unheard() {
+    let mut node = NodeStatus {
+        id: "ab".repeat(32),
+        name: "vm".to_owned(),
+        roles: Vec::new(),
+        connected: false,
+        path: None,
+        last_heard_ms: None,
+        standing: Standing::Suspended,
+        admin: false,
+    };
+    assert_eq!(heard(&node, "other"), "Suspended: it gets nothing");
+    node.last_heard_ms = Some(3 * HOUR_MS);
+    assert_eq!(heard(&node, "other"), "Suspended: it gets nothing; last heard 3 hours ago");
+}
+
+#[test]
 fn protection_never_promises_more_machines_than_there_are() {
     let full = bucket(Protection::Full, 2, 9);
     assert_eq!(protection(&full, 3), "Everything in photos is on 2 machines.");

@@ -28,7 +28,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     Err(Problem::invalid(
         format!("{name:?} cannot be the name of a bucket"),
         "a name has 3 to 63 lower-case letters, digits, hyphens and dots, and begins and ends with a letter or digit",
-        Some("freehold bucket create photos"),
+        Some("choose another name, such as my-photos"),
     ))
 }
 

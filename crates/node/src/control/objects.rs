@@ -111,16 +111,19 @@ fn damage(damage: vault::Damage) -> Damage {
 
 pub(super) fn verify(shared: &Arc<Shared>, bucket: &str, repair: bool) -> Result<VerifyEvents, Problem> {
     let id = bucket_id(shared, bucket)?;
-    let (vault, name) = (shared.vault.clone(), bucket.to_owned());
+    let (shared, name) = (Arc::clone(shared), bucket.to_owned());
     let work = async move {
-        match vault.verify(Some(&id), repair).await {
-            Ok(report) => VerifyEvent::Done(VerifyReport {
-                entries: report.entries,
-                bad_entries: report.bad_entries,
-                blobs: report.blobs,
-                bytes: report.bytes,
-                findings: report.findings.into_iter().map(finding).collect(),
-            }),
+        match shared.vault.verify(Some(&id), repair).await {
+            Ok(report) => {
+                shared.note_damage(id, &report);
+                VerifyEvent::Done(VerifyReport {
+                    entries: report.entries,
+                    bad_entries: report.bad_entries,
+                    blobs: report.blobs,
+                    bytes: report.bytes,
+                    findings: report.findings.into_iter().map(finding).collect(),
+                })
+            }
             Err(error) => VerifyEvent::Failed(get_problem(&name, "the bucket", &error)),
         }
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use freehold_api::{
-    Audit, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus,
+    Audit, AuditNode, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus,
     NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal,
 };
 use freehold_crypt::{Algorithm, Entropy as _, Phrase, SigningKey};
@@ -235,9 +235,13 @@ pub(super) async fn import(shared: &Shared, exported: &[u8]) -> Result<ImportRep
         ));
     }
     let before = shared.log.view();
-    let taken = shared.log.take(export.ops).await?;
+    // Those whose ids are here already as well: a damaged file is told as one.
+    let signed = |op: &freehold_realm::Op| op.verify().is_ok();
+    let (ops, damaged): (Vec<_>, Vec<_>) =
+        tokio::task::block_in_place(|| export.ops.into_iter().partition(signed));
+    let taken = shared.log.take(ops).await?;
     let refused = crate::log::newly_refused(&before, &shared.log.view()).len() as u64 + taken.unbelievable;
-    Ok(ImportReport { new: taken.new, known: taken.known, refused })
+    Ok(ImportReport { new: taken.new, known: taken.known, refused, damaged: damaged.len() as u64 })
 }
 
 fn unreadable(error: &audit::ExportError) -> Problem {
@@ -277,7 +281,7 @@ pub fn audit_of(exported: &[u8]) -> Result<Audit, Problem> {
             heads: audit.set.heads().iter().map(ToString::to_string).collect(),
             admins: state.admins().map(|(id, _)| id.to_string()).collect(),
             members: state.persons.len() as u64,
-            nodes: state.nodes.iter().map(|(id, n)| format!("{id} {} {:?}", n.roles, n.standing)).collect(),
+            nodes: state.nodes.iter().map(|(id, node)| audited(*id, node)).collect(),
             guardians: u16::try_from(state.guardians.guardians.len()).unwrap_or(u16::MAX),
             guardians_needed: state.guardians.threshold.into(),
             buckets: live,
@@ -285,6 +289,11 @@ pub fn audit_of(exported: &[u8]) -> Result<Audit, Problem> {
             invitations: state.open_invitations(clock.now).count() as u64,
         },
     })
+}
+
+fn audited(id: NodeId, node: &freehold_realm::Node) -> AuditNode {
+    let standing = super::report::standing(node.standing);
+    AuditNode { id: id.to_string(), roles: roles(node.roles), standing, name: None }
 }
 
 pub(super) async fn checkpoint(shared: &Shared) -> Result<Checkpoint, Problem> {
@@ -314,9 +323,12 @@ pub(super) async fn test_guardian(shared: &Shared, typed: &TypedPhrase) -> Resul
             Some("freehold guardians test    (with the phrase of this realm)"),
         ));
     };
-    if !view.state().guardians_tested.contains(&id) {
-        shared.log.say_with(GuardianTested { guardian: id }, By::Device, vec![key]).await?;
-    }
+    let noted = if view.state().guardians_tested.contains(&id) {
+        Ok(id)
+    } else {
+        let said = shared.log.say_with(GuardianTested { guardian: id }, By::Device, vec![key]).await;
+        said.map(|_| id)
+    };
     let view = shared.log.view();
     let state = view.state();
     Ok(GuardianTest {
@@ -324,5 +336,6 @@ pub(super) async fn test_guardian(shared: &Shared, typed: &TypedPhrase) -> Resul
         tested: u16::try_from(state.guardians_tested.len()).unwrap_or(u16::MAX),
         guardians: u16::try_from(state.guardians.guardians.len()).unwrap_or(u16::MAX),
         needed: state.guardians.threshold.into(),
+        not_noted: noted.err().map(|problem| problem.why),
     })
 }

@@ -95,11 +95,8 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
             connected,
             path: path(health),
             last_heard_ms: if *id == me { Some(0) } else { last_heard(shared, *id, health) },
-            standing: match node.standing {
-                freehold_realm::Standing::Active => Standing::Member,
-                freehold_realm::Standing::Suspended => Standing::Suspended,
-                freehold_realm::Standing::Burned => Standing::Burned,
-            },
+            standing: standing(node.standing),
+            admin: has_admin(&view, id),
         }
     };
     let mut all: Vec<NodeStatus> = view.state().nodes.iter().map(node).collect();
@@ -109,6 +106,24 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
     visitors.retain(|id| !view.state().nodes.contains_key(id));
     all.extend(visitors.into_iter().map(|id| visitor(shared, id, &peers)));
     all
+}
+
+pub(super) const fn standing(of: freehold_realm::Standing) -> Standing {
+    match of {
+        freehold_realm::Standing::Active => Standing::Member,
+        freehold_realm::Standing::Suspended => Standing::Suspended,
+        freehold_realm::Standing::Burned => Standing::Burned,
+    }
+}
+
+/// Whether an admin's device is on the machine of a node.
+fn has_admin(view: &View, node: &NodeId) -> bool {
+    let state = view.state();
+    let device = view.devices.get(node).and_then(|key| state.device(key));
+    device.is_some_and(|(person, device)| {
+        device.standing == freehold_realm::Standing::Active
+            && state.active_admins().any(|(admin, _)| *admin == person)
+    })
 }
 
 fn visitor(shared: &Shared, id: NodeId, peers: &[PeerHealth]) -> NodeStatus {
@@ -122,6 +137,7 @@ fn visitor(shared: &Shared, id: NodeId, peers: &[PeerHealth]) -> NodeStatus {
         path: path(health),
         last_heard_ms: if is_me { Some(0) } else { last_heard(shared, id, health) },
         standing: Standing::Visitor,
+        admin: false,
     }
 }
 
@@ -243,6 +259,21 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             ),
             Some(if alone { "freehold invite    (adds a node)" } else { MORE_NODES }),
         ));
+    }
+    for (id, bucket) in shared.vault.buckets() {
+        let damaged = shared.damages.of(&id);
+        if damaged > 0 {
+            all.push(found(
+                Level::Alarm,
+                format!("bucket {} is damaged on this node", bucket.name),
+                format!(
+                    "the last verification left {} of it as {}",
+                    words::count(damaged, "part"),
+                    words::verb(damaged, "it is", "they are")
+                ),
+                Some(&format!("freehold bucket verify {}    (mends it from a good copy)", bucket.name)),
+            ));
+        }
     }
     for node in nodes(shared).iter().filter(|node| !node.connected && node.standing == Standing::Member) {
         all.push(away(shared, node));

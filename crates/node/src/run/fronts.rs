@@ -39,9 +39,10 @@ pub(super) async fn start(
     start_control(&supervisor.plane("control socket"), shared, api.clone())?;
     let (console, fingerprint) =
         start_console(supervisor.plane("console"), shared, options, api, moved).await?;
-    let s3 = start_s3(supervisor.plane("S3"), shared, options, moved).await?;
+    let (s3, s3_others) = start_s3(supervisor.plane("S3"), shared, options, moved).await?;
     Ok(Endpoints {
         s3: Some(s3),
+        s3_others,
         s3_credentials: Some(shared.home.s3_credentials().display().to_string()),
         console,
         fingerprint: Some(fingerprint),
@@ -81,26 +82,28 @@ async fn start_s3(
     shared: &Arc<Shared>,
     options: &Options,
     moved: &mut Vec<String>,
-) -> Result<String, Problem> {
+) -> Result<(String, Vec<String>), Problem> {
     let path = shared.home.s3_credentials();
     let unusable = |error: CredentialsError| credentials_problem(&error);
     let credentials = credentials::load_or_make(&path).map_err(unusable)?;
     let listening =
         listen("S3 endpoint", options.s3_listen, options.s3_port, ["--s3-port", "--s3-listen"]).await?;
     let address = format!("http://{}", listening.reachable());
+    let others = places(shared, listening.address).into_iter().map(|at| format!("http://{at}"));
+    let others: Vec<String> = others.filter(|at| *at != address && !at.contains("//localhost:")).collect();
     moved.extend(listening.moved);
     credentials::point_at(&path, &address).map_err(unusable)?;
     let (vault, cancel) = (Arc::new(shared.vault.clone()), plane.cancel().clone());
     let buckets = Arc::new(LogBuckets(Arc::clone(shared)));
     let keys = Arc::new(NodeKeys { shared: Arc::clone(shared), owner: credentials });
     let limits = freehold_s3::Limits { connections: options.room.s3, ..freehold_s3::Limits::default() };
-    plane.report(Health::Up(address.clone()));
+    plane.report(Health::Up([std::slice::from_ref(&address), &others].concat().join(", ")));
     plane.spawn_vital(async move {
         freehold_s3::serve_within(listening.listener, vault, buckets, keys, cancel, limits)
             .await
             .map_err(|e| e.to_string())
     });
-    Ok(address)
+    Ok((address, others))
 }
 
 /// Buckets as S3 clients make and end them.
