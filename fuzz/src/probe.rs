@@ -2,11 +2,14 @@
 //! accepted in a spelling other than the canonical one. The fuzzer drives them in search of new
 //! paths; `tests/corpus` drives them over the committed corpus in every ordinary test run.
 
+#[path = "documents.rs"]
+mod asked;
 mod shells;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use asked::documents;
 use freehold_crypt::stream::{Position, StreamKey};
 use freehold_crypt::{
     Algorithm, BoxPublic, BoxSecret, Entropy, Phrase, Secret, Share, Signature, SigningKey, VerifyingKey,

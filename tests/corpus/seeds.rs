@@ -15,7 +15,7 @@ use freehold_wire::{
 };
 use serde_json::Value;
 
-pub(crate) use shells::{api, mesh, node, world};
+pub(crate) use shells::{api, documents, mesh, node, world};
 
 type Seeds = Vec<(String, Vec<u8>)>;
 

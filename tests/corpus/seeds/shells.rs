@@ -100,3 +100,20 @@ pub(crate) fn world() -> Seeds {
         ("replica-mixed", with(1, mixed(91))),
     ])
 }
+
+pub(crate) fn documents() -> Seeds {
+    let key = freehold_documents::encode_all([Some(&7.into()), None, Some(&"a text".into())]);
+    let asked = r#"where a >= 1 and (b starts "te" or n.c has "two") and not $id in ("y", null) order by b desc, a limit 5 select n.c"#;
+    named(vec![
+        ("key", with(0, key)),
+        ("query", with(1, asked)),
+        ("cursor", with(2, "0574657874000104bff0000000000000800005780001")),
+        (
+            "index",
+            with(
+                3,
+                "{\"name\":\"by-tag\",\"fields\":[\"tags\",\"at.city\"],\"unique\":true,\"each\":true}\n{\"tags\":[1,\"x\"],\"at\":{\"city\":\"Rome\"}}",
+            ),
+        ),
+    ])
+}
