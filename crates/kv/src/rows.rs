@@ -1,0 +1,91 @@
+//! The rows of a database beside documents and their indexes (`freehold_documents`): `r` ‖ key is what
+//! somebody put, `m` ‖ collection what is declared, `n` ‖ collection how many documents it has, `s` the
+//! last number given to a write, `w` ‖ number what that write changed, `k` ‖ idempotency key which
+//! number it got.
+
+use bytes::{Buf as _, Bytes};
+use freehold_wire::Millis;
+
+use crate::KvError;
+
+/// Bytes of the longest key.
+pub const KEY_MAX: usize = 1024;
+/// Bytes of the longest value.
+pub const VALUE_MAX: usize = 1 << 20;
+/// Bytes of the longest document, as JSON.
+pub const DOCUMENT_MAX: usize = 256 << 10;
+/// Operations in one write.
+pub const BATCH_MAX: usize = 1000;
+
+pub(crate) const LAST: &[u8] = b"s";
+pub(crate) const COLLECTIONS: u8 = b'm';
+pub(crate) const COUNTS: u8 = b'n';
+pub(crate) const EVENTS: u8 = b'w';
+pub(crate) const RAW: u8 = b'r';
+pub(crate) const REPEATS: u8 = b'k';
+
+fn under(space: u8, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(rest.len() + 1);
+    key.push(space);
+    key.extend_from_slice(rest);
+    key
+}
+
+pub(crate) fn raw(key: &[u8]) -> Vec<u8> {
+    under(RAW, key)
+}
+
+pub(crate) fn collection(name: &str) -> Vec<u8> {
+    under(COLLECTIONS, name.as_bytes())
+}
+
+pub(crate) fn count(collection: &str) -> Vec<u8> {
+    under(COUNTS, collection.as_bytes())
+}
+
+pub(crate) fn event(number: u64) -> Vec<u8> {
+    under(EVENTS, &number.to_be_bytes())
+}
+
+pub(crate) fn repeat(idempotency: &str) -> Vec<u8> {
+    under(REPEATS, idempotency.as_bytes())
+}
+
+pub(crate) fn number(bytes: &[u8]) -> Result<u64, KvError> {
+    bytes.try_into().map(u64::from_be_bytes).map_err(|_| KvError::Row)
+}
+
+/// A value with the number of the write that put it, and its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stamped {
+    pub(crate) version: u64,
+    pub(crate) expires: Option<Millis>,
+    pub(crate) value: Bytes,
+}
+
+impl Stamped {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.value.len() + 16);
+        out.extend(self.version.to_be_bytes());
+        out.extend(self.expires.map_or(0, |at| at.0).to_be_bytes());
+        out.extend_from_slice(&self.value);
+        out
+    }
+
+    /// What is there now; nothing if its time is over.
+    pub(crate) fn decode(mut bytes: Bytes, now: Millis) -> Result<Option<Self>, KvError> {
+        let version = bytes.try_get_u64().map_err(|_| KvError::Row)?;
+        let expires = bytes.try_get_u64().map_err(|_| KvError::Row)?;
+        let expires = (expires > 0).then_some(Millis(expires));
+        if expires.is_some_and(|end| end <= now) {
+            return Ok(None);
+        }
+        Ok(Some(Self { version, expires, value: bytes }))
+    }
+}
+
+/// Wall time.
+pub(crate) fn now() -> Millis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

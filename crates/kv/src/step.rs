@@ -1,0 +1,99 @@
+//! One write being decided: it reads what is there, refuses or changes it, and becomes one commit.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use freehold_wire::Millis;
+use slatedb::config::{PutOptions, Ttl};
+use slatedb::{DbTransaction, IsolationLevel};
+use tokio::sync::MutexGuard;
+
+use crate::KvError;
+use crate::database::Database;
+use crate::feed::{self, Change};
+use crate::rows::{self, Stamped};
+
+/// How long a write may wait to become durable: a bucket waits half a minute for its copies.
+const DURABLE_WITHIN: Duration = Duration::from_secs(40);
+
+/// See the module. Only one is open at a time, so what it read is still so when it commits.
+pub(crate) struct Step<'a> {
+    database: &'a Database,
+    head: MutexGuard<'a, u64>,
+    txn: DbTransaction,
+    /// The number of this write.
+    pub(crate) number: u64,
+    pub(crate) now: Millis,
+    changes: Vec<Change>,
+}
+
+impl Database {
+    /// Begins a write when those before it are decided.
+    pub(crate) async fn step(&self) -> Result<Step<'_>, KvError> {
+        let head = self.head.lock().await;
+        if self.is_over() {
+            return Err(KvError::Fenced);
+        }
+        let txn = self.db.begin(IsolationLevel::Snapshot)?;
+        let number = *head + 1;
+        Ok(Step { database: self, head, txn, number, now: rows::now(), changes: Vec::new() })
+    }
+}
+
+impl Step<'_> {
+    pub(crate) async fn get(&self, key: &[u8]) -> Result<Option<Bytes>, KvError> {
+        Ok(self.txn.get(key).await?)
+    }
+
+    pub(crate) async fn stamped(&self, key: &[u8]) -> Result<Option<Stamped>, KvError> {
+        match self.get(key).await? {
+            Some(bytes) => Stamped::decode(bytes, self.now),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn put(&self, key: &[u8], value: &[u8]) -> Result<(), KvError> {
+        Ok(self.txn.put(key, value)?)
+    }
+
+    /// Puts a value with this write's number, for some time or for ever.
+    pub(crate) fn stamp(&self, key: &[u8], value: Bytes, lasting: Option<Millis>) -> Result<(), KvError> {
+        let expires = lasting.map(|lasting| Millis(self.now.0.saturating_add(lasting.0)));
+        let bytes = Stamped { version: self.number, expires, value }.encode();
+        // The engine drops it some time after its end; until then the stamp hides it.
+        let ttl = lasting.map_or(Ttl::NoExpiry, |lasting| Ttl::ExpireAfterMillis(lasting.0));
+        Ok(self.txn.put_with_options(key, bytes, &PutOptions { ttl })?)
+    }
+
+    pub(crate) fn delete(&self, key: &[u8]) -> Result<(), KvError> {
+        Ok(self.txn.delete(key)?)
+    }
+
+    /// Notes what watchers are told.
+    pub(crate) fn changed(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    /// Commits, and waits until it is durable. Those who come later are decided meanwhile.
+    pub(crate) async fn commit(mut self) -> Result<u64, KvError> {
+        let changes = std::mem::take(&mut self.changes);
+        feed::note(&self, changes)?;
+        self.put(rows::LAST, &self.number.to_be_bytes())?;
+        let Self { database, mut head, txn, number, .. } = self;
+        // Whoever asked may go away now: the number is used up in any case.
+        *head = number;
+        let handle = txn.commit().await?;
+        drop(head);
+        database.dirty.notify_one();
+        if let Some(handle) = handle {
+            let durable = tokio::time::timeout(DURABLE_WITHIN, handle.await_durable()).await;
+            durable.map_err(|_| KvError::NotConfirmed)??;
+        }
+        database.durable.send_if_modified(|durable| {
+            let newer = number > *durable;
+            *durable = number.max(*durable);
+            newer
+        });
+        Ok(number)
+    }
+}
