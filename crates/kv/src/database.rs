@@ -118,6 +118,10 @@ impl Database {
         let store = Store::open(bucket.clone(), data, who, cut.clone()).await.map_err(KvError::Get)?;
         let builder = Db::builder(ROOT, Arc::new(store)).with_settings(settings());
         let db = builder.with_db_cache(cache, cache_id).build().await?;
+        if db.get(rows::UNFINISHED).await?.is_some() {
+            drop(db.close().await);
+            return Err(KvError::Invalid("this clone was not finished: delete it, and clone again"));
+        }
         let last = db.get(rows::LAST).await?.map_or(Ok(0), |bytes| rows::number(&bytes))?;
         let database = Arc::new(Self {
             db,
@@ -149,7 +153,9 @@ impl Database {
     pub(crate) async fn close(&self) {
         self.stop.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!(database = %self.bucket.id().short(), "a database's work did not stop in time");
+        }
         let closed = tokio::time::timeout(CLOSE_WITHIN, self.db.close()).await;
         if !matches!(closed, Ok(Ok(()))) {
             tracing::warn!(?closed, database = %self.bucket.id().short(), "a database did not close cleanly");

@@ -1,7 +1,7 @@
 //! The rows of a database beside documents and their indexes (`freehold_documents`): `r` ‖ key is what
 //! somebody put, `m` ‖ collection what is declared, `n` ‖ collection how many documents it has, `s` the
 //! last number given to a write, `w` ‖ number what that write changed, `k` ‖ idempotency key which
-//! number it got.
+//! number it got, `u` that the database is a clone that is not whole yet.
 
 use bytes::{Buf as _, Bytes};
 use freehold_wire::Millis;
@@ -18,6 +18,8 @@ pub const DOCUMENT_MAX: usize = 256 << 10;
 pub const BATCH_MAX: usize = 1000;
 
 pub(crate) const LAST: &[u8] = b"s";
+/// There while a clone is being filled.
+pub(crate) const UNFINISHED: &[u8] = b"u";
 pub(crate) const COLLECTIONS: u8 = b'm';
 pub(crate) const COUNTS: u8 = b'n';
 pub(crate) const EVENTS: u8 = b'w';

@@ -87,7 +87,10 @@ impl Step<'_> {
         database.dirty.notify_one();
         if let Some(handle) = handle {
             let durable = tokio::time::timeout(DURABLE_WITHIN, handle.await_durable()).await;
-            durable.map_err(|_| KvError::NotConfirmed)??;
+            match durable.map_err(|_| KvError::NotConfirmed)? {
+                Err(_) if database.is_over() => return Err(KvError::Fenced),
+                durable => durable?,
+            }
         }
         database.durable.send_if_modified(|durable| {
             let newer = number > *durable;

@@ -138,7 +138,7 @@ impl Inner {
     }
 
     async fn write(&self, location: &Path, payload: PutPayload, mode: PutMode) -> Result<PutResult> {
-        self.may_write().map_err(|refusal| refused(location, refusal))?;
+        self.may_write().map_err(refused)?;
         let number = self.slots().reserve(location.as_ref(), &mode).map_err(|refusal| {
             let source = Box::new(refusal);
             match mode {
@@ -155,7 +155,7 @@ impl Inner {
                 Err(PutError::NotConfirmed { .. }) if self.may_write().is_ok() => {}
                 Err(error) => {
                     self.slots().give_up(location.as_ref());
-                    return Err(of_put(location, error));
+                    return Err(of_put(error));
                 }
                 Ok(kept) => break kept,
             }
@@ -163,7 +163,7 @@ impl Inner {
         // What a takeover has not seen must not count.
         if let Err(refusal) = self.may_write() {
             self.slots().give_up(location.as_ref());
-            return Err(refused(location, refusal));
+            return Err(refused(refusal));
         }
         let e_tag = Some(identity(&kept));
         self.slots().settle(location.as_ref(), number, kept);
@@ -258,28 +258,22 @@ fn gone(location: &Path) -> Error {
     Error::NotFound { path: location.to_string(), source: Box::new(Refusal::Gone) }
 }
 
-/// In the log SlateDB takes it for what it is: somebody else has taken the number. Elsewhere it would
-/// look for the next free number, without end.
-fn refused(location: &Path, why: impl std::error::Error + Send + Sync + 'static) -> Error {
-    let source = Box::new(why);
-    if location.parts().any(|part| part.as_ref() == "wal") {
-        Error::AlreadyExists { path: location.to_string(), source }
-    } else {
-        Error::NotSupported { source }
-    }
+/// Not as if the number were taken: SlateDB would look for the next free one, without end.
+fn refused(why: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::NotSupported { source: Box::new(why) }
 }
 
 fn refused_for(location: &Path, why: &str) -> Error {
     Error::NotSupported { source: format!("{location}: {why}").into() }
 }
 
-fn of_put(location: &Path, error: PutError) -> Error {
+fn of_put(error: PutError) -> Error {
     match error {
         PutError::Depot(_) | PutError::Store(_) | PutError::CatchingUp => {
             Error::Generic { store: NAME, source: Box::new(error) }
         }
         // Trying again does not help.
-        error => refused(location, error),
+        error => refused(error),
     }
 }
 

@@ -217,6 +217,8 @@ async fn copy_objects(bucket: &Bucket, from: &str, to: &str) -> Result<u64, KvEr
 
 /// Copies every row of a view into a database that is new.
 async fn copy_rows(from: &super::Reading, to: &Arc<Database>) -> Result<u64, KvError> {
+    to.db.put(rows::UNFINISHED, b"").await?;
+    to.db.flush().await?;
     let mut found = from.view().scan(vec![0], None, false).await?;
     let (mut batch, mut in_batch, mut all) = (WriteBatch::new(), 0, 0u64);
     while let Some(row) = found.next().await? {
@@ -235,6 +237,7 @@ async fn copy_rows(from: &super::Reading, to: &Arc<Database>) -> Result<u64, KvE
     if in_batch > 0 {
         to.db.write(batch).await?;
     }
+    to.db.delete(rows::UNFINISHED).await?;
     to.db.flush().await?;
     Ok(all)
 }

@@ -101,3 +101,29 @@ async fn of_two_that_take_over_apart_all_agree_on_one() {
     assert_eq!(two.kv.info("shop").unwrap().epoch, 3);
     assert!(matches!(two.put("a", "4").await, Err(KvError::Elsewhere(_))));
 }
+
+#[tokio::test]
+async fn who_hears_of_the_new_writer_while_it_opens_does_not_look_for_ever() {
+    let Pair { _homes, one, two } = pair().await;
+    one.put("a", "1").await.unwrap();
+    one.send_entries(&two);
+    one.kv.close().await;
+    two.kv.take_over("shop", true).await.unwrap();
+    two.put("a", "2").await.unwrap();
+    // It still believes that it writes, and begins to open; then the news comes.
+    let again = freehold_kv::Kv::new(
+        one.vault.clone(),
+        one.node,
+        std::sync::Arc::<crate::world::Agreed>::clone(&one.agreed),
+    );
+    let opening = again.read("shop", None);
+    let news = async {
+        tokio::task::yield_now().await;
+        two.send_entries(&one);
+    };
+    let both = Box::pin(async { tokio::join!(opening, news) });
+    let (opened, ()) = tokio::time::timeout(std::time::Duration::from_secs(20), both).await.unwrap();
+    drop(opened);
+    let now = again.read("shop", None).await.unwrap().get("a").await.unwrap();
+    assert_eq!(now.value, "2");
+}

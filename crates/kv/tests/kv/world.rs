@@ -154,6 +154,7 @@ impl World {
             signing: Arc::new(signing),
             grace: Millis(0),
             upload_grace: Millis(0),
+            day: Millis::from_hours(24),
             confirm_timeout: Millis(1000),
         };
         // The keys are there before the entries are read.
