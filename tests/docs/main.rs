@@ -145,6 +145,11 @@ fn readme() -> Result<()> {
 }
 
 #[test]
+fn kv() -> Result<()> {
+    page("docs/user/kv.md")
+}
+
+#[test]
 fn start() -> Result<()> {
     page("docs/user/start.md")
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::kv::KvControl;
 use crate::{
     Audit, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest, ImportReport, Invitation,
     InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket, NewInvitation, NewKey, NewName,
@@ -92,6 +93,11 @@ pub trait Control: Send + Sync + 'static {
     async fn create_key(&self, wish: NewKey) -> Result<MadeKey, Problem>;
     /// Ends the access key of that id, or of an id that begins so.
     async fn revoke_key(&self, id: &str) -> Result<(), Problem>;
+
+    /// The databases, if this node keeps any.
+    fn kv(&self) -> Option<&dyn KvControl> {
+        None
+    }
 
     /// The realm log as a file.
     async fn export_log(&self) -> Result<Bytes, Problem>;

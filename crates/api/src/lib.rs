@@ -9,6 +9,7 @@ mod problem;
 mod bucket;
 mod invitation;
 mod key;
+pub mod kv;
 mod node;
 mod object;
 mod realm;

@@ -3,6 +3,7 @@
 mod bucket;
 mod extract;
 mod key;
+mod kv;
 mod node;
 mod object;
 mod realm;
@@ -22,12 +23,15 @@ use crate::control::Control;
 use crate::problem::Problem;
 use crate::session::Sessions;
 
+pub(crate) use kv::{STALE, VERSION, read_line};
 pub(crate) use object::MODIFIED;
 
 /// A request body that is JSON is never longer.
 const JSON_MAX: usize = 64 * 1024;
 /// A code is shorter; strangers may send one.
 const CODE_MAX: usize = 1024;
+/// Except of writes to databases.
+const KV_MAX: usize = 8 << 20;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,6 +45,7 @@ const CODE_MAX: usize = 1024;
         (name = "node", description = "This node"),
         (name = "realm", description = "The realm: its nodes, its log, its guardians"),
         (name = "buckets", description = "Buckets and the objects in them"),
+        (name = "kv", description = "Databases: keys, documents, indexes"),
         (name = "keys", description = "Access keys of the S3 endpoint"),
         (name = "setup", description = "Signing in to the console")
     )
@@ -85,11 +90,32 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(setup::sign_in, setup::sign_out).layer(DefaultBodyLimit::max(CODE_MAX)))
         .routes(routes!(realm::import_log))
         .routes(routes!(object::get_object, object::head_object, object::put_object, object::delete_object))
+        .merge(databases())
         .split_for_parts();
     // The router's way to say "the rest of the path" is not OpenAPI's.
     document.paths.paths =
         document.paths.paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     (router, document)
+}
+
+fn databases() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(kv::databases, kv::create))
+        .routes(routes!(kv::database, kv::delete))
+        .routes(routes!(kv::clone_database))
+        .routes(routes!(kv::hand_over))
+        .routes(routes!(kv::take_over))
+        .routes(routes!(kv::snapshot))
+        .routes(routes!(kv::let_go))
+        .routes(routes!(kv::scan))
+        .routes(routes!(kv::get, kv::put, kv::remove))
+        .routes(routes!(kv::write))
+        .routes(routes!(kv::document))
+        .routes(routes!(kv::query))
+        .routes(routes!(kv::add_index))
+        .routes(routes!(kv::drop_index))
+        .routes(routes!(kv::watch))
+        .layer(DefaultBodyLimit::max(KV_MAX))
 }
 
 /// The API of a node, without a gate: for its Unix socket, and for [`Client::in_process`].

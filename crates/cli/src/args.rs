@@ -63,6 +63,12 @@ pub enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Databases: keys, documents, indexes, who writes them
+    Kv {
+        /// What to do with databases.
+        #[command(subcommand)]
+        command: crate::kv::args::KvCommand,
+    },
     /// Nodes: list, suspend, lift a suspension, rename
     Node {
         /// What to do with nodes.

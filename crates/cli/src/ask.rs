@@ -44,6 +44,7 @@ pub(crate) async fn ask(
         Command::Invite(wish) => invite(terminal, &client, wish).await,
         Command::Bucket { command } => bucket(terminal, &client, command).await,
         Command::Node { command } => node(terminal, &client, command).await,
+        Command::Kv { command } => crate::kv::kv(terminal, &client, command).await,
         Command::Key { command } => crate::key::key(terminal, &client, command).await,
         Command::Realm { command } => crate::realm::realm(terminal, &client, command).await,
         Command::Guardians { command: GuardiansCommand::Test } => guardians(terminal, &client).await,

@@ -8,6 +8,7 @@ mod ask;
 mod demo;
 mod host;
 mod key;
+mod kv;
 mod realm;
 mod render;
 mod service;

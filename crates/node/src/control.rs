@@ -1,6 +1,7 @@
 //! What this node answers to the API: each answer is put together from what the planes say.
 
 mod bucket;
+mod databases;
 mod objects;
 mod realm;
 mod report;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use freehold_api::kv::KvControl;
 use freehold_api::{
     Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor, GuardianTest,
     ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket,
@@ -19,7 +21,7 @@ use freehold_api::{
 use crate::access_keys;
 use crate::shared::Shared;
 
-pub(crate) use bucket::{create as create_bucket, end as end_bucket};
+pub(crate) use bucket::{create as create_bucket, end as end_bucket, found as found_bucket};
 pub use realm::audit_of;
 
 /// The API's view of a running node.
@@ -88,7 +90,7 @@ impl Control for Answers {
     }
 
     async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem> {
-        Ok(report::buckets(&self.0))
+        Ok(report::buckets(&self.0).into_iter().filter(|bucket| !bucket.name.contains('/')).collect())
     }
 
     async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem> {
@@ -141,6 +143,10 @@ impl Control for Answers {
 
     async fn delete_object(&self, bucket: &str, key: &str) -> Result<(), Problem> {
         objects::delete(&self.0, bucket, key).await
+    }
+
+    fn kv(&self) -> Option<&dyn KvControl> {
+        Some(self)
     }
 
     async fn export_log(&self) -> Result<Bytes, Problem> {

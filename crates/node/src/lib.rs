@@ -8,6 +8,7 @@ pub mod clock;
 pub mod control;
 pub mod credentials;
 pub mod damage;
+mod databases;
 pub mod directory;
 pub mod door;
 pub mod founding;

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use freehold_api::{Problem, ProblemKind};
 use freehold_disk::{Kind, LockError, OwnError, StoreError};
+use freehold_kv::KvError;
 use freehold_vault::{GetError, PutError};
+
+use freehold_wire::NodeId;
 
 use crate::certificate::CertificateError;
 use crate::credentials::CredentialsError;
@@ -160,6 +163,56 @@ pub fn get_problem(bucket: &str, key: &str, error: &GetError) -> Problem {
             Some("bring a node that holds a good copy online, then: freehold bucket verify BUCKET"),
         ),
         GetError::Depot(_) | GetError::Store(_) => Problem::refused(what, why, Some("freehold doctor")),
+    }
+}
+
+/// A database did not do what was asked.
+pub fn kv_problem(name: &str, error: &KvError, name_of: impl Fn(NodeId) -> String) -> Problem {
+    let what = format!("the database {name} did not do what was asked");
+    let why = chain(error);
+    match error {
+        KvError::NoDatabase => Problem::not_found(
+            format!("there is no database {name}"),
+            "the realm knows none of that name",
+            Some(format!("freehold kv databases, or freehold kv create {name}")),
+        ),
+        KvError::NoKey => Problem::not_found(what, why, None::<&str>),
+        KvError::Exists | KvError::Condition(_) | KvError::Unique { .. } | KvError::KeyUsed => {
+            Problem::conflict(what, why, None::<&str>)
+        }
+        KvError::Name
+        | KvError::Index(_)
+        | KvError::Invalid(_)
+        | KvError::Query(_)
+        | KvError::Cursor(_)
+        | KvError::Fits(_)
+        | KvError::TooOld(_) => Problem::invalid(what, why, None::<&str>),
+        KvError::Elsewhere(node) => {
+            let writer = name_of(*node);
+            Problem::refused(
+                what,
+                format!("{writer} writes it"),
+                Some(format!("ask {writer}, or there: freehold kv handover {name} NODE")),
+            )
+        }
+        KvError::Takeover(_) => Problem::refused(
+            what,
+            why,
+            Some(format!(
+                "on its writer: freehold kv handover {name} NODE; if that is lost for good: freehold kv takeover {name} --force"
+            )),
+        ),
+        KvError::Realm(_) => Problem::refused(what, why, Some("freehold status")),
+        KvError::Fenced | KvError::NotConfirmed | KvError::Closing | KvError::Engine(_) => {
+            Problem::unreachable(
+                what,
+                why,
+                Some("freehold status    (shows which nodes are missing); then try again"),
+            )
+        }
+        KvError::Put(error) => Problem { what, ..put_problem("of the database", "a table", error) },
+        KvError::Get(error) => Problem { what, ..get_problem("of the database", "a table", error) },
+        KvError::Row => Problem::corrupt(what, why, Some("freehold doctor")),
     }
 }
 

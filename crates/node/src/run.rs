@@ -274,6 +274,7 @@ async fn start(
     });
     upkeep.spawn(sweep(Arc::clone(shared), upkeep.clone()));
     upkeep.report(Health::Up(String::new()));
+    crate::databases::start(&supervisor.plane("databases"), shared);
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;
     endpoints.relay = relay;
     Ok(endpoints)

@@ -58,6 +58,8 @@ pub struct Shared {
     pub keyring: Keyring,
     /// Objects.
     pub vault: Vault,
+    /// Databases, once they can be used.
+    pub kv: OnceLock<freehold_kv::Kv>,
     /// The mesh, once it is up.
     pub mesh: Arc<OnceLock<Arc<Mesh>>>,
     /// Where this node answers.
@@ -118,6 +120,7 @@ impl Shared {
             depot: vault.depot().clone(),
             keyring,
             vault,
+            kv: OnceLock::new(),
             mesh,
             endpoints: OnceLock::new(),
             board: OnceLock::new(),

@@ -66,6 +66,11 @@ pub(crate) struct Front {
     pub(crate) guard: Arc<Guard>,
 }
 
+/// Another plane's bucket: no client may name it.
+fn is_hidden(name: &str) -> bool {
+    name.contains('/')
+}
+
 impl Front {
     pub(crate) fn new(vault: Arc<Vault>, buckets: Arc<dyn Buckets>, guard: Arc<Guard>) -> Self {
         Self { vault, buckets, guard }
@@ -73,7 +78,8 @@ impl Front {
 
     /// The bucket of that name.
     pub(crate) fn bucket(&self, name: &str) -> S3Result<BucketId> {
-        self.vault.bucket_named(name).map(|(id, _)| id).ok_or_else(refusal::no_such_bucket)
+        let named = self.vault.bucket_named(name).filter(|_| !is_hidden(name));
+        named.map(|(id, _)| id).ok_or_else(refusal::no_such_bucket)
     }
 
     async fn make_bucket(
@@ -111,7 +117,7 @@ impl Front {
         let after = input.continuation_token.unwrap_or_default();
         let max = input.max_buckets.and_then(|n| usize::try_from(n).ok()).unwrap_or(BUCKETS_PAGE_MAX);
         let mut found = self.guard.shown(asker, self.vault.buckets())?;
-        found.retain(|info| info.name.starts_with(&prefix) && info.name > after);
+        found.retain(|info| info.name.starts_with(&prefix) && info.name > after && !is_hidden(&info.name));
         found.sort_by(|a, b| a.name.cmp(&b.name));
         let more = found.len() > max;
         found.truncate(max);

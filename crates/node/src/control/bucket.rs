@@ -35,6 +35,12 @@ fn check_name(name: &str) -> Result<(), Problem> {
 /// Makes a bucket: its key first, then the operation, then its name.
 pub(crate) async fn create(shared: &Shared, wish: &NewBucket) -> Result<(), Problem> {
     check_name(&wish.name)?;
+    found(shared, wish).await
+}
+
+/// The same without a look at the name: what a plane keeps in a bucket is called as no bucket of
+/// somebody's can be.
+pub(crate) async fn found(shared: &Shared, wish: &NewBucket) -> Result<(), Problem> {
     let numbers = (u8::try_from(wish.copies), u8::try_from(wish.confirm));
     let (Ok(copies @ 1..), Ok(confirm @ 1..)) = numbers else { return Err(bad_copies(wish)) };
     if confirm > copies {
@@ -93,7 +99,9 @@ fn bad_copies(wish: &NewBucket) -> Problem {
 
 /// The bucket of that name.
 pub(super) fn named(shared: &Shared, name: &str) -> Result<BucketId, Problem> {
-    shared.vault.bucket_named(name).map(|(id, _)| id).ok_or_else(|| no_bucket(name))
+    // One with a slash is another plane's.
+    let named = shared.vault.bucket_named(name).filter(|_| !name.contains('/'));
+    named.map(|(id, _)| id).ok_or_else(|| no_bucket(name))
 }
 
 /// Ends a bucket, which must be empty: nothing brings back what is in it.

@@ -14,7 +14,9 @@ use crate::problem::{get_problem, no_bucket, put_problem};
 use crate::shared::Shared;
 
 fn bucket_id(shared: &Shared, name: &str) -> Result<BucketId, Problem> {
-    shared.vault.bucket_named(name).map(|(id, _)| id).ok_or_else(|| no_bucket(name))
+    // One with a slash is another plane's.
+    let named = shared.vault.bucket_named(name).filter(|_| !name.contains('/'));
+    named.map(|(id, _)| id).ok_or_else(|| no_bucket(name))
 }
 
 fn info(meta: vault::ObjectMeta) -> ObjectInfo {
@@ -110,7 +112,8 @@ fn damage(damage: vault::Damage) -> Damage {
 }
 
 pub(super) fn verify(shared: &Arc<Shared>, bucket: &str, repair: bool) -> Result<VerifyEvents, Problem> {
-    let id = bucket_id(shared, bucket)?;
+    // Those of other planes too: what is stored is what is stored.
+    let id = shared.vault.bucket_named(bucket).map(|(id, _)| id).ok_or_else(|| no_bucket(bucket))?;
     let (shared, name) = (Arc::clone(shared), bucket.to_owned());
     let work = async move {
         match shared.vault.verify(Some(&id), repair).await {

@@ -91,7 +91,7 @@ pub(super) async fn withdraw(shared: &Shared, id: &str) -> Result<(), Problem> {
     shared.log.say(InvitationCancel { key }, By::Device).await.map(drop)
 }
 
-fn node_named(shared: &Shared, typed: &str) -> Result<NodeId, Problem> {
+pub(super) fn node_named(shared: &Shared, typed: &str) -> Result<NodeId, Problem> {
     let nodes = super::report::nodes(shared);
     let meant = freehold_api::node_named(&nodes, typed)?;
     meant.id.parse().map_err(|_| Problem::bug("a node's id is none", meant.id.clone(), None::<&str>))

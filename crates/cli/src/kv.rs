@@ -1,0 +1,287 @@
+//! `freehold kv`: databases of keys and documents.
+
+pub(crate) mod args;
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use freehold_api::kv::{
+    KvAnswer, KvClone, KvDatabase, KvHandOver, KvIndex, KvIndexState, KvOp, KvPage, KvQuery, KvScan,
+    KvTakeOver, KvWrite, NewKvDatabase, NewKvSnapshot,
+};
+use freehold_api::{Client, Problem, words};
+use futures::StreamExt as _;
+
+use self::args::{DocCommand, IndexCommand, KvCommand, Put, Scan};
+use crate::ask::show;
+use crate::terminal::Terminal;
+
+/// How often it is looked whether an index is whole.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+pub(crate) async fn kv(terminal: Terminal, client: &Client, command: KvCommand) -> Result<(), Problem> {
+    match command {
+        KvCommand::Put(wish) => put(terminal, client, wish).await,
+        KvCommand::Get { name, key, snapshot } => {
+            let found = client.kv_get(&name, &key, snapshot.as_deref()).await?;
+            // As it is: a value is a program's, not ours to mend.
+            print(&found.value)
+        }
+        KvCommand::Delete { name, key } => {
+            let done = one(client, &name, KvOp::Delete { key: key.clone() }).await?;
+            terminal.done(true, format!("{key} is deleted (write {done})."));
+            Ok(())
+        }
+        KvCommand::Scan(wish) => scan(terminal, client, wish).await,
+        KvCommand::Write { name, file } => {
+            let write: KvWrite = read_json(&text(&file)?)?;
+            let done = client.kv_write(&name, &write).await?;
+            show(terminal, &done, |done| format!("Write {} is durable.", done.number))
+        }
+        KvCommand::Doc { command } => doc(terminal, client, command).await,
+        KvCommand::Query { name, collection, query, after, explain } => {
+            let asked = KvQuery { query, after, explain, snapshot: None };
+            let answer = client.kv_query(&name, &collection, &asked).await?;
+            show(terminal, &answer, |answer| answered(answer, explain))
+        }
+        KvCommand::Index { command } => index(terminal, client, command).await,
+        KvCommand::Watch { name, after, count } => watch(client, &name, after, count).await,
+        command => database(terminal, client, command).await,
+    }
+}
+
+async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Result<(), Problem> {
+    match command {
+        KvCommand::Create { name, copies, confirm } => {
+            let wish = NewKvDatabase { name, copies: copies.into(), confirm: confirm.into() };
+            let made = client.kv_create(&wish).await?;
+            show(terminal, &made, described)
+        }
+        KvCommand::Databases => {
+            let all = client.kv_databases().await?;
+            show(terminal, &all, |all| match all.as_slice() {
+                [] => "There is no database yet: freehold kv create NAME".to_owned(),
+                all => all.iter().map(described).collect::<Vec<_>>().join("\n"),
+            })
+        }
+        KvCommand::Show { name } => {
+            let found = client.kv_database(&name).await?;
+            show(terminal, &found, described)
+        }
+        KvCommand::Drop { name } => {
+            client.kv_delete_database(&name).await?;
+            terminal.done(true, format!("The database {name} is deleted."));
+            Ok(())
+        }
+        KvCommand::Snapshot { name, minutes } => {
+            let wish = NewKvSnapshot { lasting_ms: u64::from(minutes).saturating_mul(60_000) };
+            let held = client.kv_snapshot(&name, &wish).await?;
+            show(terminal, &held, |held| held.id.clone())
+        }
+        KvCommand::Clone { name, to, snapshot } => {
+            let made = client.kv_clone(&name, &KvClone { to, snapshot }).await?;
+            show(terminal, &made, described)
+        }
+        KvCommand::Handover { name, node } => {
+            let now = client.kv_hand_over(&name, &KvHandOver { to: node }).await?;
+            show(terminal, &now, described)
+        }
+        KvCommand::Takeover { name, force } => {
+            let now = client.kv_take_over(&name, &KvTakeOver { force }).await?;
+            show(terminal, &now, described)
+        }
+        _ => Err(crate::up::bug("the command was not carried out", "it is none about databases")),
+    }
+}
+
+async fn put(terminal: Terminal, client: &Client, wish: Put) -> Result<(), Problem> {
+    let value = if wish.value == "-" { text(Path::new("-"))? } else { wish.value.into_bytes() };
+    let lasting = wish.lasting.map(|seconds| seconds.saturating_mul(1000));
+    let done = client.kv_put(&wish.name, &wish.key, value.into(), lasting, wish.if_version).await?;
+    show(terminal, &done, |done| format!("{} is put (write {}).", wish.key, done.number))
+}
+
+async fn one(client: &Client, name: &str, op: KvOp) -> Result<u64, Problem> {
+    let write = KvWrite { operations: vec![op], ..KvWrite::default() };
+    client.kv_write(name, &write).await.map(|done| done.number)
+}
+
+async fn scan(terminal: Terminal, client: &Client, wish: Scan) -> Result<(), Problem> {
+    let asked = KvScan {
+        prefix: wish.prefix,
+        from: wish.from,
+        to: wish.to,
+        after: wish.after,
+        reverse: wish.reverse,
+        limit: Some(wish.limit),
+        snapshot: wish.snapshot,
+    };
+    let page = client.kv_scan(&wish.name, &asked).await?;
+    show(terminal, &page, listed)
+}
+
+async fn doc(terminal: Terminal, client: &Client, command: DocCommand) -> Result<(), Problem> {
+    match command {
+        DocCommand::Put { name, collection, id, document } => {
+            let bytes = if document == "-" { text(Path::new("-"))? } else { document.into_bytes() };
+            let op = KvOp::PutDocument { collection, id: id.clone(), document: read_json(&bytes)? };
+            let done = one(client, &name, op).await?;
+            terminal.done(true, format!("{id} is put (write {done})."));
+            Ok(())
+        }
+        DocCommand::Get { name, collection, id } => {
+            let found = client.kv_document(&name, &collection, &id).await?;
+            terminal.answer_json(&found);
+            Ok(())
+        }
+        DocCommand::Delete { name, collection, id } => {
+            let done = one(client, &name, KvOp::DeleteDocument { collection, id: id.clone() }).await?;
+            terminal.done(true, format!("{id} is deleted (write {done})."));
+            Ok(())
+        }
+    }
+}
+
+async fn index(terminal: Terminal, client: &Client, command: IndexCommand) -> Result<(), Problem> {
+    match command {
+        IndexCommand::Add { name, collection, index, fields, unique, each, wait } => {
+            let wish = KvIndex { name: index.clone(), fields, unique, each };
+            client.kv_add_index(&name, &collection, &wish).await?;
+            if wait {
+                whole(client, &name, &collection, &index).await?;
+                terminal.done(true, format!("The index {index} is whole."));
+            } else {
+                terminal.done(true, format!("The index {index} is being built: freehold kv show {name}"));
+            }
+            Ok(())
+        }
+        IndexCommand::Drop { name, collection, index } => {
+            client.kv_drop_index(&name, &collection, &index).await?;
+            terminal.done(true, format!("The index {index} is dropped."));
+            Ok(())
+        }
+    }
+}
+
+async fn whole(client: &Client, name: &str, collection: &str, index: &str) -> Result<(), Problem> {
+    loop {
+        let database = client.kv_database(name).await?;
+        let found = database.collections.into_iter().find(|found| found.name == collection);
+        let found = found.into_iter().flat_map(|found| found.indexes).find(|found| found.index.name == index);
+        match found.map(|found| (found.state, found.why)) {
+            Some((KvIndexState::Whole, _)) => return Ok(()),
+            Some((KvIndexState::Building, _)) => tokio::time::sleep(LOOK_EVERY).await,
+            Some((_, why)) => {
+                return Err(Problem::refused(
+                    format!("the index {index} cannot be"),
+                    why.unwrap_or_default(),
+                    Some(format!("freehold kv index drop {name} {collection} {index}")),
+                ));
+            }
+            None => return Err(crate::up::bug("the index is not there", "it was declared a moment ago")),
+        }
+    }
+}
+
+async fn watch(client: &Client, name: &str, after: Option<u64>, count: Option<u64>) -> Result<(), Problem> {
+    let mut events = client.kv_watch(name, after).await?;
+    let mut told = 0;
+    while count.is_none_or(|count| told < count) {
+        let Some(event) = events.next().await else { return Ok(()) };
+        let line = serde_json::to_string(&event?).unwrap_or_default() + "\n";
+        print(line.as_bytes())?;
+        told += 1;
+    }
+    Ok(())
+}
+
+fn described(database: &KvDatabase) -> String {
+    let writer = match (&database.writer, database.here) {
+        (_, true) => "written here".to_owned(),
+        (Some(node), false) => match database.stale_ms {
+            Some(stale) => format!("written by {node}, heard {} ago", words::span(stale)),
+            None => format!("written by {node}, not heard since the start"),
+        },
+        (None, false) => "its writer is not known here yet".to_owned(),
+    };
+    let copies = words::count(database.copies.into(), "copy");
+    let mut lines =
+        vec![format!("  {:<20} {copies}, {} confirmed, {writer}", database.name, database.confirm)];
+    for collection in &database.collections {
+        let documents = words::count(collection.documents, "document");
+        lines.push(format!("    {:<18} {documents}", collection.name));
+        for index in &collection.indexes {
+            let state = match index.state {
+                KvIndexState::Whole => "whole".to_owned(),
+                KvIndexState::Building => format!("being built, {} looked at", index.looked_at),
+                KvIndexState::Failed => format!("cannot be: {}", index.why.as_deref().unwrap_or_default()),
+                KvIndexState::Dropping => "being dropped".to_owned(),
+            };
+            let unique = if index.index.unique { "unique, " } else { "" };
+            lines.push(format!(
+                "      index {:<10} {} ({unique}{state})",
+                index.index.name,
+                index.index.fields.join(", ")
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+fn listed(page: &KvPage) -> String {
+    let line = |item: &freehold_api::kv::KvItem| {
+        let value = item.value.clone().unwrap_or_else(|| "(no text; see --json)".to_owned());
+        format!("{}\t{value}", item.key)
+    };
+    let mut lines: Vec<String> = page.items.iter().map(line).collect();
+    lines.extend(page.next.as_ref().map(|next| format!("(more: --after {next:?})")));
+    lines.extend(old(page.stale_ms));
+    lines.join("\n")
+}
+
+fn answered(answer: &KvAnswer, explain: bool) -> String {
+    if explain {
+        return answer.plan.clone();
+    }
+    let mut lines: Vec<String> = answer.documents.iter().map(ToString::to_string).collect();
+    lines.extend(answer.next.as_ref().map(|next| format!("(more: --after {next})")));
+    lines.extend(old(answer.stale_ms));
+    lines.join("\n")
+}
+
+/// What is said of an answer that another node's writer may have overtaken.
+fn old(stale_ms: Option<u64>) -> Option<String> {
+    match stale_ms {
+        Some(0) => None,
+        Some(stale) => Some(format!("(the writer was heard {} ago)", words::span(stale))),
+        None => Some("(the writer was not heard since this node started)".to_owned()),
+    }
+}
+
+fn text(file: &Path) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_end(&mut bytes)).map(drop)
+    };
+    read.map_err(|e| {
+        Problem::invalid(format!("cannot read {}", file.display()), e.to_string(), None::<&str>)
+    })?;
+    Ok(bytes)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        Problem::invalid("this is not the JSON that is meant", e.to_string(), Some("freehold openapi"))
+    })
+}
+
+/// A closed pipe is the reader's choice, not a failure.
+#[expect(clippy::unnecessary_wraps, reason = "the last line of some commands")]
+fn print(bytes: &[u8]) -> Result<(), Problem> {
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(bytes).and_then(|()| out.flush()));
+    Ok(())
+}

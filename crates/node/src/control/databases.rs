@@ -1,0 +1,267 @@
+//! Databases, from the API to the KV plane.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use data_encoding::BASE64;
+use freehold_api::Problem;
+use freehold_api::kv::{
+    KvAnswer, KvChange, KvClone, KvCollection, KvCondition, KvControl, KvDatabase, KvDone, KvEvent, KvEvents,
+    KvHandOver, KvIndex, KvIndexState, KvIndexStatus, KvItem, KvOp, KvPage, KvQuery, KvScan, KvSnapshot,
+    KvTakeOver, KvValue, KvWrite, NewKvDatabase, NewKvSnapshot,
+};
+use freehold_kv as kv;
+use freehold_kv::KvError;
+use freehold_wire::Millis;
+use futures::StreamExt as _;
+
+use super::Answers;
+use super::realm::node_named;
+use crate::problem::kv_problem;
+
+/// Items on a page if nobody says.
+const LIMIT: u32 = 100;
+
+impl Answers {
+    fn plane(&self) -> Result<&kv::Kv, Problem> {
+        self.0.kv.get().ok_or_else(|| {
+            Problem::unreachable("databases cannot be used", "the node is starting", Some("freehold status"))
+        })
+    }
+
+    fn told(&self, info: kv::DatabaseInfo) -> KvDatabase {
+        KvDatabase {
+            name: info.name,
+            copies: info.copies,
+            confirm: info.confirm,
+            writer: info.writer.map(|node| self.0.name_of(node)),
+            here: info.here,
+            epoch: info.epoch,
+            stale_ms: info.stale.map(|stale| stale.0),
+            collections: Vec::new(),
+        }
+    }
+
+    fn failed(&self, name: &str) -> impl Fn(KvError) -> Problem {
+        let names = |node| self.0.name_of(node);
+        move |error| kv_problem(name, &error, names)
+    }
+
+    async fn reading(&self, name: &str, snapshot: Option<&str>) -> Result<kv::Reading, Problem> {
+        self.plane()?.read(name, snapshot).await.map_err(self.failed(name))
+    }
+}
+
+#[async_trait]
+impl KvControl for Answers {
+    async fn databases(&self) -> Result<Vec<KvDatabase>, Problem> {
+        let all = self.plane()?.list().map_err(self.failed("all"))?;
+        Ok(all.into_iter().map(|info| self.told(info)).collect())
+    }
+
+    async fn create(&self, wish: NewKvDatabase) -> Result<KvDatabase, Problem> {
+        let made = kv::NewDatabase { name: wish.name, copies: wish.copies, confirm: wish.confirm };
+        self.plane()?.create(&made).await.map_err(self.failed(&made.name))?;
+        self.plane()?.info(&made.name).map(|info| self.told(info)).map_err(self.failed(&made.name))
+    }
+
+    async fn database(&self, name: &str) -> Result<KvDatabase, Problem> {
+        let mut told = self.plane()?.info(name).map(|info| self.told(info)).map_err(self.failed(name))?;
+        let collections = self.reading(name, None).await?.collections().await.map_err(self.failed(name))?;
+        told.collections = collections.into_iter().map(collection).collect();
+        Ok(told)
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Problem> {
+        self.plane()?.delete(name).await.map_err(self.failed(name))
+    }
+
+    async fn clone_database(&self, name: &str, wish: KvClone) -> Result<KvDatabase, Problem> {
+        let plane = self.plane()?;
+        plane.clone_to(name, wish.snapshot.as_deref(), &wish.to).await.map_err(self.failed(name))?;
+        plane.info(&wish.to).map(|info| self.told(info)).map_err(self.failed(&wish.to))
+    }
+
+    async fn hand_over(&self, name: &str, wish: KvHandOver) -> Result<KvDatabase, Problem> {
+        let node = node_named(&self.0, &wish.to)?;
+        let plane = self.plane()?;
+        plane.hand_over(name, node).await.map_err(self.failed(name))?;
+        plane.info(name).map(|info| self.told(info)).map_err(self.failed(name))
+    }
+
+    async fn take_over(&self, name: &str, wish: KvTakeOver) -> Result<KvDatabase, Problem> {
+        let plane = self.plane()?;
+        plane.take_over(name, wish.force).await.map_err(self.failed(name))?;
+        plane.info(name).map(|info| self.told(info)).map_err(self.failed(name))
+    }
+
+    async fn snapshot(&self, name: &str, wish: NewKvSnapshot) -> Result<KvSnapshot, Problem> {
+        let held = self.plane()?.snapshot(name, Millis(wish.lasting_ms)).await;
+        let (id, lapses) = held.map_err(self.failed(name))?;
+        Ok(KvSnapshot { id, lapses_ms: lapses.0 })
+    }
+
+    async fn let_go(&self, name: &str, snapshot: &str) -> Result<(), Problem> {
+        self.plane()?.let_go(name, snapshot).await.map_err(self.failed(name))
+    }
+
+    async fn get(&self, name: &str, key: &str, snapshot: Option<&str>) -> Result<KvValue, Problem> {
+        let reading = self.reading(name, snapshot).await?;
+        let item = reading.get(key).await.map_err(self.failed(name))?;
+        Ok(KvValue {
+            value: item.value,
+            version: item.version,
+            expires_ms: item.expires_ms,
+            stale_ms: reading.stale().map(|stale| stale.0),
+        })
+    }
+
+    async fn scan(&self, name: &str, scan: KvScan) -> Result<KvPage, Problem> {
+        let reading = self.reading(name, scan.snapshot.as_deref()).await?;
+        let wanted = kv::Scan {
+            prefix: scan.prefix,
+            from: scan.from,
+            to: scan.to,
+            after: scan.after,
+            reverse: scan.reverse,
+            limit: usize::try_from(scan.limit.unwrap_or(LIMIT)).unwrap_or(usize::MAX),
+        };
+        let page = reading.scan(&wanted).await.map_err(self.failed(name))?;
+        let stale_ms = reading.stale().map(|stale| stale.0);
+        Ok(KvPage { items: page.items.into_iter().map(item).collect(), next: page.next, stale_ms })
+    }
+
+    async fn write(&self, name: &str, write: KvWrite) -> Result<KvDone, Problem> {
+        let write = kv::Write {
+            conditions: write.conditions.into_iter().map(condition).collect(),
+            ops: write.operations.into_iter().map(op).collect::<Result<_, _>>()?,
+            idempotency: write.idempotency_key,
+        };
+        let done = self.plane()?.write(name, &write).await.map_err(self.failed(name))?;
+        Ok(KvDone { number: done.number, repeated: done.repeated })
+    }
+
+    async fn document(
+        &self,
+        name: &str,
+        collection: &str,
+        id: &str,
+        snapshot: Option<&str>,
+    ) -> Result<serde_json::Value, Problem> {
+        let reading = self.reading(name, snapshot).await?;
+        reading.document(collection, id).await.map_err(self.failed(name))
+    }
+
+    async fn query(&self, name: &str, collection: &str, query: KvQuery) -> Result<KvAnswer, Problem> {
+        let reading = self.reading(name, query.snapshot.as_deref()).await?;
+        let asked = kv::Asked {
+            collection: collection.to_owned(),
+            query: query.query,
+            after: query.after,
+            explain: query.explain,
+        };
+        let answer = reading.query(&asked).await.map_err(self.failed(name))?;
+        Ok(KvAnswer {
+            documents: answer.documents,
+            next: answer.next,
+            plan: answer.plan,
+            looked_at: answer.looked_at,
+            stale_ms: reading.stale().map(|stale| stale.0),
+        })
+    }
+
+    async fn add_index(&self, name: &str, collection: &str, index: KvIndex) -> Result<(), Problem> {
+        let spec = serde_json::to_value(&index).and_then(serde_json::from_value).map_err(|error| {
+            Problem::invalid(
+                format!("no index was added to {collection}"),
+                error.to_string(),
+                Some("freehold kv index add DATABASE COLLECTION NAME FIELD.."),
+            )
+        })?;
+        self.plane()?.add_index(name, collection, spec).await.map_err(self.failed(name))
+    }
+
+    async fn drop_index(&self, name: &str, collection: &str, index: &str) -> Result<(), Problem> {
+        self.plane()?.drop_index(name, collection, index).await.map_err(self.failed(name))
+    }
+
+    async fn watch(&self, name: &str, after: Option<u64>) -> Result<KvEvents, Problem> {
+        let events = self.plane()?.watch(name, after).await.map_err(self.failed(name))?;
+        let (answers, name) = (self.clone(), name.to_owned());
+        let stop = self.0.stop.clone();
+        let told = events.map(move |event| event.map(told_event).map_err(answers.failed(&name)));
+        Ok(told.take_until(stop.cancelled_owned()).boxed())
+    }
+}
+
+fn told_event(event: kv::Event) -> KvEvent {
+    let change = |change: kv::Change| KvChange {
+        key: change.key,
+        collection: change.collection,
+        deleted: change.deleted,
+    };
+    KvEvent {
+        number: event.number,
+        at_ms: event.at_ms,
+        changes: event.changes.into_iter().map(change).collect(),
+    }
+}
+
+fn item(item: kv::Item) -> KvItem {
+    let (value, value_base64) = match String::from_utf8(item.value.to_vec()) {
+        Ok(text) => (Some(text), None),
+        Err(other) => (None, Some(BASE64.encode(other.as_bytes()))),
+    };
+    KvItem { key: item.key, value, value_base64, version: item.version, expires_ms: item.expires_ms }
+}
+
+fn condition(condition: KvCondition) -> kv::Condition {
+    let KvCondition { key, collection, version } = condition;
+    match (collection, version) {
+        (None, Some(version)) => kv::Condition::Version { key, version },
+        (None, None) => kv::Condition::Absent { key },
+        (Some(collection), Some(version)) => kv::Condition::DocumentVersion { collection, id: key, version },
+        (Some(collection), None) => kv::Condition::DocumentAbsent { collection, id: key },
+    }
+}
+
+fn op(op: KvOp) -> Result<kv::Op, Problem> {
+    Ok(match op {
+        KvOp::Put { key, value, value_base64, lasting_ms } => {
+            let value = match (value, value_base64) {
+                (Some(text), None) => Bytes::from(text),
+                (None, Some(coded)) => {
+                    Bytes::from(BASE64.decode(coded.as_bytes()).map_err(|error| bad(&error))?)
+                }
+                _ => return Err(bad(&"give either value or value_base64")),
+            };
+            kv::Op::Put { key, value, lasting: lasting_ms.map(Millis) }
+        }
+        KvOp::Delete { key } => kv::Op::Delete { key },
+        KvOp::PutDocument { collection, id, document } => kv::Op::PutDocument { collection, id, document },
+        KvOp::DeleteDocument { collection, id } => kv::Op::DeleteDocument { collection, id },
+    })
+}
+
+fn bad(why: &dyn std::fmt::Display) -> Problem {
+    Problem::invalid("a value cannot be read", why.to_string(), None::<&str>)
+}
+
+fn collection(collection: kv::Collection) -> KvCollection {
+    KvCollection {
+        name: collection.name,
+        documents: collection.documents,
+        indexes: collection.indexes.into_iter().map(index).collect(),
+    }
+}
+
+fn index(index: kv::IndexStatus) -> KvIndexStatus {
+    let (state, looked_at, why) = match index.state {
+        kv::IndexState::Whole => (KvIndexState::Whole, 0, None),
+        kv::IndexState::Building { looked_at, .. } => (KvIndexState::Building, looked_at, None),
+        kv::IndexState::Failed { why } => (KvIndexState::Failed, 0, Some(why)),
+        kv::IndexState::Dropping => (KvIndexState::Dropping, 0, None),
+    };
+    let fields = index.spec.fields.iter().map(ToString::to_string).collect();
+    let index = KvIndex { name: index.spec.name, fields, unique: index.spec.unique, each: index.spec.each };
+    KvIndexStatus { index, state, looked_at, why }
+}
