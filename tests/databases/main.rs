@@ -89,7 +89,11 @@ fn one_writes_the_other_reads_and_the_right_changes_hands() -> Result<()> {
         shows(&one, "a", "3")?;
         shows(&one, "b", "late")?;
         other.resume()?;
-        shows(&other, "c", "new")?;
+        if shows(&other, "c", "new").is_err() {
+            let told = other.cli(&["kv", "get", "shop", "c"])?;
+            let all = other.cli(&["kv", "databases", "--json"])?;
+            anyhow::bail!("{told:?} {all:?} {}", other.log()?);
+        }
         other.cli(&["kv", "put", "shop", "c", "old"])?.failed(&["writes it"]).map(drop)
     })
 }

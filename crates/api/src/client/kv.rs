@@ -107,7 +107,7 @@ impl Client {
             path.push_str("&reverse=true");
         }
         if let Some(limit) = scan.limit {
-            path.push_str(&format!("&limit={limit}"));
+            path.extend(["&limit=", &limit.to_string()]);
         }
         self.get(&path).await
     }
