@@ -196,27 +196,3 @@ async fn what_is_too_large_is_refused() {
     let long = Op::Put { key: "k".repeat(1024), value: vec![7; 1 << 20].into(), lasting: None };
     world.kv.write("shop", &write([long])).await.unwrap();
 }
-
-#[tokio::test]
-async fn a_lone_write_is_quick_and_a_crowd_shares() {
-    let (_home, world) = world().await;
-    let world = std::sync::Arc::new(world);
-    for n in 0..20 {
-        world.put(&format!("warm{n}"), "x").await.unwrap();
-    }
-    let begun = Instant::now();
-    for n in 0..50 {
-        world.put(&format!("lone{n}"), "x").await.unwrap();
-    }
-    let lone = begun.elapsed() / 50;
-    let begun = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..500 {
-        let world = std::sync::Arc::clone(&world);
-        tasks.spawn(async move { world.put(&format!("crowd{n}"), "x").await.unwrap() });
-    }
-    tasks.join_all().await;
-    let crowd = begun.elapsed() / 500;
-    println!("lone write {lone:?}, in a crowd of 500 {crowd:?} each");
-    assert!(crowd * 3 < lone, "a crowd shares its flushes: {crowd:?} each, {lone:?} alone");
-}
