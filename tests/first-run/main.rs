@@ -98,6 +98,7 @@ fn a_person_at_a_terminal_types_one_phrase_back() -> Result<()> {
         ensure!(run.out.contains("up as jones"), "{}", run.out);
         ensure!(run.out.contains("an invitation with its QR code"), "{}", run.out);
         ensure!(run.out.contains("the phrases are tested"), "{}", run.out);
+        ensure!(run.out.contains("a code for a phone was shown"), "{}", run.out);
         Ok(())
     })
 }

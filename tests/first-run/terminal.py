@@ -80,3 +80,11 @@ print("the phrases are tested")
 os.kill(up, signal.SIGINT)
 _, status = os.waitpid(up, 0)
 assert os.waitstatus_to_exitcode(status) == 0, status
+
+# Open to the network, it shows a code that a phone can scan.
+pid, terminal = run("up", "--listen", "0.0.0.0")
+read_until(r"[\u2580\u2584\u2588]{10}.*next .*?freehold .*?status")
+print("a code for a phone was shown")
+os.kill(pid, signal.SIGINT)
+_, status = os.waitpid(pid, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
