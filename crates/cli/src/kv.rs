@@ -232,7 +232,7 @@ fn described(database: &KvDatabase) -> String {
 fn listed(page: &KvPage) -> String {
     let line = |item: &freehold_api::kv::KvItem| {
         let value = item.value.clone().unwrap_or_else(|| "(no text; see --json)".to_owned());
-        format!("{}\t{value}", item.key)
+        format!("{}\t{value}", item.key.replace('\t', "\\t").replace('\n', "\\n"))
     };
     let mut lines: Vec<String> = page.items.iter().map(line).collect();
     lines.extend(page.next.as_ref().map(|next| format!("(more: --after {next:?})")));

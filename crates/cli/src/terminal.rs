@@ -160,11 +160,15 @@ fn aimed(text: &str, home: Option<&str>) -> String {
 }
 
 /// What others named cannot move the cursor or colour what follows: control characters but the line's
-/// end are shown as escapes.
+/// end and tabs are shown as escapes.
 fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if c.is_control() && !matches!(c, '\n' | '\t') {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
     }
     shown
 }
