@@ -13,6 +13,7 @@ use freehold_seal::Recipient;
 use freehold_vault::{Depot, DepotLimits, Keyring, Vault, VaultConfig};
 use freehold_wire::Millis;
 use futures::FutureExt as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::access_keys::{AccessKeys, access_keys_problem};
@@ -90,6 +91,8 @@ pub struct Ready {
 pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -> Result<(), Problem> {
     home.check()?;
     let _lock = HomeLock::take(home.root()).map_err(|error| lock_problem(&error))?;
+    // From the first moment: a signal before anybody listens kills.
+    let mut signals = Signals::listen()?;
     let mut supervisor = Supervisor::default();
     let read_through = ReadThrough::default();
     let (shared, owner, replica) = open(home, &read_through).await?;
@@ -101,23 +104,9 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
     replication.spawn_vital(replica.run(Arc::downgrade(&shared), replication.cancel().clone()));
     replication.report(Health::Up(String::new()));
 
-    let mut moved = Vec::new();
-    let started = start(&mut supervisor, &shared, &options, &read_through, &mut moved).await;
-    let outcome = match started {
-        Ok(endpoints) => {
-            drop(shared.endpoints.set(endpoints.clone()));
-            drop(shared.board.set(supervisor.board()));
-            hear_names(&shared).await;
-            let realm = shared.realm_name().unwrap_or_else(|| "the realm".to_owned());
-            let node = shared.name_of(shared.me());
-            let code = shared.sessions.issue_code(CODE_LASTS);
-            let notes = notes(&shared, &options);
-            let left = shared.identity.phrases_left_in.clone();
-            let phrases_file = left.filter(|file| std::path::Path::new(file).exists());
-            ready(Ready { realm, node, endpoints, code, moved, notes, phrases_file });
-            wait(&supervisor, &stop).await
-        }
-        Err(problem) => Err(problem),
+    let outcome = tokio::select! {
+        () = signals.told() => Ok(()),
+        outcome = live(&mut supervisor, &shared, &options, &read_through, ready) => outcome,
     };
     stop.cancel();
     let late = supervisor.stop().await;
@@ -125,6 +114,29 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
         tracing::warn!(?late, "these planes did not stop in time");
     }
     outcome
+}
+
+/// Brings the planes up, says so, and stays until one of them fails or the node is told to stop.
+async fn live(
+    supervisor: &mut Supervisor,
+    shared: &Arc<Shared>,
+    options: &Options,
+    read_through: &ReadThrough,
+    ready: &(dyn Fn(Ready) + Sync),
+) -> Result<(), Problem> {
+    let mut moved = Vec::new();
+    let endpoints = start(supervisor, shared, options, read_through, &mut moved).await?;
+    drop(shared.endpoints.set(endpoints.clone()));
+    drop(shared.board.set(supervisor.board()));
+    hear_names(shared).await;
+    let realm = shared.realm_name().unwrap_or_else(|| "the realm".to_owned());
+    let node = shared.name_of(shared.me());
+    let code = shared.sessions.issue_code(CODE_LASTS);
+    let notes = notes(shared, options);
+    let left = shared.identity.phrases_left_in.clone();
+    let phrases_file = left.filter(|file| std::path::Path::new(file).exists());
+    ready(Ready { realm, node, endpoints, code, moved, notes, phrases_file });
+    wait(supervisor, &shared.stop).await
 }
 
 fn notes(shared: &Shared, options: &Options) -> Vec<String> {
@@ -150,14 +162,36 @@ async fn hear_names(shared: &Shared) {
     drop(tokio::time::timeout(NAMES_WITHIN, named).await);
 }
 
+/// What a person or the system says to a running program.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Problem> {
+        let deaf = |e: std::io::Error| {
+            Problem::bug("the node cannot listen for signals", e.to_string(), None::<&str>)
+        };
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(deaf)?,
+            terminate: signal(SignalKind::terminate()).map_err(deaf)?,
+        })
+    }
+
+    /// Returns when it was told to stop.
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => (),
+            _ = self.terminate.recv() => (),
+        }
+    }
+}
+
 async fn wait(supervisor: &Supervisor, stop: &CancellationToken) -> Result<(), Problem> {
     let failed = supervisor.failed();
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .map_err(|e| Problem::bug("the node cannot listen for signals", e.to_string(), None::<&str>))?;
     tokio::select! {
         () = stop.cancelled() => Ok(()),
-        _ = terminate.recv() => Ok(()),
-        _ = tokio::signal::ctrl_c() => Ok(()),
         () = failed.cancelled() => {
             let why = supervisor.board().read().into_iter().find_map(|(name, health)| match health {
                 Health::Failed(why) => Some(format!("{name}: {why}")),
