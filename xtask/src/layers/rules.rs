@@ -44,11 +44,13 @@ pub(crate) const ENGINES: [Engine; 20] = [
     engine("bip39", &["freehold-crypt"]),
     engine("vsss-rs", &["freehold-crypt"]),
     engine("redb", &["freehold-disk"]),
-    engine("object_store", &["freehold-vault"]),
+    // The depot writes to one, the backend makes one of any S3.
+    engine("object_store", &["freehold-backend", "freehold-vault"]),
     engine("iroh", &["freehold-mesh"]),
     engine("iroh-relay", &["freehold-mesh"]),
-    // The mesh makes the relay's certificate and TLS, the node the console's and the S3 endpoint's.
-    engine("rustls", &["freehold-mesh", "freehold-node"]),
+    // The mesh makes the relay's certificate and TLS, the node the console's and the S3 endpoint's; a
+    // backend says which cryptography the client of an S3 takes.
+    engine("rustls", &["freehold-backend", "freehold-mesh", "freehold-node"]),
     engine("tokio-rustls", &["freehold-node"]),
     engine("rcgen", &["freehold-mesh", "freehold-node"]),
     engine("s3s", &["freehold-s3"]),

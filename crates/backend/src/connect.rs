@@ -1,0 +1,84 @@
+//! A client of an S3.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
+
+use crate::{Credentials, Settings, SettingsError};
+
+/// Until a connection stands.
+const CONNECT: Duration = Duration::from_secs(10);
+/// For one request: a piece of 8 MiB over a slow line.
+const REQUEST: Duration = Duration::from_mins(5);
+/// For one request with all its repetitions.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// No client can be made of the settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// A setting cannot be right.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The file with certificates cannot be used.
+    #[error("the certificates in {path} cannot be used: {detail}")]
+    Certificates {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        detail: String,
+    },
+    /// The library refused them.
+    #[error("no client can be made of these settings")]
+    Client(#[source] object_store::Error),
+}
+
+/// A client of the store, which says nothing to it yet. Every request is repeated a few times if the
+/// store is busy, and has an end.
+///
+/// # Errors
+/// [`ConnectError`]
+pub fn connect(settings: &Settings, credentials: &Credentials) -> Result<Arc<dyn ObjectStore>, ConnectError> {
+    settings.check()?;
+    // The client's TLS takes the program's one provider of cryptography; that of an earlier call stays.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let mut options = ClientOptions::new()
+        .with_allow_http(settings.is_plain_http())
+        .with_connect_timeout(CONNECT)
+        .with_timeout(REQUEST);
+    if let Some(path) = &settings.ca {
+        let failed = |detail: String| ConnectError::Certificates { path: path.clone(), detail };
+        let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        let bundle = Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))?;
+        for certificate in bundle {
+            options = options.with_root_certificate(certificate);
+        }
+    }
+    let endpoint = settings.endpoint.trim_end_matches('/');
+    // The library takes the endpoint as it is: the bucket's own host has to be spelled out.
+    let endpoint = match endpoint.split_once("://") {
+        Some((scheme, host)) if !settings.path_style => format!("{scheme}://{}.{host}", settings.bucket),
+        _ => endpoint.to_owned(),
+    };
+    let mut builder = AmazonS3Builder::new()
+        .with_endpoint(endpoint)
+        .with_region(&settings.region)
+        .with_bucket_name(&settings.bucket)
+        .with_virtual_hosted_style_request(!settings.path_style)
+        .with_access_key_id(&credentials.access_key_id)
+        .with_secret_access_key(credentials.secret_access_key.as_str())
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_client_options(options)
+        .with_retry(RetryConfig { backoff: BackoffConfig::default(), max_retries: 4, retry_timeout: RETRY });
+    if let Some(token) = &credentials.session_token {
+        builder = builder.with_token(token.as_str());
+    }
+    let store = builder.build().map_err(ConnectError::Client)?;
+    let prefix = settings.prefix.trim_matches('/');
+    if prefix.is_empty() {
+        return Ok(Arc::new(store));
+    }
+    Ok(Arc::new(PrefixStore::new(store, prefix)))
+}

@@ -1,0 +1,190 @@
+//! Where a backend is, as TOML in its home.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "backend.toml";
+
+/// The settings of a backend cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file is not what it should be.
+    #[error("{path} is not understood: {detail}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A value cannot be right.
+    #[error("{what} `{value}`: {why}")]
+    Value {
+        /// Which one.
+        what: &'static str,
+        /// The value.
+        value: String,
+        /// Why not.
+        why: &'static str,
+    },
+    /// Reading or writing failed.
+    #[error("{doing} {path} failed: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Where a backend is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `https://s3.example.org`, or `http://` in a network of one's own.
+    pub endpoint: String,
+    /// The bucket there; it must exist.
+    pub bucket: String,
+    /// What the store calls its region; many accept any.
+    #[serde(default = "region")]
+    pub region: String,
+    /// `endpoint/bucket/name`, not `bucket.endpoint/name`.
+    #[serde(default = "yes")]
+    pub path_style: bool,
+    /// All names begin with it and a slash, so that a bucket can be shared.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// The most that is kept there, in bytes as the vendor counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
+    /// A file (PEM) with the certificates that vouch for the endpoint, beside those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+}
+
+fn region() -> String {
+    "us-east-1".into()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Settings {
+    /// Settings of an endpoint and a bucket, the rest as is usual.
+    pub fn new(endpoint: &str, bucket: &str) -> Self {
+        Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            bucket: bucket.to_owned(),
+            region: region(),
+            path_style: true,
+            prefix: String::new(),
+            capacity: None,
+            ca: None,
+        }
+    }
+
+    /// Reads them from a backend's home; `None` if there are none.
+    ///
+    /// # Errors
+    /// [`SettingsError`]
+    pub fn read(home: &Path) -> Result<Option<Self>, SettingsError> {
+        let path = home.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(SettingsError::Io { doing: "reading", path, source }),
+        };
+        let settings: Self = toml::from_str(&text)
+            .map_err(|error| SettingsError::Malformed { path, detail: error.message().to_owned() })?;
+        settings.check()?;
+        Ok(Some(settings))
+    }
+
+    /// Writes them into a backend's home, which is there.
+    ///
+    /// # Errors
+    /// [`SettingsError`]
+    pub fn write(&self, home: &Path) -> Result<(), SettingsError> {
+        self.check()?;
+        let path = home.join(FILE);
+        let text = toml::to_string(self)
+            .map_err(|error| SettingsError::Malformed { path: path.clone(), detail: error.to_string() })?;
+        freehold_disk::replace(&path, text.as_bytes(), 0o600).map_err(|source| SettingsError::Io {
+            doing: "writing",
+            path,
+            source,
+        })
+    }
+
+    /// Looks at what can be seen without asking anybody.
+    ///
+    /// # Errors
+    /// [`SettingsError::Value`]
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let wrong = |what, value: &str, why| Err(SettingsError::Value { what, value: value.to_owned(), why });
+        let host = self.endpoint.strip_prefix("https://").or_else(|| self.endpoint.strip_prefix("http://"));
+        let Some(host) = host else {
+            return wrong("the endpoint", &self.endpoint, "it begins with https:// or http://");
+        };
+        if host.trim_end_matches('/').is_empty() || host.contains(['@', '?', '#', ' ']) {
+            return wrong("the endpoint", &self.endpoint, "it is scheme, host and port, nothing else");
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        if self.bucket.is_empty() || !self.bucket.chars().all(plain) {
+            return wrong("the bucket", &self.bucket, "letters, digits, dots and dashes");
+        }
+        if self.region.is_empty() || !self.region.chars().all(plain) {
+            return wrong("the region", &self.region, "letters, digits and dashes");
+        }
+        if !self.prefix.chars().all(|c| plain(c) || c == '/') {
+            return wrong("the prefix", &self.prefix, "letters, digits, dots, dashes and slashes");
+        }
+        Ok(())
+    }
+
+    /// Whether what is said to the endpoint goes in the clear. It is ciphertext under random names,
+    /// and signed; but an onlooker sees how much there is, and may answer in the store's place.
+    pub fn is_plain_http(&self) -> bool {
+        self.endpoint.starts_with("http://")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn come_back_as_they_were() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(Settings::read(home.path()).unwrap(), None);
+        let mut settings = Settings::new("https://s3.example.org/", "attic");
+        settings.write(home.path()).unwrap();
+        assert_eq!(Settings::read(home.path()).unwrap(), Some(settings.clone()));
+        settings.prefix = "freehold/home".into();
+        settings.capacity = Some(500 << 30);
+        settings.ca = Some("/etc/ssl/own.pem".into());
+        settings.write(home.path()).unwrap();
+        assert_eq!(Settings::read(home.path()).unwrap(), Some(settings));
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_refused_with_the_reason() {
+        let good = Settings::new("https://s3.example.org", "attic");
+        for wrong in [
+            Settings { endpoint: "s3.example.org".into(), ..good.clone() },
+            Settings { endpoint: "https://".into(), ..good.clone() },
+            Settings { endpoint: "https://key:secret@s3.example.org".into(), ..good.clone() },
+            Settings { bucket: "a/b".into(), ..good.clone() },
+            Settings { region: String::new(), ..good.clone() },
+            Settings { prefix: "a b".into(), ..good.clone() },
+        ] {
+            assert!(matches!(wrong.check(), Err(SettingsError::Value { .. })), "{wrong:?}");
+        }
+        let home = tempfile::tempdir().unwrap();
+        freehold_disk::replace(&home.path().join(FILE), b"endpoint = 1", 0o600).unwrap();
+        assert!(matches!(Settings::read(home.path()), Err(SettingsError::Malformed { .. })));
+    }
+}
