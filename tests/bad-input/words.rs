@@ -98,6 +98,11 @@ fn what_would_happen_is_told_as_it_is() -> Result<()> {
         ensure!(fingerprint == Some(ready.text("fingerprint")?), "{opens}");
         node.cli(&["node", "suspend", "cellar", "--dry-run"])?
             .refused(1, &["no node cellar", "node list"])?;
+        node.cli(&["node", "suspend", &node.status()?.this_node, "--dry-run"])?
+            .refused(1, &["nobody would be suspended", "is this machine"])?;
+        let taken = file.to_string_lossy();
+        node.cli(&["key", "create", "--out", &taken])?.refused(1, &["it is there already", "--out FILE"])?;
+        node.cli(&["key", "revoke", "zzz"])?.refused(1, &["key list"])?;
 
         // Damage that was not to be mended.
         let mut blobs = Vec::new();

@@ -255,6 +255,13 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
                         Some("freehold node list    (shows which machines are an admin's)"),
                     ));
                 }
+                if meant.id == status.this_node {
+                    return Err(Problem::refused(
+                        "nobody would be suspended",
+                        format!("{} is this machine", meant.name),
+                        Some("freehold node suspend, on another machine of an admin"),
+                    ));
+                }
                 let what = match meant.standing {
                     Standing::Suspended => "is suspended already.",
                     Standing::Burned => "is shut out already: its key was used on two machines.",

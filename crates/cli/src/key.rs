@@ -80,11 +80,13 @@ fn private_file(out: &Path) -> Result<std::fs::File, Problem> {
 }
 
 fn not_written(out: &Path, error: &std::io::Error) -> Problem {
-    Problem::refused(
-        format!("cannot write {}", out.display()),
-        error.to_string(),
-        Some("name another file: --out FILE"),
-    )
+    let why = match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            "it is there already, and what is in it may be needed".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    Problem::refused(format!("cannot write {}", out.display()), why, Some("name another file: --out FILE"))
 }
 
 fn now_ms() -> u64 {

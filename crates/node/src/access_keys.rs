@@ -345,7 +345,13 @@ pub async fn revoke(shared: &Shared, typed: &str) -> Result<(), Problem> {
         let [id] = meant.as_slice() else {
             return Err(Problem::not_found(
                 "no access key was revoked",
-                format!("the id of exactly one begins with {typed:?}, or of none"),
+                match meant.len() {
+                    0 if typed.len() < ID_START_MIN => {
+                        format!("{typed:?} is too short: type at least {ID_START_MIN} characters of its id")
+                    }
+                    0 => format!("no key's id begins with {typed:?}"),
+                    some => format!("{some} ids begin with {typed:?}: type more of the one you mean"),
+                },
                 Some("freehold key list"),
             ));
         };

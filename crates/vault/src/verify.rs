@@ -73,9 +73,23 @@ impl Vault {
     /// # Errors
     /// [`GetError`] if the entry store or the depot fails; damage is not an error but a finding.
     pub async fn verify(&self, bucket: Option<&BucketId>, repair: bool) -> Result<VerifyReport, GetError> {
+        self.verify_telling(bucket, repair, &|_| ()).await
+    }
+
+    /// [`Self::verify`], which tells after each entry what it has seen so far.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub async fn verify_telling(
+        &self,
+        bucket: Option<&BucketId>,
+        repair: bool,
+        told: &(dyn Fn(&VerifyReport) + Sync),
+    ) -> Result<VerifyReport, GetError> {
         let mut report = VerifyReport::default();
         for at in self.inner.to_verify(bucket.copied()).await? {
             self.inner.verify_entry(at, repair, &mut report).await?;
+            told(&report);
         }
         Ok(report)
     }

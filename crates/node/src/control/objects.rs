@@ -115,8 +115,13 @@ pub(super) fn verify(shared: &Arc<Shared>, bucket: &str, repair: bool) -> Result
     // Those of other planes too: what is stored is what is stored.
     let id = shared.vault.bucket_named(bucket).map(|(id, _)| id).ok_or_else(|| no_bucket(bucket))?;
     let (shared, name) = (Arc::clone(shared), bucket.to_owned());
+    // What nobody has read yet is overtaken by the next anyway.
+    let (tell, mut hear) = tokio::sync::mpsc::channel(1);
     let work = async move {
-        match shared.vault.verify(Some(&id), repair).await {
+        let told = |report: &vault::VerifyReport| {
+            drop(tell.try_send(VerifyEvent::Progress { blobs: report.blobs, bytes: report.bytes }));
+        };
+        match shared.vault.verify_telling(Some(&id), repair, &told).await {
             Ok(report) => {
                 shared.note_damage(id, &report);
                 VerifyEvent::Done(VerifyReport {
@@ -130,7 +135,8 @@ pub(super) fn verify(shared: &Arc<Shared>, bucket: &str, repair: bool) -> Result
             Err(error) => VerifyEvent::Failed(get_problem(&name, "the bucket", &error)),
         }
     };
-    Ok(futures::stream::once(work).boxed())
+    let progress = futures::stream::poll_fn(move |context| hear.poll_recv(context));
+    Ok(futures::stream::select(progress, futures::stream::once(work)).boxed())
 }
 
 fn finding(found: vault::Finding) -> VerifyFinding {

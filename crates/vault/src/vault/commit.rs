@@ -58,6 +58,11 @@ impl Inner {
         let job = move |txn: &mut EntryTxn<'_>| {
             let mut written = Vec::with_capacity(drafts.len());
             for draft in drafts {
+                // In its turn: whoever closes a bucket and then waits for a turn of their own has seen
+                // the last write to it.
+                if let Err(closed) = inner.may_write(&draft.bucket) {
+                    return Ok(Err(closed));
+                }
                 match inner.write(txn, draft, &written)? {
                     Ok(one) => written.push(one),
                     // Nothing has been written to the transaction yet.

@@ -149,3 +149,28 @@ async fn a_client_that_hangs_up_does_not_let_two_first_writes_pass() {
         assert_eq!(written, 1, "round {round}: {second:?}");
     }
 }
+
+#[tokio::test]
+async fn what_comes_after_the_closing_of_a_bucket_is_not_written() {
+    let home = tempfile::tempdir().unwrap();
+    let witness = std::sync::Arc::new(crate::world::Witness::default());
+    let replication = std::sync::Arc::<crate::world::Witness>::clone(&witness);
+    let setup = crate::world::Setup { replication, ..crate::world::Setup::default() };
+    let world = World::with(home.path(), setup).await;
+    let asked = || witness.asked.load(std::sync::atomic::Ordering::SeqCst);
+    world.put("one", b"first").await.unwrap();
+    let times = asked();
+    // The turn of whoever writes entries is taken, so the second write has to wait for its own.
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    world.entries.submit(move |_| Ok(wait.recv().is_ok()), |_| ());
+    let closing = async {
+        while asked() < 2 * times - 1 {
+            tokio::task::yield_now().await;
+        }
+        *witness.own.lock().unwrap() = Some(freehold_placement::Own::Behind);
+        go_on.send(()).unwrap();
+    };
+    let (written, ()) = tokio::join!(world.put("two", b"second"), closing);
+    assert!(matches!(written, Err(PutError::CatchingUp)), "{written:?}");
+    assert_eq!(witness.committed.lock().unwrap().len(), 1);
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_disk::EntryRow;
 use freehold_placement::{BlobRef, Draft, payload_hash};
-use freehold_vault::{Damage, GetError};
+use freehold_vault::{Damage, GetError, VerifyReport};
 use freehold_wire::{Bounded, Digest, Hlc, NodeId};
 
 use crate::world::{Peer, Setup, Witness, World, random};
@@ -91,7 +91,12 @@ async fn each_attack_is_seen() {
             Err(GetError::Missing) if damage == Damage::Missing => {}
             other => panic!("{name}: {other:?}"),
         }
-        let report = world.vault.verify(Some(&world.bucket), true).await.unwrap();
+        let told = std::sync::atomic::AtomicU64::new(0);
+        let tell = |report: &VerifyReport| {
+            told.store(report.entries, std::sync::atomic::Ordering::SeqCst);
+        };
+        let report = world.vault.verify_telling(Some(&world.bucket), true, &tell).await.unwrap();
+        assert_eq!(told.into_inner(), report.entries);
         let [finding] = report.findings.as_slice() else { panic!("{name}: {report:?}") };
         assert_eq!(finding.damage, damage, "{name}");
         assert_eq!((finding.key.as_deref(), finding.repaired), (Some("victim"), false), "{name}");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -314,6 +315,8 @@ pub(crate) struct Witness {
     pub(crate) releases: bool,
     pub(crate) erased: Mutex<Vec<u64>>,
     pub(crate) own: Mutex<Option<Own>>,
+    /// How often it was asked for that.
+    pub(crate) asked: AtomicUsize,
     /// Whether the blobs of all entries belong on other nodes.
     pub(crate) elsewhere: bool,
     /// How many nodes hold an entry, by its number, where it is not one.
@@ -352,6 +355,7 @@ impl Replication for Witness {
     }
 
     fn own(&self, _: &BucketId) -> Own {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         self.own.lock().unwrap().unwrap_or(Own::Sure)
     }
 
