@@ -1,14 +1,23 @@
 //! A depot on a foreign object store: any S3, whoever runs it. Nobody has to trust it: what lies
 //! there is sealed once more, under random names, in packs of few sizes, and what comes back is
 //! checked. It must never give out a byte that is not what was stored, say that something is
-//! stored before it was seen there, or hold a key of a bucket. Start reading at [`open`].
+//! stored before it was seen there, or hold a key of a bucket. Start reading at [`open`] and
+//! [`Packed`].
 
 mod connect;
 mod credentials;
+mod error;
 mod open;
+mod pack;
+mod packed;
+mod probe;
 mod settings;
+mod sizes;
 
 pub use connect::{ConnectError, connect};
 pub use credentials::{Credentials, CredentialsError};
+pub use error::{Damage, PackError};
 pub use open::{OpenError, open};
+pub use packed::{Audit, BadPack, Inventory, MapError, Pace, Packed, State, check};
+pub use probe::{Answer, Found, Note, ProbeError, Refusal, probe};
 pub use settings::{Settings, SettingsError};

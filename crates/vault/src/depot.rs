@@ -21,6 +21,12 @@ pub(crate) use self::read::read_at;
 pub use self::write::BlobWriter;
 use crate::BoxError;
 
+/// What lies on a backend under a blob's name is not what was put there. A backend that sees it says
+/// so with this as the source of its error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Altered(pub String);
+
 /// The depot failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DepotError {
@@ -37,6 +43,14 @@ pub enum DepotError {
     Missing {
         /// The blob.
         name: BlobName,
+    },
+    /// What the backend has is not what was put there.
+    #[error("blob {} is not what was put on the backend", .name.short())]
+    Altered {
+        /// The blob.
+        name: BlobName,
+        /// What was seen.
+        source: object_store::Error,
     },
     /// A blob that came has another length or hash than was announced.
     #[error("blob {} is not what was announced", .name.short())]
@@ -73,6 +87,13 @@ pub enum DepotError {
     /// A blocking task was cut off because the program ends.
     #[error("the depot is closing")]
     Closing,
+}
+
+impl DepotError {
+    /// Whether the blob is bad or gone, and another copy would do.
+    pub(crate) const fn is_damage(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Altered { .. })
+    }
 }
 
 /// How much a depot takes.

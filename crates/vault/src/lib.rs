@@ -16,7 +16,7 @@ mod sweep;
 mod vault;
 mod verify;
 
-pub use depot::{BlobReader, BlobWriter, Depot, DepotError, DepotLimits, Held};
+pub use depot::{Altered, BlobReader, BlobWriter, Depot, DepotError, DepotLimits, Held};
 pub use error::{BoxError, GetError, PutError};
 pub use freehold_index::{
     DAY, DefaultRetention, Etag, EtagError, Expiration, Filter, Lifecycle, ListQuery, Locked, Locks, Mode,

@@ -104,7 +104,10 @@ impl Reader {
         let mut local = None;
         let here = found.is_some();
         if let Some(found) = found {
-            let header = found.read(0..HEADER_LEN as u64).await.map_err(GetError::Depot)?;
+            let header = match found.read(0..HEADER_LEN as u64).await {
+                Err(error) if error.is_damage() => Vec::new(),
+                read => read.map_err(GetError::Depot)?,
+            };
             match BlobOpener::new(&key, &part.binding, part.part, part.blob.name, &header) {
                 Ok(_) if found.len() != part.blob.len => report(&sources, &part, &OpenError::Excess),
                 Ok(opener) => local = Some((found, Arc::new(opener))),
@@ -154,9 +157,16 @@ impl Reader {
             };
             cipher.map(|cipher| open(&opener, plain_len, chunks, cipher))
         });
-        match opened.await.map_err(|_| GetError::Closing)?.map_err(GetError::Depot)? {
-            Ok(plain) => Ok(plain),
-            Err(error) => {
+        match opened.await.map_err(|_| GetError::Closing)? {
+            Ok(Ok(plain)) => Ok(plain),
+            // The backend saw it for itself.
+            Err(error) if error.is_damage() => {
+                tracing::warn!(blob = %self.part.blob.name.short(), %error, "a blob in the depot is bad");
+                self.sources.replication.lost(&self.part.bucket, &self.part.blob);
+                Err(GetError::Tampered)
+            }
+            Err(error) => Err(GetError::Depot(error)),
+            Ok(Err(error)) => {
                 report(&self.sources, &self.part, &error);
                 Err(GetError::Tampered)
             }

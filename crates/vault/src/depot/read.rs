@@ -12,10 +12,12 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore as _};
 
-use super::{Depot, DepotError, blocking, place};
+use super::{Altered, Depot, DepotError, blocking, place};
 
 /// Bytes read at once by [`BlobReader::stream`].
 const SLICE: u64 = 1 << 20;
+/// Each is a request of its own there.
+const SLICE_REMOTE: u64 = 4 << 20;
 
 /// A blob open for reading; ranges of it can be read in any order.
 #[derive(Debug, Clone)]
@@ -73,24 +75,36 @@ impl BlobReader {
             return blocking(move || read_at(&file, range)).await;
         }
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-        let failed = |source| DepotError::Backend { doing: "reading", source };
+        let failed = |source| self.failed(source);
         let found = self.depot.inner.store.get_opts(&place(self.name), options).await.map_err(failed)?;
         Ok(found.bytes().await.map_err(failed)?.into())
     }
 
-    /// Streams a range in slices of 1 MiB.
+    fn failed(&self, source: object_store::Error) -> DepotError {
+        let name = self.name;
+        match source {
+            object_store::Error::NotFound { .. } => DepotError::Missing { name },
+            object_store::Error::Generic { source: ref seen, .. } if seen.is::<Altered>() => {
+                DepotError::Altered { name, source }
+            }
+            source => DepotError::Backend { doing: "reading", source },
+        }
+    }
+
+    /// Streams a range in slices of 1 MiB, of a remote backend in larger ones.
     pub fn stream(self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, DepotError>> {
         let end = range.end.min(self.len);
+        let slice = if self.file.is_some() { SLICE } else { SLICE_REMOTE };
         futures::stream::try_unfold((self, range.start), move |(reader, at)| async move {
             if at >= end {
                 return Ok(None);
             }
-            let slice = reader.read(at..end.min(at + SLICE)).await?;
-            if slice.is_empty() {
+            let piece = reader.read(at..end.min(at + slice)).await?;
+            if piece.is_empty() {
                 return Ok(None);
             }
-            let next = at + slice.len() as u64;
-            Ok(Some((Bytes::from(slice), (reader, next))))
+            let next = at + piece.len() as u64;
+            Ok(Some((Bytes::from(piece), (reader, next))))
         })
         .boxed()
     }

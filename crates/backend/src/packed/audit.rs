@@ -1,0 +1,193 @@
+//! Checking what lies on the store by reading it: no key is needed for that, only the list of
+//! names, lengths and hashes, so that somebody else can do it too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use freehold_crypt::Entropy as _;
+use freehold_crypt::hash::Hasher;
+use freehold_disk::{OsEntropy, PackName, PackRow};
+use freehold_wire::Hex;
+use futures::StreamExt as _;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+
+use super::{Inner, Packed, place};
+use crate::PackError;
+use crate::error::Damage;
+
+/// A pack that is not what was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadPack {
+    /// Its name on the store.
+    pub name: String,
+    /// What is wrong.
+    pub damage: Damage,
+    /// How many blobs that count lie in it.
+    pub blobs: u64,
+}
+
+/// What an audit saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Packs read.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Packs that are not what was stored.
+    pub bad: Vec<BadPack>,
+    /// Packs of this backend that its map did not know, and knows now.
+    pub taken_in: u64,
+    /// Names among its packs that its key does not open.
+    pub strange: Vec<String>,
+    /// Packs that are there, and that the store's listing does not name.
+    pub unlisted: u64,
+}
+
+/// What somebody needs to check the packs: name, length, and BLAKE3 as `b3sum` prints it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inventory {
+    /// The name on the store.
+    pub name: PackName,
+    /// Bytes.
+    pub len: u64,
+    /// Their hash; `None` if nobody has read them yet.
+    pub hash: Option<[u8; 32]>,
+}
+
+impl From<&PackRow> for Inventory {
+    fn from(pack: &PackRow) -> Self {
+        Self { name: pack.name, len: pack.len, hash: pack.hash }
+    }
+}
+
+/// Reads one pack and compares it with what it should be; no key is needed. The hash of one that has
+/// the right length is returned.
+///
+/// # Errors
+/// [`PackError::Store`] if the store does not answer; damage is not an error.
+pub async fn check(store: &dyn ObjectStore, pack: &Inventory) -> Result<Result<[u8; 32], Damage>, PackError> {
+    let failed = |source| PackError::Store { doing: "reading a pack", source };
+    let found = match store.get(&place(&pack.name)).await {
+        Ok(found) => found,
+        Err(object_store::Error::NotFound { .. }) => return Ok(Err(Damage::Missing)),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut stream = found.into_stream();
+    let (mut hash, mut len) = (Hasher::plain(), 0u64);
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(failed)?;
+        len = len.saturating_add(piece.len() as u64);
+        hash.update(&piece);
+    }
+    let hash = hash.finish();
+    Ok(match pack.hash {
+        _ if len != pack.len => Err(Damage::Cut),
+        Some(known) if known != hash => Err(Damage::Altered),
+        _ => Ok(hash),
+    })
+}
+
+impl Packed {
+    /// The list by which anybody can check the packs without a key.
+    ///
+    /// # Errors
+    /// [`PackError`] of the map.
+    pub async fn inventory(&self) -> Result<Vec<Inventory>, PackError> {
+        let packs = self.inner.on_map(freehold_disk::PackStore::packs).await?;
+        Ok(packs.iter().map(Inventory::from).collect())
+    }
+
+    /// Looks at the store's listing, and reads `most` packs (or all), beginning at one drawn by lot.
+    /// Packs of this backend that the map does not know are taken in.
+    ///
+    /// # Errors
+    /// [`PackError`] if the store does not answer; damage is not an error.
+    pub async fn audit(&self, most: Option<u64>) -> Result<Audit, PackError> {
+        let audit = self.inner.audit(most).await;
+        self.inner.heard(audit)
+    }
+}
+
+impl Inner {
+    async fn audit(self: &Arc<Self>, most: Option<u64>) -> Result<Audit, PackError> {
+        let mut audit = Audit::default();
+        let listed: BTreeMap<PackName, u64> = self.listed().await?.into_iter().collect();
+        let (packs, leaving) =
+            self.on_map(|map| Ok((map.packs()?, [map.dying()?, map.pending()?].concat()))).await?;
+        let known: BTreeMap<PackName, PackRow> = packs.iter().map(|pack| (pack.name, *pack)).collect();
+        for (name, len) in &listed {
+            if !known.contains_key(name) && !leaving.contains(name) {
+                self.take_in(*name, *len, &mut audit).await?;
+            }
+        }
+        let most = most.unwrap_or(u64::MAX).min(packs.len() as u64);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let start = OsEntropy.bytes32();
+        let from_there = known.range(start..).chain(known.range(..start));
+        for (_, pack) in from_there.take(most) {
+            self.check_pack(pack, &mut audit).await?;
+            if !listed.contains_key(&pack.name) {
+                audit.unlisted += 1;
+            }
+        }
+        Ok(audit)
+    }
+
+    async fn take_in(self: &Arc<Self>, name: PackName, len: u64, audit: &mut Audit) -> Result<(), PackError> {
+        match self.index(name, len).await {
+            Ok(pack) => {
+                self.on_map(move |map| map.found(pack)).await?;
+                audit.taken_in += 1;
+                Ok(())
+            }
+            Err(PackError::Bad { damage, .. }) => {
+                // Listed, and gone since or never there.
+                if damage != Damage::Missing {
+                    audit.strange.push(Hex(&name).to_string());
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn check_pack(self: &Arc<Self>, pack: &PackRow, audit: &mut Audit) -> Result<(), PackError> {
+        let mut damage = check(&*self.store, &Inventory::from(pack)).await?;
+        if let (Ok(hash), None) = (damage, pack.hash) {
+            // Nobody has vouched for these bytes: only the key can say whether they are right.
+            damage = self.opens(pack).await?.map(|()| hash);
+        }
+        let name = pack.name;
+        audit.packs += 1;
+        audit.bytes = audit.bytes.saturating_add(pack.len);
+        match damage {
+            Ok(hash) if pack.hash.is_none() => self.on_map(move |map| map.set_hash(name, hash)).await,
+            Ok(_) => Ok(()),
+            Err(damage) => {
+                // Removed or written anew while it was read.
+                let now = self.on_map(move |map| map.pack(&name)).await?;
+                if let Some(now) = now {
+                    audit.bad.push(BadPack { name: Hex(&name).to_string(), damage, blobs: now.blobs });
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Opens all blobs of a pack.
+    async fn opens(self: &Arc<Self>, pack: &PackRow) -> Result<Result<(), Damage>, PackError> {
+        let name = pack.name;
+        for row in self.on_map(move |map| map.members(&name)).await? {
+            let mut at = 0;
+            while at < row.len {
+                let next = row.len.min(at.saturating_add(4 << 20));
+                match self.read_in(pack, super::read::within(&row, &(at..next))).await {
+                    Ok(_) => at = next,
+                    Err(PackError::Bad { damage, .. }) => return Ok(Err(damage)),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}

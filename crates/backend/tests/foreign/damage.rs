@@ -1,0 +1,199 @@
+//! What an onlooker sees, what is found by checking, and what comes back after a loss.
+
+use std::collections::BTreeSet;
+
+use freehold_backend::{Damage, MapError, check};
+use freehold_vault::{Depot, DepotError, DepotLimits};
+use object_store::ObjectStoreExt as _;
+
+use super::home::{Home, blob, content, depot, open, put};
+use super::liar::Liar;
+
+#[tokio::test]
+async fn every_size_comes_back_in_every_range() {
+    let home = Home::new().await;
+    let lens = [0, 1, 65_536, (1 << 20) - 1, (1 << 20) + 1, (8 << 20) - 1, 8 << 20, (17 << 20) + 5];
+    for (name, len) in (1..).zip(lens) {
+        home.put(name, &content(name, len)).await.unwrap();
+    }
+    let home = home.again(true).await;
+    for (name, len) in (1..).zip(lens) {
+        let whole = content(name, len);
+        assert!(home.get(name).await.unwrap() == whole, "{len}");
+        let reader = home.depot.open(blob(name)).await.unwrap();
+        for range in [0..10, 60_000..70_000, 4_194_300..4_194_310, (len as u64).saturating_sub(5)..u64::MAX] {
+            let want = &whole[(range.start as usize).min(len)..(range.end as usize).min(len)];
+            assert!(reader.read(range).await.unwrap() == want);
+        }
+        assert_eq!(home.depot.len(blob(name)).await.unwrap(), Some(len as u64));
+    }
+    assert_eq!(home.depot.names().await.unwrap().len(), lens.len());
+}
+
+#[tokio::test]
+async fn an_onlooker_learns_neither_names_nor_sizes_nor_counts() {
+    let home = Home::new().await;
+    let puts = (0..40u8).map(|name| {
+        let depot = home.depot.clone();
+        async move { put(&depot, name, &vec![b'A'; 1000 + usize::from(name) * 37]).await }
+    });
+    futures::future::try_join_all(puts).await.unwrap();
+    let all = home.liar.everything().await;
+    assert!(all.len() <= 3, "{} objects for 40 blobs that came together", all.len());
+    for (path, bytes) in &all {
+        assert_eq!(path.as_ref().len(), 64, "a random name and nothing else");
+        let chunks = bytes.len().div_ceil(65_552);
+        assert!((bytes.len() - 16 * chunks).is_power_of_two());
+        assert!(!bytes.windows(16).any(|window| window == [b'A'; 16]));
+        for name in 0..40u8 {
+            assert!(!bytes.windows(16).any(|window| window == [name; 16]), "a blob's name");
+            assert!(!path.as_ref().contains(&blob(name).to_string()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_friend_without_the_key_finds_what_is_wrong() {
+    let home = Home::new().await;
+    for name in 1..=4 {
+        home.put(name, &content(name, 50_000)).await.unwrap();
+    }
+    let list = home.packed.inventory().await.unwrap();
+    assert_eq!(list.len(), 4);
+    let [first, second, third, _] = &list[..] else { panic!() };
+    let paths = [first, second, third]
+        .map(|pack| object_store::path::Path::from(freehold_wire::Hex(&pack.name).to_string()));
+    let liar = &home.liar.inner;
+    liar.delete(&paths[0]).await.unwrap();
+    let mut bytes = liar.get(&paths[1]).await.unwrap().bytes().await.unwrap().to_vec();
+    bytes[70] ^= 1;
+    liar.put(&paths[1], bytes.clone().into()).await.unwrap();
+    bytes.truncate(1000);
+    liar.put(&paths[2], bytes.into()).await.unwrap();
+    let mut found = Vec::new();
+    for pack in &list {
+        found.push(check(liar, pack).await.unwrap().err());
+    }
+    assert_eq!(found, [Some(Damage::Missing), Some(Damage::Altered), Some(Damage::Cut), None]);
+    let audit = home.packed.audit(None).await.unwrap();
+    assert_eq!((audit.packs, audit.bad.len()), (4, 3));
+    assert_eq!(audit.bad.iter().map(|bad| bad.damage).collect::<BTreeSet<_>>().len(), 3);
+    assert_eq!(home.packed.audit(Some(1)).await.unwrap().packs, 1);
+}
+
+#[tokio::test]
+async fn a_bad_blob_is_put_again_and_good() {
+    let home = Home::new().await;
+    home.put(1, &content(1, 50_000)).await.unwrap();
+    for path in home.liar.names().await {
+        home.liar.inner.delete(&path).await.unwrap();
+    }
+    assert!(matches!(home.get(1).await, Err(DepotError::Missing { .. })));
+    home.put(1, &content(1, 50_000)).await.unwrap();
+    assert_eq!(home.get(1).await.unwrap(), content(1, 50_000));
+    home.packed.repack().await.unwrap();
+    assert!(home.packed.audit(None).await.unwrap().bad.is_empty());
+}
+
+#[tokio::test]
+async fn everything_comes_back_from_the_store_and_the_key_alone() {
+    let home = Home::new().await;
+    for name in 0..50 {
+        home.put(name, &content(name, usize::from(name) * 1000)).await.unwrap();
+    }
+    home.put(60, &content(60, 12 << 20)).await.unwrap();
+    home.put(7, &content(99, 5)).await.unwrap();
+    home.packed.repack().await.unwrap();
+    let home = home.again(false).await;
+    for name in (0..50).filter(|name| *name != 7) {
+        assert_eq!(home.get(name).await.unwrap(), content(name, usize::from(name) * 1000));
+    }
+    assert!(home.get(60).await.unwrap() == content(60, 12 << 20));
+    assert_eq!(home.get(7).await.unwrap(), content(99, 5), "the later one");
+    let audit = home.packed.audit(None).await.unwrap();
+    assert!(audit.bad.is_empty() && audit.packs > 0);
+    assert!(home.packed.inventory().await.unwrap().iter().all(|pack| pack.hash.is_some()));
+}
+
+#[tokio::test]
+async fn what_another_key_sealed_is_not_taken_for_ours() {
+    let home = Home::new().await;
+    home.put(1, &content(1, 5)).await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let refused = open(&home.liar, elsewhere.path(), 2, None).await.unwrap_err();
+    assert!(matches!(refused, MapError::NotOurs(1)), "{refused}");
+    assert_eq!(home.liar.names().await.len(), 1, "nothing of it was touched");
+    let stranger = Liar::new();
+    let theirs = open(&stranger, elsewhere.path(), 2, None).await;
+    drop(theirs);
+    let bytes = content(3, 16_400);
+    let path = object_store::path::Path::from("ab".repeat(32));
+    home.liar.inner.put(&path, bytes.into()).await.unwrap();
+    assert_eq!(home.packed.audit(None).await.unwrap().strange, ["ab".repeat(32)]);
+    assert_eq!(home.liar.names().await.len(), 2);
+}
+
+#[tokio::test]
+async fn waste_is_written_anew() {
+    let home = Home::new().await;
+    let puts = (0..60u8).map(|name| {
+        let depot = home.depot.clone();
+        async move { put(&depot, name, &content(name, 20_000)).await }
+    });
+    futures::future::try_join_all(puts).await.unwrap();
+    for name in 100..130 {
+        home.put(name, &content(name, 100)).await.unwrap();
+    }
+    let before = home.packed.state().await.unwrap();
+    assert!(before.packs > 30);
+    for name in 0..50 {
+        home.depot.delete(blob(name)).await.unwrap();
+    }
+    home.packed.repack().await.unwrap();
+    let after = home.packed.state().await.unwrap();
+    assert_eq!((after.blobs, after.dying), (40, 0));
+    assert!(after.packs <= 3 && after.bytes <= 512 << 10, "{after:?}");
+    assert_eq!(home.liar.names().await.len() as u64, after.packs);
+    for name in (50..60).chain(100..130) {
+        let len = if name < 60 { 20_000 } else { 100 };
+        assert_eq!(home.get(name).await.unwrap(), content(name, len));
+    }
+    home.packed.repack().await.unwrap();
+    let again = home.packed.state().await.unwrap();
+    assert_eq!((again.packs, again.bytes), (after.packs, after.bytes), "nothing is left to do");
+}
+
+#[tokio::test]
+async fn a_capacity_is_kept_with_what_is_added_to_the_blobs() {
+    let (folder, liar) = (tempfile::tempdir().unwrap(), Liar::new());
+    let packed = open(&liar, folder.path(), 1, Some(100_000)).await.unwrap();
+    let depot = depot(&packed).await;
+    put(&depot, 1, &content(1, 40_000)).await.unwrap();
+    let refused = put(&depot, 2, &content(2, 40_000)).await;
+    assert!(matches!(refused, Err(DepotError::NoSpace { .. })), "{refused:?}");
+    let refused = put(&depot, 3, &content(2, 20 << 20)).await;
+    assert!(matches!(refused, Err(DepotError::NoSpace { .. })), "{refused:?}");
+    depot.delete(blob(1)).await.unwrap();
+    packed.repack().await.unwrap();
+    put(&depot, 2, &content(2, 40_000)).await.unwrap();
+    assert_eq!(liar.names().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_depot_counts_what_it_has_on_a_backend() {
+    let home = Home::new().await;
+    for name in 1..=3 {
+        home.put(name, &content(name, 600)).await.unwrap();
+    }
+    let limits = DepotLimits { reserve_bytes: 0, quota_bytes: Some(2000) };
+    let store = std::sync::Arc::clone(&home.packed);
+    let depot = Depot::on(store, None, limits).await.unwrap();
+    assert_eq!((depot.used(), depot.free().unwrap()), (1800, Some(200)));
+    assert_eq!(depot.measure().await.unwrap(), (3, 1800));
+    assert!(matches!(put(&depot, 4, &content(4, 300)).await, Err(DepotError::NoSpace { .. })));
+    depot.delete(blob(1)).await.unwrap();
+    depot.delete(blob(1)).await.unwrap();
+    assert_eq!(depot.used(), 1200);
+    put(&depot, 4, &content(4, 300)).await.unwrap();
+    assert_eq!((depot.used(), depot.names().await.unwrap().len()), (1500, 3));
+}

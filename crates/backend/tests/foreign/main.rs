@@ -1,0 +1,15 @@
+//! A backend over stores that lie, fail and forget.
+#![expect(clippy::cast_possible_truncation, reason = "lengths here are small")]
+
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod home;
+#[cfg(test)]
+mod liar;
+#[cfg(test)]
+mod lies;
+#[cfg(test)]
+mod probing;
+#[cfg(test)]
+mod random;
