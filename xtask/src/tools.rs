@@ -97,8 +97,7 @@ fn python(root: &Path) -> Result<()> {
     pip(root, &["-r", &root.join("tests/requirements.txt").to_string_lossy()])
 }
 
-/// Installs Python programs for the tests.
-pub(crate) fn pip(root: &Path, wanted: &[&str]) -> Result<()> {
+fn pip(root: &Path, wanted: &[&str]) -> Result<()> {
     let arguments = [&["install", "--quiet", "--disable-pip-version-check"], wanted].concat();
     check(&mut command(root, venv(root).join("bin/pip"), &arguments))
 }

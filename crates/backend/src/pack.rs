@@ -210,3 +210,6 @@ impl Index {
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "lengths here are small")]
 mod tests;
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "lengths here are small")]
+mod vectors;

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Makes and reads packs by docs/formats/backend.md alone, with none of Freehold's code.
+
+Seals every pack of vectors/packs.json to the same bytes, opens it again, and sees that a pack that
+was cut, altered or renamed does not open. Exit code 0 if all is as it should be.
+
+    pip install cryptography blake3 cbor2
+    python3 docs/formats/backend/check.py
+"""
+
+import json
+import pathlib
+
+import blake3
+import cbor2
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+CHUNK, TAG = 65536, 16
+HERE = pathlib.Path(__file__).parent / "vectors"
+
+
+def stream_key(secret, name):
+    keyed = blake3.blake3(secret, derive_key_context="freehold 2026 stream key").digest()
+    binding = b"freehold backend pack, format 1"
+    return AESGCM(blake3.blake3(name + binding, key=keyed).digest(64)[:32])
+
+
+def nonce(index, last):
+    return bytes(3) + index.to_bytes(8, "big") + bytes([last])
+
+
+def padded(length):
+    if length <= 1 << 23:
+        return max(1 << 14, 1 << (length - 1).bit_length())
+    magnitude = length.bit_length() - 1
+    mask = (1 << (magnitude - magnitude.bit_length())) - 1
+    return (length + mask) & ~mask
+
+
+def seal(secret, name, number, time, blobs):
+    """`blobs`: name, time, bytes."""
+    index = cbor2.dumps([number, time, [[b, len(data), at] for b, at, data in blobs]], canonical=True)
+    end = index + len(index).to_bytes(4, "big") + b"FHB1"
+    content = b"".join(data for _, _, data in blobs)
+    plain = content + bytes(padded(len(content) + len(end)) - len(content) - len(end)) + end
+    key = stream_key(secret, name)
+    starts = range(0, len(plain), CHUNK)
+    return b"".join(
+        key.encrypt(nonce(i, at == starts[-1]), plain[at : at + CHUNK], None) for i, at in enumerate(starts)
+    )
+
+
+def opened(secret, name, pack):
+    key = stream_key(secret, name)
+    starts = range(0, len(pack), CHUNK + TAG)
+    plain = b"".join(
+        key.decrypt(nonce(i, at == starts[-1]), pack[at : at + CHUNK + TAG], None)
+        for i, at in enumerate(starts)
+    )
+    assert plain[-4:] == b"FHB1"
+    length = int.from_bytes(plain[-8:-4], "big")
+    number, time, rows = cbor2.loads(plain[-8 - length : -8])
+    blobs, at = [], 0
+    for blob, size, came in rows:
+        blobs.append((blob, came, plain[at : at + size]))
+        at += size
+    return number, time, blobs
+
+
+def refused(secret, name, pack):
+    try:
+        opened(secret, name, pack)
+    except InvalidTag:
+        return
+    raise AssertionError("what was tampered with opened")
+
+
+def check(vector):
+    secret, name = bytes.fromhex(vector["secret"]), bytes.fromhex(vector["name"])
+    blobs = [
+        (bytes.fromhex(row["name"]), row["time"], bytes([row["byte"]]) * row["length"])
+        for row in vector["blobs"]
+    ]
+    pack = seal(secret, name, vector["number"], vector["time"], blobs)
+    assert len(pack) == vector["sealed_length"], vector["what"]
+    assert blake3.blake3(pack).hexdigest() == vector["sealed_blake3"], vector["what"]
+    assert opened(secret, name, pack) == (vector["number"], vector["time"], blobs)
+    refused(secret, bytes([name[0] ^ 1]) + name[1:], pack)
+    refused(secret, name, pack[:-1])
+    refused(secret, name, bytes([pack[0] ^ 1]) + pack[1:])
+    if len(pack) > CHUNK + TAG:
+        refused(secret, name, pack[: CHUNK + TAG])
+        refused(secret, name, pack[CHUNK + TAG :] + pack[: CHUNK + TAG])
+
+
+def main():
+    vectors = json.loads((HERE / "packs.json").read_text())
+    for vector in vectors:
+        check(vector)
+    print(f"{len(vectors)} packs are as the page says")
+
+
+main()
