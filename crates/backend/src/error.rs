@@ -26,6 +26,13 @@ impl std::fmt::Display for Damage {
     }
 }
 
+/// Whether the store says that an object is not there. That its bucket is not there says nothing of the
+/// object.
+pub(crate) fn is_missing(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { .. })
+        && !crate::packed::chain(error).contains("NoSuchBucket")
+}
+
 /// A backend failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {

@@ -35,10 +35,17 @@ pub(super) fn decisions(texts: &[Text]) -> Vec<String> {
     found
 }
 
-/// Each invariant in ARCHITECTURE.md names the test that holds it: ``test `name` ``.
+/// Pages that name the tests which hold what they say.
+const HELD_BY_TESTS: [&str; 2] = ["ARCHITECTURE.md", "docs/attacks.md"];
+
+/// Each test that such a page names exists: ``test `name` ``.
 pub(super) fn invariants(texts: &[Text]) -> Vec<String> {
-    let Some(page) = texts.iter().find(|text| text.path == "ARCHITECTURE.md") else {
-        return vec!["ARCHITECTURE.md is missing".to_owned()];
+    HELD_BY_TESTS.into_iter().flat_map(|page| missing_tests(texts, page)).collect()
+}
+
+fn missing_tests(texts: &[Text], path: &str) -> Vec<String> {
+    let Some(page) = texts.iter().find(|text| text.path == path) else {
+        return vec![format!("{path} is missing")];
     };
     let named =
         page.text.split("test `").skip(1).filter_map(|rest| rest.split_once('`')).map(|(name, _)| name);
@@ -47,6 +54,6 @@ pub(super) fn invariants(texts: &[Text]) -> Vec<String> {
             let function = format!("fn {name}(");
             !texts.iter().any(|text| text.is("rs") && text.text.contains(&function))
         })
-        .map(|name| format!("ARCHITECTURE.md: there is no test `{name}`"))
+        .map(|name| format!("{path}: there is no test `{name}`"))
         .collect()
 }

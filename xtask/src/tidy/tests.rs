@@ -46,6 +46,8 @@ fn decisions_have_no_gaps() {
 fn an_invariant_without_its_test_is_found() {
     let page = text("ARCHITECTURE.md", "Logs converge [test `logs_converge`].");
     let test = text("sim/src/a.rs", "#[test]\nfn logs_converge() {}");
-    assert_eq!(pages::invariants(std::slice::from_ref(&page)).len(), 1);
-    assert!(pages::invariants(&[page, test]).is_empty());
+    let attacks = text("docs/attacks.md", "| a rollback | test `logs_converge`, test `b` |");
+    assert_eq!(pages::invariants(std::slice::from_ref(&page)).len(), 2, "its test, and the other page");
+    let found = pages::invariants(&[page, test, attacks]);
+    assert_eq!(found, ["docs/attacks.md: there is no test `b`"]);
 }

@@ -13,7 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::{Inner, Packed, place};
 use crate::PackError;
-use crate::error::Damage;
+use crate::error::{Damage, is_missing};
 
 /// A pack that is not what was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub async fn check(store: &dyn ObjectStore, pack: &Inventory) -> Result<Result<[
     let failed = |source| PackError::Store { doing: "reading a pack", source };
     let found = match store.get(&place(&pack.name)).await {
         Ok(found) => found,
-        Err(object_store::Error::NotFound { .. }) => return Ok(Err(Damage::Missing)),
+        Err(error) if is_missing(&error) => return Ok(Err(Damage::Missing)),
         Err(source) => return Err(failed(source)),
     };
     let mut stream = found.into_stream();

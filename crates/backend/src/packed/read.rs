@@ -11,7 +11,7 @@ use object_store::{GetOptions, GetRange};
 
 use super::{Inner, place, short};
 use crate::PackError;
-use crate::error::Damage;
+use crate::error::{Damage, is_missing};
 use crate::pack::Opener;
 
 /// Times that a blob is looked for in the map: it may be moved while it is read.
@@ -73,13 +73,13 @@ impl Inner {
                 Ok(_) => return Err(bad(Damage::Cut)),
                 Err(error) => error,
             },
-            Err(object_store::Error::NotFound { .. }) => return Err(bad(Damage::Missing)),
+            Err(error) if is_missing(&error) => return Err(bad(Damage::Missing)),
             Err(error) => error,
         };
         // A range that a shorter object does not have is an error of its own.
         match object_store::ObjectStoreExt::head(&*self.store, &path).await {
             Ok(meta) if meta.size != len => Err(bad(Damage::Cut)),
-            Err(object_store::Error::NotFound { .. }) => Err(bad(Damage::Missing)),
+            Err(error) if is_missing(&error) => Err(bad(Damage::Missing)),
             _ => Err(failed(error)),
         }
     }

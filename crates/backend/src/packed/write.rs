@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Inner, now, place, random_name, short};
 use crate::PackError;
-use crate::error::Damage;
+use crate::error::{Damage, is_missing};
 use crate::pack::{Index, MOST, Row, Sealed, Sealer};
 
 /// Enough for a pack: what is left of the largest length is for the index.
@@ -254,13 +254,13 @@ impl Inner {
                 Ok(_) => return Ok(Some(Damage::Altered)),
                 Err(error) => error,
             },
-            Err(object_store::Error::NotFound { .. }) => return Ok(Some(Damage::Missing)),
+            Err(error) if is_missing(&error) => return Ok(Some(Damage::Missing)),
             Err(error) => error,
         };
         // A range that a shorter object does not have is an error of its own.
         match self.store.head(path).await {
             Ok(meta) if meta.size != len => Ok(Some(Damage::Cut)),
-            Err(object_store::Error::NotFound { .. }) => Ok(Some(Damage::Missing)),
+            Err(error) if is_missing(&error) => Ok(Some(Damage::Missing)),
             _ => Err(failed(error)),
         }
     }

@@ -197,3 +197,36 @@ async fn a_depot_counts_what_it_has_on_a_backend() {
     put(&depot, 4, &content(4, 300)).await.unwrap();
     assert_eq!((depot.used(), depot.names().await.unwrap().len()), (1500, 3));
 }
+
+#[tokio::test]
+async fn a_machine_that_was_set_back_repeats_no_name_and_finds_the_rest() {
+    let home = Home::new().await;
+    home.put(1, &content(1, 5_000)).await.unwrap();
+    let map = home.folder.path().join("packs.redb");
+    let home = home.again(true).await;
+    let old = std::fs::read(&map).unwrap();
+    home.put(2, &content(2, 5_000)).await.unwrap();
+    let before = home.liar.everything().await;
+    let Home { folder, liar, packed, depot: on } = home;
+    drop(on);
+    packed.close().await;
+    drop(packed);
+    // A snapshot of the machine is put back.
+    freehold_disk::replace(&map, &old, 0o600).unwrap();
+    let packed = open(&liar, folder.path(), 1, None).await.unwrap();
+    let home = Home { depot: depot(&packed).await, folder, liar, packed };
+    assert!(matches!(home.get(2).await, Err(DepotError::Missing { .. })));
+    // The same bytes once more: under another name, as other bytes.
+    home.put(2, &content(2, 5_000)).await.unwrap();
+    let after = home.liar.everything().await;
+    assert_eq!(after.len(), before.len() + 1);
+    for (path, bytes) in &before {
+        assert!(after.contains(&(path.clone(), bytes.clone())), "what lay there was touched");
+        let others = after.iter().filter(|(other, _)| other != path);
+        assert!(others.into_iter().all(|(_, other)| other[..64] != bytes[..64]), "sealed alike");
+    }
+    assert_eq!(home.packed.audit(None).await.unwrap().taken_in, 1);
+    assert!(
+        home.get(1).await.unwrap() == content(1, 5_000) && home.get(2).await.unwrap() == content(2, 5_000)
+    );
+}

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod conditions;
+mod foreign;
 mod hostile;
 mod kill;
 mod lifecycle;

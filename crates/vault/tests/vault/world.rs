@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) node: u8,
     pub(crate) with_key: bool,
     pub(crate) grace: Millis,
+    /// In place of one in the home.
+    pub(crate) depot: Option<Depot>,
 }
 
 impl Default for Setup {
@@ -50,6 +52,7 @@ impl Default for Setup {
             node: 1,
             with_key: true,
             grace: Millis(0),
+            depot: None,
         }
     }
 }
@@ -85,8 +88,12 @@ impl World {
             keys.set(ring);
         }
         let entries = Arc::new(EntryStore::open(&home.join("entries.redb")).unwrap());
+        let depot = match setup.depot {
+            Some(depot) => depot,
+            None => Depot::local(&home.join("depot"), setup.limits).await.unwrap(),
+        };
         let shared = Shared {
-            depot: Depot::local(&home.join("depot"), setup.limits).await.unwrap(),
+            depot,
             entries: Arc::clone(&entries),
             keys,
             peers: setup.peers,
