@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use freehold_api::kv::{KvAnswer, KvDatabase, KvDone, KvPage};
+use freehold_api::kv::{KvAnswer, KvDatabase, KvDone, KvEvent, KvPage, KvTransaction};
 use freehold_harness::{Node, eventually, story};
 
 fn value(node: &Node<'_>, key: &str) -> Result<Option<String>> {
@@ -49,8 +49,52 @@ fn what_was_acknowledged_survives_a_kill() -> Result<()> {
         // What is in a database is nobody's bucket.
         let buckets = node.cli(&["bucket", "list", "--json"])?.good()?.out;
         ensure!(!buckets.contains("kv/shop"), "{buckets}");
+        node.cli(&["bucket", "list"])?.good()?;
+        let status = node.cli(&["status"])?.good()?.out;
+        ensure!(status.contains("Databases\n  shop ") && !status.contains("kv/shop"), "{status}");
+        let none = node.cli(&["kv", "query", "shop", "rounds", "where round = 9"])?.good()?.out;
+        ensure!(none.is_empty(), "an empty answer has no line: {none:?}");
+        ensure!(
+            node.cli(&["kv", "put", "shop", "a\nb", "1"])?.good()?.out.starts_with("a\\nb is put"),
+            "one line"
+        );
+        node.cli(&["kv", "get", "shop", "none"])?.refused(1, &["no key none", "freehold kv scan shop"])?;
+        node.cli(&["kv", "doc", "get", "shop", "x", "y"])?.refused(1, &["freehold kv query shop x"])?;
+        node.cli(&["kv", "put", "shop", "k00", "2", "--if-version", "999"])?
+            .refused(1, &["k00", "read it again"])?;
         node.cli(&["kv", "drop", "shop"])?.good()?;
         node.cli(&["kv", "get", "shop", "k00"])?.refused(1, &["no database shop"]).map(drop)
+    })
+}
+
+/// A sale on the command line: who is overtaken is told by what.
+#[test]
+fn of_two_transactions_about_one_thing_one_is_overtaken() -> Result<()> {
+    story("of_two_transactions_about_one_thing_one_is_overtaken", |story| {
+        let alice = story.host("alice")?;
+        let mut node = alice.node()?;
+        node.up(&[])?;
+        node.cli(&["kv", "create", "shop", "--copies", "1"])?.good()?;
+        put(&node, "stock", "1")?;
+        let begin = || Ok::<_, anyhow::Error>(node.ask::<KvTransaction>(&["kv", "begin", "shop"])?.id);
+        let (ann, bob) = (begin()?, begin()?);
+        for (who, sale) in [("ann", &ann), ("bob", &bob)] {
+            let stock = node.cli(&["kv", "get", "shop", "stock", "--transaction", sale])?.good()?.out;
+            ensure!(stock == "1", "{who} sees {stock}");
+            node.cli(&["kv", "put", "shop", "stock", "0", "--transaction", sale])?.good()?;
+            let key = format!("sold/{who}");
+            node.cli(&["kv", "put", "shop", &key, "lamp", "--transaction", sale])?.good()?;
+            let page: KvPage = node.ask(&["kv", "scan", "shop", "--transaction", sale])?;
+            ensure!(page.items.len() == 2, "{page:?}");
+        }
+        let done: KvDone = node.ask(&["kv", "commit", "shop", &ann])?;
+        let why = format!("write {} changed", done.number);
+        node.cli(&["kv", "commit", "shop", &bob])?.refused(1, &[&why, "freehold kv begin shop"])?;
+        let again: KvDone = node.ask(&["kv", "commit", "shop", &ann])?;
+        ensure!(again.repeated && again.number == done.number, "{again:?}");
+        let page: KvPage = node.ask(&["kv", "scan", "shop", "sold/"])?;
+        ensure!(page.items.len() == 1 && page.items[0].key == "sold/ann", "{page:?}");
+        node.cli(&["kv", "abort", "shop", &bob])?.refused(1, &["freehold kv begin shop"]).map(drop)
     })
 }
 
@@ -67,6 +111,15 @@ fn one_writes_the_other_reads_and_the_right_changes_hands() -> Result<()> {
         let page: KvPage = other.ask(&["kv", "scan", "shop"])?;
         ensure!(page.stale_ms.is_some(), "it does not say how old it may be: {page:?}");
         other.cli(&["kv", "put", "shop", "a", "2"])?.failed(&["writes it"])?;
+        let news = other.cli(&["kv", "watch", "shop", "--after", "0", "--count", "1"])?.good()?.out;
+        let event: KvEvent = serde_json::from_str(&news)?;
+        ensure!(event.stale_ms.is_some() && event.changes.len() == 1, "{event:?}");
+        one.cli(&["kv", "snapshot", "shop", "--name", "first"])?.good()?;
+        put(&one, "a", "1.5")?;
+        shows(&other, "a", "1.5")?;
+        let then = other.cli(&["kv", "get", "shop", "a", "--snapshot", "first"])?.good()?.out;
+        ensure!(then == "1", "{then}");
+        one.cli(&["kv", "release", "shop", "first"])?.good()?;
 
         one.cli(&["kv", "handover", "shop", "bob"])?.good()?;
         eventually(60, "bob writes", || Ok(other.ask::<KvDatabase>(&["kv", "show", "shop"])?.here))?;

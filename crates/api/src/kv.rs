@@ -79,20 +79,70 @@ pub struct KvTakeOver {
     pub force: bool,
 }
 
-/// How a snapshot is to be held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// How a snapshot is to be held: give one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
 pub struct NewKvSnapshot {
-    /// For how long, up to an hour.
-    pub lasting_ms: u64,
+    /// For how long, up to an hour: it is held in memory, and gone when the node restarts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasting_ms: Option<u64>,
+    /// Under which name, until it is let go: it outlives restarts, and every node can read it. 1 to 64
+    /// letters, digits, `-`, `_` and `.`, a letter first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
-/// A snapshot. It is held in memory, and gone when the node restarts.
+/// A snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KvSnapshot {
-    /// Its id.
+    /// Its id; of one with a name the name.
+    pub id: String,
+    /// When it lapses, in milliseconds since 1970; absent if it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapses_ms: Option<u64>,
+    /// When one with a name was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_ms: Option<u64>,
+}
+
+/// A transaction to begin.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct NewKvTransaction {
+    /// How long it may be open, up to ten minutes; one minute if not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lasting_ms: Option<u64>,
+}
+
+/// A transaction that has begun.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KvTransaction {
+    /// By which it is named.
     pub id: String,
     /// When it lapses, in milliseconds since 1970.
     pub lapses_ms: u64,
+    /// The last write that it sees.
+    pub number: u64,
+}
+
+/// What a transaction is to write.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct KvOperations {
+    /// All of these are done when it is committed, in order.
+    pub operations: Vec<KvOp>,
+}
+
+/// Of which time something is read; now, if nothing is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub struct KvAt {
+    /// In a snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// As a transaction sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
 }
 
 /// A collection of documents.
@@ -227,6 +277,9 @@ pub enum KvOp {
         id: String,
         /// An object.
         document: serde_json::Value,
+        /// For how long.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lasting_ms: Option<u64>,
     },
     /// Deletes a document.
     DeleteDocument {
@@ -235,6 +288,11 @@ pub enum KvOp {
         /// Its id.
         id: String,
     },
+}
+
+/// A value as an operation carries one that is no text.
+pub fn in_base64(value: &[u8]) -> String {
+    data_encoding::BASE64.encode(value)
 }
 
 /// A write: everything or nothing.
@@ -284,6 +342,9 @@ pub struct KvScan {
     /// In a snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
+    /// As a transaction sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
 }
 
 /// A page of keys.
@@ -354,10 +415,30 @@ pub struct KvEvent {
     pub at_ms: u64,
     /// What.
     pub changes: Vec<KvChange>,
+    /// How long ago the writer was heard here when this was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_ms: Option<u64>,
 }
 
-/// Events in order; a problem ends them.
-pub type KvEvents = BoxStream<'static, Result<KvEvent, Problem>>;
+/// That a watch goes on, though nothing has changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KvHeard {
+    /// How long ago the writer was heard here; absent if never since this node started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_ms: Option<u64>,
+}
+
+/// What whoever watches is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KvNews {
+    /// A write.
+    Event(KvEvent),
+    /// Nothing new, told every few seconds.
+    Heard(KvHeard),
+}
+
+/// News in order; a problem ends them.
+pub type KvEvents = BoxStream<'static, Result<KvNews, Problem>>;
 
 /// A node's databases.
 #[async_trait]
@@ -378,10 +459,20 @@ pub trait KvControl: Send + Sync + 'static {
     async fn take_over(&self, name: &str, wish: KvTakeOver) -> Result<KvDatabase, Problem>;
     /// Holds what is there now.
     async fn snapshot(&self, name: &str, wish: NewKvSnapshot) -> Result<KvSnapshot, Problem>;
+    /// The snapshots that have a name.
+    async fn snapshots(&self, name: &str) -> Result<Vec<KvSnapshot>, Problem>;
+    /// Begins a transaction.
+    async fn begin(&self, name: &str, wish: NewKvTransaction) -> Result<KvTransaction, Problem>;
+    /// Adds to what a transaction is to write.
+    async fn add(&self, name: &str, transaction: &str, wish: KvOperations) -> Result<(), Problem>;
+    /// Writes it; [`Problem::conflict`] if something that it read has changed.
+    async fn commit(&self, name: &str, transaction: &str) -> Result<KvDone, Problem>;
+    /// Ends it without a trace.
+    async fn abort(&self, name: &str, transaction: &str) -> Result<(), Problem>;
     /// Lets a snapshot go.
     async fn let_go(&self, name: &str, snapshot: &str) -> Result<(), Problem>;
     /// Reads a value.
-    async fn get(&self, name: &str, key: &str, snapshot: Option<&str>) -> Result<KvValue, Problem>;
+    async fn get(&self, name: &str, key: &str, at: &KvAt) -> Result<KvValue, Problem>;
     /// Reads a page of keys.
     async fn scan(&self, name: &str, scan: KvScan) -> Result<KvPage, Problem>;
     /// Writes; [`Problem::conflict`] if a condition does not hold.
@@ -392,7 +483,7 @@ pub trait KvControl: Send + Sync + 'static {
         name: &str,
         collection: &str,
         id: &str,
-        snapshot: Option<&str>,
+        at: &KvAt,
     ) -> Result<serde_json::Value, Problem>;
     /// Reads a page of documents.
     async fn query(&self, name: &str, collection: &str, query: KvQuery) -> Result<KvAnswer, Problem>;

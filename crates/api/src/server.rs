@@ -23,7 +23,7 @@ use crate::control::Control;
 use crate::problem::Problem;
 use crate::session::Sessions;
 
-pub(crate) use kv::{STALE, VERSION, read_line};
+pub(crate) use kv::{HEARD, PROBLEM, STALE, VERSION};
 pub(crate) use object::MODIFIED;
 
 /// A request body that is JSON is never longer.
@@ -105,7 +105,11 @@ fn databases() -> OpenApiRouter<Node> {
         .routes(routes!(kv::clone_database))
         .routes(routes!(kv::hand_over))
         .routes(routes!(kv::take_over))
-        .routes(routes!(kv::snapshot))
+        .routes(routes!(kv::snapshots, kv::snapshot))
+        .routes(routes!(kv::begin))
+        .routes(routes!(kv::add))
+        .routes(routes!(kv::commit))
+        .routes(routes!(kv::abort))
         .routes(routes!(kv::let_go))
         .routes(routes!(kv::scan))
         .routes(routes!(kv::get, kv::put, kv::remove))

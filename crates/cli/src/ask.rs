@@ -164,7 +164,17 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
         }
         BucketCommand::List => {
             let all = client.buckets().await?;
-            show(terminal, &all, |all| render::buckets(all))
+            show(terminal, &all, |all| render::buckets(all))?;
+            // What is in them is nobody's files, but their space is taken all the same.
+            let databases = client.kv_databases().await.unwrap_or_default().len() as u64;
+            if databases > 0 {
+                let are = words::verb(databases, "is", "are");
+                terminal.say(format!(
+                    "Beside them {are} {}: freehold kv databases",
+                    words::count(databases, "database")
+                ));
+            }
+            Ok(())
         }
         BucketCommand::Verify { name, no_repair } => {
             let report = verify(terminal, client, &name, !no_repair).await?;

@@ -7,13 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use freehold_api::kv::{
-    KvAnswer, KvClone, KvDatabase, KvHandOver, KvIndex, KvIndexState, KvOp, KvPage, KvQuery, KvScan,
-    KvTakeOver, KvWrite, NewKvDatabase, NewKvSnapshot,
+    KvAnswer, KvAt, KvClone, KvDatabase, KvHandOver, KvIndex, KvIndexState, KvNews, KvOp, KvOperations,
+    KvPage, KvQuery, KvScan, KvTakeOver, KvWrite, NewKvDatabase, NewKvSnapshot, NewKvTransaction,
 };
 use freehold_api::{Client, Problem, words};
 use futures::StreamExt as _;
 
-use self::args::{DocCommand, IndexCommand, KvCommand, Put, Scan};
+use self::args::{At, DocCommand, IndexCommand, KvCommand, Put, Scan};
 use crate::ask::show;
 use crate::terminal::Terminal;
 
@@ -23,15 +23,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub(crate) async fn kv(terminal: Terminal, client: &Client, command: KvCommand) -> Result<(), Problem> {
     match command {
         KvCommand::Put(wish) => put(terminal, client, wish).await,
-        KvCommand::Get { name, key, snapshot } => {
-            let found = client.kv_get(&name, &key, snapshot.as_deref()).await?;
+        KvCommand::Get { name, key, at } => {
+            let found = client.kv_get(&name, &key, &at.into()).await?;
             // As it is: a value is a program's, not ours to mend.
             print(&found.value)
         }
-        KvCommand::Delete { name, key } => {
-            let done = one(client, &name, KvOp::Delete { key: key.clone() }).await?;
-            terminal.done(true, format!("{key} is deleted (write {done})."));
-            Ok(())
+        KvCommand::Delete { name, key, transaction } => {
+            let op = KvOp::Delete { key: key.clone() };
+            one(terminal, client, &name, op, transaction, &format!("{} is deleted", plain(&key))).await
         }
         KvCommand::Scan(wish) => scan(terminal, client, wish).await,
         KvCommand::Write { name, file } => {
@@ -40,10 +39,13 @@ pub(crate) async fn kv(terminal: Terminal, client: &Client, command: KvCommand) 
             show(terminal, &done, |done| format!("Write {} is durable.", done.number))
         }
         KvCommand::Doc { command } => doc(terminal, client, command).await,
-        KvCommand::Query { name, collection, query, after, explain } => {
-            let asked = KvQuery { query, after, explain, snapshot: None };
+        KvCommand::Query { name, collection, query, snapshot, after, explain } => {
+            let asked = KvQuery { query, after, explain, snapshot };
             let answer = client.kv_query(&name, &collection, &asked).await?;
-            show(terminal, &answer, |answer| answered(answer, explain))
+            if answer.documents.is_empty() && !explain {
+                nothing(terminal, client, &name, &collection).await?;
+            }
+            lines(terminal, &answer, |answer| answered(answer, explain))
         }
         KvCommand::Index { command } => index(terminal, client, command).await,
         KvCommand::Watch { name, after, count } => watch(client, &name, after, count).await,
@@ -74,10 +76,38 @@ async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Re
             terminal.done(true, format!("The database {name} is deleted."));
             Ok(())
         }
-        KvCommand::Snapshot { name, minutes } => {
-            let wish = NewKvSnapshot { lasting_ms: u64::from(minutes).saturating_mul(60_000) };
-            let held = client.kv_snapshot(&name, &wish).await?;
+        KvCommand::Begin { name, lasting } => {
+            let wish = NewKvTransaction { lasting_ms: Some(lasting.saturating_mul(1000)) };
+            let begun = client.kv_begin(&name, &wish).await?;
+            show(terminal, &begun, |begun| begun.id.clone())
+        }
+        KvCommand::Commit { name, transaction } => {
+            let done = client.kv_commit(&name, &transaction).await?;
+            show(terminal, &done, |done| format!("The transaction is durable (write {}).", done.number))
+        }
+        KvCommand::Abort { name, transaction } => {
+            client.kv_abort(&name, &transaction).await?;
+            terminal.done(true, "The transaction is over; nothing of it was written.");
+            Ok(())
+        }
+        KvCommand::Snapshot { name, minutes, called } => {
+            let lasting_ms = called.is_none().then_some(u64::from(minutes).saturating_mul(60_000));
+            let held = client.kv_snapshot(&name, &NewKvSnapshot { lasting_ms, name: called }).await?;
             show(terminal, &held, |held| held.id.clone())
+        }
+        KvCommand::Snapshots { name } => {
+            let all = client.kv_snapshots(&name).await?;
+            show(terminal, &all, |all| match all.as_slice() {
+                [] => {
+                    format!("There is no snapshot with a name yet: freehold kv snapshot {name} --name NAME")
+                }
+                all => all.iter().map(|kept| kept.id.clone()).collect::<Vec<_>>().join("\n"),
+            })
+        }
+        KvCommand::Release { name, snapshot } => {
+            client.kv_let_go(&name, &snapshot).await?;
+            terminal.done(true, format!("The snapshot {snapshot} is let go."));
+            Ok(())
         }
         KvCommand::Clone { name, to, snapshot } => {
             let made = client.kv_clone(&name, &KvClone { to, snapshot }).await?;
@@ -95,16 +125,74 @@ async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Re
     }
 }
 
+impl From<At> for KvAt {
+    fn from(at: At) -> Self {
+        Self { snapshot: at.snapshot, transaction: at.transaction }
+    }
+}
+
 async fn put(terminal: Terminal, client: &Client, wish: Put) -> Result<(), Problem> {
     let value = if wish.value == "-" { text(Path::new("-"))? } else { wish.value.into_bytes() };
     let lasting = wish.lasting.map(|seconds| seconds.saturating_mul(1000));
+    let what = format!("{} is put", plain(&wish.key));
+    if wish.transaction.is_some() {
+        let (value, value_base64) = match String::from_utf8(value) {
+            Ok(text) => (Some(text), None),
+            Err(other) => (None, Some(freehold_api::kv::in_base64(other.as_bytes()))),
+        };
+        let op = KvOp::Put { key: wish.key, value, value_base64, lasting_ms: lasting };
+        return one(terminal, client, &wish.name, op, wish.transaction, &what).await;
+    }
     let done = client.kv_put(&wish.name, &wish.key, value.into(), lasting, wish.if_version).await?;
-    show(terminal, &done, |done| format!("{} is put (write {}).", wish.key, done.number))
+    show(terminal, &done, |done| format!("{what} (write {}).", done.number))
 }
 
-async fn one(client: &Client, name: &str, op: KvOp) -> Result<u64, Problem> {
-    let write = KvWrite { operations: vec![op], ..KvWrite::default() };
-    client.kv_write(name, &write).await.map(|done| done.number)
+/// Carries out one operation, or leaves it to a transaction.
+async fn one(
+    terminal: Terminal,
+    client: &Client,
+    name: &str,
+    op: KvOp,
+    transaction: Option<String>,
+    what: &str,
+) -> Result<(), Problem> {
+    let operations = vec![op];
+    if let Some(transaction) = transaction {
+        client.kv_add(name, &transaction, &KvOperations { operations }).await?;
+        terminal.done(true, format!("{what} when the transaction is committed."));
+        return Ok(());
+    }
+    let done = client.kv_write(name, &KvWrite { operations, ..KvWrite::default() }).await?;
+    terminal.done(true, format!("{what} (write {}).", done.number));
+    Ok(())
+}
+
+/// Prints lines, and none if there is none.
+fn lines<T: serde::Serialize>(
+    terminal: Terminal,
+    value: &T,
+    text: impl Fn(&T) -> String,
+) -> Result<(), Problem> {
+    if !terminal.json && text(value).is_empty() { Ok(()) } else { show(terminal, value, text) }
+}
+
+/// Says beside an empty answer why it may be so.
+async fn nothing(terminal: Terminal, client: &Client, name: &str, collection: &str) -> Result<(), Problem> {
+    if terminal.json {
+        return Ok(());
+    }
+    let known = client.kv_database(name).await?.collections;
+    if known.iter().any(|known| known.name == collection) {
+        terminal.say("No document was found.");
+    } else {
+        terminal.say(format!("There is no collection {collection} yet.\n\nhint: freehold kv show {name}"));
+    }
+    Ok(())
+}
+
+/// A key in a line of text.
+fn plain(key: &str) -> String {
+    key.replace('\t', "\\t").replace('\n', "\\n")
 }
 
 async fn scan(terminal: Terminal, client: &Client, wish: Scan) -> Result<(), Problem> {
@@ -115,30 +203,33 @@ async fn scan(terminal: Terminal, client: &Client, wish: Scan) -> Result<(), Pro
         after: wish.after,
         reverse: wish.reverse,
         limit: Some(wish.limit),
-        snapshot: wish.snapshot,
+        snapshot: wish.at.snapshot,
+        transaction: wish.at.transaction,
     };
     let page = client.kv_scan(&wish.name, &asked).await?;
-    show(terminal, &page, listed)
+    if page.items.is_empty() && !terminal.json {
+        terminal.say("No key was found.");
+    }
+    lines(terminal, &page, listed)
 }
 
 async fn doc(terminal: Terminal, client: &Client, command: DocCommand) -> Result<(), Problem> {
     match command {
-        DocCommand::Put { name, collection, id, document } => {
+        DocCommand::Put { name, collection, id, document, lasting, transaction } => {
             let bytes = if document == "-" { text(Path::new("-"))? } else { document.into_bytes() };
-            let op = KvOp::PutDocument { collection, id: id.clone(), document: read_json(&bytes)? };
-            let done = one(client, &name, op).await?;
-            terminal.done(true, format!("{id} is put (write {done})."));
-            Ok(())
+            let what = format!("{} is put", plain(&id));
+            let lasting_ms = lasting.map(|seconds| seconds.saturating_mul(1000));
+            let op = KvOp::PutDocument { collection, id, document: read_json(&bytes)?, lasting_ms };
+            one(terminal, client, &name, op, transaction, &what).await
         }
-        DocCommand::Get { name, collection, id } => {
-            let found = client.kv_document(&name, &collection, &id).await?;
+        DocCommand::Get { name, collection, id, at } => {
+            let found = client.kv_document(&name, &collection, &id, &at.into()).await?;
             terminal.answer_json(&found);
             Ok(())
         }
-        DocCommand::Delete { name, collection, id } => {
-            let done = one(client, &name, KvOp::DeleteDocument { collection, id: id.clone() }).await?;
-            terminal.done(true, format!("{id} is deleted (write {done})."));
-            Ok(())
+        DocCommand::Delete { name, collection, id, transaction } => {
+            let what = format!("{} is deleted", plain(&id));
+            one(terminal, client, &name, KvOp::DeleteDocument { collection, id }, transaction, &what).await
         }
     }
 }
@@ -188,8 +279,9 @@ async fn watch(client: &Client, name: &str, after: Option<u64>, count: Option<u6
     let mut events = client.kv_watch(name, after).await?;
     let mut told = 0;
     while count.is_none_or(|count| told < count) {
-        let Some(event) = events.next().await else { return Ok(()) };
-        let line = serde_json::to_string(&event?).unwrap_or_default() + "\n";
+        let Some(news) = events.next().await else { return Ok(()) };
+        let KvNews::Event(event) = news? else { continue };
+        let line = serde_json::to_string(&event).unwrap_or_default() + "\n";
         print(line.as_bytes())?;
         told += 1;
     }
@@ -232,7 +324,7 @@ fn described(database: &KvDatabase) -> String {
 fn listed(page: &KvPage) -> String {
     let line = |item: &freehold_api::kv::KvItem| {
         let value = item.value.clone().unwrap_or_else(|| "(no text; see --json)".to_owned());
-        format!("{}\t{value}", item.key.replace('\t', "\\t").replace('\n', "\\n"))
+        format!("{}\t{value}", plain(&item.key))
     };
     let mut lines: Vec<String> = page.items.iter().map(line).collect();
     lines.extend(page.next.as_ref().map(|next| format!("(more: --after {next:?})")));

@@ -12,6 +12,7 @@ mod kv;
 mod realm;
 mod render;
 mod service;
+mod suggest;
 mod terminal;
 mod up;
 
@@ -30,6 +31,7 @@ use terminal::Terminal;
 /// The exit code, after help, version or what is wrong with the command line was printed.
 pub fn parse() -> Result<Cli, u8> {
     Cli::try_parse().map_err(|usage| {
+        let usage = suggest::nearest(usage, std::env::args_os().skip(1));
         if usage.use_stderr() && std::env::args_os().any(|word| word == "--json") {
             let terminal = Terminal { json: true, quiet: true, home: None };
             complain(terminal, &misused(&usage.render().to_string()));
@@ -138,6 +140,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn letters_in_the_wrong_order_are_understood() {
+        let told = |words: &[&str]| {
+            let usage = Cli::try_parse_from([&["freehold"], words].concat()).unwrap_err();
+            suggest::nearest(usage, words.iter().map(Into::into)).render().to_string()
+        };
+        assert!(told(&["kv", "gte", "shop", "a"]).contains("'get'"), "{}", told(&["kv", "gte", "shop", "a"]));
+        assert!(told(&["kv", "pu", "shop"]).contains("'put'"));
+        assert!(!told(&["kv", "xyz"]).contains("similar"));
     }
 
     #[test]

@@ -38,7 +38,13 @@ pub(crate) fn status(status: &Status) -> String {
     out.extend(status.nodes.iter().map(|node| self::node(node, node.id == status.this_node)));
     out.push(String::new());
     out.push("Buckets".to_owned());
-    out.push(buckets(&status.buckets));
+    let (databases, files): (Vec<_>, Vec<_>) = status.buckets.iter().cloned().partition(is_database);
+    out.push(buckets(&files));
+    if !databases.is_empty() {
+        out.push(String::new());
+        out.push("Databases".to_owned());
+        out.push(buckets(&databases));
+    }
     for plane in status.planes.iter().filter(|plane| plane.state != PlaneState::Running) {
         out.push(format!("  plane {}: {:?}, {}", plane.name, plane.state, plane.detail));
     }
@@ -87,6 +93,13 @@ pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
     format!("  {:<16} {short}  {presence:<28} {}", node.name, roles.join(", "))
 }
 
+/// Where a database lies, no bucket of anybody's can be called so.
+const DATABASE: &str = "kv/";
+
+fn is_database(bucket: &BucketStatus) -> bool {
+    bucket.name.starts_with(DATABASE)
+}
+
 /// Buckets, a line each.
 pub(crate) fn buckets(all: &[BucketStatus]) -> String {
     if all.is_empty() {
@@ -112,8 +125,9 @@ pub(crate) fn new_bucket(made: &BucketStatus, nodes: &[NodeStatus]) -> String {
 /// One bucket in a line.
 pub(crate) fn bucket(bucket: &BucketStatus) -> String {
     let copies = u64::from(bucket.copies);
+    let name = bucket.name.strip_prefix(DATABASE).unwrap_or(&bucket.name);
     if bucket.objects == 0 {
-        return format!("  {:<16} empty; everything in it will be on {}", bucket.name, count(copies, "node"));
+        return format!("  {name:<16} empty; everything in it will be on {}", count(copies, "node"));
     }
     let waiting = bucket.waiting;
     let wait = verb(waiting, "waits", "wait");
@@ -124,7 +138,7 @@ pub(crate) fn bucket(bucket: &BucketStatus) -> String {
     };
     let since = bucket.oldest_unprotected_ms.map(|ms| format!(", for {}", span(ms))).unwrap_or_default();
     let holds = format!("{}, {}", count(bucket.objects, "object"), bytes(bucket.bytes));
-    format!("  {:<16} {holds}; {protected}{since}", bucket.name)
+    format!("  {name:<16} {holds}; {protected}{since}")
 }
 
 /// `freehold bucket verify`.

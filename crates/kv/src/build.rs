@@ -44,7 +44,7 @@ async fn all(database: &Database) -> Result<(), KvError> {
 
 /// Does some of what an index needs; says whether there is more.
 async fn batch(database: &Database, collection: &str, name: &str) -> Result<bool, KvError> {
-    let step = database.step().await?;
+    let mut step = database.step().await?;
     let mut declared = Declared::read(step.get(&rows::collection(collection)).await?)?;
     let Some(at) = declared.indexes.iter().position(|index| index.spec.name == name) else {
         return Ok(false);
@@ -60,7 +60,7 @@ async fn batch(database: &Database, collection: &str, name: &str) -> Result<bool
             gone
         }
         IndexState::Building { looked_at, to } => {
-            let (state, more) = match build(database, &step, collection, &index, to.as_deref()).await {
+            let (state, more) = match build(database, &mut step, collection, &index, to.as_deref()).await {
                 Ok((0, _)) => (IndexState::Whole, false),
                 Ok((some, to)) => (IndexState::Building { looked_at: looked_at + some, to }, true),
                 Err(error @ (KvError::Unique { .. } | KvError::Fits(_))) => {
@@ -96,7 +96,7 @@ async fn fail(database: &Database, collection: &str, name: &str, error: &KvError
 /// was decided before is to be seen.
 async fn build(
     database: &Database,
-    step: &Step<'_>,
+    step: &mut Step<'_>,
     collection: &str,
     index: &crate::document::Index,
     after: Option<&str>,
@@ -114,7 +114,7 @@ async fn build(
         if let Some(row) = Stamped::decode(row.value, step.now)? {
             let document = serde_json::from_slice(&row.value).map_err(|_| KvError::Row)?;
             let rows = index.spec.rows(collection, index.number, &id, &document)?;
-            insert(step, index, &id, &rows).await?;
+            insert(step, collection, index, &id, &rows).await?;
         }
         some += 1;
         last = Some(id);

@@ -3,6 +3,7 @@
 //! for nobody and a crowd shares.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
@@ -19,19 +20,32 @@ use tokio_util::task::TaskTracker;
 use crate::bucket::Bucket;
 use crate::cache::Cache;
 use crate::claim::Claim;
+use crate::kept::Pinned;
 use crate::read::View;
 use crate::rows;
 use crate::store::{Store, Who};
-use crate::{KvError, build};
+use crate::transaction::Transactions;
+use crate::{KvError, build, ending};
 
 /// Tables are this large at most: they are held in memory while they are made.
 const TABLE_MAX: usize = 16 << 20;
-/// After so many flushes of the log a table is made, so that opening stays quick.
-const FLUSHES_MAX: u32 = 512;
-/// How often what is not needed any more is looked for, and how old it must be. Readers elsewhere
-/// look every second.
-const TIDY_EVERY: Duration = Duration::from_mins(1);
-const TIDY_AGE: Duration = Duration::from_mins(2);
+/// When a database is put in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// After so many flushes of the log a table is made, so that opening stays quick.
+    pub flushes: u32,
+    /// How often what is not needed any more is looked for.
+    pub tidy_every: Duration,
+    /// How old that must be. Readers elsewhere look every second.
+    pub tidy_age: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { flushes: 512, tidy_every: Duration::from_mins(1), tidy_age: Duration::from_mins(2) }
+    }
+}
+
 /// Nobody else writes, so what others may have written is seldom looked for.
 const POLL_EVERY: Duration = Duration::from_secs(30);
 const COMPACT_EVERY: Duration = Duration::from_secs(5);
@@ -49,21 +63,42 @@ pub(crate) struct Database {
     pub(crate) db: Db,
     pub(crate) claim: Claim,
     pub(crate) bucket: Bucket,
+    pub(crate) store: Store,
     /// The number of the last write that was decided; whoever holds it decides.
-    pub(crate) head: Mutex<u64>,
+    pub(crate) head: Arc<Mutex<u64>>,
+    /// The same, for whoever only looks.
+    pub(crate) last: Arc<AtomicU64>,
     /// The number of the last write that is durable.
     pub(crate) durable: watch::Sender<u64>,
     /// Something waits for a flush.
-    pub(crate) dirty: Notify,
+    pub(crate) dirty: Arc<Notify>,
     /// A table is due.
     table: Notify,
     /// An index waits to be built or dropped.
     pub(crate) work: Notify,
+    /// Something was given an end.
+    pub(crate) ending: Notify,
+    pub(crate) transactions: Transactions,
+    /// Held while a snapshot with a name is made or let go.
+    pub(crate) keeping: Mutex<()>,
+    pub(crate) pinned: Pinned,
     snapshots: Lock<BTreeMap<String, (Arc<DbSnapshot>, Millis)>>,
     pub(crate) stop: CancellationToken,
     /// Ends what waits for other nodes.
     cut: CancellationToken,
-    tasks: TaskTracker,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// What a database is opened with.
+pub(crate) struct Opening {
+    pub(crate) bucket: Bucket,
+    pub(crate) claim: Claim,
+    /// Where its data lies.
+    pub(crate) data: String,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) cache_id: u64,
+    pub(crate) pace: Pace,
+    pub(crate) cut: CancellationToken,
 }
 
 impl std::fmt::Debug for Database {
@@ -72,10 +107,10 @@ impl std::fmt::Debug for Database {
     }
 }
 
-fn settings() -> Settings {
+fn settings(pace: Pace) -> Settings {
     let tidy = GarbageCollectorDirectoryOptions {
-        interval: Some(TIDY_EVERY),
-        min_age: TIDY_AGE,
+        interval: Some(pace.tidy_every),
+        min_age: pace.tidy_age,
         ..GarbageCollectorDirectoryOptions::default()
     };
     let worker = CompactionWorkerOptions { max_sst_size: TABLE_MAX, ..CompactionWorkerOptions::default() };
@@ -93,6 +128,8 @@ fn settings() -> Settings {
         garbage_collector_options: Some(GarbageCollectorOptions {
             manifest_options: Some(tidy),
             wal_options: Some(tidy),
+            // Left by each opening. They tell writers in other processes apart: here there are none.
+            wal_fence_options: Some(tidy),
             compacted_options: Some(tidy),
             compactions_options: Some(tidy),
             // One process writes, and the claim tells another's apart before it can.
@@ -106,17 +143,11 @@ fn settings() -> Settings {
 
 impl Database {
     /// Opens what lies under a claim's data.
-    pub(crate) async fn open(
-        bucket: Bucket,
-        claim: Claim,
-        data: &str,
-        cache: Arc<Cache>,
-        cache_id: u64,
-        cut: CancellationToken,
-    ) -> Result<Arc<Self>, KvError> {
+    pub(crate) async fn open(opening: Opening) -> Result<Arc<Self>, KvError> {
+        let Opening { bucket, claim, data, cache, cache_id, pace, cut } = opening;
         let who = Who::Writer(claim.clone());
-        let store = Store::open(bucket.clone(), data, who, cut.clone()).await.map_err(KvError::Get)?;
-        let builder = Db::builder(ROOT, Arc::new(store)).with_settings(settings());
+        let store = Store::open(bucket.clone(), &data, who, cut.clone()).await.map_err(KvError::Get)?;
+        let builder = Db::builder(ROOT, Arc::new(store.clone())).with_settings(settings(pace));
         let db = builder.with_db_cache(cache, cache_id).build().await?;
         if db.get(rows::UNFINISHED).await?.is_some() {
             drop(db.close().await);
@@ -127,21 +158,37 @@ impl Database {
             db,
             claim,
             bucket,
-            head: Mutex::new(last),
+            store,
+            head: Arc::new(Mutex::new(last)),
+            last: Arc::new(AtomicU64::new(last)),
             durable: watch::channel(last).0,
-            dirty: Notify::new(),
+            dirty: Arc::default(),
             table: Notify::new(),
             work: Notify::new(),
+            ending: Notify::new(),
+            transactions: Transactions::default(),
+            keeping: Mutex::default(),
+            pinned: Pinned::default(),
             snapshots: Lock::default(),
             stop: CancellationToken::new(),
             cut,
             tasks: TaskTracker::new(),
         });
-        database.tasks.spawn(flush(Arc::clone(&database)));
+        database.tasks.spawn(flush(Arc::clone(&database), pace.flushes));
         database.tasks.spawn(make_tables(Arc::clone(&database)));
         database.tasks.spawn(build::run(Arc::clone(&database)));
+        database.tasks.spawn(ending::run(Arc::clone(&database)));
         database.work.notify_one();
         Ok(database)
+    }
+
+    /// Tells who watches that the writes up to a number are durable.
+    pub(crate) fn is_durable(&self, number: u64) {
+        self.durable.send_if_modified(|durable| {
+            let newer = number > *durable;
+            *durable = number.max(*durable);
+            newer
+        });
     }
 
     /// Whether another node has it by now.
@@ -156,6 +203,7 @@ impl Database {
         if tokio::time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
             tracing::warn!(database = %self.bucket.id().short(), "a database's work did not stop in time");
         }
+        self.pinned.close().await;
         let closed = tokio::time::timeout(CLOSE_WITHIN, self.db.close()).await;
         if !matches!(closed, Ok(Ok(()))) {
             tracing::warn!(?closed, database = %self.bucket.id().short(), "a database did not close cleanly");
@@ -189,19 +237,17 @@ impl Database {
     pub(crate) fn held(&self, id: &str) -> Result<Arc<DbSnapshot>, KvError> {
         let held = self.snapshots.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = held.get(id).filter(|(_, lapses)| *lapses > rows::now());
-        snapshot
-            .map(|(snapshot, _)| Arc::clone(snapshot))
-            .ok_or(KvError::Invalid("there is no such snapshot"))
+        snapshot.map(|(snapshot, _)| Arc::clone(snapshot)).ok_or_else(|| KvError::NoSnapshot(id.to_owned()))
     }
 
-    /// Lets a snapshot go.
-    pub(crate) fn let_go(&self, id: &str) {
-        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    /// Lets a held snapshot go; says whether there was one.
+    pub(crate) fn let_go(&self, id: &str) -> bool {
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner).remove(id).is_some()
     }
 }
 
 /// Makes what was decided durable, again and again.
-async fn flush(database: Arc<Database>) {
+async fn flush(database: Arc<Database>, flushes: u32) {
     let mut since_table = 0;
     loop {
         tokio::select! {
@@ -209,13 +255,17 @@ async fn flush(database: Arc<Database>) {
             () = database.stop.cancelled() => return,
             () = database.dirty.notified() => {}
         }
+        let last = database.last.load(Ordering::Acquire);
         let options = FlushOptions { flush_type: FlushType::Wal };
-        if let Err(error) = database.db.flush_with_options(options).await {
+        match database.db.flush_with_options(options).await {
+            Ok(()) => database.is_durable(last),
             // Who waits is told by the engine.
-            tracing::warn!(%error, database = %database.bucket.id().short(), "a flush failed");
+            Err(error) => {
+                tracing::warn!(%error, database = %database.bucket.id().short(), "a flush failed");
+            }
         }
         since_table += 1;
-        if since_table >= FLUSHES_MAX {
+        if since_table >= flushes {
             since_table = 0;
             database.table.notify_one();
         }

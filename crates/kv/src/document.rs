@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use freehold_documents::{IndexSpec, Row, document_key};
+use freehold_wire::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -146,62 +147,85 @@ pub(crate) fn shown(id: &str, row: &Stamped) -> Result<Value, KvError> {
     Ok(document)
 }
 
+/// A document to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct New<'a> {
+    pub(crate) document: &'a Value,
+    /// For how long.
+    pub(crate) lasting: Option<Millis>,
+}
+
 /// Puts a document in the place of the one that is there, or deletes it.
 pub(crate) async fn put(
     step: &mut Step<'_>,
     collection: &str,
     id: &str,
-    document: Option<&Value>,
+    new: Option<New<'_>>,
 ) -> Result<(), KvError> {
     let key = document_key(collection, id);
-    let before = step.stamped(&key).await?;
-    if before.is_none() && document.is_none() {
+    // One whose time is over still has its rows.
+    let before = step.get(&key).await?.map(Stamped::decode_any).transpose()?;
+    if before.is_none() && new.is_none() {
         return Ok(());
     }
     let declared = Declared::read(step.get(&rows::collection(collection)).await?)?;
     let old = before.as_ref().map(|row| serde_json::from_slice::<Value>(&row.value)).transpose();
     let old = old.map_err(|_| KvError::Row)?;
-    let new = document.map(plain);
+    let bare = new.map(|new| plain(new.document));
     for index in declared.kept() {
         let rows_of = |document: &Value| index.spec.rows(collection, index.number, id, document);
         let old = old.as_ref().map(rows_of).transpose()?.unwrap_or_default();
-        let new = new.as_ref().map(rows_of).transpose()?.unwrap_or_default();
+        let new = bare.as_ref().map(rows_of).transpose()?.unwrap_or_default();
         for row in old.difference(&new) {
             step.delete(&row.key)?;
         }
-        insert(step, index, id, new.difference(&old)).await?;
+        insert(step, collection, index, id, new.difference(&old)).await?;
+    }
+    let expires = new.and_then(|new| new.lasting).map(|lasting| Millis(step.now.0.saturating_add(lasting.0)));
+    let ended = before.as_ref().and_then(|row| row.expires);
+    if let Some(old) = ended.filter(|_| ended != expires) {
+        step.delete(&rows::end(old, collection, id))?;
+    }
+    if let Some(end) = expires {
+        step.put(&rows::end(end, collection, id), b"")?;
     }
     let count = rows::count(collection);
     let there = step.get(&count).await?.map_or(Ok(0), |bytes| rows::number(&bytes))?;
-    match &new {
+    match &bare {
         Some(new) => {
             let bytes = serde_json::to_vec(new).map_err(|_| KvError::Row)?;
-            step.stamp(&key, bytes.into(), None)?;
+            step.stamp_document(&key, bytes.into(), expires)?;
         }
         None => step.delete(&key)?,
     }
-    let now = there.saturating_sub(u64::from(before.is_some())) + u64::from(new.is_some());
+    let now = there.saturating_sub(u64::from(before.is_some())) + u64::from(bare.is_some());
     step.put(&count, &now.to_be_bytes())?;
-    let deleted = new.is_none();
+    let deleted = bare.is_none();
     step.changed(Change { key: id.to_owned(), collection: Some(collection.to_owned()), deleted });
     Ok(())
 }
 
 /// Puts rows into an index, unless another document has one of them.
 pub(crate) async fn insert<'a>(
-    step: &Step<'_>,
+    step: &mut Step<'_>,
+    collection: &str,
     index: &Index,
     id: &str,
-    rows: impl IntoIterator<Item = &'a Row>,
+    rows: impl IntoIterator<Item = &'a Row> + Send,
 ) -> Result<(), KvError> {
+    let rows: Vec<&Row> = rows.into_iter().collect();
     for row in rows {
         if !row.value.is_empty()
             && let Some(owner) = step.get(&row.key).await?
             && owner != row.value
         {
             let other = String::from_utf8_lossy(&owner).into_owned();
-            tracing::debug!(index = index.spec.name, id, other, "a unique index refuses");
-            return Err(KvError::Unique { index: index.spec.name.clone(), id: other });
+            if step.stamped(&document_key(collection, &other)).await?.is_some() {
+                tracing::debug!(index = index.spec.name, id, other, "a unique index refuses");
+                return Err(KvError::Unique { index: index.spec.name.clone(), id: other });
+            }
+            // Its time is over, though nobody has removed it yet.
+            Box::pin(put(step, collection, &other, None)).await?;
         }
         step.put(&row.key, &row.value)?;
     }

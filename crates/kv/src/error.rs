@@ -17,8 +17,14 @@ pub enum KvError {
     #[error("a database is called by 1 to 48 lower-case letters, digits and hyphens, a letter first")]
     Name,
     /// Nothing is there.
-    #[error("there is no such key")]
-    NoKey,
+    #[error("there is no key {0}")]
+    NoKey(String),
+    /// There is no such snapshot.
+    #[error("there is no snapshot {0}")]
+    NoSnapshot(String),
+    /// There is one of that name already.
+    #[error("there is a snapshot {0} already")]
+    SnapshotThere(String),
     /// There is no such index, or one of that name already.
     #[error("{0}")]
     Index(&'static str),
@@ -34,9 +40,28 @@ pub enum KvError {
     /// A document does not fit an index.
     #[error(transparent)]
     Fits(#[from] IndexError),
+    /// The document is not there.
+    #[error("there is no document {id} in the collection {collection}")]
+    NoDocument {
+        /// The collection.
+        collection: String,
+        /// The document.
+        id: String,
+    },
     /// What is there does not meet a condition.
-    #[error("what is there does not meet condition {0} of the write")]
-    Condition(usize),
+    #[error("what is there does not meet condition {number} of the write, about {of}")]
+    Condition {
+        /// Which, counted from 1.
+        number: usize,
+        /// The key, or collection and document, that it is about.
+        of: String,
+    },
+    /// A transaction is not open any more, or never was.
+    #[error("there is no such transaction: it was ended, has lapsed, or the database was opened anew")]
+    NoTransaction,
+    /// What a transaction read has changed since.
+    #[error("{0}; nothing of this transaction was written")]
+    Overtaken(String),
     /// A unique index has these values already.
     #[error("the document {id} has the same values in the unique index {index}")]
     Unique {

@@ -1,5 +1,8 @@
 //! What changed, write by write: watchers are told in order, and go on where they were.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use freehold_wire::Millis;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -8,12 +11,16 @@ use tokio::sync::watch;
 
 use crate::KvError;
 use crate::database::Database;
+use crate::plane::Follower;
 use crate::read::View;
 use crate::rows;
 use crate::step::Step;
 
 /// How many writes back a watcher can begin.
-const KEPT: u64 = 100_000;
+pub(crate) const KEPT: u64 = 100_000;
+/// How often it is looked what has come from another node, and how often that may fail.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+const TRIES: u32 = 20;
 /// How many are read at once.
 const PAGE: usize = 256;
 
@@ -61,14 +68,11 @@ pub(crate) fn note(step: &Step<'_>, changes: Vec<Change>) -> Result<(), KvError>
 
 impl Database {
     /// Tells what changes after a write; after the last one if none is named.
-    pub(crate) fn watch(self: std::sync::Arc<Self>, after: Option<u64>) -> Result<Changes, KvError> {
+    pub(crate) fn watch(self: Arc<Self>, after: Option<u64>) -> Result<Changes, KvError> {
         let mut durable = self.durable.subscribe();
         let now = *durable.borrow_and_update();
         let after = after.unwrap_or(now);
-        let oldest = now.saturating_sub(KEPT.saturating_sub(1));
-        if after.saturating_add(1) < oldest {
-            return Err(KvError::TooOld(oldest));
-        }
+        not_too_old(now, after)?;
         let begin = (self, durable, after);
         let pages = futures::stream::try_unfold(begin, |(database, durable, after)| async move {
             let mut durable = durable;
@@ -84,6 +88,52 @@ impl Database {
         });
         Ok(pages.try_flatten().boxed())
     }
+}
+
+/// Tells what changes in another node's database, as it comes.
+pub(crate) async fn follow(follower: Arc<Follower>, after: Option<u64>) -> Result<Changes, KvError> {
+    let now = last(&follower.view()).await?;
+    let after = after.unwrap_or(now);
+    not_too_old(now, after)?;
+    let pages = futures::stream::try_unfold((follower, after), |(follower, after)| async move {
+        let mut failed = 0;
+        loop {
+            match news(&follower, after).await {
+                Ok(Some((events, reached))) => {
+                    let events = futures::stream::iter(events.into_iter().map(Ok));
+                    return Ok::<_, KvError>(Some((events, (follower, reached))));
+                }
+                Ok(None) => failed = 0,
+                // What it was reading has gone: soon it looks at what is there now.
+                Err(_) if failed < TRIES => failed += 1,
+                Err(error) => return Err(error),
+            }
+            let closed = follower.reader.status().close_reason.is_some();
+            tokio::select! {
+                biased;
+                () = follower.stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(LOOK_EVERY), if !closed => {}
+                else => return Ok(None),
+            }
+        }
+    });
+    Ok(pages.try_flatten().boxed())
+}
+
+async fn news(follower: &Follower, after: u64) -> Result<Option<(Vec<Event>, u64)>, KvError> {
+    let view = follower.view();
+    let end = last(&view).await?;
+    if end <= after { Ok(None) } else { page(&view, after, end).await.map(Some) }
+}
+
+/// The number of the last write in a view.
+async fn last(view: &View<'_>) -> Result<u64, KvError> {
+    view.get(rows::LAST).await?.map_or(Ok(0), |bytes| rows::number(&bytes))
+}
+
+fn not_too_old(now: u64, after: u64) -> Result<(), KvError> {
+    let oldest = now.saturating_sub(KEPT.saturating_sub(1));
+    if after.saturating_add(1) < oldest { Err(KvError::TooOld(oldest)) } else { Ok(()) }
 }
 
 /// Waits for a durable write; says whether there will be any.

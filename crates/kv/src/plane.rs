@@ -3,7 +3,7 @@
 mod change;
 mod reading;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,9 @@ use crate::KvError;
 use crate::bucket::Bucket;
 use crate::cache::Cache;
 use crate::claim::Claim;
-use crate::database::{Database, ROOT};
+use crate::database::{Database, Opening, Pace, ROOT};
+use crate::kept::Pinned;
+use crate::read::View;
 use crate::store::{Store, Who};
 
 pub use change::Takeover;
@@ -30,6 +32,8 @@ pub use reading::Reading;
 const CACHE_BYTES: usize = 64 << 20;
 /// How often a reader looks what has come.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long what was overwritten stays for those who are just reading it.
+const REPLACED_STAYS: Millis = Millis::from_secs(120);
 /// How long opening may wait for the copies of what it writes.
 const OPEN_WITHIN: Duration = Duration::from_secs(40);
 /// Buckets of this plane; no bucket that somebody makes can be called so.
@@ -98,6 +102,7 @@ struct Inner {
     me: NodeId,
     realm: Arc<dyn Realm>,
     cache: Arc<Cache>,
+    pace: Pace,
     ids: AtomicU64,
     open: Lock<BTreeMap<BucketId, Place>>,
     closing: CancellationToken,
@@ -116,10 +121,18 @@ enum Open {
 type Place = Arc<Mutex<Option<Open>>>;
 
 /// Another node's database, as far as it has come.
-struct Follower {
-    reader: DbReader,
+pub(crate) struct Follower {
+    pub(crate) reader: DbReader,
+    store: Store,
     claim: Claim,
-    stop: CancellationToken,
+    pinned: Pinned,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Follower {
+    pub(crate) const fn view(&self) -> View<'_> {
+        View::Behind(&self.reader)
+    }
 }
 
 impl std::fmt::Debug for Follower {
@@ -146,6 +159,7 @@ impl Open {
             Self::Writer(database) => database.close().await,
             Self::Reader(follower) => {
                 follower.stop.cancel();
+                follower.pinned.close().await;
                 if let Err(error) = follower.reader.close().await {
                     tracing::debug!(%error, "a reader did not close cleanly");
                 }
@@ -157,11 +171,17 @@ impl Open {
 impl Kv {
     /// The plane of a node.
     pub fn new(vault: Vault, me: NodeId, realm: Arc<dyn Realm>) -> Self {
+        Self::paced(vault, me, realm, Pace::default())
+    }
+
+    /// The same at another pace.
+    pub fn paced(vault: Vault, me: NodeId, realm: Arc<dyn Realm>, pace: Pace) -> Self {
         let inner = Inner {
             vault,
             me,
             realm,
             cache: Arc::new(Cache::new(CACHE_BYTES)),
+            pace,
             ids: AtomicU64::new(1),
             open: Lock::default(),
             closing: CancellationToken::new(),
@@ -256,16 +276,26 @@ impl Kv {
         }
         let data = claim.data(&bucket).await.map_err(KvError::Get)?;
         let open = if claim.node == self.inner.me {
-            let number = self.inner.ids.fetch_add(1, Ordering::Relaxed);
-            let cache = Arc::clone(&self.inner.cache);
-            Open::Writer(
-                Database::open(bucket, claim, &data, cache, number, self.inner.cut.child_token()).await?,
-            )
+            let opening = Opening {
+                bucket,
+                claim,
+                data,
+                cache: Arc::clone(&self.inner.cache),
+                cache_id: self.number(),
+                pace: self.inner.pace,
+                cut: self.inner.cut.child_token(),
+            };
+            Open::Writer(Database::open(opening).await?)
         } else {
             Open::Reader(Arc::new(self.follow(bucket, claim, &data).await?))
         };
         *place = Some(open.clone());
         Ok(open)
+    }
+
+    /// Tells the blocks of one open database from another's in the cache.
+    fn number(&self) -> u64 {
+        self.inner.ids.fetch_add(1, Ordering::Relaxed)
     }
 
     async fn follow(&self, bucket: Bucket, claim: Claim, data: &str) -> Result<Follower, KvError> {
@@ -276,11 +306,11 @@ impl Kv {
             object_store_max_retries: Some(3),
             ..DbReaderOptions::default()
         };
-        let number = self.inner.ids.fetch_add(1, Ordering::Relaxed);
-        let cache = Arc::clone(&self.inner.cache);
-        let builder = DbReader::builder(ROOT, Arc::new(store)).with_reader_mode(DbReaderMode::FollowLatest);
+        let (number, cache) = (self.number(), Arc::clone(&self.inner.cache));
+        let builder =
+            DbReader::builder(ROOT, Arc::new(store.clone())).with_reader_mode(DbReaderMode::FollowLatest);
         let reader = builder.with_options(options).with_db_cache(cache, number).build().await?;
-        Ok(Follower { reader, claim, stop })
+        Ok(Follower { reader, store, claim, pinned: Pinned::default(), stop })
     }
 
     /// The database, if this node writes it.
@@ -289,6 +319,18 @@ impl Kv {
             Open::Writer(database) => Ok(database),
             Open::Reader(follower) => Err(KvError::Elsewhere(follower.claim.node)),
         }
+    }
+
+    /// Frees what databases have overwritten or deleted: a log that is flushed often leaves much of it,
+    /// and nobody asks for what was. The node calls it every few minutes. Says how many objects went.
+    ///
+    /// # Errors
+    /// [`KvError::Get`] if the vault fails; what was done stays done.
+    pub async fn tidy(&self, now: Millis) -> Result<u64, KvError> {
+        let all = self.inner.vault.buckets().into_iter();
+        let own: BTreeSet<BucketId> =
+            all.filter(|(_, info)| info.name.starts_with(PREFIX)).map(|(id, _)| id).collect();
+        self.inner.vault.sweep_replaced(&own, now, REPLACED_STAYS).await.map_err(KvError::Get)
     }
 
     /// Closes everything: what was acknowledged is durable already.

@@ -1,6 +1,7 @@
 //! Reading: one key, ranges of keys, documents, and queries, of what is durable now, of a snapshot,
 //! or on a node that does not write.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -76,7 +77,7 @@ impl View<'_> {
         Ok(rows?)
     }
 
-    async fn stamped(&self, key: &[u8]) -> Result<Option<Stamped>, KvError> {
+    pub(crate) async fn stamped(&self, key: &[u8]) -> Result<Option<Stamped>, KvError> {
         match self.get(key).await? {
             Some(bytes) => Stamped::decode(bytes, rows::now()),
             None => Ok(None),
@@ -123,6 +124,43 @@ pub struct ScanPage {
     pub next: Option<String>,
 }
 
+/// What a transaction has put over what is there: a value, or that it is gone.
+pub(crate) type Over = BTreeMap<String, Option<Item>>;
+
+/// A page that is being filled.
+struct Filling {
+    page: ScanPage,
+    bytes: usize,
+    limit: usize,
+}
+
+impl Filling {
+    /// Takes the next item, if there is one; says whether more is wanted.
+    fn take(&mut self, item: Option<Item>) -> bool {
+        let Some(item) = item else { return true };
+        if self.page.items.len() >= self.limit || self.bytes >= PAGE_BYTES {
+            self.page.next = self.page.items.last().map(|item| item.key.clone());
+            return false;
+        }
+        self.bytes += item.key.len() + item.value.len();
+        self.page.items.push(item);
+        true
+    }
+}
+
+impl Scan {
+    /// The rows that a page has seen, be it that they are not there.
+    pub(crate) fn seen(&self, page: &ScanPage) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (start, end) = bounds(self)?;
+        let last = page.next.as_ref().map(|last| rows::raw(last.as_bytes()));
+        Some(match last {
+            Some(last) if self.reverse => (last, end),
+            Some(last) => (start, [last, vec![0]].concat()),
+            None => (start, end),
+        })
+    }
+}
+
 /// A query as it is asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -153,34 +191,55 @@ impl View<'_> {
     /// One key.
     pub(crate) async fn item(&self, key: &str) -> Result<Item, KvError> {
         check_key(key)?;
-        let row = self.stamped(&rows::raw(key.as_bytes())).await?.ok_or(KvError::NoKey)?;
+        let row =
+            self.stamped(&rows::raw(key.as_bytes())).await?.ok_or_else(|| KvError::NoKey(key.to_owned()))?;
         Ok(item(key.to_owned(), row))
     }
 
     /// One document.
     pub(crate) async fn document(&self, collection: &str, id: &str) -> Result<Value, KvError> {
         document::check_names(collection, id)?;
-        let row = self.stamped(&document_key(collection, id)).await?.ok_or(KvError::NoKey)?;
+        let row = self.stamped(&document_key(collection, id)).await?;
+        let none = || KvError::NoDocument { collection: collection.to_owned(), id: id.to_owned() };
+        let row = row.ok_or_else(none)?;
         document::shown(id, &row)
     }
 
-    /// A page of keys.
-    pub(crate) async fn items(&self, scan: &Scan) -> Result<ScanPage, KvError> {
-        let limit = scan.limit.clamp(1, ITEMS_MAX);
-        let Some((start, end)) = bounds(scan) else { return Ok(ScanPage::default()) };
-        let mut rows = self.scan(start, Some(end), scan.reverse).await?;
-        let (mut page, mut bytes, now) = (ScanPage::default(), 0, rows::now());
-        while let Some(row) = rows.next().await? {
-            let Some(stamped) = Stamped::decode(row.value, now)? else { continue };
-            if page.items.len() >= limit || bytes >= PAGE_BYTES {
-                page.next = page.items.last().map(|item| item.key.clone());
-                return Ok(page);
-            }
-            let key = row.key.get(1..).and_then(|key| std::str::from_utf8(key).ok()).ok_or(KvError::Row)?;
-            bytes += key.len() + stamped.value.len();
-            page.items.push(item(key.to_owned(), stamped));
+    /// A page of keys, with what somebody has put over them.
+    pub(crate) async fn items(&self, scan: &Scan, over: &Over) -> Result<ScanPage, KvError> {
+        let mut page = Filling { page: ScanPage::default(), bytes: 0, limit: scan.limit.clamp(1, ITEMS_MAX) };
+        let Some((start, end)) = bounds(scan) else { return Ok(page.page) };
+        let within = |key: &str| {
+            let row = rows::raw(key.as_bytes());
+            start <= row && row < end
+        };
+        let mut own: Vec<_> = over.iter().filter(|(key, _)| within(key)).collect();
+        if scan.reverse {
+            own.reverse();
         }
-        Ok(page)
+        let mut own = own.into_iter().peekable();
+        let (mut rows, now) = (self.scan(start.clone(), Some(end.clone()), scan.reverse).await?, rows::now());
+        while let Some(row) = rows.next().await? {
+            let key = row.key.get(1..).and_then(|key| std::str::from_utf8(key).ok()).ok_or(KvError::Row)?;
+            let comes = |own: &str| if scan.reverse { own >= key } else { own <= key };
+            let mut hidden = false;
+            while let Some((own_key, put)) = own.next_if(|(own, _)| comes(own)) {
+                hidden |= own_key == key;
+                if !page.take(put.clone()) {
+                    return Ok(page.page);
+                }
+            }
+            let stored = if hidden { None } else { Stamped::decode(row.value, now)? };
+            if !page.take(stored.map(|stored| item(key.to_owned(), stored))) {
+                return Ok(page.page);
+            }
+        }
+        for (_, put) in own {
+            if !page.take(put.clone()) {
+                break;
+            }
+        }
+        Ok(page.page)
     }
 
     /// A page of documents.

@@ -1,7 +1,8 @@
 //! The rows of a database beside documents and their indexes (`freehold_documents`): `r` ‖ key is what
 //! somebody put, `m` ‖ collection what is declared, `n` ‖ collection how many documents it has, `s` the
 //! last number given to a write, `w` ‖ number what that write changed, `k` ‖ idempotency key which
-//! number it got, `u` that the database is a clone that is not whole yet.
+//! number it got, `x` ‖ time ‖ collection ‖ 0 ‖ id that a document ends then, `u` that the database
+//! is a clone that is not whole yet.
 
 use bytes::{Buf as _, Bytes};
 use freehold_wire::Millis;
@@ -25,6 +26,7 @@ pub(crate) const COUNTS: u8 = b'n';
 pub(crate) const EVENTS: u8 = b'w';
 pub(crate) const RAW: u8 = b'r';
 pub(crate) const REPEATS: u8 = b'k';
+pub(crate) const ENDS: u8 = b'x';
 
 fn under(space: u8, rest: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(rest.len() + 1);
@@ -53,6 +55,19 @@ pub(crate) fn repeat(idempotency: &str) -> Vec<u8> {
     under(REPEATS, idempotency.as_bytes())
 }
 
+/// That a document ends at some time.
+pub(crate) fn end(at: Millis, collection: &str, id: &str) -> Vec<u8> {
+    under(ENDS, &[&at.0.to_be_bytes()[..], collection.as_bytes(), &[0], id.as_bytes()].concat())
+}
+
+/// Reads it back.
+pub(crate) fn read_end(key: &[u8]) -> Result<(Millis, String, String), KvError> {
+    let (at, rest) = key.get(1..).and_then(|rest| rest.split_first_chunk::<8>()).ok_or(KvError::Row)?;
+    let rest = std::str::from_utf8(rest).map_err(|_| KvError::Row)?;
+    let (collection, id) = rest.split_once('\0').ok_or(KvError::Row)?;
+    Ok((Millis(u64::from_be_bytes(*at)), collection.to_owned(), id.to_owned()))
+}
+
 pub(crate) fn number(bytes: &[u8]) -> Result<u64, KvError> {
     bytes.try_into().map(u64::from_be_bytes).map_err(|_| KvError::Row)
 }
@@ -75,14 +90,16 @@ impl Stamped {
     }
 
     /// What is there now; nothing if its time is over.
-    pub(crate) fn decode(mut bytes: Bytes, now: Millis) -> Result<Option<Self>, KvError> {
+    pub(crate) fn decode(bytes: Bytes, now: Millis) -> Result<Option<Self>, KvError> {
+        let row = Self::decode_any(bytes)?;
+        Ok(if row.expires.is_some_and(|end| end <= now) { None } else { Some(row) })
+    }
+
+    /// The same, whether its time is over or not.
+    pub(crate) fn decode_any(mut bytes: Bytes) -> Result<Self, KvError> {
         let version = bytes.try_get_u64().map_err(|_| KvError::Row)?;
         let expires = bytes.try_get_u64().map_err(|_| KvError::Row)?;
-        let expires = (expires > 0).then_some(Millis(expires));
-        if expires.is_some_and(|end| end <= now) {
-            return Ok(None);
-        }
-        Ok(Some(Self { version, expires, value: bytes }))
+        Ok(Self { version, expires: (expires > 0).then_some(Millis(expires)), value: bytes })
     }
 }
 

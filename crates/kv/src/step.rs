@@ -1,12 +1,14 @@
 //! One write being decided: it reads what is there, refuses or changes it, and becomes one commit.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use freehold_wire::Millis;
 use slatedb::config::{PutOptions, Ttl};
 use slatedb::{DbTransaction, IsolationLevel};
-use tokio::sync::MutexGuard;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::KvError;
 use crate::database::Database;
@@ -19,24 +21,26 @@ const DURABLE_WITHIN: Duration = Duration::from_secs(40);
 /// See the module. Only one is open at a time, so what it read is still so when it commits.
 pub(crate) struct Step<'a> {
     database: &'a Database,
-    head: MutexGuard<'a, u64>,
+    head: OwnedMutexGuard<u64>,
     txn: DbTransaction,
     /// The number of this write.
     pub(crate) number: u64,
     pub(crate) now: Millis,
     changes: Vec<Change>,
+    /// A document was given an end.
+    ends: bool,
 }
 
 impl Database {
     /// Begins a write when those before it are decided.
     pub(crate) async fn step(&self) -> Result<Step<'_>, KvError> {
-        let head = self.head.lock().await;
+        let head = Arc::clone(&self.head).lock_owned().await;
         if self.is_over() {
             return Err(KvError::Fenced);
         }
         let txn = self.db.begin(IsolationLevel::Snapshot)?;
         let number = *head + 1;
-        Ok(Step { database: self, head, txn, number, now: rows::now(), changes: Vec::new() })
+        Ok(Step { database: self, head, txn, number, now: rows::now(), changes: Vec::new(), ends: false })
     }
 }
 
@@ -65,6 +69,18 @@ impl Step<'_> {
         Ok(self.txn.put_with_options(key, bytes, &PutOptions { ttl })?)
     }
 
+    /// Puts a document with this write's number. The engine must not drop it by itself: rows of
+    /// indexes go with it.
+    pub(crate) fn stamp_document(
+        &mut self,
+        key: &[u8],
+        value: Bytes,
+        expires: Option<Millis>,
+    ) -> Result<(), KvError> {
+        self.ends |= expires.is_some();
+        self.put(key, &Stamped { version: self.number, expires, value }.encode())
+    }
+
     pub(crate) fn delete(&self, key: &[u8]) -> Result<(), KvError> {
         Ok(self.txn.delete(key)?)
     }
@@ -79,12 +95,21 @@ impl Step<'_> {
         let changes = std::mem::take(&mut self.changes);
         feed::note(&self, changes)?;
         self.put(rows::LAST, &self.number.to_be_bytes())?;
-        let Self { database, mut head, txn, number, .. } = self;
-        // Whoever asked may go away now: the number is used up in any case.
-        *head = number;
-        let handle = txn.commit().await?;
-        drop(head);
-        database.dirty.notify_one();
+        let Self { database, mut head, txn, number, ends, .. } = self;
+        // Whoever asked may go away now: nobody else decides until this is decided.
+        let (last, dirty) = (Arc::clone(&database.last), Arc::clone(&database.dirty));
+        let decided = database.tasks.spawn(async move {
+            *head = number;
+            let handle = txn.commit().await;
+            last.store(number, Ordering::Release);
+            drop(head);
+            dirty.notify_one();
+            handle
+        });
+        let handle = decided.await.map_err(|_| KvError::Closing)??;
+        if ends {
+            database.ending.notify_one();
+        }
         if let Some(handle) = handle {
             let durable = tokio::time::timeout(DURABLE_WITHIN, handle.await_durable()).await;
             match durable.map_err(|_| KvError::NotConfirmed)? {
@@ -92,11 +117,7 @@ impl Step<'_> {
                 durable => durable?,
             }
         }
-        database.durable.send_if_modified(|durable| {
-            let newer = number > *durable;
-            *durable = number.max(*durable);
-            newer
-        });
+        database.is_durable(number);
         Ok(number)
     }
 }

@@ -6,9 +6,11 @@ use freehold_wire::Millis;
 use serde_json::Value;
 
 use crate::database::Database;
+use crate::document::New;
 use crate::feed::Change;
 use crate::rows::{self, BATCH_MAX, KEY_MAX, VALUE_MAX};
 use crate::step::Step;
+use crate::transaction::Transaction;
 use crate::{KvError, document};
 
 /// How long a write is remembered by its idempotency key.
@@ -48,6 +50,18 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// What it is about, as people call it.
+    fn of(&self) -> String {
+        match self {
+            Self::Version { key, .. } | Self::Absent { key } => key.clone(),
+            Self::DocumentVersion { collection, id, .. } | Self::DocumentAbsent { collection, id } => {
+                format!("{collection} {id}")
+            }
+        }
+    }
+}
+
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
@@ -73,6 +87,8 @@ pub enum Op {
         id: String,
         /// An object.
         document: Value,
+        /// For how long; for ever if not said.
+        lasting: Option<Millis>,
     },
     /// Deletes a document.
     DeleteDocument {
@@ -106,6 +122,11 @@ pub struct Done {
 impl Database {
     /// Carries out a write.
     pub(crate) async fn write(&self, write: &Write) -> Result<Done, KvError> {
+        self.carry_out(write, None).await
+    }
+
+    /// The same, if nothing has changed that a transaction read.
+    pub(crate) async fn carry_out(&self, write: &Write, of: Option<&Transaction>) -> Result<Done, KvError> {
         check(write)?;
         let mut step = self.step().await?;
         if let Some(key) = &write.idempotency {
@@ -121,9 +142,12 @@ impl Database {
             }
             step.stamp(&name, Bytes::copy_from_slice(&sum), Some(REMEMBERED))?;
         }
+        if let Some(transaction) = of {
+            transaction.check(self, &step).await?;
+        }
         for (at, condition) in write.conditions.iter().enumerate() {
             if !holds(&step, condition).await? {
-                return Err(KvError::Condition(at + 1));
+                return Err(KvError::Condition { number: at + 1, of: condition.of() });
             }
         }
         for op in &write.ops {
@@ -132,15 +156,22 @@ impl Database {
         Ok(Done { number: step.commit().await?, repeated: false })
     }
 
-    /// The first try of a write may still be on its way to the disk.
-    async fn until_durable(&self, number: u64) -> Result<(), KvError> {
-        self.dirty.notify_one();
-        self.db.flush().await?;
-        self.durable.send_if_modified(|durable| {
-            let newer = number > *durable;
-            *durable = number.max(*durable);
-            newer
-        });
+    /// What a write did that was carried out before under this idempotency key.
+    pub(crate) async fn done_before(&self, key: &str) -> Result<Option<Done>, KvError> {
+        let step = self.step().await?;
+        let before = step.stamped(&rows::repeat(key)).await?;
+        drop(step);
+        let Some(before) = before else { return Ok(None) };
+        self.until_durable(before.version).await?;
+        Ok(Some(Done { number: before.version, repeated: true }))
+    }
+
+    /// What was decided may still be on its way to the disk.
+    pub(crate) async fn until_durable(&self, number: u64) -> Result<(), KvError> {
+        if *self.durable.borrow() < number {
+            self.db.flush().await?;
+            self.is_durable(number);
+        }
         Ok(())
     }
 }
@@ -155,24 +186,34 @@ fn check(write: &Write) -> Result<(), KvError> {
     if write.idempotency.as_ref().is_some_and(|key| key.is_empty() || key.len() > IDEMPOTENCY_MAX) {
         return Err(KvError::Invalid("an idempotency key has 1 to 128 bytes"));
     }
-    write.ops.iter().try_for_each(|op| match op {
+    write.ops.iter().try_for_each(check_op)
+}
+
+pub(crate) fn check_op(op: &Op) -> Result<(), KvError> {
+    match op {
         Op::Put { key, value, lasting } => {
             check_key(key)?;
-            if *lasting == Some(Millis(0)) {
-                return Err(KvError::Invalid("a value lasts a millisecond at least"));
-            }
+            check_lasting(*lasting)?;
             if value.len() > VALUE_MAX {
                 return Err(KvError::Invalid("a value has at most 1 MiB"));
             }
             Ok(())
         }
         Op::Delete { key } => check_key(key),
-        Op::PutDocument { collection, id, document } => {
+        Op::PutDocument { collection, id, document, lasting } => {
             document::check_names(collection, id)?;
+            check_lasting(*lasting)?;
             document::check(document)
         }
         Op::DeleteDocument { collection, id } => document::check_names(collection, id),
-    })
+    }
+}
+
+fn check_lasting(lasting: Option<Millis>) -> Result<(), KvError> {
+    if lasting == Some(Millis(0)) {
+        return Err(KvError::Invalid("what does not last for ever lasts a millisecond at least"));
+    }
+    Ok(())
 }
 
 pub(crate) fn check_key(key: &str) -> Result<(), KvError> {
@@ -211,8 +252,9 @@ async fn apply(step: &mut Step<'_>, op: &Op) -> Result<(), KvError> {
             }
             Ok(())
         }
-        Op::PutDocument { collection, id, document } => {
-            document::put(step, collection, id, Some(document)).await
+        Op::PutDocument { collection, id, document, lasting } => {
+            let new = New { document, lasting: *lasting };
+            document::put(step, collection, id, Some(new)).await
         }
         Op::DeleteDocument { collection, id } => document::put(step, collection, id, None).await,
     }

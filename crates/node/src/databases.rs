@@ -1,6 +1,7 @@
 //! The KV plane as this node runs it: what it asks of the realm, and its place among the planes.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use freehold_api::NewBucket;
@@ -8,9 +9,13 @@ use freehold_kv::{Kv, Realm, RealmError};
 use freehold_realm::{NodeRoles, Standing};
 use freehold_wire::{BucketId, Millis, NodeId};
 
+use crate::clock;
 use crate::control::{end_bucket, found_bucket};
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
+
+/// How often what databases have overwritten is freed.
+const TIDY_EVERY: Duration = Duration::from_mins(2);
 
 /// The realm as the plane sees it.
 #[derive(Debug)]
@@ -56,8 +61,22 @@ pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     drop(shared.kv.set(kv.clone()));
     plane.report(Health::Up("databases are opened when they are asked for".to_owned()));
     let cancel = plane.cancel().clone();
+    let tidy = kv.clone();
     plane.spawn(async move {
         cancel.cancelled().await;
         kv.close().await;
+    });
+    let cancel = plane.cancel().clone();
+    plane.spawn(async move {
+        loop {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(TIDY_EVERY) => {}
+            }
+            if let Err(error) = tidy.tidy(clock::wall()).await {
+                tracing::warn!(%error, "what databases have overwritten stays for now");
+            }
+        }
     });
 }

@@ -176,17 +176,42 @@ pub fn kv_problem(name: &str, error: &KvError, name_of: impl Fn(NodeId) -> Strin
             "the realm knows none of that name",
             Some(format!("freehold kv databases, or freehold kv create {name}")),
         ),
-        KvError::NoKey => Problem::not_found(what, why, None::<&str>),
-        KvError::Exists | KvError::Condition(_) | KvError::Unique { .. } | KvError::KeyUsed => {
-            Problem::conflict(what, why, None::<&str>)
+        KvError::NoKey(_) => {
+            Problem::not_found(what, why, Some(format!("freehold kv scan {name}    (lists what is there)")))
         }
-        KvError::Name
-        | KvError::Index(_)
-        | KvError::Invalid(_)
-        | KvError::Query(_)
-        | KvError::Cursor(_)
-        | KvError::Fits(_)
-        | KvError::TooOld(_) => Problem::invalid(what, why, None::<&str>),
+        KvError::NoDocument { collection, .. } => Problem::not_found(
+            what,
+            why,
+            Some(format!("freehold kv query {name} {collection}, or freehold kv show {name}")),
+        ),
+        KvError::NoSnapshot(_) => {
+            Problem::not_found(what, why, Some(format!("freehold kv snapshots {name}")))
+        }
+        KvError::NoTransaction => Problem::not_found(what, why, Some(format!("freehold kv begin {name}"))),
+        KvError::Overtaken(_) => {
+            Problem::conflict(what, why, Some(format!("begin again: freehold kv begin {name}")))
+        }
+        KvError::Condition { .. } => {
+            Problem::conflict(what, why, Some("read it again, and write with the version that it has now"))
+        }
+        KvError::Exists => Problem::conflict(what, why, Some("choose another name: freehold kv databases")),
+        KvError::SnapshotThere(_) => {
+            Problem::conflict(what, why, Some(format!("choose another name: freehold kv snapshots {name}")))
+        }
+        KvError::Unique { .. } => {
+            Problem::conflict(what, why, Some("change one of the two, or drop the index"))
+        }
+        KvError::KeyUsed => {
+            Problem::conflict(what, why, Some("give each write an idempotency key of its own"))
+        }
+        KvError::Index(_) => Problem::invalid(what, why, Some(format!("freehold kv show {name}"))),
+        KvError::TooOld(oldest) => {
+            Problem::invalid(what, why, Some(format!("freehold kv watch {name} --after {oldest}")))
+        }
+        KvError::Query(_) | KvError::Cursor(_) => {
+            Problem::invalid(what, why, Some("freehold kv query --help"))
+        }
+        KvError::Name | KvError::Invalid(_) | KvError::Fits(_) => Problem::invalid(what, why, None::<&str>),
         KvError::Elsewhere(node) => {
             let writer = name_of(*node);
             Problem::refused(

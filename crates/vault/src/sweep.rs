@@ -53,6 +53,41 @@ impl Vault {
     }
 }
 
+impl Vault {
+    /// Removes, with its blobs, what was overwritten or deleted in some buckets longer than `grace`
+    /// ago: for those whose old versions nobody asks for, and which have many of them. Between two
+    /// sweeps, which do the rest. Says how many versions went.
+    ///
+    /// # Errors
+    /// [`GetError`] if the depot or the entry store fails; what was done stays done.
+    pub async fn sweep_replaced(
+        &self,
+        buckets: &BTreeSet<BucketId>,
+        now: Millis,
+        grace: Millis,
+    ) -> Result<u64, GetError> {
+        let inner = &self.inner;
+        let mut due = inner.index().due(now, grace);
+        due.retain(|(at, _)| buckets.contains(&at.bucket));
+        let due = inner.replaced(due).await;
+        let mut erased = 0;
+        for some in due.chunks(1000) {
+            if let Err(error) = inner.tell_released(some).await {
+                tracing::warn!(%error, "overwritten versions stay until others can be told");
+                continue;
+            }
+            let blobs = inner.blobs_of(some).await?;
+            let (of, some) = (Arc::clone(inner), some.to_vec());
+            erased += blocking(move || of.erase(&some)).await?;
+            // Without their keys they are noise: there is nothing to wait for.
+            for name in blobs {
+                inner.shared.depot.delete(name).await.map_err(GetError::Depot)?;
+            }
+        }
+        Ok(erased)
+    }
+}
+
 /// Blobs that entries and uploads speak of.
 #[derive(Default)]
 struct Named {
@@ -101,6 +136,22 @@ impl Inner {
             erased += blocking(move || inner.erase(&some)).await?;
         }
         Ok(erased)
+    }
+
+    /// The blobs that entries name.
+    async fn blobs_of(self: &Arc<Self>, entries: &[Locator]) -> Result<Vec<BlobName>, GetError> {
+        let (inner, entries) = (Arc::clone(self), entries.to_vec());
+        blocking(move || {
+            let mut names = Vec::new();
+            for at in entries {
+                let row = inner.shared.entries.entry(&at.bucket, &at.origin, at.seq);
+                let Some(row) = row.map_err(GetError::Store)? else { continue };
+                let entry = Entry::decode(&row.entry).map_err(|_| GetError::Tampered)?;
+                names.extend(entry.blobs.iter().map(|blob| blob.name));
+            }
+            Ok(names)
+        })
+        .await
     }
 
     /// Erases payloads; says how many were there.

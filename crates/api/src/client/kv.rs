@@ -11,11 +11,12 @@ use super::{Client, JSON_MAX, broken, checked, collect, read_json, request, segm
 use crate::Problem;
 use crate::control::pieces;
 use crate::kv::{
-    KvAnswer, KvClone, KvDatabase, KvDone, KvEvents, KvHandOver, KvIndex, KvPage, KvQuery, KvScan,
-    KvSnapshot, KvTakeOver, KvValue, KvWrite, NewKvDatabase, NewKvSnapshot,
+    KvAnswer, KvAt, KvClone, KvDatabase, KvDone, KvEvents, KvHandOver, KvIndex, KvNews, KvOperations, KvPage,
+    KvQuery, KvScan, KvSnapshot, KvTakeOver, KvTransaction, KvValue, KvWrite, NewKvDatabase, NewKvSnapshot,
+    NewKvTransaction,
 };
 use crate::object::encode_path;
-use crate::server::{STALE, VERSION, read_line};
+use crate::server::{HEARD, PROBLEM, STALE, VERSION};
 
 impl Client {
     /// The realm's databases.
@@ -58,6 +59,33 @@ impl Client {
         self.send(Method::POST, &format!("/kv/{}/snapshots", segment(name)), wish).await
     }
 
+    /// The snapshots that have a name.
+    pub async fn kv_snapshots(&self, name: &str) -> Result<Vec<KvSnapshot>, Problem> {
+        self.get(&format!("/kv/{}/snapshots", segment(name))).await
+    }
+
+    /// Begins a transaction.
+    pub async fn kv_begin(&self, name: &str, wish: &NewKvTransaction) -> Result<KvTransaction, Problem> {
+        self.send(Method::POST, &format!("/kv/{}/transactions", segment(name)), wish).await
+    }
+
+    /// Adds to what a transaction is to write.
+    pub async fn kv_add(&self, name: &str, transaction: &str, wish: &KvOperations) -> Result<(), Problem> {
+        let path = format!("{}/operations", transaction_path(name, transaction));
+        self.ask(super::json(Method::POST, &path, wish)?).await.map(drop)
+    }
+
+    /// Commits a transaction.
+    pub async fn kv_commit(&self, name: &str, transaction: &str) -> Result<KvDone, Problem> {
+        let path = format!("{}/commit", transaction_path(name, transaction));
+        read_json(self.ask(request(Method::POST, &path, Body::empty())?).await?).await
+    }
+
+    /// Aborts a transaction.
+    pub async fn kv_abort(&self, name: &str, transaction: &str) -> Result<(), Problem> {
+        self.done(Method::DELETE, &transaction_path(name, transaction)).await
+    }
+
     /// Lets a snapshot go.
     pub async fn kv_let_go(&self, name: &str, snapshot: &str) -> Result<(), Problem> {
         let path = format!("/kv/{}/snapshots/{}", segment(name), segment(snapshot));
@@ -65,8 +93,8 @@ impl Client {
     }
 
     /// Reads a value.
-    pub async fn kv_get(&self, name: &str, key: &str, snapshot: Option<&str>) -> Result<KvValue, Problem> {
-        let path = key_path(name, key) + &of(snapshot);
+    pub async fn kv_get(&self, name: &str, key: &str, at: &KvAt) -> Result<KvValue, Problem> {
+        let path = key_path(name, key) + &of(at);
         let answer = self.ask(request(Method::GET, &path, Body::empty())?).await?;
         let version = number(&answer, &VERSION).ok_or_else(|| unreadable("x-freehold-version"))?;
         let stale_ms = number(&answer, &STALE);
@@ -96,8 +124,13 @@ impl Client {
     /// Reads keys with their values.
     pub async fn kv_scan(&self, name: &str, scan: &KvScan) -> Result<KvPage, Problem> {
         let mut path = format!("/kv/{}/keys?prefix={}", segment(name), segment(&scan.prefix));
-        let texts =
-            [("from", &scan.from), ("to", &scan.to), ("after", &scan.after), ("snapshot", &scan.snapshot)];
+        let texts = [
+            ("from", &scan.from),
+            ("to", &scan.to),
+            ("after", &scan.after),
+            ("snapshot", &scan.snapshot),
+            ("transaction", &scan.transaction),
+        ];
         for (name, value) in texts {
             if let Some(value) = value {
                 path.extend(["&", name, "=", &segment(value)]);
@@ -123,8 +156,9 @@ impl Client {
         name: &str,
         collection: &str,
         id: &str,
+        at: &KvAt,
     ) -> Result<serde_json::Value, Problem> {
-        let path = format!("{}/documents/{}", collection_path(name, collection), encode_path(id));
+        let path = format!("{}/documents/{}{}", collection_path(name, collection), encode_path(id), of(at));
         self.get(&path).await
     }
 
@@ -152,15 +186,25 @@ impl Client {
         let answer = checked(self.raw(asked).await?).await?;
         let lines = StreamReader::new(pieces(answer.into_body())).lines();
         let events = futures::stream::try_unfold(lines, |mut lines| async move {
-            let mut problem = false;
+            let mut kind = String::new();
             while let Some(line) = lines.next_line().await.map_err(|error| broken(&error))? {
-                problem |= line == "event: problem";
-                if let (true, Some(told)) = (problem, line.strip_prefix("data: ")) {
-                    return Err(serde_json::from_str(told).unwrap_or_else(|error| unreadable(&error)));
+                if let Some(named) = line.strip_prefix("event: ") {
+                    named.clone_into(&mut kind);
                 }
-                if let Some(event) = read_line(&line) {
-                    return Ok(Some((event.map_err(|error| unreadable(&error))?, lines)));
-                }
+                let Some(data) = line.strip_prefix("data: ") else { continue };
+                let news = match kind.as_str() {
+                    "" => serde_json::from_str(data).map(KvNews::Event),
+                    HEARD => serde_json::from_str(data).map(KvNews::Heard),
+                    PROBLEM => {
+                        return Err(serde_json::from_str(data).unwrap_or_else(|error| unreadable(&error)));
+                    }
+                    // Of a newer node.
+                    _ => {
+                        kind.clear();
+                        continue;
+                    }
+                };
+                return Ok(Some((news.map_err(|error| unreadable(&error))?, lines)));
             }
             Ok(None)
         });
@@ -176,8 +220,16 @@ fn collection_path(name: &str, collection: &str) -> String {
     format!("/kv/{}/collections/{}", segment(name), segment(collection))
 }
 
-fn of(snapshot: Option<&str>) -> String {
-    snapshot.map(|snapshot| format!("?snapshot={}", segment(snapshot))).unwrap_or_default()
+fn transaction_path(name: &str, transaction: &str) -> String {
+    format!("/kv/{}/transactions/{}", segment(name), segment(transaction))
+}
+
+fn of(at: &KvAt) -> String {
+    let asked = [("snapshot", &at.snapshot), ("transaction", &at.transaction)];
+    let asked =
+        asked.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", segment(value.as_ref()?))));
+    let asked: Vec<String> = asked.collect();
+    if asked.is_empty() { String::new() } else { format!("?{}", asked.join("&")) }
 }
 
 fn number(answer: &Response<Body>, name: &HeaderName) -> Option<u64> {

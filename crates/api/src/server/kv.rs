@@ -17,11 +17,12 @@ use utoipa::IntoParams;
 
 use super::Node;
 use super::extract::{Asked, Named, Options};
+use crate::Problem;
 use crate::kv::{
-    KvAnswer, KvClone, KvCondition, KvControl, KvDatabase, KvDone, KvEvent, KvHandOver, KvIndex, KvOp,
-    KvPage, KvQuery, KvScan, KvSnapshot, KvTakeOver, KvWrite, NewKvDatabase, NewKvSnapshot,
+    KvAnswer, KvAt, KvClone, KvCondition, KvControl, KvDatabase, KvDone, KvEvent, KvHandOver, KvIndex,
+    KvNews, KvOp, KvOperations, KvPage, KvQuery, KvScan, KvSnapshot, KvTakeOver, KvTransaction, KvWrite,
+    NewKvDatabase, NewKvSnapshot, NewKvTransaction,
 };
-use crate::{Problem, kv};
 
 /// The number of the write that put what is read.
 pub(crate) const VERSION: HeaderName = HeaderName::from_static("x-freehold-version");
@@ -29,6 +30,10 @@ pub(crate) const VERSION: HeaderName = HeaderName::from_static("x-freehold-versi
 pub(crate) const STALE: HeaderName = HeaderName::from_static("x-freehold-stale-ms");
 /// A write's own name.
 pub(crate) const IDEMPOTENCY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Kinds of events that are no writes.
+pub(crate) const HEARD: &str = "heard";
+pub(crate) const PROBLEM: &str = "problem";
 
 impl Node {
     fn kv(&self) -> Result<&dyn KvControl, Problem> {
@@ -135,6 +140,74 @@ pub(super) async fn snapshot(
     Ok((StatusCode::CREATED, Json(held)))
 }
 
+/// The snapshots that have a name
+#[utoipa::path(get, path = "/api/v1/kv/{database}/snapshots", tag = "kv",
+    params(("database" = String, Path)), responses((status = 200, body = [KvSnapshot]),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn snapshots(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+) -> Result<Json<Vec<KvSnapshot>>, Problem> {
+    node.kv()?.snapshots(&name).await.map(Json)
+}
+
+/// Begin a transaction
+///
+/// It reads what is there now, and what it has put itself. Nothing is locked: it is refused at its end if
+/// something that it read has changed. It lapses by itself.
+#[utoipa::path(post, path = "/api/v1/kv/{database}/transactions", tag = "kv",
+    params(("database" = String, Path)), request_body = NewKvTransaction,
+    responses((status = 201, body = KvTransaction),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn begin(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+    Asked(wish): Asked<NewKvTransaction>,
+) -> Result<(StatusCode, Json<KvTransaction>), Problem> {
+    let begun = node.kv()?.begin(&name, wish).await?;
+    Ok((StatusCode::CREATED, Json(begun)))
+}
+
+/// Add to what a transaction is to write
+#[utoipa::path(post, path = "/api/v1/kv/{database}/transactions/{transaction}/operations", tag = "kv",
+    params(("database" = String, Path), ("transaction" = String, Path)), request_body = KvOperations,
+    responses((status = 204, description = "It reads them from now on; nothing is written yet"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn add(
+    State(node): State<Node>,
+    Named((name, transaction)): Named<(String, String)>,
+    Asked(wish): Asked<KvOperations>,
+) -> Result<StatusCode, Problem> {
+    node.kv()?.add(&name, &transaction, wish).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Commit a transaction
+///
+/// All of it is written, or nothing, and it is over in any case. The same again within a day does nothing
+/// and answers the same, for whom the answer was lost.
+#[utoipa::path(post, path = "/api/v1/kv/{database}/transactions/{transaction}/commit", tag = "kv",
+    params(("database" = String, Path), ("transaction" = String, Path)),
+    responses((status = 200, body = KvDone),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn commit(
+    State(node): State<Node>,
+    Named((name, transaction)): Named<(String, String)>,
+) -> Result<Json<KvDone>, Problem> {
+    node.kv()?.commit(&name, &transaction).await.map(Json)
+}
+
+/// Abort a transaction
+#[utoipa::path(delete, path = "/api/v1/kv/{database}/transactions/{transaction}", tag = "kv",
+    params(("database" = String, Path), ("transaction" = String, Path)),
+    responses((status = 204, description = "It is over, and nothing of it was written"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn abort(
+    State(node): State<Node>,
+    Named((name, transaction)): Named<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    node.kv()?.abort(&name, &transaction).await.map(|()| StatusCode::NO_CONTENT)
+}
+
 /// Let a snapshot go
 #[utoipa::path(delete, path = "/api/v1/kv/{database}/snapshots/{snapshot}", tag = "kv",
     params(("database" = String, Path), ("snapshot" = String, Path)),
@@ -147,18 +220,9 @@ pub(super) async fn let_go(
     node.kv()?.let_go(&name, &snapshot).await.map(|()| StatusCode::NO_CONTENT)
 }
 
-/// Of which time.
-#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
-#[serde(default)]
-#[into_params(parameter_in = Query)]
-pub(super) struct When {
-    /// In a snapshot.
-    snapshot: Option<String>,
-}
-
 /// Read a value
 #[utoipa::path(get, path = "/api/v1/kv/{database}/keys/{*key}", tag = "kv",
-    params(("database" = String, Path), ("key" = String, Path, description = "May contain slashes"), When),
+    params(("database" = String, Path), ("key" = String, Path, description = "May contain slashes"), KvAt),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream",
         headers(("x-freehold-version" = u64, description = "The number of the write that put it"),
             ("x-freehold-stale-ms" = u64, description = "How long ago the writer was heard here"))),
@@ -166,9 +230,9 @@ pub(super) struct When {
 pub(super) async fn get(
     State(node): State<Node>,
     Named((name, key)): Named<(String, String)>,
-    Options(When { snapshot }): Options<When>,
+    Options(at): Options<KvAt>,
 ) -> Result<Response, Problem> {
-    let found = node.kv()?.get(&name, &key, snapshot.as_deref()).await?;
+    let found = node.kv()?.get(&name, &key, &at).await?;
     let mut head = HeaderMap::new();
     head.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     head.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -266,15 +330,15 @@ pub(super) async fn scan(
 
 /// Read a document
 #[utoipa::path(get, path = "/api/v1/kv/{database}/collections/{collection}/documents/{*id}", tag = "kv",
-    params(("database" = String, Path), ("collection" = String, Path), ("id" = String, Path), When),
+    params(("database" = String, Path), ("collection" = String, Path), ("id" = String, Path), KvAt),
     responses((status = 200, body = serde_json::Value),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn document(
     State(node): State<Node>,
     Named((name, collection, id)): Named<(String, String, String)>,
-    Options(When { snapshot }): Options<When>,
+    Options(at): Options<KvAt>,
 ) -> Result<Json<serde_json::Value>, Problem> {
-    node.kv()?.document(&name, &collection, &id, snapshot.as_deref()).await.map(Json)
+    node.kv()?.document(&name, &collection, &id, &at).await.map(Json)
 }
 
 /// Ask for documents
@@ -327,7 +391,9 @@ pub(super) struct From {
 /// Watch what changes
 ///
 /// Server-sent events, whose ids are the numbers of writes and whose data are JSON. The last 100,000
-/// writes can be told again.
+/// writes can be told again. On a node that does not write the database they come as it hears them, and
+/// each says how long ago the writer was heard. Every few seconds without a change an event `heard` says
+/// the same.
 #[utoipa::path(get, path = "/api/v1/kv/{database}/watch", tag = "kv",
     params(("database" = String, Path), From, ("last-event-id" = Option<u64>, Header)),
     responses((status = 200, body = KvEvent, content_type = "text/event-stream"),
@@ -339,26 +405,17 @@ pub(super) async fn watch(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
-    let events = node.kv()?.watch(&name, last.or(after)).await?;
-    let lines = events.map(|event| Ok::<_, Infallible>(Bytes::from(line(event))));
+    let news = node.kv()?.watch(&name, last.or(after)).await?;
+    let lines = news.map(|one| Ok::<_, Infallible>(Bytes::from(line(one))));
     let head = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
     Ok((head, Body::from_stream(lines)).into_response())
 }
 
-fn line(event: Result<KvEvent, Problem>) -> String {
-    match event {
-        Ok(event) => {
-            let data = serde_json::to_string(&event).unwrap_or_default();
-            format!("id: {}\ndata: {data}\n\n", event.number)
-        }
-        Err(problem) => {
-            let data = serde_json::to_string(&problem).unwrap_or_default();
-            format!("event: problem\ndata: {data}\n\n")
-        }
-    }
-}
-
-/// Reads an event back; nothing of lines that say something else.
-pub(crate) fn read_line(line: &str) -> Option<Result<KvEvent, serde_json::Error>> {
-    line.strip_prefix("data: ").map(serde_json::from_str::<kv::KvEvent>)
+fn line(news: Result<KvNews, Problem>) -> String {
+    let (head, data) = match news {
+        Ok(KvNews::Event(event)) => (format!("id: {}", event.number), serde_json::to_string(&event)),
+        Ok(KvNews::Heard(heard)) => (format!("event: {HEARD}"), serde_json::to_string(&heard)),
+        Err(problem) => (format!("event: {PROBLEM}"), serde_json::to_string(&problem)),
+    };
+    format!("{head}\ndata: {}\n\n", data.unwrap_or_default())
 }

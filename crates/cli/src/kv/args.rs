@@ -38,9 +38,9 @@ pub enum KvCommand {
         name: String,
         /// The key.
         key: String,
-        /// In a snapshot
-        #[arg(long, value_name = "ID")]
-        snapshot: Option<String>,
+        /// Of which time.
+        #[command(flatten)]
+        at: At,
     },
     /// Delete a key
     Delete {
@@ -48,6 +48,9 @@ pub enum KvCommand {
         name: String,
         /// The key.
         key: String,
+        /// When this transaction is committed
+        #[arg(long, value_name = "ID")]
+        transaction: Option<String>,
     },
     /// List keys with their values, in order
     Scan(Scan),
@@ -73,6 +76,9 @@ pub enum KvCommand {
         /// In the query language; nothing asks for all
         #[arg(default_value = "")]
         query: String,
+        /// In a snapshot
+        #[arg(long, value_name = "ID")]
+        snapshot: Option<String>,
         /// Where the page before ended
         #[arg(long, value_name = "CURSOR")]
         after: Option<String>,
@@ -97,13 +103,50 @@ pub enum KvCommand {
         #[arg(long, value_name = "COUNT")]
         count: Option<u64>,
     },
-    /// Hold what is there now for a while; it is gone when the node restarts
+    /// Begin a transaction: it sees what is there now, and is written as a whole by `commit`
+    Begin {
+        /// The database.
+        name: String,
+        /// For how many seconds it stays open, up to 600
+        #[arg(long, default_value_t = 60)]
+        lasting: u64,
+    },
+    /// Write what a transaction has put, unless something that it read has changed
+    Commit {
+        /// The database.
+        name: String,
+        /// The transaction.
+        transaction: String,
+    },
+    /// End a transaction; nothing of it is written
+    Abort {
+        /// The database.
+        name: String,
+        /// The transaction.
+        transaction: String,
+    },
+    /// Hold what is there now: for a while in memory, or under a name until it is let go
     Snapshot {
         /// The database.
         name: String,
-        /// For how many minutes, up to 60
-        #[arg(long, default_value_t = 10)]
+        /// For how many minutes, up to 60; it is gone when the node restarts
+        #[arg(long, default_value_t = 10, conflicts_with = "called")]
         minutes: u32,
+        /// Keep it under this name, on the disk
+        #[arg(long = "name", value_name = "NAME")]
+        called: Option<String>,
+    },
+    /// List the snapshots that have a name
+    Snapshots {
+        /// The database.
+        name: String,
+    },
+    /// Let a snapshot go: what only it still holds is freed
+    Release {
+        /// The database.
+        name: String,
+        /// The snapshot.
+        snapshot: String,
     },
     /// Make a database from what is in another one now, or in a snapshot of it
     Clone {
@@ -147,6 +190,20 @@ pub struct Put {
     /// Only if this write put what is there; 0: only if nothing is there
     #[arg(long, value_name = "NUMBER")]
     pub if_version: Option<u64>,
+    /// When this transaction is committed
+    #[arg(long, value_name = "ID", conflicts_with = "if_version")]
+    pub transaction: Option<String>,
+}
+
+/// Of which time something is read; now, if nothing is said.
+#[derive(Debug, Clone, Args)]
+pub struct At {
+    /// In a snapshot
+    #[arg(long, value_name = "ID")]
+    pub snapshot: Option<String>,
+    /// As a transaction sees it
+    #[arg(long, value_name = "ID", conflicts_with = "snapshot")]
+    pub transaction: Option<String>,
 }
 
 /// `freehold kv scan`.
@@ -172,9 +229,9 @@ pub struct Scan {
     /// At most so many
     #[arg(long, default_value_t = 100)]
     pub limit: u32,
-    /// In a snapshot
-    #[arg(long, value_name = "ID")]
-    pub snapshot: Option<String>,
+    /// Of which time.
+    #[command(flatten)]
+    pub at: At,
 }
 
 /// `freehold kv doc`.
@@ -190,6 +247,12 @@ pub enum DocCommand {
         id: String,
         /// A JSON object; - reads it from standard input
         document: String,
+        /// Let it end after so many seconds
+        #[arg(long, value_name = "SECONDS")]
+        lasting: Option<u64>,
+        /// When this transaction is committed
+        #[arg(long, value_name = "ID")]
+        transaction: Option<String>,
     },
     /// Print a document
     Get {
@@ -199,6 +262,9 @@ pub enum DocCommand {
         collection: String,
         /// Its id.
         id: String,
+        /// Of which time.
+        #[command(flatten)]
+        at: At,
     },
     /// Delete a document
     Delete {
@@ -208,6 +274,9 @@ pub enum DocCommand {
         collection: String,
         /// Its id.
         id: String,
+        /// When this transaction is committed
+        #[arg(long, value_name = "ID")]
+        transaction: Option<String>,
     },
 }
 

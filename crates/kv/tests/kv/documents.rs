@@ -16,7 +16,7 @@ async fn world() -> (tempfile::TempDir, World) {
 }
 
 fn document(id: &str, document: Value) -> Op {
-    Op::PutDocument { collection: "people".into(), id: id.into(), document }
+    Op::PutDocument { collection: "people".into(), id: id.into(), document, lasting: None }
 }
 
 fn index(name: &str, fields: &[&str], unique: bool, each: bool) -> IndexSpec {
@@ -156,7 +156,7 @@ async fn what_is_no_document_is_refused() {
     let read = world.kv.read("shop", None).await.unwrap();
     let asked = Asked { collection: "people".into(), query: "where".into(), ..Asked::default() };
     assert!(matches!(read.query(&asked).await, Err(KvError::Query(_))));
-    assert!(matches!(read.document("people", "a").await, Err(KvError::NoKey)));
+    assert!(matches!(read.document("people", "a").await, Err(KvError::NoDocument { .. })));
     world.kv.write("shop", &write([document("a", json!({"$id": "other", "b": 1.5e300}))])).await.unwrap();
     let kept = read.document("people", "a").await.unwrap();
     assert_eq!((&kept["$id"], &kept["b"]), (&json!("a"), &json!(1.5e300)));

@@ -25,7 +25,12 @@ fn nth(writer: u64, n: u64) -> Write {
         ops: vec![
             put(&format!("count{writer}"), &n.to_string()),
             put(&format!("{writer}/{n:06}"), &"x".repeat(usize::try_from(n % 50).unwrap() * 100)),
-            Op::PutDocument { collection: "all".into(), id: format!("{writer}-{n}"), document },
+            Op::PutDocument {
+                collection: "all".into(),
+                id: format!("{writer}-{n}"),
+                document,
+                lasting: None,
+            },
         ],
         idempotency: Some(format!("{writer}-{n}")),
         ..Write::default()

@@ -4,7 +4,9 @@
 #![cfg(test)]
 
 mod documents;
+mod ends;
 mod kill;
 mod nodes;
+mod transactions;
 mod values;
 mod world;

@@ -54,11 +54,17 @@ async fn a_write_happens_as_a_whole_if_its_conditions_hold() {
         idempotency: None,
     };
     world.kv.write("shop", &swap(first, "2")).await.unwrap();
-    assert!(matches!(world.kv.write("shop", &swap(first, "3")).await, Err(KvError::Condition(1))));
+    assert!(matches!(
+        world.kv.write("shop", &swap(first, "3")).await,
+        Err(KvError::Condition { number: 1, .. })
+    ));
     assert_eq!((world.get("a").await, world.get("log").await), (Some("2".into()), Some("2".into())));
     let now = world.kv.read("shop", None).await.unwrap().get("a").await.unwrap().version;
     world.put("b", "there").await.unwrap();
-    assert!(matches!(world.kv.write("shop", &swap(now, "3")).await, Err(KvError::Condition(2))));
+    assert!(matches!(
+        world.kv.write("shop", &swap(now, "3")).await,
+        Err(KvError::Condition { number: 2, .. })
+    ));
 }
 
 #[tokio::test]
@@ -78,7 +84,7 @@ async fn many_at_once_count_right() {
                         Write { conditions, ops: vec![put("count", &next.to_string())], idempotency: None };
                     match kv.write("shop", &write).await {
                         Ok(_) => break,
-                        Err(KvError::Condition(1)) => {}
+                        Err(KvError::Condition { number: 1, .. }) => {}
                         Err(error) => panic!("{error:?}"),
                     }
                 }
@@ -152,8 +158,8 @@ async fn who_watches_misses_nothing() {
     let (_home, world) = world().await;
     let first = world.put("a", "1").await.unwrap().number;
     world.put("b", "2").await.unwrap();
-    let mut from_first = world.kv.watch("shop", Some(first - 1)).await.unwrap();
-    let mut from_now = world.kv.watch("shop", None).await.unwrap();
+    let mut from_first = world.kv.watch("shop", Some(first - 1)).await.unwrap().0;
+    let mut from_now = world.kv.watch("shop", None).await.unwrap().0;
     world.kv.write("shop", &write([Op::Delete { key: "a".into() }, put("c", "3")])).await.unwrap();
     let mut told = Vec::new();
     while told.len() < 3 {

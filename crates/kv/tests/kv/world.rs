@@ -168,6 +168,12 @@ impl World {
         Self { kv: Kv::new(vault.clone(), node, realm), node, agreed, vault, entries }
     }
 
+    /// The same at another pace.
+    pub(crate) fn at_pace(self, pace: freehold_kv::Pace) -> Self {
+        let realm: Arc<dyn Realm> = Arc::<Agreed>::clone(&self.agreed);
+        Self { kv: Kv::paced(self.vault.clone(), self.node, realm, pace), ..self }
+    }
+
     pub(crate) async fn make(&self, name: &str) {
         let wish = NewDatabase { name: name.into(), copies: 2, confirm: 1 };
         self.kv.create(&wish).await.unwrap();
@@ -180,7 +186,7 @@ impl World {
     pub(crate) async fn get(&self, key: &str) -> Option<String> {
         match self.kv.read("shop", None).await.unwrap().get(key).await {
             Ok(item) => Some(String::from_utf8(item.value.to_vec()).unwrap()),
-            Err(KvError::NoKey) => None,
+            Err(KvError::NoKey(_)) => None,
             Err(error) => panic!("{error:?}"),
         }
     }

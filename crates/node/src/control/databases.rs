@@ -1,13 +1,16 @@
 //! Databases, from the API to the KV plane.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use freehold_api::Problem;
 use freehold_api::kv::{
-    KvAnswer, KvChange, KvClone, KvCollection, KvCondition, KvControl, KvDatabase, KvDone, KvEvent, KvEvents,
-    KvHandOver, KvIndex, KvIndexState, KvIndexStatus, KvItem, KvOp, KvPage, KvQuery, KvScan, KvSnapshot,
-    KvTakeOver, KvValue, KvWrite, NewKvDatabase, NewKvSnapshot,
+    KvAnswer, KvAt, KvChange, KvClone, KvCollection, KvCondition, KvControl, KvDatabase, KvDone, KvEvent,
+    KvEvents, KvHandOver, KvHeard, KvIndex, KvIndexState, KvIndexStatus, KvItem, KvNews, KvOp, KvOperations,
+    KvPage, KvQuery, KvScan, KvSnapshot, KvTakeOver, KvTransaction, KvValue, KvWrite, NewKvDatabase,
+    NewKvSnapshot, NewKvTransaction,
 };
 use freehold_kv as kv;
 use freehold_kv::KvError;
@@ -20,6 +23,10 @@ use crate::problem::kv_problem;
 
 /// Items on a page if nobody says.
 const LIMIT: u32 = 100;
+/// How long a transaction is open if nobody says.
+const TRANSACTION_MS: u64 = 60_000;
+/// How often who watches hears that nothing has changed.
+const QUIET: Duration = Duration::from_secs(10);
 
 impl Answers {
     fn plane(&self) -> Result<&kv::Kv, Problem> {
@@ -46,8 +53,19 @@ impl Answers {
         move |error| kv_problem(name, &error, names)
     }
 
-    async fn reading(&self, name: &str, snapshot: Option<&str>) -> Result<kv::Reading, Problem> {
-        self.plane()?.read(name, snapshot).await.map_err(self.failed(name))
+    async fn reading(&self, name: &str, at: &KvAt) -> Result<kv::Reading, Problem> {
+        let reading = match (&at.snapshot, &at.transaction) {
+            (snapshot, None) => self.plane()?.read(name, snapshot.as_deref()).await,
+            (None, Some(transaction)) => self.plane()?.read_in(name, transaction).await,
+            (Some(_), Some(_)) => {
+                return Err(Problem::invalid(
+                    format!("nothing was read of {name}"),
+                    "a transaction sees the moment at which it began, and no snapshot",
+                    Some("name a snapshot or a transaction, not both"),
+                ));
+            }
+        };
+        reading.map_err(self.failed(name))
     }
 }
 
@@ -66,7 +84,8 @@ impl KvControl for Answers {
 
     async fn database(&self, name: &str) -> Result<KvDatabase, Problem> {
         let mut told = self.plane()?.info(name).map(|info| self.told(info)).map_err(self.failed(name))?;
-        let collections = self.reading(name, None).await?.collections().await.map_err(self.failed(name))?;
+        let collections =
+            self.reading(name, &KvAt::default()).await?.collections().await.map_err(self.failed(name))?;
         told.collections = collections.into_iter().map(collection).collect();
         Ok(told)
     }
@@ -95,17 +114,53 @@ impl KvControl for Answers {
     }
 
     async fn snapshot(&self, name: &str, wish: NewKvSnapshot) -> Result<KvSnapshot, Problem> {
-        let held = self.plane()?.snapshot(name, Millis(wish.lasting_ms)).await;
-        let (id, lapses) = held.map_err(self.failed(name))?;
-        Ok(KvSnapshot { id, lapses_ms: lapses.0 })
+        let plane = self.plane()?;
+        match (wish.name, wish.lasting_ms) {
+            (Some(snapshot), None) => plane.keep(name, &snapshot).await.map(kept).map_err(self.failed(name)),
+            (None, Some(lasting)) => {
+                let held = plane.snapshot(name, Millis(lasting)).await;
+                let (id, lapses) = held.map_err(self.failed(name))?;
+                Ok(KvSnapshot { id, lapses_ms: Some(lapses.0), made_ms: None })
+            }
+            _ => Err(Problem::invalid(
+                format!("no snapshot was made of {name}"),
+                "it either has a name and stays, or lasts for some time",
+                Some(format!("freehold kv snapshot {name} --name NAME, or --minutes 10")),
+            )),
+        }
+    }
+
+    async fn snapshots(&self, name: &str) -> Result<Vec<KvSnapshot>, Problem> {
+        let all = self.plane()?.snapshots(name).await.map_err(self.failed(name))?;
+        Ok(all.into_iter().map(kept).collect())
+    }
+
+    async fn begin(&self, name: &str, wish: NewKvTransaction) -> Result<KvTransaction, Problem> {
+        let lasting = Millis(wish.lasting_ms.unwrap_or(TRANSACTION_MS));
+        let begun = self.plane()?.begin(name, lasting).await.map_err(self.failed(name))?;
+        Ok(KvTransaction { id: begun.id, lapses_ms: begun.lapses.0, number: begun.number })
+    }
+
+    async fn add(&self, name: &str, transaction: &str, wish: KvOperations) -> Result<(), Problem> {
+        let ops = wish.operations.into_iter().map(op).collect::<Result<_, _>>()?;
+        self.plane()?.add(name, transaction, ops).await.map_err(self.failed(name))
+    }
+
+    async fn commit(&self, name: &str, transaction: &str) -> Result<KvDone, Problem> {
+        let done = self.plane()?.commit(name, transaction).await.map_err(self.failed(name))?;
+        Ok(KvDone { number: done.number, repeated: done.repeated })
+    }
+
+    async fn abort(&self, name: &str, transaction: &str) -> Result<(), Problem> {
+        self.plane()?.abort(name, transaction).await.map_err(self.failed(name))
     }
 
     async fn let_go(&self, name: &str, snapshot: &str) -> Result<(), Problem> {
         self.plane()?.let_go(name, snapshot).await.map_err(self.failed(name))
     }
 
-    async fn get(&self, name: &str, key: &str, snapshot: Option<&str>) -> Result<KvValue, Problem> {
-        let reading = self.reading(name, snapshot).await?;
+    async fn get(&self, name: &str, key: &str, at: &KvAt) -> Result<KvValue, Problem> {
+        let reading = self.reading(name, at).await?;
         let item = reading.get(key).await.map_err(self.failed(name))?;
         Ok(KvValue {
             value: item.value,
@@ -116,7 +171,8 @@ impl KvControl for Answers {
     }
 
     async fn scan(&self, name: &str, scan: KvScan) -> Result<KvPage, Problem> {
-        let reading = self.reading(name, scan.snapshot.as_deref()).await?;
+        let at = KvAt { snapshot: scan.snapshot, transaction: scan.transaction };
+        let reading = self.reading(name, &at).await?;
         let wanted = kv::Scan {
             prefix: scan.prefix,
             from: scan.from,
@@ -145,14 +201,15 @@ impl KvControl for Answers {
         name: &str,
         collection: &str,
         id: &str,
-        snapshot: Option<&str>,
+        at: &KvAt,
     ) -> Result<serde_json::Value, Problem> {
-        let reading = self.reading(name, snapshot).await?;
+        let reading = self.reading(name, at).await?;
         reading.document(collection, id).await.map_err(self.failed(name))
     }
 
     async fn query(&self, name: &str, collection: &str, query: KvQuery) -> Result<KvAnswer, Problem> {
-        let reading = self.reading(name, query.snapshot.as_deref()).await?;
+        let at = KvAt { snapshot: query.snapshot, transaction: None };
+        let reading = self.reading(name, &at).await?;
         let asked = kv::Asked {
             collection: collection.to_owned(),
             query: query.query,
@@ -185,15 +242,32 @@ impl KvControl for Answers {
     }
 
     async fn watch(&self, name: &str, after: Option<u64>) -> Result<KvEvents, Problem> {
-        let events = self.plane()?.watch(name, after).await.map_err(self.failed(name))?;
+        let plane = self.plane()?.clone();
+        let (events, writer) = plane.watch(name, after).await.map_err(self.failed(name))?;
         let (answers, name) = (self.clone(), name.to_owned());
-        let stop = self.0.stop.clone();
-        let told = events.map(move |event| event.map(told_event).map_err(answers.failed(&name)));
-        Ok(told.take_until(stop.cancelled_owned()).boxed())
+        let stale = move || writer.map_or(Some(0), |node| plane.heard(&node).map(|stale| stale.0));
+        let heard = stale.clone();
+        let events = events.map(move |event| {
+            let told = event.map(|event| KvNews::Event(told_event(event, stale())));
+            told.map_err(answers.failed(&name))
+        });
+        let quiet = futures::stream::unfold(heard, |heard| async move {
+            tokio::time::sleep(QUIET).await;
+            Some((Ok(KvNews::Heard(KvHeard { stale_ms: heard() })), heard))
+        });
+        // The watch ends with its events.
+        let events = events.map(Some).chain(futures::stream::iter([None]));
+        let news = futures::stream::select(events, quiet.map(Some));
+        let news = news.take_while(|one| std::future::ready(one.is_some())).filter_map(std::future::ready);
+        Ok(news.take_until(self.0.stop.clone().cancelled_owned()).boxed())
     }
 }
 
-fn told_event(event: kv::Event) -> KvEvent {
+fn kept(kept: kv::KeptSnapshot) -> KvSnapshot {
+    KvSnapshot { id: kept.name, lapses_ms: None, made_ms: Some(kept.made.0) }
+}
+
+fn told_event(event: kv::Event, stale_ms: Option<u64>) -> KvEvent {
     let change = |change: kv::Change| KvChange {
         key: change.key,
         collection: change.collection,
@@ -203,6 +277,7 @@ fn told_event(event: kv::Event) -> KvEvent {
         number: event.number,
         at_ms: event.at_ms,
         changes: event.changes.into_iter().map(change).collect(),
+        stale_ms,
     }
 }
 
@@ -237,7 +312,9 @@ fn op(op: KvOp) -> Result<kv::Op, Problem> {
             kv::Op::Put { key, value, lasting: lasting_ms.map(Millis) }
         }
         KvOp::Delete { key } => kv::Op::Delete { key },
-        KvOp::PutDocument { collection, id, document } => kv::Op::PutDocument { collection, id, document },
+        KvOp::PutDocument { collection, id, document, lasting_ms } => {
+            kv::Op::PutDocument { collection, id, document, lasting: lasting_ms.map(Millis) }
+        }
         KvOp::DeleteDocument { collection, id } => kv::Op::DeleteDocument { collection, id },
     })
 }
