@@ -1,6 +1,7 @@
-//! Daily use with the clients that people have: rclone, the AWS CLI, boto3.
+//! Daily use with the clients that people have: rclone, the AWS CLI, boto3, s3cmd, restic.
 
 mod members;
+mod others;
 
 use std::path::Path;
 

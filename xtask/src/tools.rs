@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 11] = [
+const TOOLS: [Tool; 12] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -30,6 +30,7 @@ const TOOLS: [Tool; 11] = [
     tool(&["python3", "-c", "import venv, ensurepip"], "python3-venv"),
     tool(&["node", "--version"], "nodejs"),
     tool(&["npm", "--version"], "npm"),
+    tool(&["restic", "version"], "restic"),
 ];
 
 /// Where Cargo builds.

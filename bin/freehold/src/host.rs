@@ -90,6 +90,8 @@ impl Host for NodeHost {
         let settings = run::Options {
             listen: options.listen,
             s3_listen: options.s3_listen,
+            s3_domains: options.s3_domains,
+            website_domains: options.website_domains,
             s3_port: options.s3_port,
             console_port: options.console_port,
             mesh_port: options.mesh_port,

@@ -125,12 +125,26 @@ pub struct Run {
     /// Listen for S3, which is not encrypted on its way, on this address [default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS")]
     pub s3_listen: Option<std::net::IpAddr>,
+    /// Also call buckets below this name: BUCKET.NAME [default: s3.localhost]
+    #[arg(long, value_name = "NAME", value_parser = domain)]
+    pub s3_domain: Vec<String>,
+    /// Also show the websites of buckets below this name: BUCKET.NAME [default: website.localhost]
+    #[arg(long, value_name = "NAME", value_parser = domain)]
+    pub website_domain: Vec<String>,
     /// Run a relay for the realm's other nodes; this machine needs an address they can reach
     #[arg(long, value_name = "IP:PORT")]
     pub relay: Option<std::net::SocketAddr>,
     /// Write the log as JSON lines
     #[arg(long)]
     pub log_json: bool,
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    if text.bytes().all(plain) && text.bytes().any(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(text.to_owned());
+    }
+    Err("a name like s3.example.org".to_owned())
 }
 
 /// `freehold up`.

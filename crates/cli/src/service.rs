@@ -74,6 +74,8 @@ struct Installed {
 
 fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
     let mut flags = String::new();
+    let domains = run.s3_domain.iter().map(|name| ("--s3-domain", Some(name.clone())));
+    let websites = run.website_domain.iter().map(|name| ("--website-domain", Some(name.clone())));
     for (flag, value) in [
         ("--s3-port", run.s3_port.map(|p| p.to_string())),
         ("--console-port", run.console_port.map(|p| p.to_string())),
@@ -81,7 +83,11 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         ("--listen", run.listen.map(|ip| ip.to_string())),
         ("--s3-listen", run.s3_listen.map(|ip| ip.to_string())),
         ("--relay", run.relay.map(|a| a.to_string())),
-    ] {
+    ]
+    .into_iter()
+    .chain(domains)
+    .chain(websites)
+    {
         if let Some(value) = value {
             flags.push(' ');
             flags.push_str(flag);
@@ -122,12 +128,14 @@ mod tests {
             mesh_port: None,
             listen: None,
             s3_listen: None,
+            s3_domain: vec!["s3.example.org".to_owned()],
+            website_domain: Vec::new(),
             relay: None,
             log_json: false,
         };
         let unit = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, true);
         assert!(unit.contains(
-            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --s3-port 9100\n"
+            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --s3-port 9100 --s3-domain s3.example.org\n"
         ));
         assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
@@ -136,7 +144,7 @@ mod tests {
         }
         let odd = fill(Path::new("/opt/my tools/freehold"), Path::new("/srv/100% $HOME"), &run, true);
         assert!(odd.contains(
-            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --s3-port 9100\n"
+            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --s3-port 9100 --s3-domain s3.example.org\n"
         ), "{odd}");
         assert!(odd.contains("ReadWritePaths=\"/srv/100%% $HOME\"\n"), "{odd}");
     }

@@ -22,6 +22,8 @@ pub(crate) fn options(run: &args::Run) -> RunOptions {
         // Apart from the console: S3 has no encryption of its own.
         s3_listen: run.s3_listen.unwrap_or(LOOPBACK),
         s3_port: run.s3_port.unwrap_or(9000),
+        s3_domains: run.s3_domain.clone(),
+        website_domains: run.website_domain.clone(),
         console_port: run.console_port.unwrap_or(8443),
         mesh_port: run.mesh_port.unwrap_or(4433),
         relay: run.relay,

@@ -55,6 +55,10 @@ pub struct Options {
     pub s3_listen: IpAddr,
     /// Wanted port of the S3 endpoint.
     pub s3_port: u16,
+    /// Names below which buckets are called.
+    pub s3_domains: Vec<String>,
+    /// Names below which the websites of buckets are called.
+    pub website_domains: Vec<String>,
     /// Wanted port of the console.
     pub console_port: u16,
     /// Wanted UDP port of the mesh.

@@ -14,7 +14,7 @@ pub(crate) mod known;
 use http::{HeaderMap, Uri};
 use s3s::{S3Result, s3_error};
 
-pub(crate) use guard::{Asker, From, Guard, Shared};
+pub(crate) use guard::{Asker, From, Guard, Shared, Wish};
 
 const PRESIGNED_LIFE_MAX_S: u32 = 7 * 24 * 3600;
 
@@ -26,14 +26,6 @@ fn check_signed_parts(uri: &Uri, headers: &HeaderMap) -> S3Result<()> {
     let field = |name: &str| form_urlencoded::parse(query).find(|(k, _)| k == name).map(|(_, v)| v);
 
     if let Some(signed) = field("X-Amz-SignedHeaders") {
-        let life_s = field("X-Amz-Expires").and_then(|v| v.parse::<u32>().ok());
-        if life_s.is_none_or(|s| s > PRESIGNED_LIFE_MAX_S) {
-            return Err(s3_error!(
-                AuthorizationQueryParametersError,
-                "X-Amz-Expires must be at most {} seconds (seven days).",
-                PRESIGNED_LIFE_MAX_S
-            ));
-        }
         return check_amz_headers(&signed, headers);
     }
     let authorization = headers.get(http::header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or("");
@@ -43,6 +35,26 @@ fn check_signed_parts(uri: &Uri, headers: &HeaderMap) -> S3Result<()> {
     let signed = authorization.split_once("SignedHeaders=").map_or("", |(_, rest)| rest);
     let signed = signed.split([',', ' ']).next().unwrap_or("");
     check_amz_headers(signed, headers)
+}
+
+/// How long a pre-signed URL may be used; asked before `s3s` is, which has no word for it.
+pub(crate) fn check_life(uri: &Uri) -> S3Result<()> {
+    let query = uri.query().unwrap_or("").as_bytes();
+    let field = |name: &str| form_urlencoded::parse(query).find(|(k, _)| k == name).map(|(_, v)| v);
+    if field("X-Amz-Signature").is_none() {
+        return Ok(());
+    }
+    let life_s = field("X-Amz-Expires").and_then(|v| v.parse::<u32>().ok());
+    if life_s.is_some_and(|s| s <= PRESIGNED_LIFE_MAX_S) {
+        return Ok(());
+    }
+    let mut error = s3_error!(
+        AuthorizationQueryParametersError,
+        "X-Amz-Expires must be at most {} seconds (seven days).",
+        PRESIGNED_LIFE_MAX_S
+    );
+    error.set_status_code(http::StatusCode::FORBIDDEN);
+    Err(error)
 }
 
 /// Whether a request is signed in the old way. Asked before `s3s` is: it would check such a signature,

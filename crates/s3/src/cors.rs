@@ -4,7 +4,7 @@
 
 use freehold_seal::Setting;
 use freehold_vault::Vault;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use s3s::dto::{
     CORSConfiguration, CORSRule, DeleteBucketCorsInput, DeleteBucketCorsOutput, GetBucketCorsInput,
     GetBucketCorsOutput, PutBucketCorsInput, PutBucketCorsOutput,
@@ -76,9 +76,9 @@ pub(crate) struct Crossing {
 
 impl Crossing {
     /// What a request says of that; nothing if no page of another site is behind it.
-    pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn of(bucket: &str, method: &Method, headers: &HeaderMap) -> Option<Self> {
         let origin = text(headers, header::ORIGIN.as_str())?.to_owned();
-        let bucket = uri.path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+        let bucket = bucket.to_owned();
         let asked = text(headers, header::ACCESS_CONTROL_REQUEST_METHOD.as_str());
         let named = text(headers, header::ACCESS_CONTROL_REQUEST_HEADERS.as_str()).unwrap_or_default();
         let named = named.split(',').map(|name| name.trim().to_ascii_lowercase());
@@ -132,14 +132,14 @@ impl Crossing {
 }
 
 /// The answer to a browser that asks whether it may ask.
-pub(crate) fn preflight(vault: &Vault, uri: &Uri, headers: &HeaderMap) -> S3Result<HttpResponse> {
+pub(crate) fn preflight(vault: &Vault, bucket: &str, headers: &HeaderMap) -> S3Result<HttpResponse> {
     let incomplete = || {
         s3_error!(InvalidRequest, "A preflight request names an Origin and an Access-Control-Request-Method.")
     };
     if !headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
         return Err(incomplete());
     }
-    let crossing = Crossing::of(&Method::OPTIONS, uri, headers).ok_or_else(incomplete)?;
+    let crossing = Crossing::of(bucket, &Method::OPTIONS, headers).ok_or_else(incomplete)?;
     let mut answer = HttpResponse::new(s3s::Body::empty());
     if !crossing.mark(vault, answer.headers_mut()) {
         return Err(refused());

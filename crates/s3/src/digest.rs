@@ -243,8 +243,8 @@ fn compare(claim: &Claim, value: &str, trailers: Option<&TrailingHeaders>) -> Re
 }
 
 /// The 16 bytes of a `Content-MD5` header.
-pub(crate) fn content_md5(value: Option<&str>) -> S3Result<Option<[u8; 16]>> {
-    let Some(value) = value else { return Ok(None) };
+pub(crate) fn content_md5(headers: &HeaderMap) -> S3Result<Option<[u8; 16]>> {
+    let Some(value) = headers.get("content-md5") else { return Ok(None) };
     let decoded = BASE64.decode(value.as_bytes()).ok().and_then(|v| <[u8; 16]>::try_from(v).ok());
     match decoded {
         Some(md5) => Ok(Some(md5)),

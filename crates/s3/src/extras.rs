@@ -5,10 +5,17 @@ use http::HeaderMap;
 use s3s::{S3Result, s3_error};
 
 /// A header's name or its beginning, and what it asks for.
-const NOT_YET: [(&str, &str); 2] = [
-    ("x-amz-website-redirect-location", "A website redirect is"),
-    ("x-amz-write-offset-bytes", "Appending to an object is"),
-];
+const NOT_YET: [(&str, &str); 1] = [("x-amz-write-offset-bytes", "Appending to an object is")];
+
+const SEAL: &str = "x-amz-server-side-encryption";
+
+/// Refuses a read that says how to seal, which only a write can.
+pub(crate) fn check_read(operation: &str, headers: &HeaderMap) -> S3Result<()> {
+    if matches!(operation, "GetObject" | "HeadObject") && headers.contains_key(SEAL) {
+        return Err(s3_error!(InvalidArgument, "{} is not supported for this operation.", SEAL));
+    }
+    Ok(())
+}
 
 /// Refuses the first such header.
 pub(crate) fn check(headers: &HeaderMap) -> S3Result<()> {
@@ -26,7 +33,7 @@ pub(crate) fn check(headers: &HeaderMap) -> S3Result<()> {
                 "Objects are sealed with the realm's own keys; keys from clients (SSE-C) are not supported."
             ));
         }
-        if name == "x-amz-server-side-encryption" && value != "AES256" {
+        if name == SEAL && value != "AES256" {
             return Err(s3_error!(
                 NotImplemented,
                 "Objects are always sealed with AES-256 and the realm's own keys; ask for AES256 or leave the header out."

@@ -32,15 +32,17 @@ use s3s::dto::{
 use s3s::dto::{
     DeleteBucketCorsInput, DeleteBucketCorsOutput, DeleteBucketEncryptionInput, DeleteBucketEncryptionOutput,
     DeleteBucketOwnershipControlsInput, DeleteBucketOwnershipControlsOutput, DeleteBucketPolicyInput,
-    DeleteBucketPolicyOutput, DeletePublicAccessBlockInput, DeletePublicAccessBlockOutput, GetBucketAclInput,
-    GetBucketAclOutput, GetBucketCorsInput, GetBucketCorsOutput, GetBucketEncryptionInput,
-    GetBucketEncryptionOutput, GetBucketOwnershipControlsInput, GetBucketOwnershipControlsOutput,
-    GetBucketPolicyInput, GetBucketPolicyOutput, GetBucketPolicyStatusInput, GetBucketPolicyStatusOutput,
-    GetObjectAclInput, GetObjectAclOutput, GetPublicAccessBlockInput, GetPublicAccessBlockOutput,
-    PutBucketAclInput, PutBucketAclOutput, PutBucketCorsInput, PutBucketCorsOutput, PutBucketEncryptionInput,
-    PutBucketEncryptionOutput, PutBucketOwnershipControlsInput, PutBucketOwnershipControlsOutput,
-    PutBucketPolicyInput, PutBucketPolicyOutput, PutObjectAclInput, PutObjectAclOutput,
-    PutPublicAccessBlockInput, PutPublicAccessBlockOutput,
+    DeleteBucketPolicyOutput, DeleteBucketWebsiteInput, DeleteBucketWebsiteOutput,
+    DeletePublicAccessBlockInput, DeletePublicAccessBlockOutput, GetBucketAclInput, GetBucketAclOutput,
+    GetBucketCorsInput, GetBucketCorsOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput,
+    GetBucketOwnershipControlsInput, GetBucketOwnershipControlsOutput, GetBucketPolicyInput,
+    GetBucketPolicyOutput, GetBucketPolicyStatusInput, GetBucketPolicyStatusOutput, GetBucketWebsiteInput,
+    GetBucketWebsiteOutput, GetObjectAclInput, GetObjectAclOutput, GetPublicAccessBlockInput,
+    GetPublicAccessBlockOutput, PutBucketAclInput, PutBucketAclOutput, PutBucketCorsInput,
+    PutBucketCorsOutput, PutBucketEncryptionInput, PutBucketEncryptionOutput,
+    PutBucketOwnershipControlsInput, PutBucketOwnershipControlsOutput, PutBucketPolicyInput,
+    PutBucketPolicyOutput, PutBucketWebsiteInput, PutBucketWebsiteOutput, PutObjectAclInput,
+    PutObjectAclOutput, PutPublicAccessBlockInput, PutPublicAccessBlockOutput,
 };
 use s3s::validation::{AwsNameValidation, NameValidation as _};
 use s3s::{S3, S3Request, S3Response, S3Result};
@@ -60,6 +62,7 @@ const BUCKETS_PAGE_MAX: usize = 10_000;
 pub(crate) const SEALED: &str = ServerSideEncryption::AES256;
 
 /// The S3 operations over a vault.
+#[derive(Clone)]
 pub(crate) struct Front {
     pub(crate) vault: Arc<Vault>,
     buckets: Arc<dyn Buckets>,
@@ -88,19 +91,27 @@ impl Front {
     ) -> S3Result<S3Response<CreateBucketOutput>> {
         let new = self.new_bucket(&req)?;
         let input = req.input;
-        if !AwsNameValidation::new().validate_bucket_name(&input.bucket) {
+        // Each part of a name is one of a host's, too.
+        let beside = [".-", "-."].iter().any(|pair| input.bucket.contains(pair));
+        if beside || !AwsNameValidation::new().validate_bucket_name(&input.bucket) {
             let why = "a bucket's name has 3 to 63 lower-case letters, digits, hyphens and dots".to_owned();
             return Err(refusal::of_buckets(&crate::BucketsError::Name { why }));
         }
-        if self.vault.bucket_named(&input.bucket).is_some() {
-            return Err(self.exists(&input.bucket, &new));
+        let made = S3Response::new(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) });
+        let locked = input.object_lock_enabled_for_bucket == Some(true);
+        if let Some((bucket, _)) = self.vault.bucket_named(&input.bucket) {
+            self.exists(&input.bucket, &new)?;
+            if locked && self.vault.settings(&bucket).object_lock().is_none() {
+                return Err(refusal::of_buckets(&crate::BucketsError::Exists));
+            }
+            return Ok(made);
         }
         self.buckets.create(&input.bucket).await.map_err(|e| refusal::of_buckets(&e))?;
         self.belongs(&self.bucket(&input.bucket)?, new).await?;
-        if input.object_lock_enabled_for_bucket == Some(true) {
+        if locked {
             self.lock_bucket(&self.bucket(&input.bucket)?).await?;
         }
-        Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) }))
+        Ok(made)
     }
 
     async fn end_bucket(&self, input: DeleteBucketInput) -> S3Result<S3Response<DeleteBucketOutput>> {
@@ -181,7 +192,7 @@ impl S3 for Front {
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        Box::pin(self.put(req)).await
+        self.put(req).await
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
@@ -531,5 +542,26 @@ impl S3 for Front {
         req: S3Request<DeleteBucketCorsInput>,
     ) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
         self.end_cors(req.input).await
+    }
+
+    async fn get_bucket_website(
+        &self,
+        req: S3Request<GetBucketWebsiteInput>,
+    ) -> S3Result<S3Response<GetBucketWebsiteOutput>> {
+        self.website(&req.input)
+    }
+
+    async fn put_bucket_website(
+        &self,
+        req: S3Request<PutBucketWebsiteInput>,
+    ) -> S3Result<S3Response<PutBucketWebsiteOutput>> {
+        self.set_website(req.input).await
+    }
+
+    async fn delete_bucket_website(
+        &self,
+        req: S3Request<DeleteBucketWebsiteInput>,
+    ) -> S3Result<S3Response<DeleteBucketWebsiteOutput>> {
+        self.end_website(req.input).await
     }
 }

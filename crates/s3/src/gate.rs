@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use freehold_vault::Vault;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use hyper::Request;
@@ -17,7 +18,7 @@ use s3s::validation::NameValidation;
 use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
 
 use crate::access::{
-    From, Guard, Shared, is_for_tokens, is_signed, is_version_two, not_for_tokens, version_two,
+    From, Guard, Shared, check_life, is_for_tokens, is_signed, is_version_two, not_for_tokens, version_two,
 };
 use crate::answer;
 use crate::body::{PatientBody, RecutBody};
@@ -25,8 +26,10 @@ use crate::buckets::Buckets;
 use crate::chunked::Recut;
 use crate::cors::{Crossing, preflight};
 use crate::front::Front;
+use crate::hosts::{Called, Hosts};
 use crate::keys::{Keys, Signatures};
 use crate::server::Limits;
+use crate::website::site::Look;
 
 /// Bodies in XML: a list of 1,000 keys of 1 KiB each to delete, a list of 10,000 parts.
 const XML_MAX_BYTES: usize = 4 << 20;
@@ -36,6 +39,8 @@ const REQUEST_ID: &str = "x-amz-request-id";
 
 pub(crate) struct Gate {
     service: S3Service,
+    front: Front,
+    hosts: Hosts,
     vault: Arc<Vault>,
     header_bytes: usize,
     body_idle: Duration,
@@ -57,21 +62,26 @@ impl Gate {
         vault: Arc<Vault>,
         buckets: Arc<dyn Buckets>,
         keys: Arc<dyn Keys>,
+        hosts: Hosts,
         limits: &Limits,
     ) -> Self {
         let mut config = S3Config::default();
         config.xml_max_body_size = XML_MAX_BYTES;
-        // Form uploads are refused below; should one slip through, it is not gathered in memory.
+        // Form uploads are read by ourselves; should one slip through, it is not gathered in memory.
         config.post_object_max_file_size = 0;
         config.form_max_field_size = 0;
         let guard = Arc::new(Guard::new(Arc::clone(&vault), Arc::clone(&keys)));
-        let mut builder = S3ServiceBuilder::new(Front::new(Arc::clone(&vault), buckets, Arc::clone(&guard)));
+        let front = Front::new(Arc::clone(&vault), buckets, Arc::clone(&guard));
+        let mut builder = S3ServiceBuilder::new(front.clone());
         builder.set_auth(Signatures(keys));
         builder.set_access(Shared(guard));
         builder.set_validation(AnyName);
+        builder.set_host(hosts.clone());
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         Self {
             service: builder.build(),
+            front,
+            hosts,
             vault,
             header_bytes: limits.header_bytes,
             body_idle: limits.body_idle,
@@ -85,21 +95,9 @@ impl Gate {
         let waits = request.headers().contains_key(header::EXPECT);
         let has_body = !request.body().is_end_stream();
         let attributes = request.method() == Method::GET && asks_attributes(request.uri().query());
-        let crossing = Crossing::of(request.method(), request.uri(), request.headers());
-        let mut response = match self.admit(request) {
-            Ok(request) if request.method() == Method::OPTIONS => {
-                preflight(&self.vault, request.uri(), request.headers()).unwrap_or_else(refusal)
-            }
-            Ok(request) => match Box::pin(self.service.call(request)).await {
-                Ok(response) => response,
-                Err(error) => {
-                    let error: s3s::StdError = error.into();
-                    tracing::error!(%error, "the S3 service failed");
-                    refusal(s3_error!(InternalError, "The node failed to answer; its log says why."))
-                }
-            },
-            Err(error) => refusal(error),
-        };
+        let (bucket, _) = self.hosts.bucket_and_key(host_of(request.headers()), request.uri().path());
+        let crossing = Crossing::of(&bucket, request.method(), request.headers());
+        let mut response = self.inside(request, bucket).await.unwrap_or_else(refusal);
         if lacks_words(&response) {
             response = refusal(s3_error!(
                 SignatureDoesNotMatch,
@@ -133,9 +131,35 @@ impl Gate {
         response
     }
 
-    /// Refuses what `s3s` would accept or would spend memory on, and wraps the body.
-    fn admit(&self, request: Request<Incoming>) -> S3Result<Request<Body>> {
+    /// Asks whom the request is for.
+    async fn inside(&self, request: Request<Incoming>, bucket: String) -> S3Result<HttpResponse> {
         let (head, body) = request.into_parts();
+        self.check_size(&head)?;
+        let called = self.hosts.called(host_of(&head.headers));
+        if head.method == Method::OPTIONS {
+            return preflight(&self.vault, &bucket, &head.headers);
+        }
+        if let Called::Website(bucket) = called {
+            let look = Look { service: &self.service, vault: &self.vault, bucket: &bucket, head: &head };
+            return Ok(look.answer().await);
+        }
+        if head.method == Method::POST && is_form(&head.headers) {
+            let (bucket, key) = self.hosts.bucket_and_key(host_of(&head.headers), head.uri.path());
+            if bucket.is_empty() || !key.is_empty() {
+                return Err(s3_error!(MethodNotAllowed, "A form is sent to the address of its bucket."));
+            }
+            let body = PatientBody::new(body, self.body_idle);
+            return Box::pin(self.front.post(head, bucket, body)).await;
+        }
+        let request = self.admit(head, body)?;
+        Box::pin(self.service.call(request)).await.map_err(|error| {
+            let error: s3s::StdError = error.into();
+            tracing::error!(%error, "the S3 service failed");
+            s3_error!(InternalError, "The node failed to answer; its log says why.")
+        })
+    }
+
+    fn check_size(&self, head: &Parts) -> S3Result<()> {
         let size = head.uri.path().len() + head.uri.query().map_or(0, str::len) + headers_len(&head.headers);
         if size > self.header_bytes {
             return Err(s3_error!(
@@ -145,23 +169,20 @@ impl Gate {
                 self.header_bytes
             ));
         }
+        Ok(())
+    }
+
+    /// Refuses what `s3s` would accept or would spend memory on, and wraps the body.
+    fn admit(&self, head: Parts, body: Incoming) -> S3Result<Request<Body>> {
         if is_version_two(&head.uri, &head.headers) {
             return Err(version_two());
         }
+        check_life(&head.uri)?;
         if is_for_tokens(&head.headers) {
             return Err(not_for_tokens());
         }
-        let mut kinds = head.headers.get_all(header::CONTENT_TYPE).into_iter();
-        let is_form =
-            kinds.any(|v| v.as_bytes().trim_ascii().to_ascii_lowercase().starts_with(b"multipart/"));
-        if head.method == Method::POST && is_form {
-            return Err(s3_error!(
-                NotImplemented,
-                "Uploads by HTML form (POST object) are not supported yet."
-            ));
-        }
         // `s3s` gathers every body but that of an object, and calls one that is too long a failure of ours.
-        let (_, key) = head.uri.path().trim_start_matches('/').split_once('/').unwrap_or_default();
+        let (_, key) = self.hosts.bucket_and_key(host_of(&head.headers), head.uri.path());
         let signed = is_signed(&head.uri, &head.headers);
         let tags = !signed && head.uri.query().is_some_and(|query| query.contains("tagging"));
         let gathered =
@@ -190,6 +211,16 @@ impl Gate {
         };
         Ok(Request::from_parts(head, body))
     }
+}
+
+/// Whether the body is a form, by any of its types: `s3s` would gather one of them in memory.
+fn is_form(headers: &HeaderMap) -> bool {
+    let mut kinds = headers.get_all(header::CONTENT_TYPE).into_iter();
+    kinds.any(|kind| kind.as_bytes().trim_ascii().to_ascii_lowercase().starts_with(b"multipart/"))
+}
+
+fn host_of(headers: &HeaderMap) -> &str {
+    text(headers, header::HOST.as_str()).unwrap_or_default()
 }
 
 fn asks_attributes(query: Option<&str>) -> bool {

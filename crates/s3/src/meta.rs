@@ -12,6 +12,8 @@ use crate::digest::Algorithm;
 
 /// Amazon's bound on names and values of user metadata together.
 const USER_META_MAX_BYTES: usize = 2048;
+const REDIRECT_MAX_BYTES: usize = 2048;
+pub(crate) const REDIRECT: &str = "x-amz-website-redirect-location";
 
 /// The standard headers and the client's own metadata.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub(crate) struct Kept {
     pub(crate) content_encoding: Option<String>,
     pub(crate) content_language: Option<String>,
     pub(crate) expires: Option<Timestamp>,
+    /// Where a bucket's website sends who asks for the object.
+    pub(crate) redirect: Option<String>,
     pub(crate) user: Option<Metadata>,
 }
 
@@ -34,6 +38,7 @@ macro_rules! kept {
             content_encoding: $input.content_encoding,
             content_language: $input.content_language,
             expires: $input.expires,
+            redirect: $input.website_redirect_location,
             user: $input.metadata,
         }
     };
@@ -77,6 +82,7 @@ impl Kept {
             ("content-encoding", self.content_encoding.and_then(|v| without_chunked(&v))),
             ("content-language", self.content_language),
             ("expires", self.expires.and_then(|at| http_date(&at))),
+            (REDIRECT, self.redirect.map(redirect).transpose()?),
         ];
         let headers = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
         Ok((headers, user.into_iter().map(|(k, v)| (k.to_ascii_lowercase(), v)).collect()))
@@ -94,9 +100,23 @@ impl Kept {
             expires: headers
                 .remove("expires")
                 .and_then(|text| Timestamp::parse(TimestampFormat::HttpDate, &text).ok()),
+            redirect: headers.remove(REDIRECT),
             user: (!user.is_empty()).then_some(user),
         }
     }
+}
+
+/// Another object of the website, or an address.
+fn redirect(to: String) -> S3Result<String> {
+    let begins = ["/", "http://", "https://"].iter().any(|start| to.starts_with(start));
+    if begins && to.len() <= REDIRECT_MAX_BYTES {
+        return Ok(to);
+    }
+    Err(crate::refusal::custom(
+        "InvalidRedirectLocation",
+        http::StatusCode::BAD_REQUEST,
+        "The website redirect location must start with /, http:// or https://, and has at most 2,048 bytes.",
+    ))
 }
 
 /// `aws-chunked` is how the body travelled, not what the object is.

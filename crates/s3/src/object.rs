@@ -103,6 +103,7 @@ macro_rules! described {
             content_encoding: kept.content_encoding,
             content_language: kept.content_language,
             expires: kept.expires,
+            website_redirect_location: kept.redirect,
             metadata: kept.user,
             parts_count,
             checksum_type: sums.kind,
@@ -118,6 +119,16 @@ macro_rules! described {
 
 impl Front {
     pub(crate) async fn put(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let len = declared(req.input.content_length)?;
+        Box::pin(self.put_of(req, Some(len))).await
+    }
+
+    /// Writes an object, of a length that is known or is not.
+    pub(crate) async fn put_of(
+        &self,
+        req: S3Request<PutObjectInput>,
+        len: Option<u64>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
         let claim = Claim::read(&req.headers, None)?;
         let trailers = req.trailing_headers;
         let input = req.input;
@@ -125,10 +136,7 @@ impl Front {
         let (headers, user_meta) = kept!(input).pack()?;
         let annotations = with_list(said!(input).annotations()?, &req.extensions);
         let tags = annotations.get(&Aspect::Tags).map(|document| Tags::read(document));
-        let expect = Expect {
-            len: Some(declared(input.content_length)?),
-            md5: content_md5(input.content_md5.as_deref())?,
-        };
+        let expect = Expect { len, md5: content_md5(&req.headers)? };
         let body = input.body.unwrap_or_else(|| StreamingBlob::from(Body::empty()));
         let (body, at_end) = watch(body, claim, trailers);
         let request = PutRequest {
@@ -332,7 +340,7 @@ fn wanted(object: &ObjectIdentifier, bypass: bool) -> S3Result<DeleteRequest> {
 }
 
 /// Keys in a path are checked by `s3s`, keys in a body are not.
-fn check_key(key: &str) -> S3Result<()> {
+pub(crate) fn check_key(key: &str) -> S3Result<()> {
     if (1..=KEY_MAX_BYTES).contains(&key.len()) {
         return Ok(());
     }

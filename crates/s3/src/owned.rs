@@ -4,11 +4,10 @@ use freehold_access::{Acl, Ownership, Principal};
 use freehold_seal::Setting;
 use freehold_wire::BucketId;
 use s3s::dto::CreateBucketInput;
-use s3s::{S3Error, S3Request, S3Result, s3_error};
+use s3s::{S3Request, S3Result, s3_error};
 
 use crate::access::Asker;
 use crate::front::Front;
-use crate::refusal;
 
 /// What is said of a bucket when it is made.
 pub(crate) struct NewBucket {
@@ -31,8 +30,9 @@ impl Front {
         Ok(NewBucket { owner, acl, ownership })
     }
 
-    /// The name is taken: by the asker, by somebody else, or with other words than now.
-    pub(crate) fn exists(&self, name: &str, new: &NewBucket) -> S3Error {
+    /// The name is taken: by the asker with the same words, which is as good as made now (as in Amazon's
+    /// first region), by somebody else, or with other words.
+    pub(crate) fn exists(&self, name: &str, new: &NewBucket) -> S3Result<()> {
         let paper = self.bucket(name).and_then(|bucket| self.guard.papers.of_bucket(bucket));
         let private = Acl::private(new.owner.clone());
         match paper {
@@ -40,11 +40,12 @@ impl Front {
                 if paper.owner == new.owner
                     && paper.acl.as_ref().unwrap_or(&private) == new.acl.as_ref().unwrap_or(&private) =>
             {
-                refusal::of_buckets(&crate::BucketsError::Exists)
+                Ok(())
             }
-            _ => {
-                s3_error!(BucketAlreadyExists, "The requested bucket name is not available. Choose another.")
-            }
+            _ => Err(s3_error!(
+                BucketAlreadyExists,
+                "The requested bucket name is not available. Choose another."
+            )),
         }
     }
 

@@ -11,6 +11,7 @@ use s3s::{S3Error, S3ErrorCode, s3_error};
 use crate::body;
 use crate::buckets::BucketsError;
 use crate::digest::DigestError;
+use crate::form;
 use crate::meta::{http_date, timestamp};
 
 const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
@@ -62,7 +63,7 @@ pub(crate) fn of_write(error: &PutError) -> S3Error {
         PutError::Conflict => {
             s3_error!(ConditionalRequestConflict, "Another write of this key came in between. Try again.")
         }
-        PutError::Body(source) => of_body(source),
+        PutError::Body(source) => of_body(source.as_ref()),
         PutError::Refused(source) => of_checksum(source),
         PutError::Length { .. } => s3_error!(IncompleteBody, "{}", says),
         PutError::Digest => {
@@ -154,7 +155,7 @@ fn of_marker(version: Version, modified: Option<Millis>) -> HeaderMap {
 
 /// The body broke off. `s3s` wraps what its body readers were given as text and does not export its
 /// own errors, so all causes are known by their text.
-fn of_body(error: &BoxError) -> S3Error {
+pub(crate) fn of_body(error: &(dyn Error + Send + Sync + 'static)) -> S3Error {
     let mut says = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -171,6 +172,12 @@ fn of_body(error: &BoxError) -> S3Error {
     }
     if has("SignatureMismatch") {
         return s3_error!(SignatureDoesNotMatch, "The signature of a chunk of the body does not match.");
+    }
+    if has(form::LARGE) {
+        return s3_error!(EntityTooLarge, "Your proposed upload exceeds the maximum allowed size.");
+    }
+    if has(form::SMALL) {
+        return s3_error!(EntityTooSmall, "Your proposed upload is smaller than the minimum allowed size.");
     }
     if has(body::IDLE) {
         return s3_error!(RequestTimeout, "The client stopped sending the body.");

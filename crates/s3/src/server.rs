@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::buckets::Buckets;
 use crate::gate::Gate;
+use crate::hosts::Hosts;
 use crate::keys::Keys;
 use crate::pass::Pass;
 
@@ -84,10 +85,10 @@ pub async fn serve(
     keys: Arc<dyn Keys>,
     cancel: CancellationToken,
 ) -> Result<(), ServeError> {
-    serve_within(listener, vault, buckets, keys, cancel, Limits::default()).await
+    serve_within(listener, vault, buckets, keys, cancel, (Hosts::default(), Limits::default())).await
 }
 
-/// [`serve`] with other limits than the default.
+/// [`serve`] with other names and limits than the default.
 ///
 /// # Errors
 /// As [`serve`].
@@ -97,10 +98,10 @@ pub async fn serve_within(
     buckets: Arc<dyn Buckets>,
     keys: Arc<dyn Keys>,
     cancel: CancellationToken,
-    limits: Limits,
+    (hosts, limits): (Hosts, Limits),
 ) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Address)?;
-    let gate = Arc::new(Gate::new(vault, buckets, keys, &limits));
+    let gate = Arc::new(Gate::new(vault, buckets, keys, hosts, &limits));
     let limits = Arc::new(limits);
     let porter = Porter::new(Places::of(limits.connections, limits.header_timeout));
     let connections = TaskTracker::new();

@@ -50,6 +50,11 @@ impl Tags {
         Ok(Self(pairs))
     }
 
+    /// The tags of one object, as a body gives them.
+    pub(crate) fn of_object(set: Vec<Tag>) -> S3Result<Self> {
+        Self::of_xml(set, OBJECT_MAX)
+    }
+
     fn of_xml(set: Vec<Tag>, max: usize) -> S3Result<Self> {
         let pair = |tag: Tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default());
         Self::new(set.into_iter().map(pair).collect(), max)
@@ -104,7 +109,7 @@ impl Front {
         &self,
         input: PutObjectTaggingInput,
     ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
-        let tags = Tags::of_xml(input.tagging.tag_set, OBJECT_MAX)?;
+        let tags = Tags::of_object(input.tagging.tag_set)?;
         let document = tags.document();
         let version_id = self.retag(&input.bucket, &input.key, input.version_id.as_deref(), document).await?;
         Ok(S3Response::new(PutObjectTaggingOutput { version_id }))

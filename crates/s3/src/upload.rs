@@ -97,10 +97,7 @@ impl Front {
         let bucket = self.bucket(&input.bucket)?;
         let upload = upload_id(&input.upload_id)?;
         let number = part_number(input.part_number)?;
-        let expect = Expect {
-            len: Some(declared(input.content_length)?),
-            md5: content_md5(input.content_md5.as_deref())?,
-        };
+        let expect = Expect { len: Some(declared(input.content_length)?), md5: content_md5(&req.headers)? };
         let body = input.body.unwrap_or_else(|| StreamingBlob::from(Body::empty()));
         let (body, at_end) = watch(body, claim, trailers);
         let request = PartRequest { expect, at_end };

@@ -70,6 +70,22 @@ impl<'a> S3<'a> {
         Host::answer(self.command(&python("rclone")?).args(arguments))
     }
 
+    /// Runs s3cmd.
+    pub fn s3cmd(&self, arguments: &[&str]) -> Result<Answer> {
+        let at = self.endpoint.trim_start_matches("http://");
+        let (host, bucket) = (format!("--host={at}"), format!("--host-bucket={at}"));
+        let fixed = ["--config=/dev/null", "--no-ssl", "--region=freehold", "--no-progress", &host, &bucket];
+        Host::answer(self.command(&python("s3cmd")?).args(fixed).args(arguments))
+    }
+
+    /// Runs restic on a repository that begins with its bucket.
+    pub fn restic(&self, repository: &str, arguments: &[&str]) -> Result<Answer> {
+        let at = format!("s3:{}/{repository}", self.endpoint);
+        let mut command = self.command(Path::new("restic"));
+        command.env("RESTIC_PASSWORD", "a password that only tests use").args(["--no-cache", "-r", &at]);
+        Host::answer(command.args(arguments))
+    }
+
     /// Runs a Python program that has boto3.
     pub fn boto3(&self, program: &str, arguments: &[&str]) -> Result<Answer> {
         Host::answer(self.command(&python("python")?).args(["-c", program]).args(arguments))

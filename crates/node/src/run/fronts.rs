@@ -97,9 +97,10 @@ async fn start_s3(
     let buckets = Arc::new(LogBuckets(Arc::clone(shared)));
     let keys = Arc::new(NodeKeys { shared: Arc::clone(shared), owner: credentials });
     let limits = freehold_s3::Limits { connections: options.room.s3, ..freehold_s3::Limits::default() };
+    let hosts = freehold_s3::Hosts::new(&options.s3_domains, &options.website_domains);
     plane.report(Health::Up([std::slice::from_ref(&address), &others].concat().join(", ")));
     plane.spawn_vital(async move {
-        freehold_s3::serve_within(listening.listener, vault, buckets, keys, cancel, limits)
+        freehold_s3::serve_within(listening.listener, vault, buckets, keys, cancel, (hosts, limits))
             .await
             .map_err(|e| e.to_string())
     });

@@ -139,7 +139,12 @@ impl Guard {
     }
 
     /// What headers ask for besides the operation itself: locks, and to pass over them.
-    async fn may_besides(&self, asker: &Asker, wish: &Wish<'_>, headers: &HeaderMap) -> S3Result<()> {
+    pub(crate) async fn may_besides(
+        &self,
+        asker: &Asker,
+        wish: &Wish<'_>,
+        headers: &HeaderMap,
+    ) -> S3Result<()> {
         let bypass = known::text(headers, "x-amz-bypass-governance-retention");
         let besides = [
             (bypass.is_some_and(|on| on.eq_ignore_ascii_case("true")), "BypassGovernanceRetention"),
@@ -301,6 +306,7 @@ impl S3Access for Shared {
                 }
             }
         }
+        extras::check_read(operation, cx.headers())?;
         extras::check(cx.headers())?;
         // What somebody unknown asks in a body is not allowed yet.
         if asker.who != Principal::Anonymous || !matches!(operation, "DeleteObjects" | "PutObjectTagging") {

@@ -45,7 +45,10 @@ def who_makes_a_bucket_owns_it():
     refused("AccessDenied", ALT.put_object, Bucket=name, Key="b", Body=b"")
     assert OWNER.get_object(Bucket=name, Key="a")["Body"].read() == b"x"
     refused("BucketAlreadyExists", ALT.create_bucket, Bucket=name)
-    refused("BucketAlreadyOwnedByYou", MAIN.create_bucket, Bucket=name)
+    MAIN.create_bucket(Bucket=name)
+    refused("BucketAlreadyExists", MAIN.create_bucket, Bucket=name, ACL="public-read")
+    refused("BucketAlreadyOwnedByYou", MAIN.create_bucket, Bucket=name, ObjectLockEnabledForBucket=True)
+    assert MAIN.get_object(Bucket=name, Key="a")["Body"].read() == b"x"
     listed = MAIN.list_objects_v2(Bucket=name, FetchOwner=True)["Contents"][0]
     assert listed["Owner"] == {"DisplayName": "main", "ID": "freehold/main"}
 

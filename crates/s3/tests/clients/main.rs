@@ -83,6 +83,16 @@ async fn access() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forms() {
+    against("forms.py", Limits::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts() {
+    against("hosts.py", Limits::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys() {
     against("keys.py", Limits::default()).await;
 }

@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use freehold_access::{Account, Principal, Right, Rights};
 use freehold_crypt::{Algorithm, Entropy as _, SigningKey};
 use freehold_disk::{EntryStore, OsEntropy};
-use freehold_s3::{Buckets, BucketsError, Credentials, Holder, Keys, Limits, ServeError, serve_within};
+use freehold_s3::{
+    Buckets, BucketsError, Credentials, Holder, Hosts, Keys, Limits, ServeError, serve_within,
+};
 use freehold_seal::{BucketKey, KeyRing};
 use freehold_vault::{Alone, BucketInfo, Depot, DepotLimits, Keyring, Shared, Vault, VaultConfig};
 use freehold_wire::{BucketId, Millis, NodeId, RealmId};
@@ -139,7 +141,7 @@ pub(crate) async fn run(
 ) -> Result<Arc<Vault>, ServeError> {
     let (vault, buckets) = vault(home).await;
     let keys = Arc::new(Ring);
-    serve_within(listener, Arc::clone(&vault), buckets, keys, cancel, limits).await?;
+    serve_within(listener, Arc::clone(&vault), buckets, keys, cancel, (Hosts::default(), limits)).await?;
     Ok(vault)
 }
 
