@@ -47,8 +47,9 @@ fn s3cmd_syncs_a_folder_there_and_back() -> Result<()> {
         ensure!(about.out.contains("File size: 11"), "{}", about.out);
         s3.s3cmd(&["setacl", "--acl-public", "s3://files/y/a.txt"])?.good()?;
         let address = format!("{}/files/y/a.txt", s3.endpoint);
-        let read = host.run("curl", &["-sSf", &address])?.good()?;
-        ensure!(read.out.len() == 11, "{} bytes came for anybody", read.out.len());
+        let read = story.folder().join("read");
+        host.run("curl", &["-sSf", "-o", &read.to_string_lossy(), &address])?.good()?;
+        same(&Path::new(&out).join("a.txt"), &read)?;
         let sizes = s3.s3cmd(&["du", "s3://files/x/"])?.good()?;
         ensure!(sizes.out.contains("4 objects"), "{}", sizes.out);
         s3.s3cmd(&["del", "--recursive", "--force", "s3://files"])?.good()?;

@@ -1,6 +1,8 @@
 //! Long runs against what other people made: not part of what must pass on every change, because
 //! what they need takes long to bring.
 
+mod ceph;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
@@ -11,7 +13,11 @@ use crate::run::{cargo, check, command};
 pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     match arguments {
         ["garage"] => garage(root),
-        _ => bail!("cargo xtask outside garage     backends over three nodes of Garage"),
+        ["ceph", checkout, rest @ ..] => ceph::run(root, checkout, rest),
+        _ => bail!(
+            "cargo xtask outside garage          backends over three nodes of Garage\n\
+             cargo xtask outside ceph CHECKOUT   ceph's s3-tests, of which you bring a clone"
+        ),
     }
 }
 

@@ -1,13 +1,12 @@
-//! Judges from outside, which are long and are brought by whoever runs them: `cargo xtask outside ceph
-//! CHECKOUT` runs ceph's s3-tests against a node of its own and writes what they say into
-//! docs/s3-compatibility.md.
+//! ceph's s3-tests (https://github.com/ceph/s3-tests), of which whoever runs this brings a clone: they
+//! run against a node of its own, and what they say is written into docs/s3-compatibility.md.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::run::{cargo, check, command, succeeds};
 use crate::tools;
@@ -55,19 +54,10 @@ const ROWS: [(&str, &[&str]); 18] = [
 const REST: &str = "objects, buckets, the rest";
 
 /// `cargo xtask outside ceph CHECKOUT [what pytest is told besides]`.
-pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
-    let ["ceph", checkout, rest @ ..] = arguments else {
-        bail!("cargo xtask outside ceph CHECKOUT    (a clone of https://github.com/ceph/s3-tests)");
-    };
+pub(super) fn run(root: &Path, checkout: &str, rest: &[&str]) -> Result<()> {
     let suite = std::path::absolute(checkout)?;
     ensure!(suite.join("s3tests/functional").is_dir(), "{} is no checkout of s3-tests", suite.display());
-    let binary = match std::env::var_os("FREEHOLD_TEST_BINARY") {
-        Some(binary) => std::path::absolute(binary)?,
-        None => {
-            check(&mut command(root, cargo(), &["build", "--locked", "-p", "freehold"]))?;
-            tools::target(root).join("debug/freehold")
-        }
-    };
+    let binary = binary(root)?;
     let python = python(root, &suite)?;
     let (plain, slow) = ("not lifecycle", "lifecycle");
     let mut said = String::new();
@@ -78,6 +68,14 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let counts = Counts::of(&said);
     println!("{}", counts.table());
     if rest.is_empty() { record(root, &counts.table()) } else { Ok(()) }
+}
+
+fn binary(root: &Path) -> Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("FREEHOLD_TEST_BINARY") {
+        return Ok(std::path::absolute(binary)?);
+    }
+    check(&mut command(root, cargo(), &["build", "--locked", "-p", "freehold"]))?;
+    Ok(tools::target(root).join("debug/freehold"))
 }
 
 /// An environment of its own: the suite wants older packages than our tests.
@@ -133,7 +131,7 @@ impl Judged<'_> {
             ("iam root", "main"),
             ("iam alt root", "alt"),
         ] {
-            self.describe(&node, &mut config, section, user)?;
+            describe(&node, &mut config, section, user)?;
         }
         let file = node.home.join("s3tests.conf");
         std::io::Write::write_all(&mut std::fs::File::create(&file)?, config.as_bytes())?;
@@ -178,22 +176,23 @@ impl Judged<'_> {
         freehold.arg(home);
         freehold
     }
+}
 
-    fn describe(&self, node: &Node, config: &mut String, section: &str, user: &str) -> Result<()> {
-        let pair = std::fs::read_to_string(node.home.join(user))?;
-        let field = |name: &str| {
-            let line = pair.lines().find_map(|line| line.strip_prefix(name));
-            let value = line.and_then(|line| line.split_once('=')).map(|(_, value)| value.trim().to_owned());
-            value.with_context(|| format!("the key of {user} has no {name}"))
-        };
-        let (id, secret) = (field("aws_access_key_id")?, field("aws_secret_access_key")?);
-        write!(
-            config,
-            "[{section}]\ndisplay_name = {user}\nuser_id = freehold/{user}\nemail = {user}@example.com\n\
-             access_key = {id}\nsecret_key = {secret}\napi_name = freehold\ntenant = testx\n\n"
-        )?;
-        Ok(())
-    }
+/// What the suite is told of one of its users.
+fn describe(node: &Node, config: &mut String, section: &str, user: &str) -> Result<()> {
+    let pair = std::fs::read_to_string(node.home.join(user))?;
+    let field = |name: &str| {
+        let line = pair.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.and_then(|line| line.split_once('=')).map(|(_, value)| value.trim().to_owned());
+        value.with_context(|| format!("the key of {user} has no {name}"))
+    };
+    let (id, secret) = (field("aws_access_key_id")?, field("aws_secret_access_key")?);
+    write!(
+        config,
+        "[{section}]\ndisplay_name = {user}\nuser_id = freehold/{user}\nemail = {user}@example.com\n\
+         access_key = {id}\nsecret_key = {secret}\napi_name = freehold\ntenant = testx\n\n"
+    )?;
+    Ok(())
 }
 
 /// Passed and failed tests by row.

@@ -78,7 +78,7 @@ fn bad_claims_are_refused() {
 fn content_md5_is_sixteen_bytes() {
     let read = |value: &'static str| {
         content_md5(&HeaderMap::from_iter([(
-            http::HeaderName::from_static("content-md5"),
+            HeaderName::from_static("content-md5"),
             HeaderValue::from_static(value),
         )]))
     };
