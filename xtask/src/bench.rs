@@ -31,6 +31,8 @@ fn program(root: &Path) -> Result<Vec<String>> {
     tools::install(root)?;
     let fold = ["run", "--release", "--locked", "-p", "freehold-realm", "--example", "fold_bench"];
     let mut all = rows(&mut command(root, cargo(), &fold))?;
+    let overhead = ["run", "--release", "--locked", "-p", "freehold-backend", "--example", "overhead"];
+    all.extend(rows(&mut command(root, cargo(), &overhead))?);
     let mut bench = command(root, cargo(), &["run", "--locked", "-p", "freehold-bench"]);
     bench
         .env("FREEHOLD_TEST_BINARY", tools::target(root).join("release/freehold"))

@@ -93,7 +93,6 @@ pub struct State {
 #[derive(Debug)]
 pub struct Packed {
     inner: Arc<Inner>,
-    tasks: TaskTracker,
     cancel: CancellationToken,
 }
 
@@ -104,6 +103,8 @@ struct Inner {
     key: Secret,
     capacity: Option<u64>,
     pace: Pace,
+    /// Everything that is under way, also on other threads: who closes waits for it.
+    tasks: TaskTracker,
     waiting: Mutex<Waiting>,
     /// Somebody waits for a pack; enough for a whole one do; something is to be tended.
     wake: tokio::sync::Notify,
@@ -154,6 +155,7 @@ impl Packed {
             key,
             capacity,
             pace,
+            tasks: TaskTracker::new(),
             waiting: Mutex::default(),
             wake: tokio::sync::Notify::new(),
             full: tokio::sync::Notify::new(),
@@ -168,10 +170,10 @@ impl Packed {
             inner.rebuild().await?;
         }
         inner.count()?;
-        let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
-        tasks.spawn(Arc::clone(&inner).gather(tasks.clone(), cancel.clone()));
-        tasks.spawn(Arc::clone(&inner).tend(cancel.clone()));
-        Ok(Self { inner, tasks, cancel })
+        let cancel = CancellationToken::new();
+        inner.tasks.spawn(Arc::clone(&inner).gather(cancel.clone()));
+        inner.tasks.spawn(Arc::clone(&inner).tend(cancel.clone()));
+        Ok(Self { inner, cancel })
     }
 
     /// How it is.
@@ -202,15 +204,15 @@ impl Packed {
     /// Finishes what is under way.
     pub async fn close(&self) {
         self.cancel.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
     }
 }
 
 impl Drop for Packed {
     fn drop(&mut self) {
         self.cancel.cancel();
-        self.tasks.close();
+        self.inner.tasks.close();
     }
 }
 
@@ -221,7 +223,7 @@ impl Inner {
         ask: impl FnOnce(&PackStore) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, PackError> {
         let inner = Arc::clone(self);
-        let asked = tokio::task::spawn_blocking(move || ask(&inner.map));
+        let asked = self.tasks.spawn_blocking(move || ask(&inner.map));
         asked.await.map_err(|_| PackError::Closing)?.map_err(PackError::Map)
     }
 

@@ -31,7 +31,7 @@ def nonce(index, last):
 
 
 def padded(length):
-    if length <= 1 << 23:
+    if length <= 1 << 20:
         return max(1 << 14, 1 << (length - 1).bit_length())
     magnitude = length.bit_length() - 1
     mask = (1 << (magnitude - magnitude.bit_length())) - 1

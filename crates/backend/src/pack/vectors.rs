@@ -13,11 +13,12 @@ fn file() -> PathBuf {
 }
 
 /// What it shows, and each blob's length and byte.
-const PACKS: [(&str, &[(usize, u8)]); 5] = [
+const PACKS: [(&str, &[(usize, u8)]); 6] = [
     ("nothing", &[]),
     ("one small blob", &[(100, 0x41)]),
     ("several, over a chunk's edge", &[(65_000, 1), (0, 2), (3_000, 3)]),
     ("filled to the last byte", &[(16_315, 4)]),
+    ("a little over the last power of two", &[(1 << 20, 6)]),
     ("one large blob", &[(9_000_001, 5)]),
 ];
 

@@ -10,7 +10,6 @@ use freehold_wire::{BlobName, Bounded};
 use futures::FutureExt as _;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload, PutResult, UploadPart};
-use tokio_util::task::TaskTracker;
 
 use super::store::put_result;
 use super::write::LOOKED_AT;
@@ -26,7 +25,6 @@ const ZEROS: usize = 1 << 20;
 /// A large blob on its way.
 pub(super) struct LargeUpload {
     inner: Arc<Inner>,
-    tasks: TaskTracker,
     name: BlobName,
     location: Path,
     pack: PackName,
@@ -46,12 +44,7 @@ impl std::fmt::Debug for LargeUpload {
 }
 
 impl LargeUpload {
-    pub(super) async fn begin(
-        inner: Arc<Inner>,
-        tasks: TaskTracker,
-        name: BlobName,
-        location: &Path,
-    ) -> Result<Self, PackError> {
+    pub(super) async fn begin(inner: Arc<Inner>, name: BlobName, location: &Path) -> Result<Self, PackError> {
         let pack = random_name();
         let seq = inner.on_map(move |map| map.begin(pack)).await?;
         let upload = match inner.store.put_multipart(&place(&pack)).await {
@@ -64,7 +57,7 @@ impl LargeUpload {
         let sealer = Some(Sealer::new(&inner.key, &pack));
         let location = location.clone();
         let (upload, out) = (Some(upload), Vec::new());
-        Ok(Self { inner, tasks, name, location, pack, seq, taken: 0, out, sealer, upload, settled: false })
+        Ok(Self { inner, name, location, pack, seq, taken: 0, out, sealer, upload, settled: false })
     }
 
     /// Whole pieces of what has been sealed.
@@ -184,7 +177,7 @@ impl Drop for LargeUpload {
     fn drop(&mut self) {
         if !self.settled {
             let (inner, upload) = (Arc::clone(&self.inner), self.upload.take());
-            self.tasks.spawn(give_up(inner, self.pack, upload));
+            self.inner.tasks.spawn(give_up(inner, self.pack, upload));
         }
     }
 }

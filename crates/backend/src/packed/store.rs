@@ -76,7 +76,7 @@ impl ObjectStore for Packed {
         let told = if bytes.len() > ALONE {
             let inner = Arc::clone(&self.inner);
             // On its own, so that a caller who goes away leaves no half of it.
-            let written = self.tasks.spawn(async move {
+            let written = self.inner.tasks.spawn(async move {
                 let Ok(_flight) = inner.flights.acquire().await else { return Err(PackError::Closing) };
                 let blob = Blob { name, bytes, at: now() };
                 inner.heard(inner.write_pack(vec![blob], None).await)
@@ -95,7 +95,7 @@ impl ObjectStore for Packed {
         _: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         let name = blob_name(location)?;
-        let upload = LargeUpload::begin(Arc::clone(&self.inner), self.tasks.clone(), name, location).await;
+        let upload = LargeUpload::begin(Arc::clone(&self.inner), name, location).await;
         let upload = self.inner.heard(upload).map_err(|error| Arc::new(error).tell(location))?;
         Ok(Box::new(upload))
     }

@@ -40,14 +40,22 @@ impl Inner {
     /// Tends the store until it is cancelled.
     pub(super) async fn tend(self: Arc<Self>, cancel: CancellationToken) {
         loop {
+            let rest = async {
+                tokio::select! {
+                    () = tokio::time::sleep(self.pace.tend) => {}
+                    // Removals come in crowds.
+                    () = self.tend.notified() => tokio::time::sleep(self.pace.tend / 30).await,
+                }
+            };
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = tokio::time::sleep(self.pace.tend) => {}
+                () = rest => {}
             }
             // Packs that could not be read: they are looked at again next time.
             let mut passed = BTreeSet::new();
             loop {
                 let more = tokio::select! {
+                    biased;
                     () = cancel.cancelled() => return,
                     more = self.tend_once(&mut passed) => self.heard(more),
                 };

@@ -12,7 +12,6 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStoreExt as _, PutPayload};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::{Inner, now, place, random_name, short};
 use crate::PackError;
@@ -91,7 +90,7 @@ impl Inner {
     }
 
     /// Makes packs of what waits, until it is cancelled.
-    pub(super) async fn gather(self: Arc<Self>, tasks: TaskTracker, cancel: CancellationToken) {
+    pub(super) async fn gather(self: Arc<Self>, cancel: CancellationToken) {
         while !cancel.is_cancelled() {
             tokio::select! {
                 () = cancel.cancelled() => break,
@@ -113,7 +112,7 @@ impl Inner {
                     break;
                 }
                 let inner = Arc::clone(&self);
-                tasks.spawn(async move {
+                self.tasks.spawn(async move {
                     inner.write_batch(batch).await;
                     drop(flight);
                 });
@@ -146,7 +145,7 @@ impl Inner {
     ) -> Result<(), PackError> {
         let name = random_name();
         let inner = Arc::clone(self);
-        let made = tokio::task::spawn_blocking(move || {
+        let made = self.tasks.spawn_blocking(move || {
             let seq = inner.map.begin(name)?;
             Ok::<_, PackError>(inner.seal(name, seq, &blobs))
         });

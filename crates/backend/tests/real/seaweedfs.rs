@@ -18,12 +18,21 @@ fn start(folder: &Path, port: u16) -> Server {
     let data = folder.join("data");
     std::fs::create_dir_all(&data).unwrap();
     freehold_disk::replace(&folder.join("keys.json"), KEYS.as_bytes(), 0o600).unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let pem = [("certificate.pem", made.cert.pem()), ("key.pem", made.signing_key.serialize_pem())];
+    for (name, pem) in pem {
+        freehold_disk::replace(&folder.join(name), pem.as_bytes(), 0o600).unwrap();
+    }
     let mut weed = Command::new(tool("weed"));
     weed.args(["server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-volume.max=20"])
         .arg(format!("-master.port={port}"))
         .arg(format!("-volume.port={}", port + 1))
         .arg(format!("-filer.port={}", port + 2))
         .arg(format!("-s3.port={}", port + 3))
+        .arg(format!("-s3.port.https={}", port + 4))
+        .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+        .arg(format!("-s3.cert.file={}", folder.join("certificate.pem").display()))
+        .arg(format!("-s3.key.file={}", folder.join("key.pem").display()))
         .arg(format!("-s3.config={}", folder.join("keys.json").display()))
         .arg(format!("-dir={}", data.display()))
         .current_dir(folder);
@@ -58,6 +67,13 @@ async fn a_depot_on_seaweedfs() {
     let wrong = Credentials::parse("access_key_id = KEY\nsecret_access_key = other").unwrap();
     let refused = probe(&*connect(&settings, &wrong).unwrap(), Millis(0)).await.unwrap_err();
     assert!(matches!(refused, ProbeError::NotLetIn(_)), "{refused:?}");
+
+    // Over TLS with a certificate of one's own: not without being told of it.
+    let mut secured = Settings::new(&format!("https://127.0.0.1:{}", port + 4), "attic");
+    let refused = probe(&*connect(&secured, &credentials).unwrap(), Millis(0)).await.unwrap_err();
+    assert!(matches!(refused, ProbeError::Unreachable(_)), "{refused:?}");
+    secured.ca = Some(folder.path().join("certificate.pem"));
+    assert_eq!(asked(&secured, &credentials).await.refusal(), None);
 
     let home = tempfile::tempdir().unwrap();
     credentials.write(home.path()).unwrap();
