@@ -13,6 +13,7 @@ mod packed;
 mod probe;
 mod settings;
 mod sizes;
+mod spread;
 
 pub use connect::{ConnectError, connect};
 pub use credentials::{Credentials, CredentialsError};
@@ -21,3 +22,4 @@ pub use open::{OpenError, open};
 pub use packed::{Audit, BadPack, Inventory, MapError, Pace, Packed, State, check};
 pub use probe::{Answer, Found, Note, ProbeError, Refusal, probe};
 pub use settings::{Settings, SettingsError};
+pub use spread::{Mended, Spread, SpreadError};

@@ -13,3 +13,5 @@ mod lies;
 mod probing;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod spread;
