@@ -175,9 +175,12 @@ async fn give_up(inner: Arc<Inner>, pack: PackName, upload: Option<Box<dyn Multi
 
 impl Drop for LargeUpload {
     fn drop(&mut self) {
-        if !self.settled {
+        // Where the program ends, the next start gives it up.
+        if !self.settled
+            && let Ok(handle) = tokio::runtime::Handle::try_current()
+        {
             let (inner, upload) = (Arc::clone(&self.inner), self.upload.take());
-            self.inner.tasks.spawn(give_up(inner, self.pack, upload));
+            self.inner.tasks.spawn_on(give_up(inner, self.pack, upload), &handle);
         }
     }
 }

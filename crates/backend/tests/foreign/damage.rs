@@ -230,3 +230,22 @@ async fn a_machine_that_was_set_back_repeats_no_name_and_finds_the_rest() {
         home.get(1).await.unwrap() == content(1, 5_000) && home.get(2).await.unwrap() == content(2, 5_000)
     );
 }
+
+#[tokio::test]
+async fn what_was_given_up_halfway_leaves_nothing() {
+    let home = Home::new().await;
+    home.put(1, &content(1, 9 << 20)).await.unwrap();
+    let lay_there = home.liar.names().await;
+    for given_up in [2, 1] {
+        let mut writer = home.depot.begin(blob(given_up), None).unwrap();
+        for _ in 0..20 {
+            writer.write(content(3, 1 << 20).into()).await.unwrap();
+        }
+        drop(writer);
+    }
+    let home = home.again(true).await;
+    assert!(matches!(home.get(2).await, Err(DepotError::Missing { .. })));
+    assert!(home.get(1).await.unwrap() == content(1, 9 << 20), "the old one is there still");
+    home.packed.repack().await.unwrap();
+    assert_eq!((home.packed.state().await.unwrap().dying, home.liar.names().await), (0, lay_there));
+}
