@@ -176,6 +176,16 @@ impl Opener {
         if sealed.len() == take { Ok(sealed) } else { Err(Tampered) }
     }
 
+    /// Whether a whole pack has that length.
+    pub(crate) fn is_whole(&self) -> bool {
+        padded(self.plain) == self.plain
+    }
+
+    /// Whether these are the first bytes of a pack of this name that was longer.
+    pub(crate) fn begins(&self, mut first: Vec<u8>) -> bool {
+        self.key.open(Position { index: 0, last: false }, &mut first).is_ok()
+    }
+
     /// The range of the last bytes, which say how long the index is; all of the last chunk, since it
     /// is opened anyway.
     pub(crate) fn tail(&self) -> Range<u64> {

@@ -43,6 +43,8 @@ pub struct Pace {
     pub between: Duration,
     /// What needs no hurry is looked at so often: packs to remove or to write anew.
     pub tend: Duration,
+    /// The store's listing is compared with the map so often, and some packs are read.
+    pub audit: Duration,
 }
 
 impl Default for Pace {
@@ -52,6 +54,7 @@ impl Default for Pace {
             tries: 5,
             between: Duration::from_millis(200),
             tend: Duration::from_secs(30),
+            audit: Duration::from_hours(24),
         }
     }
 }
@@ -87,6 +90,10 @@ pub struct State {
     pub last_error: Option<String>,
     /// When it last did what it was asked.
     pub last_ok: Option<Millis>,
+    /// When its listing was last compared with the map, since the start.
+    pub audited: Option<Millis>,
+    /// What was found wrong then. A check of the blobs has them fetched anew.
+    pub bad: Vec<BadPack>,
 }
 
 /// A store of blobs over a foreign one.
@@ -128,6 +135,8 @@ impl std::fmt::Debug for Inner {
 struct Health {
     last_error: Option<String>,
     last_ok: Option<Millis>,
+    audited: Option<Millis>,
+    bad: Vec<BadPack>,
 }
 
 impl Packed {
@@ -198,6 +207,8 @@ impl Packed {
         let health = self.inner.health.lock().unwrap_or_else(PoisonError::into_inner);
         state.last_error.clone_from(&health.last_error);
         state.last_ok = health.last_ok;
+        state.audited = health.audited;
+        state.bad.clone_from(&health.bad);
         Ok(state)
     }
 
@@ -237,7 +248,7 @@ impl Inner {
     fn heard<T>(&self, result: Result<T, PackError>) -> Result<T, PackError> {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
-            Ok(_) => *health = Health { last_error: None, last_ok: Some(now()) },
+            Ok(_) => (health.last_error, health.last_ok) = (None, Some(now())),
             // Of this machine, not of the store.
             Err(PackError::Closing | PackError::Name(_) | PackError::Map(_)) => {}
             Err(error) => health.last_error = Some(chain(error)),

@@ -2,7 +2,7 @@
 //! names, lengths and hashes, so that somebody else can do it too.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use freehold_crypt::Entropy as _;
 use freehold_crypt::hash::Hasher;
@@ -11,7 +11,7 @@ use freehold_wire::Hex;
 use futures::StreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
-use super::{Inner, Packed, place};
+use super::{Inner, Packed, now, place};
 use crate::PackError;
 use crate::error::{Damage, is_missing};
 
@@ -97,19 +97,32 @@ impl Packed {
         Ok(packs.iter().map(Inventory::from).collect())
     }
 
-    /// Looks at the store's listing, and reads `most` packs (or all), beginning at one drawn by lot.
-    /// Packs of this backend that the map does not know are taken in.
+    /// Compares the store's listing with the map, and reads what differs and `most` other packs (or
+    /// all), beginning at one drawn by lot. Packs of this backend that the map does not know are
+    /// taken in.
     ///
     /// # Errors
     /// [`PackError`] if the store does not answer; damage is not an error.
     pub async fn audit(&self, most: Option<u64>) -> Result<Audit, PackError> {
-        let audit = self.inner.audit(most).await;
-        self.inner.heard(audit)
+        self.inner.audit(most).await
     }
 }
 
 impl Inner {
-    async fn audit(self: &Arc<Self>, most: Option<u64>) -> Result<Audit, PackError> {
+    /// Audits, and remembers what came of it, for status.
+    pub(super) async fn audit(self: &Arc<Self>, most: Option<u64>) -> Result<Audit, PackError> {
+        let audit = self.compare(most).await;
+        let audit = self.heard(audit)?;
+        for bad in &audit.bad {
+            tracing::error!(pack = %bad.name, damage = %bad.damage, blobs = bad.blobs, "a pack on the store is bad");
+        }
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        (health.audited, health.bad) = (Some(now()), audit.bad.clone());
+        drop(health);
+        Ok(audit)
+    }
+
+    async fn compare(self: &Arc<Self>, most: Option<u64>) -> Result<Audit, PackError> {
         let mut audit = Audit::default();
         let listed: BTreeMap<PackName, u64> = self.listed().await?.into_iter().collect();
         let (packs, leaving) =
@@ -120,15 +133,16 @@ impl Inner {
                 self.take_in(*name, *len, &mut audit).await?;
             }
         }
-        let most = most.unwrap_or(u64::MAX).min(packs.len() as u64);
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut most = most.unwrap_or(u64::MAX);
         let start = OsEntropy.bytes32();
-        let from_there = known.range(start..).chain(known.range(..start));
-        for (_, pack) in from_there.take(most) {
-            self.check_pack(pack, &mut audit).await?;
-            if !listed.contains_key(&pack.name) {
-                audit.unlisted += 1;
+        for (_, pack) in known.range(start..).chain(known.range(..start)) {
+            let as_listed = listed.get(&pack.name) == Some(&pack.len);
+            if as_listed && most == 0 {
+                continue;
             }
+            most = most.saturating_sub(u64::from(as_listed));
+            let there = self.check_pack(pack, &mut audit).await?;
+            audit.unlisted += u64::from(there && !listed.contains_key(&pack.name));
         }
         Ok(audit)
     }
@@ -151,7 +165,8 @@ impl Inner {
         }
     }
 
-    async fn check_pack(self: &Arc<Self>, pack: &PackRow, audit: &mut Audit) -> Result<(), PackError> {
+    /// Says whether it is there as it should be.
+    async fn check_pack(self: &Arc<Self>, pack: &PackRow, audit: &mut Audit) -> Result<bool, PackError> {
         let mut damage = check(&*self.store, &Inventory::from(pack)).await?;
         if let (Ok(hash), None) = (damage, pack.hash) {
             // Nobody has vouched for these bytes: only the key can say whether they are right.
@@ -161,15 +176,19 @@ impl Inner {
         audit.packs += 1;
         audit.bytes = audit.bytes.saturating_add(pack.len);
         match damage {
-            Ok(hash) if pack.hash.is_none() => self.on_map(move |map| map.set_hash(name, hash)).await,
-            Ok(_) => Ok(()),
+            Ok(hash) => {
+                if pack.hash.is_none() {
+                    self.on_map(move |map| map.set_hash(name, hash)).await?;
+                }
+                Ok(true)
+            }
             Err(damage) => {
                 // Removed or written anew while it was read.
                 let now = self.on_map(move |map| map.pack(&name)).await?;
                 if let Some(now) = now {
                     audit.bad.push(BadPack { name: Hex(&name).to_string(), damage, blobs: now.blobs });
                 }
-                Ok(())
+                Ok(false)
             }
         }
     }

@@ -19,25 +19,29 @@ impl Inner {
     pub(super) async fn rebuild(self: &Arc<Self>) -> Result<(), MapError> {
         let listed = self.listed().await.map_err(MapError::Unreachable)?;
         let all = listed.len() as u64;
-        let looks = listed.into_iter().map(|(name, len)| async move { (name, self.index(name, len).await) });
+        let looks =
+            listed.into_iter().map(|(name, len)| async move { (name, len, self.index(name, len).await) });
         let mut looks = futures::stream::iter(looks).buffer_unordered(AT_ONCE);
-        let (mut opened, mut packs) = (0u64, Vec::new());
-        while let Some((name, index)) = looks.next().await {
+        let (mut strange, mut ours, mut packs) = (0u64, false, Vec::new());
+        while let Some((name, len, index)) = looks.next().await {
             match index {
-                Ok(pack) => {
-                    opened += 1;
-                    packs.push(pack);
-                }
+                Ok(pack) => packs.push(pack),
                 // Of one that came and went, or was damaged: the blobs in it are missing here.
                 Err(error @ PackError::Bad { .. }) => {
                     tracing::warn!(pack = %super::short(&name), %error, "a pack does not open");
+                    if self.was_cut(name, len).await.map_err(MapError::Unreachable)? {
+                        ours = true;
+                    } else {
+                        strange += 1;
+                    }
                 }
                 Err(error) => return Err(MapError::Unreachable(error)),
             }
         }
         drop(looks);
-        if opened == 0 && all > 0 {
-            return Err(MapError::NotOurs(all));
+        let opened = packs.len();
+        if opened == 0 && !ours && strange > 0 {
+            return Err(MapError::NotOurs(strange));
         }
         let kept = self.on_map(move |map| {
             for pack in packs {
@@ -50,6 +54,20 @@ impl Inner {
             tracing::info!(packs = opened, of = all, "the map of a backend was made anew from its packs");
         }
         Ok(())
+    }
+
+    /// Whether a pack that does not open is the beginning of one of ours, or of nobody's: half of it was
+    /// stored.
+    async fn was_cut(&self, name: PackName, len: u64) -> Result<bool, PackError> {
+        let Some(opener) = Opener::new(&self.key, &name, len) else { return Ok(true) };
+        if !opener.is_whole() {
+            return Ok(true);
+        }
+        match self.fetch(&name, len, opener.sealed(&(0..1))).await {
+            Ok(first) => Ok(opener.begins(first)),
+            Err(PackError::Bad { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Everything on the store that has the name of a pack, with its length.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use freehold_disk::{BlobRow, PackName, PackRow};
@@ -17,6 +18,8 @@ use crate::{PackError, sizes};
 
 /// Requests to remove a pack at once.
 const AT_ONCE: usize = 8;
+/// Packs that an audit reads from time to time; a verification reads all blobs.
+const READ: u64 = 16;
 /// So many small packs become one.
 const MANY: usize = 16;
 const SMALL: u64 = 1 << 20;
@@ -39,6 +42,10 @@ impl Packed {
 impl Inner {
     /// Tends the store until it is cancelled.
     pub(super) async fn tend(self: Arc<Self>, cancel: CancellationToken) {
+        let mut audit = tokio::time::interval(self.pace.audit.max(Duration::from_secs(1)));
+        audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // The first tick is at once: a start has enough to do.
+        audit.reset();
         loop {
             let rest = async {
                 tokio::select! {
@@ -50,6 +57,13 @@ impl Inner {
             tokio::select! {
                 () = cancel.cancelled() => return,
                 () = rest => {}
+                _ = audit.tick() => {
+                    tokio::select! {
+                        () = cancel.cancelled() => return,
+                        audit = self.audit(Some(READ)) => drop(audit),
+                    }
+                    continue;
+                }
             }
             // Packs that could not be read: they are looked at again next time.
             let mut passed = BTreeSet::new();

@@ -18,6 +18,7 @@ pub(crate) const QUICK: Pace = Pace {
     tries: 2,
     between: Duration::from_millis(1),
     tend: Duration::from_hours(1),
+    audit: Duration::from_hours(24),
 };
 
 pub(crate) struct Home {
