@@ -22,10 +22,10 @@ use crate::front::{Front, SEALED};
 use crate::lists::with_list;
 use crate::lock::{ShownLocks, said};
 use crate::meta::{Kept, Sums, etag, kept, length, summed, timestamp};
-use crate::refusal;
 use crate::tagging::Tags;
 use crate::upload::part_number;
 use crate::versions::{made, version};
+use crate::{parts_sum, refusal};
 
 /// Amazon's bound on one request that deletes.
 const DELETE_MAX: usize = 1000;
@@ -58,11 +58,23 @@ struct Shown {
 }
 
 impl Shown {
-    fn new(mut meta: ObjectMeta, range: Option<std::ops::Range<u64>>, mode: Option<&ChecksumMode>) -> Self {
+    fn new(
+        mut meta: ObjectMeta,
+        range: Option<std::ops::Range<u64>>,
+        part: Option<i32>,
+        mode: Option<&ChecksumMode>,
+    ) -> Self {
         let kept = Kept::unpack(&mut meta);
-        let sums = if mode.is_some() { Sums::of(&meta.checksums) } else { Sums::default() };
+        let by_part = part.is_some();
+        let part = part.filter(|_| meta.parts > 0).and_then(|part| usize::try_from(part).ok());
+        let sums = match (mode, part) {
+            (None, _) => Sums::default(),
+            (Some(_), None) => Sums::of(&meta.checksums),
+            // Parts are counted from 1.
+            (Some(_), Some(part)) => part_sums(&meta, part.saturating_sub(1)),
+        };
         let locks = ShownLocks::of(&meta.locks, &meta.annotations);
-        Self { meta, kept, sums, locks, range, by_part: false }
+        Self { meta, kept, sums, locks, range, by_part }
     }
 
     fn tag_count(&self) -> Option<i32> {
@@ -177,10 +189,9 @@ impl Front {
         let found =
             self.vault.get(&bucket, &input.key, version, range).await.map_err(|e| refusal::of_get(&e))?;
         conditions.check(&found.meta)?;
-        // The checksum of the whole would be compared with the part.
-        let mode = input.checksum_mode.as_ref().filter(|_| range.is_none());
-        let mut shown = Shown::new(found.meta, range.map(|_| found.range.clone()), mode);
-        shown.by_part = input.part_number.is_some();
+        // The checksum of the whole would be compared with the range.
+        let mode = input.checksum_mode.as_ref().filter(|_| range.is_none() || input.part_number.is_some());
+        let shown = Shown::new(found.meta, range.map(|_| found.range.clone()), input.part_number, mode);
         let (key_bucket, tag_count) = (bucket, shown.tag_count());
         let expiration = self.expiration(&bucket, &shown.meta);
         let version_id = self.shown(&bucket, shown.meta.version);
@@ -213,8 +224,7 @@ impl Front {
         .check(&meta)?;
         let range = asked(input.range, input.part_number)?;
         let range = range.map(|range| meta.within(range)).transpose().map_err(|e| refusal::of_get(&e))?;
-        let mut shown = Shown::new(meta, range, input.checksum_mode.as_ref());
-        shown.by_part = input.part_number.is_some();
+        let shown = Shown::new(meta, range, input.part_number, input.checksum_mode.as_ref());
         let version_id = self.shown(&bucket, shown.meta.version);
         let (tag_count, expiration) = (shown.tag_count(), self.expiration(&bucket, &shown.meta));
         let mut answer = S3Response::new(described!(shown => HeadObjectOutput { version_id, expiration, }));
@@ -378,18 +388,21 @@ fn asked(range: Option<Range>, part: Option<i32>) -> S3Result<Option<ByteRange>>
 }
 
 /// A page of an object's parts. Their own checksums are not kept.
+/// The checksums of the part at a place in the list.
+fn part_sums(meta: &ObjectMeta, place: usize) -> Sums {
+    let sum = meta.part_sums.as_ref().and_then(|sums| parts_sum::of_part(sums, place));
+    Sums { kind: Sums::of(&meta.checksums).kind, ..Sums::of(sum.as_slice()) }
+}
+
 fn part_page(meta: &ObjectMeta, max: Option<i32>, marker: Option<i32>) -> GetObjectAttributesParts {
     let (max, marker) = (max.unwrap_or(PARTS_PAGE_MAX).clamp(0, PARTS_PAGE_MAX), marker.unwrap_or(0));
-    let mut rest = meta.part_list.iter().filter(|(number, _)| i32::from(*number) > marker);
-    let page: Vec<ObjectPart> = rest
-        .by_ref()
-        .take(usize::try_from(max).unwrap_or(0))
-        .map(|(number, size)| ObjectPart {
-            part_number: Some(i32::from(*number)),
-            size: Some(length(*size)),
-            ..Default::default()
-        })
-        .collect();
+    let parts = meta.part_list.iter().enumerate();
+    let mut rest = parts.filter(|(_, (number, _))| i32::from(*number) > marker);
+    let line = |(place, (number, size)): (usize, &(u16, u64))| {
+        let sums = part_sums(meta, place);
+        summed!(sums => ObjectPart { part_number: Some(i32::from(*number)), size: Some(length(*size)), })
+    };
+    let page: Vec<ObjectPart> = rest.by_ref().take(usize::try_from(max).unwrap_or(0)).map(line).collect();
     let more = rest.next().is_some();
     GetObjectAttributesParts {
         total_parts_count: Some(i32::from(meta.parts)),

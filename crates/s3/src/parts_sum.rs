@@ -2,8 +2,9 @@
 
 use crc_fast::{CrcAlgorithm, checksum_combine};
 use data_encoding::BASE64;
-use freehold_seal::Checksum;
+use freehold_seal::{Checksum, PartSums};
 use freehold_vault::PartMeta;
+use freehold_wire::Text;
 
 use crate::digest::Algorithm;
 
@@ -17,6 +18,19 @@ pub(crate) fn of(parts: &[&PartMeta], ask_whole: bool) -> Vec<Checksum> {
         composite(algorithm, parts)
     };
     value.and_then(|value| algorithm.checksum(&value)).into_iter().collect()
+}
+
+/// The parts' own checksums, if all have one of one algorithm.
+pub(crate) fn each(parts: &[&PartMeta]) -> Option<PartSums> {
+    let algorithm = common_algorithm(parts)?;
+    let values: Option<Vec<_>> = parts.iter().map(|part| decoded(algorithm, part)).collect();
+    PartSums::of(algorithm.kept(), values?)
+}
+
+/// A part's own checksum, as an answer shows it.
+pub(crate) fn of_part(sums: &PartSums, place: usize) -> Option<Checksum> {
+    let value = BASE64.encode(sums.at(place)?);
+    Some(Checksum { algorithm: sums.algorithm, value: Text::new(value).ok()? })
 }
 
 /// Only the CRCs can be combined; a SHA of the whole needs the whole.

@@ -167,6 +167,7 @@ impl Front {
             parts,
             conditions: write_conditions(input.if_match, input.if_none_match),
             checksums,
+            part_sums: parts_sum::each(&chosen),
         };
         let done = self
             .vault

@@ -30,7 +30,7 @@ pub use envelope::{Envelope, EnvelopeDecodeError, EnvelopeError, Recipient, open
 pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey};
 pub use manifest::{
     ANNOTATIONS_MAX, Annotation, BlobsError, Checksum, ChecksumAlgorithm, Deed, HEADERS_MAX, Kind,
-    METADATA_MAX, Manifest, ManifestPart, PARTS_MAX, Stored, blob_list_digest,
+    METADATA_MAX, Manifest, ManifestPart, PARTS_MAX, PartSums, Stored, blob_list_digest,
 };
 pub use opener::{BlobOpener, OpenError};
 pub use payload::{

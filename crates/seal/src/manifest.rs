@@ -108,6 +108,9 @@ pub struct Stored {
     /// What was said of it when it was written.
     #[n(9)]
     pub annotations: Bounded<Annotation, ANNOTATIONS_MAX>,
+    /// Checksums of the parts, where all of them have one of the same kind and they fit.
+    #[n(10)]
+    pub part_sums: Option<PartSums>,
 }
 
 /// A document that was written with a version.
@@ -146,6 +149,40 @@ pub struct Checksum {
     pub value: Text<128>,
 }
 
+/// Checksums of an object's parts, each for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct PartSums {
+    /// The algorithm.
+    #[n(0)]
+    pub algorithm: ChecksumAlgorithm,
+    /// The values, one behind the other, in the order of the parts.
+    #[n(1)]
+    pub values: Document,
+}
+
+impl PartSums {
+    /// Takes the values of all parts; nothing if one has a wrong length or they do not fit.
+    pub fn of<T: AsRef<[u8]>>(
+        algorithm: ChecksumAlgorithm,
+        values: impl IntoIterator<Item = T>,
+    ) -> Option<Self> {
+        let mut all = Vec::new();
+        for value in values {
+            if value.as_ref().len() != algorithm.bytes() {
+                return None;
+            }
+            all.extend_from_slice(value.as_ref());
+        }
+        Some(Self { algorithm, values: Document::new(all).ok()? })
+    }
+
+    /// The value of the part at a place in the list of parts.
+    pub fn at(&self, place: usize) -> Option<&[u8]> {
+        self.values.as_bytes().chunks_exact(self.algorithm.bytes()).nth(place)
+    }
+}
+
 /// Algorithms of checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(index_only)]
@@ -171,6 +208,19 @@ pub enum ChecksumAlgorithm {
     /// BLAKE3.
     #[n(7)]
     Blake3,
+}
+
+impl ChecksumAlgorithm {
+    /// How long a value is.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Crc32 | Self::Crc32c => 4,
+            Self::Crc64Nvme => 8,
+            Self::Md5 => 16,
+            Self::Sha1 => 20,
+            Self::Sha256 | Self::Blake3 => 32,
+        }
+    }
 }
 
 /// The blobs of an entry are not those of its manifest.

@@ -139,6 +139,7 @@ impl Realm {
             blobs: blob_list_digest([(&blob.name, blob.len, &blob.hash)]),
             key: self.key.wrap(&binding, &ObjectKey::random(&mut OsEntropy), &mut OsEntropy),
             annotations: Bounded::new(),
+            part_sums: None,
         };
         let manifest = Manifest {
             name: Text::new(name)?,

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use freehold_index::{Locks, Row, Version};
-use freehold_seal::{Aspect, Checksum, ChecksumAlgorithm};
+use freehold_seal::{Aspect, Checksum, ChecksumAlgorithm, PartSums};
 use freehold_wire::{Digest, Hex, IdError, Millis};
 use futures::stream::BoxStream;
 
@@ -148,6 +148,8 @@ pub struct ObjectMeta {
     pub parts: u16,
     /// Number and bytes of each part, ascending; empty in listings and for a single write.
     pub part_list: Vec<(u16, u64)>,
+    /// Checksums of the parts; nothing in listings.
+    pub part_sums: Option<PartSums>,
     /// What is said of it now; empty in listings.
     pub annotations: Annotations,
     /// What locks it now; nothing in listings.
@@ -169,6 +171,7 @@ impl ObjectMeta {
             checksums: Vec::new(),
             parts: row.etag.parts(),
             part_list: Vec::new(),
+            part_sums: None,
             annotations: Annotations::new(),
             locks: Locks::default(),
         }
@@ -373,6 +376,8 @@ pub struct CompleteRequest {
     pub conditions: Conditions,
     /// Checksums of the whole, to be kept.
     pub checksums: Vec<Checksum>,
+    /// Checksums of the parts, to be kept.
+    pub part_sums: Option<PartSums>,
 }
 
 /// A part that is durable.

@@ -215,6 +215,9 @@ def payloads(file):
             if stored:
                 assert sum(length for _, length in stored[6]) == stored[0]
                 said = [[ASPECTS[aspect], document] for aspect, document in stored[9]]
+                if 10 in stored:
+                    width = {1: 4, 2: 4, 3: 8, 4: 20, 5: 32, 6: 16, 7: 32}[stored[10][0]]
+                    assert len(stored[10][1]) == width * len(stored[6]) <= 65_536
                 what += f", {stored[0]} bytes, {stored[1]}, {stored[2]}, parts {stored[6]}, {said}"
                 f = {**file, "object_name": fields[0], "version": fields[1].hex()}
                 assert unwrap(f, cbor(stored[8])) == b"\x55" * 32

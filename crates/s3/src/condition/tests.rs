@@ -12,6 +12,7 @@ fn object() -> ObjectMeta {
     ObjectMeta {
         key: "k".to_owned(),
         version: Version::Null,
+        part_sums: None,
         annotations: Annotations::new(),
         locks: Locks::default(),
         size: 1,

@@ -8,6 +8,7 @@ import random
 import threading
 import urllib.error
 import urllib.request
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
@@ -461,14 +462,18 @@ def parts_by_number():
         answer = S3.get_object(Bucket=BUCKET, Key="numbered", PartNumber=at)
         assert answer["Body"].read() == body
         assert answer["PartsCount"] == 3 and answer["ETag"] == done["ETag"], answer
-        head = S3.head_object(Bucket=BUCKET, Key="numbered", PartNumber=at)
+        head = S3.head_object(Bucket=BUCKET, Key="numbered", PartNumber=at, ChecksumMode="ENABLED")
         assert head["ContentLength"] == len(body) and head["PartsCount"] == 3, head
+        sum_of_part = base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+        assert head["ChecksumCRC32"] == sum_of_part and head["ChecksumType"] == "COMPOSITE", head
     refused("InvalidPart", S3.get_object, Bucket=BUCKET, Key="numbered", PartNumber=4)
     wanted = ["ETag", "ObjectParts", "ObjectSize"]
     page = S3.get_object_attributes(Bucket=BUCKET, Key="numbered", ObjectAttributes=wanted, MaxParts=2)
     assert page["ETag"] == done["ETag"].strip('"'), page
     listed = page["ObjectParts"]
     assert [(p["PartNumber"], p["Size"]) for p in listed["Parts"]] == [(2, 5 << 20), (3, 5 << 20)], listed
+    sums = [base64.b64encode(zlib.crc32(bodies[number]).to_bytes(4, "big")).decode() for number in (2, 3)]
+    assert [p["ChecksumCRC32"] for p in listed["Parts"]] == sums, listed
     assert listed["IsTruncated"] and listed["NextPartNumberMarker"] == 3 and listed["TotalPartsCount"] == 3
     put("single", b"one")
     assert S3.get_object(Bucket=BUCKET, Key="single", PartNumber=1)["Body"].read() == b"one"

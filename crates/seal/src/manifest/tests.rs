@@ -42,6 +42,7 @@ fn stored() -> Stored {
             document: Document::new(b"kind=photo".to_vec()).unwrap(),
         }])
         .unwrap(),
+        part_sums: PartSums::of(ChecksumAlgorithm::Crc64Nvme, [[1; 8], [2; 8], [7; 8]]),
     }
 }
 
@@ -132,6 +133,7 @@ fn ten_thousand_parts_and_two_kilobytes_of_metadata_fit() {
     let full = Stored {
         parts: Bounded::from_vec((1..=10_000).map(part).collect()).unwrap(),
         metadata: Bounded::from_vec(vec![(text("x"), Text::new("y".repeat(2048)).unwrap())]).unwrap(),
+        part_sums: PartSums::of(ChecksumAlgorithm::Crc64Nvme, vec![[3; 8]; 8192]),
         ..stored()
     };
     let manifest = Manifest { stored: Some(Box::new(full)), ..manifest() };
@@ -139,6 +141,14 @@ fn ten_thousand_parts_and_two_kilobytes_of_metadata_fit() {
     let payload = manifest.seal(&key, &place, &mut Seeded::new(1)).unwrap();
     assert_eq!(payload.len(), 1 << 18);
     assert_eq!(Manifest::open(&key, &place, &payload), Ok(manifest));
+}
+
+#[test]
+fn checksums_of_parts_lie_one_behind_the_other() {
+    let sums = PartSums::of(ChecksumAlgorithm::Crc32, [[1; 4], [2; 4]]).unwrap();
+    assert_eq!((sums.at(0), sums.at(1), sums.at(2)), (Some(&[1; 4][..]), Some(&[2; 4][..]), None));
+    assert_eq!(PartSums::of(ChecksumAlgorithm::Crc32, [[1; 5]]), None);
+    assert_eq!(PartSums::of(ChecksumAlgorithm::Sha256, vec![[1; 32]; 2049]), None, "more than fit");
 }
 
 proptest! {

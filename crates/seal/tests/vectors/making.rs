@@ -4,8 +4,9 @@ use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Entropy, Secret, hash};
 use freehold_seal::{
     Amendment, Annotation, Aspect, Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, DirectoryRow,
-    Document, Envelope, KeyOf, KeyRing, Kind, Manifest, ManifestPart, ObjectKey, PayloadPlace, Recipient,
-    Release, Released, Setting, SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
+    Document, Envelope, KeyOf, KeyRing, Kind, Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace,
+    Recipient, Release, Released, Setting, SettingRow, Stored, Target, VersionId, blob_list_digest,
+    seal_payload,
 };
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, Text, to_canonical,
@@ -137,7 +138,12 @@ fn stored() -> Stored {
             document: document(b"kind=photo&year=2026"),
         }])
         .unwrap(),
+        part_sums: None,
     }
+}
+
+fn summed() -> Stored {
+    Stored { part_sums: PartSums::of(ChecksumAlgorithm::Crc32c, [[0xc9; 4], [0x94; 4]]), ..stored() }
 }
 
 fn document(bytes: &[u8]) -> Document {
@@ -145,7 +151,7 @@ fn document(bytes: &[u8]) -> Document {
 }
 
 /// What came with versions: a kept write, a marker, a removal, what is said later.
-fn later() -> [(&'static str, u8, Vec<u8>); 6] {
+fn later() -> [(&'static str, u8, Vec<u8>); 7] {
     let amendment = |target, aspect, bytes: Option<&[u8]>| {
         to_canonical(&Amendment { name: text(NAME), target, aspect, document: bytes.map(document) })
     };
@@ -161,6 +167,7 @@ fn later() -> [(&'static str, u8, Vec<u8>); 6] {
         ("an amendment: no tags any more", 3, amendment(null, Aspect::Tags, None)),
         ("a setting: versions are kept", 4, setting(Setting::Versioning, Some(&[1]))),
         ("a setting: no policy any more", 4, setting(Setting::Policy, None)),
+        ("a kept version with checksums of its parts", 1, of(Kind::Kept, Some(summed()))),
     ]
 }
 

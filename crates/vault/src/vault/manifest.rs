@@ -6,7 +6,8 @@ use freehold_crypt::WrappedKey;
 use freehold_index::Locks;
 use freehold_placement::{BLOBS_MAX, BlobRef};
 use freehold_seal::{
-    ANNOTATIONS_MAX, Annotation, Checksum, Document, Manifest, ManifestPart, Stored, blob_list_digest,
+    ANNOTATIONS_MAX, Annotation, Checksum, Document, Manifest, ManifestPart, PartSums, Stored,
+    blob_list_digest,
 };
 use freehold_wire::{BlobName, Bounded, Digest, Text};
 
@@ -23,6 +24,7 @@ pub(crate) struct Contents {
     pub(crate) parts: Vec<(ManifestPart, BlobRef)>,
     pub(crate) key: WrappedKey,
     pub(crate) annotations: Annotations,
+    pub(crate) part_sums: Option<PartSums>,
 }
 
 impl Contents {
@@ -43,6 +45,7 @@ impl Contents {
             blobs: blob_list_digest(blobs.iter().map(triple)),
             key: self.key,
             annotations: annotations(self.annotations)?,
+            part_sums: self.part_sums,
         };
         let blobs = Bounded::from_vec(blobs).map_err(|_| PutError::Format("it has too many parts"))?;
         Ok((Box::new(stored), blobs))
@@ -99,6 +102,7 @@ pub(crate) fn meta(manifest: &Manifest, stored: &Stored) -> ObjectMeta {
             .map(|part| (part.number, part.plain_len))
             .collect(),
         annotations: said.map(|said| (said.aspect, said.document.as_bytes().to_vec())).collect(),
+        part_sums: stored.part_sums.clone(),
         locks: Locks::default(),
     }
 }

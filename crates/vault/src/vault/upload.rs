@@ -135,6 +135,7 @@ impl Vault {
                 .collect(),
             key: sealing.wrap(&record.binding(inner.config.realm), &object_key, &mut OsEntropy),
             annotations: inner.annotations(bucket, record.annotations())?,
+            part_sums: request.part_sums,
         };
         let draft = written(*bucket, key, record.version, contents, sealing)?;
         let (of, node) = (*bucket, inner.config.node);

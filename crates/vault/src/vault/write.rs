@@ -57,6 +57,7 @@ impl Vault {
             parts: vec![(ManifestPart { number: ONLY_PART, plain_len: part.plain_len }, part.blob)],
             key: sealing.wrap(&binding, &object_key, &mut OsEntropy),
             annotations: inner.annotations(bucket, request.annotations)?,
+            part_sums: None,
         };
         let (etag, checksums) = (contents.etag, contents.checksums.clone());
         let draft = written(*bucket, key, version, contents, sealing)?;
