@@ -45,6 +45,8 @@ pub struct Pace {
     pub tend: Duration,
     /// The store's listing is compared with the map so often, and some packs are read.
     pub audit: Duration,
+    /// What was removed has left all packs after that.
+    pub purge: Duration,
 }
 
 impl Default for Pace {
@@ -55,6 +57,7 @@ impl Default for Pace {
             between: Duration::from_millis(200),
             tend: Duration::from_secs(30),
             audit: Duration::from_hours(24),
+            purge: Duration::from_hours(7 * 24),
         }
     }
 }

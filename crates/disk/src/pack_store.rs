@@ -12,8 +12,9 @@ use crate::store::Store;
 const FORMAT: u64 = 1;
 
 type Key32 = [u8; 32];
-/// Bytes there, their BLAKE3 (zeros: not known), number, bytes of blobs that count, how many.
-type Pack = (u64, &'static Key32, u64, u64, u64);
+/// Bytes there, their BLAKE3 (zeros: not known), number, bytes of blobs that count, how many, bytes
+/// of all blobs in it.
+type Pack = (u64, &'static Key32, u64, u64, u64, u64);
 /// Pack, first byte, bytes, when it came.
 type Place = (&'static Key32, u64, u64, u64);
 
@@ -45,6 +46,8 @@ pub struct PackRow {
     pub live: u64,
     /// How many.
     pub blobs: u64,
+    /// Bytes of all blobs in it, also of those that count no longer.
+    pub held: u64,
 }
 
 /// Where a blob lies.
@@ -117,6 +120,25 @@ impl PackStore {
     pub fn set_whole(&self) -> Result<(), StoreError> {
         self.write(|txn| {
             txn.open_table(META)?.insert("whole", 1)?;
+            Ok(())
+        })
+    }
+
+    /// When what counts no longer was last written out of all packs.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn purged(&self) -> Result<Millis, StoreError> {
+        self.store.read(|txn| Ok(Millis(txn.open_table(META)?.get("purged")?.map_or(0, |row| row.value()))))
+    }
+
+    /// Says that it has been written out of all packs.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn set_purged(&self, at: Millis) -> Result<(), StoreError> {
+        self.write(move |txn| {
+            txn.open_table(META)?.insert("purged", at.0)?;
             Ok(())
         })
     }
@@ -221,7 +243,7 @@ impl PackStore {
         self.write(move |txn| {
             let mut packs = txn.open_table(PACKS)?;
             let Some(row) = packs.get(&pack)?.map(|row| own(&pack, row.value())) else { return Ok(()) };
-            packs.insert(&pack, (row.len, &hash, row.seq, row.live, row.blobs))?;
+            packs.insert(&pack, (row.len, &hash, row.seq, row.live, row.blobs, row.held))?;
             Ok(())
         })
     }
@@ -407,7 +429,9 @@ impl<'a> Tables<'a> {
             self.dying.insert(&pack.name, ())?;
             return Ok(());
         }
-        self.packs.insert(&pack.name, (pack.len, &pack.hash.unwrap_or_default(), pack.seq, live, blobs))?;
+        let held = pack.blobs.iter().fold(0u64, |sum, blob| sum.saturating_add(blob.len));
+        let hash = pack.hash.unwrap_or_default();
+        self.packs.insert(&pack.name, (pack.len, &hash, pack.seq, live, blobs, held))?;
         Ok(())
     }
 
@@ -424,16 +448,16 @@ impl<'a> Tables<'a> {
             self.dying.insert(&pack, ())?;
         } else {
             let hash = row.hash.unwrap_or_default();
-            self.packs
-                .insert(&pack, (row.len, &hash, row.seq, row.live.saturating_sub(len), row.blobs - 1))?;
+            let live = row.live.saturating_sub(len);
+            self.packs.insert(&pack, (row.len, &hash, row.seq, live, row.blobs - 1, row.held))?;
         }
         Ok(Some(len))
     }
 }
 
-fn own(name: &PackName, (len, hash, seq, live, blobs): (u64, &Key32, u64, u64, u64)) -> PackRow {
+fn own(name: &PackName, (len, hash, seq, live, blobs, held): (u64, &Key32, u64, u64, u64, u64)) -> PackRow {
     let hash = (*hash != [0; 32]).then_some(*hash);
-    PackRow { name: *name, len, hash, seq, live, blobs }
+    PackRow { name: *name, len, hash, seq, live, blobs, held }
 }
 
 fn blob_row(name: BlobName, (pack, offset, len, modified): (&Key32, u64, u64, u64)) -> BlobRow {
@@ -461,12 +485,17 @@ mod tests {
         assert!(!store.is_whole().unwrap());
         store.set_whole().unwrap();
         store.keep(pack(&store, 1, &[blob(1, 10), blob(2, 20)])).unwrap();
-        assert_eq!(store.pack(&[1; 32]).unwrap().unwrap().live, 30);
+        let row = store.pack(&[1; 32]).unwrap().unwrap();
+        assert_eq!((row.live, row.held, row.blobs), (30, 30, 2));
         assert_eq!(store.delete(blob(1, 0).name).unwrap(), Some(10));
         assert_eq!(store.delete(blob(1, 0).name).unwrap(), None);
+        let row = store.pack(&[1; 32]).unwrap().unwrap();
+        assert_eq!((row.live, row.held, row.blobs), (20, 30, 1));
+        store.set_purged(Millis(5)).unwrap();
         drop(store);
         let store = PackStore::open(&path).unwrap();
         assert!(store.is_whole().unwrap() && store.pending().unwrap().is_empty());
+        assert_eq!(store.purged().unwrap(), Millis(5));
         assert_eq!(store.members(&[1; 32]).unwrap().len(), 1);
         assert_eq!(store.blobs_after(None, 10).unwrap()[0].len, 20);
         assert!(store.blobs_after(Some(blob(2, 0).name), 10).unwrap().is_empty());

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freehold_disk::{BlobRow, PackName, PackRow};
+use freehold_wire::Millis;
 use futures::StreamExt as _;
 use object_store::ObjectStoreExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::write::Blob;
-use super::{Inner, Packed, place};
+use super::{Inner, Packed, now, place};
 use crate::{PackError, sizes};
 
 /// Requests to remove a pack at once.
@@ -24,7 +25,7 @@ const READ: u64 = 16;
 const MANY: usize = 16;
 const SMALL: u64 = 1 << 20;
 /// Bytes of blobs that go into one pack anew.
-const TOGETHER: u64 = sizes::LARGEST / 4 * 3;
+const TOGETHER: u64 = super::write::ENOUGH as u64;
 
 impl Packed {
     /// Removes what nothing counts in, and writes anew what wastes room, until nothing is left to
@@ -34,8 +35,19 @@ impl Packed {
     /// [`PackError`]; what was done by then stays done.
     pub async fn repack(&self) -> Result<(), PackError> {
         let mut passed = BTreeSet::new();
-        while self.inner.tend_once(&mut passed).await? {}
+        while self.inner.tend_once(&mut passed, false).await? {}
         Ok(())
+    }
+
+    /// The same, and writes anew every pack in which anything was removed: nothing of that is left on
+    /// the store then.
+    ///
+    /// # Errors
+    /// [`PackError`]; what was done by then stays done.
+    pub async fn purge(&self) -> Result<(), PackError> {
+        let mut passed = BTreeSet::new();
+        while self.inner.tend_once(&mut passed, true).await? {}
+        self.inner.on_map(|map| map.set_purged(now())).await
     }
 }
 
@@ -67,15 +79,21 @@ impl Inner {
             }
             // Packs that could not be read: they are looked at again next time.
             let mut passed = BTreeSet::new();
+            let purge = self.map.purged().is_ok_and(|at| self.is_old(at));
             loop {
                 let more = tokio::select! {
                     biased;
                     () = cancel.cancelled() => return,
-                    more = self.tend_once(&mut passed) => self.heard(more),
+                    more = self.tend_once(&mut passed, purge) => self.heard(more),
                 };
                 match more {
                     Ok(true) => {}
-                    Ok(false) => break,
+                    Ok(false) => {
+                        if purge && let Err(error) = self.on_map(|map| map.set_purged(now())).await {
+                            tracing::warn!(%error, "what was purged is purged again");
+                        }
+                        break;
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "packs of a backend cannot be tended; it is tried again");
                         break;
@@ -85,15 +103,24 @@ impl Inner {
         }
     }
 
+    fn is_old(&self, purged: Millis) -> bool {
+        let age = now().0.saturating_sub(purged.0);
+        u128::from(age) >= self.pace.purge.as_millis()
+    }
+
     /// One step; says whether there may be more to do.
-    async fn tend_once(self: &Arc<Self>, passed: &mut BTreeSet<PackName>) -> Result<bool, PackError> {
+    async fn tend_once(
+        self: &Arc<Self>,
+        passed: &mut BTreeSet<PackName>,
+        purge: bool,
+    ) -> Result<bool, PackError> {
         let removed = self.remove_dying().await?;
         let inner = Arc::clone(self);
         let packs = self.on_map(move |map| {
             inner.count()?;
             map.packs()
         });
-        let group = wasteful(&packs.await?, passed);
+        let group = wasteful(&packs.await?, passed, purge);
         if group.is_empty() {
             return Ok(removed);
         }
@@ -176,8 +203,8 @@ fn position(offset: u64, len: u64, all: usize) -> Range<usize> {
 }
 
 /// Packs that are to be written anew together: half of them or more is waste, or there are many
-/// small ones.
-fn wasteful(packs: &[PackRow], passed: &BTreeSet<PackName>) -> Vec<PackRow> {
+/// small ones; or anything in them was removed.
+fn wasteful(packs: &[PackRow], passed: &BTreeSet<PackName>, purge: bool) -> Vec<PackRow> {
     let can = |pack: &&PackRow| {
         pack.live <= TOGETHER && pack.len <= sizes::LARGEST * 2 && !passed.contains(&pack.name)
     };
@@ -190,7 +217,10 @@ fn wasteful(packs: &[PackRow], passed: &BTreeSet<PackName>) -> Vec<PackRow> {
         return half;
     }
     let small = together(packs.iter().filter(can).filter(|pack| pack.len <= SMALL + SMALL / 8));
-    if small.len() >= MANY { small } else { Vec::new() }
+    if small.len() >= MANY {
+        return small;
+    }
+    together(packs.iter().filter(can).filter(|pack| purge && pack.live < pack.held))
 }
 
 fn together<'a>(packs: impl Iterator<Item = &'a PackRow>) -> Vec<PackRow> {

@@ -19,7 +19,7 @@ use crate::error::{Damage, is_missing};
 use crate::pack::{Index, MOST, Row, Sealed, Sealer};
 
 /// Enough for a pack: what is left of the largest length is for the index.
-const ENOUGH: usize = 7 << 20;
+pub(super) const ENOUGH: usize = 7 << 20;
 /// A larger blob has a pack of its own.
 pub(super) const ALONE: usize = 1 << 20;
 /// Bytes of a pack's end that are read back.

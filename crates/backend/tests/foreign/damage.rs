@@ -261,3 +261,27 @@ async fn what_was_given_up_halfway_leaves_nothing() {
     home.packed.repack().await.unwrap();
     assert_eq!((home.packed.state().await.unwrap().dying, home.liar.names().await), (0, lay_there));
 }
+
+#[tokio::test]
+async fn what_was_removed_leaves_the_packs_that_it_lay_in() {
+    let home = Home::new().await;
+    let puts = (0..20u8).map(|name| {
+        let depot = home.depot.clone();
+        async move { put(&depot, name, &content(name, 5_000)).await }
+    });
+    futures::future::try_join_all(puts).await.unwrap();
+    let before = home.liar.names().await;
+    home.depot.delete(blob(7)).await.unwrap();
+    home.packed.repack().await.unwrap();
+    assert_eq!(home.liar.names().await, before, "little of it is waste");
+    home.packed.purge().await.unwrap();
+    let after = home.liar.names().await;
+    assert!(before.iter().any(|path| !after.contains(path)), "the pack with it is gone");
+    home.packed.purge().await.unwrap();
+    assert_eq!(home.liar.names().await, after, "nothing more is to be done");
+    for name in (0..20).filter(|name| *name != 7) {
+        assert_eq!(home.get(name).await.unwrap(), content(name, 5_000));
+    }
+    let home = home.again(false).await;
+    assert!(matches!(home.get(7).await, Err(DepotError::Missing { .. })), "nor does it come back");
+}

@@ -19,6 +19,7 @@ pub(crate) const QUICK: Pace = Pace {
     between: Duration::from_millis(1),
     tend: Duration::from_hours(1),
     audit: Duration::from_hours(24),
+    purge: Duration::from_hours(24),
 };
 
 pub(crate) struct Home {
