@@ -175,6 +175,11 @@ fn access_keys() -> Result<()> {
 }
 
 #[test]
+fn keys() -> Result<()> {
+    page("docs/user/keys.md")
+}
+
+#[test]
 fn console() -> Result<()> {
     page("docs/user/console.md")
 }

@@ -12,8 +12,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::kv::KvControl;
 use crate::{
     Audit, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket, NewInvitation, NewKey, NewName,
-    NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvent,
+    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NewBucket, NewInvitation, NewKey,
+    NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -93,6 +93,11 @@ pub trait Control: Send + Sync + 'static {
     async fn create_key(&self, wish: NewKey) -> Result<MadeKey, Problem>;
     /// Ends the access key of that id, or of an id that begins so.
     async fn revoke_key(&self, id: &str) -> Result<(), Problem>;
+
+    /// The keys of buckets, if this node answers for them.
+    fn bucket_keys(&self) -> Option<&dyn KeyControl> {
+        None
+    }
 
     /// The databases, if this node keeps any.
     fn kv(&self) -> Option<&dyn KvControl> {

@@ -7,6 +7,7 @@
 mod problem;
 
 mod bucket;
+mod bucket_keys;
 mod invitation;
 mod key;
 pub mod kv;
@@ -26,6 +27,9 @@ mod client;
 pub const LOG_MAX: usize = 512 * 1024 * 1024;
 
 pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport};
+pub use bucket_keys::{
+    BucketKeys, KeyControl, KeyHolder, NewPrivateBucket, Rewrapped, Rotated, Rotation, Sealed, Share,
+};
 pub use client::{Client, NO_NODE};
 pub use control::{ByteStream, Control, VerifyEvents};
 pub use freehold_ports::Source;

@@ -1,6 +1,7 @@
 //! The router, with its OpenAPI document made from the same lines.
 
 mod bucket;
+mod bucket_keys;
 mod extract;
 mod key;
 mod kv;
@@ -81,6 +82,12 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(bucket::buckets, bucket::create_bucket))
         .routes(routes!(bucket::delete_bucket))
         .routes(routes!(bucket::verify_bucket))
+        .routes(routes!(bucket_keys::bucket_keys))
+        .routes(routes!(bucket_keys::rotate))
+        .routes(routes!(bucket_keys::rewrap))
+        .routes(routes!(bucket_keys::share))
+        .routes(routes!(bucket_keys::unshare))
+        .routes(routes!(bucket_keys::create_private))
         .routes(routes!(object::list_objects))
         .routes(routes!(key::keys, key::create_key))
         .routes(routes!(key::revoke_key))

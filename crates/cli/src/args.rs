@@ -51,7 +51,7 @@ pub enum Command {
     Metrics,
     /// Invite a machine: prints a one-time invitation and its QR code
     Invite(Invite),
-    /// Buckets: create, list, verify, delete
+    /// Buckets: create, list, verify, delete, and their keys
     Bucket {
         /// What to do with buckets.
         #[command(subcommand)]
@@ -227,9 +227,45 @@ pub enum BucketCommand {
         /// How many nodes must have it before a write is acknowledged
         #[arg(long, default_value_t = 1)]
         confirm: u8,
+        /// Only these nodes get its key, and this one must be among them: the others store it and
+        /// cannot read it. No guardian brings it back
+        #[arg(long, value_name = "NODE", value_delimiter = ',')]
+        only_for: Vec<String>,
     },
     /// List the buckets
     List,
+    /// Show who holds a bucket's keys, and what is sealed with which
+    Keys {
+        /// Its name.
+        name: String,
+    },
+    /// Make a bucket's next key, which seals what is written from now on
+    Rotate {
+        /// Its name; without one, whatever somebody could read who should not any more
+        name: Option<String>,
+        /// Seal with it also what earlier keys sealed; blobs stay as they are
+        #[arg(long, requires = "name")]
+        rewrap: bool,
+    },
+    /// Let a node or a person have a bucket's keys
+    Share {
+        /// Its name.
+        name: String,
+        /// A node, or a person whose devices get it: name, id, or the first characters of an id
+        #[arg(long, value_name = "WHO")]
+        with: String,
+        /// They only read
+        #[arg(long)]
+        read_only: bool,
+    },
+    /// Take that back: they cannot read what is written from now on
+    Unshare {
+        /// Its name.
+        name: String,
+        /// Who was named
+        #[arg(long, value_name = "WHO")]
+        with: String,
+    },
     /// Read every sealed object on this node, find what is wrong, and mend it from a good copy
     Verify {
         /// Its name.

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use freehold_api::{
-    Client, Endpoints, NO_NODE, NewBucket, NewInvitation, NewName, NodeStatus, Phrase, Problem, ProblemKind,
-    Standing, VerifyEvent, VerifyReport, node_named, words,
+    Client, Endpoints, NO_NODE, NewBucket, NewInvitation, NewName, NewPrivateBucket, NodeStatus, Phrase,
+    Problem, ProblemKind, Standing, VerifyEvent, VerifyReport, node_named, words,
 };
 use futures::StreamExt as _;
 
 use crate::args::{BucketCommand, Command, GuardiansCommand, Invite, NodeCommand};
+use crate::bucket_keys;
 use crate::host::Host;
 use crate::render;
 use crate::terminal::{Terminal, qr};
@@ -156,7 +157,19 @@ async fn invite(terminal: Terminal, client: &Client, wish: Invite) -> Result<(),
 
 async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> Result<(), Problem> {
     match command {
-        BucketCommand::Create { name, copies, confirm } => {
+        BucketCommand::Create { name, copies, confirm, only_for } if !only_for.is_empty() => {
+            let wish = NewPrivateBucket { name, copies: copies.into(), confirm: confirm.into(), only_for };
+            let made = client.create_private_bucket(&wish).await?;
+            let nodes = client.nodes().await?;
+            show(terminal, &made, |made| render::new_bucket(made, &nodes))
+        }
+        BucketCommand::Keys { name } => bucket_keys::keys(terminal, client, &name).await,
+        BucketCommand::Rotate { name, rewrap } => bucket_keys::rotate(terminal, client, name, rewrap).await,
+        BucketCommand::Share { name, with, read_only } => {
+            bucket_keys::share(terminal, client, &name, with, read_only).await
+        }
+        BucketCommand::Unshare { name, with } => bucket_keys::unshare(terminal, client, &name, &with).await,
+        BucketCommand::Create { name, copies, confirm, only_for: _ } => {
             let wish = NewBucket { name, copies: copies.into(), confirm: confirm.into() };
             let made = client.create_bucket(&wish).await?;
             let nodes = client.nodes().await?;

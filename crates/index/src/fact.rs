@@ -66,8 +66,18 @@ impl Fact {
                 setting: *setting,
                 document: document.as_ref().map(|document| document.as_bytes().into()),
             }),
-            Content::Row(_) => None,
+            // What was sealed anew is the fact of another entry: whoever opens it knows which.
+            Content::Row(_) | Content::Resealed(_) => None,
         }
+    }
+
+    /// The same, sealed with a key of this generation.
+    #[must_use]
+    pub fn sealed_with(mut self, sealed: u16) -> Self {
+        if let Self::Version { row, .. } = &mut self {
+            row.generation = sealed;
+        }
+        self
     }
 
     /// What a manifest says; `None` if it contradicts itself.
@@ -86,6 +96,7 @@ impl Fact {
             etag: etag.unwrap_or_else(|| Etag::single([0; 16])),
             modified: manifest.modified,
             deed,
+            generation: 1,
         };
         let said = |aspect| stored.and_then(|stored| stored.annotation(aspect));
         Some(Self::Version { key, row, locks: Locks::of(said(Aspect::Retention), said(Aspect::Hold)) })

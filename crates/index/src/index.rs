@@ -1,5 +1,7 @@
 //! All buckets that can be read here, and what is needed no longer.
 
+mod carrier;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,6 +9,7 @@ use freehold_placement::{Cuts, is_cut_off};
 use freehold_seal::{Aspect, Setting, Target};
 use freehold_wire::{BucketId, Hlc, Millis};
 
+use self::carrier::Carrier;
 use crate::history::{Changed, Written};
 use crate::settings::Register;
 use crate::{Fact, Locator, Row, Settings, Stamp, State, Version};
@@ -32,6 +35,8 @@ pub(crate) enum Of {
     Setting(Setting),
     /// Who can read the bucket says so; of what, cannot be told here.
     Released,
+    /// The entry at this place was sealed anew by another one.
+    Resealed(Locator),
 }
 
 /// An entry that is needed no longer.
@@ -50,6 +55,7 @@ pub type Due = (Locator, Option<Locator>);
 pub struct Index {
     buckets: BTreeMap<BucketId, BucketIndex>,
     superseded: BTreeMap<Locator, Overtaken>,
+    resealed: BTreeMap<Locator, Carrier>,
 }
 
 impl Index {
@@ -124,8 +130,11 @@ impl Index {
                     Of::Null(key) | Of::Said(key, ..) | Of::Ended(key, _) => !gone.contains(key),
                     Of::Setting(setting) => !unset.contains(setting),
                     Of::Released => true,
+                    // The carrier that counts may be cut off: it is found out anew.
+                    Of::Resealed(_) => false,
                 }
         });
+        self.hide_carriers(bucket, is_cut);
     }
 
     /// Takes in that an entry is not needed any more, where it cannot be told what it said.
@@ -140,7 +149,9 @@ impl Index {
 
     /// Forgets an entry that was erased.
     pub fn erased(&mut self, at: &Locator) {
-        let Some(Overtaken { of: Of::Ended(key, hlc), .. }) = self.superseded.remove(at) else { return };
+        let Some(overtaken) = self.superseded.remove(at) else { return self.original_is_gone(at) };
+        self.resealed.remove(at);
+        let Of::Ended(key, hlc) = overtaken.of else { return };
         let Some(index) = self.buckets.get_mut(&at.bucket) else { return };
         if let Some(state) = index.keys.get_mut(&key) {
             state.erased(&Stamp { hlc, origin: at.origin, seq: at.seq });
@@ -152,10 +163,14 @@ impl Index {
         self.superseded.contains_key(at)
     }
 
-    /// What may go.
+    /// What may go. What was sealed anew goes with the entry that it stands for.
     pub fn due(&self, now: Millis, grace: Millis) -> Vec<Due> {
         let due = self.superseded.iter().filter(|(_, overtaken)| now.since(overtaken.since) >= grace);
-        due.map(|(at, overtaken)| (*at, self.winner(&at.bucket, &overtaken.of))).collect()
+        let due = due.flat_map(|(at, overtaken)| {
+            let winner = self.winner(&at.bucket, &overtaken.of).map(|at| self.place_of(at));
+            [Some(*at), self.carrier_of(at)].into_iter().flatten().map(move |at| (at, winner))
+        });
+        due.chain(self.originals_due(now, grace)).collect()
     }
 
     fn winner(&self, bucket: &BucketId, of: &Of) -> Option<Locator> {
@@ -164,6 +179,7 @@ impl Index {
             Of::Null(key) => index.state(key)?.null().filter(|row| row.is_write())?.stamp,
             Of::Said(key, target, aspect) => index.state(key)?.holder(*target, *aspect)?,
             Of::Setting(setting) => index.settings.entry(*setting)?,
+            Of::Resealed(original) => return Some(*original),
             Of::Ended(..) | Of::Released => return None,
         };
         Some(winner.locator(*bucket))

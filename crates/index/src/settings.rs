@@ -146,6 +146,11 @@ impl Register {
         self.said.get(&setting).copied()
     }
 
+    /// The entries that all settings come from.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Stamp> {
+        self.said.values().copied()
+    }
+
     /// Forgets what an entry said that does not count. What it had overtaken must be put in again.
     pub(crate) fn hide(&mut self, is_cut: impl Fn(&Stamp) -> bool) -> Vec<Setting> {
         let gone: Vec<Setting> =

@@ -205,6 +205,15 @@ impl State {
         (u64::from(self.visible().is_some()), versions, bytes)
     }
 
+    /// The entries that it comes from.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Stamp> {
+        let (one, many) = match self {
+            Self::One(row) => (Some(row.stamp), None),
+            Self::Many(history) => (None, Some(history.entries())),
+        };
+        one.into_iter().chain(many.into_iter().flatten())
+    }
+
     pub(crate) fn any_entry(&self, mut is: impl FnMut(&Stamp) -> bool) -> bool {
         match self {
             Self::One(row) => is(&row.stamp),

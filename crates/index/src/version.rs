@@ -88,6 +88,8 @@ pub struct Row {
     /// What its entry did. A removal of the null version is remembered too: an older write may still
     /// arrive.
     pub deed: Deed,
+    /// The generation of the bucket's key that sealed its entry, from 1.
+    pub generation: u16,
 }
 
 impl Row {

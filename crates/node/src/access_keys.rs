@@ -211,7 +211,7 @@ impl Keys for NodeKeys {
 const NOT_MADE: &str = "the access key was not made";
 
 /// The person that somebody typed: a name, an id, or the start of one.
-fn person_named(shared: &Shared, typed: &str) -> Result<PersonId, Problem> {
+pub(crate) fn person_named(shared: &Shared, typed: &str) -> Result<PersonId, Problem> {
     let view = shared.log.view();
     let directory = shared.directory();
     let is_meant = |person: &&PersonId| {

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod databases;
+mod keys;
 mod objects;
 mod realm;
 mod report;
@@ -13,15 +14,15 @@ use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
     Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor, GuardianTest,
-    ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket,
-    NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status,
-    VerifyEvents,
+    ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
+    NewBucket, NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem,
+    PutOptions, Status, VerifyEvents,
 };
 
 use crate::access_keys;
 use crate::shared::Shared;
 
-pub(crate) use bucket::{create as create_bucket, end as end_bucket, found as found_bucket};
+pub(crate) use bucket::{create as create_bucket, end as end_bucket, found as found_bucket, is_bucket_name};
 pub use realm::audit_of;
 
 /// The API's view of a running node.
@@ -143,6 +144,10 @@ impl Control for Answers {
 
     async fn delete_object(&self, bucket: &str, key: &str) -> Result<(), Problem> {
         objects::delete(&self.0, bucket, key).await
+    }
+
+    fn bucket_keys(&self) -> Option<&dyn KeyControl> {
+        Some(self)
     }
 
     fn kv(&self) -> Option<&dyn KvControl> {

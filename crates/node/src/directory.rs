@@ -102,9 +102,12 @@ impl Directory {
             return Vec::new();
         }
         self.trust = trust;
+        let boxed: BTreeSet<KeyOf> = self.envelopes.keys().map(|(of, ..)| *of).collect();
         let mut learned = Vec::new();
-        if self.open_all(KeyOf::Directory) {
-            learned.push(Learned::Key(KeyOf::Directory));
+        for of in boxed.into_iter().chain([KeyOf::Directory]) {
+            if self.open_all(of) {
+                learned.push(Learned::Key(of));
+            }
         }
         learned.extend(self.read_waiting());
         learned
@@ -135,8 +138,13 @@ impl Directory {
     fn absorb_envelope(&mut self, from: From, payload: &[u8]) -> Vec<Learned> {
         let Ok(envelope) = Envelope::decode(payload) else { return Vec::new() };
         let (key_of, to) = (envelope.key_of, envelope.to);
-        // A node boxes for itself what it made; for others only a keeper does.
-        if !self.trust.keepers.contains(&from.origin) && to != Recipient::Node(from.origin) {
+        // Whoever was shut out knows the keys of that time, and could make next ones.
+        if is_cut_off(&self.cuts, &directory_bucket(self.realm), &from.origin, from.seq) {
+            return Vec::new();
+        }
+        let own = to == Recipient::Node(from.origin);
+        // Who boxes a bucket's key counts when it is known whether the bucket is private.
+        if key_of == KeyOf::Directory && !own && !self.trust.keepers.contains(&from.origin) {
             self.wait(from, payload);
             return Vec::new();
         }
@@ -166,7 +174,14 @@ impl Directory {
         let ring = self.rings.entry(key_of).or_insert(empty);
         let mine = self.envelopes.iter().filter(|((of, _, to, _), _)| *of == key_of && *to == self.me);
         let mut new = false;
-        for (_, envelope) in mine {
+        for ((.., origin), envelope) in mine {
+            // A node boxes for itself what it made; for others a keeper does, or a holder of a private
+            // bucket's key. That a bucket's first key is the one meant, its id says.
+            let own = self.me == Recipient::Node(*origin);
+            let named = envelope.link.is_none() || ring.is_private();
+            if !own && !self.trust.keepers.contains(origin) && !(named && key_of != KeyOf::Directory) {
+                continue;
+            }
             match ring.admit(envelope, self.me, &self.secret) {
                 Ok(was_new) => new |= was_new,
                 Err(error) => {
@@ -234,6 +249,17 @@ impl Directory {
         let low = (key_of, version, to, NodeId::from_bytes([0; 32]));
         let high = (key_of, version, to, NodeId::from_bytes([0xff; 32]));
         self.envelopes.range(low..=high).any(|((.., origin), _)| counts(origin))
+    }
+
+    /// The nodes that a version of a key was boxed to, by whomever.
+    pub fn boxed_to(&self, key_of: KeyOf, version: u32) -> BTreeSet<NodeId> {
+        let boxed =
+            self.envelopes.keys().filter(|(of, of_version, ..)| (*of, *of_version) == (key_of, version));
+        let nodes = boxed.filter_map(|(_, _, to, _)| match to {
+            Recipient::Node(node) => Some(*node),
+            Recipient::Recovery => None,
+        });
+        nodes.collect()
     }
 
     /// A clock reading at `now` or later that wins over what is known of these rows, though a node

@@ -11,6 +11,7 @@ pub mod damage;
 mod databases;
 pub mod directory;
 pub mod door;
+mod entitled;
 pub mod founding;
 pub mod gate;
 pub mod heard;

@@ -104,6 +104,8 @@ pub struct Replica {
     report: watch::Receiver<Arc<Report>>,
     /// Buckets that take no writes while it is decided whether they end.
     closed: Arc<Mutex<BTreeSet<BucketId>>>,
+    /// Buckets that this node may only read.
+    read_only: Arc<Mutex<BTreeSet<BucketId>>>,
 }
 
 /// A bucket that takes no writes on this node for as long as this lives.
@@ -185,6 +187,11 @@ impl Replica {
         Closed { bucket, all }
     }
 
+    /// Says which buckets this node may only read.
+    pub(crate) fn only_read(&self, buckets: BTreeSet<BucketId>) {
+        *self.read_only.lock().unwrap_or_else(PoisonError::into_inner) = buckets;
+    }
+
     fn is_closed(&self, bucket: &BucketId) -> bool {
         self.closed.lock().unwrap_or_else(PoisonError::into_inner).contains(bucket)
     }
@@ -237,6 +244,9 @@ impl freehold_vault::Replication for ForVault {
     fn own(&self, bucket: &BucketId) -> Own {
         if self.0.is_closed(bucket) {
             return Own::Behind;
+        }
+        if self.0.read_only.lock().unwrap_or_else(PoisonError::into_inner).contains(bucket) {
+            return Own::Stranger;
         }
         self.0.own(bucket).unwrap_or(Own::Listening)
     }
@@ -303,7 +313,8 @@ mod tests {
             heard: Arc::default(),
         };
         let (_publish, report) = watch::channel(Arc::new(report));
-        let handle = Replica { asks, erasures: Arc::default(), report, closed: Arc::default() };
+        let (closed, read_only) = (Arc::default(), Arc::default());
+        let handle = Replica { asks, erasures: Arc::default(), report, closed, read_only };
         let vault = ForVault(handle.clone());
         for seq in 1..=3000 {
             vault.erased(&BucketId::from_bytes([2; 32]), &NodeId::from_bytes([1; 32]), seq);

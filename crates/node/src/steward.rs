@@ -2,7 +2,7 @@
 //! and what they are called, who gets which key, whom the mesh connects to, what this node says of
 //! itself. It holds no state: everything is derived again at each change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use freehold_disk::OsEntropy;
 use freehold_mesh::Addresses;
 use freehold_realm::body::NodeAdd;
 use freehold_realm::{NodeRoles, Standing};
-use freehold_seal::{DirectoryRow, KeyOf, Recipient};
+use freehold_seal::{DirectoryRow, KeyOf, KeyRing, Recipient, Setting};
 use freehold_vault::BucketInfo;
 use freehold_wire::{Bounded, NodeId, Text};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::entitled::{Entitled, holders, is_active, may_box, named, to_rotate};
 use crate::log::By;
 use crate::scribe::Saying;
 use crate::shared::Shared;
@@ -25,6 +26,9 @@ use crate::whereabouts;
 const FIRST_LOOK: Duration = Duration::from_mins(1);
 /// How often it asks from then on.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
+/// Whoever shut a node out rotates the keys at once. One node does it for them a while later, if that
+/// was not so.
+const ROTATE_AFTER: Duration = Duration::from_secs(30);
 
 /// Works until told to stop.
 pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
@@ -33,11 +37,14 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
     let mut addresses = shared.mesh.get().map(|mesh| mesh.watch_addresses());
     // Not at once: the other nodes may have something to say first.
     let mut checkpoints = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK_EVERY);
+    let mut rotation: Option<Instant> = None;
     loop {
         log.mark_unchanged();
         directory.mark_unchanged();
         let may_say = shared.may_say();
         tidy_up(&shared).await;
+        let ours = may_say && to_rotate(&shared).iter().any(|due| due.is_ours);
+        rotation = rotation.filter(|_| ours).or_else(|| ours.then(|| Instant::now() + ROTATE_AFTER));
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
@@ -45,8 +52,19 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = directory.changed() => if changed.is_err() { return },
             () = moved(&mut addresses) => {}
             () = shared.until_may_say(), if !may_say => {}
+            () = until(rotation) => {
+                rotation = None;
+                rotate_ours(&shared).await;
+            }
             _ = checkpoints.tick() => checkpoint(&shared).await,
         }
+    }
+}
+
+async fn until(when: Option<Instant>) {
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -80,6 +98,7 @@ pub async fn tidy_up(shared: &Shared) {
     }
     hand_keys_to_vault(shared).await;
     name_buckets(shared);
+    know_what_is_only_read(shared);
     if let Err(error) = shared.vault.set_cuts(shared.cuts()).await {
         tracing::error!(%error, "what a suspended node wrote could not be sorted out");
     }
@@ -101,12 +120,7 @@ async fn hand_keys_to_vault(shared: &Shared) {
     let rings: Vec<_> = shared.directory().rings().cloned().collect();
     for ring in rings {
         let KeyOf::Bucket(bucket) = ring.of() else { continue };
-        let (Some(newest), known) =
-            (ring.current().map(freehold_seal::BucketKey::version), shared.keyring.current(&bucket))
-        else {
-            continue;
-        };
-        if known.is_some_and(|key| key.version() >= newest) {
+        if ring.current().is_none() || shared.keyring.has_all(&ring) {
             continue;
         }
         shared.keyring.set(ring);
@@ -116,11 +130,31 @@ async fn hand_keys_to_vault(shared: &Shared) {
     }
 }
 
+/// Whoever holds all keys by its role writes everywhere; others as the bucket's holders said.
+fn know_what_is_only_read(shared: &Shared) {
+    let (Some(replica), view, me) = (shared.replica.get(), shared.log.view(), shared.me()) else { return };
+    let rings: Vec<KeyRing> = shared.directory().rings().cloned().collect();
+    let of_role = view.state().nodes.get(&me).is_some_and(|node| node.roles.contains(NodeRoles::SECRETS));
+    let only_reads = |ring: &KeyRing| {
+        let KeyOf::Bucket(bucket) = ring.of() else { return None };
+        let named = named(&view, &holders(shared, &bucket)).get(&me).copied();
+        (named == Some(true) && (ring.is_private() || !of_role)).then_some(bucket)
+    };
+    replica.only_read(rings.iter().filter_map(only_reads).collect());
+}
+
 fn name_buckets(shared: &Shared) {
     let view = shared.log.view();
     let directory = shared.directory();
     let info = |(id, bucket): (&freehold_wire::BucketId, &freehold_realm::Bucket)| {
-        let name = directory.bucket_name(*id).map_or_else(|| id.short(), str::to_owned);
+        // A private bucket's name is known to its holders alone.
+        let own = || {
+            let settings = shared.vault.settings(id);
+            let name = settings.document(Setting::Name)?;
+            Some(str::from_utf8(name).ok()?.to_owned()).filter(|name| crate::control::is_bucket_name(name))
+        };
+        let name = directory.bucket_name(*id).map(str::to_owned).or_else(own);
+        let name = name.unwrap_or_else(|| id.short());
         let info = BucketInfo {
             name,
             copies: bucket.copies.into(),
@@ -190,28 +224,28 @@ async fn settle_in(shared: &Shared) {
     }
 }
 
-/// Boxes every key that this node holds for every node that ought to have it. Only a keeper's boxes
-/// for others are believed.
+/// Boxes every key that this node holds for everybody who ought to have it. Only a keeper's boxes for
+/// others are believed, and of a private bucket a holder's.
 async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
     let view = shared.log.view();
     let (state, me) = (view.state(), shared.me());
     let keeps = |node: &NodeId| is_active(state, node) && view.keepers.contains(node);
-    let may = keeps(&me);
+    let rings: Vec<KeyRing> = shared.directory().rings().cloned().collect();
     let mut sayings = Vec::new();
-    {
-        let directory = shared.directory();
-        for ring in directory.rings() {
-            let to = recipients(state, ring.of()).into_iter();
-            for (to, public) in to.filter(|(to, _)| may || *to == Recipient::Node(me)) {
-                for key in ring.iter() {
-                    let counts = |origin: &NodeId| *origin == me || keeps(origin);
-                    if directory.has_envelope(ring.of(), key.version(), to, counts) {
-                        continue;
-                    }
-                    match ring.envelope(key.version(), to, &public, &mut OsEntropy) {
-                        Ok(envelope) => sayings.push(Saying::Key(Box::new(envelope))),
-                        Err(error) => tracing::error!(%error, ?to, "a key could not be boxed"),
-                    }
+    for ring in rings {
+        let entitled = Entitled::to(shared, &view, &ring);
+        let may = may_box(shared, &view, &ring, &entitled);
+        let counts = |origin: &NodeId| {
+            *origin == me || if ring.is_private() { entitled.has(origin) } else { keeps(origin) }
+        };
+        for (to, public) in entitled.recipients().filter(|(to, _)| may || *to == Recipient::Node(me)) {
+            for key in ring.iter() {
+                if shared.directory().has_envelope(ring.of(), key.version(), to, counts) {
+                    continue;
+                }
+                match ring.envelope(key.version(), to, &public, &mut OsEntropy) {
+                    Ok(envelope) => sayings.push(Saying::Key(Box::new(envelope))),
+                    Err(error) => tracing::error!(%error, ?to, "a key could not be boxed"),
                 }
             }
         }
@@ -219,21 +253,52 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
     if sayings.is_empty() { Ok(()) } else { shared.say(sayings).await }
 }
 
-fn is_active(state: &freehold_realm::State, node: &NodeId) -> bool {
-    state.nodes.get(node).is_some_and(|node| node.standing == Standing::Active)
+/// Makes the next key of a ring, boxed for those who stay.
+///
+/// # Errors
+/// A [`Problem`](freehold_api::Problem) if this node cannot.
+pub(crate) async fn rotate(shared: &Shared, of: KeyOf) -> Result<(), freehold_api::Problem> {
+    let _turn = shared.tidying.lock().await;
+    let view = shared.log.view();
+    let ring = shared.directory().ring(of).cloned();
+    let no_key = || {
+        freehold_api::Problem::refused(
+            "no new key was made",
+            "this node has not been given the key that it would follow",
+            Some("type it on a node that holds it: freehold node list"),
+        )
+    };
+    let mut ring = ring.filter(|ring| ring.current().is_some()).ok_or_else(no_key)?;
+    let entitled = Entitled::to(shared, &view, &ring);
+    if !may_box(shared, &view, &ring, &entitled) {
+        return Err(freehold_api::Problem::refused(
+            "no new key was made",
+            "nobody would believe this node's boxes: it does not hold the realm's secrets",
+            Some("type it on a node with the role secrets: freehold node list"),
+        ));
+    }
+    let version = ring.rotate(&mut OsEntropy).map(freehold_seal::BucketKey::version);
+    let version = version.ok_or_else(no_key)?;
+    let mut sayings = Vec::new();
+    for (to, public) in entitled.recipients() {
+        match ring.envelope(version, to, &public, &mut OsEntropy) {
+            Ok(envelope) => sayings.push(Saying::Key(Box::new(envelope))),
+            Err(error) => tracing::error!(%error, ?to, "a key could not be boxed"),
+        }
+    }
+    tracing::info!(?of, generation = freehold_seal::generation(version), "a key was rotated");
+    // Durable before anything is sealed with it.
+    shared.say(sayings).await
 }
 
-/// The directory's key goes to every node, a bucket's to those that hold secrets; both to the
-/// guardians.
-fn recipients(state: &freehold_realm::State, of: KeyOf) -> BTreeSet<(Recipient, freehold_crypt::BoxPublic)> {
-    let entitled = |node: &freehold_realm::Node| {
-        node.standing == Standing::Active
-            && (of == KeyOf::Directory || node.roles.contains(NodeRoles::SECRETS))
-    };
-    let nodes = state.nodes.iter().filter(|(_, node)| entitled(node));
-    let mut all: BTreeSet<_> = nodes.map(|(id, node)| (Recipient::Node(*id), node.box_key)).collect();
-    all.insert((Recipient::Recovery, state.guardians.recovery));
-    all
+/// Rotates what somebody knows who should not, if this node is the one to do it.
+async fn rotate_ours(shared: &Shared) {
+    for due in to_rotate(shared).into_iter().filter(|due| due.is_ours) {
+        if let Err(problem) = rotate(shared, due.of).await {
+            tracing::warn!(%problem, "a key was not rotated");
+        }
+    }
+    tidy_up(shared).await;
 }
 
 /// Says where this node is, if it has moved.

@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use crate::payload::{self, PayloadError};
 use crate::{BucketKey, PayloadPlace};
 
-const SORT: u8 = 2;
+pub(crate) const SORT: u8 = 2;
 /// The most buckets in a [`DirectoryRow::Cut`]: with them all it stays below a payload's bound.
 const CUT_MAX: usize = 4096;
 

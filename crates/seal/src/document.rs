@@ -2,7 +2,7 @@
 //! manifest, and the payloads that replace them later.
 
 use freehold_crypt::Entropy;
-use freehold_wire::{Hlc, NodeId, Text, TooLong};
+use freehold_wire::{Bounded, Hlc, NodeId, PersonId, Text, TooLong};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
 use crate::payload::{self, CONTENT_MAX, PayloadError};
@@ -13,6 +13,7 @@ pub const DOCUMENT_MAX: usize = 1 << 16;
 
 const AMENDMENT: u8 = 3;
 const SETTING: u8 = 4;
+const RESEALED: u8 = 5;
 
 /// A document: bytes to this crate. What is in it, its aspect or setting says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -117,7 +118,30 @@ pub enum Setting {
     /// Where requests are written down.
     #[n(14)]
     Logging,
+    /// Who else holds its key: [`Holders`].
+    #[n(15)]
+    Holders,
+    /// A private bucket's name, which the directory does not hold.
+    #[n(16)]
+    Name,
 }
+
+/// Whoever else gets a bucket's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum Holder {
+    /// A node.
+    #[n(0)]
+    Node(#[n(0)] NodeId),
+    /// A person: every node on a machine that is a device of theirs.
+    #[n(1)]
+    Person(#[n(0)] PersonId),
+}
+
+/// Holders of one bucket's key at most, beside those that hold all keys.
+pub const HOLDERS_MAX: usize = 256;
+
+/// The document of [`Setting::Holders`]: who else gets the key, and whether they only read.
+pub type Holders = Bounded<(Holder, bool), HOLDERS_MAX>;
 
 /// Which version an [`Amendment`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -172,6 +196,42 @@ pub enum Content {
     Amendment(Amendment),
     /// Sort 4.
     Setting(SettingRow),
+    /// Sort 5.
+    Resealed(Resealed),
+}
+
+/// What an earlier entry of the bucket said, sealed anew, with a newer key of the bucket: it takes that
+/// entry's place, at its date. The entry that carries it names the same blobs.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Resealed {
+    /// When that entry was written.
+    #[n(0)]
+    pub hlc: Hlc,
+    /// Who wrote it.
+    #[n(1)]
+    pub origin: NodeId,
+    /// Its number there.
+    #[n(2)]
+    pub seq: u64,
+    /// What it said: sort and fields, but for the object's key, which is wrapped anew.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub content: Vec<u8>,
+}
+
+impl Resealed {
+    /// What the entry said.
+    ///
+    /// # Errors
+    /// [`PayloadError`] if it is nothing that a bucket's entry can say.
+    pub fn content(&self) -> Result<Content, PayloadError> {
+        match Content::decode(&self.content)? {
+            Content::Row(_) | Content::Resealed(_) => {
+                Err(PayloadError::Content { got: self.content.first().copied().unwrap_or(0), wanted: 1 })
+            }
+            content => Ok(content),
+        }
+    }
 }
 
 impl Content {
@@ -190,6 +250,18 @@ impl Content {
             Self::Row(row) => row.seal(key, place, entropy),
             Self::Amendment(amendment) => payload::seal_value(AMENDMENT, amendment, key, place, entropy),
             Self::Setting(row) => payload::seal_value(SETTING, row, key, place, entropy),
+            Self::Resealed(resealed) => payload::seal_value(RESEALED, resealed, key, place, entropy),
+        }
+    }
+
+    /// Sort and fields, as they are sealed.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Manifest(manifest) => payload::content_of(manifest::SORT, manifest),
+            Self::Row(row) => payload::content_of(crate::directory::SORT, row),
+            Self::Amendment(amendment) => payload::content_of(AMENDMENT, amendment),
+            Self::Setting(row) => payload::content_of(SETTING, row),
+            Self::Resealed(resealed) => payload::content_of(RESEALED, resealed),
         }
     }
 
@@ -209,6 +281,7 @@ impl Content {
         match content.first() {
             Some(&AMENDMENT) => payload::value_of(AMENDMENT, content).map(Self::Amendment),
             Some(&SETTING) => payload::value_of(SETTING, content).map(Self::Setting),
+            Some(&RESEALED) => payload::value_of(RESEALED, content).map(Self::Resealed),
             Some(&sort) if sort != manifest::SORT => DirectoryRow::decode(content).map(Self::Row),
             _ => Manifest::decode(content).map(Self::Manifest),
         }

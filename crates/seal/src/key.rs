@@ -10,7 +10,7 @@ use freehold_wire::{BucketId, Digest, RealmId, to_canonical};
 use minicbor::{Decode, Encode};
 
 use crate::Binding;
-use crate::envelope::{self, Envelope, EnvelopeError, Recipient};
+use crate::envelope::{self, Envelope, EnvelopeError, Link, Recipient};
 
 /// The key of one version of one object. Random; kept only in wrapped form.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,8 +49,10 @@ pub enum KeyOf {
     Bucket(#[n(0)] BucketId),
 }
 
-/// One version of a bucket's key, or of the directory's. Versions count from 1; after a node is
-/// removed the next one keeps it out of what is written from then on.
+/// One version of a bucket's key, or of the directory's. The first is 1; after a node is removed the
+/// next one keeps it out of what is written from then on. A later version has its generation, counted
+/// from 1, in the high 16 bits and a random number in the low ones: two nodes that rotate apart make
+/// two keys, all nodes know both, and seal with the higher.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BucketKey {
     version: u32,
@@ -73,6 +75,11 @@ impl BucketKey {
         self.version
     }
 
+    /// How many keys there were up to it, one after another.
+    pub const fn generation(&self) -> u32 {
+        generation(self.version)
+    }
+
     /// The secret, for the store that keeps it.
     pub const fn secret(&self) -> &Secret {
         &self.secret
@@ -82,6 +89,11 @@ impl BucketKey {
     /// it, so a node without the key cannot pass off one of its own.
     pub fn bucket(&self) -> BucketId {
         BucketId::from_bytes(hash::digest("freehold 2026 bucket id", self.secret.expose()))
+    }
+
+    /// The same of a private bucket: who gets its key cannot take it for one that all keepers share.
+    pub fn private_bucket(&self) -> BucketId {
+        BucketId::from_bytes(hash::digest("freehold 2026 private bucket id", self.secret.expose()))
     }
 
     /// What the genesis of a realm says of the directory's first key: hidden by nothing but the
@@ -111,6 +123,11 @@ impl BucketKey {
         hasher.update(next.secret.expose());
         Digest::from_bytes(hasher.finish())
     }
+}
+
+/// The generation of a key's version.
+pub const fn generation(version: u32) -> u32 {
+    (version >> 16).saturating_add(1)
 }
 
 impl fmt::Debug for BucketKey {
@@ -152,19 +169,19 @@ pub enum KeyRingError {
     /// A first key that is not the one that the log means: somebody tries to pass off their own.
     #[error("not the first key that the realm log means: forged")]
     NotTheFirst,
-    /// The version before must be admitted first.
+    /// The version that it follows must be admitted first.
     #[error("key version {0} must be known first")]
     Missing(u32),
-    /// Not made by a holder of the version before.
-    #[error("key version {0} does not follow from the one before: forged")]
+    /// Not made by a holder of an earlier version.
+    #[error("key version {0} does not follow from an earlier one: forged")]
     NoSuccessor(u32),
     /// Another key with the same version is known.
-    #[error("two different keys claim to be version {0}: ask an administrator to rotate the key")]
+    #[error("two different keys claim to be version {0}: rotate the key again")]
     Conflict(u32),
 }
 
 /// All versions of one bucket's key (or of the directory's) that this node holds, each vouched for
-/// by the one before, the first by the realm log: a bucket's id is a hash of its first key, and the
+/// by an earlier one, the first by the realm log: a bucket's id is a hash of its first key, and the
 /// genesis has one of the directory's.
 #[derive(Clone)]
 pub struct KeyRing {
@@ -172,7 +189,14 @@ pub struct KeyRing {
     of: KeyOf,
     /// The hash of the first key.
     root: Digest,
-    keys: BTreeMap<u32, BucketKey>,
+    keys: BTreeMap<u32, Held>,
+}
+
+/// A key, and what it follows from; nothing for the first.
+#[derive(Clone)]
+struct Held {
+    key: BucketKey,
+    link: Option<Link>,
 }
 
 impl KeyRing {
@@ -190,17 +214,26 @@ impl KeyRing {
     /// The ring of a new realm's directory. The key came first: the genesis, and so the realm's
     /// id, says its [`BucketKey::directory_root`].
     pub fn found_directory(realm: RealmId, first: &BucketKey) -> Self {
-        Self {
-            keys: BTreeMap::from([(1, first.clone())]),
-            ..Self::of_directory(realm, first.directory_root())
-        }
+        Self::of_directory(realm, first.directory_root()).with_first(first.clone())
     }
 
     /// A new bucket's ring; the bucket's id follows from the first key.
     pub fn found_bucket(realm: RealmId, entropy: &mut dyn Entropy) -> (BucketId, Self) {
         let key = BucketKey::random(entropy);
         let bucket = key.bucket();
-        (bucket, Self { keys: BTreeMap::from([(1, key)]), ..Self::of_bucket(realm, bucket) })
+        (bucket, Self::of_bucket(realm, bucket).with_first(key))
+    }
+
+    /// The same for a bucket whose key only those get who are named.
+    pub fn found_private(realm: RealmId, entropy: &mut dyn Entropy) -> (BucketId, Self) {
+        let key = BucketKey::random(entropy);
+        let bucket = key.private_bucket();
+        (bucket, Self::of_bucket(realm, bucket).with_first(key))
+    }
+
+    fn with_first(mut self, key: BucketKey) -> Self {
+        self.keys.insert(1, Held { key, link: None });
+        self
     }
 
     /// What its keys open.
@@ -208,32 +241,44 @@ impl KeyRing {
         self.of
     }
 
+    /// Whether only those get the key who are named. So is a ring whose first key is not known.
+    pub fn is_private(&self) -> bool {
+        let KeyOf::Bucket(bucket) = self.of else { return false };
+        self.get(1).is_none_or(|first| first.bucket() != bucket)
+    }
+
     /// The newest key, which is the one to seal with.
     pub fn current(&self) -> Option<&BucketKey> {
-        self.keys.last_key_value().map(|(_, key)| key)
+        self.keys.last_key_value().map(|(_, held)| &held.key)
     }
 
     /// The key of one version.
     pub fn get(&self, version: u32) -> Option<&BucketKey> {
-        self.keys.get(&version)
+        self.keys.get(&version).map(|held| &held.key)
     }
 
     /// Every key, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &BucketKey> {
-        self.keys.values()
+        self.keys.values().map(|held| &held.key)
     }
 
     /// Makes the next version, and returns it; `None` if the ring is empty.
     pub fn rotate(&mut self, entropy: &mut dyn Entropy) -> Option<&BucketKey> {
-        let version = self.current()?.version.checked_add(1)?;
-        self.keys.insert(version, BucketKey { version, secret: entropy.secret() });
+        let newest = self.current()?;
+        let after = newest.version;
+        let [high, low, ..] = entropy.bytes32();
+        let next = u16::try_from(generation(after)).ok()?;
+        let version = u32::from(next) << 16 | u32::from(u16::from_be_bytes([high, low]));
+        let key = BucketKey { version, secret: entropy.secret() };
+        let link = Link { after, proof: newest.link(self.realm, self.of, &key) };
+        self.keys.insert(version, Held { key, link: Some(link) });
         self.current()
     }
 
     /// Boxes one version for `to`, whose key is `public`.
     ///
     /// # Errors
-    /// [`KeyRingError::Missing`] if the ring lacks that version or the one before;
+    /// [`KeyRingError::Missing`] if the ring lacks that version;
     /// [`KeyRingError::Envelope`] if `public` is not a usable key.
     pub fn envelope(
         &self,
@@ -242,9 +287,8 @@ impl KeyRing {
         public: &BoxPublic,
         entropy: &mut dyn Entropy,
     ) -> Result<Envelope, KeyRingError> {
-        let key = self.get(version).ok_or(KeyRingError::Missing(version))?;
-        let link = self.link_to(key)?;
-        envelope::seal_envelope(self.realm, self.of, key, link, to, public, entropy)
+        let Held { key, link } = self.keys.get(&version).ok_or(KeyRingError::Missing(version))?;
+        envelope::seal_envelope(self.realm, self.of, key, *link, to, public, entropy)
             .map_err(|source| KeyRingError::Envelope { version, source })
     }
 
@@ -264,52 +308,49 @@ impl KeyRing {
         }
         let key = envelope::open_envelope(self.realm, envelope, to, secret)
             .map_err(|source| KeyRingError::Envelope { version: envelope.version, source })?;
-        self.admit_key(key, envelope.link)
-    }
-
-    /// Takes a key from this node's own store, where it was put after [`Self::admit`]: only its
-    /// root and conflicts are checked.
-    ///
-    /// # Errors
-    /// [`KeyRingError::NotTheFirst`] or [`KeyRingError::Conflict`].
-    pub fn restore(&mut self, key: BucketKey) -> Result<bool, KeyRingError> {
-        self.check_first(&key)?;
-        self.insert(key)
-    }
-
-    fn admit_key(&mut self, key: BucketKey, link: Option<Digest>) -> Result<bool, KeyRingError> {
-        self.check_first(&key)?;
-        if self.link_to(&key)? != link {
-            return Err(KeyRingError::NoSuccessor(key.version));
-        }
-        self.insert(key)
-    }
-
-    fn check_first(&self, key: &BucketKey) -> Result<(), KeyRingError> {
-        let root = match self.of {
-            KeyOf::Bucket(_) => Digest::from_bytes(*key.bucket().as_bytes()),
-            KeyOf::Directory => key.directory_root(),
-        };
-        if key.version == 1 && root != self.root { Err(KeyRingError::NotTheFirst) } else { Ok(()) }
-    }
-
-    fn link_to(&self, key: &BucketKey) -> Result<Option<Digest>, KeyRingError> {
-        if key.version <= 1 {
-            return Ok(None);
-        }
-        let before = key.version - 1;
-        let before = self.get(before).ok_or(KeyRingError::Missing(before))?;
-        Ok(Some(before.link(self.realm, self.of, key)))
-    }
-
-    fn insert(&mut self, key: BucketKey) -> Result<bool, KeyRingError> {
-        match self.keys.get(&key.version) {
+        self.check(&key, envelope.link)?;
+        match self.get(key.version) {
             Some(known) if *known == key => Ok(false),
             Some(_) => Err(KeyRingError::Conflict(key.version)),
             None => {
-                self.keys.insert(key.version, key);
+                self.keys.insert(key.version, Held { key, link: envelope.link });
                 Ok(true)
             }
+        }
+    }
+
+    /// Takes the first key from a store of one's own.
+    ///
+    /// # Errors
+    /// [`KeyRingError`] if it is not the one that the log means.
+    pub fn restore(&mut self, first: BucketKey) -> Result<(), KeyRingError> {
+        self.check(&first, None)?;
+        self.keys.insert(1, Held { key: first, link: None });
+        Ok(())
+    }
+
+    /// Whether a key is the first that the log means, or follows from one that is known.
+    fn check(&self, key: &BucketKey, link: Option<Link>) -> Result<(), KeyRingError> {
+        let version = key.version;
+        let Some(link) = link else {
+            let root = self.root.as_bytes();
+            let meant = match self.of {
+                _ if version != 1 => return Err(KeyRingError::NoSuccessor(version)),
+                KeyOf::Bucket(_) => {
+                    key.bucket().as_bytes() == root || key.private_bucket().as_bytes() == root
+                }
+                KeyOf::Directory => key.directory_root() == self.root,
+            };
+            return if meant { Ok(()) } else { Err(KeyRingError::NotTheFirst) };
+        };
+        if generation(link.after) >= generation(version) {
+            return Err(KeyRingError::NoSuccessor(version));
+        }
+        let before = self.get(link.after).ok_or(KeyRingError::Missing(link.after))?;
+        if before.link(self.realm, self.of, key) == link.proof {
+            Ok(())
+        } else {
+            Err(KeyRingError::NoSuccessor(version))
         }
     }
 }

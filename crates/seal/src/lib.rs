@@ -25,9 +25,14 @@ pub use blob::{
     cipher_len, plain_len,
 };
 pub use directory::{DirectoryRow, RowKey};
-pub use document::{Amendment, Aspect, Content, DOCUMENT_MAX, Document, Setting, SettingRow, Target};
-pub use envelope::{Envelope, EnvelopeDecodeError, EnvelopeError, Recipient, open_envelope, seal_envelope};
-pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey};
+pub use document::{
+    Amendment, Aspect, Content, DOCUMENT_MAX, Document, HOLDERS_MAX, Holder, Holders, Resealed, Setting,
+    SettingRow, Target,
+};
+pub use envelope::{
+    Envelope, EnvelopeDecodeError, EnvelopeError, Link, Recipient, open_envelope, seal_envelope,
+};
+pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey, generation};
 pub use manifest::{
     ANNOTATIONS_MAX, Annotation, BlobsError, Checksum, ChecksumAlgorithm, Deed, HEADERS_MAX, Kind,
     METADATA_MAX, Manifest, ManifestPart, PARTS_MAX, PartSums, Stored, blob_list_digest,

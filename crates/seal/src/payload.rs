@@ -224,9 +224,14 @@ pub(crate) fn seal_value<T: Encode<()>>(
     place: &PayloadPlace,
     entropy: &mut dyn Entropy,
 ) -> Result<Vec<u8>, PayloadError> {
-    let mut content = Zeroizing::new(vec![sort]);
+    seal_payload(key, place, &Zeroizing::new(content_of(sort, value)), entropy)
+}
+
+/// A value as content of one sort.
+pub(crate) fn content_of<T: Encode<()>>(sort: u8, value: &T) -> Vec<u8> {
+    let mut content = vec![sort];
     content.extend_from_slice(&to_canonical(value));
-    seal_payload(key, place, &content, entropy)
+    content
 }
 
 /// Opens a value of one sort.

@@ -26,6 +26,20 @@ impl Keyring {
         self.rings.write().unwrap_or_else(PoisonError::into_inner).remove(bucket);
     }
 
+    /// Whether all keys of a ring are here.
+    pub fn has_all(&self, ring: &KeyRing) -> bool {
+        let KeyOf::Bucket(bucket) = ring.of() else { return false };
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        let known = rings.get(&bucket);
+        ring.iter().all(|key| known.is_some_and(|known| known.get(key.version()).is_some()))
+    }
+
+    /// Whether only those hold a bucket's keys who are named.
+    pub fn is_private(&self, bucket: &BucketId) -> bool {
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        rings.get(bucket).is_some_and(KeyRing::is_private)
+    }
+
     /// Whether there is a key of a bucket.
     pub(crate) fn has(&self, bucket: &BucketId) -> bool {
         let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);

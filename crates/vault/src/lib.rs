@@ -33,5 +33,5 @@ pub use object::{
 };
 pub use peers::{Alone, BlobStream, NotConfirmed, PeerError, Peers, Replication};
 pub use sweep::Swept;
-pub use vault::{BucketStats, Place, Shared, Vault, VaultConfig};
+pub use vault::{BucketStats, Place, Renewed, Shared, Vault, VaultConfig};
 pub use verify::{Damage, Finding, VerifyReport};

@@ -9,6 +9,7 @@ mod manifest;
 mod read;
 mod rebuild;
 mod release;
+mod reseal;
 mod settings;
 mod upload;
 mod write;
@@ -16,6 +17,7 @@ mod write;
 pub use self::copy::Place;
 pub(crate) use self::read::Opened;
 pub(crate) use self::release::is_release;
+pub use self::reseal::Renewed;
 pub(crate) use self::upload::{blob_of_part, end_upload};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -202,36 +202,47 @@ def read_document(what, document):
 ROWS = {0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses"}
 
 
+def manifest(file, fields):
+    assert set(fields) <= {0, 1, 2, 3, 4} and len(fields[1]) == 16
+    stored, kind = fields.get(3), fields.get(4)
+    need((kind, bool(stored)) in KINDS, "stores what it cannot")
+    what = KINDS[kind, bool(stored)]
+    if stored:
+        assert sum(length for _, length in stored[6]) == stored[0]
+        said = [[ASPECTS[aspect], document] for aspect, document in stored[9]]
+        if 10 in stored:
+            width = {1: 4, 2: 4, 3: 8, 4: 20, 5: 32, 6: 16, 7: 32}[stored[10][0]]
+            assert len(stored[10][1]) == width * len(stored[6]) <= 65_536
+        what += f", {stored[0]} bytes, {stored[1]}, {stored[2]}, parts {stored[6]}, {said}"
+        f = {**file, "object_name": fields[0], "version": fields[1].hex()}
+        assert unwrap(f, cbor(stored[8])) == b"\x55" * 32
+    return f"{fields[0]}: {what}"
+
+
+def read_content(file, content):
+    sort, fields = content[0], from_cbor(content[1:])
+    if sort == 1:
+        return manifest(file, fields)
+    if sort == 3:
+        assert set(fields) <= {0, 1, 2, 3} and fields[1][0] in (0, 1)
+        said = read_document(ASPECTS[fields[2]], fields.get(3))
+        return f"{fields[0]}: {ASPECTS[fields[2]]}: {said}"
+    if sort == 4:
+        said = read_document(SETTINGS.get(fields[0]), fields[1] if len(fields) == 2 else None)
+        return f"setting {fields[0]}: {said}"
+    if sort == 5:
+        assert set(fields) == {0, 1, 2, 3} and len(fields[1]) == 32
+        need(fields[3][0] in (1, 3, 4), "sealed anew what no bucket says")
+        return f"entry {fields[2]} of {fields[1].hex()[:8]}: {read_content(file, fields[3])}"
+    assert sort == 2
+    return f"{ROWS[fields[0]]}: {fields[1][1:]}"
+
+
 def payloads(file):
     for vector in file["opens"]:
         content = open_payload(file, base64.b64decode(vector["payload"]))
         assert content == un(vector["content"])
-        sort, fields = content[0], from_cbor(content[1:])
-        if sort == 1:
-            assert set(fields) <= {0, 1, 2, 3, 4} and len(fields[1]) == 16
-            stored, kind = fields.get(3), fields.get(4)
-            need((kind, bool(stored)) in KINDS, "stores what it cannot")
-            what = KINDS[kind, bool(stored)]
-            if stored:
-                assert sum(length for _, length in stored[6]) == stored[0]
-                said = [[ASPECTS[aspect], document] for aspect, document in stored[9]]
-                if 10 in stored:
-                    width = {1: 4, 2: 4, 3: 8, 4: 20, 5: 32, 6: 16, 7: 32}[stored[10][0]]
-                    assert len(stored[10][1]) == width * len(stored[6]) <= 65_536
-                what += f", {stored[0]} bytes, {stored[1]}, {stored[2]}, parts {stored[6]}, {said}"
-                f = {**file, "object_name": fields[0], "version": fields[1].hex()}
-                assert unwrap(f, cbor(stored[8])) == b"\x55" * 32
-            print(f"  opened: {vector['name']}: {fields[0]}: {what}")
-        elif sort == 3:
-            assert set(fields) <= {0, 1, 2, 3} and fields[1][0] in (0, 1)
-            said = read_document(ASPECTS[fields[2]], fields.get(3))
-            print(f"  opened: {vector['name']}: {fields[0]}: {ASPECTS[fields[2]]}: {said}")
-        elif sort == 4:
-            said = read_document(SETTINGS.get(fields[0]), fields[1] if len(fields) == 2 else None)
-            print(f"  opened: {vector['name']}: setting {fields[0]}: {said}")
-        else:
-            assert sort == 2
-            print(f"  opened: {vector['name']}: {ROWS[fields[0]]}: {fields[1][1:]}")
+        print(f"  opened: {vector['name']}: {read_content(file, content)}")
     first = base64.b64decode(file["opens"][0]["payload"])
     for attack in file["refused"]:
         altered = edited(first, attack["edits"])
@@ -312,17 +323,20 @@ def open_envelope(file, me, ring, data):
     key = open_box(box_key(un(file["box_seed"])), b"freehold 2026 envelope" + cbor(info), fields[4])
     roots = {
         cbor([1, [un(file["bucket"])]]): ("freehold 2026 bucket id", file["bucket"]),
+        cbor([1, [un(file["private_bucket"])]]): ("freehold 2026 private bucket id", file["private_bucket"]),
         cbor([0, []]): ("freehold 2026 directory root", file["directory_root"]),
     }
     need(cbor(key_of) in roots, "the key of something else")
-    if version == 1:
+    if link is None:
         context, root = roots[cbor(key_of)]
+        need(version == 1, "a later key that follows from nothing")
         need(derive(context, key).hex() == root, "not the first key that the realm log means")
-        need(link is None, "a link where none belongs")
     else:
-        need((cbor(key_of), version - 1) in ring, "the key before is not known")
+        after, proof = link
+        need(after >> 16 < version >> 16, "of no later generation")
+        need((cbor(key_of), after) in ring, "the key that it follows is not known")
         place = cbor([un(file["realm"]), key_of, version])
-        need(derive("freehold 2026 key succession", ring[cbor(key_of), version - 1], place, key) == link, "no successor")
+        need(derive("freehold 2026 key succession", ring[cbor(key_of), after], place, key) == proof, "no successor")
     return (cbor(key_of), version), key
 
 

@@ -26,7 +26,15 @@ fn stamp(wall: u64, origin: u8, seq: u64) -> Stamp {
 
 fn version(stamp: Stamp, key: &str, n: u8, deed: Deed, retention: Option<Retention>) -> Entry {
     let size = if matches!(deed, Deed::NullWrite | Deed::KeptWrite) { 10 } else { 0 };
-    let row = Row { stamp, id: id(n), size, etag: Etag::single([0; 16]), modified: stamp.hlc.wall, deed };
+    let row = Row {
+        stamp,
+        id: id(n),
+        size,
+        etag: Etag::single([0; 16]),
+        modified: stamp.hlc.wall,
+        deed,
+        generation: 1,
+    };
     Entry { stamp, fact: Fact::Version { key: key.into(), row, locks: Locks { retention, hold: false } } }
 }
 
@@ -318,6 +326,40 @@ fn what_was_erased_is_forgotten() {
     assert_eq!(index.due(LATER, Millis(0)), [(first, None)]);
     index.erased(&first);
     assert_eq!(index, fold(&entries[1..]));
+}
+
+#[test]
+fn what_was_sealed_anew_stands_where_the_first_entry_stood() {
+    let first = version(stamp(1, 1, 1), "k", 1, Deed::NullWrite, None);
+    let (at, by) = (stamp(1, 1, 1).locator(BUCKET), stamp(9, 2, 1));
+    let mut index = fold([&first]);
+    assert_eq!(index.sealed_before(&BUCKET, 2), [stamp(1, 1, 1)]);
+    index.carried(BUCKET, stamp(1, 1, 1), (2, by), Millis(9));
+    assert_eq!(index.place_of(at), by.locator(BUCKET));
+    assert_eq!(index.generations(&BUCKET), [(2, 1)].into());
+    assert!(index.sealed_before(&BUCKET, 2).is_empty());
+    assert_eq!(index.sealed_before(&BUCKET, 3), [stamp(1, 1, 1)]);
+    // The first entry may go once the carrier is on as many nodes.
+    assert!(index.due(Millis(10), Millis(5)).is_empty());
+    assert_eq!(index.due(LATER, Millis(5)), [(at, Some(by.locator(BUCKET)))]);
+    index.erased(&at);
+    assert!(index.due(LATER, Millis(5)).is_empty());
+    assert!(index.visible(&BUCKET, "k").is_some());
+    // Later generations take over, whatever came first; what was in between goes.
+    let (late, middle) = (stamp(20, 1, 8), stamp(21, 2, 2));
+    index.carried(BUCKET, stamp(1, 1, 1), (4, late), Millis(20));
+    index.carried(BUCKET, stamp(1, 1, 1), (3, middle), Millis(21));
+    assert_eq!(index.place_of(at), late.locator(BUCKET));
+    let mut due = index.due(LATER, Millis(0));
+    due.sort();
+    let winner = Some(late.locator(BUCKET));
+    assert_eq!(due, [(by.locator(BUCKET), winner), (middle.locator(BUCKET), winner)]);
+    // A write that came later than the first entry wins, though it is older than the carrier.
+    let write = version(stamp(2, 3, 1), "k", 2, Deed::NullWrite, None);
+    index.restore(BUCKET, write.stamp, write.fact, LATER);
+    assert_eq!(index.visible(&BUCKET, "k").unwrap().id, id(2));
+    let due: BTreeSet<Locator> = index.due(LATER, Millis(0)).into_iter().map(|(at, _)| at).collect();
+    assert!(due.contains(&at) && due.contains(&late.locator(BUCKET)));
 }
 
 #[test]

@@ -3,26 +3,29 @@
 use freehold_api::{NewBucket, Problem, words};
 use freehold_disk::OsEntropy;
 use freehold_realm::body::{BucketDelete, BucketSet};
-use freehold_seal::{DirectoryRow, KeyRing, Recipient};
+use freehold_seal::{DirectoryRow, Holder, Holders, KeyRing, Recipient, Setting};
 use freehold_vault::{GetError, ListQuery};
-use freehold_wire::BucketId;
+use freehold_wire::{Bounded, BucketId, NodeId, to_canonical};
 
 use super::realm::name_of;
 use crate::log::By;
-use crate::problem::{get_problem, no_bucket, store_problem};
+use crate::problem::{get_problem, no_bucket, put_problem, store_problem};
 use crate::scribe::Saying;
 use crate::shared::Shared;
 
 /// S3's rules for bucket names, which every client knows.
-fn check_name(name: &str) -> Result<(), Problem> {
+pub(crate) fn is_bucket_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let fits = (3..=63).contains(&name.len())
+    (3..=63).contains(&name.len())
         && name.chars().all(|c| letter(c) || c == '-' || c == '.')
         && name.starts_with(letter)
         && name.ends_with(letter)
         && !name.contains("..")
-        && name.parse::<std::net::Ipv4Addr>().is_err();
-    if fits {
+        && name.parse::<std::net::Ipv4Addr>().is_err()
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
+    if is_bucket_name(name) {
         return Ok(());
     }
     Err(Problem::invalid(
@@ -41,6 +44,29 @@ pub(crate) async fn create(shared: &Shared, wish: &NewBucket) -> Result<(), Prob
 /// The same without a look at the name: what a plane keeps in a bucket is called as no bucket of
 /// somebody's can be.
 pub(crate) async fn found(shared: &Shared, wish: &NewBucket) -> Result<(), Problem> {
+    make(shared, wish, None).await.map(drop)
+}
+
+/// Makes a bucket whose key only those get that are named: nobody else learns its name either.
+pub(super) async fn found_private(
+    shared: &Shared,
+    wish: &NewBucket,
+    only_for: &[NodeId],
+) -> Result<BucketId, Problem> {
+    check_name(&wish.name)?;
+    let id = make(shared, wish, Some(only_for)).await?;
+    let holders: Holders = Bounded::fill(&mut only_for.iter().map(|node| (Holder::Node(*node), false)));
+    for (setting, document) in
+        [(Setting::Holders, to_canonical(&holders)), (Setting::Name, wish.name.clone().into_bytes())]
+    {
+        let set = shared.vault.set(&id, setting, Some(document)).await;
+        set.map_err(|error| put_problem(&wish.name, "its settings", &error))?;
+    }
+    crate::steward::tidy_up(shared).await;
+    Ok(id)
+}
+
+async fn make(shared: &Shared, wish: &NewBucket, only_for: Option<&[NodeId]>) -> Result<BucketId, Problem> {
     let numbers = (u8::try_from(wish.copies), u8::try_from(wish.confirm));
     let (Ok(copies @ 1..), Ok(confirm @ 1..)) = numbers else { return Err(bad_copies(wish)) };
     if confirm > copies {
@@ -54,18 +80,24 @@ pub(crate) async fn found(shared: &Shared, wish: &NewBucket) -> Result<(), Probl
             Some("freehold bucket list"),
         ));
     }
-    let (bucket, ring) = KeyRing::found_bucket(shared.realm(), &mut OsEntropy);
+    let (bucket, ring) = match only_for {
+        None => KeyRing::found_bucket(shared.realm(), &mut OsEntropy),
+        Some(_) => KeyRing::found_private(shared.realm(), &mut OsEntropy),
+    };
     let set = BucketSet { bucket, copies, confirm };
     // A bucket that the realm does not take leaves nothing in the directory.
     shared.log.would_take(set.clone(), by(shared)).await?;
-    if !shared.is_keeper() {
+    if only_for.is_none() && !shared.is_keeper() {
         return Err(Problem::refused(
             "no bucket was made",
             "this node does not hold the realm's secrets, so nobody would believe its name or get its key",
             Some("make it on a node with the role secrets: freehold node list"),
         ));
     }
-    let mut sayings = vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(name_of(&wish.name)?)))];
+    let mut sayings = match only_for {
+        None => vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(name_of(&wish.name)?)))],
+        Some(_) => Vec::new(),
+    };
     let mine =
         ring.envelope(1, Recipient::Node(shared.me()), &shared.keys.box_secret().public(), &mut OsEntropy);
     let mine =
@@ -74,11 +106,13 @@ pub(crate) async fn found(shared: &Shared, wish: &NewBucket) -> Result<(), Probl
     // The key is durable before anything can be sealed with it.
     shared.say(sayings).await?;
     if let Err(problem) = shared.log.say(set, by(shared)).await {
-        drop(shared.say(vec![Saying::Row(DirectoryRow::BucketName(bucket, None))]).await);
+        if only_for.is_none() {
+            drop(shared.say(vec![Saying::Row(DirectoryRow::BucketName(bucket, None))]).await);
+        }
         return Err(problem);
     }
     crate::steward::tidy_up(shared).await;
-    Ok(())
+    Ok(bucket)
 }
 
 fn by(shared: &Shared) -> By {

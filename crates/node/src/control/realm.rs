@@ -144,6 +144,8 @@ pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> 
     let is_cut = !was_active && shared.cuts().contains_key(&node);
     let cut = if is_cut { Ok(()) } else { cut_off(shared, node).await };
     crate::steward::tidy_up(shared).await;
+    // What is written from now on is sealed with keys that it does not know.
+    super::keys::rotate_due(shared).await;
     device.map_err(|problem| {
         Problem::refused(
             format!("{name} is suspended, but it is still an admin's device"),

@@ -275,6 +275,15 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             ));
         }
     }
+    for due in crate::entitled::to_rotate(shared) {
+        let known = super::keys::knowing(shared, &due).join(", ");
+        all.push(found(
+            Level::Alarm,
+            format!("the key of {} is to be rotated", super::keys::what(shared, due.of)),
+            format!("{known} knows it, and is not to read what is written from now on"),
+            Some("freehold bucket rotate    (makes new keys of all that need one)"),
+        ));
+    }
     for node in nodes(shared).iter().filter(|node| !node.connected && node.standing == Standing::Member) {
         all.push(away(shared, node));
     }

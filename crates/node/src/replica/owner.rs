@@ -102,6 +102,7 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         erasures: Arc::clone(&erasures),
         report: reader,
         closed: Arc::default(),
+        read_only: Arc::default(),
     };
     let mut owner = Owner {
         machine,

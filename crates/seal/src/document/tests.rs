@@ -13,6 +13,21 @@ fn amendment(document: Option<&[u8]>) -> Amendment {
     }
 }
 
+fn resealed(content: &Content) -> Resealed {
+    let hlc = Hlc { wall: Millis(5), count: 2 };
+    Resealed { hlc, origin: NODE, seq: 9, content: content.to_bytes() }
+}
+
+#[test]
+fn what_is_sealed_anew_is_what_a_buckets_entry_can_say() {
+    let said = Content::Amendment(amendment(Some(b"kind=photo")));
+    assert_eq!(resealed(&said).content(), Ok(said.clone()));
+    let twice = resealed(&Content::Resealed(resealed(&said)));
+    assert_eq!(twice.content(), Err(PayloadError::Content { got: RESEALED, wanted: 1 }));
+    let row = resealed(&Content::Row(DirectoryRow::RealmName(None)));
+    assert_eq!(row.content(), Err(PayloadError::Content { got: 2, wanted: 1 }));
+}
+
 fn contents() -> Vec<Content> {
     let of_null = Target::Null(Hlc { wall: Millis(5), count: 2 }, NODE, 9);
     let setting = |setting, bytes: Option<Vec<u8>>| SettingRow {
@@ -26,6 +41,7 @@ fn contents() -> Vec<Content> {
         Content::Setting(setting(Setting::Versioning, Some(vec![1]))),
         Content::Setting(setting(Setting::Logging, None)),
         Content::Setting(setting(Setting::Policy, Some(vec![b'{'; DOCUMENT_MAX]))),
+        Content::Resealed(resealed(&Content::Amendment(amendment(Some(b"kind=photo"))))),
     ]
 }
 

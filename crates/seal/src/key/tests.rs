@@ -28,8 +28,10 @@ fn a_ring_is_handed_on_version_by_version() {
     ring.rotate(&mut entropy).unwrap();
     ring.rotate(&mut entropy).unwrap();
     let mine = box_secret(1);
+    let versions: Vec<u32> = ring.iter().map(BucketKey::version).collect();
+    assert_eq!(versions.iter().map(|version| generation(*version)).collect::<Vec<_>>(), [1, 2, 3]);
     let envelopes: Vec<_> =
-        (1..=3).map(|v| ring.envelope(v, ME, &mine.public(), &mut entropy).unwrap()).collect();
+        versions.iter().map(|v| ring.envelope(*v, ME, &mine.public(), &mut entropy).unwrap()).collect();
     let mut got = KeyRing::of_bucket(REALM, bucket);
     assert_eq!(got.admit(&envelopes[1], ME, &mine), Err(KeyRingError::Missing(1)));
     for envelope in &envelopes {
@@ -37,7 +39,8 @@ fn a_ring_is_handed_on_version_by_version() {
         assert_eq!(got.admit(envelope, ME, &mine), Ok(false));
     }
     assert!(got.iter().eq(ring.iter()));
-    assert_eq!(got.current().map(BucketKey::version), Some(3));
+    assert_eq!(got.current().map(BucketKey::generation), Some(3));
+    assert!(!got.is_private());
     assert_eq!(ring.envelope(4, ME, &mine.public(), &mut entropy), Err(KeyRingError::Missing(4)));
 }
 
@@ -51,23 +54,17 @@ fn a_node_without_the_key_cannot_pass_off_its_own() {
     let own = BucketKey::random(&mut entropy);
     let forged = envelope::seal_envelope(REALM, of, &own, None, ME, &mine.public(), &mut entropy).unwrap();
     assert_eq!(KeyRing::of_bucket(REALM, bucket).admit(&forged, ME, &mine), Err(KeyRingError::NotTheFirst));
-    // As the next one, with no proof or a made-up one.
-    let own = BucketKey::from_secret(2, own.secret().clone());
-    for link in [None, Some(Digest::from_bytes([7; 32]))] {
+    // As the next one, with no proof or a made-up one, or in the place of the one that is there.
+    let link = |after| Some(Link { after, proof: Digest::from_bytes([7; 32]) });
+    for (version, link) in [(1 << 16, None), (1 << 16, link(1)), (2, link(1)), (1 << 16, link(1 << 16))] {
+        let own = BucketKey::from_secret(version, own.secret().clone());
         let forged =
             envelope::seal_envelope(REALM, of, &own, link, ME, &mine.public(), &mut entropy).unwrap();
-        assert_eq!(ring.admit(&forged, ME, &mine), Err(KeyRingError::NoSuccessor(2)));
+        assert_eq!(ring.admit(&forged, ME, &mine), Err(KeyRingError::NoSuccessor(version)));
     }
     // As a first version with a proof that none has.
-    let first = envelope::seal_envelope(
-        REALM,
-        of,
-        ring.get(1).unwrap(),
-        Some(Digest::from_bytes([7; 32])),
-        ME,
-        &mine.public(),
-        &mut entropy,
-    );
+    let first =
+        envelope::seal_envelope(REALM, of, ring.get(1).unwrap(), link(1), ME, &mine.public(), &mut entropy);
     assert_eq!(
         KeyRing::of_bucket(REALM, bucket).admit(&first.unwrap(), ME, &mine),
         Err(KeyRingError::NoSuccessor(1))
@@ -107,15 +104,59 @@ fn a_proof_does_not_serve_for_another_realm_bucket_or_version() {
 }
 
 #[test]
+fn nodes_that_rotate_apart_come_to_seal_with_one_key() {
+    let mut entropy = Seeded::new(1);
+    let (_, ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    let mine = box_secret(1);
+    let mut apart = [ring.clone(), ring];
+    let made = apart.each_mut().map(|ring| {
+        let version = ring.rotate(&mut entropy).unwrap().version();
+        ring.envelope(version, ME, &mine.public(), &mut entropy).unwrap()
+    });
+    let [left, right] = &mut apart;
+    assert_eq!(left.admit(&made[1], ME, &mine), Ok(true));
+    assert_eq!(right.admit(&made[0], ME, &mine), Ok(true));
+    assert!(left.iter().eq(right.iter()));
+    assert_eq!(left.iter().count(), 3);
+    assert_eq!(left.current().unwrap().generation(), 2);
+    // Whoever rotates then follows the one that all seal with.
+    assert_eq!(left.rotate(&mut entropy).unwrap().generation(), 3);
+}
+
+#[test]
+fn a_private_buckets_id_says_that_it_is() {
+    let mut entropy = Seeded::new(1);
+    let (bucket, ring) = KeyRing::found_private(REALM, &mut entropy);
+    assert!(ring.is_private());
+    assert_ne!(ring.current().unwrap().bucket(), bucket);
+    let mine = box_secret(1);
+    let envelope = ring.envelope(1, ME, &mine.public(), &mut entropy).unwrap();
+    let mut got = KeyRing::of_bucket(REALM, bucket);
+    assert!(got.is_private(), "as long as it is not known otherwise");
+    assert_eq!(got.admit(&envelope, ME, &mine), Ok(true));
+    assert!(got.is_private());
+}
+
+#[test]
 fn two_keys_of_one_version_are_a_conflict() {
     let mut entropy = Seeded::new(1);
-    let mut ring = KeyRing::found_directory(REALM, &BucketKey::random(&mut entropy));
-    ring.rotate(&mut entropy).unwrap();
-    let other = BucketKey::from_secret(2, entropy.secret());
-    assert_eq!(ring.restore(other), Err(KeyRingError::Conflict(2)));
     let (_, mut bucket) = KeyRing::found_bucket(REALM, &mut entropy);
-    assert_eq!(bucket.restore(BucketKey::random(&mut entropy)), Err(KeyRingError::NotTheFirst));
+    let mut ring = KeyRing::found_directory(REALM, &BucketKey::random(&mut entropy));
     let mine = box_secret(1);
+    let first = ring.get(1).unwrap().clone();
+    let version = ring.rotate(&mut entropy).unwrap().version();
+    let other = BucketKey::from_secret(version, entropy.secret());
+    let link = Link { after: 1, proof: first.link(REALM, KeyOf::Directory, &other) };
+    let boxed = envelope::seal_envelope(
+        REALM,
+        KeyOf::Directory,
+        &other,
+        Some(link),
+        ME,
+        &mine.public(),
+        &mut entropy,
+    );
+    assert_eq!(ring.admit(&boxed.unwrap(), ME, &mine), Err(KeyRingError::Conflict(version)));
     let directory = ring.envelope(1, ME, &mine.public(), &mut entropy).unwrap();
     assert!(matches!(bucket.admit(&directory, ME, &mine), Err(KeyRingError::OtherRing { .. })));
 }

@@ -3,10 +3,10 @@
 use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Entropy, Secret, hash};
 use freehold_seal::{
-    Amendment, Annotation, Aspect, Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, DirectoryRow,
-    Document, Envelope, KeyOf, KeyRing, Kind, Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace,
-    Recipient, Release, Released, Setting, SettingRow, Stored, Target, VersionId, blob_list_digest,
-    seal_payload,
+    Amendment, Annotation, Aspect, Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, Content,
+    DirectoryRow, Document, Envelope, Holder, Holders, KeyOf, KeyRing, Kind, Link, Manifest, ManifestPart,
+    ObjectKey, PartSums, PayloadPlace, Recipient, Release, Released, Resealed, Setting, SettingRow, Stored,
+    Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, Text, to_canonical,
@@ -151,7 +151,7 @@ fn document(bytes: &[u8]) -> Document {
 }
 
 /// What came with versions: a kept write, a marker, a removal, what is said later.
-fn later() -> [(&'static str, u8, Vec<u8>); 7] {
+fn later() -> [(&'static str, u8, Vec<u8>); 10] {
     let amendment = |target, aspect, bytes: Option<&[u8]>| {
         to_canonical(&Amendment { name: text(NAME), target, aspect, document: bytes.map(document) })
     };
@@ -160,6 +160,16 @@ fn later() -> [(&'static str, u8, Vec<u8>); 7] {
     let retention: &[u8] = &[0x82, 0x02, 0x1b, 0, 0, 1, 0xa4, 0xe6, 0xb1, 0x90, 0];
     let setting =
         |setting, bytes: Option<&[u8]>| to_canonical(&SettingRow { setting, document: bytes.map(document) });
+    let holders: Holders = Bounded::from_vec(vec![
+        (Holder::Node(NODE), false),
+        (Holder::Person(PersonId::from_bytes([0x88; 32])), true),
+    ])
+    .unwrap();
+    let resealed = |content: Content| {
+        let hlc = Hlc { wall: Millis(1_795_000_000_000), count: 1 };
+        to_canonical(&Resealed { hlc, origin: NODE, seq: 257, content: content.to_bytes() })
+    };
+    let untagged = Amendment { name: text(NAME), target: null, aspect: Aspect::Tags, document: None };
     [
         ("a kept version", 1, of(Kind::Kept, Some(stored()))),
         ("a removal", 1, of(Kind::Removal, None)),
@@ -168,6 +178,9 @@ fn later() -> [(&'static str, u8, Vec<u8>); 7] {
         ("a setting: versions are kept", 4, setting(Setting::Versioning, Some(&[1]))),
         ("a setting: no policy any more", 4, setting(Setting::Policy, None)),
         ("a kept version with checksums of its parts", 1, of(Kind::Kept, Some(summed()))),
+        ("a setting: who holds the key", 4, setting(Setting::Holders, Some(&to_canonical(&holders)))),
+        ("an entry sealed anew", 5, resealed(Content::Manifest(manifest(Some(stored()))))),
+        ("an amendment sealed anew", 5, resealed(Content::Amendment(untagged))),
     ]
 }
 
@@ -242,6 +255,8 @@ pub(crate) fn envelopes() -> Value {
     let mut entropy = Seeded(40, 0);
     let (bucket, mut ring) = KeyRing::found_bucket(REALM, &mut entropy);
     ring.rotate(&mut entropy).unwrap();
+    ring.rotate(&mut entropy).unwrap();
+    let (private, hidden) = KeyRing::found_private(REALM, &mut entropy);
     let seed = Secret::from_bytes([0x99; 32]);
     let public = BoxSecret::from_seed(&seed).public();
     let made = |version: u32, to: Recipient, entropy: &mut Seeded| {
@@ -254,7 +269,13 @@ pub(crate) fn envelopes() -> Value {
         })
     };
     let node = Recipient::Node(NODE);
-    let second = made(2, node, &mut entropy);
+    let [next, third] = [2, 3].map(|generation| {
+        ring.iter()
+            .map(BucketKey::version)
+            .find(|version| freehold_seal::generation(*version) == generation)
+            .unwrap()
+    });
+    let second = made(next, node, &mut entropy);
     let edited = |name: &str, edit: fn(&mut Envelope)| {
         let mut envelope = Envelope::decode(&second.0).unwrap();
         edit(&mut envelope);
@@ -263,7 +284,8 @@ pub(crate) fn envelopes() -> Value {
     let opens = [
         vector("version 1, to a node", made(1, node, &mut entropy)),
         vector("version 1, to the recovery key", made(1, Recipient::Recovery, &mut entropy)),
-        vector("version 2, to a node", second.clone()),
+        vector("generation 2, to a node", second.clone()),
+        vector("generation 3, to a node", made(third, node, &mut entropy)),
     ];
     // A genuine directory and a forged one.
     let [directory, forged] = [(); 2].map(|()| {
@@ -272,15 +294,19 @@ pub(crate) fn envelopes() -> Value {
         (first, boxed.unwrap().to_bytes())
     });
     let root = directory.0.directory_root();
+    let private_box = hidden.envelope(1, node, &public, &mut entropy).unwrap().to_bytes();
     let opens = [
         opens.as_slice(),
-        &[vector("the directory's, to a node", (directory.1, directory.0.secret().clone()))],
+        &[
+            vector("the directory's, to a node", (directory.1, directory.0.secret().clone())),
+            vector("a private bucket's, to a node", (private_box, hidden.get(1).unwrap().secret().clone())),
+        ],
     ]
     .concat();
     json!({
-        "what": "keys boxed with HPKE; the first key's hash is the bucket's id, or in the realm's genesis, each later one is linked to the one before",
+        "what": "keys boxed with HPKE; the first key's hash is the bucket's id, or in the realm's genesis, each later one is linked to an earlier one",
         "realm": REALM.to_string(), "bucket": bucket.to_string(), "node": NODE.to_string(),
-        "directory_root": root.to_string(),
+        "private_bucket": private.to_string(), "directory_root": root.to_string(),
         "box_seed": hex::encode(seed.expose()), "box_public": hex::encode(public.as_bytes()),
         "opens": opens,
         "refused": [
@@ -288,7 +314,7 @@ pub(crate) fn envelopes() -> Value {
             edited("of the directory", |e| e.key_of = KeyOf::Directory),
             edited("as another version", |e| e.version = 3),
             edited("to another node", |e| e.to = Recipient::Node(NodeId::from_bytes([0x34; 32]))),
-            edited("with another link", |e| e.link = Some(Digest::from_bytes([0; 32]))),
+            edited("with another link", |e| e.link = Some(Link { after: 1, proof: Digest::from_bytes([0; 32]) })),
             edited("without the link", |e| e.link = None),
             edited("with a flipped bit", |e| e.sealed[50] ^= 1),
             edited("with another encapsulated key", |e| e.sealed[0] ^= 1),

@@ -147,6 +147,7 @@ pub(crate) fn envelopes(file: &Value) -> (usize, usize) {
     let node = Recipient::Node(id::<NodeId>(&file["node"]));
     let realm = id(&file["realm"]);
     let mut bucket = KeyRing::of_bucket(realm, bucket);
+    let mut private = KeyRing::of_bucket(realm, id(&file["private_bucket"]));
     let mut directory = KeyRing::of_directory(realm, id(&file["directory_root"]));
     let envelope = |vector: &Value| {
         Envelope::decode(&hex::decode(vector["envelope"].as_str().unwrap()).unwrap()).unwrap()
@@ -155,7 +156,11 @@ pub(crate) fn envelopes(file: &Value) -> (usize, usize) {
     for vector in opens {
         let envelope = envelope(vector);
         let me = if envelope.to == Recipient::Recovery { Recipient::Recovery } else { node };
-        let ring = if envelope.key_of == KeyOf::Directory { &mut directory } else { &mut bucket };
+        let ring = match envelope.key_of {
+            KeyOf::Directory => &mut directory,
+            of if of == bucket.of() => &mut bucket,
+            KeyOf::Bucket(_) => &mut private,
+        };
         ring.admit(&envelope, me, &mine).unwrap();
         let key = ring.get(envelope.version).unwrap();
         assert_eq!(key.secret().expose(), &bytes32(&vector["key"]), "{}", vector["name"]);

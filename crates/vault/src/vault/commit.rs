@@ -126,6 +126,7 @@ impl Inner {
         let Some(fact) = Fact::of(&content, stamp) else {
             return Ok(Err(PutError::Format("it contradicts itself")));
         };
+        let fact = fact.sealed_with(u16::try_from(sealing.generation()).unwrap_or(u16::MAX));
         Ok(Ok(Written { bucket, stamp, fact, entry, payload }))
     }
 
@@ -134,7 +135,7 @@ impl Inner {
             Content::Manifest(manifest) => self.index().newest(bucket, manifest.name.as_str()),
             Content::Amendment(amendment) => self.index().newest(bucket, amendment.name.as_str()),
             Content::Setting(row) => self.index().newest_setting(bucket, row.setting),
-            Content::Row(_) => None,
+            Content::Row(_) | Content::Resealed(_) => None,
         }
     }
 

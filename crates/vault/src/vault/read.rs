@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use freehold_disk::EntryRow;
-use freehold_index::{Locator, Row};
+use freehold_index::{Locator, Row, Stamp};
 use freehold_placement::Entry;
-use freehold_seal::{BucketKey, Content, Manifest, ObjectKey, PayloadHeader, Stored};
+use freehold_seal::{BucketKey, Content, Manifest, ObjectKey, PayloadHeader, Resealed, Stored};
 use freehold_wire::BucketId;
 use futures::StreamExt as _;
 
@@ -17,6 +17,16 @@ use crate::{
     ByteRange, GetError, GetObject, ListPage, ListQuery, Locks, ObjectMeta, Version, VersionPage,
     VersionQuery, list,
 };
+
+/// What an entry says.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) content: Content,
+    /// The key that it is sealed with.
+    pub(crate) key: BucketKey,
+    /// The entry whose content this is, sealed anew; nothing if it is its own.
+    pub(crate) of: Option<Stamp>,
+}
 
 /// An entry with its payload opened.
 #[derive(Debug)]
@@ -142,9 +152,10 @@ impl Inner {
         Ok(meta)
     }
 
-    /// Reads an entry.
+    /// Reads an entry, or the one that carries what it said.
     pub(crate) async fn kept(self: &Arc<Self>, at: Locator) -> Result<EntryRow, GetError> {
         let inner = Arc::clone(self);
+        let at = self.index().place_of(at);
         let row = tokio::task::spawn_blocking(move || {
             inner.shared.entries.entry(&at.bucket, &at.origin, at.seq).map_err(GetError::Store)
         });
@@ -156,7 +167,7 @@ impl Inner {
         let row = self.kept(at).await?;
         let entry = Entry::decode(&row.entry).map_err(|_| GetError::Tampered)?;
         let payload = row.payload.as_deref().ok_or(GetError::Missing)?;
-        Ok(self.open_payload(&entry, payload)?.0)
+        Ok(self.open_payload(&entry, payload)?.content)
     }
 
     /// Opens an entry as kept. Everything in it is bound to its place under the bucket's key, so a
@@ -165,7 +176,9 @@ impl Inner {
     pub(crate) fn open_row(&self, row: &EntryRow) -> Result<Option<Opened>, GetError> {
         let entry = Entry::decode(&row.entry).map_err(|_| GetError::Tampered)?;
         let payload = row.payload.as_deref().ok_or(GetError::Missing)?;
-        let (Content::Manifest(manifest), sealing) = self.open_payload(&entry, payload)? else {
+        let Said { content: Content::Manifest(manifest), key: sealing, .. } =
+            self.open_payload(&entry, payload)?
+        else {
             return Ok(None);
         };
         if let Some(stored) = &manifest.stored {
@@ -174,16 +187,18 @@ impl Inner {
         Ok(Some(Opened { entry, manifest, sealing }))
     }
 
-    pub(crate) fn open_payload(
-        &self,
-        entry: &Entry,
-        payload: &[u8],
-    ) -> Result<(Content, BucketKey), GetError> {
+    pub(crate) fn open_payload(&self, entry: &Entry, payload: &[u8]) -> Result<Said, GetError> {
         let header = PayloadHeader::decode(payload).map_err(|_| GetError::Tampered)?;
         let key = self.shared.keys.version(&entry.bucket, header.key_version).ok_or(GetError::NoBucketKey)?;
         let place = self.place(entry.bucket, entry.origin, entry.seq);
-        let content = Content::open(&key, &place, payload).map_err(|_| GetError::Tampered)?;
-        Ok((content, key))
+        match Content::open(&key, &place, payload).map_err(|_| GetError::Tampered)? {
+            Content::Resealed(resealed) => {
+                let content = resealed.content().map_err(|_| GetError::Tampered)?;
+                let Resealed { hlc, origin, seq, .. } = resealed;
+                Ok(Said { content, key, of: Some(Stamp { hlc, origin, seq }) })
+            }
+            content => Ok(Said { content, key, of: None }),
+        }
     }
 
     pub(crate) fn object_key(&self, opened: &Opened, stored: &Stored) -> Result<ObjectKey, GetError> {

@@ -6,10 +6,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use freehold_disk::{EntryRow, StoreError};
-use freehold_index::{Fact, Stamp};
+use freehold_index::{Fact, Index, Locator, Stamp};
 use freehold_placement::Entry;
-use freehold_wire::{BucketId, Hlc, NodeId};
+use freehold_wire::{BucketId, Hlc, Millis, NodeId};
 
+use super::read::Said;
 use super::release::is_release;
 use super::{Inner, Vault, now};
 use crate::GetError;
@@ -43,10 +44,9 @@ impl Vault {
             }
             let opened = payload.map(|payload| inner.open_payload(entry, payload));
             match opened {
-                Some(Ok((content, _))) => {
-                    let stamp = stamp_of(entry);
-                    if let Some(fact) = Fact::of(&content, stamp) {
-                        inner.index_mut().apply(entry.bucket, stamp, fact, now());
+                Some(Ok(said)) => {
+                    if let Some(heard) = Heard::of(&said, stamp_of(entry)) {
+                        inner.take_in(&mut inner.index_mut(), entry.bucket, heard, Index::apply);
                     }
                 }
                 Some(Err(error)) => pass_over(entry, &error),
@@ -89,6 +89,7 @@ impl Inner {
         let openers = std::thread::available_parallelism().map_or(1, usize::from).clamp(2, 9) - 1;
         let (hand_on, batches) = sync_channel::<Batch>(4 * openers);
         let batches = Mutex::new(batches);
+        let mut erased = Vec::new();
         std::thread::scope(|scope| {
             for _ in 0..openers {
                 scope.spawn(|| {
@@ -99,6 +100,9 @@ impl Inner {
             }
             let mut batch = Batch::default();
             let mut see = |row: EntryRow| {
+                if row.payload.is_none() && self.shared.keys.has(&row.bucket) {
+                    erased.push(Locator { bucket: row.bucket, origin: row.origin, seq: row.seq });
+                }
                 self.take(row, &mut batch, |entry, payload| tell(&mut listener, entry, payload));
                 if batch.sealed.len() >= BATCH_ENTRIES || batch.bytes >= BATCH_BYTES {
                     self.hand_on(&hand_on, std::mem::take(&mut batch));
@@ -113,6 +117,7 @@ impl Inner {
             drop(hand_on);
             read
         })?;
+        self.index_mut().are_erased(&erased);
         Ok(listener)
     }
 
@@ -143,10 +148,7 @@ impl Inner {
 
     fn open_batch(&self, batch: Batch) {
         let open = |(entry, payload): (Entry, Vec<u8>)| match self.open_payload(&entry, &payload) {
-            Ok((content, _)) => {
-                let stamp = stamp_of(&entry);
-                Some((entry.bucket, stamp, Fact::of(&content, stamp)?))
-            }
+            Ok(said) => Some((entry.bucket, Heard::of(&said, stamp_of(&entry))?)),
             Err(error) => {
                 pass_over(&entry, &error);
                 None
@@ -155,11 +157,29 @@ impl Inner {
         let opened: Vec<_> = batch.sealed.into_iter().filter_map(open).collect();
         // The lock is taken once for many, so that readers are not kept waiting.
         let mut index = self.index_mut();
-        for (bucket, stamp, fact) in opened {
-            if self.counts(&bucket, &stamp.origin, stamp.seq) {
-                index.restore(bucket, stamp, fact, now());
+        for (bucket, heard) in opened {
+            if self.counts(&bucket, &heard.entry.origin, heard.entry.seq) {
+                self.take_in(&mut index, bucket, heard, Index::restore);
             }
         }
+    }
+
+    /// Shows what an entry says, as that of the entry whose content it is.
+    pub(super) fn take_in(
+        &self,
+        index: &mut Index,
+        bucket: BucketId,
+        heard: Heard,
+        take: fn(&mut Index, BucketId, Stamp, Fact, Millis),
+    ) {
+        let Heard { entry, stamp, generation, fact } = heard;
+        if entry != stamp {
+            if !self.counts(&bucket, &stamp.origin, stamp.seq) {
+                return;
+            }
+            index.carried(bucket, stamp, (generation, entry), entry.hlc.wall.min(now()));
+        }
+        take(index, bucket, stamp, fact, now());
     }
 
     fn heard(&self, origin: NodeId, hlc: Hlc) {
@@ -167,7 +187,27 @@ impl Inner {
     }
 }
 
-fn stamp_of(entry: &Entry) -> Stamp {
+/// What an entry says, and of which entry it is.
+pub(super) struct Heard {
+    /// The one that says it.
+    entry: Stamp,
+    /// The one whose content it is: in most cases the same.
+    stamp: Stamp,
+    generation: u16,
+    fact: Fact,
+}
+
+impl Heard {
+    /// Nothing for what says nothing of a bucket.
+    pub(super) fn of(said: &Said, entry: Stamp) -> Option<Self> {
+        let stamp = said.of.unwrap_or(entry);
+        let generation = u16::try_from(said.key.generation()).unwrap_or(u16::MAX);
+        let fact = Fact::of(&said.content, stamp)?.sealed_with(generation);
+        Some(Self { entry, stamp, generation, fact })
+    }
+}
+
+pub(super) fn stamp_of(entry: &Entry) -> Stamp {
     Stamp { hlc: entry.hlc, origin: entry.origin, seq: entry.seq }
 }
 

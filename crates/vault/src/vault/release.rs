@@ -45,7 +45,10 @@ impl Inner {
     pub(crate) async fn tell_released(self: &Arc<Self>, due: &[Locator]) -> Result<(), PutError> {
         let mut tell: BTreeMap<BucketId, BTreeMap<NodeId, Vec<u64>>> = BTreeMap::new();
         for at in due {
-            if self.shared.keys.has(&at.bucket) && self.shared.replication.releases(&at.bucket, &at.origin) {
+            // Of a private bucket nobody needs to be told by name: whoever stores it cannot read it.
+            let own = self.shared.keys.is_private(&at.bucket) && at.origin == self.config.node;
+            let releases = own || self.shared.replication.releases(&at.bucket, &at.origin);
+            if self.shared.keys.has(&at.bucket) && releases {
                 tell.entry(at.bucket).or_default().entry(at.origin).or_default().push(at.seq);
             }
         }

@@ -8,6 +8,7 @@ mod hostile;
 mod kill;
 mod lifecycle;
 mod listing;
+mod renewal;
 mod round_trip;
 mod space;
 mod sweeping;

@@ -1,0 +1,106 @@
+//! `freehold bucket keys`, `rotate`, `share` and `unshare`.
+
+use freehold_api::words::{count, verb};
+use freehold_api::{BucketKeys, Client, Problem, Rewrapped, Rotated, Rotation, Share};
+
+use crate::ask::show;
+use crate::terminal::Terminal;
+
+pub(crate) async fn keys(terminal: Terminal, client: &Client, name: &str) -> Result<(), Problem> {
+    let keys = client.bucket_keys(name).await?;
+    show(terminal, &keys, shown)
+}
+
+pub(crate) async fn rotate(
+    terminal: Terminal,
+    client: &Client,
+    name: Option<String>,
+    rewrap: bool,
+) -> Result<(), Problem> {
+    let rotated = client.rotate(&Rotation { bucket: name.clone() }).await?;
+    let Some(name) = name.filter(|_| rewrap) else { return show(terminal, &rotated, made) };
+    let mut all = Rewrapped::default();
+    loop {
+        let some = client.rewrap(&name).await?;
+        all = Rewrapped { done: all.done.saturating_add(some.done), ..some };
+        if !some.more {
+            break;
+        }
+    }
+    show(terminal, &all, |all| format!("{}\n{}", made(&rotated), rewrapped(all)))
+}
+
+pub(crate) async fn share(
+    terminal: Terminal,
+    client: &Client,
+    name: &str,
+    with: String,
+    read_only: bool,
+) -> Result<(), Problem> {
+    let keys = client.share(name, &Share { with, read_only }).await?;
+    show(terminal, &keys, shown)
+}
+
+pub(crate) async fn unshare(
+    terminal: Terminal,
+    client: &Client,
+    name: &str,
+    with: &str,
+) -> Result<(), Problem> {
+    let keys = client.unshare(name, with).await?;
+    show(terminal, &keys, shown)
+}
+
+fn made(rotated: &Rotated) -> String {
+    if rotated.rotated.is_empty() {
+        return "Nobody knows a key who should not: nothing was rotated.".to_owned();
+    }
+    let line = |what: &String| format!("A new key seals what is written into {what} from now on.");
+    rotated.rotated.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn rewrapped(all: &Rewrapped) -> String {
+    let done = format!("{} sealed anew, no blob touched.", count(all.done, "entry"));
+    if all.left == 0 {
+        return done;
+    }
+    let stay = verb(all.left, "stays", "stay");
+    format!(
+        "{done} {} {stay} under an earlier key: this node does not hold what they name; type it on \
+         another node too.",
+        count(all.left, "entry")
+    )
+}
+
+fn shown(keys: &BucketKeys) -> String {
+    let mut out = vec![format!("{}: key {} seals what is written now", keys.bucket, keys.current)];
+    for sealed in &keys.sealed {
+        let are = verb(sealed.versions, "is", "are");
+        out.push(format!(
+            "  key {:<4} {} {are} sealed with it",
+            sealed.key,
+            count(sealed.versions, "version")
+        ));
+    }
+    out.push(if keys.private {
+        "  only those read it who are named here:".to_owned()
+    } else if keys.holders.is_empty() {
+        "  every node with the role secrets reads it".to_owned()
+    } else {
+        "  every node with the role secrets reads it, and:".to_owned()
+    });
+    for holder in &keys.holders {
+        let what = if holder.person { "person" } else { "node" };
+        let only = if holder.read_only { ", only reads" } else { "" };
+        let short: String = holder.id.chars().take(8).collect();
+        out.push(format!("    {:<16} {short}  {what}{only}", holder.name));
+    }
+    if !keys.to_rotate.is_empty() {
+        let known = keys.to_rotate.join(", ");
+        out.push(format!(
+            "  {known} knows the newest key and should not: freehold bucket rotate {}",
+            keys.bucket
+        ));
+    }
+    out.join("\n")
+}

@@ -1,0 +1,122 @@
+//! The life of keys: who has them, next ones, and what nobody opens any more.
+
+#![cfg(test)]
+
+mod disk;
+mod tenant;
+
+use anyhow::{Context, Result, ensure};
+use freehold_api::{BucketKeys, Rewrapped, Sealed};
+use freehold_harness::{Node, S3, story, until};
+
+fn keys(node: &Node<'_>, bucket: &str) -> Result<BucketKeys> {
+    node.ask(&["bucket", "keys", bucket])
+}
+
+fn put(s3: &S3<'_>, bucket: &str, name: &str, text: &str) -> Result<()> {
+    const PUT: &str = "import boto3, sys\n\
+        boto3.client('s3').put_object(Bucket=sys.argv[1], Key=sys.argv[2], Body=sys.argv[3])";
+    s3.boto3(PUT, &[bucket, name, text])?.good().map(drop)
+}
+
+fn get(s3: &S3<'_>, bucket: &str, name: &str) -> Result<String> {
+    const GET: &str = "import boto3, sys\n\
+        print(boto3.client('s3').get_object(Bucket=sys.argv[1], Key=sys.argv[2])['Body'].read().decode(), end='')";
+    Ok(s3.boto3(GET, &[bucket, name])?.good()?.out)
+}
+
+#[test]
+fn a_machine_that_is_shut_out_cannot_read_what_is_written_afterwards() -> Result<()> {
+    story("a_machine_that_is_shut_out_cannot_read_what_is_written_afterwards", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let ready = one.up(&["--name", "smith"])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        let s3 = one.s3(&ready)?;
+        put(&s3, "files", "before", "written before")?;
+        one.protected("files", 1)?;
+        let sealed = |all: &[(u32, u64)]| -> Vec<Sealed> {
+            all.iter().map(|(key, versions)| Sealed { key: *key, versions: *versions }).collect()
+        };
+        ensure!(keys(&one, "files")?.sealed == sealed(&[(1, 1)]), "{:?}", keys(&one, "files")?);
+        until(30, "bob has the key", || {
+            ensure!(keys(&other, "files")?.current == 1, "not yet");
+            Ok(())
+        })?;
+
+        one.cli(&["node", "suspend", "bob"])?.good()?;
+        let now = keys(&one, "files")?;
+        ensure!(now.current == 2 && now.to_rotate.is_empty(), "it was not rotated: {now:?}");
+        put(&s3, "files", "after", "written after")?;
+        ensure!(keys(&one, "files")?.sealed == sealed(&[(1, 1), (2, 1)]), "{:?}", keys(&one, "files")?);
+        let depot = one.home().join("depot");
+        let blobs = || -> Result<Vec<(std::path::PathBuf, Vec<u8>)>> {
+            let mut all = disk::files(&depot)?;
+            all.sort();
+            all.into_iter().map(|file| Ok((file.clone(), std::fs::read(file)?))).collect()
+        };
+        let before = blobs()?;
+        let rewrapped: Rewrapped = one.ask(&["bucket", "rotate", "files", "--rewrap"])?;
+        ensure!(rewrapped.done >= 2 && rewrapped.left == 0, "{rewrapped:?}");
+        ensure!(keys(&one, "files")?.sealed == sealed(&[(3, 2)]), "{:?}", keys(&one, "files")?);
+        ensure!(blobs()? == before, "a blob was touched");
+        for (name, text) in [("before", "written before"), ("after", "written after")] {
+            ensure!(get(&s3, "files", name)? == text, "{name} reads otherwise");
+        }
+        one.kill()?;
+        other.kill()?;
+        let ready = one.resume()?;
+        ensure!(get(&one.s3(&ready)?, "files", "after")? == "written after", "nor after a restart");
+        ensure!(keys(&one, "files")?.sealed == sealed(&[(3, 2)]), "{:?}", keys(&one, "files")?);
+        one.stop()?;
+
+        // What bob has opens what was sealed while he was in, and nothing of what came then.
+        let bobs = disk::open(other.home(), &[disk::box_secret(other.home())?], &disk::Opened::default())?;
+        ensure!(bobs.objects.contains_key("before"), "he read it then: {:?}", bobs.names);
+        let stolen = disk::open(one.home(), &[disk::box_secret(other.home())?], &bobs)?;
+        ensure!(!stolen.objects.contains_key("after"), "the first machine's disk opens with his keys");
+        let own = disk::open(one.home(), &[disk::box_secret(one.home())?], &disk::Opened::default())?;
+        ensure!(own.objects.contains_key("after"), "its own keys open it");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_bucket_is_shared_with_a_machine_and_taken_back() -> Result<()> {
+    story("a_bucket_is_shared_with_a_machine_and_taken_back", |story| {
+        let (alice, carol) = (story.host("alice")?, story.host("carol")?);
+        let (mut one, mut store) = (alice.node()?, carol.node()?);
+        let ready = one.up(&["--name", "smith"])?;
+        let there = store.join(&one.invite(&["--roles", "storage,gateway"])?, "carol")?;
+        let (s3, away) = (one.s3(&ready)?, store.s3(&there)?);
+        put(&s3, "files", "letter", "dear carol")?;
+        one.protected("files", 1)?;
+        ensure!(get(&away, "files", "letter").is_err(), "a mere store reads it");
+        let shared: BucketKeys = one.ask(&["bucket", "share", "files", "--with", "carol", "--read-only"])?;
+        let holder = shared.holders.first().context("she is listed")?;
+        ensure!(holder.name == "carol" && holder.read_only && !holder.person, "{holder:?}");
+        until(60, "she reads it", || {
+            ensure!(get(&away, "files", "letter")? == "dear carol", "something else");
+            Ok(())
+        })?;
+        ensure!(put(&away, "files", "answer", "dear alice").is_err(), "she writes, though she only reads");
+        one.cli(&["bucket", "share", "files", "--with", "carol"])?.good()?;
+        until(60, "she writes", || put(&away, "files", "answer", "dear alice"))?;
+        until(60, "it arrives", || {
+            ensure!(get(&s3, "files", "answer")? == "dear alice", "something else");
+            Ok(())
+        })?;
+
+        let taken: BucketKeys = one.ask(&["bucket", "unshare", "files", "--with", "carol"])?;
+        ensure!(taken.current == 2 && taken.holders.is_empty() && taken.to_rotate.is_empty(), "{taken:?}");
+        put(&s3, "files", "secret", "not for carol")?;
+        until(60, "it is stored with her", || {
+            ensure!(one.bucket("files")?.waiting == 0, "it waits");
+            Ok(())
+        })?;
+        ensure!(get(&away, "files", "secret").is_err(), "she reads what came afterwards");
+        one.cli(&["bucket", "share", "files", "--with", "nobody"])?.failed(&["nobody"])?;
+        one.cli(&["bucket", "unshare", "files", "--with", "carol"])?.failed(&["nobody"])?;
+        Ok(())
+    })
+}
