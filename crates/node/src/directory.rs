@@ -178,8 +178,8 @@ impl Directory {
             // A node boxes for itself what it made; for others a keeper does, or a holder of a private
             // bucket's key. That a bucket's first key is the one meant, its id says.
             let own = self.me == Recipient::Node(*origin);
-            let named = envelope.link.is_none() || ring.is_private();
-            if !own && !self.trust.keepers.contains(origin) && !(named && key_of != KeyOf::Directory) {
+            let named = key_of != KeyOf::Directory && (envelope.link.is_none() || ring.is_private());
+            if !(own || named || self.trust.keepers.contains(origin)) {
                 continue;
             }
             match ring.admit(envelope, self.me, &self.secret) {

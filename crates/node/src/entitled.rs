@@ -75,7 +75,7 @@ pub(crate) fn holders(shared: &Shared, bucket: &BucketId) -> Holders {
 pub(crate) fn named(view: &View, holders: &Holders) -> BTreeMap<NodeId, bool> {
     let state = view.state();
     let mut all = BTreeMap::new();
-    for (holder, read_only) in holders.iter() {
+    for (holder, read_only) in holders {
         let nodes: Vec<NodeId> = match holder {
             Holder::Node(node) => vec![*node],
             Holder::Person(person) => {
