@@ -68,7 +68,8 @@ impl Vault {
     ) -> Result<u64, GetError> {
         let inner = &self.inner;
         let mut due = inner.index().due(now, grace);
-        due.retain(|(at, _)| buckets.contains(&at.bucket));
+        // The blobs of what was sealed anew are those of the entry that took its place.
+        due.retain(|(at, _)| buckets.contains(&at.bucket) && !inner.index().is_renewed(at));
         let due = inner.replaced(due).await;
         let mut erased = 0;
         for some in due.chunks(1000) {

@@ -50,6 +50,14 @@ impl Index {
         self.carrier_of(&at).unwrap_or(at)
     }
 
+    /// Whether an entry may go only because another one says the same: that one names its blobs.
+    pub fn is_renewed(&self, at: &Locator) -> bool {
+        match self.superseded.get(at) {
+            Some(overtaken) => matches!(overtaken.of, Of::Resealed(_)),
+            None => self.resealed.contains_key(at),
+        }
+    }
+
     pub(super) fn carrier_of(&self, at: &Locator) -> Option<Locator> {
         self.resealed.get(at).map(|carrier| carrier.by.1.locator(at.bucket))
     }

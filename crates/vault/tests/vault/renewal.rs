@@ -101,6 +101,8 @@ async fn what_is_sealed_anew_opens_with_the_new_key_alone_and_no_blob_is_touched
     assert_eq!(world.vault.renew(&world.bucket, 1000).await.unwrap(), Renewed::default(), "nothing is left");
     assert_eq!(world.vault.generations(&world.bucket), [(2, 5)].into());
     check(&world).await;
+    world.vault.sweep_replaced(&[world.bucket].into(), LATE, Millis(0)).await.unwrap();
+    check(&world).await;
     for _ in 0..2 {
         world.vault.sweep(LATE).await.unwrap();
     }
