@@ -10,7 +10,7 @@ use freehold_wire::Millis;
 
 use crate::world::{World, ring};
 
-const PLAIN: [u8; 70_000] = [7; 70_000];
+static PLAIN: [u8; 70_000] = [7; 70_000];
 const LATE: Millis = Millis(u64::MAX / 2);
 
 fn rotated() -> KeyRing {
