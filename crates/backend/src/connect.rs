@@ -13,6 +13,8 @@ use crate::{Credentials, Settings, SettingsError};
 const CONNECT: Duration = Duration::from_secs(10);
 /// For one request: a piece of 8 MiB over a slow line.
 const REQUEST: Duration = Duration::from_mins(5);
+/// For an answer to begin, or to go on.
+const ANSWER: Duration = Duration::from_secs(90);
 /// For one request with all its repetitions.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -47,6 +49,7 @@ pub fn connect(settings: &Settings, credentials: &Credentials) -> Result<Arc<dyn
     let mut options = ClientOptions::new()
         .with_allow_http(settings.is_plain_http())
         .with_connect_timeout(CONNECT)
+        .with_read_timeout(ANSWER)
         .with_timeout(REQUEST);
     if let Some(path) = &settings.ca {
         let failed = |detail: String| ConnectError::Certificates { path: path.clone(), detail };

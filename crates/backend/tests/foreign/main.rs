@@ -6,6 +6,8 @@ mod damage;
 #[cfg(test)]
 mod home;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod liar;
 #[cfg(test)]
 mod lies;
