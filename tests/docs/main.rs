@@ -2,15 +2,15 @@
 //!
 //! A block fenced as `console` holds commands after `$ `. `<!-- on: NAME -->` before a block says on
 //! which machine it is typed; a page starts on `laptop`. `<invitation>` and `<card>` stand for what an
-//! earlier command printed. What is exported holds for the commands after it; on a page that exports
-//! nothing, S3 clients are set up already. Commands that run a node are started and stay; a later one on the same
-//! machine that runs a node stops it first.
+//! earlier command printed, `<s3>` for a vendor's store, whose key lies in `vendor-key`. What is exported
+//! holds for the commands after it; on a page that exports nothing, S3 clients are set up already. Commands
+//! that run a node are started and stay; a later one on the same machine that runs a node stops it first.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use freehold_harness::{Host, Node, Ready, Story, binary, eventually, python, story};
+use freehold_harness::{Host, Node, Ready, SeaweedFs, Story, binary, eventually, python, story};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// Where a node lives unless told otherwise, below the reader's home.
@@ -98,6 +98,14 @@ fn run(story: &Story, page: &Path) -> Result<()> {
         machines.insert(name.as_str(), Machine { host, node, ready: None, exports: Vec::new() });
     }
     let mut words: BTreeMap<&str, String> = BTreeMap::new();
+    let far = text.contains("<s3>").then(|| story.host("vendor")).transpose()?;
+    let vendor = far.as_ref().map(|far| SeaweedFs::start(far, &["attic"])).transpose()?;
+    if let Some(vendor) = &vendor {
+        words.insert("s3", vendor.endpoint());
+        for host in hosts.values() {
+            std::fs::copy(vendor.credentials(), host.folder().join("vendor-key"))?;
+        }
+    }
     for line in &lines {
         let mut command = line.command.clone();
         if command == "cargo xtask ci" {
@@ -177,6 +185,11 @@ fn access_keys() -> Result<()> {
 #[test]
 fn keys() -> Result<()> {
     page("docs/user/keys.md")
+}
+
+#[test]
+fn backends() -> Result<()> {
+    page("docs/user/backends.md")
 }
 
 #[test]

@@ -11,9 +11,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    Audit, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NewBucket, NewInvitation, NewKey,
-    NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvent,
+    Audit, BackendControl, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest, ImportReport,
+    Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NewBucket,
+    NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status,
+    VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -101,6 +102,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// The databases, if this node keeps any.
     fn kv(&self) -> Option<&dyn KvControl> {
+        None
+    }
+
+    /// The backends, if this node can have any.
+    fn backends(&self) -> Option<&dyn BackendControl> {
         None
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Problem;
+use crate::{BackendStatus, Problem};
 
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -113,6 +113,9 @@ pub struct NodeStatus {
     pub standing: Standing,
     /// Whether an admin's device is on the same machine: there the realm's people decide.
     pub admin: bool,
+    /// The backend that it is, if the node that answers hosts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Box<BackendStatus>>,
 }
 
 impl NodeStatus {
@@ -171,6 +174,7 @@ mod tests {
             last_heard_ms: None,
             standing: Standing::Member,
             admin: false,
+            backend: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The router, with its OpenAPI document made from the same lines.
 
+mod backend;
 mod bucket;
 mod bucket_keys;
 mod extract;
@@ -47,6 +48,7 @@ const KV_MAX: usize = 8 << 20;
         (name = "realm", description = "The realm: its nodes, its log, its guardians"),
         (name = "buckets", description = "Buckets and the objects in them"),
         (name = "kv", description = "Databases: keys, documents, indexes"),
+        (name = "backends", description = "Foreign object stores that this node keeps sealed objects on"),
         (name = "keys", description = "Access keys of the S3 endpoint"),
         (name = "setup", description = "Signing in to the console")
     )
@@ -89,6 +91,9 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(bucket_keys::unshare))
         .routes(routes!(bucket_keys::create_private))
         .routes(routes!(object::list_objects))
+        .routes(routes!(backend::backends, backend::attach))
+        .routes(routes!(backend::probe))
+        .routes(routes!(backend::detach))
         .routes(routes!(key::keys, key::create_key))
         .routes(routes!(key::revoke_key))
         .routes(routes!(setup::new_code))

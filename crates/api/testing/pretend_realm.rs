@@ -35,6 +35,7 @@ fn node(id: &str, name: &str, roles: &[Role]) -> NodeStatus {
         path: None,
         last_heard_ms: Some(0),
         standing: Standing::Member,
+        backend: None,
         admin: id == ATTIC,
     }
 }

@@ -57,6 +57,12 @@ pub enum Command {
         #[command(subcommand)]
         command: BucketCommand,
     },
+    /// Backends: keep sealed objects on a foreign S3 that nobody has to trust
+    Backend {
+        /// What to do with backends.
+        #[command(subcommand)]
+        command: BackendCommand,
+    },
     /// Access keys of the S3 endpoint: create, list, revoke
     Key {
         /// What to do with access keys.
@@ -212,6 +218,66 @@ pub struct Invite {
 
 fn offered() -> clap::builder::PossibleValuesParser {
     freehold_api::Role::OFFERED.iter().map(|role| role.as_str()).collect::<Vec<_>>().into()
+}
+
+/// `freehold backend`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum BackendCommand {
+    /// Make a bucket of a foreign S3 a storage node of the realm, run by this machine
+    Attach(Attach),
+    /// List the backends of this machine
+    List,
+    /// Try the store of a backend out again
+    Probe {
+        /// Its name.
+        name: String,
+    },
+    /// End a backend, and remove what lies on its store
+    Detach {
+        /// Its name.
+        name: String,
+        /// Though what it holds counts as a copy
+        #[arg(long)]
+        force: bool,
+        /// Only say whether it would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `freehold backend attach`.
+#[derive(Debug, Clone, Args)]
+pub struct Attach {
+    /// Its name as a node of the realm: lower-case letters, digits and hyphens
+    pub name: String,
+    /// Address of the S3 endpoint, such as https://s3.example.org
+    #[arg(long, value_name = "URL")]
+    pub s3: String,
+    /// The bucket there, which exists already
+    #[arg(long)]
+    pub bucket: String,
+    /// The region that requests are signed for [default: us-east-1]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// What all names there begin with
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub prefix: String,
+    /// The bucket is part of the host's name, not of the path
+    #[arg(long)]
+    pub virtual_host: bool,
+    /// File with the access key, as the AWS tools write it; `-` is standard input; without it it is
+    /// asked for
+    #[arg(long, value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+    /// File with the certificates that vouch for the endpoint, beside those of the system
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The most that is kept there, such as 500GiB
+    #[arg(long, value_name = "SIZE", value_parser = crate::backend::size)]
+    pub capacity: Option<u64>,
+    /// Only try the store out
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `freehold bucket`.

@@ -46,6 +46,7 @@ pub(crate) async fn ask(
         Command::Bucket { command } => bucket(terminal, &client, command).await,
         Command::Node { command } => node(terminal, &client, command).await,
         Command::Kv { command } => crate::kv::kv(terminal, &client, command).await,
+        Command::Backend { command } => crate::backend::backend(terminal, &client, command).await,
         Command::Key { command } => crate::key::key(terminal, &client, command).await,
         Command::Realm { command } => crate::realm::realm(terminal, &client, command).await,
         Command::Guardians { command: GuardiansCommand::Test } => guardians(terminal, &client).await,

@@ -5,6 +5,7 @@
 
 mod args;
 mod ask;
+mod backend;
 mod bucket_keys;
 mod demo;
 mod host;

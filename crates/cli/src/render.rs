@@ -78,10 +78,14 @@ pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
         (Standing::Visitor, true, _) => "this machine, recovering".to_owned(),
         (Standing::Visitor, ..) => "is recovering the realm".to_owned(),
         (_, true, _) => "this node".to_owned(),
+        (_, _, true) if node.backend.is_some() => "run by this node".to_owned(),
         (_, _, true) => match node.path {
             Some(Path::Relay) => "connected through a relay".to_owned(),
             Some(Path::Direct) | None => "connected".to_owned(),
         },
+        (_, _, false) if node.backend.is_some() => {
+            node.backend.as_ref().map(|on| on.state.to_string()).unwrap_or_default()
+        }
         (_, _, false) => match node.last_heard_ms {
             Some(ms) => format!("last heard {} ago", span(ms)),
             None => "never heard yet".to_owned(),
@@ -90,7 +94,8 @@ pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
     let mut roles: Vec<&str> = node.roles.iter().map(|role| role.as_str()).collect();
     roles.extend(node.admin.then_some("an admin's device"));
     let short: String = node.id.chars().take(8).collect();
-    format!("  {:<16} {short}  {presence:<28} {}", node.name, roles.join(", "))
+    let on = node.backend.as_ref().map(|on| format!("; on S3 at {}, bucket {}", on.endpoint, on.bucket));
+    format!("  {:<16} {short}  {presence:<28} {}{}", node.name, roles.join(", "), on.unwrap_or_default())
 }
 
 /// Where a database lies, no bucket of anybody's can be called so.

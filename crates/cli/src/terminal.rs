@@ -119,7 +119,7 @@ pub(crate) fn told_home(home: &Path) -> Option<&'static str> {
 }
 
 /// Commands that ask the node of a home.
-const OF_A_HOME: [&str; 12] = [
+const OF_A_HOME: [&str; 13] = [
     "up",
     "stop",
     "status",
@@ -127,6 +127,7 @@ const OF_A_HOME: [&str; 12] = [
     "metrics",
     "invite",
     "bucket",
+    "backend",
     "key",
     "node",
     "realm",

@@ -4,7 +4,9 @@
 mod tests;
 
 use freehold_api::words::verb;
-use freehold_api::{BucketStatus, NodeStatus, Path, Protection, Role, Standing, Status};
+use freehold_api::{
+    BackendState, BackendStatus, BucketStatus, NodeStatus, Path, Protection, Role, Standing, Status,
+};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -157,6 +159,9 @@ pub(crate) fn heard(node: &NodeStatus, this_node: &str) -> String {
     if node.id == this_node {
         return "The machine you are looking at".to_owned();
     }
+    if let Some(backend) = &node.backend {
+        return store(backend);
+    }
     if node.connected {
         return match node.path {
             Some(Path::Relay) => "Connected through a relay".to_owned(),
@@ -170,12 +175,32 @@ pub(crate) fn heard(node: &NodeStatus, this_node: &str) -> String {
     }
 }
 
+/// A foreign store that the machine one looks at keeps sealed objects on.
+fn store(backend: &BackendStatus) -> String {
+    let at = format!("A bucket of somebody else's: {} at {}", backend.bucket, backend.endpoint);
+    match backend.state {
+        BackendState::Up | BackendState::Starting => at,
+        BackendState::Away | BackendState::Broken => {
+            format!("{at}; {} for {}: {}", backend.state, span(backend.since_ms), backend.why)
+        }
+    }
+}
+
+/// How much a foreign store holds, if it is known.
+pub(crate) fn held(backend: &BackendStatus) -> Option<String> {
+    let of = backend.capacity.map(|all| format!(" of {}", bytes(all))).unwrap_or_default();
+    backend.used.map(|used| format!("{}{of}", bytes(used)))
+}
+
 /// How a node is marked.
 pub(crate) fn node_mark(node: &NodeStatus, this_node: &str) -> Mark {
     match node.standing {
         Standing::Suspended => Mark { tone: "bad", word: "Suspended" },
         Standing::Burned => Mark { tone: "bad", word: "Shut out" },
         Standing::Visitor => Mark { tone: "wait", word: "Recovering" },
+        Standing::Member if node.backend.is_some() && node.connected => {
+            Mark { tone: "good", word: "Reachable" }
+        }
         Standing::Member if node.connected || node.id == this_node => Mark { tone: "good", word: "Here" },
         Standing::Member => Mark { tone: "wait", word: "Away" },
     }

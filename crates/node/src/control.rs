@@ -1,5 +1,6 @@
 //! What this node answers to the API: each answer is put together from what the planes say.
 
+mod backends;
 mod bucket;
 mod databases;
 mod keys;
@@ -13,9 +14,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
-    Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor, GuardianTest,
-    ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
-    NewBucket, NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem,
+    Audit, BackendControl, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor,
+    GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing,
+    MadeKey, NewBucket, NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem,
     PutOptions, Status, VerifyEvents,
 };
 
@@ -24,6 +25,7 @@ use crate::shared::Shared;
 
 pub(crate) use bucket::{create as create_bucket, end as end_bucket, found as found_bucket, is_bucket_name};
 pub use realm::audit_of;
+pub(crate) use report::buckets;
 
 /// The API's view of a running node.
 #[derive(Debug, Clone)]
@@ -91,13 +93,13 @@ impl Control for Answers {
     }
 
     async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem> {
-        Ok(report::buckets(&self.0).into_iter().filter(|bucket| !bucket.name.contains('/')).collect())
+        Ok(buckets(&self.0).into_iter().filter(|bucket| !bucket.name.contains('/')).collect())
     }
 
     async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem> {
         let name = wish.name.clone();
         self.0.to_the_end(|shared| async move { create_bucket(&shared, &wish).await }).await?;
-        report::buckets(&self.0)
+        buckets(&self.0)
             .into_iter()
             .find(|bucket| bucket.name == name)
             .ok_or_else(|| Problem::bug("the bucket was made but is not listed", name, None::<&str>))
@@ -151,6 +153,10 @@ impl Control for Answers {
     }
 
     fn kv(&self) -> Option<&dyn KvControl> {
+        Some(self)
+    }
+
+    fn backends(&self) -> Option<&dyn BackendControl> {
         Some(self)
     }
 

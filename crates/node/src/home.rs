@@ -13,7 +13,7 @@ fn is_ours(name: &str) -> bool {
     OURS.contains(&name) || name == "lost+found" || name.starts_with('.')
 }
 
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "keys",
     "node",
     "log.redb",
@@ -24,6 +24,7 @@ const OURS: [&str; 11] = [
     "s3-credentials",
     "access-keys",
     "console.pem",
+    "backends",
     "lock",
 ];
 
@@ -118,6 +119,11 @@ impl Home {
         self.root.join("access-keys")
     }
 
+    /// Homes of the backends that this node hosts.
+    pub fn backends(&self) -> PathBuf {
+        self.root.join("backends")
+    }
+
     /// Certificate of the console.
     pub fn console_certificate(&self) -> PathBuf {
         self.root.join("console.pem")
@@ -141,6 +147,7 @@ mod tests {
             home.control_socket(),
             home.s3_credentials(),
             home.console_certificate(),
+            home.backends(),
         ] {
             assert!(is_ours(&path.file_name().unwrap().to_string_lossy()), "{}", path.display());
         }

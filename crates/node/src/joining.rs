@@ -69,16 +69,7 @@ async fn redeem(
 ) -> Result<(Heard, bool), Problem> {
     let log = visit.fetch(Request::Log).await?;
     let (mut set, matured) = read_log(&log, invitation.realm)?;
-    let now = clock::wall();
-    let folded = fold(&set, &Clock { now, matured: matured.clone() });
-    let device = draft::invited_device(&folded.state, key, &keys.device(), keys.device_box().public());
-    let is_device = device.is_some();
-    let mine = keys.keys();
-    let body = InvitationRedeem { node: mine.node.verifying(), box_key: mine.box_secret().public(), device };
-    let mut op = draft(&set, &folded.state, key, body, now).map_err(|e| {
-        Problem::refused(WHAT, e.to_string(), Some("ask for a new invitation: freehold invite"))
-    })?;
-    op.add_signature(&mine.node);
+    let (op, is_device) = redemption(&set, &matured, keys, key)?;
     let id = op.id();
     let op = visit.ask_in(&Request::Redeem(op.to_bytes(), name)).await?;
     if op.id() != id {
@@ -86,6 +77,26 @@ async fn redeem(
     }
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
     Ok((Heard { ops: set.iter().cloned().collect(), matured }, is_device))
+}
+
+/// Takes an invitation up by its one-time key; tells whether that makes the machine a device as well.
+pub(crate) fn redemption(
+    set: &OpSet,
+    matured: &BTreeSet<OpId>,
+    keys: &FreshKeys,
+    key: &SigningKey,
+) -> Result<(Op, bool), Problem> {
+    let now = clock::wall();
+    let folded = fold(set, &Clock { now, matured: matured.clone() });
+    let device = draft::invited_device(&folded.state, key, &keys.device(), keys.device_box().public());
+    let is_device = device.is_some();
+    let mine = keys.keys();
+    let body = InvitationRedeem { node: mine.node.verifying(), box_key: mine.box_secret().public(), device };
+    let mut op = draft(set, &folded.state, key, body, now).map_err(|e| {
+        Problem::refused(WHAT, e.to_string(), Some("ask for a new invitation: freehold invite"))
+    })?;
+    op.add_signature(&mine.node);
+    Ok((op, is_device))
 }
 
 /// A realm's log as the node told it that lets this one in.

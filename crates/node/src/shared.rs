@@ -17,8 +17,10 @@ use crate::access_keys::AccessKeys;
 use crate::clock;
 use crate::directory::{Directory, From, Learned, directory_bucket, read_directory};
 use crate::home::Home;
+use crate::hosting::Backends;
 use crate::identity::{Identity, Keys};
 use crate::log::Log;
+use crate::neighbours::Neighbours;
 use crate::scribe::{Saying, Scribe, ScribeError, Written};
 use crate::supervisor::Board;
 
@@ -86,12 +88,16 @@ pub struct Shared {
     pub(crate) tidying: tokio::sync::Mutex<()>,
     /// Decisions under way.
     errands: TaskTracker,
+    /// Nodes in this process.
+    pub(crate) neighbours: Neighbours,
+    /// Backends that this node hosts.
+    pub(crate) backends: Backends,
 }
 
 impl Shared {
     /// Puts the parts together; planes that come up later fill themselves in.
     #[expect(clippy::too_many_arguments, reason = "called once, with everything that must exist before")]
-    pub fn new(
+    pub(crate) fn new(
         home: Home,
         identity: Identity,
         keys: Arc<Keys>,
@@ -101,6 +107,7 @@ impl Shared {
         keyring: Keyring,
         vault: Vault,
         (sessions, access_keys): (Arc<Sessions>, AccessKeys),
+        neighbours: Neighbours,
     ) -> Self {
         let scribe = Scribe {
             realm: identity.realm,
@@ -134,6 +141,8 @@ impl Shared {
             buckets_turn: tokio::sync::Mutex::default(),
             tidying: tokio::sync::Mutex::default(),
             errands: TaskTracker::new(),
+            neighbours,
+            backends: Backends::default(),
         }
     }
 

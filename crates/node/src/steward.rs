@@ -35,12 +35,14 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
     let mut log = shared.log.watch();
     let mut directory = shared.watch_directory();
     let mut addresses = shared.mesh.get().map(|mesh| mesh.watch_addresses());
+    let mut neighbours = shared.neighbours.watch();
     // Not at once: the other nodes may have something to say first.
     let mut checkpoints = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK_EVERY);
     let mut rotation: Option<Instant> = None;
     loop {
         log.mark_unchanged();
         directory.mark_unchanged();
+        neighbours.mark_unchanged();
         let may_say = shared.may_say();
         tidy_up(&shared).await;
         let ours = may_say && to_rotate(&shared).iter().any(|due| due.is_ours);
@@ -51,6 +53,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = log.changed() => if changed.is_err() { return },
             changed = directory.changed() => if changed.is_err() { return },
             () = moved(&mut addresses) => {}
+            changed = neighbours.changed() => if changed.is_err() { return },
             () = shared.until_may_say(), if !may_say => {}
             () = until(rotation) => {
                 rotation = None;
@@ -188,6 +191,7 @@ async fn connect(shared: &Shared) {
         }
         // What the invitation said counts until they speak themselves.
         let known = said.remove(id).or_else(|| peers.remove(id)).unwrap_or_default();
+        let known = shared.neighbours.beside(*id, known);
         let may_relay = node.roles.contains(NodeRoles::RELAY);
         peers.insert(*id, if may_relay { known } else { known.without_relay_service() });
     }

@@ -123,6 +123,16 @@ impl Supervisor {
         self.failed.clone()
     }
 
+    /// Returns when a vital task has failed: which plane, and why.
+    pub async fn broke(&self) -> String {
+        self.failed.cancelled().await;
+        let why = self.board().read().into_iter().find_map(|(name, health)| match health {
+            Health::Failed(why) => Some(format!("{name}: {why}")),
+            _ => None,
+        });
+        why.unwrap_or_default()
+    }
+
     /// Stops all planes, the last started first; returns the names of those that were late.
     pub async fn stop(self) -> Vec<&'static str> {
         let mut late = Vec::new();

@@ -9,6 +9,7 @@ mod host;
 mod network;
 mod node;
 mod s3;
+mod seaweed;
 mod story;
 mod wait;
 
@@ -17,5 +18,6 @@ pub use host::{Answer, Host};
 pub use network::Router;
 pub use node::{Node, Ready};
 pub use s3::S3;
+pub use seaweed::SeaweedFs;
 pub use story::{Story, story};
 pub use wait::{eventually, until};

@@ -61,6 +61,7 @@ fn a_suspended_node_is_not_said_to_be_unheard() {
         path: None,
         last_heard_ms: None,
         standing: Standing::Suspended,
+        backend: None,
         admin: false,
     };
     assert_eq!(heard(&node, "other"), "Suspended: it gets nothing");

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use freehold_api::{
-    BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus, Path, PlaneState,
-    PlaneStatus, Protection, RealmName, RecoveryStatus, Role, Standing, Status, StorageStatus, words,
+    BackendState, BackendStatus, BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus,
+    Path, PlaneState, PlaneStatus, Protection, RealmName, RecoveryStatus, Role, Standing, Status,
+    StorageStatus, words,
 };
 use freehold_mesh::PeerHealth;
 use freehold_realm::{Alarm, NodeRoles};
@@ -85,6 +86,11 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
     let view = shared.log.view();
     let peers = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
     let me = shared.me();
+    let mut backends = shared.backends.status(shared);
+    let mut backend = |id: &NodeId| {
+        let id = id.to_string();
+        backends.iter().position(|backend| backend.node == id).map(|at| Box::new(backends.swap_remove(at)))
+    };
     let node = |(id, node): (&NodeId, &freehold_realm::Node)| {
         let health: Option<&PeerHealth> = peers.iter().find(|peer| peer.id == *id);
         let connected = *id == me || health.is_some_and(|peer| peer.connected);
@@ -97,6 +103,7 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
             last_heard_ms: if *id == me { Some(0) } else { last_heard(shared, *id, health) },
             standing: standing(node.standing),
             admin: has_admin(&view, id),
+            backend: backend(id),
         }
     };
     let mut all: Vec<NodeStatus> = view.state().nodes.iter().map(node).collect();
@@ -138,6 +145,7 @@ fn visitor(shared: &Shared, id: NodeId, peers: &[PeerHealth]) -> NodeStatus {
         last_heard_ms: if is_me { Some(0) } else { last_heard(shared, id, health) },
         standing: Standing::Visitor,
         admin: false,
+        backend: None,
     }
 }
 
@@ -157,7 +165,7 @@ fn last_heard(shared: &Shared, node: NodeId, health: Option<&PeerHealth>) -> Opt
     now.or_else(|| before.map(|at| clock::wall().since(at).0))
 }
 
-pub(super) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
+pub(crate) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
     let stats = shared.vault.stats();
     let bucket = |(id, info): (freehold_wire::BucketId, freehold_vault::BucketInfo)| {
         let numbers = stats.get(&id).copied().unwrap_or_default();
@@ -192,7 +200,7 @@ fn checklist(shared: &Shared, view: &View) -> Vec<ChecklistItem> {
         done,
         how: how.to_owned(),
     };
-    let alone = is_alone(view);
+    let alone = is_alone(shared, view);
     let protected = buckets(shared).iter().all(|bucket| bucket.protected == Protection::Full);
     vec![
         item("second-node", "Add a second node", !alone, "freehold invite"),
@@ -212,9 +220,12 @@ fn checklist(shared: &Shared, view: &View) -> Vec<ChecklistItem> {
 }
 
 /// Whether no other node's rights hold.
-fn is_alone(view: &View) -> bool {
-    let active = |node: &&freehold_realm::Node| node.standing == freehold_realm::Standing::Active;
-    view.state().nodes.values().filter(active).count() <= 1
+fn is_alone(shared: &Shared, view: &View) -> bool {
+    // A backend is not another machine: it goes with the one that hosts it.
+    let active = |(id, node): &(&NodeId, &freehold_realm::Node)| {
+        node.standing == freehold_realm::Standing::Active && !shared.backends.has(**id)
+    };
+    view.state().nodes.iter().filter(active).count() <= 1
 }
 
 pub(super) fn doctor(shared: &Shared) -> Doctor {
@@ -245,7 +256,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             _ => all.push(found(Level::Good, format!("{} runs", plane.name), plane.detail, None)),
         }
     }
-    let alone = is_alone(view);
+    let alone = is_alone(shared, view);
     for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
         all.push(found(
             Level::Alarm,
@@ -285,9 +296,26 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         ));
     }
     for node in nodes(shared).iter().filter(|node| !node.connected && node.standing == Standing::Member) {
-        all.push(away(shared, node));
+        match &node.backend {
+            Some(backend) => all.extend(of_backend(backend)),
+            None => all.push(away(shared, node)),
+        }
     }
     all
+}
+
+/// A backend whose node does not run.
+fn of_backend(backend: &BackendStatus) -> Option<Finding> {
+    let state = backend.state;
+    if matches!(state, BackendState::Starting | BackendState::Up) {
+        return None;
+    }
+    let why = format!("for {}: {}", words::span(backend.since_ms), backend.why);
+    let next = format!(
+        "it is tried again by itself; if it will not come back: freehold backend detach {} --force",
+        backend.name
+    );
+    Some(found(Level::Alarm, format!("the backend {} is {state}", backend.name), why, Some(&next)))
 }
 
 /// A node that is away: for long, and people have to say whether it comes back.

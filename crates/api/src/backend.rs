@@ -1,0 +1,135 @@
+//! Backends: foreign object stores that this node keeps sealed objects on, each a node of the realm.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Problem;
+use crate::node::words;
+
+/// What a node does when it is asked about its backends.
+#[async_trait]
+pub trait BackendControl: Send + Sync {
+    /// Those that this node hosts.
+    async fn backends(&self) -> Result<Vec<BackendStatus>, Problem>;
+    /// Tries a store out and makes a storage node on it; with `dry_run` it only tries it out.
+    async fn attach(&self, wish: NewBackend, dry_run: bool) -> Result<Attached, Problem>;
+    /// Tries the store of a backend out again.
+    async fn probe(&self, name: &str) -> Result<Probed, Problem>;
+    /// Ends a backend; with `dry_run` it only says whether it would.
+    async fn detach(&self, name: &str, how: Detach) -> Result<(), Problem>;
+}
+
+/// A wish for a backend.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBackend {
+    /// What it is to be called: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// Address of the S3 endpoint.
+    pub endpoint: String,
+    /// The bucket there, which exists already.
+    pub bucket: String,
+    /// The region that requests are signed for; `us-east-1` without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What all names there begin with, so that one bucket can serve several purposes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// Whether the bucket is part of the host's name instead of the path.
+    #[serde(default)]
+    pub virtual_host: bool,
+    /// The most bytes it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
+    /// A file on the node with the certificates that vouch for the endpoint, beside those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// The access key there, as the AWS tools write it: `aws_access_key_id = ...` and
+    /// `aws_secret_access_key = ...`, a line each.
+    pub credentials: String,
+}
+
+impl std::fmt::Debug for NewBackend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewBackend")
+            .field("name", &self.name)
+            .field("endpoint", &self.endpoint)
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for NewBackend {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.credentials);
+    }
+}
+
+words! {
+    /// How a backend is.
+    BackendState, "state" {
+        /// It is being opened.
+        Starting = "starting",
+        /// It does its work.
+        Up = "reachable",
+        /// Its store does not answer; it is tried again.
+        Away = "not reachable",
+        /// It cannot work until somebody sets something right; it is tried again all the same.
+        Broken = "not usable",
+    }
+}
+
+/// A backend of this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackendStatus {
+    /// Its name, which is its node's name when it is attached.
+    pub name: String,
+    /// Id of the node that it is in the realm.
+    pub node: String,
+    /// Address of the S3 endpoint.
+    pub endpoint: String,
+    /// The bucket there.
+    pub bucket: String,
+    /// What all names there begin with.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
+    /// How it is.
+    pub state: BackendState,
+    /// Why it is not reachable or not usable; may be empty.
+    pub why: String,
+    /// For how long it has been so, in milliseconds.
+    pub since_ms: u64,
+    /// Bytes of sealed objects that it holds, as far as known.
+    pub used: Option<u64>,
+    /// The most bytes it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
+}
+
+/// What trying a store out has shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Probed {
+    /// What it can do, a line each.
+    pub can: Vec<String>,
+    /// What it lacks that is done without, a line each.
+    pub lacks: Vec<String>,
+}
+
+/// A backend that has just been attached, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attached {
+    /// How it is; nothing if it was only tried out.
+    pub backend: Option<BackendStatus>,
+    /// What trying the store out has shown.
+    pub probed: Probed,
+}
+
+/// How to end a backend.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Detach {
+    /// Though something is only there.
+    pub force: bool,
+    /// Only say whether it would be done.
+    pub dry_run: bool,
+}

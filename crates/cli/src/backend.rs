@@ -1,0 +1,209 @@
+//! Backends: attached, listed, tried out, detached.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use freehold_api::words::{bytes, span};
+use freehold_api::{Attached, BackendState, BackendStatus, Client, Detach, NewBackend, Probed, Problem};
+use zeroize::Zeroizing;
+
+use crate::args::{Attach, BackendCommand};
+use crate::ask::show;
+use crate::terminal::Terminal;
+
+const NOT_ATTACHED: &str = "the backend was not attached";
+/// Two lines and a few remarks.
+const CREDENTIALS_MAX: u64 = 64 << 10;
+
+pub(crate) async fn backend(
+    terminal: Terminal,
+    client: &Client,
+    command: BackendCommand,
+) -> Result<(), Problem> {
+    match command {
+        BackendCommand::Attach(wish) => {
+            let dry_run = wish.dry_run;
+            let wish = new_backend(terminal, wish)?;
+            let attached = client.attach_backend(&wish, dry_run).await?;
+            show(terminal, &attached, self::attached)
+        }
+        BackendCommand::List => {
+            let all = client.backends().await?;
+            show(terminal, &all, |all| {
+                if all.is_empty() {
+                    return "  none yet: freehold backend attach NAME --s3 URL --bucket BUCKET".to_owned();
+                }
+                all.iter().map(line).collect::<Vec<_>>().join("\n")
+            })
+        }
+        BackendCommand::Probe { name } => {
+            let probed = client.probe_backend(&name).await?;
+            show(terminal, &probed, self::probed)
+        }
+        BackendCommand::Detach { name, force, dry_run } => {
+            client.detach_backend(&name, Detach { force, dry_run }).await?;
+            let what = if dry_run {
+                format!("Would detach {name}: nothing depends on it.")
+            } else {
+                format!("{name} is no node of the realm any more, and what lay on its store is removed.")
+            };
+            terminal.done(!dry_run, what);
+            Ok(())
+        }
+    }
+}
+
+fn new_backend(terminal: Terminal, wish: Attach) -> Result<NewBackend, Problem> {
+    let credentials = credentials(terminal, wish.credentials.as_deref())?;
+    let ca = wish.ca.map(|file| std::path::absolute(&file).unwrap_or(file).to_string_lossy().into_owned());
+    Ok(NewBackend {
+        name: wish.name,
+        endpoint: wish.s3,
+        bucket: wish.bucket,
+        region: wish.region,
+        prefix: wish.prefix,
+        virtual_host: wish.virtual_host,
+        capacity: wish.capacity,
+        ca,
+        credentials: credentials.to_string(),
+    })
+}
+
+/// The access key, from where nobody else reads it.
+fn credentials(terminal: Terminal, from: Option<&Path>) -> Result<Zeroizing<String>, Problem> {
+    let unreadable = |from: &Path, error: std::io::Error| {
+        Problem::invalid(
+            NOT_ATTACHED,
+            format!("cannot read {}: {error}", from.display()),
+            Some("name the file with the access key: --credentials FILE"),
+        )
+    };
+    if let Some(from) = from {
+        let mut text = Zeroizing::new(String::new());
+        let read = if from == Path::new("-") {
+            std::io::stdin().lock().take(CREDENTIALS_MAX).read_to_string(&mut text)
+        } else {
+            let file = std::fs::File::open(from).map_err(|error| unreadable(from, error))?;
+            file.take(CREDENTIALS_MAX).read_to_string(&mut text)
+        };
+        return read.map(|_| text).map_err(|error| unreadable(from, error));
+    }
+    let nobody = || {
+        Problem::invalid(
+            NOT_ATTACHED,
+            "there is nobody to ask for the access key of the store",
+            Some("name a file with it: --credentials FILE    (- is standard input)"),
+        )
+    };
+    let id = terminal.ask("Id of the access key:").ok_or_else(nobody)?;
+    let secret = terminal.ask("Its secret:").ok_or_else(nobody)?;
+    // Nobody who looks later reads it there.
+    terminal.clear();
+    Ok(Zeroizing::new(format!(
+        "aws_access_key_id = {}\naws_secret_access_key = {}\n",
+        id.as_str(),
+        secret.as_str()
+    )))
+}
+
+/// A size as people type it: `500GiB`, `2T`, `1000000`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default();
+    let factor: u64 = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "tb" => 1_000_000_000_000,
+        _ => return Err(format!("{unit} is no unit: KiB, MiB, GiB, TiB, kB, MB, GB or TB")),
+    };
+    let number: u64 = digits.trim().parse().map_err(|_| "a number and a unit, such as 500GiB".to_owned())?;
+    number.checked_mul(factor).filter(|size| *size > 0).ok_or_else(|| "that is no size".to_owned())
+}
+
+fn attached(attached: &Attached) -> String {
+    let mut out = Vec::new();
+    out.push(match &attached.backend {
+        Some(backend) => line(backend),
+        None => "The store will do; nothing was attached.".to_owned(),
+    });
+    out.push(probed(&attached.probed));
+    if attached.backend.is_some() {
+        out.push(
+            "  What lies there is sealed under keys that only this machine and the realm's others hold."
+                .to_owned(),
+        );
+    }
+    out.join("\n")
+}
+
+fn probed(probed: &Probed) -> String {
+    let can = probed.can.iter().map(|line| format!("  {line}"));
+    let lacks = probed.lacks.iter().map(|line| format!("  note: {line}"));
+    can.chain(lacks).collect::<Vec<_>>().join("\n")
+}
+
+/// A backend in a line, and why it does not work in another.
+fn line(backend: &BackendStatus) -> String {
+    let used = backend.used.map(|used| format!(", holds {}", bytes(used))).unwrap_or_default();
+    let of = backend.capacity.map(|all| format!(" of {}", bytes(all))).unwrap_or_default();
+    let place = if backend.prefix.is_empty() { String::new() } else { format!("/{}", backend.prefix) };
+    let since = match backend.state {
+        BackendState::Up | BackendState::Starting => String::new(),
+        BackendState::Away | BackendState::Broken => format!(" for {}", span(backend.since_ms)),
+    };
+    let why = if backend.why.is_empty() { String::new() } else { format!("\n  {:<16} {}", "", backend.why) };
+    format!(
+        "  {:<16} {}{since}; S3 at {}, bucket {}{place}{used}{of}{why}",
+        backend.name, backend.state, backend.endpoint, backend.bucket
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_people_type_them() {
+        for (text, expected) in [
+            ("500GiB", Some(500 << 30)),
+            ("2T", Some(2 << 40)),
+            ("10 MB", Some(10_000_000)),
+            ("4096", Some(4096)),
+            ("0", None),
+            ("GiB", None),
+            ("5 apples", None),
+            ("99999999999TiB", None),
+        ] {
+            assert_eq!(size(text).ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_backend_is_told_in_a_line() {
+        let mut backend = BackendStatus {
+            name: "offsite".to_owned(),
+            node: "ab".repeat(32),
+            endpoint: "https://s3.example.org".to_owned(),
+            bucket: "attic".to_owned(),
+            prefix: "home".to_owned(),
+            state: BackendState::Up,
+            why: String::new(),
+            since_ms: 180_000,
+            used: Some(2 << 30),
+            capacity: None,
+        };
+        assert_eq!(
+            line(&backend),
+            "  offsite          reachable; S3 at https://s3.example.org, bucket attic/home, holds 2.1 GB"
+        );
+        (backend.state, backend.why, backend.used) = (BackendState::Away, "nobody answers".to_owned(), None);
+        assert!(line(&backend).contains("not reachable for 3 minutes"), "{}", line(&backend));
+        assert!(line(&backend).ends_with("nobody answers"));
+    }
+}

@@ -1,0 +1,192 @@
+//! Backends that this node hosts. A backend is a storage-only node of the realm, in this process, whose
+//! depot lies on a foreign S3; a store that cannot be reached is a node that is off.
+
+mod attach;
+mod detach;
+mod lodging;
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use freehold_api::{BackendState, BackendStatus, Problem};
+use freehold_backend::Settings;
+use freehold_wire::{Millis, NodeId};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use self::store::Opened;
+use crate::clock;
+use crate::home::Home;
+use crate::identity::{Identity, load_keys};
+use crate::problem::identity_problem;
+use crate::shared::Shared;
+use crate::supervisor::{Health, Plane};
+
+pub(crate) use attach::{attach, probe};
+pub(crate) use detach::detach;
+
+/// All backends of a node, by the names of their folders.
+#[derive(Debug, Default)]
+pub(crate) struct Backends {
+    all: Mutex<BTreeMap<String, Arc<Lodger>>>,
+    plane: OnceLock<Plane>,
+    /// Held by whoever attaches or detaches one.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// A backend, whether it runs or not.
+#[derive(Debug)]
+pub(crate) struct Lodger {
+    folder: String,
+    home: Home,
+    node: NodeId,
+    settings: Settings,
+    now: Mutex<Now>,
+    /// Ends it.
+    cancel: CancellationToken,
+    /// It has ended.
+    ended: CancellationToken,
+    /// It changed how it is.
+    changed: Notify,
+}
+
+/// How a backend is.
+#[derive(Debug)]
+struct Now {
+    state: BackendState,
+    why: String,
+    since: Millis,
+    opened: Option<Opened>,
+}
+
+/// Starts those that are attached. One that cannot be read is told, and stops nothing.
+pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
+    drop(shared.backends.plane.set(plane.clone()));
+    plane.report(Health::Up(String::new()));
+    let rooms = std::fs::read_dir(shared.home.backends()).into_iter().flatten().flatten();
+    for room in rooms {
+        let folder = room.file_name().to_string_lossy().into_owned();
+        match Lodger::read(&shared.home, &folder, plane.cancel().child_token()) {
+            Ok(Some(lodger)) => drop(shared.backends.take_in(shared, lodger)),
+            // An attachment that was broken off: the next one of that name clears it.
+            Ok(None) => {}
+            Err(problem) => {
+                tracing::error!(backend = folder, %problem, "a backend cannot be used");
+                plane.report(Health::Degraded(format!("the backend {folder}: {}", problem.why)));
+            }
+        }
+    }
+}
+
+impl Backends {
+    /// Runs one from now on.
+    fn take_in(&self, shared: &Arc<Shared>, lodger: Lodger) -> Option<Arc<Lodger>> {
+        let plane = self.plane.get()?;
+        let lodger = Arc::new(lodger);
+        self.all
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(lodger.folder.clone(), Arc::clone(&lodger));
+        plane.spawn(lodging::lodge(Arc::clone(&lodger), Arc::clone(shared)));
+        Some(lodger)
+    }
+
+    fn forget(&self, lodger: &Lodger) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&lodger.folder);
+    }
+
+    /// All of them.
+    fn list(&self) -> Vec<Arc<Lodger>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Whether a node is one of them.
+    pub(crate) fn has(&self, node: NodeId) -> bool {
+        self.list().iter().any(|lodger| lodger.node == node)
+    }
+
+    /// How each is.
+    pub(crate) fn status(&self, shared: &Shared) -> Vec<BackendStatus> {
+        self.list().iter().map(|lodger| lodger.status(shared)).collect()
+    }
+
+    /// The one that somebody means: by the name it was attached with, or its node's.
+    fn named(&self, shared: &Shared, typed: &str) -> Result<Arc<Lodger>, Problem> {
+        let meant = |lodger: &&Arc<Lodger>| {
+            lodger.folder == typed
+                || shared.name_of(lodger.node) == typed
+                || (typed.len() >= 4 && lodger.node.to_string().starts_with(typed))
+        };
+        let all = self.list();
+        all.iter().find(meant).cloned().ok_or_else(|| {
+            Problem::not_found(
+                format!("there is no backend {typed}"),
+                "this node hosts none of that name",
+                Some("freehold backend list"),
+            )
+        })
+    }
+}
+
+impl Lodger {
+    /// The backend in a folder; nothing if none was ever finished there.
+    fn read(host: &Home, folder: &str, cancel: CancellationToken) -> Result<Option<Self>, Problem> {
+        let home = Home::at(&host.backends().join(folder));
+        if Identity::read(&home).map_err(|e| identity_problem(&e))?.is_none() {
+            return Ok(None);
+        }
+        let node = load_keys(&home).map_err(|e| identity_problem(&e))?.node_id();
+        let settings = store::settings(&home)?;
+        Ok(Some(Self::new(folder, home, node, settings, cancel)))
+    }
+
+    fn new(folder: &str, home: Home, node: NodeId, settings: Settings, cancel: CancellationToken) -> Self {
+        let state = BackendState::Starting;
+        let now = Now { state, why: String::new(), since: clock::monotonic(), opened: None };
+        Self {
+            folder: folder.to_owned(),
+            home,
+            node,
+            settings,
+            now: Mutex::new(now),
+            cancel,
+            ended: CancellationToken::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Says how it is; for how long counts from when it came to be so.
+    fn is(&self, state: BackendState, why: &str, opened: Option<Opened>) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.state != state {
+            now.since = clock::monotonic();
+        }
+        (now.state, now.opened) = (state, opened);
+        why.clone_into(&mut now.why);
+        drop(now);
+        self.changed.notify_waiters();
+    }
+
+    fn state(&self) -> BackendState {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).state
+    }
+
+    fn status(&self, shared: &Shared) -> BackendStatus {
+        let name = shared.directory().node_name(self.node).map(str::to_owned);
+        let settings = &self.settings;
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        BackendStatus {
+            name: name.unwrap_or_else(|| self.folder.clone()),
+            node: self.node.to_string(),
+            endpoint: settings.endpoint.clone(),
+            bucket: settings.bucket.clone(),
+            prefix: settings.prefix.clone(),
+            state: now.state,
+            why: now.why.clone(),
+            since_ms: clock::monotonic().since(now.since).0,
+            used: now.opened.as_ref().map(|opened| opened.depot.used()),
+            capacity: settings.capacity,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Attaching a backend: the store is tried out, a node is made and let into the realm, and it runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use freehold_api::{Attached, BackendState, NewBackend, Probed, Problem};
+use freehold_backend::{Credentials, Settings};
+use freehold_crypt::{Algorithm, Entropy as _, SigningKey};
+use freehold_disk::OsEntropy;
+use freehold_realm::NodeRoles;
+use freehold_realm::body::InvitationIssue;
+use freehold_seal::DirectoryRow;
+use freehold_wire::{Millis, Name, NodeId};
+
+use super::Lodger;
+use super::store::{self, NOT_ATTACHED};
+use crate::clock;
+use crate::home::Home;
+use crate::identity::{FreshKeys, Identity};
+use crate::invitation::Contact;
+use crate::joining::{Heard, read_log, redemption, settle};
+use crate::log::By;
+use crate::problem::home_problem;
+use crate::scribe::Saying;
+use crate::shared::Shared;
+use crate::vacant::Vacant;
+
+/// How long the invitation of a backend is open, which nobody else ever sees.
+const INVITED_FOR: Millis = Millis::from_secs(600);
+/// How long whoever attaches waits for it to run; it goes on by itself.
+const UP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Attaches a backend, or only tries its store out.
+pub(crate) async fn attach(
+    shared: &Arc<Shared>,
+    wish: &NewBackend,
+    dry_run: bool,
+) -> Result<Attached, Problem> {
+    let name = name_of(&wish.name)?;
+    let (settings, credentials) = store::wished(wish)?;
+    let _turn = shared.backends.turn.lock().await;
+    must_be_free(shared, &name, &settings)?;
+    must_decide(shared)?;
+    let probed = store::probe(NOT_ATTACHED, &settings, &credentials).await?;
+    if dry_run {
+        return Ok(Attached { backend: None, probed });
+    }
+    let lodger = settle_down(shared, &name, settings, &credentials).await?;
+    crate::steward::tidy_up(shared).await;
+    let Some(lodger) = shared.backends.take_in(shared, lodger) else {
+        return Err(Problem::unreachable(NOT_ATTACHED, "the node is stopping", Some("freehold up")));
+    };
+    let up = async {
+        loop {
+            let changed = lodger.changed.notified();
+            if lodger.state() == BackendState::Up {
+                return;
+            }
+            changed.await;
+        }
+    };
+    // What keeps it from running is in its status.
+    drop(tokio::time::timeout(UP_WITHIN, up).await);
+    Ok(Attached { backend: Some(lodger.status(shared)), probed })
+}
+
+/// Tries the store of a backend out again.
+pub(crate) async fn probe(shared: &Shared, typed: &str) -> Result<Probed, Problem> {
+    let lodger = shared.backends.named(shared, typed)?;
+    let what = format!("the store of {} does not do", lodger.folder);
+    let credentials = Credentials::read(lodger.home.root());
+    let credentials = credentials.map_err(|e| Problem::corrupt(what.clone(), e.to_string(), None::<&str>))?;
+    store::probe(&what, &lodger.settings, &credentials).await
+}
+
+/// A name for a folder and a node.
+fn name_of(typed: &str) -> Result<Name, Problem> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let fits = (1..=40).contains(&typed.len()) && typed.chars().all(plain) && !typed.starts_with('-');
+    let name = Name::new(typed).ok().filter(|_| fits);
+    name.ok_or_else(|| {
+        Problem::invalid(
+            NOT_ATTACHED,
+            format!("{typed:?} cannot be its name"),
+            Some("a name has 1 to 40 lower-case letters, digits and hyphens, such as offsite"),
+        )
+    })
+}
+
+fn must_be_free(shared: &Shared, name: &Name, settings: &Settings) -> Result<(), Problem> {
+    let taken = shared.backends.list().iter().any(|lodger| lodger.folder == name.as_str());
+    if taken || !shared.nodes_named(name.as_str()).is_empty() {
+        return Err(Problem::conflict(
+            NOT_ATTACHED,
+            format!("there is a node {} already", name.as_str()),
+            Some("choose another name; see freehold node list"),
+        ));
+    }
+    let same = |other: &Settings| {
+        (&other.endpoint, &other.bucket, &other.prefix)
+            == (&settings.endpoint, &settings.bucket, &settings.prefix)
+    };
+    match shared.backends.list().iter().find(|lodger| same(&lodger.settings)) {
+        None => Ok(()),
+        Some(other) => Err(Problem::conflict(
+            NOT_ATTACHED,
+            format!("the backend {} is there already: two copies in one place are one", other.folder),
+            Some("use another store"),
+        )),
+    }
+}
+
+/// The realm must take a new node from this machine.
+fn must_decide(shared: &Shared) -> Result<(), Problem> {
+    if shared.keys.device.is_some() && shared.is_keeper() {
+        return Ok(());
+    }
+    Err(Problem::refused(
+        NOT_ATTACHED,
+        "a backend is a node of the realm, and this machine lets none in",
+        Some("attach it on an admin's machine: freehold node list    (shows which are)"),
+    ))
+}
+
+/// Makes the node of a backend and lets it into the realm; its identity is written last.
+async fn settle_down(
+    shared: &Shared,
+    name: &Name,
+    settings: Settings,
+    credentials: &Credentials,
+) -> Result<Lodger, Problem> {
+    let rooms = shared.home.backends();
+    freehold_disk::make_private_dir(&rooms).map_err(|error| home_problem(&rooms, &error))?;
+    let home = Home::at(&rooms.join(name.as_str()));
+    clear(&home)?;
+    let made = make(shared, name, &home, &settings, credentials).await;
+    if made.is_err() {
+        clear(&home)?;
+    }
+    let node = made?;
+    let cancel = shared.backends.plane.get().map(|plane| plane.cancel().child_token());
+    Ok(Lodger::new(name.as_str(), home, node, settings, cancel.unwrap_or_default()))
+}
+
+/// Removes what an attachment left that was broken off.
+fn clear(home: &Home) -> Result<(), Problem> {
+    let is_there = home.root().exists() && Identity::read(home).is_ok_and(|identity| identity.is_none());
+    if !is_there {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(home.root()).map_err(|error| home_problem(home.root(), &error))
+}
+
+async fn make(
+    shared: &Shared,
+    name: &Name,
+    home: &Home,
+    settings: &Settings,
+    credentials: &Credentials,
+) -> Result<NodeId, Problem> {
+    let vacant = Vacant::take(home)?;
+    let keys = FreshKeys::draw();
+    store::keep(home, settings, credentials)?;
+    store::must_be_vacant(home, settings).await?;
+    let heard = let_in(shared, &keys).await?;
+    let node = keys.keys().node_id();
+    // Without it, it would be called by its id; that does no harm.
+    shared.say(vec![Saying::Row(DirectoryRow::NodeName(node, Some(name.clone())))]).await?;
+    let mine = shared.mesh.get().map(|mesh| mesh.addresses().to_bytes()).unwrap_or_default();
+    let contacts = vec![Contact { node: shared.me(), addresses: mine }];
+    settle(&vacant, shared.realm(), &keys, false, &heard, contacts)?;
+    Ok(node)
+}
+
+/// Invites a node and takes the invitation up, all here.
+async fn let_in(shared: &Shared, keys: &FreshKeys) -> Result<Heard, Problem> {
+    let key = SigningKey::from_seed(Algorithm::Ed25519, &OsEntropy.secret());
+    let expires = clock::wall().plus(INVITED_FOR);
+    let invitation =
+        InvitationIssue { key: key.verifying(), roles: NodeRoles::STORAGE, expires, device: None };
+    shared.log.say(invitation, By::Device).await?;
+    let log = shared.log.export().await?;
+    let (mut set, matured) = tokio::task::block_in_place(|| read_log(&log, shared.realm()))?;
+    let (op, _) = redemption(&set, &matured, keys, &key)?;
+    let op = shared.log.let_in(op).await?;
+    set.insert(op).map_err(|e| Problem::bug(NOT_ATTACHED, e.to_string(), None::<&str>))?;
+    Ok(Heard { ops: set.iter().cloned().collect(), matured })
+}

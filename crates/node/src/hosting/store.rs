@@ -1,0 +1,150 @@
+//! The store of a backend: what lies in its home about it, and the errors as people are told them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use freehold_api::{NewBackend, Probed, Problem};
+use freehold_backend::{Credentials, MapError, OpenError, Packed, Settings};
+use freehold_crypt::Entropy as _;
+use freehold_disk::{KeyStore, OsEntropy};
+use freehold_vault::{Depot, DepotLimits};
+
+use crate::clock;
+use crate::home::Home;
+use crate::identity::IdentityError;
+use crate::problem::{chain, identity_problem};
+
+/// The key that seals what lies on the store once more.
+const PACKS_KEY: &str = "packs";
+/// What trying a store out may take: somebody waits for it.
+const PROBE_WITHIN: Duration = Duration::from_secs(45);
+
+/// Where the store of a backend is.
+pub(super) fn settings(home: &Home) -> Result<Settings, Problem> {
+    let unusable = |why: String| {
+        Problem::corrupt(
+            "a backend's settings cannot be used",
+            why,
+            Some("set right what it says, then: freehold stop, and freehold up"),
+        )
+    };
+    let settings = Settings::read(home.root()).map_err(|e| unusable(chain(&e)))?;
+    settings.ok_or_else(|| unusable(format!("{} has none", home.root().display())))
+}
+
+/// Settings and credentials as somebody wishes them.
+pub(super) fn wished(wish: &NewBackend) -> Result<(Settings, Credentials), Problem> {
+    let invalid = |why: String| Problem::invalid(NOT_ATTACHED, why, Some("freehold backend attach --help"));
+    let mut settings = Settings::new(&wish.endpoint, &wish.bucket);
+    if let Some(region) = &wish.region {
+        region.clone_into(&mut settings.region);
+    }
+    wish.prefix.clone_into(&mut settings.prefix);
+    settings.path_style = !wish.virtual_host;
+    settings.capacity = wish.capacity;
+    settings.ca = wish.ca.as_ref().map(Into::into);
+    settings.check().map_err(|e| invalid(chain(&e)))?;
+    let credentials = Credentials::parse(&wish.credentials).map_err(|e| invalid(chain(&e)))?;
+    Ok((settings, credentials))
+}
+
+/// The headline of every refusal.
+pub(super) const NOT_ATTACHED: &str = "the backend was not attached";
+
+/// Keeps where the store is and what it lets us in with, and draws the key of what lies there.
+pub(super) fn keep(home: &Home, settings: &Settings, credentials: &Credentials) -> Result<(), Problem> {
+    let failed = |why: String| Problem::refused(NOT_ATTACHED, why, Some("set right what it says (df -h)"));
+    settings.write(home.root()).map_err(|e| failed(chain(&e)))?;
+    credentials.write(home.root()).map_err(|e| failed(chain(&e)))?;
+    let keys = KeyStore::open(&home.keys()).map_err(|e| identity_problem(&IdentityError::Key(e)))?;
+    keys.remove(PACKS_KEY).map_err(|e| identity_problem(&IdentityError::Key(e)))?;
+    keys.create(PACKS_KEY, &OsEntropy.secret()).map_err(|e| identity_problem(&IdentityError::Key(e)))
+}
+
+/// Tries a store out.
+pub(super) async fn probe(
+    what: &str,
+    settings: &Settings,
+    credentials: &Credentials,
+) -> Result<Probed, Problem> {
+    let store = freehold_backend::connect(settings, credentials)
+        .map_err(|e| Problem::invalid(what, chain(&e), Some("freehold backend attach --help")))?;
+    let probed = freehold_backend::probe(&*store, clock::wall());
+    let probed = tokio::time::timeout(PROBE_WITHIN, probed).await;
+    let found = probed
+        .map_err(|_| {
+            Problem::unreachable(
+                what,
+                format!("{} did not answer within {} s", settings.endpoint, PROBE_WITHIN.as_secs()),
+                Some("see that the endpoint is right and reachable, then try again"),
+            )
+        })?
+        .map_err(|e| Problem::unreachable(what, chain(&e), Some(e.remedy())))?;
+    if let Some(refusal) = found.refusal() {
+        return Err(Problem::refused(what, refusal.to_string(), Some("use another store")));
+    }
+    let can = "it gives back what it is given, and parts of it; it lists and deletes";
+    Ok(Probed {
+        can: vec![format!("{can} (tried in {} ms)", found.took.as_millis())],
+        lacks: found.notes().iter().map(ToString::to_string).collect(),
+    })
+}
+
+/// A store with its depot.
+#[derive(Debug, Clone)]
+pub(super) struct Opened {
+    pub(super) packed: Arc<Packed>,
+    pub(super) depot: Depot,
+}
+
+/// Opens the depot of a backend; an error is what a person is told.
+pub(super) async fn open(home: &Home, settings: &Settings) -> Result<Opened, String> {
+    let packed = packs(home, settings).await?.map_err(|e| chain(&e))?;
+    let limits = DepotLimits { reserve_bytes: 0, quota_bytes: settings.capacity };
+    let depot = Depot::on(Arc::clone(&packed) as _, None, limits).await.map_err(|e| chain(&e))?;
+    depot.count_anew().await.map_err(|e| chain(&e))?;
+    Ok(Opened { packed, depot })
+}
+
+async fn packs(home: &Home, settings: &Settings) -> Result<Result<Arc<Packed>, OpenError>, String> {
+    let keys = KeyStore::open(&home.keys()).map_err(|e| e.to_string())?;
+    let key = keys.read(PACKS_KEY).map_err(|e| e.to_string())?;
+    let key = key.ok_or_else(|| format!("{} is missing", home.keys().join(PACKS_KEY).display()))?;
+    Ok(freehold_backend::open(home.root(), settings, &key).await)
+}
+
+/// Refuses a place that holds what another backend has sealed.
+pub(super) async fn must_be_vacant(home: &Home, settings: &Settings) -> Result<(), Problem> {
+    let next = "look what it is; to give it up, empty the bucket at the vendor, then attach it again";
+    let opened = packs(home, settings).await;
+    let opened = opened.map_err(|why| Problem::refused(NOT_ATTACHED, why, None::<&str>))?;
+    match opened {
+        Ok(packed) => {
+            packed.close().await;
+            Ok(())
+        }
+        Err(OpenError::Map(MapError::NotOurs(packs))) => Err(Problem::conflict(
+            NOT_ATTACHED,
+            format!(
+                "another backend lives there, or did: {} whose key is not here",
+                freehold_api::words::count(packs, "pack")
+            ),
+            Some(next),
+        )),
+        Err(error) => Err(Problem::unreachable(NOT_ATTACHED, chain(&error), Some("try again"))),
+    }
+}
+
+/// Asks a store for a sign of life.
+pub(super) async fn reach(settings: &Settings, home: &Home) -> Result<(), String> {
+    let credentials = Credentials::read(home.root()).map_err(|e| chain(&e))?;
+    let store = freehold_backend::connect(settings, &credentials).map_err(|e| chain(&e))?;
+    freehold_backend::reach(&store).await.map_err(|e| chain(&e))
+}
+
+/// Removes everything that is there of a backend, and says how many objects those were.
+pub(super) async fn erase(settings: &Settings, home: &Home) -> Result<u64, String> {
+    let credentials = Credentials::read(home.root()).map_err(|e| chain(&e))?;
+    let store = freehold_backend::connect(settings, &credentials).map_err(|e| chain(&e))?;
+    freehold_backend::erase(&store).await.map_err(|e| chain(&e))
+}
