@@ -47,7 +47,7 @@ pub(crate) fn idle(story: &Story) -> Result<()> {
 }
 
 /// Processor time of a process so far, in ticks.
-fn ticks(pid: u32) -> Result<u64> {
+pub(crate) fn ticks(pid: u32) -> Result<u64> {
     let line = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let (_, rest) = line.rsplit_once(") ").context("stat has a name")?;
     let mut fields = rest.split_whitespace().skip(11);
@@ -56,8 +56,18 @@ fn ticks(pid: u32) -> Result<u64> {
     Ok(user.saturating_add(system))
 }
 
+/// The most memory that a process ever had.
+pub(crate) fn resident_peak(pid: u32) -> Result<u64> {
+    field(pid, "VmHWM:")
+}
+
 fn resident(pid: u32) -> Result<u64> {
+    field(pid, "VmRSS:")
+}
+
+fn field(pid: u32, name: &str) -> Result<u64> {
     let about = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = about.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line =
+        about.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
     Ok(line.trim().trim_end_matches(" kB").parse::<u64>()?.saturating_mul(1024))
 }

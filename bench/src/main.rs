@@ -1,19 +1,27 @@
 //! Measures the release binary as a person would meet it, and prints rows for docs/benchmarks.md:
-//! start, idle cost, the log's way to another node, what a large object costs, and one client's PUT
-//! and GET beside SeaweedFS on the same disk.
+//! start, idle cost, the log's way to another node, what a large object costs, and PUT and GET beside
+//! SeaweedFS, Garage and rclone on the same disk.
 //!
 //! It must never be part of what passes or fails. Run it with `cargo xtask bench`.
 #![expect(clippy::print_stdout, reason = "its output is a table for a page")]
 
 mod daemon;
 mod large;
+mod load;
 mod log;
+mod peers;
 mod transfer;
 
 use anyhow::Result;
 use freehold_harness::story;
 
 fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((what, rest)) if what == "load" => return load::run(rest),
+        Some((what, _)) if what == "transfer" => return story("bench", transfer::compared),
+        _ => {}
+    }
     story("bench", |story| {
         daemon::start(story)?;
         daemon::idle(story)?;

@@ -1,102 +1,129 @@
-//! One client's PUT and GET: sealed by Freehold, plain by SeaweedFS, same disk, same client.
+//! PUT and GET of small and large objects by one client and by sixteen: sealed by Freehold, as they
+//! are by others; and what it costs in processor time and memory.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use freehold_harness::{Host, S3, Story, python, until};
+use anyhow::{Context, Result};
+use freehold_harness::{Host, Story};
 
-/// How many objects of a size are moved; the median counts.
-const ROUNDS: usize = 9;
+use crate::daemon::{resident_peak, ticks};
+use crate::peers::Peer;
+
+const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
+/// Sizes, and how many objects of each are moved by one client; sixteen move four times as many.
+const SIZES: [(&str, usize, usize); 3] =
+    [("4 KiB", 4 * KIB, 1000), ("1 MiB", MIB, 100), ("64 MiB", 64 * MIB, 6)];
+const CLIENTS: [(&str, usize); 2] = [("one client", 1), ("16 clients", 16)];
+/// Clock ticks of a second, as Linux shows them to programs.
+const TICKS: f64 = 100.0;
 
-/// Writes a presigned URL for each call, so that the client is curl and costs little.
+/// Signs an address for each object.
 const SIGN: &str = "import boto3, sys\nfrom botocore.config import Config\n\
     s3 = boto3.client('s3', config=Config(signature_version='s3v4', s3={'addressing_style': 'path'}))\n\
-    for i in range(int(sys.argv[2])):\n    for call in ('put_object', 'get_object'):\n        \
-    print(s3.generate_presigned_url(call, Params={'Bucket': 'bench', 'Key': f'{sys.argv[1]}/{i}'}))";
+    for i in range(int(sys.argv[3])):\n    \
+    print(s3.generate_presigned_url(sys.argv[1], Params={'Bucket': 'bench', 'Key': f'{sys.argv[2]}/{i}'}))";
+
+/// What one server did.
+#[derive(Clone, Copy)]
+struct Did {
+    seconds: f64,
+    /// Of its processors.
+    busy: f64,
+}
 
 pub(crate) fn compared(story: &Story) -> Result<()> {
     let host = story.host("transfer")?;
     let mut node = host.node()?;
     let ready = node.up(&[])?;
-    let ours = node.s3(&ready)?;
     node.cli(&["bucket", "create", "bench", "--copies", "1"])?.good()?;
-    let other = SeaweedFs::start(&host)?;
-    let theirs = ours.at("http://127.0.0.1:8333");
-    until(60, "SeaweedFS answers", || theirs.aws(&["s3", "mb", "s3://bench"])?.good())?;
-    for (name, size) in [("64 MiB", 64 * MIB), ("1 MiB", MIB)] {
-        let file = story.file(&format!("source-{size}"), size, 1)?;
-        let (our_put, our_get) = rates(&host, &ours, &file, size)?;
-        let (their_put, their_get) = rates(&host, &theirs, &file, size)?;
-        row(&format!("PUT {name}"), our_put, their_put);
-        row(&format!("GET {name}"), our_get, their_get);
+    let ours = Peer::ours(node.s3(&ready)?, node.pid().context("it runs")?);
+    let seaweedfs = Peer::seaweedfs(&host, &ours.s3)?;
+    let rclone = Peer::rclone(&host, &ours.s3)?;
+    let garage = Peer::garage(&host, &ours.s3)?;
+    if garage.is_none() {
+        println!("Garage is not here: FREEHOLD_TEST_GARAGE=/path/to/garage");
     }
-    drop(other);
+    let peers: Vec<&Peer<'_>> = [&ours, &seaweedfs, &rclone].into_iter().chain(&garage).collect();
+    for (name, size, count) in SIZES {
+        for (who, clients) in CLIENTS {
+            let count = if quick() { clients * 2 } else { count * if clients > 1 { 4 } else { 1 } };
+            for (method, call) in [("PUT", "put_object"), ("GET", "get_object")] {
+                let mut all = Vec::new();
+                for peer in &peers {
+                    all.push(measured(&host, peer, (method, call), (size, count, clients))?);
+                }
+                let what = format!("{method} {name}, {who}");
+                rates(&what, &peers, &all, size * count, count);
+                if size > MIB && clients > 1 {
+                    processors(&what, &peers, &all, size * count);
+                }
+            }
+        }
+    }
+    for peer in &peers {
+        println!(
+            "| {}, highest resident after 16 clients | {} MiB |",
+            peer.name,
+            resident_peak(peer.pid)? >> 20
+        );
+    }
+    drop((seaweedfs, rclone, garage));
     node.stop()
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rate"
-)]
-fn row(what: &str, ours: f64, theirs: f64) {
-    let rate = |bytes: f64| (bytes / MIB as f64) as u64;
+/// To see that every row works, not to measure.
+fn quick() -> bool {
+    std::env::var_os("FREEHOLD_BENCH_QUICK").is_some()
+}
+
+fn measured(
+    host: &Host,
+    peer: &Peer<'_>,
+    (method, call): (&str, &str),
+    (size, count, clients): (usize, usize, usize),
+) -> Result<Did> {
+    let prefix = format!("{size}-{clients}");
+    let signed = peer.s3.boto3(SIGN, &[call, &prefix, &count.to_string()])?.good()?;
+    let file = host.folder().join("addresses");
+    std::io::Write::write_all(&mut std::fs::File::create(&file)?, signed.out.as_bytes())?;
+    let own = std::env::current_exe()?;
+    let before = ticks(peer.pid)?;
+    let seconds =
+        load(host, &own, &[&file.to_string_lossy(), method, &size.to_string(), &clients.to_string()])
+            .with_context(|| format!("{method} of {size} bytes to {}", peer.name))?;
+    #[expect(clippy::cast_precision_loss, reason = "a time")]
+    let busy = (ticks(peer.pid)?.saturating_sub(before)) as f64 / TICKS;
+    Ok(Did { seconds, busy })
+}
+
+fn load(host: &Host, own: &Path, arguments: &[&str]) -> Result<f64> {
+    let answer = host.run(own, &[&["load"], arguments].concat())?.good()?;
+    answer.out.trim().parse().with_context(|| format!("the client said {}", answer.out))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+fn rates(what: &str, peers: &[&Peer<'_>], all: &[Did], bytes: usize, count: usize) {
+    let small = bytes / count.max(1) < MIB;
+    let rate =
+        |did: &Did| if small { count as f64 / did.seconds } else { bytes as f64 / MIB as f64 / did.seconds };
+    let unit = if small { "a second" } else { "MiB/s" };
+    let each = peers.iter().zip(all).map(|(peer, did)| format!("{} {:.0}", peer.name, rate(did)));
+    let each: Vec<String> = each.collect();
+    let plain = peers.iter().zip(all).filter(|(peer, _)| peer.plain).map(|(_, did)| rate(did));
+    let best = plain.fold(0.0, f64::max);
+    let ours = all.first().map_or(0.0, rate);
     println!(
-        "| {what}, one client | sealed {} MiB/s; SeaweedFS, plain, {} MiB/s; ratio {:.2} |",
-        rate(ours),
-        rate(theirs),
-        ours / theirs
+        "| {what} | {}; {unit}; {:.2} times the best that seals nothing |",
+        each.join(", "),
+        ours / best
     );
 }
 
-/// Median bytes a second, there and back.
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn rates(host: &Host, s3: &S3<'_>, file: &Path, size: usize) -> Result<(f64, f64)> {
-    let signed = s3.boto3(SIGN, &[&size.to_string(), &ROUNDS.to_string()])?.good()?;
-    let urls: Vec<&str> = signed.out.lines().collect();
-    let (mut puts, mut gets) = (Vec::new(), Vec::new());
-    for pair in urls.chunks(2) {
-        let [put, get] = pair else { continue };
-        puts.push(seconds(host, &["-T", &file.to_string_lossy(), put])?);
-        gets.push(seconds(host, &[get])?);
-    }
-    Ok((size as f64 / median(puts)?, size as f64 / median(gets)?))
-}
-
-fn seconds(host: &Host, arguments: &[&str]) -> Result<f64> {
-    let told = ["-sS", "-f", "-o", "/dev/null", "-H", "Expect:", "-w", "%{time_total}"];
-    let answer = host.run("curl", &[&told, arguments].concat())?.good()?;
-    answer.out.trim().parse().with_context(|| format!("curl said {}", answer.out))
-}
-
-fn median(mut values: Vec<f64>) -> Result<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().context("nothing was measured")
-}
-
-/// The other server, in one process with its own defaults.
-struct SeaweedFs(Child);
-
-impl SeaweedFs {
-    fn start(host: &Host) -> Result<Self> {
-        let folder: PathBuf = host.folder().join("seaweedfs");
-        std::fs::create_dir_all(&folder)?;
-        let mut command = host.command(python("weed")?);
-        command.args(["server", "-s3", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-volume.max=50"]);
-        command.arg(format!("-dir={}", folder.display()));
-        let log = std::fs::File::create(host.folder().join("seaweedfs.log"))?;
-        let mut child = command.stdout(Stdio::null()).stderr(log).spawn()?;
-        ensure!(child.try_wait()?.is_none(), "SeaweedFS ended at once");
-        Ok(Self(child))
-    }
-}
-
-impl Drop for SeaweedFs {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
+fn processors(what: &str, peers: &[&Peer<'_>], all: &[Did], bytes: usize) {
+    let each = peers.iter().zip(all);
+    let each = each.map(|(peer, did)| format!("{} {:.2}", peer.name, did.busy * 1e9 / bytes as f64));
+    let each: Vec<String> = each.collect();
+    println!("| {what}, processor seconds for a GB | {} |", each.join(", "));
 }

@@ -15,7 +15,7 @@ use freehold_seal::{
     Binding, BucketKey, KeyRing, Manifest, ManifestPart, ObjectKey, PayloadPlace, Stored, VersionId,
     blob_list_digest, cipher_len,
 };
-use freehold_vault::{Alone, Depot, DepotLimits, Keyring, Shared, Vault, VaultConfig};
+use freehold_vault::{Alone, Depot, DepotLimits, Keyring, ListQuery, Shared, Vault, VaultConfig};
 use freehold_wire::{BlobName, Bounded, BucketId, Digest, Hlc, Millis, NodeId, RealmId, Text};
 
 #[global_allocator]
@@ -80,8 +80,22 @@ async fn run() -> Result<()> {
         };
     let (vault, _machine) = Vault::open_telling(config, shared, (machine, held), tell).await?;
     start.said("opening vault and replication")?;
+    timed("listing all, by pages of 1000", || list(&vault, &bucket, objects))?;
     anyhow::ensure!(vault.stats().get(&bucket).is_some_and(|stats| stats.objects == objects));
     Ok(())
+}
+
+fn list(vault: &Vault, bucket: &BucketId, objects: u64) -> Result<()> {
+    let (mut after, mut found) = (None, 0);
+    loop {
+        let page = vault.list(bucket, &ListQuery { after, max: 1000, ..ListQuery::default() })?;
+        found += page.objects.len() as u64;
+        after = page.next;
+        if after.is_none() {
+            anyhow::ensure!(found == objects, "{found} of {objects} objects were listed");
+            return Ok(());
+        }
+    }
 }
 
 struct Realm {

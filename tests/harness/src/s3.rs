@@ -41,6 +41,12 @@ impl<'a> S3<'a> {
         Self { endpoint: endpoint.to_owned(), ..self.clone() }
     }
 
+    /// The same clients at the same endpoint with another key.
+    #[must_use]
+    pub fn with(&self, key: &str, secret: &str) -> Self {
+        Self { key: key.to_owned(), secret: secret.to_owned(), ..self.clone() }
+    }
+
     /// A client program with the endpoint and the keys in its environment.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = self.host.command(program);
