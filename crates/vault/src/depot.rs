@@ -226,6 +226,11 @@ impl Depot {
         BlobReader::open(self.clone(), name).await
     }
 
+    /// The same, of a blob that is known to be small: it is read at once, as far as `len`.
+    pub(crate) async fn open_small(&self, name: BlobName, len: u64) -> Result<BlobReader, DepotError> {
+        BlobReader::open_small(self.clone(), name, len).await
+    }
+
     /// Its length, if it is here.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ use crate::{BlobReader, Depot, DepotError, GetError, Peers, Replication};
 
 /// Chunks read and opened at once: 1 MiB.
 const BATCH: u64 = 16;
+/// A blob of one chunk is read as it is opened, and opened where it is.
+const SMALL: u64 = HEADER_LEN as u64 + SEALED_CHUNK_LEN as u64;
 /// Holders asked before a blob counts as unreadable.
 const TRIES: u32 = 3;
 
@@ -93,7 +95,13 @@ struct Reader {
 
 impl Reader {
     async fn open(sources: Sources, key: Arc<ObjectKey>, part: SealedAt) -> Result<Self, GetError> {
-        let found = match sources.depot.open(part.blob.name).await {
+        let blob = &part.blob;
+        let opened = if blob.len <= SMALL {
+            sources.depot.open_small(blob.name, blob.len).await
+        } else {
+            sources.depot.open(blob.name).await
+        };
+        let found = match opened {
             Ok(found) => Some(found),
             Err(DepotError::Missing { .. }) => {
                 sources.replication.lost(&part.bucket, &part.blob);
@@ -145,6 +153,13 @@ impl Reader {
         chunks: Range<u64>,
     ) -> Result<Bytes, GetError> {
         let range = self.cipher(&chunks);
+        if reader.is_held() {
+            let cipher = reader.read(range).await.map_err(GetError::Depot)?;
+            return open(opener, self.part.plain_len, chunks, cipher).map_err(|error| {
+                report(&self.sources, &self.part, &error);
+                GetError::Tampered
+            });
+        }
         let ready = if reader.file().is_some() { None } else { Some(reader.read(range.clone()).await) };
         let file = reader.file().map(Arc::clone);
         let opener = Arc::clone(opener);

@@ -2,6 +2,7 @@
 //! thread hop each, which measured four to six times slower than this.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectStore as _};
 
-use super::{Altered, Depot, DepotError, blocking, place};
+use super::{Altered, Depot, DepotError, blocking, io, place};
 
 /// Bytes read at once by [`BlobReader::stream`].
 const SLICE: u64 = 1 << 20;
@@ -26,6 +27,8 @@ pub struct BlobReader {
     name: BlobName,
     len: u64,
     file: Option<Arc<File>>,
+    /// All of it, if it was read as it was opened.
+    held: Option<Bytes>,
 }
 
 impl BlobReader {
@@ -38,11 +41,37 @@ impl BlobReader {
                     GetResultPayload::File(file, _) => Some(Arc::new(file)),
                     GetResultPayload::Stream(_) => None,
                 };
-                Ok(Self { depot, name, len, file })
+                Ok(Self { depot, name, len, file, held: None })
             }
             Err(object_store::Error::NotFound { .. }) => Err(DepotError::Missing { name }),
             Err(source) => Err(DepotError::Backend { doing: "opening", source }),
         }
+    }
+
+    /// Opens a small blob and reads it in the same step: a thread hop costs more than the work.
+    pub(super) async fn open_small(depot: Depot, name: BlobName, len: u64) -> Result<Self, DepotError> {
+        let Some(root) = &depot.inner.root else { return Self::open(depot, name).await };
+        let path = root.join(place(name).as_ref());
+        blocking(move || {
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(DepotError::Missing { name });
+                }
+                Err(error) => return Err(io("opening", &path)(error)),
+            };
+            let there = file.metadata().map_err(io("opening", &path))?.len();
+            // What cannot be read now is told when it is wanted.
+            let held = read_at(&file, 0..there.min(len)).ok().map(Bytes::from);
+            let file = if held.is_some() { None } else { Some(Arc::new(file)) };
+            Ok(Self { depot, name, len: there, file, held })
+        })
+        .await
+    }
+
+    /// Whether all of it is in memory.
+    pub(crate) const fn is_held(&self) -> bool {
+        self.held.is_some()
     }
 
     /// Its length as it is on the backend.
@@ -69,6 +98,10 @@ impl BlobReader {
         let range = range.start.min(self.len)..range.end.min(self.len);
         if range.is_empty() {
             return Ok(Vec::new());
+        }
+        if let Some(held) = &self.held {
+            let at = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(held.len());
+            return Ok(held.get(at(range.start)..at(range.end)).unwrap_or_default().to_vec());
         }
         if let Some(file) = &self.file {
             let file = Arc::clone(file);
@@ -117,14 +150,14 @@ pub(crate) fn read_at(file: &File, range: Range<u64>) -> Result<Vec<u8>, DepotEr
         source: object_store::Error::Generic { store: "LocalFileSystem", source: Box::new(source) },
     };
     let want = usize::try_from(range.end - range.start)
-        .map_err(|_| failed(std::io::Error::from(std::io::ErrorKind::OutOfMemory)))?;
+        .map_err(|_| failed(std::io::Error::from(ErrorKind::OutOfMemory)))?;
     let mut slice = vec![0; want];
     let mut filled = 0;
     while let Some(rest) = slice.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read_at(rest, range.start + filled as u64) {
             Ok(0) => break,
             Ok(read) => filled += read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(failed(error)),
         }
     }
