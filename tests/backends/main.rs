@@ -283,3 +283,79 @@ fn a_backend_that_is_lost_is_detached_by_force() -> Result<()> {
         Ok(())
     })
 }
+
+/// A copy of a folder with all that is in it, without what is named.
+fn copy(from: &Path, to: &Path, without: &[&str]) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    std::fs::set_permissions(to, std::fs::metadata(from)?.permissions())?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if without.iter().any(|left_out| name.to_string_lossy() == *left_out) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to.join(&name), without)?;
+        } else if entry.file_type()?.is_file() {
+            std::fs::copy(entry.path(), to.join(&name))?;
+        }
+    }
+    Ok(())
+}
+
+/// A copy of the home without the sealed objects is small; with it and the store, everything comes back.
+#[test]
+fn a_copy_of_the_home_without_its_objects_brings_everything_back_from_the_store() -> Result<()> {
+    story("a_copy_of_the_home", |story| {
+        let (alice, far, bob) = (story.host("alice")?, story.host("vendor")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let vendor = SeaweedFs::start(&far, &["attic"])?;
+        let original = photos(story)?;
+        let ready = one.up(&[])?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        attach(&one, &vendor, "offsite", &[])?.good()?;
+        upload(&one, &ready, &original)?;
+        one.protected("photos", OBJECTS)?;
+        one.stop()?;
+        // Where each blob lies on the store is told by the store.
+        copy(one.home(), other.home(), &["depot", "packs.redb"])?;
+        let size: u64 =
+            files(other.home())?.iter().map(|file| file.metadata().map_or(0, |about| about.len())).sum();
+        ensure!(size < 8 << 20, "the copy has {size} bytes");
+        one.resume()?;
+        one.destroy()?;
+
+        let ready = other.resume()?;
+        is(&other, "offsite", BackendState::Up)?;
+        eventually(60, "everything reads back identical on another machine", || {
+            identical(&other, &ready, &original)
+        })?;
+        other.protected("photos", OBJECTS)
+    })
+}
+
+#[test]
+fn a_store_that_another_realm_has_is_refused() -> Result<()> {
+    story("a_store_that_another_realm_has", |story| {
+        let (alice, far, bob) = (story.host("alice")?, story.host("vendor")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let vendor = SeaweedFs::start(&far, &["attic"])?;
+        let ready = one.up(&[])?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        attach(&one, &vendor, "offsite", &[])?.good()?;
+        let file = story.file("photo", 300_000, 1)?;
+        one.s3(&ready)?.aws(&["s3", "cp", &file.to_string_lossy(), "s3://photos/photo"])?.good()?;
+        one.protected("photos", 1)?;
+        other.up(&[])?;
+        attach(&other, &vendor, "offsite", &[])?
+            .refused(1, &["another backend lives there", "whose key is not here", "empty the bucket"])?;
+        ensure!(other.status()?.nodes.len() == 1, "{:?}", other.status()?.nodes);
+        ensure!(!other.home().join("backends/offsite").exists(), "something of it is left");
+        // With a prefix of its own it is a place of its own.
+        attach(&other, &vendor, "offsite", &["--prefix", "other"])?.good()?;
+        is(&other, "offsite", BackendState::Up)?;
+        other.cli(&["backend", "detach", "offsite", "--force"])?.good()?;
+        one.cli(&["backend", "probe", "offsite"])?.good()?;
+        one.protected("photos", 1)
+    })
+}
