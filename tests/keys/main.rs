@@ -6,7 +6,7 @@ mod disk;
 mod tenant;
 
 use anyhow::{Context, Result, ensure};
-use freehold_api::{BucketKeys, Rewrapped, Sealed};
+use freehold_api::{Audit, BucketKeys, Rewrapped, Sealed};
 use freehold_harness::{Node, S3, story, until};
 
 fn keys(node: &Node<'_>, bucket: &str) -> Result<BucketKeys> {
@@ -117,6 +117,36 @@ fn a_bucket_is_shared_with_a_machine_and_taken_back() -> Result<()> {
         ensure!(get(&away, "files", "secret").is_err(), "she reads what came afterwards");
         one.cli(&["bucket", "share", "files", "--with", "nobody"])?.failed(&["nobody"])?;
         one.cli(&["bucket", "unshare", "files", "--with", "carol"])?.failed(&["nobody"])?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_bucket_is_shared_with_every_device_of_a_person() -> Result<()> {
+    story("a_bucket_is_shared_with_every_device_of_a_person", |story| {
+        let (alice, phone) = (story.host("alice")?, story.host("phone")?);
+        let (mut one, mut device) = (alice.node()?, phone.node()?);
+        let ready = one.up(&["--name", "smith"])?;
+        let invitation = one.invite(&["--device", "--roles", "storage,gateway"])?;
+        let there = device.join(&invitation, "phone")?;
+        let (s3, away) = (one.s3(&ready)?, device.s3(&there)?);
+        put(&s3, "files", "letter", "dear self")?;
+        one.protected("files", 1)?;
+        ensure!(get(&away, "files", "letter").is_err(), "it reads without the key");
+        let exported = story.folder().join("log");
+        let exported = exported.to_string_lossy();
+        one.cli(&["realm", "export", &exported])?.good()?;
+        let audit: Audit = one.ask(&["realm", "audit", &exported])?;
+        let person = audit.state.admins.first().context("a realm has an admin")?;
+        let person = person.get(..12).context("an id is longer")?;
+        let shared: BucketKeys = one.ask(&["bucket", "share", "files", "--with", person])?;
+        ensure!(shared.holders.iter().all(|holder| holder.person), "{shared:?}");
+        until(60, "their device reads it", || {
+            ensure!(get(&away, "files", "letter")? == "dear self", "something else");
+            Ok(())
+        })?;
+        let taken: BucketKeys = one.ask(&["bucket", "unshare", "files", "--with", person])?;
+        ensure!(taken.current == 2 && taken.holders.is_empty() && taken.to_rotate.is_empty(), "{taken:?}");
         Ok(())
     })
 }

@@ -8,6 +8,7 @@ use freehold_realm::{NodeRoles, Standing, State};
 use freehold_seal::{BucketKey, Holder, Holders, KeyOf, KeyRing, Recipient, Setting};
 use freehold_wire::{BucketId, NodeId, from_canonical};
 
+use crate::clock;
 use crate::log::View;
 use crate::shared::Shared;
 
@@ -115,6 +116,7 @@ pub(crate) struct Due {
 pub(crate) fn to_rotate(shared: &Shared) -> Vec<Due> {
     let view = shared.log.view();
     let rings: Vec<KeyRing> = shared.directory().rings().cloned().collect();
+    let recovering = view.waiting_recoveries(clock::wall()).any(|(_, left)| left.is_some());
     let mut due = Vec::new();
     for ring in rings {
         let Some(newest) = ring.current().map(BucketKey::version) else { continue };
@@ -124,7 +126,10 @@ pub(crate) fn to_rotate(shared: &Shared) -> Vec<Due> {
             continue;
         }
         let boxed = shared.directory().boxed_to(ring.of(), newest);
-        let known_to: BTreeSet<NodeId> = boxed.into_iter().filter(|node| !entitled.has(node)).collect();
+        // A machine that guardians are bringing back reads meanwhile: it is let in, or stopped.
+        let is_guest = |node: &NodeId| recovering && !view.let_in.contains_key(node);
+        let known_to = boxed.into_iter().filter(|node| !entitled.has(node) && !is_guest(node));
+        let known_to: BTreeSet<NodeId> = known_to.collect();
         if known_to.is_empty() || !may_box(shared, &view, &ring, &entitled) {
             continue;
         }
