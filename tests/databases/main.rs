@@ -67,6 +67,21 @@ fn what_was_acknowledged_survives_a_kill() -> Result<()> {
     })
 }
 
+#[path = "../../crates/kv-client/examples/shop/shop.rs"]
+mod shop;
+
+/// The client crate's example, against a node.
+#[test]
+fn a_shop_runs_on_the_client_crate() -> Result<()> {
+    story("a_shop_runs_on_the_client_crate", |story| {
+        let alice = story.host("alice")?;
+        let mut node = alice.node()?;
+        node.up(&[])?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(shop::run(&node.home().join("control.sock")))
+    })
+}
+
 /// A sale on the command line: who is overtaken is told by what.
 #[test]
 fn of_two_transactions_about_one_thing_one_is_overtaken() -> Result<()> {

@@ -169,6 +169,9 @@ pub struct KvIndex {
     /// The first field is an array, of which each element counts.
     #[serde(default)]
     pub each: bool,
+    /// The field is text, of which each word counts: for `matches`.
+    #[serde(default)]
+    pub text: bool,
 }
 
 /// How far an index is.
@@ -294,6 +297,20 @@ pub enum KvOp {
 pub fn in_base64(value: &[u8]) -> String {
     data_encoding::BASE64.encode(value)
 }
+
+/// Reads it back.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn from_base64(coded: &str) -> Result<Vec<u8>, String> {
+    data_encoding::BASE64.decode(coded.as_bytes()).map_err(|error| error.to_string())
+}
+
+/// Why nothing can be done with a database that is not there: programs tell it from a key that is not.
+pub const NO_DATABASE: &str = "the realm knows no database of that name";
+/// How the reason ends why a transaction was refused because something it read has changed: programs
+/// begin again.
+pub const OVERTAKEN: &str = "nothing of this transaction was written";
 
 /// A write: everything or nothing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]

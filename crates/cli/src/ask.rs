@@ -180,7 +180,7 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
             let all = client.buckets().await?;
             show(terminal, &all, |all| render::buckets(all))?;
             // What is in them is nobody's files, but their space is taken all the same.
-            let databases = client.kv_databases().await.unwrap_or_default().len() as u64;
+            let databases = freehold_kv_client::databases(client).await.unwrap_or_default().len() as u64;
             if databases > 0 {
                 let are = words::verb(databases, "is", "are");
                 terminal.say(format!(

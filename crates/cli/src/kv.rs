@@ -4,27 +4,24 @@ pub(crate) mod args;
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
-use std::time::Duration;
 
 use freehold_api::kv::{
-    KvAnswer, KvAt, KvClone, KvDatabase, KvHandOver, KvIndex, KvIndexState, KvNews, KvOp, KvOperations,
-    KvPage, KvQuery, KvScan, KvTakeOver, KvWrite, NewKvDatabase, NewKvSnapshot, NewKvTransaction,
+    KvAnswer, KvAt, KvClone, KvDatabase, KvHandOver, KvIndex, KvIndexState, KvNews, KvOp, KvPage, KvQuery,
+    KvScan, KvTakeOver, KvWrite, NewKvDatabase, NewKvSnapshot, NewKvTransaction,
 };
 use freehold_api::{Client, Problem, words};
+use freehold_kv_client::{Database, PutOptions};
 use futures::StreamExt as _;
 
 use self::args::{At, DocCommand, IndexCommand, KvCommand, Put, Scan};
 use crate::ask::show;
 use crate::terminal::Terminal;
 
-/// How often it is looked whether an index is whole.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
 pub(crate) async fn kv(terminal: Terminal, client: &Client, command: KvCommand) -> Result<(), Problem> {
     match command {
         KvCommand::Put(wish) => put(terminal, client, wish).await,
         KvCommand::Get { name, key, at } => {
-            let found = client.kv_get(&name, &key, &at.into()).await?;
+            let found = Database::of(client, name).value(&key, &at.into()).await?;
             // As it is: a value is a program's, not ours to mend.
             print(&found.value)
         }
@@ -35,20 +32,21 @@ pub(crate) async fn kv(terminal: Terminal, client: &Client, command: KvCommand) 
         KvCommand::Scan(wish) => scan(terminal, client, wish).await,
         KvCommand::Write { name, file } => {
             let write: KvWrite = read_json(&text(&file)?)?;
-            let done = client.kv_write(&name, &write).await?;
+            let done = Database::of(client, name).write(&write).await?;
             show(terminal, &done, |done| format!("Write {} is durable.", done.number))
         }
         KvCommand::Doc { command } => doc(terminal, client, command).await,
         KvCommand::Query { name, collection, query, snapshot, after, explain } => {
             let asked = KvQuery { query, after, explain, snapshot };
-            let answer = client.kv_query(&name, &collection, &asked).await?;
+            let database = Database::of(client, name);
+            let answer = database.query(&collection, &asked).await?;
             if answer.documents.is_empty() && !explain {
-                nothing(terminal, client, &name, &collection).await?;
+                nothing(terminal, &database, &collection).await?;
             }
             lines(terminal, &answer, |answer| answered(answer, explain))
         }
         KvCommand::Index { command } => index(terminal, client, command).await,
-        KvCommand::Watch { name, after, count } => watch(client, &name, after, count).await,
+        KvCommand::Watch { name, after, count } => watch(&Database::of(client, name), after, count).await,
         command => database(terminal, client, command).await,
     }
 }
@@ -57,46 +55,47 @@ async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Re
     match command {
         KvCommand::Create { name, copies, confirm } => {
             let wish = NewKvDatabase { name, copies: copies.into(), confirm: confirm.into() };
-            let made = client.kv_create(&wish).await?;
+            let made = freehold_kv_client::create(client, &wish).await?;
             show(terminal, &made, described)
         }
         KvCommand::Databases => {
-            let all = client.kv_databases().await?;
+            let all = freehold_kv_client::databases(client).await?;
             show(terminal, &all, |all| match all.as_slice() {
                 [] => "There is no database yet: freehold kv create NAME".to_owned(),
                 all => all.iter().map(described).collect::<Vec<_>>().join("\n"),
             })
         }
         KvCommand::Show { name } => {
-            let found = client.kv_database(&name).await?;
+            let found = Database::of(client, &name).info().await?;
             show(terminal, &found, described)
         }
         KvCommand::Drop { name } => {
-            client.kv_delete_database(&name).await?;
+            Database::of(client, &name).delete_all().await?;
             terminal.done(true, format!("The database {name} is deleted."));
             Ok(())
         }
         KvCommand::Begin { name, lasting } => {
             let wish = NewKvTransaction { lasting_ms: Some(lasting.saturating_mul(1000)) };
-            let begun = client.kv_begin(&name, &wish).await?;
-            show(terminal, &begun, |begun| begun.id.clone())
+            let begun = Database::of(client, &name).begin(&wish).await?;
+            show(terminal, begun.begun(), |begun| begun.id.clone())
         }
         KvCommand::Commit { name, transaction } => {
-            let done = client.kv_commit(&name, &transaction).await?;
+            let done = Database::of(client, &name).transaction_named(&transaction).commit().await?;
             show(terminal, &done, |done| format!("The transaction is durable (write {}).", done.number))
         }
         KvCommand::Abort { name, transaction } => {
-            client.kv_abort(&name, &transaction).await?;
+            Database::of(client, &name).transaction_named(&transaction).abort().await?;
             terminal.done(true, "The transaction is over; nothing of it was written.");
             Ok(())
         }
         KvCommand::Snapshot { name, minutes, called } => {
             let lasting_ms = called.is_none().then_some(u64::from(minutes).saturating_mul(60_000));
-            let held = client.kv_snapshot(&name, &NewKvSnapshot { lasting_ms, name: called }).await?;
+            let held =
+                Database::of(client, &name).snapshot(&NewKvSnapshot { lasting_ms, name: called }).await?;
             show(terminal, &held, |held| held.id.clone())
         }
         KvCommand::Snapshots { name } => {
-            let all = client.kv_snapshots(&name).await?;
+            let all = Database::of(client, &name).snapshots().await?;
             show(terminal, &all, |all| match all.as_slice() {
                 [] => {
                     format!("There is no snapshot with a name yet: freehold kv snapshot {name} --name NAME")
@@ -105,20 +104,20 @@ async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Re
             })
         }
         KvCommand::Release { name, snapshot } => {
-            client.kv_let_go(&name, &snapshot).await?;
+            Database::of(client, &name).let_go(&snapshot).await?;
             terminal.done(true, format!("The snapshot {snapshot} is let go."));
             Ok(())
         }
         KvCommand::Clone { name, to, snapshot } => {
-            let made = client.kv_clone(&name, &KvClone { to, snapshot }).await?;
+            let made = Database::of(client, &name).clone_to(&KvClone { to, snapshot }).await?;
             show(terminal, &made, described)
         }
         KvCommand::Handover { name, node } => {
-            let now = client.kv_hand_over(&name, &KvHandOver { to: node }).await?;
+            let now = Database::of(client, &name).hand_over(&KvHandOver { to: node }).await?;
             show(terminal, &now, described)
         }
         KvCommand::Takeover { name, force } => {
-            let now = client.kv_take_over(&name, &KvTakeOver { force }).await?;
+            let now = Database::of(client, &name).take_over(&KvTakeOver { force }).await?;
             show(terminal, &now, described)
         }
         _ => Err(crate::up::bug("the command was not carried out", "it is none about databases")),
@@ -133,17 +132,16 @@ impl From<At> for KvAt {
 
 async fn put(terminal: Terminal, client: &Client, wish: Put) -> Result<(), Problem> {
     let value = if wish.value == "-" { text(Path::new("-"))? } else { wish.value.into_bytes() };
-    let lasting = wish.lasting.map(|seconds| seconds.saturating_mul(1000));
+    let lasting_ms = wish.lasting.map(|seconds| seconds.saturating_mul(1000));
     let what = format!("{} is put", plain(&wish.key));
-    if wish.transaction.is_some() {
-        let (value, value_base64) = match String::from_utf8(value) {
-            Ok(text) => (Some(text), None),
-            Err(other) => (None, Some(freehold_api::kv::in_base64(other.as_bytes()))),
-        };
-        let op = KvOp::Put { key: wish.key, value, value_base64, lasting_ms: lasting };
-        return one(terminal, client, &wish.name, op, wish.transaction, &what).await;
+    let database = Database::of(client, wish.name);
+    if let Some(transaction) = wish.transaction {
+        database.transaction_named(&transaction).put_lasting(&wish.key, value, lasting_ms).await?;
+        terminal.done(true, format!("{what} when the transaction is committed."));
+        return Ok(());
     }
-    let done = client.kv_put(&wish.name, &wish.key, value.into(), lasting, wish.if_version).await?;
+    let options = PutOptions { lasting_ms, if_version: wish.if_version };
+    let done = database.put_with(&wish.key, value, options).await?;
     show(terminal, &done, |done| format!("{what} (write {}).", done.number))
 }
 
@@ -156,13 +154,13 @@ async fn one(
     transaction: Option<String>,
     what: &str,
 ) -> Result<(), Problem> {
-    let operations = vec![op];
+    let (database, operations) = (Database::of(client, name), vec![op]);
     if let Some(transaction) = transaction {
-        client.kv_add(name, &transaction, &KvOperations { operations }).await?;
+        database.transaction_named(&transaction).add(operations).await?;
         terminal.done(true, format!("{what} when the transaction is committed."));
         return Ok(());
     }
-    let done = client.kv_write(name, &KvWrite { operations, ..KvWrite::default() }).await?;
+    let done = database.write(&KvWrite { operations, ..KvWrite::default() }).await?;
     terminal.done(true, format!("{what} (write {}).", done.number));
     Ok(())
 }
@@ -177,15 +175,18 @@ fn lines<T: serde::Serialize>(
 }
 
 /// Says beside an empty answer why it may be so.
-async fn nothing(terminal: Terminal, client: &Client, name: &str, collection: &str) -> Result<(), Problem> {
+async fn nothing(terminal: Terminal, database: &Database, collection: &str) -> Result<(), Problem> {
     if terminal.json {
         return Ok(());
     }
-    let known = client.kv_database(name).await?.collections;
+    let known = database.info().await?.collections;
     if known.iter().any(|known| known.name == collection) {
         terminal.say("No document was found.");
     } else {
-        terminal.say(format!("There is no collection {collection} yet.\n\nhint: freehold kv show {name}"));
+        terminal.say(format!(
+            "There is no collection {collection} yet.\n\nhint: freehold kv show {}",
+            database.name()
+        ));
     }
     Ok(())
 }
@@ -206,7 +207,7 @@ async fn scan(terminal: Terminal, client: &Client, wish: Scan) -> Result<(), Pro
         snapshot: wish.at.snapshot,
         transaction: wish.at.transaction,
     };
-    let page = client.kv_scan(&wish.name, &asked).await?;
+    let page = Database::of(client, wish.name).page(&asked).await?;
     if page.items.is_empty() && !terminal.json {
         terminal.say("No key was found.");
     }
@@ -223,7 +224,7 @@ async fn doc(terminal: Terminal, client: &Client, command: DocCommand) -> Result
             one(terminal, client, &name, op, transaction, &what).await
         }
         DocCommand::Get { name, collection, id, at } => {
-            let found = client.kv_document(&name, &collection, &id, &at.into()).await?;
+            let found = Database::of(client, &name).document(&collection, &id, &at.into()).await?;
             terminal.answer_json(&found);
             Ok(())
         }
@@ -236,11 +237,11 @@ async fn doc(terminal: Terminal, client: &Client, command: DocCommand) -> Result
 
 async fn index(terminal: Terminal, client: &Client, command: IndexCommand) -> Result<(), Problem> {
     match command {
-        IndexCommand::Add { name, collection, index, fields, unique, each, wait } => {
-            let wish = KvIndex { name: index.clone(), fields, unique, each };
-            client.kv_add_index(&name, &collection, &wish).await?;
+        IndexCommand::Add { name, collection, index, fields, unique, each, text, wait } => {
+            let wish = KvIndex { name: index.clone(), fields, unique, each, text };
+            Database::of(client, &name).add_index(&collection, &wish).await?;
             if wait {
-                whole(client, &name, &collection, &index).await?;
+                Database::of(client, &name).until_whole(&collection, &index).await?;
                 terminal.done(true, format!("The index {index} is whole."));
             } else {
                 terminal.done(true, format!("The index {index} is being built: freehold kv show {name}"));
@@ -248,35 +249,15 @@ async fn index(terminal: Terminal, client: &Client, command: IndexCommand) -> Re
             Ok(())
         }
         IndexCommand::Drop { name, collection, index } => {
-            client.kv_drop_index(&name, &collection, &index).await?;
+            Database::of(client, &name).drop_index(&collection, &index).await?;
             terminal.done(true, format!("The index {index} is dropped."));
             Ok(())
         }
     }
 }
 
-async fn whole(client: &Client, name: &str, collection: &str, index: &str) -> Result<(), Problem> {
-    loop {
-        let database = client.kv_database(name).await?;
-        let found = database.collections.into_iter().find(|found| found.name == collection);
-        let found = found.into_iter().flat_map(|found| found.indexes).find(|found| found.index.name == index);
-        match found.map(|found| (found.state, found.why)) {
-            Some((KvIndexState::Whole, _)) => return Ok(()),
-            Some((KvIndexState::Building, _)) => tokio::time::sleep(LOOK_EVERY).await,
-            Some((_, why)) => {
-                return Err(Problem::refused(
-                    format!("the index {index} cannot be"),
-                    why.unwrap_or_default(),
-                    Some(format!("freehold kv index drop {name} {collection} {index}")),
-                ));
-            }
-            None => return Err(crate::up::bug("the index is not there", "it was declared a moment ago")),
-        }
-    }
-}
-
-async fn watch(client: &Client, name: &str, after: Option<u64>, count: Option<u64>) -> Result<(), Problem> {
-    let mut events = client.kv_watch(name, after).await?;
+async fn watch(database: &Database, after: Option<u64>, count: Option<u64>) -> Result<(), Problem> {
+    let mut events = database.news(after).await?;
     let mut told = 0;
     while count.is_none_or(|count| told < count) {
         let Some(news) = events.next().await else { return Ok(()) };
@@ -310,7 +291,11 @@ fn described(database: &KvDatabase) -> String {
                 KvIndexState::Failed => format!("cannot be: {}", index.why.as_deref().unwrap_or_default()),
                 KvIndexState::Dropping => "being dropped".to_owned(),
             };
-            let unique = if index.index.unique { "unique, " } else { "" };
+            let unique = match (index.index.unique, index.index.text) {
+                (true, _) => "unique, ",
+                (_, true) => "words, ",
+                _ => "",
+            };
             lines.push(format!(
                 "      index {:<10} {} ({unique}{state})",
                 index.index.name,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::key::encode_all;
 use crate::value::{Path, at};
+use crate::words::matches;
 
 /// How a field is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum Filter {
     Starts(Path, String),
     /// An array has this scalar as an element.
     Has(Path, Value),
+    /// Text has all words of this one, in any order.
+    Matches(Path, String),
     /// The field is there, be it null.
     Exists(Path),
     /// Not so.
@@ -62,6 +65,7 @@ impl Filter {
             Self::Has(path, value) => at(document, path)
                 .and_then(Value::as_array)
                 .is_some_and(|all| all.iter().any(|one| compared(Some(one), Compare::Equal, value))),
+            Self::Matches(path, wanted) => matches(at(document, path), wanted),
             Self::Exists(path) => at(document, path).is_some(),
             Self::Not(filter) => !filter.holds(document),
             Self::And(filters) => filters.iter().all(|filter| filter.holds(document)),

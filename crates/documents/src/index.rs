@@ -8,11 +8,14 @@ use serde_json::Value;
 use crate::key::{encode, encode_text};
 use crate::layout::index_prefix;
 use crate::value::{Path, at};
+use crate::words::{Posting, counted};
 
 /// Fields that an index may have.
 pub const COMPONENTS_MAX: usize = 8;
 /// Rows that one document may have in one index.
 pub const ROWS_MAX: usize = 1000;
+/// Different words that one document may have in one index of words.
+pub const WORDS_MAX: usize = 10_000;
 const ROW_BYTES_MAX: usize = 4096;
 const NAME_BYTES_MAX: usize = 64;
 
@@ -30,6 +33,9 @@ pub struct IndexSpec {
     /// The first field is an array: a row for each of its elements.
     #[serde(default)]
     pub each: bool,
+    /// The field is text: a row for each of its words.
+    #[serde(default)]
+    pub text: bool,
 }
 
 /// A row to be stored.
@@ -37,7 +43,8 @@ pub struct IndexSpec {
 pub struct Row {
     /// Its key.
     pub key: Vec<u8>,
-    /// The document's id if nobody else may have this key, else nothing.
+    /// The document's id if nobody else may have this key, in an index of words how often the word is
+    /// there, else nothing.
     pub value: Vec<u8>,
 }
 
@@ -50,6 +57,12 @@ pub enum IndexError {
     /// The number of fields.
     #[error("an index has 1 to {COMPONENTS_MAX} fields")]
     Fields,
+    /// An index of words.
+    #[error("an index of words has one field, and is neither unique nor of elements")]
+    Text,
+    /// Too many words.
+    #[error("a document may have {WORDS_MAX} different words in the index {0}, this one has more")]
+    Words(String),
     /// A field twice.
     #[error("the index names the field {0} twice")]
     Twice(Path),
@@ -74,6 +87,9 @@ impl IndexSpec {
         if self.fields.is_empty() || self.fields.len() > COMPONENTS_MAX {
             return Err(IndexError::Fields);
         }
+        if self.text && (self.fields.len() > 1 || self.unique || self.each) {
+            return Err(IndexError::Text);
+        }
         let mut seen = BTreeSet::new();
         match self.fields.iter().find(|path| !seen.insert(*path)) {
             Some(path) => Err(IndexError::Twice(path.clone())),
@@ -96,6 +112,9 @@ impl IndexSpec {
         let values: Vec<Option<&Value>> = self.fields.iter().map(|path| at(document, path)).collect();
         let Some((first, others)) = values.split_first() else { return Ok(rows) };
         let prefix = index_prefix(collection, number);
+        if self.text {
+            return self.words(&prefix, *first, id);
+        }
         if !self.each {
             rows.insert(self.row(&prefix, *first, others, id)?);
             return Ok(rows);
@@ -108,6 +127,21 @@ impl IndexSpec {
             }
         }
         Ok(rows)
+    }
+
+    fn words(&self, prefix: &[u8], value: Option<&Value>, id: &str) -> Result<BTreeSet<Row>, IndexError> {
+        let words = counted(value);
+        if words.len() > WORDS_MAX {
+            return Err(IndexError::Words(self.name.clone()));
+        }
+        let of = words.values().fold(0u32, |sum, times| sum.saturating_add(*times));
+        let row = |(word, times): (String, u32)| {
+            let mut key = prefix.to_vec();
+            encode_text(&word, &mut key);
+            encode_text(id, &mut key);
+            Row { key, value: Posting { times, of }.encode() }
+        };
+        Ok(words.into_iter().map(row).collect())
     }
 
     fn row(

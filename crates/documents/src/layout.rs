@@ -1,11 +1,12 @@
 //! Where documents and index rows lie among the keys of a database. `d` ‖ collection ‖ id is a
 //! document; `i` ‖ collection ‖ number of the index ‖ components ‖ id is a row of an index, without
-//! the id where the index is unique.
+//! the id where the index is unique; in an index of words the one component is a word.
 
 use serde_json::Value;
 
 use crate::key::{Component, after_all, decode_one, encode_text};
 use crate::plan::KeyRange;
+use crate::words::Posting;
 
 const DOCUMENT: u8 = b'd';
 const INDEX: u8 = b'i';
@@ -74,6 +75,15 @@ pub fn id_of_row(key: &[u8], value: &[u8]) -> Option<String> {
         Some(Component::Scalar(Value::String(id))) => Some(id),
         _ => None,
     }
+}
+
+/// Where the word of a row is; nothing if it is no row of an index of words.
+pub fn posting_of_row(key: &[u8], value: &[u8]) -> Option<(String, Posting)> {
+    let (_, rest) = text(key.strip_prefix(&[INDEX])?)?;
+    let (_, rest) = rest.split_first_chunk::<4>()?;
+    let (_, rest) = text(rest)?;
+    let (id, rest) = text(rest)?;
+    rest.is_empty().then_some((id, Posting::decode(value)?))
 }
 
 fn text(bytes: &[u8]) -> Option<(String, &[u8])> {

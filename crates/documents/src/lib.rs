@@ -13,16 +13,18 @@ mod query;
 mod run;
 mod show;
 mod value;
+mod words;
 
 pub use filter::{Compare, Filter};
-pub use index::{COMPONENTS_MAX, IndexError, IndexSpec, ROWS_MAX, Row};
+pub use index::{COMPONENTS_MAX, IndexError, IndexSpec, ROWS_MAX, Row, WORDS_MAX};
 pub use key::{Component, KeyError, decode, encode, encode_all};
-pub use layout::{document_key, document_range, id_of_document, id_of_row, index_range};
+pub use layout::{document_key, document_range, id_of_document, id_of_row, index_range, posting_of_row};
 pub use parse::{ParseError, parse};
 pub use plan::{Access, KeyRange, Plan, plan};
-pub use query::{Cursor, CursorError, Direction, LIMIT_DEFAULT, LIMIT_MAX, OrderBy, Query};
+pub use query::{Cursor, CursorError, Direction, LIMIT_DEFAULT, LIMIT_MAX, OrderBy, Query, SCORE};
 pub use run::{Flow, Page, Run};
 pub use value::{Path, PathError, at};
+pub use words::{Corpus, Posting, rank, words};
 
 #[cfg(test)]
 mod tests;

@@ -197,12 +197,10 @@ impl<'a> Reader<'a> {
             return if self.sign(")") { Ok(Filter::In(path, values)) } else { Err(self.expected(")")) };
         }
         if self.word("starts") {
-            let before = self.at;
-            if let Value::String(start) = self.value()? {
-                return Ok(Filter::Starts(path, start));
-            }
-            self.at = before;
-            return Err(self.expected("text in double quotes"));
+            return Ok(Filter::Starts(path, self.text()?));
+        }
+        if self.word("matches") {
+            return Ok(Filter::Matches(path, self.text()?));
         }
         if self.word("has") {
             return Ok(Filter::Has(path, self.value()?));
@@ -210,7 +208,16 @@ impl<'a> Reader<'a> {
         if self.word("exists") {
             return Ok(Filter::Exists(path));
         }
-        Err(self.expected("=, !=, <, <=, >, >=, in, starts, has or exists"))
+        Err(self.expected("=, !=, <, <=, >, >=, in, starts, has, matches or exists"))
+    }
+
+    fn text(&mut self) -> Result<String, ParseError> {
+        let before = self.at;
+        if let Value::String(text) = self.value()? {
+            return Ok(text);
+        }
+        self.at = before;
+        Err(self.expected("text in double quotes"))
     }
 
     fn path(&mut self) -> Result<Path, ParseError> {

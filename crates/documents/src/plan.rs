@@ -1,6 +1,7 @@
 //! Which rows have to be read. The whole filter is asked of every document that they lead to, so a
 //! plan can be slow but never wrong about which documents meet it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ use crate::key::{after_all, encode, encode_text, text_without_end};
 use crate::layout::{document_prefix, index_prefix};
 use crate::query::{Cursor, Direction, Query};
 use crate::value::Path;
+use crate::words::words;
 
 /// Keys from `start`, itself included, up to `end`, itself excluded; without end if there is none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +44,13 @@ pub enum Access {
         /// Its name.
         name: String,
     },
+    /// The rows of words, each with the documents that have it, and the documents that have all.
+    Words {
+        /// The index's name.
+        name: String,
+        /// Its number.
+        number: u32,
+    },
 }
 
 /// How a query will be answered.
@@ -72,6 +81,10 @@ impl fmt::Display for Plan {
             Access::Documents => write!(f, "reads documents{by}{way}")?,
             Access::Index { name } if bound.is_empty() => write!(f, "reads the whole index {name}{way}")?,
             Access::Index { name } => write!(f, "reads the index {name}{by}{way}")?,
+            Access::Words { name, .. } => write!(f, "reads the words of the index {name}{by}")?,
+        }
+        if self.in_order && matches!(self.access, Access::Words { .. }) {
+            return f.write_str("; ranks them; stops when the page is full");
         }
         f.write_str(if self.in_order { "; stops when the page is full" } else { "; sorts what it finds" })
     }
@@ -87,7 +100,12 @@ pub fn plan<'a>(
     let conjuncts = query.filter.conjuncts();
     let mut best = documents(collection, query, &conjuncts, after);
     for (number, spec) in indexes {
-        let planned = index(index_prefix(collection, number), spec, query, &conjuncts, after);
+        let prefix = index_prefix(collection, number);
+        let planned = if spec.text {
+            text(&prefix, number, spec, query, &conjuncts)
+        } else {
+            index(prefix, spec, query, &conjuncts, after)
+        };
         if let Some(planned) = planned.filter(|planned| planned.score > best.score) {
             best = planned;
         }
@@ -179,6 +197,34 @@ fn index(
     let places: Vec<usize> = wanted.into_iter().map(|(at, ..)| at).collect();
     plan.seek(&start, &places, after);
     (!plan.bound.is_empty() || plan.in_order).then_some(plan)
+}
+
+/// A range for each word that must be there.
+fn text(prefix: &[u8], number: u32, spec: &IndexSpec, query: &Query, conjuncts: &[&Filter]) -> Option<Plan> {
+    let field = spec.fields.first()?;
+    let wanted = conjuncts.iter().find_map(|filter| match filter {
+        Filter::Matches(path, wanted) if path == field => Some(wanted),
+        _ => None,
+    })?;
+    let wanted: BTreeSet<String> = words(wanted).collect();
+    let range = |word: &String| {
+        let mut start = prefix.to_vec();
+        encode_text(word, &mut start);
+        KeyRange::below(start)
+    };
+    let ranges: Vec<KeyRange> = wanted.iter().map(range).collect();
+    let access = Access::Words { name: spec.name.clone(), number };
+    // Only this knows a score.
+    let score = 8 + if query.ranks() { 1000 } else { 0 };
+    let in_order = query.only_ranks();
+    (!ranges.is_empty()).then(|| Plan {
+        access,
+        ranges,
+        reverse: false,
+        in_order,
+        bound: vec![field.clone()],
+        score,
+    })
 }
 
 impl Plan {

@@ -14,6 +14,9 @@ pub const LIMIT_DEFAULT: u32 = 100;
 /// Documents on a page at most.
 pub const LIMIT_MAX: u32 = 1000;
 
+/// The name by which queries call how well a document matches.
+pub const SCORE: &str = "$score";
+
 /// Which way an order goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -53,6 +56,16 @@ impl Default for Query {
 }
 
 impl Query {
+    /// Whether documents are ordered by how well they match.
+    pub fn ranks(&self) -> bool {
+        self.order.iter().any(|term| term.path.is(SCORE))
+    }
+
+    /// Whether they are ordered by nothing else, the best first.
+    pub(crate) fn only_ranks(&self) -> bool {
+        matches!(self.order.as_slice(), [term] if term.path.is(SCORE) && term.direction == Direction::Down)
+    }
+
     /// Which way ids go that are equal otherwise.
     pub(crate) fn tie(&self) -> Direction {
         self.order.last().map_or(Direction::Up, |term| term.direction)

@@ -30,6 +30,9 @@ impl fmt::Display for Filter {
             Self::Starts(path, start) => {
                 write!(f, "{path} starts {}", serde_json::Value::from(start.as_str()))
             }
+            Self::Matches(path, text) => {
+                write!(f, "{path} matches {}", serde_json::Value::from(text.as_str()))
+            }
             Self::Has(path, value) => write!(f, "{path} has {value}"),
             Self::Exists(path) => write!(f, "{path} exists"),
             Self::Not(filter) => write!(f, "not ({filter})"),

@@ -96,13 +96,21 @@ impl Store {
 
     fn page(&self, plan: &Plan, query: &Query, after: Option<&Cursor>) -> Page {
         let mut run = Run::new(plan, query, after);
+        if let Access::Words { .. } = plan.access {
+            for (_, id) in crate::rank(crate::Corpus::default(), self.words(plan)) {
+                if run.offer(&id, self.documents[&id].clone()) == Flow::Done {
+                    break;
+                }
+            }
+            return run.finish();
+        }
         'ranges: for range in &plan.ranges {
             let rows = self.rows.iter().filter(|(key, _)| range.contains(key));
             let rows: Vec<_> = if plan.reverse { rows.rev().collect() } else { rows.collect() };
             for (key, value) in rows {
                 let id = match plan.access {
                     Access::Documents => id_of_document(key),
-                    Access::Index { .. } => id_of_row(key, value),
+                    _ => id_of_row(key, value),
                 };
                 let id = id.unwrap();
                 if run.offer(&id, self.documents[&id].clone()) == Flow::Done {
@@ -111,6 +119,14 @@ impl Store {
             }
         }
         run.finish()
+    }
+
+    fn words(&self, plan: &Plan) -> Vec<BTreeMap<String, crate::Posting>> {
+        let having = |range: &crate::KeyRange| {
+            let rows = self.rows.iter().filter(|(key, _)| range.contains(key));
+            rows.map(|(key, value)| crate::posting_of_row(key, value).unwrap()).collect()
+        };
+        plan.ranges.iter().map(having).collect()
     }
 
     /// All pages, by the best plan, and how many there were.

@@ -28,6 +28,13 @@ pub enum PathError {
     Character(char),
 }
 
+impl Path {
+    /// Whether it is one name, and this one.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        matches!(self.0.as_slice(), [only] if only == name)
+    }
+}
+
 impl FromStr for Path {
     type Err = PathError;
 

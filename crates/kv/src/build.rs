@@ -7,7 +7,7 @@ use freehold_documents::{KeyRange, document_range, id_of_document, index_range};
 
 use crate::KvError;
 use crate::database::Database;
-use crate::document::{Declared, IndexState, collections, insert};
+use crate::document::{Declared, IndexState, collections, insert, weigh};
 use crate::rows::{self, Stamped};
 use crate::step::Step;
 
@@ -55,6 +55,7 @@ async fn batch(database: &Database, collection: &str, name: &str) -> Result<bool
         IndexState::Dropping => {
             let gone = drop_rows(database, &step, &index_range(collection, index.number)).await?;
             if !gone {
+                step.delete(&rows::texts(collection, index.number))?;
                 declared.indexes.remove(at);
             }
             gone
@@ -114,6 +115,7 @@ async fn build(
         if let Some(row) = Stamped::decode(row.value, step.now)? {
             let document = serde_json::from_slice(&row.value).map_err(|_| KvError::Row)?;
             let rows = index.spec.rows(collection, index.number, &id, &document)?;
+            weigh(step, collection, index, &rows, &rows).await?;
             insert(step, collection, index, &id, &rows).await?;
         }
         some += 1;

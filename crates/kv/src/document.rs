@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use freehold_documents::{IndexSpec, Row, document_key};
+use freehold_documents::{Corpus, IndexSpec, Posting, Row, SCORE, document_key};
 use freehold_wire::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +18,8 @@ use crate::step::Step;
 const COLLECTION_MAX: usize = 64;
 const ID_MAX: usize = 512;
 const INDEXES_MAX: usize = 32;
+/// What documents are given out with.
+const GIVEN: [&str; 3] = ["$id", "$version", SCORE];
 
 /// How an index is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +121,7 @@ pub(crate) fn check(document: &Value) -> Result<(), KvError> {
     let Some(fields) = document.as_object() else {
         return Err(KvError::Invalid("a document is a JSON object"));
     };
-    if fields.keys().any(|name| name.starts_with('$') && name != "$id" && name != "$version") {
+    if fields.keys().any(|name| name.starts_with('$') && !GIVEN.contains(&name.as_str())) {
         return Err(KvError::Invalid("names of fields that begin with $ are taken"));
     }
     if serde_json::to_vec(document).map_or(usize::MAX, |bytes| bytes.len()) > DOCUMENT_MAX {
@@ -132,8 +134,9 @@ pub(crate) fn check(document: &Value) -> Result<(), KvError> {
 fn plain(document: &Value) -> Value {
     let mut document = document.clone();
     if let Some(fields) = document.as_object_mut() {
-        fields.remove("$id");
-        fields.remove("$version");
+        for name in GIVEN {
+            fields.remove(name);
+        }
     }
     document
 }
@@ -176,6 +179,7 @@ pub(crate) async fn put(
         let rows_of = |document: &Value| index.spec.rows(collection, index.number, id, document);
         let old = old.as_ref().map(rows_of).transpose()?.unwrap_or_default();
         let new = bare.as_ref().map(rows_of).transpose()?.unwrap_or_default();
+        weigh(step, collection, index, &old, &new).await?;
         for row in old.difference(&new) {
             step.delete(&row.key)?;
         }
@@ -205,6 +209,37 @@ pub(crate) async fn put(
     Ok(())
 }
 
+/// Keeps count of the text in an index of words, of which a document has some rows in the place of
+/// others. Those before count only if they are there: it may be just being built.
+pub(crate) async fn weigh(
+    step: &Step<'_>,
+    collection: &str,
+    index: &Index,
+    before: &BTreeSet<Row>,
+    after: &BTreeSet<Row>,
+) -> Result<(), KvError> {
+    if !index.spec.text {
+        return Ok(());
+    }
+    let words = |rows: &BTreeSet<Row>| {
+        let first = rows.first().and_then(|row| Posting::decode(&row.value));
+        first.map_or((0, 0), |posting| (1, u64::from(posting.of)))
+    };
+    let was = match before.first() {
+        Some(row) if step.get(&row.key).await?.is_some() => words(before),
+        _ => (0, 0),
+    };
+    let is = words(after);
+    if was == is {
+        return Ok(());
+    }
+    let key = rows::texts(collection, index.number);
+    let Corpus { documents, words } = rows::corpus(step.get(&key).await?)?;
+    let documents = documents.saturating_sub(was.0).saturating_add(is.0);
+    let words = words.saturating_sub(was.1).saturating_add(is.1);
+    step.put(&key, &[documents.to_be_bytes(), words.to_be_bytes()].concat())
+}
+
 /// Puts rows into an index, unless another document has one of them.
 pub(crate) async fn insert<'a>(
     step: &mut Step<'_>,
@@ -215,7 +250,8 @@ pub(crate) async fn insert<'a>(
 ) -> Result<(), KvError> {
     let rows: Vec<&Row> = rows.into_iter().collect();
     for row in rows {
-        if !row.value.is_empty()
+        if index.spec.unique
+            && !row.value.is_empty()
             && let Some(owner) = step.get(&row.key).await?
             && owner != row.value
         {

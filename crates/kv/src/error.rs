@@ -60,7 +60,7 @@ pub enum KvError {
     #[error("there is no such transaction: it was ended, has lapsed, or the database was opened anew")]
     NoTransaction,
     /// What a transaction read has changed since.
-    #[error("{0}; nothing of this transaction was written")]
+    #[error("{0}")]
     Overtaken(String),
     /// A unique index has these values already.
     #[error("the document {id} has the same values in the unique index {index}")]

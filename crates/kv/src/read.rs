@@ -6,7 +6,8 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 use freehold_documents::{
-    Access, Cursor, Flow, KeyRange, Page, Run, document_key, id_of_document, id_of_row, parse, plan,
+    Access, Cursor, Flow, KeyRange, Page, Plan, Run, SCORE, document_key, id_of_document, id_of_row, parse,
+    plan, posting_of_row, rank,
 };
 use serde_json::Value;
 use slatedb::config::{DurabilityLevel, ReadOptions, ScanOptions};
@@ -254,32 +255,79 @@ impl View<'_> {
         if asked.explain {
             return Ok(answer);
         }
+        if query.ranks() && !matches!(planned.access, Access::Words { .. }) {
+            return Err(KvError::Invalid(
+                "only what matches words has a score: where FIELD matches \"..\", with an index of words",
+            ));
+        }
         let mut run = Run::new(&planned, &query, after.as_ref());
-        let now = rows::now();
-        'ranges: for KeyRange { start, end } in planned.ranges.clone() {
-            let mut found = self.scan(start, end, planned.reverse).await?;
-            while let Some(row) = found.next().await? {
-                let (id, stamped) = match planned.access {
-                    Access::Documents => (id_of_document(&row.key), Stamped::decode(row.value, now)?),
-                    Access::Index { .. } => {
-                        let id = id_of_row(&row.key, &row.value).ok_or(KvError::Row)?;
-                        let stamped = self.stamped(&document_key(&asked.collection, &id)).await?;
-                        (Some(id), stamped)
-                    }
-                };
-                let id = id.ok_or(KvError::Row)?;
-                // It may have gone since its row was read.
-                let Some(stamped) = stamped else { continue };
-                if run.offer(&id, document::shown(&id, &stamped)?) == Flow::Done {
-                    break 'ranges;
-                }
+        match planned.access {
+            Access::Words { number, .. } => {
+                self.ranked(&asked.collection, number, &planned, &mut run).await?;
             }
+            _ => self.ranged(&asked.collection, &planned, &mut run).await?,
         }
         let Page { documents, next, looked_at } = run.finish();
         answer.documents = documents;
         answer.next = next.map(|cursor| cursor.to_string());
         answer.looked_at = looked_at;
         Ok(answer)
+    }
+
+    /// Offers the documents that ranges of rows lead to.
+    async fn ranged(&self, collection: &str, planned: &Plan, run: &mut Run<'_>) -> Result<(), KvError> {
+        let now = rows::now();
+        for KeyRange { start, end } in planned.ranges.clone() {
+            let mut found = self.scan(start, end, planned.reverse).await?;
+            while let Some(row) = found.next().await? {
+                let (id, stamped) = if planned.access == Access::Documents {
+                    (id_of_document(&row.key), Stamped::decode(row.value, now)?)
+                } else {
+                    let id = id_of_row(&row.key, &row.value).ok_or(KvError::Row)?;
+                    let stamped = self.stamped(&document_key(collection, &id)).await?;
+                    (Some(id), stamped)
+                };
+                let id = id.ok_or(KvError::Row)?;
+                // It may have gone since its row was read.
+                let Some(stamped) = stamped else { continue };
+                if run.offer(&id, document::shown(&id, &stamped)?) == Flow::Done {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Offers the documents that have all words of a plan, the best first.
+    async fn ranked(
+        &self,
+        collection: &str,
+        index: u32,
+        planned: &Plan,
+        run: &mut Run<'_>,
+    ) -> Result<(), KvError> {
+        let corpus = rows::corpus(self.get(&rows::texts(collection, index)).await?)?;
+        let mut words = Vec::new();
+        for KeyRange { start, end } in planned.ranges.clone() {
+            let mut having = BTreeMap::new();
+            let mut found = self.scan(start, end, false).await?;
+            while let Some(row) = found.next().await? {
+                let (id, posting) = posting_of_row(&row.key, &row.value).ok_or(KvError::Row)?;
+                having.insert(id, posting);
+            }
+            words.push(having);
+        }
+        for (score, id) in rank(corpus, words) {
+            let Some(stamped) = self.stamped(&document_key(collection, &id)).await? else { continue };
+            let mut document = document::shown(&id, &stamped)?;
+            if let Some(fields) = document.as_object_mut() {
+                fields.insert(SCORE.to_owned(), score.into());
+            }
+            if run.offer(&id, document) == Flow::Done {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,10 +1,11 @@
 //! The rows of a database beside documents and their indexes (`freehold_documents`): `r` ‖ key is what
 //! somebody put, `m` ‖ collection what is declared, `n` ‖ collection how many documents it has, `s` the
 //! last number given to a write, `w` ‖ number what that write changed, `k` ‖ idempotency key which
-//! number it got, `x` ‖ time ‖ collection ‖ 0 ‖ id that a document ends then, `u` that the database
-//! is a clone that is not whole yet.
+//! number it got, `x` ‖ time ‖ collection ‖ 0 ‖ id that a document ends then, `t` ‖ collection ‖ 0 ‖
+//! number of an index how much text is in it, `u` that the database is a clone that is not whole yet.
 
 use bytes::{Buf as _, Bytes};
+use freehold_documents::Corpus;
 use freehold_wire::Millis;
 
 use crate::KvError;
@@ -27,6 +28,7 @@ pub(crate) const EVENTS: u8 = b'w';
 pub(crate) const RAW: u8 = b'r';
 pub(crate) const REPEATS: u8 = b'k';
 pub(crate) const ENDS: u8 = b'x';
+pub(crate) const TEXTS: u8 = b't';
 
 fn under(space: u8, rest: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(rest.len() + 1);
@@ -66,6 +68,18 @@ pub(crate) fn read_end(key: &[u8]) -> Result<(Millis, String, String), KvError> 
     let rest = std::str::from_utf8(rest).map_err(|_| KvError::Row)?;
     let (collection, id) = rest.split_once('\0').ok_or(KvError::Row)?;
     Ok((Millis(u64::from_be_bytes(*at)), collection.to_owned(), id.to_owned()))
+}
+
+/// How many documents have text in an index, and how many words.
+pub(crate) fn texts(collection: &str, index: u32) -> Vec<u8> {
+    under(TEXTS, &[collection.as_bytes(), &[0], &index.to_be_bytes()].concat())
+}
+
+/// Reads it; nothing was counted yet if it is not there.
+pub(crate) fn corpus(bytes: Option<Bytes>) -> Result<Corpus, KvError> {
+    let Some(bytes) = bytes else { return Ok(Corpus::default()) };
+    let (documents, words) = bytes.split_first_chunk::<8>().ok_or(KvError::Row)?;
+    Ok(Corpus { documents: u64::from_be_bytes(*documents), words: number(words)? })
 }
 
 pub(crate) fn number(bytes: &[u8]) -> Result<u64, KvError> {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use freehold_api::kv::{NO_DATABASE, OVERTAKEN};
 use freehold_api::{Problem, ProblemKind};
 use freehold_disk::{Kind, LockError, OwnError, StoreError};
 use freehold_kv::KvError;
@@ -173,7 +174,7 @@ pub fn kv_problem(name: &str, error: &KvError, name_of: impl Fn(NodeId) -> Strin
     match error {
         KvError::NoDatabase => Problem::not_found(
             format!("there is no database {name}"),
-            "the realm knows none of that name",
+            NO_DATABASE,
             Some(format!("freehold kv databases, or freehold kv create {name}")),
         ),
         KvError::NoKey(_) => {
@@ -189,7 +190,8 @@ pub fn kv_problem(name: &str, error: &KvError, name_of: impl Fn(NodeId) -> Strin
         }
         KvError::NoTransaction => Problem::not_found(what, why, Some(format!("freehold kv begin {name}"))),
         KvError::Overtaken(_) => {
-            Problem::conflict(what, why, Some(format!("begin again: freehold kv begin {name}")))
+            let next = Some(format!("begin again: freehold kv begin {name}"));
+            Problem::conflict(what, format!("{why}; {OVERTAKEN}"), next)
         }
         KvError::Condition { .. } => {
             Problem::conflict(what, why, Some("read it again, and write with the version that it has now"))

@@ -300,6 +300,9 @@ pub enum IndexCommand {
         /// The first field is an array, of which each element counts
         #[arg(long)]
         each: bool,
+        /// The field is text, of which each word counts: for `matches`
+        #[arg(long, conflicts_with_all = ["unique", "each"])]
+        text: bool,
         /// Wait until it is whole
         #[arg(long)]
         wait: bool,

@@ -21,6 +21,7 @@ fn leaf(value: BoxedStrategy<Value>) -> impl Strategy<Value = Filter> {
         1 => (path(), prop::collection::vec(value.clone(), 1..4)).prop_map(|(p, v)| Filter::In(p, v)),
         1 => (path(), "[ab]{0,2}").prop_map(|(p, start)| Filter::Starts(p, start)),
         2 => (path(), value).prop_map(|(p, v)| Filter::Has(p, v)),
+        1 => (path(), "[ab]{1,2}( [ab])?").prop_map(|(p, words)| Filter::Matches(p, words)),
         1 => path().prop_map(Filter::Exists),
     ]
 }
@@ -54,13 +55,18 @@ fn query(value: BoxedStrategy<Value>) -> impl Strategy<Value = Query> {
 
 fn spec() -> impl Strategy<Value = IndexSpec> {
     let fields = prop::sample::subsequence(vec!["a", "b", "n.c"], 1..3).prop_shuffle();
-    (fields, prop::bool::weighted(0.2), prop::bool::weighted(0.3)).prop_map(|(fields, unique, each)| {
-        IndexSpec {
+    let kinds = (prop::bool::weighted(0.2), prop::bool::weighted(0.3), prop::bool::weighted(0.2));
+    (fields, kinds).prop_map(|(fields, (unique, each, text))| {
+        let fields = if text { &fields[..1] } else { &fields };
+        let spec = IndexSpec {
             name: fields.join("-").replace('.', "_"),
-            fields: fields.into_iter().map(|path| path.parse().unwrap()).collect(),
-            unique,
-            each,
-        }
+            fields: fields.iter().map(|path| path.parse().unwrap()).collect(),
+            unique: unique && !text,
+            each: each && !text,
+            text,
+        };
+        spec.check().unwrap();
+        spec
     })
 }
 
@@ -102,7 +108,7 @@ proptest! {
 
 fn index(name: &str, fields: &[&str], unique: bool, each: bool) -> IndexSpec {
     let fields = fields.iter().map(|path| path.parse().unwrap()).collect();
-    IndexSpec { name: name.to_owned(), fields, unique, each }
+    IndexSpec { name: name.to_owned(), fields, unique, each, text: false }
 }
 
 #[test]
@@ -113,6 +119,8 @@ fn the_planner_takes_what_fits() {
         index("mail", &["mail"], true, false),
         index("tag", &["tags"], false, true),
     ];
+    let indexes =
+        [indexes, vec![IndexSpec { text: true, ..index("words", &["body"], false, false) }]].concat();
     let store = Store::new(vec![json!({"age": 3})], indexes);
     let cases = [
         ("", "reads every document; stops when the page is full"),
@@ -128,11 +136,48 @@ fn the_planner_takes_what_fits() {
         ("where mail = \"x\"", "reads the index mail by mail; stops when the page is full"),
         ("where tags has \"red\"", "reads the index tag by tags; stops when the page is full"),
         ("where tags = \"red\" or age = 3", "reads every document; stops when the page is full"),
+        (
+            "where body matches \"Oak lamp\"",
+            "reads the words of the index words by body; sorts what it finds",
+        ),
+        (
+            "where age = 3 and body matches \"oak\" order by $score desc",
+            "reads the words of the index words by body; ranks them; stops when the page is full",
+        ),
+        ("where not body matches \"oak\"", "reads every document; stops when the page is full"),
         ("where age in (1, 2) and name starts \"a\"", "reads the index age by age; sorts what it finds"),
     ];
     for (text, wanted) in cases {
         assert_eq!(store.plan(&parse(text).unwrap(), None).to_string(), wanted, "{text}");
     }
+}
+
+#[test]
+fn words_are_the_same_however_they_are_written() {
+    let of = |text: &str| crate::words(text).collect::<Vec<_>>();
+    assert_eq!(of("Café CAFÉ, cafe\u{301}!"), ["cafe", "cafe", "cafe"]);
+    assert_eq!(of("Straße über 3.14 don't"), ["straße", "uber", "3.14", "don't"]);
+    assert_eq!(of(&"x".repeat(65)), Vec::<String>::new());
+    let filter = parse("where a matches \"oak LAMP\"").unwrap().filter;
+    assert!(filter.holds(&json!({"a": "A lamp of oak"})) && filter.holds(&json!({"a": ["oak", 3, "lamp"]})));
+    assert!(!filter.holds(&json!({"a": "oaks lamp"})) && !filter.holds(&json!({"a": 3})));
+    assert!(!parse("where a matches \"?!\"").unwrap().filter.holds(&json!({"a": "?!"})));
+}
+
+#[test]
+fn rare_words_and_short_texts_count_more() {
+    let posting = |times, of| crate::Posting { times, of };
+    let corpus = crate::Corpus { documents: 100, words: 1000 };
+    let oak = [("a", posting(1, 10)), ("b", posting(3, 10)), ("c", posting(1, 40)), ("d", posting(1, 10))];
+    let lamp = [("a", posting(1, 10)), ("b", posting(1, 10)), ("c", posting(1, 40))];
+    let named = |all: &[(&str, crate::Posting)]| all.iter().map(|(id, p)| ((*id).to_owned(), *p)).collect();
+    let both = crate::rank(corpus, vec![named(&oak), named(&lamp)]);
+    let order: Vec<&str> = both.iter().map(|(_, id)| id.as_str()).collect();
+    assert_eq!(order, ["b", "a", "c"]);
+    let one = crate::rank(corpus, vec![named(&oak)]);
+    assert_eq!(one.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["b", "d", "a", "c"]);
+    // By hand: ln(1 + (100 - 4 + 0.5) / (4 + 0.5)) for a word that is there once in a text of mean length.
+    assert!((one[1].0 - (1.0_f64 + 96.5 / 4.5).ln()).abs() < 1e-12, "{one:?}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ fn document(id: &str, document: Value) -> Op {
 
 fn index(name: &str, fields: &[&str], unique: bool, each: bool) -> IndexSpec {
     let fields = fields.iter().map(|path| path.parse().unwrap()).collect();
-    IndexSpec { name: name.into(), fields, unique, each }
+    IndexSpec { name: name.into(), fields, unique, each, text: false }
 }
 
 async fn ask(world: &World, query: &str) -> (Vec<String>, String) {
@@ -160,4 +160,58 @@ async fn what_is_no_document_is_refused() {
     world.kv.write("shop", &write([document("a", json!({"$id": "other", "b": 1.5e300}))])).await.unwrap();
     let kept = read.document("people", "a").await.unwrap();
     assert_eq!((&kept["$id"], &kept["b"]), (&json!("a"), &json!(1.5e300)));
+}
+
+#[tokio::test]
+async fn words_are_found_ranked_and_built_beside_writes() {
+    let (_home, world) = world().await;
+    let lamps = |n: u32| document(&format!("d{n:03}"), json!({"body": format!("lamp {n} of oak"), "n": n}));
+    world.kv.write("shop", &write((0..300).map(lamps))).await.unwrap();
+    world.kv.write("shop", &write([document("best", json!({"body": "Lamp, lamp; lamp!"}))])).await.unwrap();
+    let spec = IndexSpec { text: true, ..index("words", &["body"], false, false) };
+    let twice = IndexSpec { unique: true, ..spec.clone() };
+    assert!(matches!(world.kv.add_index("shop", "people", twice).await, Err(KvError::Fits(_))));
+    world.kv.add_index("shop", "people", spec).await.unwrap();
+    // While it is built some are changed, deleted and added, before and behind where it is.
+    for n in [1, 150, 299] {
+        let ops = [
+            document(&format!("d{n:03}"), json!({"body": "chair"})),
+            document(&format!("e{n:03}"), json!({"body": "lamp of elm"})),
+            Op::DeleteDocument { collection: "people".into(), id: format!("d{:03}", n - 1) },
+        ];
+        world.kv.write("shop", &write(ops)).await.unwrap();
+    }
+    assert_eq!(settled(&world, "words").await, Some(IndexState::Whole));
+    let (ids, plan) = ask(&world, "where body matches \"LAMP\" order by $score desc limit 3").await;
+    assert!(ids[0] == "best" && plan.contains("words of the index words by body; ranks"), "{ids:?} {plan}");
+    assert!(ids[1..] == ["e299", "e150"], "shorter ones first, then later ids: {ids:?}");
+    assert_eq!(ask(&world, "where body matches \"oak 17\"").await.0, ["d017"]);
+    assert_eq!(ask(&world, "where body matches \"chair\"").await.0, ["d001", "d150", "d299"]);
+    assert_eq!(ask(&world, "where body matches \"lamp\" and n = 7").await.0, ["d007"]);
+    for query in ["where body matches \"of lamp\" limit 1000", "where body matches \"elm\" limit 9"] {
+        assert_eq!(ask(&world, query).await.0, ask_all(&world, query).await, "{query}");
+    }
+    // Page by page nothing is missing, nothing twice.
+    let query = "where body matches \"lamp\" order by $score desc limit 50";
+    let mut asked = Asked { collection: "people".into(), query: query.into(), ..Asked::default() };
+    let (mut seen, mut scores) = (std::collections::BTreeSet::new(), Vec::new());
+    let reading = world.kv.read("shop", None).await.unwrap();
+    loop {
+        let answer = reading.query(&asked).await.unwrap();
+        for document in answer.documents {
+            scores.push(document["$score"].as_f64().unwrap());
+            assert!(seen.insert(document["$id"].as_str().unwrap().to_owned()));
+        }
+        match answer.next {
+            Some(next) => asked.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 1 + 300 - 3 - 3 + 3);
+    assert!(scores.is_sorted_by(|one, other| one >= other));
+    let unranked = Asked { query: "order by $score desc".into(), ..asked };
+    assert!(matches!(reading.query(&Asked { after: None, ..unranked }).await, Err(KvError::Invalid(_))));
+    world.kv.drop_index("shop", "people", "words").await.unwrap();
+    assert_eq!(settled(&world, "words").await, None);
+    assert_eq!(ask(&world, "where body matches \"oak 17\"").await.0, ["d017"], "slower, but the same");
 }

@@ -29,7 +29,7 @@ async fn ids(world: &World, query: &str) -> Vec<String> {
 
 async fn index(world: &World, name: &str, unique: bool) {
     let fields = vec![name.parse().unwrap()];
-    let spec = IndexSpec { name: name.into(), fields, unique, each: false };
+    let spec = IndexSpec { name: name.into(), fields, unique, each: false, text: false };
     world.kv.add_index("shop", "all", spec).await.unwrap();
 }
 

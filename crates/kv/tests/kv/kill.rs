@@ -89,12 +89,8 @@ async fn what_was_acknowledged_is_there_once() {
     {
         let world = World::open(home.path()).await;
         world.make("shop").await;
-        let spec = IndexSpec {
-            name: "n".into(),
-            fields: vec!["writer".parse().unwrap(), "n".parse().unwrap()],
-            unique: true,
-            each: false,
-        };
+        let fields = vec!["writer".parse().unwrap(), "n".parse().unwrap()];
+        let spec = IndexSpec { name: "n".into(), fields, unique: true, each: false, text: false };
         world.kv.add_index("shop", "all", spec).await.unwrap();
         world.kv.close().await;
         world.agreed.forget();

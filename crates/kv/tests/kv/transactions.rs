@@ -164,7 +164,7 @@ async fn many_at_once_are_as_if_one_after_the_other() {
                 OsEntropy.fill(&mut draw);
                 let one = begin(&world).await;
                 let pair = 2 * (draw[0] % (ACCOUNTS / 2));
-                let (from, with) = (pair + draw[1] % 2, pair + (draw[1] + 1) % 2);
+                let (from, with) = (pair + draw[1] % 2, pair + 1 - draw[1] % 2);
                 let balance = |text: Option<String>| text.unwrap().parse::<i64>().unwrap();
                 let own = balance(get(&world, &one, &format!("account/{from}")).await);
                 let other = balance(get(&world, &one, &format!("account/{with}")).await);

@@ -339,6 +339,7 @@ fn index(index: kv::IndexStatus) -> KvIndexStatus {
         kv::IndexState::Dropping => (KvIndexState::Dropping, 0, None),
     };
     let fields = index.spec.fields.iter().map(ToString::to_string).collect();
-    let index = KvIndex { name: index.spec.name, fields, unique: index.spec.unique, each: index.spec.each };
+    let kv::IndexStatus { spec, .. } = index;
+    let index = KvIndex { name: spec.name, fields, unique: spec.unique, each: spec.each, text: spec.text };
     KvIndexStatus { index, state, looked_at, why }
 }
