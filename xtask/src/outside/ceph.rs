@@ -25,7 +25,7 @@ const SECONDS_OF_A_DAY: &str = "10";
 const UP_WITHIN: Duration = Duration::from_mins(1);
 
 /// Rows of the table; a test belongs to the first of which a word stands in its name.
-const ROWS: [(&str, &[&str]); 18] = [
+const ROWS: [(&str, &[&str]); 17] = [
     ("POST forms", &["post_object"]),
     ("SSE-C, KMS, default encryption", &["encrypt", "sse", "kms", "_enc"]),
     ("bucket logging", &["logging"]),
@@ -48,7 +48,6 @@ const ROWS: [(&str, &[&str]); 18] = [
         "headers, signatures",
         &["headers", "bucket_create_bad", "object_create_bad", "raw_", "presigned", "aws2", "aws4"],
     ),
-    ("website", &["website"]),
     ("IAM, accounts, tenants", &["iam", "account", "tenant", "role"]),
 ];
 const REST: &str = "objects, buckets, the rest";
