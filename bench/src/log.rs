@@ -63,7 +63,7 @@ fn grow(file: &Path, home: &Path) -> Result<()> {
         id[..8].copy_from_slice(&number.to_be_bytes());
         let bucket = BucketId::from_bytes(id);
         at = at.plus(Millis(1));
-        let op = draft(&set, &state, &device, BucketSet { bucket, copies: 2, confirm: 1 }, at)?;
+        let op = draft(&set, &state, &device, BucketSet { bucket, copies: 2, confirm: 1, rules: None }, at)?;
         set.restore(op)?;
     }
     freehold_disk::replace(file, &Export::of(&set, at).encode(), 0o600)?;

@@ -465,12 +465,15 @@ static WRITER: std::sync::LazyLock<NodeId> = std::sync::LazyLock::new(|| {
 /// A replica of two nodes and one bucket, connected to the other.
 fn store() -> (Replica, NodeId) {
     let (me, peer) = (NodeId::from_bytes([8; 32]), NodeId::from_bytes([9; 32]));
-    let node = NodeView { stores: true, suspended: false };
+    let node = NodeView { stores: true, ..NodeView::default() };
     let view = View {
         realm: RealmId::from_bytes([1; 32]),
         directory: BucketId::from_bytes([7; 32]),
         nodes: BTreeMap::from([(me, node), (peer, node)]),
-        buckets: BTreeMap::from([(BucketId::from_bytes([2; 32]), BucketView { copies: 2 })]),
+        buckets: BTreeMap::from([(
+            BucketId::from_bytes([2; 32]),
+            BucketView { copies: 2, ..BucketView::default() },
+        )]),
         members: BTreeSet::from([me, peer, *WRITER]),
         writers: BTreeSet::from([*WRITER]),
         cuts: BTreeMap::new(),

@@ -46,10 +46,14 @@ pub enum Kind {
     Early,
     /// A node passes on what somebody said who may not write there.
     Smuggle,
+    /// A node is to be emptied, or no longer.
+    Drain,
+    /// A node is somewhere else than was thought, or a bucket may lie somewhere else.
+    Move,
 }
 
 /// Every kind, in the order of the weights.
-pub(crate) const KINDS: [Kind; 20] = [
+pub(crate) const KINDS: [Kind; 22] = [
     Kind::Write,
     Kind::Deliver,
     Kind::Lose,
@@ -70,6 +74,8 @@ pub(crate) const KINDS: [Kind; 20] = [
     Kind::Erase,
     Kind::Early,
     Kind::Smuggle,
+    Kind::Drain,
+    Kind::Move,
 ];
 
 /// A mistake planted in the simulated shell, which the checkers must find.
@@ -77,6 +83,10 @@ pub(crate) const KINDS: [Kind; 20] = [
 pub enum Fault {
     /// Says that a write is durable before it is.
     StoredEarly,
+    /// Lets a blob come that is not to lie here any more.
+    StopIgnored,
+    /// Removes what is on a node that is to be emptied, whoever else has it.
+    DrainedEarly,
 }
 
 /// How a run goes.
@@ -122,7 +132,9 @@ impl Options {
                 | Kind::Sweep
                 | Kind::Erase
                 | Kind::Early
-                | Kind::Smuggle => [0, 0, 1, 3].get(choose.below(4)).copied().unwrap_or(0),
+                | Kind::Smuggle
+                | Kind::Drain
+                | Kind::Move => [0, 0, 1, 3].get(choose.below(4)).copied().unwrap_or(0),
             };
         }
         Self {
@@ -151,6 +163,15 @@ impl Options {
             crash_between: 0,
             fault: None,
         }
+    }
+
+    /// The same with steps of these kinds as often as others.
+    #[must_use]
+    pub fn often(mut self, kinds: &[Kind]) -> Self {
+        for (weight, _) in self.weights.iter_mut().zip(KINDS).filter(|(_, kind)| kinds.contains(kind)) {
+            *weight = (*weight).max(6);
+        }
+        self
     }
 
     /// The same with a planted mistake.

@@ -58,7 +58,8 @@ impl ReplicaWorld {
         let directory = BucketId::from_bytes([0xd0; 32]);
         let count = u8::try_from(options.buckets.min(2)).unwrap_or(1);
         let mut buckets: Vec<BucketId> = (0..count).map(|n| BucketId::from_bytes([0xb0 + n; 32])).collect();
-        let views = buckets.iter().map(|bucket| (*bucket, BucketView { copies: options.copies })).collect();
+        let bucket = BucketView { copies: options.copies, ..BucketView::default() };
+        let views = buckets.iter().map(|id| (*id, bucket.clone())).collect();
         if options.buckets > 1 {
             buckets.push(directory);
         }
@@ -113,7 +114,7 @@ impl ReplicaWorld {
         let id = id_of(name);
         self.ids.insert(id, name);
         self.keys.insert(name, id);
-        self.view.nodes.insert(id, NodeView { stores, suspended: false });
+        self.view.nodes.insert(id, NodeView { stores, ..NodeView::default() });
         self.view.members.insert(id);
         if writes {
             self.view.writers.insert(id);
@@ -245,6 +246,14 @@ impl ReplicaWorld {
                     self.fetches.push(Fetch { to: name, from: *from, blob });
                 }
             }
+            Output::Stop(blob) => {
+                let fetch = self.fetches.iter().position(|fetch| fetch.to == name && fetch.blob.name == blob);
+                if self.options.fault != Some(Fault::StopIgnored)
+                    && let Some(Fetch { blob, .. }) = fetch.map(|at| self.fetches.remove(at))
+                {
+                    self.hand(name, Input::FetchFailed(blob, FetchError::Unreachable), choose);
+                }
+            }
             Output::Verify { blob, .. } => {
                 self.lose_blob(name, blob.name, choose);
                 self.hand(name, Input::Verified(blob), choose);
@@ -287,6 +296,20 @@ impl ReplicaWorld {
         }
     }
 
+    /// A copy comes only to where its bucket may lie, as far as the node knows.
+    fn check_allowed(&mut self, name: Name, blob: &BlobRef) {
+        let Some(node) = self.nodes.get(&name).filter(|node| !node.disk.blobs.contains_key(&blob.name))
+        else {
+            return;
+        };
+        let mut rows = node.disk.rows.values().filter(|row| row.entry.blobs.contains(blob));
+        if rows.any(|row| !node.view.allows(&row.entry.bucket, &node.id)) {
+            let region = node.view.nodes.get(&node.id).map(|node| node.region);
+            self.wrong =
+                Some(format!("{} comes to {name} in a forbidden region, {region:?}", blob.name.short()));
+        }
+    }
+
     /// A blob arrives, or fails to.
     fn arrive(&mut self, at: usize, breaks: bool, choose: &mut dyn Choose) {
         if at >= self.fetches.len() {
@@ -305,6 +328,7 @@ impl ReplicaWorld {
         self.note(to, "fetch", format_args!("{} from {from}: {result:?}", blob.name.short()));
         let input = match result {
             Ok(()) => {
+                self.check_allowed(to, &blob);
                 if let Some(node) = self.nodes.get_mut(&to) {
                     node.disk.blobs.insert(blob.name, Health::Good);
                     self.lied.remove(&(to, blob.name));

@@ -131,7 +131,7 @@ fn bodies(device: &SigningKey, genesis: &Op) -> Vec<Body> {
         body::NodeRemove { node, last: 4 }.into(),
         body::GrantOffer { grant, to: RealmId::from_bytes([8; 32]), terms }.into(),
         body::GrantRevoke { grant }.into(),
-        body::BucketSet { bucket, copies: 2, confirm: 1 }.into(),
+        body::BucketSet { bucket, copies: 2, confirm: 1, rules: None }.into(),
         body::BucketDelete { bucket }.into(),
     ]
 }
@@ -269,7 +269,7 @@ pub(crate) fn placement() -> Seeds {
     let row = |entry| Row { entry, payload: Some(b"payload".to_vec().into()) };
     let chain = minicbor::bytes::ByteArray::from([5; 16]);
     let vector = Vector { bucket, origin, seq: 2, chain, held: 3 };
-    let vectors = Told::Vectors { vectors: Bounded::from_vec(vec![vector]).unwrap(), whole: true };
+    let vectors = Told::Vectors { vectors: Bounded::from_vec(vec![vector]).unwrap(), whole: true, view: 0 };
     let rows = vec![row(entry(1, vec![blob(4), blob(5)])), row(entry(2, vec![]))];
     let entries = Told::Entries { rows: Bounded::from_vec(rows).unwrap() };
     let ask = Told::Ask { bucket, origin, from: 1, chain };

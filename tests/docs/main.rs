@@ -193,6 +193,11 @@ fn backends() -> Result<()> {
 }
 
 #[test]
+fn places() -> Result<()> {
+    page("docs/user/places.md")
+}
+
+#[test]
 fn console() -> Result<()> {
     page("docs/user/console.md")
 }

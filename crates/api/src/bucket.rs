@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Problem;
+use crate::{BucketRules, CopiesCount, Problem};
 
 /// Whether every object is on as many nodes as its bucket asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +39,18 @@ pub struct BucketStatus {
     /// How long the oldest of them has been waiting, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_unprotected_ms: Option<u64>,
+    /// Where copies may lie.
+    #[serde(default, skip_serializing_if = "BucketRules::is_silent")]
+    pub rules: BucketRules,
+    /// How many objects have how many copies that count, fewest first; empty if that is not known yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub good_copies: Vec<CopiesCount>,
+    /// Sealed bytes of the copies that are still to be made.
+    #[serde(default)]
+    pub bytes_waiting: u64,
+    /// What stands in the way of protection, whatever is copied; `null` if nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<String>,
 }
 
 /// A wish for a bucket.
@@ -51,6 +63,9 @@ pub struct NewBucket {
     pub copies: u16,
     /// How many must have it before a write is acknowledged; 1 is this node alone.
     pub confirm: u16,
+    /// Where copies may lie.
+    #[serde(default)]
+    pub rules: BucketRules,
 }
 
 /// What is wrong with a sealed object on this node.

@@ -28,10 +28,10 @@ use crate::control::pieces;
 use crate::object::encode_path;
 use crate::server::MODIFIED;
 use crate::{
-    Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Doctor, GuardianTest, ImportReport,
-    Invitation, InvitationStatus, KeyStatus, LOG_MAX, ListQuery, Listing, MadeKey, NewBucket, NewInvitation,
-    NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, SessionCookie,
-    SetupCode, Status, TypedCode, VerifyEvent, VerifyReport,
+    Audit, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Doctor, GuardianTest,
+    ImportReport, Invitation, InvitationStatus, KeyStatus, LOG_MAX, ListQuery, Listing, MadeKey, NewBucket,
+    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem,
+    PutOptions, SessionCookie, SetupCode, Status, TypedCode, VerifyEvent, VerifyReport,
 };
 
 /// A node that takes longer to begin its answer is as good as gone.
@@ -119,6 +119,17 @@ impl Client {
         self.ask(request).await.map(drop)
     }
 
+    /// Says where a node stands and how much it is to do.
+    pub async fn set_node(&self, node: &str, setting: &NodeSetting) -> Result<NodeStatus, Problem> {
+        self.send(Method::PATCH, &format!("/nodes/{}", segment(node)), setting).await
+    }
+
+    /// Ends a node.
+    pub async fn remove_node(&self, node: &str, force: bool, dry_run: bool) -> Result<(), Problem> {
+        let path = format!("/nodes/{}?force={force}&dry_run={dry_run}", segment(node));
+        self.done(Method::DELETE, &path).await
+    }
+
     /// The node's access keys.
     pub async fn keys(&self) -> Result<Vec<KeyStatus>, Problem> {
         self.get("/keys").await
@@ -142,6 +153,11 @@ impl Client {
     /// Makes a bucket.
     pub async fn create_bucket(&self, wish: &NewBucket) -> Result<BucketStatus, Problem> {
         self.send(Method::POST, "/buckets", wish).await
+    }
+
+    /// Changes how many copies of a bucket there are to be, and where.
+    pub async fn set_bucket(&self, bucket: &str, change: &BucketChange) -> Result<BucketStatus, Problem> {
+        self.send(Method::PATCH, &format!("/buckets/{}", segment(bucket)), change).await
     }
 
     /// Deletes an empty bucket.

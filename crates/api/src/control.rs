@@ -11,10 +11,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    Audit, BackendControl, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest, ImportReport,
-    Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NewBucket,
-    NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, PutOptions, Status,
-    VerifyEvent,
+    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest,
+    ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
+    NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, Phrase,
+    Problem, PutOptions, Status, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -56,11 +56,18 @@ pub trait Control: Send + Sync + 'static {
     async fn lift_node(&self, node: &str) -> Result<(), Problem>;
     /// Gives a node another name.
     async fn rename_node(&self, node: &str, name: NewName) -> Result<(), Problem>;
+    /// Says where a node stands and how much it is to do; also whether it is to be emptied.
+    async fn set_node(&self, node: &str, setting: NodeSetting) -> Result<NodeStatus, Problem>;
+    /// Ends a node that nothing depends on, or, with `force`, any; with `dry_run` it only says
+    /// whether it would.
+    async fn remove_node(&self, node: &str, force: bool, dry_run: bool) -> Result<(), Problem>;
 
     /// The realm's buckets.
     async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem>;
     /// Makes a bucket.
     async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem>;
+    /// Changes how many copies there are to be, and where.
+    async fn set_bucket(&self, bucket: &str, change: BucketChange) -> Result<BucketStatus, Problem>;
     /// Deletes an empty bucket; with `dry_run` it only says whether it would.
     async fn delete_bucket(&self, bucket: &str, dry_run: bool) -> Result<(), Problem>;
     /// Reads every sealed object on this node; mends what it can if `repair`.

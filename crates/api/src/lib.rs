@@ -14,6 +14,7 @@ mod key;
 pub mod kv;
 mod node;
 mod object;
+mod place;
 mod realm;
 mod status;
 pub mod words;
@@ -39,6 +40,7 @@ pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
+pub use place::{BucketChange, BucketRules, Burden, CopiesCount, NodePlace, NodeSetting};
 pub use problem::{Problem, ProblemKind};
 pub use realm::{
     Audit, AuditNode, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Phrase, Refusal,

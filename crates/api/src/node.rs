@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{BackendStatus, Problem};
+use crate::{BackendStatus, NodePlace, Problem};
 
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident, $what:literal { $($(#[$doc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -116,6 +116,9 @@ pub struct NodeStatus {
     /// The backend that it is, if the node that answers hosts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<Box<BackendStatus>>,
+    /// Where it stands, and how much it is to do.
+    #[serde(default)]
+    pub place: NodePlace,
 }
 
 impl NodeStatus {
@@ -175,6 +178,7 @@ mod tests {
             standing: Standing::Member,
             admin: false,
             backend: None,
+            place: NodePlace::default(),
         }
     }
 

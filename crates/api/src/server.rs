@@ -8,6 +8,7 @@ mod key;
 mod kv;
 mod node;
 mod object;
+mod place;
 mod realm;
 mod setup;
 
@@ -75,6 +76,7 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(realm::suspend_node))
         .routes(routes!(realm::lift_node))
         .routes(routes!(realm::rename_node))
+        .routes(routes!(place::set_node, place::remove_node))
         .routes(routes!(realm::export_log))
         .routes(routes!(realm::audit))
         .routes(routes!(realm::veto_recovery))
@@ -82,7 +84,7 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(realm::card))
         .routes(routes!(realm::test_guardian))
         .routes(routes!(bucket::buckets, bucket::create_bucket))
-        .routes(routes!(bucket::delete_bucket))
+        .routes(routes!(bucket::delete_bucket, place::set_bucket))
         .routes(routes!(bucket::verify_bucket))
         .routes(routes!(bucket_keys::bucket_keys))
         .routes(routes!(bucket_keys::rotate))

@@ -139,6 +139,12 @@ pub struct StorageStatus {
     pub used: u64,
     /// Bytes that are free.
     pub free: u64,
+    /// Blobs that are still to come to this node.
+    #[serde(default)]
+    pub coming: u64,
+    /// Their bytes.
+    #[serde(default)]
+    pub coming_bytes: u64,
 }
 
 /// Where to reach this node.

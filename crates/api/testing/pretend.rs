@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
-    Audit, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor, GuardianTest,
-    ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NewBucket,
-    NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, Protection,
-    PutOptions, Standing, Status, VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
+    Audit, BucketChange, BucketRules, BucketStatus, Burden, ByteRange, ByteStream, Card, Checkpoint, Control,
+    Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey,
+    NewBucket, NewInvitation, NewKey, NewName, NodePlace, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
+    Phrase, Problem, Protection, PutOptions, Standing, Status, VerifyEvent, VerifyEvents, VerifyFinding,
+    VerifyReport,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -209,6 +210,42 @@ impl Control for Pretend {
         Ok(())
     }
 
+    async fn set_node(&self, node: &str, setting: NodeSetting) -> Result<NodeStatus, Problem> {
+        let mut world = self.world();
+        let node = world.node_mut(node)?;
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        let NodePlace { zone, region, pace, draining, .. } = node.place.clone();
+        let draining = setting.draining.unwrap_or(draining);
+        node.place = NodePlace {
+            zone: setting.zone.map_or(zone, given),
+            region: setting.region.map_or(region, given),
+            pace: setting.pace.map_or(pace, |pace| Some(pace).filter(|pace| *pace > 0)),
+            draining,
+            burden: draining.then(Burden::default),
+        };
+        Ok(node.clone())
+    }
+
+    async fn remove_node(&self, node: &str, force: bool, dry_run: bool) -> Result<(), Problem> {
+        let mut world = self.world();
+        let node = world.node_mut(node)?;
+        if !node.place.draining && !force {
+            return Err(Problem::refused("cannot remove it", "it holds copies that count", None::<&str>));
+        }
+        let id = node.id.clone();
+        world.status.nodes.retain(|node| node.id != id || dry_run);
+        Ok(())
+    }
+
+    async fn set_bucket(&self, bucket: &str, change: BucketChange) -> Result<BucketStatus, Problem> {
+        let mut world = self.world();
+        let known = world.status.buckets.iter_mut().find(|known| known.name == bucket);
+        let known = known.ok_or_else(|| no_bucket(bucket))?;
+        known.copies = change.copies.unwrap_or(known.copies);
+        known.confirm = change.confirm.unwrap_or(known.confirm);
+        Ok(known.clone())
+    }
+
     async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem> {
         let mut world = self.world();
         world.count();
@@ -243,6 +280,10 @@ impl Control for Pretend {
             protected: Protection::Full,
             waiting: 0,
             oldest_unprotected_ms: None,
+            rules: BucketRules::default(),
+            good_copies: Vec::new(),
+            bytes_waiting: 0,
+            lacks: None,
         };
         world.status.buckets.push(made.clone());
         Ok(made)

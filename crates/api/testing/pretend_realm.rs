@@ -37,6 +37,7 @@ fn node(id: &str, name: &str, roles: &[Role]) -> NodeStatus {
         standing: Standing::Member,
         backend: None,
         admin: id == ATTIC,
+        place: freehold_api::NodePlace::default(),
     }
 }
 
@@ -51,6 +52,10 @@ fn bucket(id: u8, name: &str, copies: u16) -> BucketStatus {
         protected: Protection::Full,
         waiting: 0,
         oldest_unprotected_ms: None,
+        rules: freehold_api::BucketRules::default(),
+        good_copies: Vec::new(),
+        bytes_waiting: 0,
+        lacks: None,
     }
 }
 
@@ -95,7 +100,7 @@ impl World {
                 epoch: 1,
                 checkpoint_ms: None,
             },
-            storage: StorageStatus { used: 0, free: 412_300_000_000 },
+            storage: StorageStatus { used: 0, free: 412_300_000_000, coming: 0, coming_bytes: 0 },
             endpoints: Endpoints {
                 s3: Some("http://127.0.0.1:9000".to_owned()),
                 s3_others: Vec::new(),

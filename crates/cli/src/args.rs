@@ -51,7 +51,7 @@ pub enum Command {
     Metrics,
     /// Invite a machine: prints a one-time invitation and its QR code
     Invite(Invite),
-    /// Buckets: create, list, verify, delete, and their keys
+    /// Buckets: create, list, set, verify, delete, and their keys
     Bucket {
         /// What to do with buckets.
         #[command(subcommand)]
@@ -75,7 +75,7 @@ pub enum Command {
         #[command(subcommand)]
         command: crate::kv::args::KvCommand,
     },
-    /// Nodes: list, suspend, lift a suspension, rename
+    /// Nodes: list, set, empty, remove, suspend, lift a suspension, rename
     Node {
         /// What to do with nodes.
         #[command(subcommand)]
@@ -291,13 +291,24 @@ pub enum BucketCommand {
         #[arg(long, default_value_t = 2)]
         copies: u8,
         /// How many nodes must have it before a write is acknowledged
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, alias = "confirmations", default_value_t = 1)]
         confirm: u8,
         /// Only these nodes get its key, and this one must be among them: the others store it and
         /// cannot read it. No guardian brings it back
-        #[arg(long, value_name = "NODE", value_delimiter = ',')]
+        #[arg(long, value_name = "NODE", value_delimiter = ',', conflicts_with_all = ["zones", "regions", "not_regions"])]
         only_for: Vec<String>,
+        /// In how many zones the copies are to be at least
+        #[arg(long, default_value_t = 0)]
+        zones: u16,
+        /// The only regions in which copies may lie, as DE,FR
+        #[arg(long, value_delimiter = ',', value_name = "REGIONS")]
+        regions: Vec<String>,
+        /// Regions in which no copy may lie, as US,CN
+        #[arg(long, value_delimiter = ',', value_name = "REGIONS")]
+        not_regions: Vec<String>,
     },
+    /// Change how many copies there are to be, and where; what is not given stays
+    Set(BucketSetArgs),
     /// List the buckets
     List,
     /// Show who holds a bucket's keys, and what is sealed with which
@@ -348,6 +359,28 @@ pub enum BucketCommand {
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// `freehold bucket set`.
+#[derive(Debug, Clone, Args)]
+pub struct BucketSetArgs {
+    /// Its name
+    pub name: String,
+    /// On how many nodes each object is to be
+    #[arg(long)]
+    pub copies: Option<u16>,
+    /// How many nodes must have it before a write is acknowledged
+    #[arg(long, alias = "confirmations")]
+    pub confirm: Option<u16>,
+    /// In how many zones the copies are to be at least; 0 if that does not matter
+    #[arg(long)]
+    pub zones: Option<u16>,
+    /// The only regions in which copies may lie, as DE,FR; none lifts that
+    #[arg(long, value_delimiter = ',', value_name = "REGIONS")]
+    pub regions: Option<Vec<String>>,
+    /// Regions in which no copy may lie, as US,CN; none lifts that
+    #[arg(long, value_delimiter = ',', value_name = "REGIONS")]
+    pub not_regions: Option<Vec<String>>,
 }
 
 /// `freehold key`.
@@ -409,6 +442,30 @@ pub enum NodeCommand {
         /// Its name, its id, or the first characters of its id
         node: String,
     },
+    /// Say where a node stands and how much it is to do; what is not given stays
+    Set(NodeSetArgs),
+    /// Empty a node: it serves what it has, but its copies do not count, and it is given none
+    Drain {
+        /// Its name, its id, or the first characters of its id
+        node: String,
+        /// Wait until nothing depends on it any more
+        #[arg(long, conflicts_with = "cancel")]
+        wait: bool,
+        /// Let it hold copies again
+        #[arg(long)]
+        cancel: bool,
+    },
+    /// End a node that nothing depends on: one that is emptied, suspended, or holds nothing
+    Remove {
+        /// Its name, its id, or the first characters of its id
+        node: String,
+        /// Though objects depend on it, or not all others can be asked
+        #[arg(long)]
+        force: bool,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Give a node another name
     Rename {
         /// Its name, its id, or the first characters of its id
@@ -416,6 +473,22 @@ pub enum NodeCommand {
         /// The new name.
         name: String,
     },
+}
+
+/// `freehold node set`.
+#[derive(Debug, Clone, Args)]
+pub struct NodeSetArgs {
+    /// Its name, its id, or the first characters of its id
+    pub node: String,
+    /// Its zone, by a name of your choice: machines of one zone may fail together; none takes it out
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Its region: the two letters of a country, as DE; none if nobody knows
+    #[arg(long)]
+    pub region: Option<String>,
+    /// How many bytes of copies it fetches in a second at most, as 5MiB; none lifts the limit
+    #[arg(long)]
+    pub pace: Option<String>,
 }
 
 /// `freehold realm`.

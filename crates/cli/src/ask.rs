@@ -4,14 +4,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use freehold_api::{
-    Client, Endpoints, NO_NODE, NewBucket, NewInvitation, NewName, NewPrivateBucket, NodeStatus, Phrase,
-    Problem, ProblemKind, Standing, VerifyEvent, VerifyReport, node_named, words,
+    BucketRules, Client, Endpoints, NO_NODE, NewBucket, NewInvitation, NewName, NewPrivateBucket, NodeStatus,
+    Phrase, Problem, ProblemKind, Standing, VerifyEvent, VerifyReport, node_named, words,
 };
 use futures::StreamExt as _;
 
 use crate::args::{BucketCommand, Command, GuardiansCommand, Invite, NodeCommand};
 use crate::bucket_keys;
 use crate::host::Host;
+use crate::place;
 use crate::render;
 use crate::terminal::{Terminal, qr};
 
@@ -158,7 +159,7 @@ async fn invite(terminal: Terminal, client: &Client, wish: Invite) -> Result<(),
 
 async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> Result<(), Problem> {
     match command {
-        BucketCommand::Create { name, copies, confirm, only_for } if !only_for.is_empty() => {
+        BucketCommand::Create { name, copies, confirm, only_for, .. } if !only_for.is_empty() => {
             let wish = NewPrivateBucket { name, copies: copies.into(), confirm: confirm.into(), only_for };
             let made = client.create_private_bucket(&wish).await?;
             let nodes = client.nodes().await?;
@@ -170,12 +171,12 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
             bucket_keys::share(terminal, client, &name, with, read_only).await
         }
         BucketCommand::Unshare { name, with } => bucket_keys::unshare(terminal, client, &name, &with).await,
-        BucketCommand::Create { name, copies, confirm, only_for: _ } => {
-            let wish = NewBucket { name, copies: copies.into(), confirm: confirm.into() };
-            let made = client.create_bucket(&wish).await?;
-            let nodes = client.nodes().await?;
-            show(terminal, &made, |made| render::new_bucket(made, &nodes))
+        BucketCommand::Create { name, copies, confirm, zones, regions, not_regions, .. } => {
+            let rules = BucketRules { zones, regions, not_regions };
+            let wish = NewBucket { name, copies: copies.into(), confirm: confirm.into(), rules };
+            place::create_bucket(terminal, client, wish).await
         }
+        BucketCommand::Set(set) => place::set_bucket(terminal, client, set).await,
         BucketCommand::List => {
             let all = client.buckets().await?;
             show(terminal, &all, |all| render::buckets(all))?;
@@ -306,6 +307,13 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
             terminal.done(true, format!("{} has its rights back.", told(meant)));
             Ok(())
         }
+        NodeCommand::Set(set) => place::set_node(terminal, client, set).await,
+        NodeCommand::Drain { node, wait, cancel } => {
+            place::drain(terminal, client, &node, (wait, cancel)).await
+        }
+        NodeCommand::Remove { node, force, dry_run } => {
+            place::remove(terminal, client, &node, (force, dry_run)).await
+        }
         NodeCommand::Rename { node, name } => {
             let nodes = client.nodes().await?;
             let meant = node_named(&nodes, &node)?;
@@ -317,7 +325,7 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
 }
 
 /// A node's name and id: names can be misheard.
-fn told(node: &NodeStatus) -> String {
+pub(crate) fn told(node: &NodeStatus) -> String {
     format!("{} ({})", node.name, node.short_id())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use freehold_api::{Client, NewBucket, Phrase, Problem, PutOptions};
+use freehold_api::{BucketRules, Client, NewBucket, Phrase, Problem, PutOptions};
 use futures::StreamExt as _;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
@@ -47,7 +47,14 @@ async fn seed(client: &Client, phrases: &[Zeroizing<String>]) -> Result<(), Prob
     for phrase in phrases {
         client.test_guardian(&Phrase { phrase: phrase.to_string() }).await?;
     }
-    client.create_bucket(&NewBucket { name: "photos".to_owned(), copies: 1, confirm: 1 }).await?;
+    client
+        .create_bucket(&NewBucket {
+            name: "photos".to_owned(),
+            copies: 1,
+            confirm: 1,
+            rules: BucketRules::default(),
+        })
+        .await?;
     for (bucket, key, kind, text) in [
         ("files", "Welcome.txt", "text/plain", WELCOME),
         ("files", "letters/2026/spring.txt", "text/plain", "The cherry tree is in flower.\n"),

@@ -11,6 +11,7 @@ mod demo;
 mod host;
 mod key;
 mod kv;
+mod place;
 mod realm;
 mod render;
 mod service;

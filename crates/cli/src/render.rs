@@ -2,8 +2,8 @@
 
 use freehold_api::words::{bytes, count, span, verb};
 use freehold_api::{
-    Audit, BucketStatus, Damage, Doctor, Finding, GuardianTest, ImportReport, Level, NodeStatus, Path,
-    PlaneState, Protection, Role, Standing, Status, VerifyFinding, VerifyReport,
+    Audit, BucketStatus, Damage, Doctor, Finding, GuardianTest, ImportReport, Level, NodePlace, NodeStatus,
+    Path, PlaneState, Protection, Role, Standing, Status, VerifyFinding, VerifyReport,
 };
 
 fn finding(found: &Finding) -> String {
@@ -54,6 +54,11 @@ pub(crate) fn status(status: &Status) -> String {
         out.push("Worth doing".to_owned());
         out.extend(open.iter().map(|item| format!("  {}: {}", item.title, item.how)));
     }
+    if status.storage.coming > 0 {
+        let coming = count(status.storage.coming, "sealed blob");
+        out.push(String::new());
+        out.push(format!("On their way to this node: {coming}, {}.", bytes(status.storage.coming_bytes)));
+    }
     out.push(String::new());
     out.push(format!(
         "This node: up {}, {} sealed here, {} free. Log: {}, epoch {}, {}.",
@@ -94,8 +99,29 @@ pub(crate) fn node(node: &NodeStatus, is_this: bool) -> String {
     let mut roles: Vec<&str> = node.roles.iter().map(|role| role.as_str()).collect();
     roles.extend(node.admin.then_some("an admin's device"));
     let short: String = node.id.chars().take(8).collect();
+    let place = place(&node.place).map(|place| format!("; {place}")).unwrap_or_default();
     let on = node.backend.as_ref().map(|on| format!("; on S3 at {}, bucket {}", on.endpoint, on.bucket));
-    format!("  {:<16} {short}  {presence:<28} {}{}", node.name, roles.join(", "), on.unwrap_or_default())
+    let on = on.unwrap_or_default();
+    format!("  {:<16} {short}  {presence:<28} {}{on}{place}", node.name, roles.join(", "))
+}
+
+/// Where a node stands, and how much it is to do.
+fn place(place: &NodePlace) -> Option<String> {
+    let mut out = Vec::new();
+    out.extend(place.zone.as_ref().map(|zone| format!("zone {zone}")));
+    out.extend(place.region.clone());
+    out.extend(place.pace.map(|pace| format!("fetches {}/s at most", bytes(pace))));
+    out.extend(place.draining.then(|| "being emptied".to_owned()));
+    out.extend(place.burden.map(|burden| match burden.objects {
+        0 => "nothing depends on it".to_owned(),
+        objects => format!(
+            "{} ({}) {} on it",
+            count(objects, "object"),
+            bytes(burden.bytes),
+            verb(objects, "depends", "depend")
+        ),
+    }));
+    (!out.is_empty()).then(|| out.join(", "))
 }
 
 /// Where a database lies, no bucket of anybody's can be called so.
@@ -131,8 +157,12 @@ pub(crate) fn new_bucket(made: &BucketStatus, nodes: &[NodeStatus]) -> String {
 pub(crate) fn bucket(bucket: &BucketStatus) -> String {
     let copies = u64::from(bucket.copies);
     let name = bucket.name.strip_prefix(DATABASE).unwrap_or(&bucket.name);
+    let rules = bucket.rules.words();
+    let rules = if rules.is_empty() { rules } else { format!(", {rules}") };
     if bucket.objects == 0 {
-        return format!("  {name:<16} empty; everything in it will be on {}", count(copies, "node"));
+        let lacks = bucket.lacks.as_ref().map(|lacks| format!(", but {lacks}")).unwrap_or_default();
+        let nodes = count(copies, "node");
+        return format!("  {name:<16} empty; everything in it will be on {nodes}{rules}{lacks}");
     }
     let waiting = bucket.waiting;
     let wait = verb(waiting, "waits", "wait");
@@ -143,7 +173,15 @@ pub(crate) fn bucket(bucket: &BucketStatus) -> String {
     };
     let since = bucket.oldest_unprotected_ms.map(|ms| format!(", for {}", span(ms))).unwrap_or_default();
     let holds = format!("{}, {}", count(bucket.objects, "object"), bytes(bucket.bytes));
-    format!("  {name:<16} {holds}; {protected}{since}")
+    let left = match bucket.bytes_waiting {
+        0 => String::new(),
+        left => format!(", {} to go", bytes(left)),
+    };
+    let worst = bucket.good_copies.first().filter(|_| bucket.waiting > 0);
+    let worst = worst.map(|worst| format!("; the worst has {}", count(worst.copies.into(), "good copy")));
+    let lacks = bucket.lacks.as_ref().map(|lacks| format!("; {lacks}")).unwrap_or_default();
+    let worst = worst.unwrap_or_default();
+    format!("  {name:<16} {holds}; {protected}{since}{left}{worst}{rules}{lacks}")
 }
 
 /// `freehold bucket verify`.

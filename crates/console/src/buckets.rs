@@ -6,7 +6,7 @@ use askama::Template;
 use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use freehold_api::{BucketStatus, NewBucket, Problem, Status, encode_path};
+use freehold_api::{BucketRules, BucketStatus, NewBucket, Problem, Status, encode_path};
 use serde::Deserialize;
 
 pub(crate) use verify::verify;
@@ -60,7 +60,10 @@ pub(crate) async fn create(
 ) -> Result<Response, Fault> {
     let name = wish.name.trim().to_owned();
     // One confirmation: a write is never held up by a machine that is away.
-    let made = console.client.create_bucket(&NewBucket { name, copies: wish.copies, confirm: 1 }).await;
+    let made = console
+        .client
+        .create_bucket(&NewBucket { name, copies: wish.copies, confirm: 1, rules: BucketRules::default() })
+        .await;
     match made {
         Ok(made) => {
             let to = format!("/files/{}?notice=bucket_made", encode_path(&made.name));

@@ -5,7 +5,8 @@ mod tests;
 
 use freehold_api::words::verb;
 use freehold_api::{
-    BackendState, BackendStatus, BucketStatus, NodeStatus, Path, Protection, Role, Standing, Status,
+    BackendState, BackendStatus, BucketStatus, NodePlace, NodeStatus, Path, Protection, Role, Standing,
+    Status,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -49,8 +50,34 @@ fn machines(bucket: &BucketStatus, nodes: u64) -> u64 {
     u64::from(bucket.copies).min(nodes.max(1))
 }
 
+/// Where a machine stands, and how much it is to do; empty if nobody said so.
+pub(crate) fn place(place: &NodePlace) -> String {
+    let mut out = Vec::new();
+    out.extend(place.zone.as_ref().map(|zone| format!("In the zone {zone}.")));
+    out.extend(place.region.as_ref().map(|region| format!("In the region {region}.")));
+    out.extend(place.pace.map(|pace| format!("It fetches copies at {} a second at most.", bytes(pace))));
+    out.extend(place.draining.then(|| match place.burden {
+        None => "It is being emptied.".to_owned(),
+        Some(burden) if burden.objects == 0 => {
+            "It is being emptied, and nothing depends on it any more.".to_owned()
+        }
+        Some(burden) => format!(
+            "It is being emptied: {} ({}) {} on it still.",
+            count(burden.objects, "object"),
+            bytes(burden.bytes),
+            verb(burden.objects, "depends", "depend")
+        ),
+    }));
+    out.join(" ")
+}
+
 /// What a person wants to know of a bucket.
 pub(crate) fn protection(bucket: &BucketStatus, nodes: u64) -> String {
+    let lacks = bucket.lacks.as_ref().map(|lacks| format!(" For {lacks}.")).unwrap_or_default();
+    format!("{}{lacks}", copies_of(bucket, nodes))
+}
+
+fn copies_of(bucket: &BucketStatus, nodes: u64) -> String {
     let name = &bucket.name;
     let on = machines(bucket, nodes);
     let since =

@@ -5,6 +5,7 @@ mod bucket;
 mod databases;
 mod keys;
 mod objects;
+mod places;
 mod realm;
 mod report;
 
@@ -14,10 +15,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
-    Audit, BackendControl, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control, Doctor,
-    GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing,
-    MadeKey, NewBucket, NewInvitation, NewKey, NewName, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem,
-    PutOptions, Status, VerifyEvents,
+    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control,
+    Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
+    Listing, MadeKey, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
+    ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvents,
 };
 
 use crate::access_keys;
@@ -30,6 +31,13 @@ pub(crate) use report::buckets;
 /// The API's view of a running node.
 #[derive(Debug, Clone)]
 pub struct Answers(pub Arc<Shared>);
+
+impl Answers {
+    fn bucket(&self, name: String) -> Result<BucketStatus, Problem> {
+        let found = buckets(&self.0).into_iter().find(|bucket| bucket.name == name);
+        found.ok_or_else(|| Problem::bug("the bucket is there but is not listed", name, None::<&str>))
+    }
+}
 
 #[async_trait]
 impl Control for Answers {
@@ -92,6 +100,21 @@ impl Control for Answers {
         realm::rename(&self.0, node, name).await
     }
 
+    async fn set_node(&self, node: &str, setting: NodeSetting) -> Result<NodeStatus, Problem> {
+        let named = node.to_owned();
+        let set = |shared: Arc<Shared>| async move { places::set_node(&shared, &named, setting).await };
+        let id = self.0.to_the_end(set).await?.to_string();
+        let mut nodes = report::nodes(&self.0).into_iter();
+        nodes
+            .find(|node| node.id == id)
+            .ok_or_else(|| Problem::bug("the node was set but is not listed", id, None::<&str>))
+    }
+
+    async fn remove_node(&self, node: &str, force: bool, dry_run: bool) -> Result<(), Problem> {
+        let node = node.to_owned();
+        self.0.to_the_end(|shared| async move { places::remove(&shared, &node, force, dry_run).await }).await
+    }
+
     async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem> {
         Ok(buckets(&self.0).into_iter().filter(|bucket| !bucket.name.contains('/')).collect())
     }
@@ -99,10 +122,14 @@ impl Control for Answers {
     async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem> {
         let name = wish.name.clone();
         self.0.to_the_end(|shared| async move { create_bucket(&shared, &wish).await }).await?;
-        buckets(&self.0)
-            .into_iter()
-            .find(|bucket| bucket.name == name)
-            .ok_or_else(|| Problem::bug("the bucket was made but is not listed", name, None::<&str>))
+        self.bucket(name)
+    }
+
+    async fn set_bucket(&self, bucket: &str, change: BucketChange) -> Result<BucketStatus, Problem> {
+        let id = bucket::named(&self.0, bucket)?;
+        let set = |shared: Arc<Shared>| async move { places::set_bucket(&shared, id, change).await };
+        self.0.to_the_end(set).await?;
+        self.bucket(bucket.to_owned())
     }
 
     async fn delete_bucket(&self, bucket: &str, dry_run: bool) -> Result<(), Problem> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use freehold_api::NewBucket;
+use freehold_api::{BucketRules, NewBucket};
 use freehold_kv::{Kv, Realm, RealmError};
 use freehold_realm::{NodeRoles, Standing};
 use freehold_wire::{BucketId, Millis, NodeId};
@@ -30,7 +30,7 @@ impl ForKv {
 #[async_trait]
 impl Realm for ForKv {
     async fn create(&self, name: &str, copies: u16, confirm: u16) -> Result<(), RealmError> {
-        let wish = NewBucket { name: name.to_owned(), copies, confirm };
+        let wish = NewBucket { name: name.to_owned(), copies, confirm, rules: BucketRules::default() };
         let made = found_bucket(&*self.shared()?, &wish).await;
         made.map_err(|problem| RealmError(problem.to_string()))
     }

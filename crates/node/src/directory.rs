@@ -10,7 +10,7 @@ use freehold_placement::{Cuts, Entry, is_cut_off};
 use freehold_seal::{
     DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, payload_kind,
 };
-use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, PersonId, RealmId};
+use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, PersonId, RealmId, ZoneId};
 
 /// The bucket id under which a realm's directory entries travel.
 pub fn directory_bucket(realm: RealmId) -> BucketId {
@@ -300,6 +300,22 @@ impl Directory {
             DirectoryRow::BucketName(_, name) => name.as_ref().map(Name::as_str),
             _ => None,
         }
+    }
+
+    /// A zone's name.
+    pub fn zone_name(&self, zone: ZoneId) -> Option<&str> {
+        match self.row(RowKey::ZoneName(zone))? {
+            DirectoryRow::ZoneName(_, name) => name.as_ref().map(Name::as_str),
+            _ => None,
+        }
+    }
+
+    /// The zone of that name: the first, should several machines have named one at once.
+    pub fn zone_named(&self, named: &str) -> Option<ZoneId> {
+        self.rows.values().find_map(|(_, _, row)| match row {
+            DirectoryRow::ZoneName(zone, Some(name)) if name.as_str() == named => Some(*zone),
+            _ => None,
+        })
     }
 
     /// Where a node said it is, as text items.

@@ -147,7 +147,7 @@ impl Founding {
         let node = keys.node.verifying();
         let add = NodeAdd { node, box_key: keys.box_secret().public(), roles };
         self.say(add, Some(&keys.node))?;
-        self.say(BucketSet { bucket: self.bucket.0, copies: 2, confirm: 1 }, None)
+        self.say(BucketSet { bucket: self.bucket.0, copies: 2, confirm: 1, rules: None }, None)
     }
 
     /// Drafts as the founder, co-signed by another key if the operation needs one.

@@ -164,6 +164,10 @@ pub(crate) enum Ask {
         target: Target,
         reply: oneshot::Sender<Result<OpId, Problem>>,
     },
+    LastOf {
+        node: NodeId,
+        reply: oneshot::Sender<u64>,
+    },
     Checkpoint {
         asked: bool,
         reply: oneshot::Sender<Result<OpId, Problem>>,
@@ -262,6 +266,14 @@ impl Log {
     /// As [`Self::say`].
     pub async fn suspend(&self, target: Target) -> Result<(), Problem> {
         self.ask(|reply| Ask::Suspend { target, reply }).await?.map(drop)
+    }
+
+    /// The number of a node's last operation, as far as it was heard.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the node is stopping.
+    pub async fn last_of(&self, node: NodeId) -> Result<u64, Problem> {
+        self.ask(|reply| Ask::LastOf { node, reply }).await
     }
 
     /// Makes or signs the checkpoint that is due, and returns it. If an admin `asked`, nothing has

@@ -139,6 +139,11 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
         PutError::NotAWriter => {
             Problem::refused(what, why, Some("write on another node: freehold node list    (shows roles)"))
         }
+        PutError::Barred => Problem::refused(
+            what,
+            why,
+            Some("write on a node that stands in one of them: freehold node list    (shows regions)"),
+        ),
         PutError::Locked(_) => Problem::refused(what, why, None::<&str>),
         PutError::Closing => Problem::unreachable(what, why, Some("freehold up")),
         _ => Problem::invalid(what, why, None::<&str>),

@@ -5,13 +5,14 @@ mod alarm;
 mod copying;
 mod memory;
 mod owner;
+mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use freehold_placement::{BlobRef, Entry, FetchError, Own, Place, Protection, Ticket, View};
+use freehold_placement::{BlobRef, Burden, Entry, FetchError, Own, Place, Protection, Ticket, View};
 use freehold_vault::NotConfirmed;
 use freehold_wire::{BucketId, EntryId, Millis, NodeId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -20,7 +21,7 @@ pub use alarm::Alarm;
 pub(crate) use owner::Opening;
 pub use owner::Owner;
 pub(crate) use owner::Parts;
-pub(crate) use owner::open;
+pub(crate) use owner::{open, sites};
 
 use crate::clock;
 use crate::shared::Held;
@@ -47,6 +48,7 @@ pub(crate) enum Ask {
     Wanted { blob: BlobRef, reply: oneshot::Sender<bool> },
     Holders { blob: BlobRef, reply: oneshot::Sender<Vec<NodeId>> },
     InStep { bucket: BucketId, reply: oneshot::Sender<bool> },
+    Burden { node: NodeId, reply: oneshot::Sender<Burden> },
 }
 
 /// Entries erased here of which the owner has not heard: a sweep tells of very many at once, and none
@@ -85,10 +87,12 @@ pub struct Report {
     pub own: BTreeMap<BucketId, Own>,
     /// How well each bucket is protected.
     pub protection: BTreeMap<BucketId, Protection>,
-    /// Blobs that are still to come to this node.
-    pub missing: usize,
+    /// Blobs that are still to come to this node, and their bytes.
+    pub missing: (usize, u64),
     /// Things that people should look at.
     pub alarms: Vec<Alarm>,
+    /// What depends on nodes that are to be emptied.
+    pub burdens: BTreeMap<NodeId, Burden>,
     /// When other nodes were heard before this one started, by its clock.
     pub heard: Arc<BTreeMap<NodeId, Millis>>,
 }
@@ -141,6 +145,8 @@ impl Replica {
         Held {
             waiting: protection.partly + protection.nowhere,
             oldest_ms: protection.oldest.map(|hlc| clock::wall().since(hlc.wall).0),
+            bytes: protection.bytes,
+            copies: protection.copies,
         }
     }
 
@@ -171,6 +177,13 @@ impl Replica {
         let (reply, lengths) = oneshot::channel();
         self.tell(Ask::Lengths { origin, reply }).await;
         lengths.await.unwrap_or_default()
+    }
+
+    /// What depends on a node that is to be emptied.
+    pub(crate) async fn burden(&self, node: NodeId) -> Burden {
+        let (reply, burden) = oneshot::channel();
+        self.tell(Ask::Burden { node, reply }).await;
+        burden.await.unwrap_or_default()
     }
 
     /// Whether all is here that anybody has told of a bucket.
@@ -308,8 +321,9 @@ mod tests {
             blind: false,
             own: BTreeMap::new(),
             protection: BTreeMap::new(),
-            missing: 0,
+            missing: (0, 0),
             alarms: Vec::new(),
+            burdens: BTreeMap::new(),
             heard: Arc::default(),
         };
         let (_publish, report) = watch::channel(Arc::new(report));

@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use freehold_api::{Endpoints, Problem, Sessions};
 use freehold_disk::EntryStore;
 use freehold_mesh::Mesh;
-use freehold_placement::{Cuts, Entry, Own};
+use freehold_placement::{COPIES_TOLD, Cuts, Entry, Own};
 use freehold_realm::Standing;
 use freehold_vault::{Depot, Keyring, Vault};
-use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
+use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId, ZoneId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +35,10 @@ pub struct Held {
     pub waiting: u64,
     /// How long the oldest has been waiting.
     pub oldest_ms: Option<u64>,
+    /// Sealed bytes of the copies that are to be made.
+    pub bytes: u64,
+    /// How many have no copy, one, two, and so on.
+    pub copies: [u64; COPIES_TOLD],
 }
 
 /// A running node.
@@ -388,7 +392,7 @@ impl Shared {
         match self.replica.get() {
             Some(replica) => replica.protection(bucket),
             None if copies <= 1 => Held::default(),
-            None => Held { waiting: objects, oldest_ms: None },
+            None => Held { waiting: objects, ..Held::default() },
         }
     }
 
@@ -409,6 +413,16 @@ impl Shared {
         self.directory().node_name(node).map_or_else(|| node.short(), str::to_owned)
     }
 
+    /// What people call a zone.
+    pub fn zone_name(&self, zone: ZoneId) -> String {
+        self.directory().zone_name(zone).map_or_else(|| zone.to_string(), str::to_owned)
+    }
+
+    /// The zone of that name.
+    pub fn zone_named(&self, name: &str) -> Option<ZoneId> {
+        self.directory().zone_named(name)
+    }
+
     /// The realm's nodes of that name, those that are suspended too.
     pub fn nodes_named(&self, name: &str) -> Vec<NodeId> {
         let view = self.log.view();
@@ -420,7 +434,7 @@ impl Shared {
 
 /// Whether waiting makes no difference to what may be written.
 const fn is_settled(own: Own) -> bool {
-    matches!(own, Own::Sure | Own::Unheard | Own::Stranger)
+    matches!(own, Own::Sure | Own::Unheard | Own::Stranger | Own::Barred)
 }
 
 /// Reads directory entries that are durable, and says if that changes something.

@@ -64,6 +64,9 @@ pub enum Message {
         /// Whether this belongs to a telling of everything, as opposed to news.
         #[n(1)]
         whole: bool,
+        /// Tells apart by what view of the realm the sender gives copies up.
+        #[n(2)]
+        view: u64,
     },
     /// Asks for entries.
     #[n(1)]

@@ -1,9 +1,12 @@
 //! Which nodes should hold an entry's blobs: rendezvous hashing (Thaler and Ravishankar, 1998). The
 //! nodes that hash highest with the entry hold it, so that a node that joins or leaves moves only
-//! what it takes over or held.
+//! what it takes over or held. The highest of each zone come before the second of any.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use freehold_crypt::hash::Hasher;
-use freehold_wire::{BucketId, EntryId, NodeId};
+use freehold_wire::{BucketId, EntryId, NodeId, ZoneId};
 
 use crate::View;
 
@@ -13,8 +16,17 @@ pub fn place(view: &View, bucket: &BucketId, entry: &EntryId) -> Vec<NodeId> {
     let mut nodes: Vec<NodeId> = view.eligible(bucket).collect();
     let copies = view.copies(bucket).unwrap_or(0);
     if nodes.len() > copies {
-        nodes.sort_by_cached_key(|node| std::cmp::Reverse(score(bucket, entry, node)));
-        nodes.truncate(copies);
+        nodes.sort_by_cached_key(|node| Reverse(score(bucket, entry, node)));
+        let mut turns: BTreeMap<ZoneId, usize> = BTreeMap::new();
+        let in_turn = nodes.into_iter().map(|node| {
+            let zone = view.nodes.get(&node).map_or(ZoneId::NONE, |node| node.zone);
+            let turn = turns.entry(zone).or_default();
+            *turn += 1;
+            (*turn, node)
+        });
+        let mut in_turn: Vec<(usize, NodeId)> = in_turn.collect();
+        in_turn.sort_by_key(|(turn, _)| *turn);
+        nodes = in_turn.into_iter().map(|(_, node)| node).take(copies).collect();
         nodes.sort_unstable();
     }
     nodes

@@ -21,7 +21,7 @@ use freehold_wire::{BlobName, BucketId, EntryId, Hlc, Millis, NodeId};
 pub use self::exchange::{
     Belief, Conflict, Dispute, Event, FetchError, Input, Load, Output, Own, Place, Ticket,
 };
-pub use self::protection::Protection;
+pub use self::protection::{Burden, COPIES_TOLD, Protection};
 use crate::bits::Bits;
 use crate::stream::Stream;
 use crate::{BlobRef, Entry, Vector, View};
@@ -52,6 +52,8 @@ type Key = (BucketId, NodeId);
 pub struct Replica {
     me: NodeId,
     view: View,
+    /// [`View::sum`] of it.
+    view_sum: u64,
     streams: BTreeMap<Key, Stream>,
     /// Which entries a blob belongs to.
     blobs: BTreeSet<(BlobName, u32, u64)>,
@@ -111,6 +113,8 @@ struct Peer {
     queued: usize,
     /// What it told of itself.
     vectors: BTreeMap<Key, Vector>,
+    /// By which view it told so.
+    views: BTreeMap<Key, u64>,
     /// Asked what it holds; not asked again before it tells anew.
     asked_holds: BTreeSet<Key>,
     /// Where two histories are known to agree and to differ.
@@ -123,6 +127,7 @@ impl Replica {
     pub fn new(me: NodeId, view: View) -> Self {
         Self {
             me,
+            view_sum: view.sum(),
             view,
             streams: BTreeMap::new(),
             blobs: BTreeSet::new(),
@@ -316,6 +321,8 @@ impl Replica {
         let suspended = self.view.nodes.get(&self.me).is_some_and(|me| me.suspended);
         if suspended || !self.view.may_write(bucket, &self.me) {
             Own::Stranger
+        } else if self.view.buckets.contains_key(bucket) && !self.view.allows(bucket, &self.me) {
+            Own::Barred
         } else if forked {
             Own::Forked
         } else if self.behind.contains_key(bucket) {

@@ -35,12 +35,19 @@ pub(crate) struct Record {
     pub(crate) chain: Chain,
     pub(crate) hlc: Hlc,
     pub(crate) class: Class,
+    /// How many that count hold it.
+    pub(crate) copies: u16,
     /// Bytes of the payload; none if it was erased.
     pub(crate) payload_len: Option<u32>,
     pub(crate) blobs: Box<[BlobRef]>,
 }
 
 impl Record {
+    /// Bytes of its blobs.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.blobs.iter().fold(0, |sum, blob| sum.saturating_add(blob.len))
+    }
+
     /// About how long it is in a message.
     pub(crate) fn message_len(&self) -> usize {
         400 + self.blobs.len() * 80
@@ -100,8 +107,10 @@ impl Stream {
     }
 
     /// Sets how many nodes hold an entry; says what it was before.
-    pub(crate) fn classify(&mut self, seq: u64, class: Class) -> Option<Class> {
-        let before = std::mem::replace(&mut self.record_mut(seq)?.class, class);
+    pub(crate) fn classify(&mut self, seq: u64, (class, copies): (Class, u16)) -> Option<(Class, u16)> {
+        let record = self.record_mut(seq)?;
+        let before = (record.class, record.copies);
+        (record.class, record.copies) = (class, copies);
         if class.is_short() {
             self.short_from = self.short_from.min(seq);
         }
@@ -118,6 +127,12 @@ impl Stream {
             Some(self.short_from).filter(|seq| *seq <= self.len()),
         );
         self.record(self.short_from)
+    }
+
+    /// Entries that are short of copies.
+    pub(crate) fn short_records(&self) -> impl Iterator<Item = (u64, &Record)> {
+        let first = usize::try_from(self.short_from.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.records().skip(first).filter(|(_, record)| record.class.is_short())
     }
 
     /// The history up to a number.
@@ -138,6 +153,7 @@ impl Stream {
             chain: link(&before, &id),
             hlc: entry.hlc,
             class: Class::Erased,
+            copies: 0,
             payload_len: payload_len.map(|len| u32::try_from(len).unwrap_or(u32::MAX)),
             blobs: entry.blobs.iter().copied().collect(),
         });

@@ -84,7 +84,7 @@ impl Bench {
 
     fn bucket(&mut self, author: &SigningKey, n: u64) -> Result<(), Failure> {
         let bucket = BucketId::from_bytes(hash::digest("freehold bench bucket", &(n % 5000).to_be_bytes()));
-        self.say(author, body::BucketSet { bucket, copies: 2, confirm: 1 }, None)
+        self.say(author, body::BucketSet { bucket, copies: 2, confirm: 1, rules: None }, None)
     }
 
     fn checkpoint(&mut self, admin: &SigningKey) -> Result<(), Failure> {
@@ -147,7 +147,7 @@ fn partitions(len: u64) -> Result<Bench, Failure> {
                 bench.now += 1000;
                 let bucket =
                     BucketId::from_bytes(hash::digest("freehold bench bucket", &(n % 5000).to_be_bytes()));
-                let body = body::BucketSet { bucket, copies: 2, confirm: 1 };
+                let body = body::BucketSet { bucket, copies: 2, confirm: 1, rules: None };
                 let mut op = draft(&bench.set, &bench.folded.state, node, body, Millis(bench.now))?;
                 if let Some((seq, prev)) = newest {
                     let mut head = op.head().clone();

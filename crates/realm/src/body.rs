@@ -3,7 +3,8 @@
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
 use freehold_wire::{
-    Bounded, BucketId, DecodeError, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId,
+    Bounded, BucketId, DecodeError, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId, Region,
+    Regions, ZoneId,
 };
 use freehold_wire::{from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
@@ -108,6 +109,8 @@ bodies! {
     25 BucketDelete;
     /// Carries a co-signature to another operation.
     26 Endorse;
+    /// Says where a node stands, and how much it is to do.
+    27 NodeSet;
 }
 
 /// A body of a kind we do not know.
@@ -460,6 +463,27 @@ pub struct NodeRemove {
     pub last: u64,
 }
 
+/// Says where a node stands, and how much it is to do. What is absent stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct NodeSet {
+    /// The node.
+    #[n(0)]
+    pub node: NodeId,
+    /// Its zone; [`ZoneId::NONE`] for none.
+    #[n(1)]
+    pub zone: Option<ZoneId>,
+    /// Its region; [`Region::UNKNOWN`] if nobody is to say.
+    #[n(2)]
+    pub region: Option<Region>,
+    /// Whether it is to be emptied: its copies do not count and it is given none.
+    #[n(3)]
+    pub draining: Option<bool>,
+    /// Bytes of copies that it fetches in a second at most; 0 for as many as the line gives.
+    #[n(4)]
+    pub pace: Option<u64>,
+}
+
 /// What is lent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
@@ -572,6 +596,28 @@ pub struct BucketSet {
     /// How many must confirm before a write is acknowledged; 1 to `copies`.
     #[n(2)]
     pub confirm: u8,
+    /// Where the copies may lie; absent if anywhere will do.
+    #[n(3)]
+    pub rules: Option<Rules>,
+}
+
+/// Where the copies of a bucket may lie.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+#[cbor(array)]
+pub struct Rules {
+    /// In how many zones at least; up to `copies`, and 0 if that does not matter.
+    #[n(0)]
+    pub zones: u8,
+    /// In which regions.
+    #[n(1)]
+    pub regions: Regions,
+}
+
+impl Rules {
+    /// Nothing for [`BucketSet::rules`] if they say nothing.
+    pub fn said(self) -> Option<Self> {
+        (self != Self::default()).then_some(self)
+    }
 }
 
 /// Deletes a bucket.

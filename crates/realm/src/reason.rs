@@ -88,6 +88,8 @@ pub enum Need {
     Admin,
     /// An admin, an operator or a gateway node.
     Operator,
+    /// An admin or an operator: a node does not change where a bucket may lie.
+    Person,
     /// A device of the person concerned.
     OwnDevice,
     /// The key of an invitation.
@@ -151,6 +153,7 @@ impl fmt::Display for Need {
         f.write_str(match self {
             Self::Admin => "an admin",
             Self::Operator => "an admin, an operator or a gateway node",
+            Self::Person => "an admin or an operator: a node does not change where a bucket may lie",
             Self::OwnDevice => "another device of the same person",
             Self::Invitation => "the key of an open invitation",
             Self::NodeOrAdmin => "the node itself or an admin",

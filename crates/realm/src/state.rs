@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
-use freehold_wire::{BucketId, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId};
+use freehold_wire::{
+    BucketId, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId, Region, ZoneId,
+};
 
-use crate::body::{GuardianSet, Terms};
+use crate::body::{GuardianSet, Rules, Terms};
 use crate::person::Statement;
 use crate::roles::{MemberRoles, NodeRoles};
 
@@ -131,6 +133,21 @@ pub struct Node {
     pub admitted_in: OpId,
     /// Whether its rights hold.
     pub standing: Standing,
+    /// Where it stands, and how much it is to do.
+    pub site: Site,
+}
+
+/// Where a node stands, and how much it is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Site {
+    /// Its zone, or [`ZoneId::NONE`].
+    pub zone: ZoneId,
+    /// Its region, or [`Region::UNKNOWN`].
+    pub region: Region,
+    /// Whether it is to be emptied.
+    pub draining: bool,
+    /// Bytes of copies that it fetches in a second at most; 0 for no limit.
+    pub pace: u64,
 }
 
 /// An invitation.
@@ -187,6 +204,8 @@ pub struct Bucket {
     pub copies: u8,
     /// How many must confirm before a write is acknowledged.
     pub confirm: u8,
+    /// Where the copies may lie.
+    pub rules: Rules,
     /// The key that made it.
     pub created_by: KeyId,
     /// The operation that made it.

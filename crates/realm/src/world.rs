@@ -10,7 +10,7 @@ use crate::body::{GuardianSet, ImageKeysSet, InvitationIssue, Target, WitnessesS
 use crate::person::Statement;
 use crate::roles::{MemberRoles, NodeRoles};
 use crate::set::{At, OpSet};
-use crate::state::{Bucket, Grant};
+use crate::state::{Bucket, Grant, Site};
 
 /// Whose key it is. A key is for one purpose only, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub(crate) struct NodeRow {
     pub(crate) by: Option<PersonId>,
     pub(crate) admitted: At,
     pub(crate) roles: Vec<(At, Option<NodeRoles>)>,
+    pub(crate) site: Site,
     pub(crate) seniority: u32,
 }
 

@@ -1,7 +1,7 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
 use freehold_crypt::Entropy;
-use freehold_wire::{Bounded, BucketId, Name, NodeId, PersonId, Text};
+use freehold_wire::{Bounded, BucketId, Name, NodeId, PersonId, Text, ZoneId};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
@@ -34,6 +34,9 @@ pub enum DirectoryRow {
     /// not listed. Absent when the rights are given back. Never from the node itself.
     #[n(5)]
     Cut(#[n(0)] NodeId, #[n(1)] Option<Bounded<(BucketId, u64), CUT_MAX>>),
+    /// What people call a zone.
+    #[n(6)]
+    ZoneName(#[n(0)] ZoneId, #[n(1)] Option<Name>),
 }
 
 /// What a row is about: rows with the same key replace each other.
@@ -51,6 +54,8 @@ pub enum RowKey {
     Addresses(NodeId),
     /// What counts of a node.
     Cut(NodeId),
+    /// A zone's name.
+    ZoneName(ZoneId),
 }
 
 impl DirectoryRow {
@@ -63,6 +68,7 @@ impl DirectoryRow {
             Self::PersonName(person, _) => RowKey::PersonName(*person),
             Self::Addresses(node, _) => RowKey::Addresses(*node),
             Self::Cut(node, _) => RowKey::Cut(*node),
+            Self::ZoneName(zone, _) => RowKey::ZoneName(*zone),
         }
     }
 
@@ -72,7 +78,11 @@ impl DirectoryRow {
         match self {
             Self::Addresses(node, _) => *node == origin,
             Self::Cut(node, _) => *node != origin,
-            Self::RealmName(_) | Self::NodeName(..) | Self::BucketName(..) | Self::PersonName(..) => true,
+            Self::RealmName(_)
+            | Self::NodeName(..)
+            | Self::BucketName(..)
+            | Self::PersonName(..)
+            | Self::ZoneName(..) => true,
         }
     }
 
@@ -82,7 +92,11 @@ impl DirectoryRow {
     pub fn needs_keeper(&self, origin: NodeId) -> bool {
         match self {
             Self::Addresses(node, _) | Self::NodeName(node, _) => *node != origin,
-            Self::RealmName(_) | Self::BucketName(..) | Self::PersonName(..) | Self::Cut(..) => true,
+            Self::RealmName(_)
+            | Self::BucketName(..)
+            | Self::PersonName(..)
+            | Self::Cut(..)
+            | Self::ZoneName(..) => true,
         }
     }
 

@@ -107,12 +107,12 @@ struct Realm {
 
 impl Realm {
     fn view(&self) -> View {
-        let node = NodeView { stores: true, suspended: false };
+        let node = NodeView { stores: true, ..NodeView::default() };
         View {
             realm: REALM,
             directory: BucketId::from_bytes([2; 32]),
             nodes: [(self.node, node)].into(),
-            buckets: [(self.bucket, BucketView { copies: 1 })].into(),
+            buckets: [(self.bucket, BucketView { copies: 1, ..BucketView::default() })].into(),
             members: [self.node].into(),
             writers: [self.node].into(),
             cuts: freehold_placement::Cuts::new(),

@@ -214,6 +214,7 @@ impl Inner {
     fn may_write(&self, bucket: &BucketId) -> Result<(), PutError> {
         match self.shared.replication.own(bucket) {
             Own::Stranger => Err(PutError::NotAWriter),
+            Own::Barred => Err(PutError::Barred),
             Own::Behind => Err(PutError::CatchingUp),
             Own::Forked => Err(PutError::Cloned),
             // Early checks do not wait: the commit does.

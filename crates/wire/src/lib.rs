@@ -5,6 +5,7 @@
 mod bounded;
 pub mod cbor;
 mod id;
+mod locality;
 mod name;
 mod time;
 
@@ -13,5 +14,6 @@ pub use cbor::{DecodeError, from_canonical, to_canonical};
 pub use id::{
     BlobName, BucketId, Digest, EntryId, GrantId, Hex, IdError, KeyId, NodeId, OpId, PersonId, RealmId,
 };
+pub use locality::{REGIONS_MAX, Region, Regions, ZoneId};
 pub use name::{Name, NameError};
 pub use time::{Hlc, Millis};

@@ -194,7 +194,7 @@ class Walk:
         self.log, self.ops, self.past = log, log.ops, log.past
         self.chain, self.invalid, self.immediate = chain, invalid, immediate
         self.roles, self.devices, self.statements, self.holder = {}, {}, {}, {}
-        self.nodes, self.node_keys, self.invitations, self.cuts = {}, {}, {}, {}
+        self.nodes, self.sites, self.node_keys, self.invitations, self.cuts = {}, {}, {}, {}, {}
         self.guardians, self.witnesses, self.newer, self.bases = [], [], [], []
         self.grants, self.buckets, self.vetoed = {}, {}, {}
         self.burned, self.void, self.senior = {}, {}, {}
@@ -413,6 +413,7 @@ class Walk:
         self.senior.setdefault(key[1:], len(self.senior))
         self.holder[key_id(key)] = ("node", key[1:])
         self.nodes.setdefault(key[1:], []).append((op, roles))
+        self.sites[key[1:]] = {1: bytes(16), 2: "ZZ", 3: False, 4: 0}
 
     def judge(self, op):
         o, b = self.ops[op], self.ops[op].body
@@ -637,9 +638,15 @@ class Walk:
 
     def kind_24(self, op, b):
         self.operator(op)
-        need(0 < b[2] <= b[1], "numbers")
+        rules = b.get(3) or [0, [[], []]]
+        zones, (only, never) = rules
+        ordered = all(list(r) == sorted(set(r)) and "ZZ" not in r for r in (only, never))
+        need(0 < b[2] <= b[1] and zones <= b[1] and ordered and not set(only) & set(never), "numbers")
+        need(b.get(3) is None or zones or only or never, "numbers")
         need(self.buckets.get(b[0], True) is not None, "no-such")
-        self.buckets[b[0]] = (b[1], b[2])
+        known = self.buckets.get(b[0])
+        need(not known or known[2] == rules or self.actor(op)[0] == "device", "not-allowed")
+        self.buckets[b[0]] = (b[1], b[2], rules)
 
     def kind_25(self, op, b):
         self.operator(op)
@@ -648,6 +655,11 @@ class Walk:
 
     def kind_26(self, op, b):
         self.actor(op)
+
+    def kind_27(self, op, b):
+        self.admin(op)
+        need(self.newest(None, self.nodes.get(b[0], [])) is not None, "no-such")
+        self.sites[b[0]] |= {field: b[field] for field in (1, 2, 3, 4) if b.get(field) is not None}
 
     # Segments.
 
@@ -1006,7 +1018,9 @@ def outcome(log):
             held = any(True for _ in walk.suspensions(None, ("n", node), False))
             active = not held and key_id(b"\1" + node) not in walk.burned
             names = [word for bit, word in words.items() if roles & bit]
-            nodes.append({"id": node.hex(), "roles": names, "active": active})
+            zone, region, draining, pace = (walk.sites[node][field] for field in (1, 2, 3, 4))
+            place = {"zone": zone.hex(), "region": region, "draining": draining, "pace": pace}
+            nodes.append({"id": node.hex(), "roles": names, "active": active, **place})
     pending = {"too-few-signatures", "waiting"}
     final = lambda i, why: "vetoed" if why == "waiting" and walk.vetoed.get(i) in walk.sealed else why
     verdicts = [(i, final(i, why)) for i, why in sorted(walk.verdict.items())]
@@ -1020,7 +1034,10 @@ def outcome(log):
         "burned": [p.hex() for p in burned],
         "nodes": nodes,
         "buckets": [
-            {"id": b.hex(), "copies": row[0], "confirm": row[1]} for b, row in sorted(walk.buckets.items()) if row
+            {"id": b.hex(), "copies": row[0], "confirm": row[1], "zones": row[2][0]}
+            | {"only": list(row[2][1][0]), "never": list(row[2][1][1])}
+            for b, row in sorted(walk.buckets.items())
+            if row
         ],
         "newer_than_me": max((log.ops[n].level for n in walk.newer), default=None),
         "refused": [{"id": i.hex(), "reason": why} for i, why in verdicts if why and why not in pending],

@@ -199,7 +199,7 @@ def read_document(what, document):
     return value
 
 
-ROWS = {0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses"}
+ROWS = {0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses", 6: "zone name"}
 
 
 def manifest(file, fields):

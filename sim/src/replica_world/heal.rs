@@ -1,7 +1,7 @@
 //! The second phase: everything works again, and must come right.
 
 use freehold_placement::Input;
-use freehold_wire::{BlobName, Millis};
+use freehold_wire::{BlobName, Millis, Regions};
 
 use super::ReplicaWorld;
 use super::check::is_hopeless;
@@ -19,6 +19,15 @@ impl ReplicaWorld {
         }
         for node in self.view.nodes.values_mut() {
             node.suspended = false;
+        }
+        // Who is to be emptied stays so where there are others; else nothing could come right.
+        if self.view.buckets.keys().any(|bucket| self.view.lack(bucket).is_some()) {
+            for node in self.view.nodes.values_mut() {
+                node.draining = false;
+            }
+            for bucket in self.view.buckets.values_mut() {
+                (bucket.zones, bucket.regions) = (0, Regions::default());
+            }
         }
         for name in self.nodes.keys().copied().collect::<Vec<_>>() {
             self.hear(name, choose);
@@ -88,7 +97,16 @@ impl ReplicaWorld {
                 return Some(format!("{name} has other entries than the first node"));
             }
         }
-        self.acknowledged.missing(&self.nodes).or_else(|| self.unprotected())
+        self.acknowledged.missing(&self.nodes).or_else(|| self.unprotected()).or_else(|| self.burdened())
+    }
+
+    /// Nothing depends on a node that is to be emptied.
+    fn burdened(&self) -> Option<String> {
+        self.nodes.iter().find_map(|(name, node)| {
+            let core = node.core.as_ref()?;
+            let draining = self.view.draining().find(|id| core.burden(id).entries > 0)?;
+            Some(format!("{name} says that {:?} depends on {}", core.burden(&draining), draining.short()))
+        })
     }
 
     /// Every replica says full protection, but for what no node has any more.

@@ -2,12 +2,12 @@
 
 use freehold_crypt::hash;
 use freehold_placement::{BlobRef, Draft, Input, Message, Own, Place, Row, Vector, payload_hash};
-use freehold_wire::{BlobName, Bounded, Hlc, Millis, NodeId};
+use freehold_wire::{BlobName, Bounded, Hlc, Millis, NodeId, Region, Regions, ZoneId};
 
 use super::ReplicaWorld;
 use super::check::describe;
 use super::machine::{Health, Machine, Write, key_of, ref_of};
-use crate::{Choose, Kind, Name};
+use crate::{Choose, Fault, Kind, Name};
 
 /// Whose key the realm never let in.
 const STRANGER: Name = Name(0xe0);
@@ -30,7 +30,7 @@ impl ReplicaWorld {
             Kind::Lie | Kind::Sweep => any(|node| !node.disk.blobs.is_empty()),
             Kind::Destroy => self.names < 8,
             Kind::Hear => self.nodes.values().any(|node| node.view != self.view),
-            Kind::Suspend => true,
+            Kind::Suspend | Kind::Drain | Kind::Move => true,
             Kind::Smuggle => any(|node| node.core.is_some()),
             Kind::Erase => any(|node| !node.disk.rows.is_empty()),
         }
@@ -95,6 +95,8 @@ impl ReplicaWorld {
                 }
             }
             Kind::Suspend => self.suspend(choose),
+            Kind::Drain => self.drain(choose),
+            Kind::Move => self.relocate(choose),
             Kind::Sweep => self.sweep(choose),
             Kind::Erase => self.erase(choose),
         }
@@ -111,7 +113,8 @@ impl ReplicaWorld {
         let blobs: Vec<BlobRef> = blobs.collect();
         let (wall, nonce) = (self.wall().plus(ahead), self.nonce);
         let Some(node) = self.nodes.get_mut(&name) else { return };
-        if node.core.as_ref().is_none_or(|core| core.own(&bucket) == Own::Stranger) {
+        let may = |own| !matches!(own, Own::Stranger | Own::Barred);
+        if !node.core.as_ref().is_some_and(|core| may(core.own(&bucket))) {
             return;
         }
         let row = node.draft(wall, bucket, blobs, nonce);
@@ -141,7 +144,7 @@ impl ReplicaWorld {
         let message = if choose.below(2) == 0 {
             let chain = minicbor::bytes::ByteArray::from([1; 16]);
             let vector = Vector { bucket, origin, seq: 3, chain, held: 1 };
-            Message::Vectors { vectors: Bounded::fill(&mut [vector].into_iter()), whole: false }
+            Message::Vectors { vectors: Bounded::fill(&mut [vector].into_iter()), whole: false, view: 0 }
         } else {
             let draft = Draft {
                 realm: self.view.realm,
@@ -227,11 +230,46 @@ impl ReplicaWorld {
         }
     }
 
+    fn drain(&mut self, choose: &mut dyn Choose) {
+        if let Some(name) = self.pick(choose, |_| true)
+            && let Some(node) = self.keys.get(&name).and_then(|id| self.view.nodes.get_mut(id))
+        {
+            node.draining = !node.draining;
+            let what = if node.draining { "to be emptied" } else { "not to be emptied" };
+            self.note(name, "drain", format_args!("{what}"));
+        }
+    }
+
+    /// Somebody says where a node stands, or where a bucket may lie.
+    fn relocate(&mut self, choose: &mut dyn Choose) {
+        let region = |choose: &mut dyn Choose| {
+            let name = ["DE", "FR", "US", "ZZ"].get(choose.below(4)).copied().unwrap_or("ZZ");
+            name.parse::<Region>().unwrap_or_default()
+        };
+        if choose.below(3) == 0 {
+            let at = choose.below(self.view.buckets.len());
+            let (zones, never) = (u16::try_from(choose.below(3)).unwrap_or(0), region(choose));
+            let Some(bucket) = self.view.buckets.values_mut().nth(at) else { return };
+            let never = Bounded::fill(&mut Some(never).filter(|region| region.is_known()).into_iter());
+            bucket.regions = Regions { never, ..Regions::default() };
+            bucket.zones = zones.min(bucket.copies);
+        } else if let Some(name) = self.pick(choose, |_| true) {
+            let zone = u8::try_from(choose.below(3)).unwrap_or(0);
+            let region = region(choose);
+            let node = self.keys.get(&name).and_then(|id| self.view.nodes.get_mut(id));
+            if let Some(node) = node {
+                (node.zone, node.region) = (ZoneId::from_bytes([zone; 16]), region);
+            }
+            self.note(name, "move", format_args!("to {region}, zone {zone}"));
+        }
+    }
+
     /// A node removes a blob that is not its own to keep.
     fn sweep(&mut self, choose: &mut dyn Choose) {
         let Some(name) = self.pick(choose, |node| node.core.is_some()) else { return };
         let Some(node) = self.nodes.get_mut(&name) else { return };
         let Some(core) = &node.core else { return };
+        let careless = self.options.fault == Some(Fault::DrainedEarly) && node.view.is_draining(&node.id);
         let rows = node
             .disk
             .rows
@@ -239,7 +277,7 @@ impl ReplicaWorld {
             .flat_map(|row| row.entry.blobs.iter().map(|blob| (row.entry.bucket, *blob)));
         let loose: Vec<BlobName> = rows
             .filter(|(bucket, blob)| {
-                node.disk.blobs.contains_key(&blob.name) && !core.keeps(bucket, &blob.name)
+                node.disk.blobs.contains_key(&blob.name) && (careless || !core.keeps(bucket, &blob.name))
             })
             .map(|(_, blob)| blob.name)
             .collect();

@@ -79,3 +79,37 @@ fn a_confirmation_before_its_write_is_durable_is_found_in_a_story_of_five_steps(
     println!("{runs} runs:\n{failure}");
     assert_eq!(steps, 5, "write, sync, deliver the entry, deliver the confirmation, crash");
 }
+
+/// What a seed finds that draws these steps often.
+fn planted(fault: Fault, kinds: &[Kind], says: &str) {
+    let found = (0..2000).find_map(|seed| {
+        let mut choose = Seeded::new(seed);
+        let options = Options::swarm(&mut choose).often(kinds).with_fault(fault);
+        let mut world = ReplicaWorld::new(options, &mut choose);
+        let failure = run(&mut world, &mut choose).err()?;
+        failure.why.contains(says).then_some((seed, failure))
+    });
+    let (seed, failure) = found.expect("no seed finds the planted mistake");
+    println!("seed {seed}:\n{failure}");
+}
+
+#[test]
+fn drains_and_moves_lose_nothing_and_put_nothing_where_it_must_not_lie() {
+    seeds::all("drains_and_moves_lose_nothing_and_put_nothing_where_it_must_not_lie", 2000, |seed| {
+        let mut choose = Seeded::new(seed);
+        let kinds = [Kind::Drain, Kind::Move, Kind::Sweep, Kind::Hear];
+        let options = Options::swarm(&mut choose).often(&kinds);
+        let mut world = ReplicaWorld::new(options, &mut choose);
+        run(&mut world, &mut choose)
+    });
+}
+
+#[test]
+fn a_copy_that_comes_to_a_forbidden_region_is_found_from_seeds() {
+    planted(Fault::StopIgnored, &[Kind::Move, Kind::Hear], "in a forbidden region");
+}
+
+#[test]
+fn a_node_that_is_emptied_too_early_is_found_from_seeds() {
+    planted(Fault::DrainedEarly, &[Kind::Drain, Kind::Sweep, Kind::Hear], "has swept the last copy");
+}

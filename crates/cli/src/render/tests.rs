@@ -15,6 +15,10 @@ fn photos(objects: u64, waiting: u64) -> BucketStatus {
         },
         waiting,
         oldest_unprotected_ms: (waiting > 0).then_some(60_000),
+        rules: freehold_api::BucketRules::default(),
+        good_copies: Vec::new(),
+        bytes_waiting: 0,
+        lacks: None,
     }
 }
 

@@ -13,6 +13,10 @@ fn bucket(protected: Protection, copies: u16, objects: u64) -> BucketStatus {
         protected,
         waiting: if protected == Protection::Full { 0 } else { 2 },
         oldest_unprotected_ms: (protected != Protection::Full).then_some(3 * HOUR_MS),
+        rules: freehold_api::BucketRules::default(),
+        good_copies: Vec::new(),
+        bytes_waiting: 0,
+        lacks: None,
     }
 }
 
@@ -52,6 +56,26 @@ fn sentences_begin_with_a_capital_and_names_of_things_do_not() {
 }
 
 #[test]
+fn a_place_is_told_in_sentences() {
+    let place = NodePlace {
+        zone: Some("attic".to_owned()),
+        region: Some("DE".to_owned()),
+        pace: Some(5_000_000),
+        draining: true,
+        burden: Some(freehold_api::Burden { objects: 1, bytes: 2000 }),
+    };
+    assert_eq!(
+        super::place(&place),
+        "In the zone attic. In the region DE. It fetches copies at 5 MB a second at most. \
+         It is being emptied: 1 object (2 kB) depends on it still."
+    );
+    assert_eq!(super::place(&NodePlace::default()), "");
+    let lacks = Some("only 1 node may hold it, and it wants 2".to_owned());
+    let bucket = BucketStatus { lacks, ..bucket(Protection::NotYet, 2, 2) };
+    assert!(protection(&bucket, 2).ends_with("for 3 hours. For only 1 node may hold it, and it wants 2."));
+}
+
+#[test]
 fn a_suspended_node_is_not_said_to_be_unheard() {
     let mut node = NodeStatus {
         id: "ab".repeat(32),
@@ -63,6 +87,7 @@ fn a_suspended_node_is_not_said_to_be_unheard() {
         standing: Standing::Suspended,
         backend: None,
         admin: false,
+        place: NodePlace::default(),
     };
     assert_eq!(heard(&node, "other"), "Suspended: it gets nothing");
     node.last_heard_ms = Some(3 * HOUR_MS);

@@ -72,6 +72,8 @@ async fn make(shared: &Shared, wish: &NewBucket, only_for: Option<&[NodeId]>) ->
     if confirm > copies {
         return Err(bad_copies(wish));
     }
+    let rules = super::places::rules_of(&wish.rules, copies)?;
+    super::places::somebody_may_hold(shared.log.view().state(), &rules)?;
     let _turn = shared.buckets_turn.lock().await;
     if shared.vault.bucket_named(&wish.name).is_some() {
         return Err(Problem::conflict(
@@ -84,7 +86,7 @@ async fn make(shared: &Shared, wish: &NewBucket, only_for: Option<&[NodeId]>) ->
         None => KeyRing::found_bucket(shared.realm(), &mut OsEntropy),
         Some(_) => KeyRing::found_private(shared.realm(), &mut OsEntropy),
     };
-    let set = BucketSet { bucket, copies, confirm };
+    let set = BucketSet { bucket, copies, confirm, rules: rules.said() };
     // A bucket that the realm does not take leaves nothing in the directory.
     shared.log.would_take(set.clone(), by(shared)).await?;
     if only_for.is_none() && !shared.is_keeper() {
@@ -115,7 +117,7 @@ async fn make(shared: &Shared, wish: &NewBucket, only_for: Option<&[NodeId]>) ->
     Ok(bucket)
 }
 
-fn by(shared: &Shared) -> By {
+pub(super) fn by(shared: &Shared) -> By {
     if shared.keys.device.is_some() { By::Device } else { By::Node }
 }
 

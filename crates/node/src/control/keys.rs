@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use freehold_api::{
-    BucketKeys, BucketStatus, KeyControl, KeyHolder, NewBucket, NewPrivateBucket, Problem, Rewrapped,
-    Rotated, Rotation, Sealed, Share,
+    BucketKeys, BucketRules, BucketStatus, KeyControl, KeyHolder, NewBucket, NewPrivateBucket, Problem,
+    Rewrapped, Rotated, Rotation, Sealed, Share,
 };
 use freehold_seal::{Holder, Holders, KeyOf, Setting};
 use freehold_wire::{Bounded, BucketId, NodeId, to_canonical};
@@ -207,5 +207,10 @@ async fn create_private(shared: &Shared, wish: NewPrivateBucket) -> Result<Bucke
             Some("type it on one of those nodes"),
         ));
     }
-    bucket::found_private(shared, &NewBucket { name, copies, confirm }, &only_for).await
+    bucket::found_private(
+        shared,
+        &NewBucket { name, copies, confirm, rules: BucketRules::default() },
+        &only_for,
+    )
+    .await
 }

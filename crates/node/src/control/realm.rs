@@ -172,7 +172,7 @@ pub(super) fn device_left(shared: &Shared, view: &View, node: NodeId) -> Option<
 }
 
 /// Says what counts of a node from now on: what this node has of it.
-async fn cut_off(shared: &Shared, node: NodeId) -> Result<(), Problem> {
+pub(super) async fn cut_off(shared: &Shared, node: NodeId) -> Result<(), Problem> {
     let Some(replica) = shared.replica.get() else { return Ok(()) };
     if !shared.is_keeper() {
         return Err(Problem::refused(

@@ -1,11 +1,12 @@
 //! How everything is: status, doctor, metrics, each from one reading of the planes.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use freehold_api::{
-    BackendState, BackendStatus, BucketStatus, ChecklistItem, Doctor, Finding, Level, LogStatus, NodeStatus,
-    Path, PlaneState, PlaneStatus, Protection, RealmName, RecoveryStatus, Role, Standing, Status,
+    BackendState, BackendStatus, BucketStatus, ChecklistItem, CopiesCount, Doctor, Finding, Level, LogStatus,
+    NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, RecoveryStatus, Role, Standing, Status,
     StorageStatus, words,
 };
 use freehold_mesh::PeerHealth;
@@ -57,7 +58,8 @@ pub(super) fn status(shared: &Shared) -> Status {
 fn storage(shared: &Shared) -> StorageStatus {
     let used = shared.depot.used();
     let free = freehold_disk::free_bytes(shared.home.root()).unwrap_or_default();
-    StorageStatus { used, free }
+    let missing = shared.replica.get().map(|replica| replica.report().missing).unwrap_or_default();
+    StorageStatus { used, free, coming: missing.0 as u64, coming_bytes: missing.1 }
 }
 
 fn planes(shared: &Shared) -> Vec<PlaneStatus> {
@@ -104,6 +106,7 @@ pub(super) fn nodes(shared: &Shared) -> Vec<NodeStatus> {
             standing: standing(node.standing),
             admin: has_admin(&view, id),
             backend: backend(id),
+            place: super::places::place_of(shared, id, node),
         }
     };
     let mut all: Vec<NodeStatus> = view.state().nodes.iter().map(node).collect();
@@ -146,6 +149,7 @@ fn visitor(shared: &Shared, id: NodeId, peers: &[PeerHealth]) -> NodeStatus {
         standing: Standing::Visitor,
         admin: false,
         backend: None,
+        place: freehold_api::NodePlace::default(),
     }
 }
 
@@ -167,6 +171,8 @@ fn last_heard(shared: &Shared, node: NodeId, health: Option<&PeerHealth>) -> Opt
 
 pub(crate) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
     let stats = shared.vault.stats();
+    let (log, view) = (shared.log.view(), super::places::view_of(shared));
+    let rules: BTreeMap<_, _> = log.state().live_buckets().map(|(id, of)| (*id, of.rules.clone())).collect();
     let bucket = |(id, info): (freehold_wire::BucketId, freehold_vault::BucketInfo)| {
         let numbers = stats.get(&id).copied().unwrap_or_default();
         let held = shared.protection(&id, info.copies, numbers.objects);
@@ -186,11 +192,21 @@ pub(crate) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
             },
             waiting,
             oldest_unprotected_ms: held.oldest_ms.filter(|_| waiting > 0),
+            rules: rules.get(&id).map(super::places::rules_said).unwrap_or_default(),
+            good_copies: good_copies(&held),
+            bytes_waiting: if waiting > 0 { held.bytes } else { 0 },
+            lacks: super::places::lacks(&view, &id).filter(|_| waiting > 0 || numbers.objects == 0),
         }
     };
     let mut all: Vec<_> = shared.vault.buckets().into_iter().map(bucket).collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
+}
+
+/// How many have how many copies, without the numbers that none has.
+fn good_copies(held: &crate::shared::Held) -> Vec<CopiesCount> {
+    let counts = (0..).zip(held.copies).map(|(copies, objects)| CopiesCount { copies, objects });
+    counts.filter(|count| count.objects > 0).collect()
 }
 
 fn checklist(shared: &Shared, view: &View) -> Vec<ChecklistItem> {
@@ -258,17 +274,23 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     }
     let alone = is_alone(shared, view);
     for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
+        let lacks = bucket.lacks.as_ref().map(|lacks| format!("; {lacks}")).unwrap_or_default();
+        let next = match &bucket.lacks {
+            _ if alone => "freehold invite    (adds a node)",
+            Some(_) => "freehold node list, then freehold node set NAME or freehold bucket set NAME",
+            None => MORE_NODES,
+        };
         all.push(found(
             Level::Alarm,
             format!("bucket {} is not fully protected", bucket.name),
             format!(
-                "{} of {} {} for a copy, to be on {}",
+                "{} of {} {} for a copy, to be on {}{lacks}",
                 bucket.waiting,
                 words::count(bucket.objects, "object"),
                 words::verb(bucket.waiting, "waits", "wait"),
                 words::count(bucket.copies.into(), "node")
             ),
-            Some(if alone { "freehold invite    (adds a node)" } else { MORE_NODES }),
+            Some(next),
         ));
     }
     for (id, bucket) in shared.vault.buckets() {

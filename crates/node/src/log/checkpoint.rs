@@ -83,7 +83,8 @@ mod tests {
             // Nothing happened since; asked, the young one does not wait.
             assert_eq!(owner.checkpoint(true).is_ok(), !made, "{name}");
             assert_eq!(log.view().state().epoch, 1);
-            let bucket = BucketSet { bucket: BucketId::from_bytes([1; 32]), copies: 1, confirm: 1 };
+            let bucket =
+                BucketSet { bucket: BucketId::from_bytes([1; 32]), copies: 1, confirm: 1, rules: None };
             owner.say(bucket.into(), &By::Device, &[]).unwrap();
             assert!(owner.checkpoint(false).is_err(), "a moment old");
         }

@@ -180,7 +180,9 @@ fn undone(body: &Body) -> String {
         Body::InvitationCancel(_) => "the invitation was not withdrawn",
         Body::Suspend(_) => "nobody was suspended",
         Body::Lift(_) => "the suspension was not lifted",
-        Body::BucketSet(_) => "the bucket was not made",
+        Body::BucketSet(_) => "the bucket was not made or changed",
+        Body::NodeSet(_) => "the node was not set",
+        Body::NodeRemove(_) => "the node was not removed",
         Body::BucketDelete(_) => "the bucket was not deleted",
         Body::GuardianTested(_) => "the test was not noted in the realm's log",
         Body::RecoveryVeto(_) => "the recovery was not stopped",
@@ -326,6 +328,10 @@ impl Owner {
             Ask::Suspend { target, reply } => {
                 let body = draft::suspend(self.sync.log(), self.view.borrow().state(), target);
                 drop(reply.send(self.say(body.into(), &By::Device, &[])));
+            }
+            Ask::LastOf { node, reply } => {
+                let key = self.view.borrow().state().nodes.get(&node).map(|node| node.key.id());
+                reply.send(key.map_or(0, |key| self.sync.log().last_seq(&key))).ok();
             }
             Ask::Checkpoint { asked, reply } => drop(reply.send(self.checkpoint(asked))),
             Ask::Take { ops, reply } => drop(reply.send(self.take(ops))),

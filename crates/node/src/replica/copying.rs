@@ -8,15 +8,16 @@ use freehold_vault::{Depot, DepotError};
 use freehold_wire::NodeId;
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use super::pace::Pace;
 use crate::transfer::line::{Copy, MeshLine};
 
 /// Brings a blob here from a node, unless it is here.
 pub(super) async fn fetch(
     depot: &Depot,
     mesh: Option<&Arc<Mesh>>,
-    from: NodeId,
+    (from, patience): (NodeId, u32),
     blob: &BlobRef,
-    patience: u32,
+    pace: Arc<Pace>,
 ) -> Result<(), FetchError> {
     if matches!(depot.len(blob.name).await, Ok(Some(len)) if len == blob.len) && is_good(depot, blob).await {
         return Ok(());
@@ -29,7 +30,7 @@ pub(super) async fn fetch(
         note.get_or_init(|| meaning(&error));
         error.into()
     });
-    depot.put_stream(blob, stream.boxed()).await.map_err(|error| match error {
+    depot.put_stream(blob, pace.slow(stream).boxed()).await.map_err(|error| match error {
         DepotError::NotAsAnnounced { .. } => FetchError::Corrupt,
         DepotError::BrokeOff { .. } => why.get().copied().unwrap_or(FetchError::Unreachable),
         error => {

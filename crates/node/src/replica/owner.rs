@@ -7,10 +7,10 @@ use std::time::Duration;
 use freehold_disk::{EntryRow, EntryStore, StoreError};
 use freehold_mesh::{Channel, Mesh};
 use freehold_placement::{
-    BlobRef, BucketView, Entry, Event, Input, Load, Message, NodeView, Output, Place, Replica as Machine,
-    Row, Ticket, View,
+    BlobRef, BucketView, Burden, Entry, Event, FetchError, Input, Load, Message, NodeView, Output, Place,
+    Replica as Machine, Row, Ticket, View,
 };
-use freehold_realm::{NodeRoles, Standing};
+use freehold_realm::{NodeRoles, Site, Standing, State};
 use freehold_vault::{Depot, DepotError};
 use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId, RealmId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::alarm::Alarms;
 use super::copying::{fetch, is_good};
 use super::memory::Memory;
+use super::pace::Pace;
 use super::{ASKS, Alarm, Ask, Erasures, Replica, Report};
 use crate::clock;
 use crate::directory::directory_bucket;
@@ -30,6 +31,13 @@ use crate::shared::Shared;
 const TIME_SET: Millis = Millis::from_secs(1);
 /// A writer asks within this how many hold what it has written, or never.
 const ASKED_WITHIN: Millis = Millis::from_secs(120);
+
+/// What depends on a node is counted this much after something changed.
+const WEIGH_AFTER: Millis = Millis(300);
+
+/// What must not lie here is looked for this often while there is any, and so much removed at a time.
+const CLEAR_EVERY: Millis = Millis::from_secs(2);
+const CLEAR_MOST: usize = 256;
 
 /// What the owner works with.
 #[derive(Debug, Clone)]
@@ -57,12 +65,20 @@ pub struct Owner {
     /// When each of them was written.
     written: VecDeque<(Millis, EntryId)>,
     fetches: JoinSet<()>,
+    /// What leaves off with a fetch.
+    under_way: BTreeMap<BlobName, CancellationToken>,
     alarms: Alarms,
     view: Option<View>,
     memory: Memory,
     /// The monotonic and the wall time that the machine was told last.
     told_time: Option<(Millis, Millis)>,
     blind: bool,
+    pace: Arc<Pace>,
+    /// What depends on nodes that are to be emptied, and when that is counted again.
+    burdens: BTreeMap<NodeId, Burden>,
+    weigh: Option<Millis>,
+    /// When it is looked what must not lie here.
+    clear: Option<Millis>,
 }
 
 /// Replication on its way up: it hears of every entry that is here, in order.
@@ -92,8 +108,9 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         blind: false,
         own: BTreeMap::new(),
         protection: BTreeMap::new(),
-        missing: 0,
+        missing: (0, 0),
         alarms: Vec::new(),
+        burdens: BTreeMap::new(),
         heard: Arc::new(memory.heard().clone()),
     }));
     let erasures = Arc::new(Erasures::default());
@@ -117,11 +134,16 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         places: BTreeMap::new(),
         written: VecDeque::new(),
         fetches: JoinSet::new(),
+        under_way: BTreeMap::new(),
         alarms: Alarms::default(),
         view: None,
         memory,
         told_time: None,
         blind: false,
+        pace: Arc::default(),
+        burdens: BTreeMap::new(),
+        weigh: None,
+        clear: None,
     };
     for place in &forks {
         owner.alarm(Alarm::fork(place));
@@ -158,20 +180,32 @@ impl Opening {
     }
 }
 
-/// The realm as placement sees it.
-fn view(parts: &Parts, shared: Option<&Shared>) -> View {
-    let log = parts.log.view();
-    let state = log.state();
-    let mut nodes: BTreeMap<NodeId, NodeView> = state
+/// What the realm log says of nodes and buckets.
+pub(crate) fn sites(state: &State) -> (BTreeMap<NodeId, NodeView>, BTreeMap<BucketId, BucketView>) {
+    let nodes = state
         .nodes
         .iter()
         .map(|(id, node)| {
             let stores = node.roles.contains(NodeRoles::STORAGE);
-            (*id, NodeView { stores, suspended: node.standing != Standing::Active })
+            let Site { zone, region, draining, .. } = node.site;
+            let suspended = node.standing != Standing::Active;
+            (*id, NodeView { stores, suspended, draining, zone, region })
         })
         .collect();
+    let bucket = |bucket: &freehold_realm::Bucket| BucketView {
+        copies: bucket.copies.into(),
+        zones: bucket.rules.zones.into(),
+        regions: bucket.rules.regions.clone(),
+    };
+    (nodes, state.live_buckets().map(|(id, of)| (*id, bucket(of))).collect())
+}
+
+/// The realm as placement sees it.
+fn view(parts: &Parts, shared: Option<&Shared>) -> View {
+    let log = parts.log.view();
+    let (mut nodes, buckets) = sites(log.state());
     // A machine that guardians are bringing back may read; its copies do not count yet.
-    let guest = NodeView { stores: false, suspended: false };
+    let guest = NodeView::default();
     nodes.entry(parts.me).or_insert(guest);
     for visitor in shared.map(|shared| shared.visitors.list(&log)).unwrap_or_default() {
         nodes.entry(visitor).or_insert(guest);
@@ -180,12 +214,16 @@ fn view(parts: &Parts, shared: Option<&Shared>) -> View {
     members.extend(nodes.keys());
     let writers = log.let_in.iter().filter(|(_, roles)| roles.contains(NodeRoles::GATEWAY));
     let writers = writers.map(|(id, _)| *id).collect();
-    let buckets = state.live_buckets().map(|(id, b)| (*id, BucketView { copies: b.copies.into() })).collect();
     let quiet = log.let_in.iter().filter(|(_, roles)| NodeRoles::STORAGE.contains(**roles));
     let quiet = quiet.map(|(id, _)| *id).collect();
     let cuts = shared.map(Shared::cuts).unwrap_or_default();
     let directory = directory_bucket(parts.realm);
     View { realm: parts.realm, directory, nodes, buckets, members, writers, quiet, cuts }
+}
+
+/// Bytes of copies that this node is to fetch in a second at most; 0 for no limit.
+fn pace_of(parts: &Parts) -> u64 {
+    parts.log.view().state().nodes.get(&parts.me).map_or(0, |node| node.site.pace)
 }
 
 /// Whether another node keeps blobs and gets no keys.
@@ -205,7 +243,8 @@ impl Owner {
         self.take(Ask::Look);
         loop {
             let keep = self.memory.due(&self.machine);
-            let due = self.machine.poll_timeout().map(|(at, _)| at).into_iter().chain(keep).min();
+            let due = self.machine.poll_timeout().map(|(at, _)| at).into_iter();
+            let due = due.chain(keep).chain(self.weigh).chain(self.clear).min();
             let due = due.map(|at| at.since(clock::monotonic()));
             let timeout = async {
                 match due {
@@ -226,6 +265,8 @@ impl Owner {
                     if keep.is_some_and(|at| at <= clock::monotonic()) {
                         self.memory.keep(&mut self.machine);
                     }
+                    self.weigh_if_due();
+                    self.clear_if_due();
                     self.tell_time();
                     self.machine.handle_timeout(clock::monotonic());
                     self.carry_out();
@@ -235,6 +276,34 @@ impl Owner {
         self.fetches.shutdown().await;
         tokio::task::block_in_place(|| self.memory.keep_now(&mut self.machine));
         Ok(())
+    }
+
+    /// Counts what depends on nodes that are to be emptied: it looks at every entry, so not at once.
+    fn weigh_if_due(&mut self) {
+        if self.weigh.is_none_or(|at| at > clock::monotonic()) {
+            return;
+        }
+        self.weigh = None;
+        let draining = self.view.iter().flat_map(View::draining);
+        self.burdens = draining.map(|node| (node, self.machine.burden(&node))).collect();
+    }
+
+    /// Removes what must not lie where this node stands, once others have it.
+    fn clear_if_due(&mut self) {
+        let now = clock::monotonic();
+        if self.clear.is_none_or(|at| at > now) {
+            return;
+        }
+        self.clear = self.machine.is_barred().then(|| now.plus(CLEAR_EVERY));
+        for blob in self.machine.may_go(CLEAR_MOST) {
+            let (depot, inbox) = (self.parts.depot.clone(), self.inbox.clone());
+            self.fetches.spawn(async move {
+                match depot.delete(blob.name).await {
+                    Ok(()) => drop(inbox.send(Ask::Lost(blob)).await),
+                    Err(error) => tracing::error!(%error, "a copy stays where it must not lie"),
+                }
+            });
+        }
     }
 
     /// Tells the machine the wall time, at first and when it has been set.
@@ -269,14 +338,22 @@ impl Owner {
                 self.storing.remove(&ticket);
                 Input::StoreFailed(ticket)
             }
-            Ask::Fetched(blob, Ok(())) => Input::Fetched(blob),
-            Ask::Fetched(blob, Err(why)) => Input::FetchFailed(blob, why),
+            Ask::Fetched(blob, outcome) => {
+                self.under_way.remove(&blob.name);
+                match outcome {
+                    Ok(()) => Input::Fetched(blob),
+                    Err(why) => Input::FetchFailed(blob, why),
+                }
+            }
             Ask::Lost(blob) => Input::Lost(blob),
             Ask::Verified(blob) => Input::Verified(blob),
             Ask::Look => {
                 let view = view(&self.parts, self.shared.upgrade().as_deref());
                 self.view = Some(view.clone());
                 self.blind = has_blind(&self.parts);
+                self.pace.set(pace_of(&self.parts));
+                self.weigh = Some(clock::monotonic());
+                self.clear = self.weigh;
                 Input::View(view)
             }
             Ask::Await { entry, copies, reply } => return self.wait_for(entry, copies, reply),
@@ -304,6 +381,10 @@ impl Owner {
             }
             Ask::InStep { bucket, reply } => {
                 reply.send(self.machine.in_step(&bucket)).ok();
+                return;
+            }
+            Ask::Burden { node, reply } => {
+                reply.send(self.machine.burden(&node)).ok();
                 return;
             }
             Ask::Holders { blob, reply } => return drop(reply.send(self.machine.holders(&blob))),
@@ -364,6 +445,7 @@ impl Owner {
                 Output::Send(peer, message) => self.send(peer, &message),
                 Output::Load(load) => self.load(load),
                 Output::Fetch { from, blob, patience, .. } => self.fetch(from, blob, patience),
+                Output::Stop(blob) => self.stop(blob),
                 Output::Verify { blob, .. } => self.check(blob),
                 Output::Drop(peer) => {
                     tracing::warn!(peer = %peer.short(), "a node sends garbage and is cut");
@@ -410,6 +492,9 @@ impl Owner {
 
     fn publish(&mut self, changed: &BTreeSet<BucketId>) {
         let before = Arc::clone(&self.report.borrow());
+        if !changed.is_empty() && self.view.iter().any(|view| view.draining().next().is_some()) {
+            self.weigh.get_or_insert(clock::monotonic().plus(WEIGH_AFTER));
+        }
         if let Some(view) = &self.view {
             self.alarms.settle(clock::monotonic(), &self.machine, view);
         }
@@ -421,6 +506,7 @@ impl Owner {
             && before.alarms == alarms
             && before.own == own
             && before.view == self.view
+            && before.burdens == self.burdens
             && before.blind == self.blind;
         if changed.is_empty() && same {
             return;
@@ -433,6 +519,7 @@ impl Owner {
             protection: before.protection.clone(),
             missing,
             alarms,
+            burdens: self.burdens.clone(),
             heard: Arc::clone(&before.heard),
         };
         for bucket in changed {
@@ -502,10 +589,20 @@ impl Owner {
     fn fetch(&mut self, from: NodeId, blob: BlobRef, patience: u32) {
         let (depot, mesh, inbox) =
             (self.parts.depot.clone(), Arc::clone(&self.parts.mesh), self.inbox.clone());
+        let stop = CancellationToken::new();
+        self.under_way.insert(blob.name, stop.clone());
+        let pace = Arc::clone(&self.pace);
         self.fetches.spawn(async move {
-            let outcome = fetch(&depot, mesh.get(), from, &blob, patience).await;
+            let whole = fetch(&depot, mesh.get(), (from, patience), &blob, pace);
+            let outcome = stop.run_until_cancelled(whole).await.unwrap_or(Err(FetchError::Unreachable));
             drop(inbox.send(Ask::Fetched(blob, outcome)).await);
         });
+    }
+
+    fn stop(&self, blob: BlobName) {
+        if let Some(stop) = self.under_way.get(&blob) {
+            stop.cancel();
+        }
     }
 
     fn check(&mut self, blob: BlobRef) {

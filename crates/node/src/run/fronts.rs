@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
-use freehold_api::{Endpoints, NewBucket, Problem, ProblemKind};
+use freehold_api::{BucketRules, Endpoints, NewBucket, Problem, ProblemKind};
 use freehold_s3::{Buckets, BucketsError};
 use freehold_wire::BucketId;
 use tokio::net::UnixListener;
@@ -113,7 +113,12 @@ struct LogBuckets(Arc<Shared>);
 #[async_trait]
 impl Buckets for LogBuckets {
     async fn create(&self, name: &str) -> Result<(), BucketsError> {
-        let wish = NewBucket { name: name.to_owned(), copies: DEFAULT_COPIES, confirm: 1 };
+        let wish = NewBucket {
+            name: name.to_owned(),
+            copies: DEFAULT_COPIES,
+            confirm: 1,
+            rules: BucketRules::default(),
+        };
         let made = self.0.to_the_end(|shared| async move { create_bucket(&shared, &wish).await });
         made.await.map_err(|problem| match problem.kind {
             ProblemKind::Conflict => BucketsError::Exists,

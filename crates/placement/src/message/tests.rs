@@ -27,7 +27,11 @@ fn examples() -> Vec<Message> {
     let chain = Chain::from([7; 16]);
     let vector = Vector { bucket, origin, seq: 9, chain, held: 10 };
     vec![
-        Message::Vectors { vectors: Bounded::fill(&mut std::iter::repeat_n(vector, 3)), whole: true },
+        Message::Vectors {
+            vectors: Bounded::fill(&mut std::iter::repeat_n(vector, 3)),
+            whole: true,
+            view: 0,
+        },
         Message::Ask { bucket, origin, from: 10, chain },
         Message::Entries {
             rows: Bounded::fill(&mut [row(2, 30), Row { payload: None, ..row(0, 1) }].into_iter()),
@@ -60,7 +64,7 @@ fn the_most_vectors_fit_a_message() {
     let (bucket, origin) = (BucketId::from_bytes(bucket), NodeId::from_bytes(origin));
     let vector = Vector { bucket, origin, seq: u64::MAX, chain: [0xff; 16].into(), held: u64::MAX };
     let vectors = Bounded::fill(&mut std::iter::repeat_n(vector, VECTORS_MAX));
-    assert!(Message::Vectors { vectors, whole: true }.encode().len() <= MESSAGE_MAX);
+    assert!(Message::Vectors { vectors, whole: true, view: 0 }.encode().len() <= MESSAGE_MAX);
 }
 
 proptest! {

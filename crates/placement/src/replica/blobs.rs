@@ -42,6 +42,7 @@ struct Want {
 #[derive(Debug, Default)]
 pub(super) struct Wants {
     by_name: BTreeMap<BlobName, Want>,
+    bytes: u64,
     small: Lane,
     large: Lane,
     /// Who was too slow, and until when that counts.
@@ -89,6 +90,17 @@ impl Wants {
         self.by_name.len()
     }
 
+    /// Bytes of them.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// What is on its way and no longer wanted.
+    pub(super) fn strays(&self) -> impl Iterator<Item = BlobName> {
+        let flying = self.small.flying.keys().chain(self.large.flying.keys());
+        flying.filter(|name| !self.by_name.contains_key(*name)).copied()
+    }
+
     const fn lane(&self, size: Size) -> &Lane {
         match size {
             Size::Small => &self.small,
@@ -115,6 +127,7 @@ impl Wants {
         for blob in blobs {
             if let Entry::Vacant(vacant) = self.by_name.entry(blob.name) {
                 vacant.insert(Want { key, seq, blob: *blob, at: now, failed: 0, tried: 0 });
+                self.bytes = self.bytes.saturating_add(blob.len);
                 self.lane_mut(Size::of(blob)).ready.insert((now, seq, blob.name));
             }
         }
@@ -135,6 +148,7 @@ impl Wants {
 
     fn take(&mut self, name: &BlobName) {
         if let Some(want) = self.by_name.remove(name) {
+            self.bytes = self.bytes.saturating_sub(want.blob.len);
             let lane = self.lane_mut(Size::of(&want.blob));
             lane.ready.remove(&(want.at, want.seq, *name));
             lane.held_back.remove(name);
@@ -362,14 +376,16 @@ impl Replica {
         let number = stream.number;
         let Some(record) = stream.record_mut(place.seq) else { return };
         record.payload_len = None;
-        let blobs = std::mem::take(&mut record.blobs);
         let told = stream.mine.set(place.seq, true);
+        // While it is known what it counted for.
+        self.recount(now, key, place.seq);
+        let record = self.streams.get_mut(&key).and_then(|stream| stream.record_mut(place.seq));
+        let blobs = record.map(|record| std::mem::take(&mut record.blobs)).unwrap_or_default();
         self.unwant(now, key, place.seq, &blobs);
         for blob in &blobs {
             self.blobs.remove(&(blob.name, number, place.seq));
             self.settle(now, &blob.name);
         }
-        self.recount(now, key, place.seq);
         if told {
             self.tell_holds(now, &[(key, place.seq)]);
         }

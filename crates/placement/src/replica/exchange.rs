@@ -1,6 +1,6 @@
 //! What the machine and its shell say to each other.
 
-use freehold_wire::{BucketId, EntryId, Millis, NodeId};
+use freehold_wire::{BlobName, BucketId, EntryId, Millis, NodeId};
 
 use crate::{BlobRef, Entry, Message, Payload, Row, View};
 
@@ -106,6 +106,9 @@ pub enum Output {
         /// line may be all there is.
         patience: u32,
     },
+    /// A blob that is on its way is not to lie here any more: leave off, and say
+    /// [`Input::FetchFailed`] unless it has come.
+    Stop(BlobName),
     /// A peer found our copy bad: check it, and say [`Input::Lost`] if that is so, or
     /// [`Input::Verified`].
     Verify {
@@ -198,6 +201,8 @@ pub enum Event {
 pub enum Own {
     /// The realm does not let this node write there: nobody would take its entries in.
     Stranger,
+    /// The bucket must not lie where this node stands.
+    Barred,
     /// This node has just started and heard nobody yet, who could say whether its disk is the newest.
     /// That ends soon: wait for it.
     Listening,

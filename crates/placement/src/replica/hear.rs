@@ -34,10 +34,10 @@ impl Replica {
             return;
         }
         match message {
-            Message::Vectors { vectors, whole } => {
+            Message::Vectors { vectors, whole, view } => {
                 let is_end = whole && vectors.len() < PART_MAX;
                 for vector in vectors {
-                    self.heard(now, from, vector, whole);
+                    self.heard(now, from, vector, (whole, view));
                 }
                 self.heard_any |= is_end;
             }
@@ -56,13 +56,14 @@ impl Replica {
         }
     }
 
-    fn heard(&mut self, now: Millis, from: NodeId, vector: Vector, whole: bool) {
+    fn heard(&mut self, now: Millis, from: NodeId, vector: Vector, (whole, view): (bool, u64)) {
         let key: Key = (vector.bucket, vector.origin);
         let Some(peer) = self.peers.get_mut(&from) else { return };
         if peer.vectors.len() >= VECTORS_MAX && !peer.vectors.contains_key(&key) {
             return;
         }
         peer.vectors.insert(key, vector);
+        peer.views.insert(key, view);
         if whole {
             peer.asked_holds.remove(&key);
         }

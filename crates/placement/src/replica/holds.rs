@@ -111,11 +111,15 @@ impl Replica {
         }
     }
 
-    /// How many nodes whose rights hold have confirmed an entry, this one included.
+    /// How many nodes whose copies count have confirmed an entry, this one included.
     pub fn copies(&self, place: &Place) -> u16 {
         let Some(stream) = self.streams.get(&(place.bucket, place.origin)) else { return 0 };
-        let others =
-            stream.held.iter().filter(|(node, held)| held.get(place.seq) && self.view.is_active(node));
+        // Where there are no blobs, it is enough to know of it.
+        let bare = stream.record(place.seq).is_none_or(|record| record.blobs.is_empty());
+        let counts = |node: &NodeId| {
+            if bare { self.view.is_active(node) } else { self.view.counts(&place.bucket, node) }
+        };
+        let others = stream.held.iter().filter(|(node, held)| held.get(place.seq) && counts(node));
         let count = others.count() + usize::from(stream.mine.get(place.seq));
         u16::try_from(count).unwrap_or(u16::MAX)
     }
@@ -134,24 +138,51 @@ impl Replica {
     }
 
     /// Whether a blob must stay here: it belongs here, or those it belongs to have not all said so
-    /// lately. So it is for a blob that no entry names yet, and while this node's rights are taken
-    /// away: others do not hear what it gives up.
+    /// lately, and by the same view of the realm. So it is for a blob that no entry names yet, while
+    /// this node's rights are taken away, for others do not hear what it gives up, and while it is to
+    /// be emptied: what the others have is looked at as a whole before it goes.
     pub fn keeps(&self, bucket: &BucketId, blob: &BlobName) -> bool {
         let entries = self.entries_of(blob);
         entries.is_empty()
             || entries.iter().any(|(key, seq)| key.0 != *bucket || self.keeps_entry(*key, *seq))
     }
 
+    /// Whether something lies here that must not lie where this node stands.
+    pub fn is_barred(&self) -> bool {
+        self.barred_here().next().is_some()
+    }
+
+    /// What lies here and must not, and may go because others have it; so many at most.
+    pub fn may_go(&self, most: usize) -> Vec<BlobRef> {
+        self.barred_here()
+            .filter(|(key, blob)| !self.keeps(&key.0, &blob.name))
+            .map(|(_, b)| *b)
+            .take(most)
+            .collect()
+    }
+
+    fn barred_here(&self) -> impl Iterator<Item = (&Key, &BlobRef)> {
+        let barred =
+            |(bucket, _): &Key| self.view.buckets.contains_key(bucket) && !self.view.allows(bucket, &self.me);
+        self.streams.iter().filter(move |(key, _)| barred(key)).flat_map(|(key, stream)| {
+            let held = stream.records().filter(|(seq, _)| stream.mine.get(*seq));
+            held.flat_map(move |(_, record)| record.blobs.iter().map(move |blob| (key, blob)))
+        })
+    }
+
     fn keeps_entry(&self, key: Key, seq: u64) -> bool {
         let Some(stream) = self.streams.get(&key) else { return true };
         let Some(record) = stream.record(seq) else { return true };
         let places = crate::place(&self.view, &key.0, &record.id);
-        // Who was not heard since it connected may have lost what it had.
+        // Who was not heard since it connected may have lost what it had; who goes by another view may
+        // give it up because it is here.
         let holds = |node: &NodeId| {
-            let told = self.peers.get(node).and_then(|peer| peer.vectors.get(&key)).map(|vector| vector.held);
+            let Some(peer) = self.peers.get(node) else { return false };
+            let told = peer.vectors.get(&key).map(|vector| vector.held);
             let held = stream.held.get(node).filter(|held| held.get(seq));
-            held.is_some_and(|held| told == Some(held.sum()))
+            peer.views.get(&key) == Some(&self.view_sum) && held.is_some_and(|held| told == Some(held.sum()))
         };
-        !self.view.is_active(&self.me) || places.is_empty() || !places.iter().all(holds)
+        let waits = self.view.is_draining(&self.me) && self.view.allows(&key.0, &self.me);
+        waits || !self.view.is_active(&self.me) || places.is_empty() || !places.iter().all(holds)
     }
 }

@@ -2,30 +2,51 @@
 
 use std::collections::BTreeMap;
 
-use freehold_wire::{BucketId, Hlc, Millis};
+use freehold_wire::{BucketId, Hlc, Millis, NodeId};
 
 use super::{Key, Replica};
 use crate::stream::{Class, Stream};
 
+/// Numbers of copies that are told apart; the last stands for that many and more.
+pub const COPIES_TOLD: usize = 8;
+
 /// How many entries of a bucket have their copies. Entries whose payload was erased do not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Protection {
-    /// Held by as many nodes as the bucket asks for.
+    /// Held as the bucket asks for: by so many nodes, in so many zones.
     pub full: u64,
     /// Held by fewer.
     pub partly: u64,
     /// Held by no node that we know of.
     pub nowhere: u64,
+    /// How many of those with blobs are held by none, one, two ... nodes that count.
+    pub copies: [u64; COPIES_TOLD],
+    /// Bytes of the copies that are to be made.
+    pub bytes: u64,
     /// Since when, by the clock handed in, not all are fully held.
     pub since: Option<Millis>,
     /// When the oldest entry that is not fully held was written, by its writer's clock.
     pub oldest: Option<Hlc>,
 }
 
+/// What a node holds that others do not have as they should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Burden {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of their blobs.
+    pub bytes: u64,
+}
+
 impl Protection {
     /// Whether every entry has all its copies.
     pub const fn is_full(&self) -> bool {
         self.partly == 0 && self.nowhere == 0
+    }
+
+    /// The fewest copies that an entry has; none if there is no entry.
+    pub fn worst(&self) -> Option<usize> {
+        self.copies.iter().position(|count| *count > 0)
     }
 
     const fn count(&mut self, class: Class) -> Option<&mut u64> {
@@ -35,6 +56,20 @@ impl Protection {
             Class::Nowhere => Some(&mut self.nowhere),
             Class::Erased => None,
         }
+    }
+
+    /// An entry is now of this class, or no longer.
+    fn note(&mut self, (class, copies): (Class, u16), (has_blobs, bytes): (bool, u64), is_so: bool) {
+        let change = |count: &mut u64, by: u64| {
+            *count = if is_so { count.saturating_add(by) } else { count.saturating_sub(by) };
+        };
+        let Some(count) = self.count(class) else { return };
+        change(count, 1);
+        let told = usize::from(copies).min(COPIES_TOLD - 1);
+        if let Some(count) = self.copies.get_mut(told).filter(|_| has_blobs) {
+            change(count, 1);
+        }
+        change(&mut self.bytes, bytes);
     }
 }
 
@@ -50,25 +85,46 @@ impl Replica {
         protection
     }
 
-    /// How many blobs are still to be fetched to this node.
-    pub fn missing(&self) -> usize {
-        self.wants.len()
+    /// How many blobs are still to be fetched to this node, and their bytes.
+    pub fn missing(&self) -> (usize, u64) {
+        (self.wants.len(), self.wants.bytes())
+    }
+
+    /// What would be lacking without a node that is to be emptied: what it holds and others do not
+    /// have as they should.
+    pub fn burden(&self, node: &NodeId) -> Burden {
+        let mut burden = Burden::default();
+        for (key, stream) in &self.streams {
+            let held = if *node == self.me { Some(&stream.mine) } else { stream.held.get(node) };
+            let Some(held) = held.filter(|_| key.0 != self.view.directory) else { continue };
+            let short = stream.short_records().filter(|(seq, _)| held.get(*seq));
+            for (_, record) in short.filter(|(_, record)| !record.blobs.is_empty()) {
+                burden.entries = burden.entries.saturating_add(1);
+                burden.bytes = burden.bytes.saturating_add(record.bytes());
+            }
+        }
+        burden
     }
 
     pub(super) fn recount(&mut self, now: Millis, key: Key, seq: u64) {
         let class = self.class(&key, seq);
-        let before = self.streams.get_mut(&key).and_then(|stream| stream.classify(seq, class));
-        let Some(before) = before else { return };
+        let wanted = self.view.copies(&key.0).unwrap_or(0);
+        let Some(stream) = self.streams.get_mut(&key) else { return };
+        let Some(before) = stream.classify(seq, class) else { return };
         if before == class {
             return;
         }
+        let record = stream.record(seq);
+        let (all, has_blobs) = record.map_or((0, false), |record| (record.bytes(), !record.blobs.is_empty()));
+        let bytes = |(class, copies): (Class, u16)| {
+            // One that has its copies and not its zones needs another one.
+            let lacking = wanted.saturating_sub(copies.into()).max(1);
+            let lacking = u64::try_from(lacking).unwrap_or(u64::MAX);
+            (has_blobs, if class.is_short() { all.saturating_mul(lacking) } else { 0 })
+        };
         let tally = self.tally.entry(key.0).or_default();
-        if let Some(count) = tally.count(before) {
-            *count = count.saturating_sub(1);
-        }
-        if let Some(count) = tally.count(class) {
-            *count = count.saturating_add(1);
-        }
+        tally.note(before, bytes(before), false);
+        tally.note(class, bytes(class), true);
         tally.since = if tally.is_full() { None } else { tally.since.or(Some(now)) };
         self.changed.insert(key.0);
     }
@@ -81,7 +137,7 @@ impl Replica {
         for (key, len) in self.streams.iter().map(|(key, stream)| (*key, stream.len())).collect::<Vec<_>>() {
             for seq in 1..=len {
                 if let Some(stream) = self.streams.get_mut(&key) {
-                    stream.classify(seq, Class::Erased);
+                    stream.classify(seq, (Class::Erased, 0));
                 }
                 self.recount(now, key, seq);
             }
@@ -94,19 +150,26 @@ impl Replica {
         self.changed.extend(since.into_keys());
     }
 
-    fn class(&self, key: &Key, seq: u64) -> Class {
+    fn class(&self, key: &Key, seq: u64) -> (Class, u16) {
+        let erased = (Class::Erased, 0);
         let (Some(stream), Some(copies)) = (self.streams.get(key), self.view.copies(&key.0)) else {
-            return Class::Erased;
+            return erased;
         };
         if stream.record(seq).is_none_or(|record| record.payload_len.is_none()) {
-            return Class::Erased;
+            return erased;
         }
-        let counts = |node| self.view.counts(&key.0, node);
-        let others = stream.held.iter().filter(|(node, held)| held.get(seq) && counts(node)).count();
-        match others + usize::from(stream.mine.get(seq) && counts(&self.me)) {
-            held if held >= copies => Class::Full,
+        let counts = |node: &&NodeId| self.view.counts(&key.0, node);
+        let others = stream.held.iter().filter(|(_, held)| held.get(seq)).map(|(node, _)| node);
+        let me = Some(&self.me).filter(|_| stream.mine.get(seq));
+        let holders = || others.clone().chain(me).filter(counts);
+        let held = holders().count();
+        let zones = self.view.buckets.get(&key.0).map_or(0, |bucket| usize::from(bucket.zones));
+        let apart = zones <= 1 || self.view.zones_of(holders()) >= zones;
+        let class = match held {
+            held if held >= copies && apart => Class::Full,
             0 => Class::Nowhere,
             _ => Class::Partly,
-        }
+        };
+        (class, u16::try_from(held).unwrap_or(u16::MAX))
     }
 }

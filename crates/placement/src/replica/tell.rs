@@ -54,7 +54,7 @@ impl Replica {
         loop {
             let part = Bounded::fill(&mut vectors);
             let is_last = part.len() < VECTORS_MAX;
-            self.send(now, to, Message::Vectors { vectors: part, whole: true });
+            self.send(now, to, Message::Vectors { vectors: part, whole: true, view: self.view_sum });
             if is_last {
                 return;
             }
@@ -65,7 +65,7 @@ impl Replica {
     pub(super) fn tell_stream(&mut self, now: Millis, to: NodeId, key: Key) {
         if let Some(vector) = self.streams.get(&key).and_then(vector_of) {
             let vectors = Bounded::fill(&mut std::iter::once(vector));
-            self.send(now, to, Message::Vectors { vectors, whole: false });
+            self.send(now, to, Message::Vectors { vectors, whole: false, view: self.view_sum });
         }
     }
 
@@ -97,6 +97,13 @@ impl Replica {
         if view == self.view {
             return;
         }
+        let sum = view.sum();
+        if sum != std::mem::replace(&mut self.view_sum, sum) {
+            // Others let go what is here only once they know by what view it stays.
+            for peer in self.peers.values_mut() {
+                peer.tell_at = peer.tell_at.min(now.plus(TELL_SOON));
+            }
+        }
         self.view = view;
         for peer in self.connected.clone() {
             match (self.view.is_active(&peer), self.peers.contains_key(&peer)) {
@@ -115,6 +122,7 @@ impl Replica {
                 self.want_or_not(now, key, seq);
             }
         }
+        self.out.extend(self.wants.strays().map(Output::Stop));
     }
 
     /// Wants what belongs here and is not, and nothing else.

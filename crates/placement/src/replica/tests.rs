@@ -11,6 +11,7 @@ const NOW: Millis = Millis(1000);
 mod asks;
 mod blobs;
 mod own;
+mod places;
 mod trust;
 
 fn key(n: u8) -> SigningKey {
@@ -25,8 +26,8 @@ fn view(nodes: &[u8], copies: u16) -> View {
     View {
         realm: REALM,
         directory: BucketId::from_bytes([9; 32]),
-        nodes: nodes.iter().map(|n| (node(*n), NodeView { stores: true, suspended: false })).collect(),
-        buckets: BTreeMap::from([(BUCKET, BucketView { copies })]),
+        nodes: nodes.iter().map(|n| (node(*n), NodeView { stores: true, ..NodeView::default() })).collect(),
+        buckets: BTreeMap::from([(BUCKET, BucketView { copies, ..BucketView::default() })]),
         members: (1..10).map(node).collect(),
         writers: (1..5).map(node).collect(),
         cuts: Cuts::new(),
@@ -151,6 +152,8 @@ fn settle_without(nodes: &mut [Node], now: Millis, lost: &[&str]) -> Vec<&'stati
                         let input = if is_good { Input::Verified(blob) } else { Input::Lost(blob) };
                         nodes[at].core.handle(now, input);
                     }
+                    // What was fetched has come at once.
+                    Output::Stop(blob) => panic!("{blob} is not on its way"),
                     Output::Evidence(row) => nodes[at].evidence.push(*row),
                     Output::Drop(peer) => panic!("drops {peer}"),
                     Output::Tell(event) => nodes[at].events.push(event),
@@ -188,7 +191,8 @@ fn a_write_is_pushed_fetched_confirmed_and_counted() {
         Event::Confirmed { place: place(&first), entry: first.entry.id(), by: node(2), copies: 2 };
     assert!(nodes[0].events.contains(&confirmed));
     for one in &nodes {
-        assert_eq!(one.core.protection(&BUCKET), Protection { full: 1, ..Protection::default() });
+        let copies = [0, 0, 1, 0, 0, 0, 0, 0];
+        assert_eq!(one.core.protection(&BUCKET), Protection { full: 1, copies, ..Protection::default() });
         assert_eq!(one.core.copies(&place(&first)), 2);
     }
     assert_eq!(nodes[0].core.holders(&blob(1)), [node(2)]);

@@ -109,6 +109,7 @@ fn node(run: &Run<'_>, id: freehold_wire::NodeId, row: &NodeRow) -> Option<Node>
         admitted_by: row.by,
         admitted_in: run.id(row.admitted),
         standing: standing(burned, suspended),
+        site: row.site,
     })
 }
 

@@ -7,12 +7,12 @@ use freehold_wire::{KeyId, Millis, NodeId, PersonId};
 
 use crate::body::{
     BucketDelete, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel, InvitationIssue,
-    InvitationRedeem, NodeAdd, NodeChange, NodeRemove, Target, Terms,
+    InvitationRedeem, NodeAdd, NodeChange, NodeRemove, NodeSet, Target, Terms,
 };
 use crate::reason::{Need, Reason, Thing};
 use crate::roles::{MemberRoles, NodeRoles};
 use crate::set::{At, is_mere_store};
-use crate::state::{Bucket, Grant, Side};
+use crate::state::{Bucket, Grant, Side, Site};
 use crate::world::{Backing, Holder, InvitationRow, NodeRow, Sponsor};
 
 use super::judge::Actor;
@@ -165,9 +165,10 @@ impl Run<'_> {
             by,
             admitted: at,
             roles: Vec::new(),
+            site: Site::default(),
             seniority,
         });
-        (row.box_key, row.by, row.admitted) = (box_key, by, at);
+        (row.box_key, row.by, row.admitted, row.site) = (box_key, by, at, Site::default());
         row.roles.push((at, Some(roles)));
     }
 
@@ -200,6 +201,21 @@ impl Run<'_> {
         row.roles.push((at, None));
         let key = row.key.id();
         self.revoke(at, Target::Node(body.node), BTreeMap::from([(key, body.last)]), backing, false);
+        Ok(())
+    }
+
+    pub(super) fn node_set(&mut self, at: At, body: &NodeSet) -> Result<(), Reason> {
+        self.admin(at)?;
+        self.whole().node_roles(&body.node).ok_or(Reason::NoSuch(Thing::Node))?;
+        if let Some(row) = self.world.nodes.get_mut(&body.node) {
+            let Site { zone, region, draining, pace } = row.site;
+            row.site = Site {
+                zone: body.zone.unwrap_or(zone),
+                region: body.region.unwrap_or(region),
+                draining: body.draining.unwrap_or(draining),
+                pace: body.pace.unwrap_or(pace),
+            };
+        }
         Ok(())
     }
 
@@ -251,21 +267,30 @@ impl Run<'_> {
 
     pub(super) fn bucket_set(&mut self, at: At, body: &BucketSet) -> Result<(), Reason> {
         self.operator(at)?;
-        if body.copies == 0 || body.confirm == 0 || body.confirm > body.copies {
+        let rules = body.rules.clone().unwrap_or_default();
+        let silent = body.rules.is_some() && rules.clone().said().is_none();
+        let odd = rules.zones > body.copies || !rules.regions.fits() || silent;
+        if body.copies == 0 || body.confirm == 0 || body.confirm > body.copies || odd {
             return Err(Reason::Numbers);
         }
         let Some(entry) = self.frame.set.entry(at) else { return Err(Reason::Stranger) };
+        let known = self.world.buckets.get(&body.bucket);
+        if known.is_some_and(|bucket| bucket.deleted) {
+            return Err(Reason::NoSuch(Thing::Bucket));
+        }
+        let moves = known.is_some_and(|bucket| bucket.rules != rules);
+        if moves && matches!(self.actor(at)?, Actor::Node(..)) {
+            return Err(Reason::NotAllowed(Need::Person));
+        }
         let bucket = self.world.buckets.entry(body.bucket).or_insert_with(|| Bucket {
             copies: body.copies,
             confirm: body.confirm,
+            rules: rules.clone(),
             created_by: entry.author,
             created_in: entry.op.id(),
             deleted: false,
         });
-        if bucket.deleted {
-            return Err(Reason::NoSuch(Thing::Bucket));
-        }
-        (bucket.copies, bucket.confirm) = (body.copies, body.confirm);
+        (bucket.copies, bucket.confirm, bucket.rules) = (body.copies, body.confirm, rules);
         Ok(())
     }
 

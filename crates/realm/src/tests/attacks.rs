@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use freehold_wire::{Millis, OpId, RealmId};
+use freehold_wire::{Millis, OpId, RealmId, Region};
 use serde_json::{Value, json};
 
 use crate::fold::{Clock, Folded, fold};
@@ -22,6 +22,7 @@ fn expectation(folded: &Folded) -> Value {
     let with = |standing| {
         state.persons.iter().filter(move |(_, p)| p.standing == standing).map(|(id, _)| id.to_string())
     };
+    let regions = |list: &[Region]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let reasons = folded.refused.iter().map(|(id, why)| json!({"id": id.to_string(), "reason": why.code()}));
     json!({
         "epoch": state.epoch,
@@ -33,9 +34,12 @@ fn expectation(folded: &Folded) -> Value {
         "burned": with(Standing::Burned).collect::<Vec<_>>(),
         "nodes": state.nodes.iter().map(|(id, n)| json!({
             "id": id.to_string(), "roles": n.roles.names().collect::<Vec<_>>(), "active": n.standing == Standing::Active,
+            "zone": n.site.zone.to_string(), "region": n.site.region.to_string(),
+            "draining": n.site.draining, "pace": n.site.pace,
         })).collect::<Vec<_>>(),
         "buckets": state.live_buckets().map(|(id, b)| json!({
-            "id": id.to_string(), "copies": b.copies, "confirm": b.confirm,
+            "id": id.to_string(), "copies": b.copies, "confirm": b.confirm, "zones": b.rules.zones,
+            "only": regions(&b.rules.regions.only), "never": regions(&b.rules.regions.never),
         })).collect::<Vec<_>>(),
         "newer_than_me": state.newer_than_me,
         "refused": reasons.collect::<Vec<_>>(),

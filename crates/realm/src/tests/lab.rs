@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use freehold_crypt::{Algorithm, BoxPublic, BoxSecret, Secret, SigningKey, hash};
-use freehold_wire::{Bounded, BucketId, Digest, Hlc, KeyId, Millis, NodeId, OpId, PersonId};
+use freehold_wire::{Bounded, BucketId, Digest, Hlc, KeyId, Millis, NodeId, OpId, PersonId, Region, ZoneId};
 
 use crate::body::{self, Body, Guardian, GuardianSet, LastSeq, Target};
 use crate::fold::{Clock, Folded, fold};
@@ -66,7 +66,7 @@ pub(crate) fn guardians(names: &[&str], threshold: u8) -> GuardianSet {
 }
 
 pub(crate) fn set_bucket(n: u8) -> Body {
-    body::BucketSet { bucket: bucket(n), copies: 2, confirm: 1 }.into()
+    body::BucketSet { bucket: bucket(n), copies: 2, confirm: 1, rules: None }.into()
 }
 
 pub(crate) fn add_admin(name: &str) -> Body {
@@ -79,6 +79,23 @@ pub(crate) fn add_member(name: &str) -> Body {
 
 pub(crate) fn add_node(name: &str, roles: NodeRoles) -> Body {
     body::NodeAdd { node: key(name).verifying(), box_key: box_key(name), roles }.into()
+}
+
+pub(crate) fn zone(n: u8) -> ZoneId {
+    ZoneId::from_bytes([n; 16])
+}
+
+pub(crate) fn region(name: &str) -> Region {
+    name.parse().unwrap()
+}
+
+/// Says nothing of a node.
+pub(crate) fn nowhere() -> body::NodeSet {
+    body::NodeSet { node: NodeId::from_bytes([0; 32]), zone: None, region: None, draining: None, pace: None }
+}
+
+pub(crate) fn move_node(name: &str, to: body::NodeSet) -> Body {
+    body::NodeSet { node: node_id(name), ..to }.into()
 }
 
 fn last(name: &str, seq: u64) -> Bounded<LastSeq, 256> {

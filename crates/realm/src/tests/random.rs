@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use freehold_wire::{Bounded, Millis, OpId};
+use freehold_wire::{Bounded, Millis, OpId, Regions};
 
 use crate::body::{self, Body, Target};
 use crate::checkpoint::{Known, Step, due};
@@ -103,7 +103,7 @@ impl History {
         let (set, state) = (&self.homes[who].set, &folded.state);
         let rogue = person(ROGUE);
         let present = state.persons.contains_key(&rogue);
-        let drafted = match self.dice.roll(18) {
+        let drafted = match self.dice.roll(20) {
             0..4 => {
                 let n = u8::try_from(self.dice.roll(200)).unwrap();
                 draft(set, state, &me, set_bucket(n), now)
@@ -131,6 +131,19 @@ impl History {
             }
             13 | 14 => return self.let_in(who, &[name]),
             // An honest admin whom the rogue suspended is let back.
+            16 => {
+                let node = ["n1", "n2", "n3"][self.dice.roll(3)];
+                let (region, draining) = (region(["DE", "US"][self.dice.roll(2)]), self.dice.chance(50));
+                let to = body::NodeSet { region: Some(region), draining: Some(draining), ..nowhere() };
+                draft(set, state, &me, move_node(node, to), now)
+            }
+            17 => {
+                let never = list([region(["FR", "US"][self.dice.roll(2)])]);
+                let regions = Regions { only: list([]), never };
+                let n = u8::try_from(self.dice.roll(200)).unwrap();
+                let (copies, rules) = (2, body::Rules { zones: 2, regions }.said());
+                draft(set, state, &me, body::BucketSet { bucket: bucket(n), copies, confirm: 1, rules }, now)
+            }
             15 => match self.names.iter().find(|n| **n != ROGUE && is_suspended(state, n)) {
                 Some(victim) => draft(set, state, &me, lift(victim), now),
                 None => return self.cosign(who, &folded),

@@ -310,7 +310,7 @@ fn grants_are_offered_accepted_suspended_and_ended() {
 fn buckets_and_nodes_come_and_go() {
     let mut lab = Lab::new(&["a"]);
     lab.say("a", add_node("n", NodeRoles::GATEWAY), &["n"]);
-    let odd = lab.say("n", body::BucketSet { bucket: bucket(1), copies: 2, confirm: 3 }, &[]);
+    let odd = lab.say("n", body::BucketSet { bucket: bucket(1), copies: 2, confirm: 3, rules: None }, &[]);
     assert_eq!(lab.code(&odd), "numbers");
     lab.say("n", set_bucket(1), &[]);
     lab.say("n", body::BucketDelete { bucket: bucket(1) }, &[]);

@@ -1,7 +1,7 @@
 //! The named attacks, each played out. Every scene checks its own outcome; the vector files hold the
 //! same outcome for other implementations.
 
-use freehold_wire::{Bounded, Millis};
+use freehold_wire::{Bounded, Millis, Regions};
 
 use crate::body::{self, Body, Target};
 use crate::op::Op;
@@ -607,6 +607,42 @@ scenes! {
             lab.say("n", body::NodeRemove { node: node_id("o"), last: 0 }, &[]),
         ];
         assert!(ops.iter().all(|op| lab.code(op) == "not-allowed"));
+        lab
+    };
+    places: "Nodes try to say where nodes stand and where buckets may lie; admins do.", || {
+        let mut lab = Lab::new(&["a", "b"]);
+        lab.say("a", add_node("n", NodeRoles::STORAGE), &["n"]);
+        lab.say("a", add_node("g", NodeRoles::GATEWAY), &["g"]);
+        let heads = lab.heads();
+        let drain = move_node("n", body::NodeSet { draining: Some(true), ..nowhere() });
+        let drain = lab.say_from(&heads, "a", drain, &[]);
+        let place = body::NodeSet { zone: Some(zone(7)), region: Some(region("US")), ..nowhere() };
+        lab.say_from(&heads, "b", move_node("n", place), &[]);
+        let site = lab.fold().state.nodes[&node_id("n")].site;
+        assert_eq!((site.zone, site.region, site.draining, site.pace), (zone(7), region("US"), true, 0));
+        let bound = |n, copies, rules: body::Rules| body::BucketSet { bucket: bucket(n), copies, confirm: 1, rules: rules.said() };
+        let home = body::Rules { zones: 2, regions: Regions { only: list([region("DE"), region("FR")]), never: list([]) } };
+        let away = body::Rules { zones: 0, regions: Regions { only: list([]), never: list([region("US")]) } };
+        let odd = body::Rules { zones: 3, ..home.clone() };
+        let silent = body::BucketSet { rules: Some(body::Rules::default()), ..bound(1, 2, home.clone()) };
+        let ops = [
+            (lab.say("n", move_node("n", body::NodeSet { draining: Some(false), ..nowhere() }), &[]), "not-allowed"),
+            (lab.say("g", move_node("n", body::NodeSet { region: Some(region("DE")), ..nowhere() }), &[]), "not-allowed"),
+            (lab.say("a", move_node("o", nowhere()), &[]), "no-such"),
+            (lab.say("g", bound(1, 2, odd), &[]), "numbers"),
+            (lab.say("g", silent, &[]), "numbers"),
+            (lab.say("g", bound(1, 2, home.clone()), &[]), "ok"),
+            (lab.say("g", bound(1, 3, home), &[]), "ok"),
+            (lab.say("g", bound(1, 3, body::Rules::default()), &[]), "not-allowed"),
+            (lab.say("b", bound(1, 3, away.clone()), &[]), "ok"),
+            (lab.say("g", bound(2, 1, body::Rules::default()), &[]), "ok"),
+            (lab.say("n", move_node("n", body::NodeSet { pace: Some(9), ..nowhere() }), &["a"]), "not-allowed"),
+        ];
+        for (at, (op, code)) in ops.iter().enumerate() {
+            assert_eq!(lab.code(op), *code, "{at}");
+        }
+        assert_eq!(lab.code(&drain), "ok");
+        assert_eq!(lab.fold().state.buckets[&bucket(1)].rules, away);
         lab
     };
     lone_checkpoint: "A lone rogue checkpoints its own history.", || {

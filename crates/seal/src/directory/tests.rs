@@ -12,6 +12,7 @@ fn rows() -> Vec<DirectoryRow> {
         DirectoryRow::RealmName(Some(name("smith"))),
         DirectoryRow::NodeName(NODE, Some(name("attic"))),
         DirectoryRow::BucketName(BUCKET, None),
+        DirectoryRow::ZoneName(ZoneId::from_bytes([6; 16]), Some(name("attic"))),
         DirectoryRow::PersonName(PersonId::from_bytes([4; 32]), Some(name("Zoë"))),
         DirectoryRow::Cut(NODE, Some(Bounded::from_vec(vec![(BUCKET, 7)]).unwrap())),
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![Text::new("192.0.2.7:4433").unwrap()]).unwrap()),

@@ -9,7 +9,8 @@ use freehold_seal::{
     Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, Text, to_canonical,
+    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, Text, ZoneId,
+    to_canonical,
 };
 use serde_json::{Value, json};
 
@@ -197,6 +198,7 @@ pub(crate) fn payloads() -> Value {
         DirectoryRow::BucketName(BUCKET, Some(Name::new("photos").unwrap())),
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap()),
         DirectoryRow::PersonName(PersonId::from_bytes([0x88; 32]), None),
+        DirectoryRow::ZoneName(ZoneId::from_bytes([0x99; 16]), Some(Name::new("cellar").unwrap())),
     ];
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),

@@ -46,7 +46,8 @@ fn next(set: &OpSet, n: u64) -> Op {
     };
     let mut bucket = [0; 32];
     bucket[..8].copy_from_slice(&n.to_be_bytes());
-    let body: Body = BucketSet { bucket: BucketId::from_bytes(bucket), copies: 2, confirm: 1 }.into();
+    let body: Body =
+        BucketSet { bucket: BucketId::from_bytes(bucket), copies: 2, confirm: 1, rules: None }.into();
     Op::sign(head, body, &key(1)).unwrap()
 }
 
@@ -260,7 +261,7 @@ fn by_store(set: &OpSet, prev: Option<&Op>, level: u32) -> Op {
         epoch: 0,
         hlc: Hlc::default(),
     };
-    let bucket = BucketSet { bucket: BucketId::from_bytes([8; 32]), copies: 2, confirm: 1 };
+    let bucket = BucketSet { bucket: BucketId::from_bytes([8; 32]), copies: 2, confirm: 1, rules: None };
     let unknown = Unknown { kind: 999, bytes: vec![0; 60_000] };
     Op::sign(head, if level > 1 { Body::Unknown(unknown) } else { bucket.into() }, &key(7)).unwrap()
 }
@@ -360,7 +361,7 @@ fn adrift(set: &OpSet, author: u8, n: u64) -> Op {
     head.seq = 1;
     head.prev = None;
     head.parents = Bounded::fill(&mut std::iter::once(OpId::from_bytes(nowhere)));
-    let bucket = BucketSet { bucket: BucketId::from_bytes([1; 32]), copies: 1, confirm: 1 };
+    let bucket = BucketSet { bucket: BucketId::from_bytes([1; 32]), copies: 1, confirm: 1, rules: None };
     Op::sign(head, bucket.into(), &key(author)).unwrap()
 }
 

@@ -11,12 +11,14 @@ fn telling(buckets: u8, seq: u64) -> Message {
         chain: [1; 16].into(),
         held: 0,
     };
-    Message::Vectors { vectors: Bounded::fill(&mut (0..buckets).map(one)), whole: false }
+    Message::Vectors { vectors: Bounded::fill(&mut (0..buckets).map(one)), whole: false, view: 0 }
 }
 
 fn wide() -> View {
     let mut view = view(&[1, 2, 3, 4], 2);
-    view.buckets = (0..20).map(|n| (BucketId::from_bytes([n; 32]), BucketView { copies: 2 })).collect();
+    view.buckets = (0..20)
+        .map(|n| (BucketId::from_bytes([n; 32]), BucketView { copies: 2, ..BucketView::default() }))
+        .collect();
     view
 }
 

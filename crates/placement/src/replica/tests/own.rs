@@ -49,7 +49,7 @@ fn a_telling_counts_when_all_of_it_was_heard() {
             held: 0,
         };
         let vectors = Bounded::fill(&mut (from..from + count).map(vector));
-        Input::Received(node(2), Message::Vectors { vectors, whole: true })
+        Input::Received(node(2), Message::Vectors { vectors, whole: true, view: 0 })
     };
     let mut core = Replica::new(node(1), view(&[1, 2], 2));
     core.handle(NOW, Input::Connected(node(2)));
@@ -77,7 +77,7 @@ fn a_bucket_that_the_log_names_later_is_not_written_to_blindly() {
 /// Tells of entries of ours that are nowhere.
 fn lie() -> Message {
     let vector = Vector { bucket: BUCKET, origin: node(1), seq: 1 << 40, chain: [1; 16].into(), held: 0 };
-    Message::Vectors { vectors: Bounded::fill(&mut std::iter::once(vector)), whole: true }
+    Message::Vectors { vectors: Bounded::fill(&mut std::iter::once(vector)), whole: true, view: 0 }
 }
 
 #[test]

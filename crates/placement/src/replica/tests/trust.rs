@@ -39,7 +39,7 @@ fn what_a_suspended_node_wrote_afterwards_is_not_passed_on() {
     nodes[2].write(row(3, 1, &[], "before"));
     settle(&mut nodes);
     let mut cut = view(&[1, 2, 3], 2);
-    cut.nodes.insert(node(3), NodeView { stores: true, suspended: true });
+    cut.nodes.insert(node(3), NodeView { stores: true, suspended: true, ..NodeView::default() });
     cut.cuts.insert(node(3), nodes[0].core.lengths(&node(3)));
     nodes[0].core.handle(NOW, Input::View(cut.clone()));
     // The second one has not heard of it yet.

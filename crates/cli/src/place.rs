@@ -1,0 +1,229 @@
+//! Where things may lie, where machines stand, and how a machine is emptied.
+
+use std::time::Duration;
+
+use freehold_api::{
+    BucketChange, Client, NewBucket, NodeSetting, NodeStatus, Problem, Role, Standing, node_named, words,
+};
+
+use crate::args::{BucketSetArgs, NodeSetArgs};
+use crate::ask::{show, told};
+use crate::render;
+use crate::terminal::Terminal;
+
+/// How often it is looked how far a node is from being empty.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What takes back what was said.
+const NONE: &str = "none";
+
+fn or_none(text: String) -> String {
+    if text == NONE { String::new() } else { text }
+}
+
+pub(crate) async fn create_bucket(
+    terminal: Terminal,
+    client: &Client,
+    wish: NewBucket,
+) -> Result<(), Problem> {
+    let made = client.create_bucket(&wish).await?;
+    let nodes = client.nodes().await?;
+    show(terminal, &made, |made| render::new_bucket(made, &nodes))
+}
+
+pub(crate) async fn set_bucket(
+    terminal: Terminal,
+    client: &Client,
+    set: BucketSetArgs,
+) -> Result<(), Problem> {
+    let list = |regions: Vec<String>| if regions == [NONE] { Vec::new() } else { regions };
+    let change = BucketChange {
+        copies: set.copies,
+        confirm: set.confirm,
+        zones: set.zones,
+        regions: set.regions.map(list),
+        not_regions: set.not_regions.map(list),
+    };
+    if change == BucketChange::default() {
+        return Err(Problem::invalid(
+            "nothing was said to change",
+            "each option that is not given stays as it is",
+            Some("freehold bucket set --help"),
+        ));
+    }
+    let changed = client.set_bucket(&set.name, &change).await?;
+    show(terminal, &changed, render::bucket)
+}
+
+pub(crate) async fn set_node(terminal: Terminal, client: &Client, set: NodeSetArgs) -> Result<(), Problem> {
+    let setting = NodeSetting {
+        zone: set.zone.map(or_none),
+        region: set.region.map(or_none),
+        pace: set.pace.as_deref().map(pace).transpose()?,
+        draining: None,
+    };
+    if setting == NodeSetting::default() {
+        return Err(Problem::invalid(
+            "nothing was said to change",
+            "each option that is not given stays as it is",
+            Some("freehold node set --help"),
+        ));
+    }
+    let status = client.status().await?;
+    let meant = node_named(&status.nodes, &set.node)?;
+    let changed = client.set_node(&meant.id, &setting).await?;
+    show(terminal, &changed, |node| render::node(node, node.id == status.this_node))
+}
+
+/// Bytes in a second: a number with a unit.
+fn pace(text: &str) -> Result<u64, Problem> {
+    if text == NONE {
+        return Ok(0);
+    }
+    let typed = text.trim().trim_end_matches("/s");
+    let at = typed.find(|c: char| !c.is_ascii_digit()).unwrap_or(typed.len());
+    let (number, unit) = typed.split_at(at);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "k" | "kib" => Some(1 << 10),
+        "m" | "mib" => Some(1 << 20),
+        "g" | "gib" => Some(1 << 30),
+        "kb" => Some(1_000),
+        "mb" => Some(1_000_000),
+        "gb" => Some(1_000_000_000),
+        _ => None,
+    };
+    let bytes = number.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
+        Problem::invalid(
+            format!("{text:?} is no pace"),
+            "a pace is a number of bytes in a second",
+            Some("such as 500KiB, 5MiB or 100MB; none lifts the limit"),
+        )
+    })
+}
+
+pub(crate) async fn drain(
+    terminal: Terminal,
+    client: &Client,
+    node: &str,
+    (wait, cancel): (bool, bool),
+) -> Result<(), Problem> {
+    let status = client.status().await?;
+    let meant = node_named(&status.nodes, node)?;
+    let setting = NodeSetting { draining: Some(!cancel), ..NodeSetting::default() };
+    let mut now = meant.clone();
+    if meant.place.draining == cancel {
+        now = client.set_node(&meant.id, &setting).await?;
+    }
+    if cancel {
+        return show(terminal, &now, |node| format!("{} holds copies again.", told(node)));
+    }
+    if wait {
+        now = until_empty(terminal, client, &meant.id).await?;
+    } else {
+        // What depends on it is counted in a moment.
+        now = client.nodes().await?.into_iter().find(|node| node.id == meant.id).unwrap_or(now);
+    }
+    show(terminal, &now, |node| match node.place.burden {
+        Some(burden) if burden.objects > 0 => format!(
+            "{} is being emptied: {} ({}) depend on it still. freehold status shows how far it is.",
+            told(node),
+            words::count(burden.objects, "object"),
+            words::bytes(burden.bytes)
+        ),
+        _ if wait => {
+            format!(
+                "Nothing depends on {} any more. End it with: freehold node remove {}",
+                told(node),
+                node.name
+            )
+        }
+        _ => {
+            format!("{} is being emptied. freehold node drain {} --wait waits for it.", told(node), node.name)
+        }
+    })
+}
+
+async fn until_empty(terminal: Terminal, client: &Client, id: &str) -> Result<NodeStatus, Problem> {
+    let bar = if terminal.is_interactive() {
+        indicatif::ProgressBar::new_spinner()
+    } else {
+        indicatif::ProgressBar::hidden()
+    };
+    loop {
+        let status = client.status().await?;
+        let Some(node) = status.nodes.iter().find(|node| node.id == id) else {
+            return Err(Problem::not_found("the node is gone", "somebody has removed it", None::<&str>));
+        };
+        if !node.place.draining || node.standing != Standing::Member {
+            return Err(Problem::refused(
+                format!("{} is not emptied any more", told(node)),
+                "somebody has cancelled it, or suspended the node",
+                Some("freehold node list"),
+            ));
+        }
+        let burden = node.place.burden;
+        // Who is away has not heard of it, and may count on what is there.
+        let away = |node: &NodeStatus| {
+            node.standing == Standing::Member && node.roles.contains(&Role::Storage) && !node.connected
+        };
+        let away: Vec<&str> = status
+            .nodes
+            .iter()
+            .filter(|one| one.id != id && away(one))
+            .map(|one| one.name.as_str())
+            .collect();
+        if burden.is_some_and(|burden| burden.objects == 0) && away.is_empty() {
+            bar.finish_and_clear();
+            return Ok(node.clone());
+        }
+        if let Some(bucket) = status.buckets.iter().find(|bucket| bucket.lacks.is_some()) {
+            bar.finish_and_clear();
+            return Err(Problem::refused(
+                format!("{} cannot be emptied", told(node)),
+                format!("bucket {}: {}", bucket.name, bucket.lacks.as_deref().unwrap_or_default()),
+                Some(
+                    "freehold invite    (adds a node), or freehold bucket set NAME, or freehold node drain NAME --cancel",
+                ),
+            ));
+        }
+        let burden = burden.unwrap_or_default();
+        let left = words::count(burden.objects, "object");
+        let away = if away.is_empty() { String::new() } else { format!("; away: {}", away.join(", ")) };
+        bar.set_message(format!("{left} ({}) to go{away}", words::bytes(burden.bytes)));
+        bar.tick();
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+pub(crate) async fn remove(
+    terminal: Terminal,
+    client: &Client,
+    node: &str,
+    (force, dry_run): (bool, bool),
+) -> Result<(), Problem> {
+    let nodes = client.nodes().await?;
+    let meant = node_named(&nodes, node)?;
+    client.remove_node(&meant.id, force, dry_run).await?;
+    let words = if dry_run { "would be removed" } else { "is no node of the realm any more" };
+    terminal.done(!dry_run, format!("{} {words}.", told(meant)));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_has_a_unit_that_people_know() {
+        for (text, bytes) in
+            [("none", 0), ("5MiB", 5 << 20), ("5 MiB/s", 5 << 20), ("100MB", 100_000_000), ("65536", 65_536)]
+        {
+            assert_eq!(pace(text).unwrap(), bytes, "{text}");
+        }
+        for text in ["", "0", "fast", "5XB", "-1", "99999999999999GiB"] {
+            assert!(pace(text).is_err(), "{text}");
+        }
+    }
+}
