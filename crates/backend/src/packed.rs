@@ -10,6 +10,7 @@ mod store;
 mod tend;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use freehold_crypt::{Entropy as _, Secret};
 use freehold_disk::{OsEntropy, PackName, PackStore, StoreError};
-use freehold_wire::{Hex, Millis};
+use freehold_wire::{BlobName, Hex, Millis};
 use object_store::ObjectStore;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -120,6 +121,8 @@ struct Inner {
     wake: tokio::sync::Notify,
     full: tokio::sync::Notify,
     tend: tokio::sync::Notify,
+    /// An audit has found packs that are bad.
+    found: tokio::sync::Notify,
     room: Arc<Semaphore>,
     flights: Arc<Semaphore>,
     /// Bytes of the packs in the map, as last counted, and of those on their way.
@@ -172,6 +175,7 @@ impl Packed {
             wake: tokio::sync::Notify::new(),
             full: tokio::sync::Notify::new(),
             tend: tokio::sync::Notify::new(),
+            found: tokio::sync::Notify::new(),
             room: Arc::new(Semaphore::new(usize::try_from(ROOM_KIB).unwrap_or(usize::MAX))),
             flights: Arc::new(Semaphore::new(FLIGHTS)),
             kept: AtomicU64::new(0),
@@ -211,8 +215,38 @@ impl Packed {
         state.last_error.clone_from(&health.last_error);
         state.last_ok = health.last_ok;
         state.audited = health.audited;
-        state.bad.clone_from(&health.bad);
+        drop(health);
+        state.bad = self.bad();
         Ok(state)
+    }
+
+    /// What the last audit found wrong, as far as anything in it still counts.
+    pub fn bad(&self) -> Vec<BadPack> {
+        let mut bad = {
+            let health = self.inner.health.lock().unwrap_or_else(PoisonError::into_inner);
+            health.bad.clone()
+        };
+        bad.retain(|bad| {
+            bad.id().is_some_and(|name| self.inner.map.pack(&name).is_ok_and(|row| row.is_some()))
+        });
+        bad
+    }
+
+    /// Waits until an audit finds packs that are bad, and says which blobs lie in them.
+    ///
+    /// # Errors
+    /// [`PackError`] of the map.
+    pub async fn damaged(&self) -> Result<BTreeSet<BlobName>, PackError> {
+        self.inner.found.notified().await;
+        let bad: Vec<PackName> = self.bad().iter().filter_map(BadPack::id).collect();
+        let members = self.inner.on_map(move |map| {
+            let mut blobs = BTreeSet::new();
+            for name in &bad {
+                blobs.extend(map.members(name)?.into_iter().map(|row| row.name));
+            }
+            Ok(blobs)
+        });
+        members.await
     }
 
     /// Finishes what is under way.

@@ -1,5 +1,6 @@
 //! Verification: every blob that is here, or should be, is read and compared with what was signed.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -88,8 +89,21 @@ impl Vault {
     ) -> Result<VerifyReport, GetError> {
         let mut report = VerifyReport::default();
         for at in self.inner.to_verify(bucket.copied()).await? {
-            self.inner.verify_entry(at, repair, &mut report).await?;
+            self.inner.verify_entry(at, repair, None, &mut report).await?;
             told(&report);
+        }
+        Ok(report)
+    }
+
+    /// Checks the blobs of these names only, which a backend has said are bad, and puts a good copy from
+    /// another node in their place.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub async fn mend(&self, blobs: &BTreeSet<BlobName>) -> Result<VerifyReport, GetError> {
+        let mut report = VerifyReport::default();
+        for at in self.inner.to_verify(None).await? {
+            self.inner.verify_entry(at, true, Some(blobs), &mut report).await?;
         }
         Ok(report)
     }
@@ -129,8 +143,10 @@ impl Inner {
         self: &Arc<Self>,
         at: Locator,
         repair: bool,
+        only: Option<&BTreeSet<BlobName>>,
         report: &mut VerifyReport,
     ) -> Result<(), GetError> {
+        let asked = |blob: &BlobRef| only.is_none_or(|only| only.contains(&blob.name));
         let inner = Arc::clone(self);
         let row =
             tokio::task::spawn_blocking(move || inner.shared.entries.entry(&at.bucket, &at.origin, at.seq));
@@ -143,6 +159,9 @@ impl Inner {
             report.bad_entries += 1;
             return Ok(());
         };
+        if !entry.blobs.iter().any(asked) && only.is_some() {
+            return Ok(());
+        }
         let opened = if self.readable(&at.bucket) && !row.payload.as_deref().is_some_and(is_release) {
             match self.open_row(&row) {
                 Ok(opened) => opened,
@@ -156,7 +175,7 @@ impl Inner {
             None
         };
         let due = self.shared.replication.belongs_here(&at.bucket, &entry.id());
-        for (part, blob) in entry.blobs.iter().enumerate() {
+        for (part, blob) in entry.blobs.iter().enumerate().filter(|(_, blob)| asked(blob)) {
             let damage = self.inspect(blob, part, opened.as_ref()).await?;
             // What belongs elsewhere may lie here still, perhaps as the only copy; if it is gone,
             // that is as it should be.

@@ -26,6 +26,12 @@ pub struct BadPack {
     pub blobs: u64,
 }
 
+impl BadPack {
+    pub(super) fn id(&self) -> Option<PackName> {
+        self.name.parse().ok().map(|name: freehold_wire::BlobName| *name.as_bytes())
+    }
+}
+
 /// What an audit saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Audit {
@@ -119,6 +125,9 @@ impl Inner {
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         (health.audited, health.bad) = (Some(now()), audit.bad.clone());
         drop(health);
+        if !audit.bad.is_empty() {
+            self.found.notify_one();
+        }
         Ok(audit)
     }
 

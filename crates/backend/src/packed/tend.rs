@@ -54,10 +54,10 @@ impl Packed {
 impl Inner {
     /// Tends the store until it is cancelled.
     pub(super) async fn tend(self: Arc<Self>, cancel: CancellationToken) {
-        let mut audit = tokio::time::interval(self.pace.audit.max(Duration::from_secs(1)));
+        // A start has enough to do at first.
+        let first = tokio::time::Instant::now() + self.pace.tend * 2;
+        let mut audit = tokio::time::interval_at(first, self.pace.audit.max(Duration::from_secs(1)));
         audit.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // The first tick is at once: a start has enough to do.
-        audit.reset();
         loop {
             let rest = async {
                 tokio::select! {

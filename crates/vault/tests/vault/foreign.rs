@@ -55,12 +55,15 @@ async fn put_back(store: &InMemory, all: Objects) {
     }
 }
 
-async fn depot_on(store: &Arc<InMemory>, home: &std::path::Path) -> Depot {
+async fn packs_on(store: &Arc<InMemory>, home: &std::path::Path) -> Arc<Packed> {
     let tend = std::time::Duration::from_hours(1);
     let pace = Pace { tend, tries: 1, ..Pace::default() };
     let store = Arc::<InMemory>::clone(store);
-    let packed = Packed::on(store, home, Secret::from_bytes([6; 32]), None, pace).await.unwrap();
-    Depot::on(Arc::new(packed), None, DepotLimits { reserve_bytes: 0, quota_bytes: None }).await.unwrap()
+    Arc::new(Packed::on(store, home, Secret::from_bytes([6; 32]), None, pace).await.unwrap())
+}
+
+async fn depot_on(packed: Arc<Packed>) -> Depot {
+    Depot::on(packed, None, DepotLimits { reserve_bytes: 0, quota_bytes: None }).await.unwrap()
 }
 
 #[tokio::test]
@@ -68,7 +71,7 @@ async fn what_a_hostile_store_does_to_a_copy_is_found_and_mended() {
     for (name, attack) in ATTACKS {
         let (home, good) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let store = Arc::new(InMemory::new());
-        let depot = depot_on(&store, home.path()).await;
+        let depot = depot_on(packs_on(&store, home.path()).await).await;
         let world = World::with(home.path(), Setup { depot: Some(depot.clone()), ..Setup::default() }).await;
         world.put("earlier", &random(300)).await.unwrap();
         let older = everything(&store).await;
@@ -110,5 +113,45 @@ async fn what_a_hostile_store_does_to_a_copy_is_found_and_mended() {
         let alone = World::with(home.path(), Setup { depot: Some(depot), ..Setup::default() }).await;
         assert!(alone.get("victim").await.unwrap() == content, "{name}: repaired");
         assert_eq!(alone.vault.verify(None, false).await.unwrap().findings, [], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_audit_misses_is_fetched_anew_and_nothing_else_is_read() {
+    let (home, good) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = Arc::new(InMemory::new());
+    let packed = packs_on(&store, home.path()).await;
+    let depot = depot_on(Arc::clone(&packed)).await;
+    let world = World::with(home.path(), Setup { depot: Some(depot.clone()), ..Setup::default() }).await;
+    let contents: Vec<(String, Vec<u8>)> = (0..6).map(|at| (format!("k{at}"), random(5000))).collect();
+    for (key, content) in &contents {
+        world.put(key, content).await.unwrap();
+    }
+    let peer = World::with(good.path(), Setup { node: 2, ..Setup::default() }).await;
+    world.send_entries(&peer);
+    for (key, _) in &contents {
+        let blob = world.blobs(key)[0];
+        let stream = depot.open(blob.name).await.unwrap().stream(0..blob.len).map_err(Into::into);
+        peer.vault.depot().put_stream(&blob, stream.boxed()).await.unwrap();
+    }
+    drop(world);
+    for (path, _) in everything(&store).await.into_iter().take(2) {
+        store.delete(&path).await.unwrap();
+    }
+    let audit = packed.audit(Some(0)).await.unwrap();
+    assert_eq!((audit.packs, audit.bad.len(), packed.bad().len()), (2, 2, 2));
+    let blobs = packed.damaged().await.unwrap();
+    assert_eq!(blobs.len(), 2);
+    let peers = Arc::new(Peer { depot: peer.vault.depot().clone() });
+    let setup = Setup { peers, depot: Some(depot.clone()), ..Setup::default() };
+    let world = World::with(home.path(), setup).await;
+    let report = world.vault.mend(&blobs).await.unwrap();
+    assert_eq!((report.entries, report.blobs, report.findings.len()), (6, 2, 2));
+    assert!(report.findings.iter().all(|finding| finding.repaired), "{report:?}");
+    assert!(packed.bad().is_empty());
+    drop(world);
+    let alone = World::with(home.path(), Setup { depot: Some(depot), ..Setup::default() }).await;
+    for (key, content) in &contents {
+        assert!(alone.get(key).await.unwrap() == *content);
     }
 }
