@@ -183,10 +183,22 @@ impl Lodger {
             bucket: settings.bucket.clone(),
             prefix: settings.prefix.clone(),
             state: now.state,
-            why: now.why.clone(),
+            why: if now.why.is_empty() {
+                now.opened.as_ref().map_or_else(String::new, lost)
+            } else {
+                now.why.clone()
+            },
             since_ms: clock::monotonic().since(now.since).0,
             used: now.opened.as_ref().map(|opened| opened.depot.used()),
             capacity: settings.capacity,
         }
     }
+}
+
+/// What the store was found to have lost, if anything.
+fn lost(opened: &Opened) -> String {
+    let bad = opened.packed.bad();
+    let Some(first) = bad.first() else { return String::new() };
+    let packs = freehold_api::words::count(bad.len() as u64, "pack");
+    format!("{packs} on the store went bad (the first is {}); good copies are fetched anew", first.damage)
 }

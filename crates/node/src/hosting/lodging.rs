@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::store::Opened;
 use super::{Lodger, store};
-use crate::problem::lock_problem;
+use crate::problem::{chain, lock_problem};
 use crate::run::inner::{Begun, Inner, MeshWish};
 use crate::shared::Shared;
 use crate::supervisor::Supervisor;
@@ -124,6 +124,24 @@ async fn run(
         () = cancel.cancelled() => Ended::Told,
         why = supervisor.broke() => Ended::Broken(why),
         why = silence(lodger) => Ended::Away(why),
+        why = mending(node, opened) => Ended::Broken(why),
+    }
+}
+
+/// Fetches anew what the store is found to have lost. Returns only if its map fails.
+async fn mending(node: &Begun, opened: &Opened) -> String {
+    loop {
+        let blobs = match opened.packed.damaged().await {
+            Ok(blobs) => blobs,
+            Err(error) => return chain(&error),
+        };
+        match node.shared.vault.mend(&blobs).await {
+            Ok(report) => {
+                let mended = report.findings.iter().filter(|finding| finding.repaired).count();
+                tracing::warn!(lost = blobs.len(), mended, "a backend's store had lost blobs");
+            }
+            Err(error) => tracing::error!(error = %chain(&error), "what a store has lost is not mended yet"),
+        }
     }
 }
 
