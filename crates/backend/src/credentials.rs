@@ -86,7 +86,15 @@ impl Credentials {
     /// # Errors
     /// [`CredentialsError`]
     pub fn read(home: &Path) -> Result<Self, CredentialsError> {
-        let path = home.join(FILE);
+        Self::read_of(home, 0)
+    }
+
+    /// Reads those of one of its stores, counted from 0.
+    ///
+    /// # Errors
+    /// [`CredentialsError`]
+    pub fn read_of(home: &Path, store: usize) -> Result<Self, CredentialsError> {
+        let path = file(home, store);
         let found = freehold_disk::read_private(&path)
             .map_err(|error| CredentialsError::Exposed { path: path.clone(), detail: error.to_string() })?;
         let bytes = Zeroizing::new(found.ok_or(CredentialsError::Missing { path })?);
@@ -98,6 +106,14 @@ impl Credentials {
     /// # Errors
     /// [`CredentialsError::Io`]
     pub fn write(&self, home: &Path) -> Result<(), CredentialsError> {
+        self.write_of(home, 0)
+    }
+
+    /// Writes those of one of its stores, counted from 0.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Io`]
+    pub fn write_of(&self, home: &Path, store: usize) -> Result<(), CredentialsError> {
         let mut text = Zeroizing::new(format!(
             "aws_access_key_id = {}\naws_secret_access_key = {}\n",
             self.access_key_id,
@@ -108,10 +124,14 @@ impl Credentials {
                 text.push_str(piece);
             }
         }
-        let path = home.join(FILE);
+        let path = file(home, store);
         freehold_disk::replace(&path, text.as_bytes(), 0o600)
             .map_err(|source| CredentialsError::Io { path, source })
     }
+}
+
+fn file(home: &Path, store: usize) -> PathBuf {
+    if store == 0 { home.join(FILE) } else { home.join(format!("{FILE}-{store}")) }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod spread;
 pub use connect::{ConnectError, connect};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::{Damage, PackError};
-pub use open::{OpenError, open};
+pub use open::{OpenError, Stores, open, stores};
 pub use packed::{Audit, BadPack, Inventory, MapError, Pace, Packed, State, check};
 pub use probe::{Answer, Found, Note, ProbeError, Refusal, probe};
 pub use reach::{ReachError, erase, reach};

@@ -5,7 +5,12 @@ use std::sync::Arc;
 
 use freehold_crypt::Secret;
 
-use crate::{ConnectError, Credentials, CredentialsError, MapError, Pace, Packed, Settings, connect};
+use object_store::ObjectStore;
+
+use crate::{
+    ConnectError, Credentials, CredentialsError, MapError, Pace, Packed, Settings, Spread, SpreadError,
+    connect,
+};
 
 /// A backend cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +21,39 @@ pub enum OpenError {
     /// No client can be made of its settings.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// Its stores cannot be used together.
+    #[error(transparent)]
+    Spread(#[from] SpreadError),
     /// Its map cannot be used, or not be made anew.
     #[error(transparent)]
     Map(#[from] MapError),
+}
+
+/// The stores of a backend.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// As one.
+    pub all: Arc<dyn ObjectStore>,
+    /// Each by itself.
+    pub each: Vec<Arc<dyn ObjectStore>>,
+    /// What mends lost shards, where there are several.
+    pub spread: Option<Spread>,
+}
+
+/// The store of the backend whose home this is, or several as one; none is asked anything yet.
+///
+/// # Errors
+/// [`OpenError`]
+pub fn stores(home: &Path, settings: &Settings, key: &Secret) -> Result<Stores, OpenError> {
+    let mut each = Vec::new();
+    for (at, store) in settings.stores().enumerate() {
+        each.push(connect(store, &Credentials::read_of(home, at)?)?);
+    }
+    if let [one] = each.as_slice() {
+        return Ok(Stores { all: Arc::clone(one), each, spread: None });
+    }
+    let spread = Spread::new(each.clone(), settings.parity, key)?;
+    Ok(Stores { all: Arc::new(spread.clone()), each, spread: Some(spread) })
 }
 
 /// Opens the backend whose home this is, as a store for a depot. Where its map is missing, it is made
@@ -27,7 +62,7 @@ pub enum OpenError {
 /// # Errors
 /// [`OpenError`]
 pub async fn open(home: &Path, settings: &Settings, key: &Secret) -> Result<Arc<Packed>, OpenError> {
-    let store = connect(settings, &Credentials::read(home)?)?;
+    let store = stores(home, settings, key)?.all;
     let packed = Packed::on(store, home, key.clone(), settings.capacity, Pace::default()).await?;
     Ok(Arc::new(packed))
 }

@@ -62,6 +62,17 @@ pub struct Settings {
     /// A file (PEM) with the certificates that vouch for the endpoint, beside those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
+    /// How many of its stores may be lost, if it lies on several.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parity: u8,
+    /// The other stores, in an order that does not change; nothing but where each is counts.
+    #[serde(default, rename = "store", skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Self>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(parity: &u8) -> bool {
+    *parity == 0
 }
 
 fn region() -> String {
@@ -83,7 +94,14 @@ impl Settings {
             prefix: String::new(),
             capacity: None,
             ca: None,
+            parity: 0,
+            others: Vec::new(),
         }
+    }
+
+    /// All its stores, in their order.
+    pub fn stores(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.others)
     }
 
     /// Reads them from a backend's home; `None` if there are none.
@@ -124,6 +142,18 @@ impl Settings {
     /// # Errors
     /// [`SettingsError::Value`]
     pub fn check(&self) -> Result<(), SettingsError> {
+        let (stores, parity) = (self.others.len() + 1, usize::from(self.parity));
+        if (stores > 1 || parity > 0) && !(parity > 0 && parity < stores && stores <= crate::spread::STORES) {
+            return Err(SettingsError::Value {
+                what: "the number of stores that may be lost",
+                value: self.parity.to_string(),
+                why: "of several stores at least one may be lost, and not all; there are 64 at most",
+            });
+        }
+        self.stores().try_for_each(Self::check_one)
+    }
+
+    fn check_one(&self) -> Result<(), SettingsError> {
         let wrong = |what, value: &str, why| Err(SettingsError::Value { what, value: value.to_owned(), why });
         let host = self.endpoint.strip_prefix("https://").or_else(|| self.endpoint.strip_prefix("http://"));
         let Some(host) = host else {
@@ -166,6 +196,8 @@ mod tests {
         settings.prefix = "freehold/home".into();
         settings.capacity = Some(500 << 30);
         settings.ca = Some("/etc/ssl/own.pem".into());
+        settings.parity = 1;
+        settings.others = ["one", "two"].map(|name| Settings::new("https://s3.example.net", name)).into();
         settings.write(home.path()).unwrap();
         assert_eq!(Settings::read(home.path()).unwrap(), Some(settings));
     }
@@ -180,6 +212,14 @@ mod tests {
             Settings { bucket: "a/b".into(), ..good.clone() },
             Settings { region: String::new(), ..good.clone() },
             Settings { prefix: "a b".into(), ..good.clone() },
+            Settings { parity: 1, ..good.clone() },
+            Settings { others: vec![good.clone()], ..good.clone() },
+            Settings { parity: 2, others: vec![good.clone()], ..good.clone() },
+            Settings {
+                parity: 1,
+                others: vec![Settings { bucket: "a/b".into(), ..good.clone() }],
+                ..good.clone()
+            },
         ] {
             assert!(matches!(wrong.check(), Err(SettingsError::Value { .. })), "{wrong:?}");
         }

@@ -21,7 +21,7 @@ use self::shard::{Code, END, Tags};
 /// Lengths of objects that are remembered.
 const REMEMBERED: usize = 1 << 16;
 /// The most stores.
-const STORES: usize = 64;
+pub(crate) const STORES: usize = 64;
 
 /// These stores cannot be used together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,13 +76,15 @@ impl From<object_store::Error> for Miss {
     }
 }
 
-/// What is said when too few shards are left: that a store does not answer, if that may be why.
-fn too_few(path: &Path, misses: impl IntoIterator<Item = Miss>) -> object_store::Error {
+/// What is said when too few shards are left. If more are lost than may be, nothing that a silent
+/// store has helps.
+fn too_few(code: Code, path: &Path, misses: Vec<Miss>) -> object_store::Error {
+    let lost = misses.iter().filter(|miss| matches!(miss, Miss::Lost)).count();
     let failed = misses.into_iter().find_map(|miss| match miss {
         Miss::Failed(error) => Some(error),
         Miss::Lost => None,
     });
-    failed.unwrap_or_else(|| object_store::Error::NotFound {
+    failed.filter(|_| lost <= usize::from(code.parity)).unwrap_or_else(|| object_store::Error::NotFound {
         path: path.to_string(),
         source: "too few of its shards are left".into(),
     })
@@ -136,7 +138,7 @@ impl Inner {
                 Err(miss) => misses.push(miss),
             }
         }
-        Err(too_few(path, misses))
+        Err(too_few(self.code, path, misses))
     }
 
     /// The object as the end of one shard tells of it; the shard has the length that goes with it.

@@ -45,7 +45,7 @@ impl Inner {
             complete = have.len() >= usize::from(self.code.data);
         }
         let bytes = if complete { self.assemble(len, &run, &have) } else { None };
-        let bytes = bytes.ok_or_else(|| too_few(path, misses))?;
+        let bytes = bytes.ok_or_else(|| too_few(self.code, path, misses))?;
         let at = |place: u64| usize::try_from(place.saturating_sub(begins)).unwrap_or(usize::MAX);
         Ok(Bytes::from(bytes).slice(at(range.start)..at(range.end)))
     }
