@@ -21,11 +21,25 @@ pub trait BackendControl: Send + Sync {
 }
 
 /// A wish for a backend.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBackend {
     /// What it is to be called: lower-case letters, digits and hyphens.
     pub name: String,
+    /// Where it is to lie: one store, or several of which each gets a part.
+    pub stores: Vec<NewStore>,
+    /// Of several stores, how many may be lost.
+    #[serde(default)]
+    pub may_lose: u8,
+    /// The most bytes it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<u64>,
+}
+
+/// A store on which a backend is to lie.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewStore {
     /// Address of the S3 endpoint.
     pub endpoint: String,
     /// The bucket there, which exists already.
@@ -39,9 +53,6 @@ pub struct NewBackend {
     /// Whether the bucket is part of the host's name instead of the path.
     #[serde(default)]
     pub virtual_host: bool,
-    /// The most bytes it takes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capacity: Option<u64>,
     /// A file on the node with the certificates that vouch for the endpoint, beside those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
@@ -50,17 +61,16 @@ pub struct NewBackend {
     pub credentials: String,
 }
 
-impl std::fmt::Debug for NewBackend {
+impl std::fmt::Debug for NewStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewBackend")
-            .field("name", &self.name)
+        f.debug_struct("NewStore")
             .field("endpoint", &self.endpoint)
             .field("bucket", &self.bucket)
             .finish_non_exhaustive()
     }
 }
 
-impl Drop for NewBackend {
+impl Drop for NewStore {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.credentials);
     }
@@ -94,6 +104,12 @@ pub struct BackendStatus {
     /// What all names there begin with.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
+    /// The other stores, if it lies on several: address and bucket.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+    /// Of several stores, how many may be lost.
+    #[serde(default)]
+    pub may_lose: u8,
     /// How it is.
     pub state: BackendState,
     /// Why it is not reachable or not usable; may be empty.

@@ -250,25 +250,29 @@ pub enum BackendCommand {
 pub struct Attach {
     /// Its name as a node of the realm: lower-case letters, digits and hyphens
     pub name: String,
-    /// Address of the S3 endpoint, such as https://s3.example.org
-    #[arg(long, value_name = "URL")]
-    pub s3: String,
-    /// The bucket there, which exists already
-    #[arg(long)]
-    pub bucket: String,
+    /// Address of the S3 endpoint, such as https://s3.example.org; several times for several stores,
+    /// each of which gets a part of everything
+    #[arg(long, value_name = "URL", required = true)]
+    pub s3: Vec<String>,
+    /// The bucket there, which exists already; once for each store, like the next three
+    #[arg(long, required = true)]
+    pub bucket: Vec<String>,
     /// The region that requests are signed for [default: us-east-1]
     #[arg(long)]
-    pub region: Option<String>,
+    pub region: Vec<String>,
     /// What all names there begin with
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub prefix: String,
+    #[arg(long)]
+    pub prefix: Vec<String>,
+    /// Of several stores, how many may be lost without any loss
+    #[arg(long, value_name = "STORES", default_value_t = 0, hide_default_value = true)]
+    pub may_lose: u8,
     /// The bucket is part of the host's name, not of the path
     #[arg(long)]
     pub virtual_host: bool,
     /// File with the access key, as the AWS tools write it; `-` is standard input; without it it is
     /// asked for
     #[arg(long, value_name = "FILE")]
-    pub credentials: Option<PathBuf>,
+    pub credentials: Vec<PathBuf>,
     /// File with the certificates that vouch for the endpoint, beside those of the system
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,

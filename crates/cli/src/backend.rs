@@ -4,7 +4,9 @@ use std::io::Read as _;
 use std::path::Path;
 
 use freehold_api::words::{bytes, span};
-use freehold_api::{Attached, BackendState, BackendStatus, Client, Detach, NewBackend, Probed, Problem};
+use freehold_api::{
+    Attached, BackendState, BackendStatus, Client, Detach, NewBackend, NewStore, Probed, Problem,
+};
 use zeroize::Zeroizing;
 
 use crate::args::{Attach, BackendCommand};
@@ -54,19 +56,41 @@ pub(crate) async fn backend(
 }
 
 fn new_backend(terminal: Terminal, wish: Attach) -> Result<NewBackend, Problem> {
-    let credentials = credentials(terminal, wish.credentials.as_deref())?;
     let ca = wish.ca.map(|file| std::path::absolute(&file).unwrap_or(file).to_string_lossy().into_owned());
-    Ok(NewBackend {
-        name: wish.name,
-        endpoint: wish.s3,
-        bucket: wish.bucket,
-        region: wish.region,
-        prefix: wish.prefix,
-        virtual_host: wish.virtual_host,
-        capacity: wish.capacity,
-        ca,
-        credentials: credentials.to_string(),
-    })
+    let all = wish.s3.len();
+    let buckets = for_each("--bucket", wish.bucket, all)?;
+    let regions = for_each("--region", wish.region, all)?;
+    let prefixes = for_each("--prefix", wish.prefix, all)?;
+    let keys = for_each("--credentials", wish.credentials, all)?;
+    let mut stores = Vec::new();
+    for ((((endpoint, bucket), region), prefix), key) in
+        wish.s3.into_iter().zip(buckets).zip(regions).zip(prefixes).zip(keys)
+    {
+        stores.push(NewStore {
+            endpoint,
+            bucket: bucket.unwrap_or_default(),
+            region,
+            prefix: prefix.unwrap_or_default(),
+            virtual_host: wish.virtual_host,
+            ca: ca.clone(),
+            credentials: credentials(terminal, key.as_deref())?.to_string(),
+        });
+    }
+    Ok(NewBackend { name: wish.name, stores, may_lose: wish.may_lose, capacity: wish.capacity })
+}
+
+/// What was typed for each store: nothing, one for all, or one for each.
+fn for_each<T: Clone>(flag: &str, typed: Vec<T>, stores: usize) -> Result<Vec<Option<T>>, Problem> {
+    match typed.as_slice() {
+        [] => Ok(vec![None; stores]),
+        [one] => Ok(vec![Some(one.clone()); stores]),
+        _ if typed.len() == stores => Ok(typed.into_iter().map(Some).collect()),
+        _ => Err(Problem::invalid(
+            NOT_ATTACHED,
+            format!("{flag} is there {} times, for {stores} stores", typed.len()),
+            Some("name each store by --s3, and the rest once for all or once for each, in the same order"),
+        )),
+    }
 }
 
 /// The access key, from where nobody else reads it.
@@ -158,8 +182,12 @@ fn line(backend: &BackendStatus) -> String {
         BackendState::Away | BackendState::Broken => format!(" for {}", span(backend.since_ms)),
     };
     let why = if backend.why.is_empty() { String::new() } else { format!("\n  {:<16} {}", "", backend.why) };
+    let more = match backend.others.len() {
+        0 => String::new(),
+        more => format!(" and on {more} more, of which {} may be lost", backend.may_lose),
+    };
     format!(
-        "  {:<16} {}{since}; S3 at {}, bucket {}{place}{used}{of}{why}",
+        "  {:<16} {}{since}; S3 at {}, bucket {}{place}{more}{used}{of}{why}",
         backend.name, backend.state, backend.endpoint, backend.bucket
     )
 }
@@ -192,6 +220,8 @@ mod tests {
             endpoint: "https://s3.example.org".to_owned(),
             bucket: "attic".to_owned(),
             prefix: "home".to_owned(),
+            others: Vec::new(),
+            may_lose: 0,
             state: BackendState::Up,
             why: String::new(),
             since_ms: 180_000,

@@ -182,6 +182,8 @@ impl Lodger {
             endpoint: settings.endpoint.clone(),
             bucket: settings.bucket.clone(),
             prefix: settings.prefix.clone(),
+            others: settings.others.iter().map(|s| format!("{}, bucket {}", s.endpoint, s.bucket)).collect(),
+            may_lose: settings.parity,
             state: now.state,
             why: if now.why.is_empty() {
                 now.opened.as_ref().map_or_else(String::new, lost)

@@ -1,5 +1,6 @@
 //! Attaching a backend: the store is tried out, a node is made and let into the realm, and it runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +69,9 @@ pub(crate) async fn attach(
 pub(crate) async fn probe(shared: &Shared, typed: &str) -> Result<Probed, Problem> {
     let lodger = shared.backends.named(shared, typed)?;
     let what = format!("the store of {} does not do", lodger.folder);
-    let credentials = Credentials::read(lodger.home.root());
+    let all = 0..lodger.settings.stores().count();
+    let credentials: Result<Vec<Credentials>, _> =
+        all.map(|at| Credentials::read_of(lodger.home.root(), at)).collect();
     let credentials = credentials.map_err(|e| Problem::corrupt(what.clone(), e.to_string(), None::<&str>))?;
     store::probe(&what, &lodger.settings, &credentials).await
 }
@@ -96,10 +99,16 @@ fn must_be_free(shared: &Shared, name: &Name, settings: &Settings) -> Result<(),
             Some("choose another name; see freehold node list"),
         ));
     }
-    let same = |other: &Settings| {
-        (&other.endpoint, &other.bucket, &other.prefix)
-            == (&settings.endpoint, &settings.bucket, &settings.prefix)
-    };
+    let place = |store: &Settings| (store.endpoint.clone(), store.bucket.clone(), store.prefix.clone());
+    let own: BTreeSet<_> = settings.stores().map(place).collect();
+    if own.len() < settings.stores().count() {
+        return Err(Problem::invalid(
+            NOT_ATTACHED,
+            "one of its stores is named twice: two parts in one place are lost together",
+            Some("name another store"),
+        ));
+    }
+    let same = |other: &Settings| other.stores().any(|store| own.contains(&place(store)));
     match shared.backends.list().iter().find(|lodger| same(&lodger.settings)) {
         None => Ok(()),
         Some(other) => Err(Problem::conflict(
@@ -127,7 +136,7 @@ async fn settle_down(
     shared: &Shared,
     name: &Name,
     settings: Settings,
-    credentials: &Credentials,
+    credentials: &[Credentials],
 ) -> Result<Lodger, Problem> {
     let rooms = shared.home.backends();
     freehold_disk::make_private_dir(&rooms).map_err(|error| home_problem(&rooms, &error))?;
@@ -156,7 +165,7 @@ async fn make(
     name: &Name,
     home: &Home,
     settings: &Settings,
-    credentials: &Credentials,
+    credentials: &[Credentials],
 ) -> Result<NodeId, Problem> {
     let vacant = Vacant::take(home)?;
     let keys = FreshKeys::draw();

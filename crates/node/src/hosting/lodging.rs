@@ -23,6 +23,10 @@ const AGAIN_MOST: Duration = Duration::from_mins(2);
 /// How often a store is asked for a sign of life, and how soon again if there was none.
 const ASK_EVERY: Duration = Duration::from_secs(20);
 const ASK_AGAIN: Duration = Duration::from_secs(3);
+/// How often parts that one of several stores lacks are looked for, and how soon again if a store
+/// did not answer.
+const MEND_EVERY: Duration = Duration::from_hours(1);
+const MEND_AGAIN: Duration = Duration::from_mins(1);
 /// So many times in a row it must be silent before its node goes down.
 const SILENCES: u32 = 2;
 
@@ -125,6 +129,7 @@ async fn run(
         why = supervisor.broke() => Ended::Broken(why),
         why = silence(lodger) => Ended::Away(why),
         why = mending(node, opened) => Ended::Broken(why),
+        why = spreading(lodger, opened) => Ended::Broken(why),
     }
 }
 
@@ -142,6 +147,27 @@ async fn mending(node: &Begun, opened: &Opened) -> String {
             }
             Err(error) => tracing::error!(error = %chain(&error), "what a store has lost is not mended yet"),
         }
+    }
+}
+
+/// Looks for parts that one of several stores lacks, and makes them anew; says what keeps it from that.
+async fn spreading(lodger: &Lodger, opened: &Opened) -> String {
+    let spread = match store::stores(&lodger.settings, &lodger.home) {
+        Ok(stores) => stores.spread,
+        Err(why) => return why,
+    };
+    let Some(spread) = spread else { return std::future::pending().await };
+    loop {
+        let (why, wait) = match spread.mend(false).await {
+            Ok(mended) => match (mended.last_error, mended.beyond.len()) {
+                (Some(error), _) => (format!("one of its stores lacks parts: {error}"), MEND_AGAIN),
+                (None, 0) => (String::new(), MEND_EVERY),
+                (None, beyond) => (format!("{beyond} of its packs have too few parts left"), MEND_EVERY),
+            },
+            Err(error) => (chain(&error), MEND_AGAIN),
+        };
+        lodger.is(BackendState::Up, &why, Some(opened.clone()));
+        tokio::time::sleep(wait).await;
     }
 }
 

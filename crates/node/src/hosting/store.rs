@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_api::{NewBackend, Probed, Problem};
-use freehold_backend::{Credentials, MapError, OpenError, Packed, Settings};
-use freehold_crypt::Entropy as _;
+use freehold_backend::{Credentials, MapError, OpenError, Packed, Settings, Stores};
+use freehold_crypt::{Entropy as _, Secret};
 use freehold_disk::{KeyStore, OsEntropy};
 use freehold_vault::{Depot, DepotLimits};
 
@@ -32,19 +32,26 @@ pub(super) fn settings(home: &Home) -> Result<Settings, Problem> {
     settings.ok_or_else(|| unusable(format!("{} has none", home.root().display())))
 }
 
-/// Settings and credentials as somebody wishes them.
-pub(super) fn wished(wish: &NewBackend) -> Result<(Settings, Credentials), Problem> {
+/// Settings and credentials as somebody wishes them, those for each store.
+pub(super) fn wished(wish: &NewBackend) -> Result<(Settings, Vec<Credentials>), Problem> {
     let invalid = |why: String| Problem::invalid(NOT_ATTACHED, why, Some("freehold backend attach --help"));
-    let mut settings = Settings::new(&wish.endpoint, &wish.bucket);
-    if let Some(region) = &wish.region {
-        region.clone_into(&mut settings.region);
+    let (mut all, mut credentials) = (Vec::new(), Vec::new());
+    for store in &wish.stores {
+        let mut settings = Settings::new(&store.endpoint, &store.bucket);
+        if let Some(region) = &store.region {
+            region.clone_into(&mut settings.region);
+        }
+        store.prefix.clone_into(&mut settings.prefix);
+        settings.path_style = !store.virtual_host;
+        settings.ca = store.ca.as_ref().map(Into::into);
+        all.push(settings);
+        credentials.push(Credentials::parse(&store.credentials).map_err(|e| invalid(chain(&e)))?);
     }
-    wish.prefix.clone_into(&mut settings.prefix);
-    settings.path_style = !wish.virtual_host;
-    settings.capacity = wish.capacity;
-    settings.ca = wish.ca.as_ref().map(Into::into);
+    let mut all = all.into_iter();
+    let mut settings = all.next().ok_or_else(|| invalid("it names no store".to_owned()))?;
+    settings.others = all.collect();
+    (settings.parity, settings.capacity) = (wish.may_lose, wish.capacity);
     settings.check().map_err(|e| invalid(chain(&e)))?;
-    let credentials = Credentials::parse(&wish.credentials).map_err(|e| invalid(chain(&e)))?;
     Ok((settings, credentials))
 }
 
@@ -52,21 +59,37 @@ pub(super) fn wished(wish: &NewBackend) -> Result<(Settings, Credentials), Probl
 pub(super) const NOT_ATTACHED: &str = "the backend was not attached";
 
 /// Keeps where the store is and what it lets us in with, and draws the key of what lies there.
-pub(super) fn keep(home: &Home, settings: &Settings, credentials: &Credentials) -> Result<(), Problem> {
+pub(super) fn keep(home: &Home, settings: &Settings, credentials: &[Credentials]) -> Result<(), Problem> {
     let failed = |why: String| Problem::refused(NOT_ATTACHED, why, Some("set right what it says (df -h)"));
     settings.write(home.root()).map_err(|e| failed(chain(&e)))?;
-    credentials.write(home.root()).map_err(|e| failed(chain(&e)))?;
+    for (at, credentials) in credentials.iter().enumerate() {
+        credentials.write_of(home.root(), at).map_err(|e| failed(chain(&e)))?;
+    }
     let keys = KeyStore::open(&home.keys()).map_err(|e| identity_problem(&IdentityError::Key(e)))?;
     keys.remove(PACKS_KEY).map_err(|e| identity_problem(&IdentityError::Key(e)))?;
     keys.create(PACKS_KEY, &OsEntropy.secret()).map_err(|e| identity_problem(&IdentityError::Key(e)))
 }
 
-/// Tries a store out.
+/// Tries all stores of a backend out.
 pub(super) async fn probe(
     what: &str,
     settings: &Settings,
-    credentials: &Credentials,
+    credentials: &[Credentials],
 ) -> Result<Probed, Problem> {
+    let mut all = Probed::default();
+    let several = credentials.len() > 1;
+    for (store, credentials) in settings.stores().zip(credentials) {
+        let found = probe_one(what, store, credentials).await?;
+        let told = |line: String| {
+            if several { format!("{}, bucket {}: {line}", store.endpoint, store.bucket) } else { line }
+        };
+        all.can.extend(found.can.into_iter().map(told));
+        all.lacks.extend(found.lacks.into_iter().map(told));
+    }
+    Ok(all)
+}
+
+async fn probe_one(what: &str, settings: &Settings, credentials: &Credentials) -> Result<Probed, Problem> {
     let store = freehold_backend::connect(settings, credentials)
         .map_err(|e| Problem::invalid(what, chain(&e), Some("freehold backend attach --help")))?;
     let probed = freehold_backend::probe(&*store, clock::wall());
@@ -107,10 +130,14 @@ pub(super) async fn open(home: &Home, settings: &Settings) -> Result<Opened, Str
 }
 
 async fn packs(home: &Home, settings: &Settings) -> Result<Result<Arc<Packed>, OpenError>, String> {
+    let key = packs_key(home)?;
+    Ok(freehold_backend::open(home.root(), settings, &key).await)
+}
+
+fn packs_key(home: &Home) -> Result<Secret, String> {
     let keys = KeyStore::open(&home.keys()).map_err(|e| e.to_string())?;
     let key = keys.read(PACKS_KEY).map_err(|e| e.to_string())?;
-    let key = key.ok_or_else(|| format!("{} is missing", home.keys().join(PACKS_KEY).display()))?;
-    Ok(freehold_backend::open(home.root(), settings, &key).await)
+    key.ok_or_else(|| format!("{} is missing", home.keys().join(PACKS_KEY).display()))
 }
 
 /// Refuses a place that holds what another backend has sealed.
@@ -135,16 +162,22 @@ pub(super) async fn must_be_vacant(home: &Home, settings: &Settings) -> Result<(
     }
 }
 
-/// Asks a store for a sign of life.
+/// The stores of a backend.
+pub(super) fn stores(settings: &Settings, home: &Home) -> Result<Stores, String> {
+    let key = packs_key(home)?;
+    freehold_backend::stores(home.root(), settings, &key).map_err(|e| chain(&e))
+}
+
+/// Asks a backend's stores for a sign of life; as many as may be lost need not give one.
 pub(super) async fn reach(settings: &Settings, home: &Home) -> Result<(), String> {
-    let credentials = Credentials::read(home.root()).map_err(|e| chain(&e))?;
-    let store = freehold_backend::connect(settings, &credentials).map_err(|e| chain(&e))?;
-    freehold_backend::reach(&store).await.map_err(|e| chain(&e))
+    freehold_backend::reach(&stores(settings, home)?.all).await.map_err(|e| chain(&e))
 }
 
 /// Removes everything that is there of a backend, and says how many objects those were.
 pub(super) async fn erase(settings: &Settings, home: &Home) -> Result<u64, String> {
-    let credentials = Credentials::read(home.root()).map_err(|e| chain(&e))?;
-    let store = freehold_backend::connect(settings, &credentials).map_err(|e| chain(&e))?;
-    freehold_backend::erase(&store).await.map_err(|e| chain(&e))
+    let mut most = 0;
+    for store in stores(settings, home)?.each {
+        most = freehold_backend::erase(&store).await.map_err(|e| chain(&e))?.max(most);
+    }
+    Ok(most)
 }
