@@ -1,6 +1,9 @@
 //! A foreign S3 that nobody has to trust is a storage node of the realm: it protects, heals, fails and
 //! leaves like any other, and its owner learns nothing.
 
+#[cfg(test)]
+mod spread;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};

@@ -28,7 +28,9 @@ mod client;
 /// The largest exported log that is read, in bytes: one of 100,000 operations takes about 50 MB.
 pub const LOG_MAX: usize = 512 * 1024 * 1024;
 
-pub use backend::{Attached, BackendControl, BackendState, BackendStatus, Detach, NewBackend, NewStore, Probed};
+pub use backend::{
+    Attached, BackendControl, BackendState, BackendStatus, Detach, NewBackend, NewStore, Probed,
+};
 pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport};
 pub use bucket_keys::{
     BucketKeys, KeyControl, KeyHolder, NewPrivateBucket, Rewrapped, Rotated, Rotation, Sealed, Share,
