@@ -47,6 +47,7 @@ fn ask(text: &str) {
         fields: fields.iter().filter_map(|path| path.parse().ok()).collect(),
         unique: false,
         each,
+        text: false,
     };
     let specs = [spec("a", &["a", "b"], false), spec("b", &["b"], false), spec("c", &["n.c"], true)];
     let planned = plan("c", &query, (0..).zip(&specs), None);
