@@ -1,4 +1,4 @@
-//! ceph's s3-tests (https://github.com/ceph/s3-tests), of which whoever runs this brings a clone: they
+//! ceph's s3-tests (<https://github.com/ceph/s3-tests>), of which whoever runs this brings a clone: they
 //! run against a node of its own, and what they say is written into docs/s3-compatibility.md.
 
 use std::fmt::Write as _;
