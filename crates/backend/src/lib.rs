@@ -22,6 +22,6 @@ pub use error::{Damage, PackError};
 pub use open::{OpenError, Stores, open, stores};
 pub use packed::{Audit, BadPack, Inventory, MapError, Pace, Packed, State, check};
 pub use probe::{Answer, Found, Note, ProbeError, Refusal, probe};
-pub use reach::{ReachError, erase, reach};
+pub use reach::{ReachError, erase, holds_packs, reach};
 pub use settings::{Settings, SettingsError};
 pub use spread::{Mended, Spread, SpreadError};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use freehold_crypt::Entropy as _;
 use freehold_disk::OsEntropy;
+use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _};
@@ -55,10 +56,21 @@ pub async fn reach(store: &Arc<dyn ObjectStore>) -> Result<(), ReachError> {
 /// # Errors
 /// The store's own; what was removed stays so.
 pub async fn erase(store: &Arc<dyn ObjectStore>) -> Result<u64, Error> {
+    store.delete_stream(packs(store)).try_fold(0u64, async |count, _| Ok(count.saturating_add(1))).await
+}
+
+/// Whether something lies there that has the name of a pack, whoever's it is.
+///
+/// # Errors
+/// The store's own.
+pub async fn holds_packs(store: &Arc<dyn ObjectStore>) -> Result<bool, Error> {
+    Ok(packs(store).try_next().await?.is_some())
+}
+
+fn packs(store: &Arc<dyn ObjectStore>) -> BoxStream<'static, Result<Path, Error>> {
     let is_pack = |name: &Path| name.as_ref().parse::<freehold_wire::BlobName>().is_ok();
     let names = store.list(None).map_ok(|found| found.location);
-    let names = names.try_filter(move |name| std::future::ready(is_pack(name))).boxed();
-    store.delete_stream(names).try_fold(0u64, async |count, _| Ok(count.saturating_add(1))).await
+    names.try_filter(move |name| std::future::ready(is_pack(name))).boxed()
 }
 
 /// Whether a word stands in an error or below it.
@@ -86,7 +98,9 @@ mod tests {
         for name in ["5e".repeat(32), "a7".repeat(32), "photo.jpg".to_owned()] {
             store.put(&Path::from(name), "x".into()).await.unwrap();
         }
+        assert!(holds_packs(&store).await.unwrap());
         assert_eq!(erase(&store).await.unwrap(), 2);
+        assert!(!holds_packs(&store).await.unwrap());
         let left: Vec<_> = store.list(None).try_collect().await.unwrap();
         assert_eq!(left.len(), 1, "{left:?}");
     }

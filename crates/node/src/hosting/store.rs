@@ -143,6 +143,19 @@ fn packs_key(home: &Home) -> Result<Secret, String> {
 /// Refuses a place that holds what another backend has sealed.
 pub(super) async fn must_be_vacant(home: &Home, settings: &Settings) -> Result<(), Problem> {
     let next = "look what it is; to give it up, empty the bucket at the vendor, then attach it again";
+    // Of several stores none shows another's packs through the others.
+    for store in
+        stores(settings, home).map_err(|why| Problem::refused(NOT_ATTACHED, why, Some("try again")))?.each
+    {
+        let free = settings.others.is_empty()
+            || !freehold_backend::holds_packs(&store)
+                .await
+                .map_err(|e| Problem::unreachable(NOT_ATTACHED, chain(&e), Some("try again")))?;
+        if !free {
+            let why = "one of its stores holds packs already: another backend lives there, or did";
+            return Err(Problem::conflict(NOT_ATTACHED, why, Some(next)));
+        }
+    }
     let opened = packs(home, settings).await;
     let opened = opened.map_err(|why| Problem::refused(NOT_ATTACHED, why, None::<&str>))?;
     match opened {
@@ -175,9 +188,13 @@ pub(super) async fn reach(settings: &Settings, home: &Home) -> Result<(), String
 
 /// Removes everything that is there of a backend, and says how many objects those were.
 pub(super) async fn erase(settings: &Settings, home: &Home) -> Result<u64, String> {
-    let mut most = 0;
+    // Each, though another does not answer.
+    let (mut most, mut failed) = (0, None);
     for store in stores(settings, home)?.each {
-        most = freehold_backend::erase(&store).await.map_err(|e| chain(&e))?.max(most);
+        match freehold_backend::erase(&store).await {
+            Ok(objects) => most = objects.max(most),
+            Err(error) => failed = Some(chain(&error)),
+        }
     }
-    Ok(most)
+    failed.map_or(Ok(most), Err)
 }
