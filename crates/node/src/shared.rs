@@ -88,6 +88,8 @@ pub struct Shared {
     pub replica: OnceLock<crate::replica::Replica>,
     /// Held by whoever makes or ends a bucket.
     pub(crate) buckets_turn: tokio::sync::Mutex<()>,
+    /// Held by whoever changes who holds a bucket's key.
+    pub(crate) holders_turn: tokio::sync::Mutex<()>,
     /// Held by whoever brings the node in line with log and directory: an older look must not win.
     pub(crate) tidying: tokio::sync::Mutex<()>,
     /// Decisions under way.
@@ -143,6 +145,7 @@ impl Shared {
             damages: crate::damage::Damages::default(),
             replica: OnceLock::new(),
             buckets_turn: tokio::sync::Mutex::default(),
+            holders_turn: tokio::sync::Mutex::default(),
             tidying: tokio::sync::Mutex::default(),
             errands: TaskTracker::new(),
             neighbours,

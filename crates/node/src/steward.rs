@@ -12,12 +12,13 @@ use freehold_realm::body::NodeAdd;
 use freehold_realm::{NodeRoles, Standing};
 use freehold_seal::{DirectoryRow, KeyOf, KeyRing, Recipient, Setting};
 use freehold_vault::BucketInfo;
-use freehold_wire::{Bounded, NodeId, Text};
+use freehold_wire::{Bounded, BucketId, NodeId, Text};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::entitled::{Entitled, holders, is_active, may_box, named, to_rotate};
 use crate::log::By;
+use crate::naming::{self, Called};
 use crate::scribe::Saying;
 use crate::shared::Shared;
 use crate::whereabouts;
@@ -148,18 +149,18 @@ fn know_what_is_only_read(shared: &Shared) {
 
 fn name_buckets(shared: &Shared) {
     let view = shared.log.view();
-    let directory = shared.directory();
-    let info = |(id, bucket): (&freehold_wire::BucketId, &freehold_realm::Bucket)| {
-        // A private bucket's name is known to its holders alone.
-        let own = || {
-            let settings = shared.vault.settings(id);
-            let name = settings.document(Setting::Name)?;
-            Some(str::from_utf8(name).ok()?.to_owned()).filter(|name| crate::control::is_bucket_name(name))
+    let called = {
+        let directory = shared.directory();
+        let called = |(id, _): (&BucketId, &freehold_realm::Bucket)| {
+            let listed = directory.bucket_name(*id).map(|name| Called::Listed(name.to_owned()));
+            (*id, listed.or_else(|| own_name(shared, id)).unwrap_or(Called::Not))
         };
-        let name = directory.bucket_name(*id).map(str::to_owned).or_else(own);
-        let name = name.unwrap_or_else(|| id.short());
+        view.state().live_buckets().map(called).collect::<BTreeMap<_, _>>()
+    };
+    let mut names = naming::names(&called);
+    let info = |(id, bucket): (&BucketId, &freehold_realm::Bucket)| {
         let info = BucketInfo {
-            name,
+            name: names.remove(id).unwrap_or_else(|| id.short()),
             copies: bucket.copies.into(),
             confirm: bucket.confirm.into(),
             created: view.bucket_times.get(id).copied().unwrap_or_default(),
@@ -167,8 +168,15 @@ fn name_buckets(shared: &Shared) {
         (*id, info)
     };
     let buckets: BTreeMap<_, _> = view.state().live_buckets().map(info).collect();
-    drop(directory);
     shared.vault.set_buckets(buckets);
+}
+
+/// A private bucket's name is known to its holders alone.
+fn own_name(shared: &Shared, id: &BucketId) -> Option<Called> {
+    let settings = shared.vault.settings(id);
+    let name = str::from_utf8(settings.document(Setting::Name)?).ok()?;
+    let is_named = shared.keyring.is_private(id) && crate::control::is_bucket_name(name);
+    is_named.then(|| Called::Itself(name.to_owned()))
 }
 
 /// Tells the mesh whom to connect to, and cuts whom the realm no longer wants.

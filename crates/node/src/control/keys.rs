@@ -11,9 +11,10 @@ use freehold_wire::{Bounded, BucketId, NodeId, to_canonical};
 use super::{Answers, bucket, report};
 use crate::access_keys::person_named;
 use crate::control::realm::node_named;
-use crate::entitled::{Due, holders, to_rotate};
+use crate::entitled::{Due, holders, is_active, named, to_rotate};
 use crate::problem::put_problem;
 use crate::shared::Shared;
+use crate::sharing::{Unshared, may_name};
 use crate::steward;
 
 /// Entries sealed anew before whoever asked is answered.
@@ -141,20 +142,24 @@ fn holder_named(shared: &Shared, typed: &str) -> Result<Holder, Problem> {
 
 async fn share(shared: &Shared, name: &str, share: &Share) -> Result<BucketKeys, Problem> {
     let (id, who) = (bucket::named(shared, name)?, holder_named(shared, &share.with)?);
-    let mut all = holders(shared, &id).into_vec();
+    let _turn = shared.holders_turn.lock().await;
+    let before = holders(shared, &id);
+    let mut all = before.clone().into_vec();
     all.retain(|(holder, _)| *holder != who);
     all.push((who, share.read_only));
-    set_holders(shared, name, id, all).await
+    set_holders(shared, name, id, (before, all)).await
 }
 
 async fn unshare(shared: &Shared, name: &str, with: &str) -> Result<BucketKeys, Problem> {
     let id = bucket::named(shared, name)?;
-    let there = holders(shared, &id).into_vec();
+    let _turn = shared.holders_turn.lock().await;
+    let before = holders(shared, &id);
     let is_meant = |who: Holder| {
         let KeyHolder { id, name, .. } = holder(shared, who, false);
         name == with || (with.len() >= 4 && id.starts_with(with))
     };
-    let (meant, rest): (Vec<_>, Vec<_>) = there.into_iter().partition(|(who, _)| is_meant(*who));
+    let (meant, rest): (Vec<_>, Vec<_>) =
+        before.clone().into_vec().into_iter().partition(|(who, _)| is_meant(*who));
     if meant.len() != 1 {
         return Err(Problem::not_found(
             format!("{name} is shared as before"),
@@ -165,14 +170,7 @@ async fn unshare(shared: &Shared, name: &str, with: &str) -> Result<BucketKeys, 
             Some(format!("freehold bucket keys {name}")),
         ));
     }
-    if rest.is_empty() && status(shared, name)?.private {
-        return Err(Problem::refused(
-            format!("{name} is shared as before"),
-            "nobody else holds its key: nobody could read it any more",
-            Some(format!("freehold bucket share {name} --with NODE    (then unshare)")),
-        ));
-    }
-    set_holders(shared, name, id, rest).await?;
+    set_holders(shared, name, id, (before, rest)).await?;
     rotate(shared, Some(name)).await?;
     status(shared, name)
 }
@@ -181,19 +179,45 @@ async fn set_holders(
     shared: &Shared,
     name: &str,
     id: BucketId,
-    all: Vec<(Holder, bool)>,
+    (before, after): (Holders, Vec<(Holder, bool)>),
 ) -> Result<BucketKeys, Problem> {
-    let holders: Holders = Bounded::from_vec(all).map_err(|_| {
+    let after: Holders = Bounded::from_vec(after).map_err(|_| {
         Problem::invalid(
             format!("{name} is shared as before"),
             "there are too many holders of its key",
             Some(format!("freehold bucket keys {name}    (shows them; unshare takes one back)")),
         )
     })?;
-    let set = shared.vault.set(&id, Setting::Holders, Some(to_canonical(&holders))).await;
+    may_become(shared, name, &id, [&before, &after])?;
+    let set = shared.vault.set(&id, Setting::Holders, Some(to_canonical(&after))).await;
     set.map_err(|error| put_problem(name, "who holds its keys", &error))?;
     steward::tidy_up(shared).await;
     status(shared, name)
+}
+
+fn may_become(shared: &Shared, name: &str, id: &BucketId, holders: [&Holders; 2]) -> Result<(), Problem> {
+    let view = shared.log.view();
+    let [mut before, after] = holders.map(|holders| {
+        let mut nodes = named(&view, holders);
+        nodes.retain(|node, _| is_active(view.state(), node));
+        nodes
+    });
+    let (me, is_private) = (shared.me(), shared.keyring.is_private(id));
+    if is_private && before.is_empty() {
+        // Whoever makes a private bucket names itself first.
+        before.insert(me, false);
+    }
+    let is_keeper = is_active(view.state(), &me) && view.keepers.contains(&me);
+    let stays = may_name(&me, (is_private, is_keeper), &before, &after);
+    stays.map_err(|why| {
+        let next = match why {
+            Unshared::NotKept => "type it on a node with the role secrets: freehold node list".to_owned(),
+            Unshared::NotNamed | Unshared::LeavesItself => {
+                format!("type it on another node that holds its keys: freehold bucket keys {name}")
+            }
+        };
+        Problem::refused(format!("{name} is shared as before"), why.to_string(), Some(next))
+    })
 }
 
 async fn create_private(shared: &Shared, wish: NewPrivateBucket) -> Result<BucketId, Problem> {
