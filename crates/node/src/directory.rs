@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
-use freehold_crypt::{BoxSecret, hash};
+use freehold_crypt::{BoxPublic, BoxSecret, hash};
 use freehold_disk::{EntryStore, StoreError};
 use freehold_placement::{Cuts, Entry, is_cut_off};
 use freehold_seal::{
-    DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, payload_kind,
+    BoxHint, DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, box_hint,
+    payload_kind,
 };
 use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, PersonId, RealmId, ZoneId};
 
@@ -56,7 +57,7 @@ pub struct Directory {
     rows: BTreeMap<RowKey, (Hlc, NodeId, DirectoryRow)>,
     rings: BTreeMap<KeyOf, KeyRing>,
     /// Apart by who wrote them: one that does not open must not take the place of one that does.
-    envelopes: BTreeMap<(KeyOf, u32, Recipient, NodeId), Envelope>,
+    envelopes: BTreeMap<(KeyOf, u32, Recipient, BoxHint, NodeId), Envelope>,
     /// Payloads that came before the key that opens them, or before the log said who wrote them.
     waiting: VecDeque<(From, Vec<u8>)>,
     trust: Trust,
@@ -148,7 +149,7 @@ impl Directory {
             self.wait(from, payload);
             return Vec::new();
         }
-        self.envelopes.entry((key_of, envelope.version, to, from.origin)).or_insert(envelope);
+        self.envelopes.entry((key_of, envelope.version, to, envelope.hint, from.origin)).or_insert(envelope);
         if to != self.me {
             return Vec::new();
         }
@@ -172,7 +173,9 @@ impl Directory {
             (KeyOf::Directory, None) => return false,
         };
         let ring = self.rings.entry(key_of).or_insert(empty);
-        let mine = self.envelopes.iter().filter(|((of, _, to, _), _)| *of == key_of && *to == self.me);
+        let mine = (self.me, box_hint(&self.secret.public()));
+        let mine =
+            self.envelopes.iter().filter(|((of, _, to, hint, _), _)| *of == key_of && (*to, *hint) == mine);
         let mut new = false;
         for ((.., origin), envelope) in mine {
             // A node boxes for itself what it made; for others a keeper does, or a holder of a private
@@ -237,26 +240,31 @@ impl Directory {
         self.rings.values()
     }
 
-    /// Whether somebody who counts has boxed this version of a key for `to`. A box cannot be looked
-    /// into, so one of a thief's must not keep others from boxing.
+    /// Whether somebody who counts has boxed this version of a key for `to`, whose key is `public` now.
+    /// A box cannot be looked into, so one of a thief's must not keep others from boxing.
     pub fn has_envelope(
         &self,
-        key_of: KeyOf,
-        version: u32,
-        to: Recipient,
+        (key_of, version): (KeyOf, u32),
+        (to, public): (Recipient, &BoxPublic),
         counts: impl Fn(&NodeId) -> bool,
     ) -> bool {
-        let low = (key_of, version, to, NodeId::from_bytes([0; 32]));
-        let high = (key_of, version, to, NodeId::from_bytes([0xff; 32]));
+        let hint = box_hint(public);
+        let low = (key_of, version, to, hint, NodeId::from_bytes([0; 32]));
+        let high = (key_of, version, to, hint, NodeId::from_bytes([0xff; 32]));
         self.envelopes.range(low..=high).any(|((.., origin), _)| counts(origin))
     }
 
-    /// The nodes that a version of a key was boxed to, by whomever.
-    pub fn boxed_to(&self, key_of: KeyOf, version: u32) -> BTreeSet<NodeId> {
+    /// The nodes that a version of a key was boxed to, where it counts who wrote the box, and for whom.
+    pub fn boxed_to(
+        &self,
+        key_of: KeyOf,
+        version: u32,
+        counts: impl Fn(&NodeId, &NodeId) -> bool,
+    ) -> BTreeSet<NodeId> {
         let boxed =
             self.envelopes.keys().filter(|(of, of_version, ..)| (*of, *of_version) == (key_of, version));
-        let nodes = boxed.filter_map(|(_, _, to, _)| match to {
-            Recipient::Node(node) => Some(*node),
+        let nodes = boxed.filter_map(|(_, _, to, _, origin)| match to {
+            Recipient::Node(node) => counts(origin, node).then_some(*node),
             Recipient::Recovery => None,
         });
         nodes.collect()
@@ -487,6 +495,39 @@ mod tests {
         let genuine = ring.envelope(1, me, &mine, &mut entropy).unwrap();
         let learned = reader.absorb(from(2, 1), &genuine.to_bytes());
         assert_eq!(learned, [Learned::Key(KeyOf::Bucket(bucket))]);
+    }
+
+    #[test]
+    fn a_box_for_a_key_that_was_renewed_is_none_for_the_new_one() {
+        let mut entropy = OsEntropy;
+        let realm = RealmId::from_bytes([1; 32]);
+        let (keeper, other) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([9; 32]));
+        let (bucket, ring) = KeyRing::found_bucket(realm, &mut entropy);
+        let mut reader =
+            Directory::new(realm, Recipient::Node(keeper), BoxSecret::from_seed(&entropy.secret()));
+        reader.set_trust(trust(&ring, [2]));
+        let of = KeyOf::Bucket(bucket);
+        let [old, new] = [(); 2].map(|()| BoxSecret::from_seed(&OsEntropy.secret()).public());
+        let has = |reader: &Directory, public: &BoxPublic| {
+            let counts = |origin: &NodeId| *origin == keeper;
+            reader.has_envelope((of, 1), (Recipient::Recovery, public), counts)
+        };
+        let mut say = |reader: &mut Directory, origin, seq, public: &BoxPublic| {
+            let envelope = ring.envelope(1, Recipient::Recovery, public, &mut entropy).unwrap();
+            reader.absorb(From { origin, seq, hlc: Hlc::default() }, &envelope.to_bytes());
+        };
+        say(&mut reader, keeper, 1, &old);
+        assert!(has(&reader, &old) && !has(&reader, &new), "the guardians were replaced");
+        say(&mut reader, other, 1, &new);
+        assert!(!has(&reader, &new), "of somebody who may not box it");
+        say(&mut reader, keeper, 2, &new);
+        assert!(has(&reader, &old) && has(&reader, &new));
+
+        let noise = ring.envelope(1, Recipient::Node(other), &old, &mut OsEntropy).unwrap();
+        let from = From { origin: other, seq: 2, hlc: Hlc::default() };
+        reader.absorb(from, &noise.to_bytes());
+        assert_eq!(reader.boxed_to(of, 1, |by, _| *by == keeper), [].into(), "anybody can box noise");
+        assert_eq!(reader.boxed_to(of, 1, |_, _| true), [other].into());
     }
 
     #[test]

@@ -125,7 +125,16 @@ pub(crate) fn to_rotate(shared: &Shared) -> Vec<Due> {
         if ring.is_private() && !is_told(shared, &ring) {
             continue;
         }
-        let boxed = shared.directory().boxed_to(ring.of(), newest);
+        // Anybody can box noise: that of those who never could box the key must not have it rotated for
+        // ever. A machine that guardians bring back boxes what it knows for itself, and is not let in yet.
+        let counts = |by: &NodeId, to: &NodeId| {
+            if ring.is_private() {
+                entitled.has(by) || !is_active(view.state(), by)
+            } else {
+                view.keepers.contains(by) || (by == to && !view.let_in.contains_key(by))
+            }
+        };
+        let boxed = shared.directory().boxed_to(ring.of(), newest, counts);
         // A machine that guardians are bringing back reads meanwhile: it is let in, or stopped.
         let is_guest = |node: &NodeId| recovering && !view.let_in.contains_key(node);
         let known_to = boxed.into_iter().filter(|node| !entitled.has(node) && !is_guest(node));

@@ -252,7 +252,7 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
         };
         for (to, public) in entitled.recipients().filter(|(to, _)| may || *to == Recipient::Node(me)) {
             for key in ring.iter() {
-                if shared.directory().has_envelope(ring.of(), key.version(), to, counts) {
+                if shared.directory().has_envelope((ring.of(), key.version()), (to, &public), counts) {
                     continue;
                 }
                 match ring.envelope(key.version(), to, &public, &mut OsEntropy) {

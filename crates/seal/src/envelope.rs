@@ -11,6 +11,16 @@ const FORMAT: u8 = 1;
 /// HPKE: 32 bytes encapsulated key, 32 bytes key, 16 bytes tag.
 const SEALED_LEN: usize = 80;
 const BYTES_MAX: usize = 512;
+const HINT_LEN: usize = 8;
+
+/// The first bytes of a public box key: they tell which of a recipient's keys an envelope is boxed to,
+/// as those can be renewed.
+pub type BoxHint = [u8; HINT_LEN];
+
+/// The hint of a key.
+pub fn box_hint(public: &BoxPublic) -> BoxHint {
+    public.as_bytes().first_chunk().copied().unwrap_or_default()
+}
 
 /// Whom a key is boxed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -35,6 +45,9 @@ pub enum EnvelopeError {
         /// The recipient it names.
         to: Recipient,
     },
+    /// Boxed to a key that the recipient had before, or has by now.
+    #[error("boxed to another key of the recipient")]
+    OtherKey,
     /// Does not open for this realm, key, version and recipient, or was altered.
     #[error("does not open: altered, or boxed for another realm, bucket, version or recipient")]
     Closed,
@@ -74,6 +87,9 @@ pub struct Envelope {
     /// HPKE (RFC 9180) base mode: encapsulated key, ciphertext, tag.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub sealed: [u8; SEALED_LEN],
+    /// Which key of the recipient it is boxed to.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub hint: BoxHint,
 }
 
 /// Bytes that are not an envelope.
@@ -162,7 +178,7 @@ pub fn seal_envelope(
         .seal(&info(realm, key_of, version, to, link), key.secret().expose(), entropy)
         .map_err(|_| EnvelopeError::BadRecipientKey)?;
     let sealed = sealed.try_into().map_err(|_| EnvelopeError::BadRecipientKey)?;
-    Ok(Envelope { key_of, version, to, link, sealed })
+    Ok(Envelope { key_of, version, to, link, sealed, hint: box_hint(public) })
 }
 
 /// Opens an envelope. What comes out is only what somebody boxed: whether it is the bucket's key
@@ -176,12 +192,15 @@ pub fn open_envelope(
     me: Recipient,
     secret: &BoxSecret,
 ) -> Result<BucketKey, EnvelopeError> {
-    let Envelope { key_of, version, to, link, sealed } = envelope;
+    let Envelope { key_of, version, to, link, sealed, hint } = envelope;
     if *to != me {
         return Err(EnvelopeError::NotForMe { to: *to });
     }
     if *version == 0 {
         return Err(EnvelopeError::VersionZero);
+    }
+    if *hint != box_hint(&secret.public()) {
+        return Err(EnvelopeError::OtherKey);
     }
     let plain = secret
         .open(&info(realm, *key_of, *version, *to, *link), sealed)

@@ -30,7 +30,8 @@ pub use document::{
     SettingRow, Target,
 };
 pub use envelope::{
-    Envelope, EnvelopeDecodeError, EnvelopeError, Link, Recipient, open_envelope, seal_envelope,
+    BoxHint, Envelope, EnvelopeDecodeError, EnvelopeError, Link, Recipient, box_hint, open_envelope,
+    seal_envelope,
 };
 pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey, generation};
 pub use manifest::{

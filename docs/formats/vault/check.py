@@ -319,6 +319,7 @@ def open_envelope(file, me, ring, data):
     fields = from_cbor(data[3:])
     key_of, version, to, link = fields[0], fields[1], fields[2], fields.get(3)
     need(to == me, "boxed to somebody else")
+    need(fields[5] == public_bytes(box_key(un(file["box_seed"])))[:8], "boxed to another key of the recipient")
     info = [un(file["realm"]), key_of, version, to] + ([link] if link else [])
     key = open_box(box_key(un(file["box_seed"])), b"freehold 2026 envelope" + cbor(info), fields[4])
     roots = {

@@ -45,7 +45,9 @@ fn an_envelope_moved_or_altered_does_not_open() {
     let nought = Envelope { version: 0, ..envelope.clone() };
     assert_eq!(open_envelope(REALM, &nought, ME, &mine()), Err(EnvelopeError::VersionZero));
     let stranger = BoxSecret::from_seed(&Secret::from_bytes([9; 32]));
-    assert_eq!(open_envelope(REALM, &envelope, ME, &stranger), Err(EnvelopeError::Closed));
+    assert_eq!(open_envelope(REALM, &envelope, ME, &stranger), Err(EnvelopeError::OtherKey));
+    let claimed = Envelope { hint: box_hint(&stranger.public()), ..envelope };
+    assert_eq!(open_envelope(REALM, &claimed, ME, &stranger), Err(EnvelopeError::Closed));
 }
 
 #[test]

@@ -320,6 +320,7 @@ pub(crate) fn envelopes() -> Value {
             edited("without the link", |e| e.link = None),
             edited("with a flipped bit", |e| e.sealed[50] ^= 1),
             edited("with another encapsulated key", |e| e.sealed[0] ^= 1),
+            edited("said to be boxed to another key", |e| e.hint[0] ^= 1),
             { "name": "a first key of the directory that the genesis does not mean", "envelope": hex::encode(forged.1) },
         ],
     })
