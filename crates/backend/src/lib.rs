@@ -4,9 +4,13 @@
 //! stored before it was seen there, or hold a key of a bucket. Start reading at [`open`] and
 //! [`Packed`].
 
+mod beside;
+mod claim;
 mod connect;
 mod credentials;
 mod error;
+mod journal;
+mod letter;
 mod open;
 mod pack;
 mod packed;
@@ -16,11 +20,15 @@ mod settings;
 mod sizes;
 mod spread;
 
+pub use beside::Beside;
+pub use claim::{ClaimError, Claims, Holder};
 pub use connect::{ConnectError, connect};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::{Damage, PackError};
+pub use journal::{Cutter, Part, Sum};
+pub use letter::{Inside, Letter, LetterError};
 pub use open::{OpenError, Stores, open, stores};
-pub use packed::{Audit, BadPack, Inventory, MapError, Pace, Packed, State, check};
+pub use packed::{Audit, BadPack, Inventory, MapError, Pace, Packed, PartAt, State, check};
 pub use probe::{Answer, Found, Note, ProbeError, Refusal, probe};
 pub use reach::{ReachError, erase, holds_packs, reach};
 pub use settings::{Settings, SettingsError};

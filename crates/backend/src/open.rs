@@ -7,6 +7,7 @@ use freehold_crypt::Secret;
 
 use object_store::ObjectStore;
 
+use crate::beside::{Beside, Screened};
 use crate::{
     ConnectError, Credentials, CredentialsError, MapError, Pace, Packed, Settings, Spread, SpreadError,
     connect,
@@ -32,9 +33,9 @@ pub enum OpenError {
 /// The stores of a backend.
 #[derive(Debug, Clone)]
 pub struct Stores {
-    /// As one.
+    /// As one, without what lies beside the packs.
     pub all: Arc<dyn ObjectStore>,
-    /// Each by itself.
+    /// Each by itself, with all that lies there.
     pub each: Vec<Arc<dyn ObjectStore>>,
     /// What mends lost shards, where there are several.
     pub spread: Option<Spread>,
@@ -49,10 +50,14 @@ pub fn stores(home: &Path, settings: &Settings, key: &Secret) -> Result<Stores, 
     for (at, store) in settings.stores().enumerate() {
         each.push(connect(store, &Credentials::read_of(home, at)?)?);
     }
+    let without: Arc<[Beside]> = Beside::kept(home).into_iter().chain([Beside::claims(key)]).collect();
+    let screened = |store: &Arc<dyn ObjectStore>| -> Arc<dyn ObjectStore> {
+        Arc::new(Screened::new(Arc::clone(store), Arc::clone(&without)))
+    };
     if let [one] = each.as_slice() {
-        return Ok(Stores { all: Arc::clone(one), each, spread: None });
+        return Ok(Stores { all: screened(one), each, spread: None });
     }
-    let spread = Spread::new(each.clone(), settings.parity, key)?;
+    let spread = Spread::new(each.iter().map(screened).collect(), settings.parity, key)?;
     Ok(Stores { all: Arc::new(spread.clone()), each, spread: Some(spread) })
 }
 

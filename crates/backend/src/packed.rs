@@ -4,6 +4,7 @@
 
 mod audit;
 mod large;
+mod parts;
 mod read;
 mod rebuild;
 mod store;
@@ -12,7 +13,7 @@ mod write;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use self::audit::{Audit, BadPack, Inventory, check};
+pub use self::parts::PartAt;
 use self::write::Waiting;
 use crate::PackError;
+use crate::journal::PartNames;
 
 /// Packs on their way at once.
 const FLIGHTS: usize = 4;
@@ -112,6 +115,9 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     map: PackStore,
     key: Secret,
+    /// What the journal's parts are called, and whether the store has lost some.
+    parts: PartNames,
+    parts_lost: AtomicBool,
     capacity: Option<u64>,
     pace: Pace,
     /// Everything that is under way, also on other threads: who closes waits for it.
@@ -167,6 +173,8 @@ impl Packed {
         let inner = Arc::new(Inner {
             store,
             map,
+            parts: PartNames::of(&key),
+            parts_lost: AtomicBool::new(false),
             key,
             capacity,
             pace,
@@ -246,7 +254,7 @@ impl Packed {
             }
             Ok(blobs)
         });
-        members.await
+        Ok(self.of_the_depot(members.await?))
     }
 
     /// Finishes what is under way.

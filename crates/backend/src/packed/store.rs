@@ -45,7 +45,7 @@ fn meta(location: Path, row: &BlobRow) -> ObjectMeta {
 }
 
 /// As a depot names it.
-fn location(name: BlobName) -> Path {
+pub(super) fn location(name: BlobName) -> Path {
     let hex = name.to_string();
     Path::from_iter([hex.get(..2).unwrap_or_default(), hex.as_str()])
 }
@@ -154,7 +154,7 @@ impl ObjectStore for Packed {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
+        let (inner, prefix, parts) = (Arc::clone(&self.inner), prefix.cloned(), self.inner.parts);
         let pages = futures::stream::try_unfold((inner, None), |(inner, after)| async move {
             let rows = inner.on_map(move |map| map.blobs_after(after, PAGE)).await;
             let rows = rows.map_err(|error| Arc::new(error).tell(&Path::default()))?;
@@ -165,6 +165,8 @@ impl ObjectStore for Packed {
         });
         pages
             .try_flatten()
+            // The journal's are not the depot's.
+            .try_filter(move |row: &BlobRow| std::future::ready(parts.number(&row.name).is_none()))
             .map_ok(|row: BlobRow| meta(location(row.name), &row))
             .try_filter(move |meta| {
                 std::future::ready(prefix.as_ref().is_none_or(|prefix| meta.location.prefix_matches(prefix)))
