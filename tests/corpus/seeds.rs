@@ -277,7 +277,8 @@ pub(crate) fn placement() -> Seeds {
     let asks_holds = Told::AskHolds { bucket, origin };
     let holds = Told::Holds { bucket, origin, from: 1, count: 9, bits: vec![3, 1].into() };
     let bad = Told::Bad { bucket, blob: BlobName::from_bytes([4; 32]) };
-    let all = [&vectors, &entries, &ask, &history, &asks_holds, &holds, &bad];
+    let checked = Told::Checked { rows: Bounded::from_vec(vec![(bucket, Millis(6))]).unwrap() };
+    let all = [&vectors, &entries, &ask, &history, &asks_holds, &holds, &bad, &checked];
     let framed = all.map(Told::encode);
     let said = framed
         .iter()

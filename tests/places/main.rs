@@ -99,9 +99,61 @@ fn one_machine_is_emptied_and_one_is_lost_and_nothing_with_them() -> Result<()> 
         bucket(&one, "photos", |bucket| {
             bucket.bytes_waiting == 0 && bucket.good_copies.iter().all(|n| n.copies >= 2)
         })?;
+        // What every holder has read, and since when, is known everywhere.
+        for node in [&one, &four] {
+            node.cli(&["bucket", "verify", "photos"])?.good()?;
+        }
+        for node in [&one, &four] {
+            bucket(node, "photos", |bucket| {
+                bucket.unchecked == 0 && bucket.checked_ms.is_some_and(|ms| ms < 600_000)
+            })?;
+        }
         one.cli(&["node", "remove", &lost])?.good()?;
         one.destroy()?;
         identical(story, &four, &at_dave, "photos")
+    })
+}
+
+#[test]
+fn a_machine_that_is_off_may_have_what_nobody_else_has() -> Result<()> {
+    story("a_machine_that_is_off", |story| {
+        let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let (mut one, mut two, mut three) = (alice.node()?, bob.node()?, carol.node()?);
+        one.up(&["--name", "smith"])?;
+        let at_two = two.join(&one.invite(&[])?, "bob")?;
+        let at_three = three.join(&one.invite(&["--roles", "gateway,secrets"])?, "carol")?;
+        one.cli(&["bucket", "create", "photos", "--copies", "1"])?.good()?;
+        for (node, ready, name) in [(&two, &at_two, "two"), (&three, &at_three, "three")] {
+            let file = story.file(&format!("photos/{name}"), 1000, 1)?;
+            until(60, "it has the bucket's key", || put(node, ready, &file, &format!("photos/{name}")))?;
+        }
+        one.cli(&["bucket", "set", "files", "--copies", "1"])?.good()?;
+        one.cli(&["node", "drain", "bob", "--wait"])?.good()?;
+        // Each takes a write that nobody else hears of.
+        two.stop()?;
+        three.stop()?;
+        one.stop()?;
+        for (node, name) in [(&mut two, "bob"), (&mut three, "carol")] {
+            let ready = node.resume()?;
+            let file = story.file(&format!("photos/{name}"), 300_000, 1)?;
+            put(node, &ready, &file, &format!("photos/{name}"))?;
+            node.stop()?;
+        }
+        let ready = one.resume()?;
+        for name in ["bob", "carol"] {
+            one.cli(&["node", "remove", name])?.refused(
+                1,
+                &["it is off", "writes that nobody else has", "freehold node suspend", "--force"],
+            )?;
+            let said = one.cli(&["node", "remove", name, "--force", "--dry-run"])?.good()?;
+            ensure!(format!("{}{}", said.out, said.err).contains("writes that nobody else has"), "{said:?}");
+        }
+        for (node, name) in [(&mut two, "bob"), (&mut three, "carol")] {
+            node.resume()?;
+            until(60, "it may leave", || one.cli(&["node", "remove", name])?.good())?;
+            node.destroy()?;
+        }
+        identical(story, &one, &ready, "photos")
     })
 }
 

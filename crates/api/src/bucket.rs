@@ -48,6 +48,13 @@ pub struct BucketStatus {
     /// Sealed bytes of the copies that are still to be made.
     #[serde(default)]
     pub bytes_waiting: u64,
+    /// How long ago the oldest check of any node's copies began, in milliseconds; of a node that has told
+    /// of none, when the oldest of its copies was written. `null` if nobody holds anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_ms: Option<u64>,
+    /// How many nodes hold copies and have told of no check yet.
+    #[serde(default)]
+    pub unchecked: u16,
     /// What stands in the way of protection, whatever is copied; `null` if nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<String>,

@@ -283,6 +283,8 @@ impl Control for Pretend {
             rules: BucketRules::default(),
             good_copies: Vec::new(),
             bytes_waiting: 0,
+            checked_ms: None,
+            unchecked: 0,
             lacks: None,
         };
         world.status.buckets.push(made.clone());

@@ -55,6 +55,8 @@ fn bucket(id: u8, name: &str, copies: u16) -> BucketStatus {
         rules: freehold_api::BucketRules::default(),
         good_copies: Vec::new(),
         bytes_waiting: 0,
+        checked_ms: None,
+        unchecked: 0,
         lacks: None,
     }
 }

@@ -205,9 +205,13 @@ pub(crate) async fn remove(
 ) -> Result<(), Problem> {
     let nodes = client.nodes().await?;
     let meant = node_named(&nodes, node)?;
+    // What stands in the way otherwise is what is lost.
+    let lost = if force { client.remove_node(&meant.id, false, true).await.err() } else { None };
     client.remove_node(&meant.id, force, dry_run).await?;
     let words = if dry_run { "would be removed" } else { "is no node of the realm any more" };
-    terminal.done(!dry_run, format!("{} {words}.", told(meant)));
+    let lost =
+        lost.map(|problem| format!(" By force, and at your risk: {}.", problem.why)).unwrap_or_default();
+    terminal.done(!dry_run, format!("{} {words}.{lost}", told(meant)));
     Ok(())
 }
 

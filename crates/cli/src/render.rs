@@ -181,8 +181,27 @@ pub(crate) fn bucket(bucket: &BucketStatus) -> String {
     let worst = worst.map(|worst| format!("; the worst has {}", count(worst.copies.into(), "good copy")));
     let lacks = bucket.lacks.as_ref().map(|lacks| format!("; {lacks}")).unwrap_or_default();
     let worst = worst.unwrap_or_default();
-    format!("  {name:<16} {holds}; {protected}{since}{left}{worst}{rules}{lacks}")
+    let checked = checked(bucket);
+    format!("  {name:<16} {holds}; {protected}{since}{left}{worst}{rules}{checked}{lacks}")
 }
+
+/// How old the oldest check of a copy is, once it is old enough to tell.
+fn checked(bucket: &BucketStatus) -> String {
+    match (bucket.checked_ms, bucket.unchecked) {
+        (Some(ms), 0) => format!("; oldest check {} ago", span(ms)),
+        (Some(ms), unchecked) if ms >= DAY_MS => {
+            let have = verb(unchecked.into(), "has", "have");
+            format!(
+                "; {} {have} not checked copies yet, the oldest of {} ago",
+                count(unchecked.into(), "node"),
+                span(ms)
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+const DAY_MS: u64 = 86_400_000;
 
 /// `freehold bucket verify`.
 pub(crate) fn verified(report: &VerifyReport, repair: bool) -> String {

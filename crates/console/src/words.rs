@@ -98,6 +98,15 @@ fn copies_of(bucket: &BucketStatus, nodes: u64) -> String {
     }
 }
 
+/// When the copy was checked that was checked longest ago.
+pub(crate) fn checked(bucket: &BucketStatus) -> Option<String> {
+    let oldest = ago(bucket.checked_ms?);
+    Some(match bucket.unchecked {
+        0 => oldest,
+        _ => format!("some copies were not checked yet, the oldest was written {oldest}"),
+    })
+}
+
 /// How a bucket is marked.
 pub(crate) fn mark(bucket: &BucketStatus, nodes: u64) -> Mark {
     match bucket.protected {

@@ -4,6 +4,7 @@
 
 pub mod access_keys;
 pub mod certificate;
+mod checks;
 pub mod clock;
 pub mod control;
 pub mod credentials;

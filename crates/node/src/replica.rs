@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use freehold_placement::{BlobRef, Burden, Entry, FetchError, Own, Place, Protection, Ticket, View};
+use freehold_placement::{BlobRef, Burden, Entry, FetchError, Looked, Own, Place, Protection, Ticket, View};
 use freehold_vault::NotConfirmed;
 use freehold_wire::{BucketId, EntryId, Millis, NodeId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -48,7 +48,8 @@ pub(crate) enum Ask {
     Wanted { blob: BlobRef, reply: oneshot::Sender<bool> },
     Holders { blob: BlobRef, reply: oneshot::Sender<Vec<NodeId>> },
     InStep { bucket: BucketId, reply: oneshot::Sender<bool> },
-    Burden { node: NodeId, reply: oneshot::Sender<Burden> },
+    Parting { node: NodeId, reply: oneshot::Sender<Parting> },
+    Looked(BucketId, Millis),
 }
 
 /// Entries erased here of which the owner has not heard: a sweep tells of very many at once, and none
@@ -74,6 +75,17 @@ impl Erasures {
     }
 }
 
+/// What is to be known of a node that is to leave.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Parting {
+    /// What depends on it if it stores.
+    pub(crate) burden: Burden,
+    /// What nobody has who counts.
+    pub(crate) only: Burden,
+    /// How many entries it has that are not here, if it has told.
+    pub(crate) ahead: Option<u64>,
+}
+
 /// What the owner published last.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -91,6 +103,8 @@ pub struct Report {
     pub missing: (usize, u64),
     /// Things that people should look at.
     pub alarms: Vec<Alarm>,
+    /// How old the checks of each bucket's copies are.
+    pub looked: BTreeMap<BucketId, Looked>,
     /// What depends on nodes that are to be emptied.
     pub burdens: BTreeMap<NodeId, Burden>,
     /// When other nodes were heard before this one started, by its clock.
@@ -179,11 +193,16 @@ impl Replica {
         lengths.await.unwrap_or_default()
     }
 
-    /// What depends on a node that is to be emptied.
-    pub(crate) async fn burden(&self, node: NodeId) -> Burden {
-        let (reply, burden) = oneshot::channel();
-        self.tell(Ask::Burden { node, reply }).await;
-        burden.await.unwrap_or_default()
+    /// All that lies here of a bucket was read.
+    pub(crate) async fn looked(&self, bucket: BucketId, began: Millis) {
+        self.tell(Ask::Looked(bucket, began)).await;
+    }
+
+    /// What is to be known of a node that is to leave.
+    pub(crate) async fn parting(&self, node: NodeId) -> Parting {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Ask::Parting { node, reply }).await;
+        answer.await.unwrap_or_default()
     }
 
     /// Whether all is here that anybody has told of a bucket.
@@ -323,6 +342,7 @@ mod tests {
             protection: BTreeMap::new(),
             missing: (0, 0),
             alarms: Vec::new(),
+            looked: BTreeMap::new(),
             burdens: BTreeMap::new(),
             heard: Arc::default(),
         };

@@ -17,7 +17,7 @@ pub use entry::{
 pub use message::{MESSAGE_MAX, Message, ROWS_MAX, Row, Vector};
 pub use place::place;
 pub use replica::{
-    Belief, Burden, COPIES_TOLD, Conflict, Dispute, Event, FetchError, Input, Load, Output, Own, Place,
-    Protection, Replica, Ticket,
+    Belief, Burden, COPIES_TOLD, Conflict, Dispute, Event, FetchError, Input, Load, Look, Looked, Output,
+    Own, Place, Protection, Replica, Ticket,
 };
 pub use view::{BucketView, Cuts, Lack, NodeView, View, is_cut_off};

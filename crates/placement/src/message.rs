@@ -1,7 +1,7 @@
 //! What replicas say to each other. Every message is canonical CBOR of at most [`MESSAGE_MAX`]
 //! bytes, and every list in it carries its bound.
 
-use freehold_wire::{BlobName, Bounded, BucketId, DecodeError, NodeId, from_canonical, to_canonical};
+use freehold_wire::{BlobName, Bounded, BucketId, DecodeError, Millis, NodeId, from_canonical, to_canonical};
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
@@ -15,6 +15,9 @@ pub const ROWS_MAX: usize = 1024;
 pub(crate) const VECTORS_MAX: usize = 1024;
 /// The most bytes of bits in one message: 65,536 numbers.
 pub(crate) const BITS_MAX: usize = 8192;
+
+/// The most buckets in one message about checks.
+pub(crate) const CHECKS_MAX: usize = 1024;
 
 /// A stream's history in short: whoever has the same has the same entries.
 pub(crate) type Chain = ByteArray<16>;
@@ -149,6 +152,13 @@ pub enum Message {
         #[n(1)]
         blob: BlobName,
     },
+    /// When the sender began to read all that it holds of a bucket, the last time that it came to the end.
+    #[n(7)]
+    Checked {
+        /// Buckets, and the sender's wall time.
+        #[n(0)]
+        rows: Bounded<(BucketId, Millis), CHECKS_MAX>,
+    },
 }
 
 impl Message {
@@ -175,6 +185,7 @@ impl Message {
             Self::AskHolds { .. } => "ask-holds",
             Self::Holds { .. } => "holds",
             Self::Bad { .. } => "bad",
+            Self::Checked { .. } => "checked",
         }
     }
 }

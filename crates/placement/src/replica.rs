@@ -4,6 +4,7 @@
 
 mod ask;
 mod blobs;
+mod checks;
 mod dispute;
 mod exchange;
 mod fork;
@@ -18,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use freehold_wire::{BlobName, BucketId, EntryId, Hlc, Millis, NodeId};
 
+pub use self::checks::{Look, Looked};
 pub use self::exchange::{
     Belief, Conflict, Dispute, Event, FetchError, Input, Load, Output, Own, Place, Ticket,
 };
@@ -93,6 +95,7 @@ pub struct Replica {
     storing_bytes: usize,
     wants: blobs::Wants,
     checks: hear::Checks,
+    looks: checks::Looks,
     tally: BTreeMap<BucketId, Protection>,
     changed: BTreeSet<BucketId>,
     out: VecDeque<Output>,
@@ -119,6 +122,8 @@ struct Peer {
     asked_holds: BTreeSet<Key>,
     /// Where two histories are known to agree and to differ.
     hunts: BTreeMap<Key, (u64, u64)>,
+    /// Whether it has told of all that it has.
+    told_all: bool,
     loads: usize,
 }
 
@@ -155,6 +160,7 @@ impl Replica {
             storing_bytes: 0,
             wants: blobs::Wants::default(),
             checks: hear::Checks::default(),
+            looks: checks::Looks::default(),
             tally: BTreeMap::new(),
             changed: BTreeSet::new(),
             out: VecDeque::new(),
@@ -232,7 +238,7 @@ impl Replica {
 
     /// Whether [`Self::news`] has any.
     pub fn has_news(&self) -> bool {
-        !self.believed.is_empty()
+        !self.believed.is_empty() || self.has_new_looks()
     }
 
     /// Takes in what happened. Poll for outputs afterwards.
@@ -265,6 +271,7 @@ impl Replica {
             }
             Input::Verified(blob) => self.checked(&blob),
             Input::Erased(place) => self.erased(now, &place),
+            Input::Looked(bucket, at) => self.looked_at(now, bucket, at),
         }
         // Who has been alone may have written, and would wait in vain for whoever joins now.
         if self.is_alone() {

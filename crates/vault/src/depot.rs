@@ -135,6 +135,11 @@ struct Inner {
 }
 
 impl Depot {
+    /// Whether what lies in it is somewhere else.
+    pub fn is_remote(&self) -> bool {
+        self.inner.root.is_none()
+    }
+
     /// A depot in a directory, which is made if needed. Writes are durable; what an earlier
     /// process left unfinished is removed.
     ///

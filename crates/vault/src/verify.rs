@@ -95,6 +95,21 @@ impl Vault {
         Ok(report)
     }
 
+    /// [`Self::verify`] with repair, as work in the background: after each entry it rests for as long as
+    /// that took.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub async fn scrub(&self, bucket: &BucketId) -> Result<VerifyReport, GetError> {
+        let mut report = VerifyReport::default();
+        for at in self.inner.to_verify(Some(*bucket)).await? {
+            let began = tokio::time::Instant::now();
+            self.inner.verify_entry(at, true, None, &mut report).await?;
+            tokio::time::sleep(began.elapsed()).await;
+        }
+        Ok(report)
+    }
+
     /// Checks the blobs of these names only, which a backend has said are bad, and puts a good copy from
     /// another node in their place.
     ///

@@ -18,6 +18,8 @@ fn photos(objects: u64, waiting: u64) -> BucketStatus {
         rules: freehold_api::BucketRules::default(),
         good_copies: Vec::new(),
         bytes_waiting: 0,
+        checked_ms: None,
+        unchecked: 0,
         lacks: None,
     }
 }

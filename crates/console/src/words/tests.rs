@@ -16,6 +16,8 @@ fn bucket(protected: Protection, copies: u16, objects: u64) -> BucketStatus {
         rules: freehold_api::BucketRules::default(),
         good_copies: Vec::new(),
         bytes_waiting: 0,
+        checked_ms: None,
+        unchecked: 0,
         lacks: None,
     }
 }

@@ -10,6 +10,7 @@ use freehold_vault as vault;
 use freehold_wire::BucketId;
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::clock;
 use crate::problem::{get_problem, no_bucket, put_problem};
 use crate::shared::Shared;
 
@@ -118,12 +119,16 @@ pub(super) fn verify(shared: &Arc<Shared>, bucket: &str, repair: bool) -> Result
     // What nobody has read yet is overtaken by the next anyway.
     let (tell, mut hear) = tokio::sync::mpsc::channel(1);
     let work = async move {
+        let began = clock::wall();
         let told = |report: &vault::VerifyReport| {
             drop(tell.try_send(VerifyEvent::Progress { blobs: report.blobs, bytes: report.bytes }));
         };
         match shared.vault.verify_telling(Some(&id), repair, &told).await {
             Ok(report) => {
                 shared.note_damage(id, &report);
+                if let Some(replica) = shared.replica.get() {
+                    replica.looked(id, began).await;
+                }
                 VerifyEvent::Done(VerifyReport {
                     entries: report.entries,
                     bad_entries: report.bad_entries,

@@ -269,16 +269,66 @@ async fn is_free(
         );
     }
     // What was suspended counts for nothing already.
-    if known.standing != Standing::Active || !known.roles.contains(NodeRoles::STORAGE) {
+    if known.standing != Standing::Active {
         return Ok(());
     }
-    if !known.site.draining {
+    let stores = known.roles.contains(NodeRoles::STORAGE);
+    if stores && !known.site.draining {
         return refused(
             "it holds copies that count".to_owned(),
             format!("freehold node drain {name}; if it is lost: freehold node suspend {name}"),
         );
     }
-    // Who has not heard of it may be about to let a copy go because one is there.
+    let Some(replica) = shared.replica.get() else { return Ok(()) };
+    let parting = replica.parting(node).await;
+    let suspend = format!(
+        "if it is lost: freehold node suspend {name}    (what it wrote counts as far as it is here, and what it \
+         held is made anew); or, if you know better: --force"
+    );
+    match parting.ahead {
+        Some(0) => {}
+        Some(ahead) => {
+            return refused(
+                format!("{} that it wrote or holds have not come here yet", words::count(ahead, "entry")),
+                "wait a moment and try again: freehold status".to_owned(),
+            );
+        }
+        None => {
+            return refused(
+                "it is off or has not said yet what it has: it may have taken writes that nobody else has"
+                    .to_owned(),
+                format!("switch it on and try again; {suspend}"),
+            );
+        }
+    }
+    if !stores {
+        return match parting.only.entries {
+            0 => Ok(()),
+            _ => refused(
+                format!("{} on no node that stores yet", left(parting.only, ("is", "are"))),
+                "wait until they are copied: freehold status".to_owned(),
+            ),
+        };
+    }
+    let silent = silent_stores(shared, node);
+    if !silent.is_empty() {
+        return refused(
+            format!("not all nodes that hold copies can be asked: {}", silent.join(", ")),
+            "bring them online; if they are lost, suspend them; or, if you know better: --force".to_owned(),
+        );
+    }
+    if parting.burden.entries > 0 {
+        return refused(
+            format!("{} on it still", left(parting.burden, ("depends", "depend"))),
+            format!("freehold node drain {name} --wait"),
+        );
+    }
+    Ok(())
+}
+
+/// Nodes that hold copies and may not have heard that one is emptied: they could be about to let a copy go
+/// because one is there.
+fn silent_stores(shared: &Shared, node: NodeId) -> Vec<String> {
     let view = shared.log.view();
     let apart: Vec<NodeId> = shared.log.apart().into_iter().map(|(id, _)| id).collect();
     let connected = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
@@ -289,25 +339,11 @@ async fn is_free(
     let stores = view.state().nodes.iter().filter(|(id, other)| {
         **id != node && other.standing == Standing::Active && other.roles.contains(NodeRoles::STORAGE)
     });
-    let silent: Vec<String> =
-        stores.filter(|(id, _)| !hears(id)).map(|(id, _)| shared.name_of(*id)).collect();
-    if !silent.is_empty() {
-        return refused(
-            format!("not all nodes that hold copies can be asked: {}", silent.join(", ")),
-            "bring them online; if they are lost, suspend them; or, if you know better: --force".to_owned(),
-        );
-    }
-    let Some(replica) = shared.replica.get() else { return Ok(()) };
-    let burden = replica.burden(node).await;
-    if burden.entries > 0 {
-        return refused(
-            format!(
-                "{} ({}) depend on it still",
-                words::count(burden.entries, "object"),
-                words::bytes(burden.bytes)
-            ),
-            format!("freehold node drain {name} --wait"),
-        );
-    }
-    Ok(())
+    stores.filter(|(id, _)| !hears(id)).map(|(id, _)| shared.name_of(*id)).collect()
+}
+
+/// `3 objects (2 MB) are`.
+fn left(of: freehold_placement::Burden, (one, many): (&'static str, &'static str)) -> String {
+    let verb = words::verb(of.entries, one, many);
+    format!("{} ({}) {verb}", words::count(of.entries, "object"), words::bytes(of.bytes))
 }

@@ -12,7 +12,7 @@ use freehold_api::{
 use freehold_mesh::PeerHealth;
 use freehold_realm::{Alarm, NodeRoles};
 use freehold_seal::KeyOf;
-use freehold_wire::{Millis, NodeId};
+use freehold_wire::{BucketId, Millis, NodeId};
 
 use crate::clock;
 use crate::heard::silent;
@@ -173,8 +173,10 @@ pub(crate) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
     let stats = shared.vault.stats();
     let (log, view) = (shared.log.view(), super::places::view_of(shared));
     let rules: BTreeMap<_, _> = log.state().live_buckets().map(|(id, of)| (*id, of.rules.clone())).collect();
-    let bucket = |(id, info): (freehold_wire::BucketId, freehold_vault::BucketInfo)| {
+    let report = shared.replica.get().map(crate::replica::Replica::report);
+    let bucket = |(id, info): (BucketId, freehold_vault::BucketInfo)| {
         let numbers = stats.get(&id).copied().unwrap_or_default();
+        let looked = report.as_ref().and_then(|report| report.looked.get(&id)).cloned().unwrap_or_default();
         let held = shared.protection(&id, info.copies, numbers.objects);
         // Replication counts writes: what was overwritten or deleted since is no object.
         let waiting = held.waiting.min(numbers.objects);
@@ -195,6 +197,8 @@ pub(crate) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
             rules: rules.get(&id).map(super::places::rules_said).unwrap_or_default(),
             good_copies: good_copies(&held),
             bytes_waiting: if waiting > 0 { held.bytes } else { 0 },
+            checked_ms: looked.oldest().map(|at| clock::wall().since(at).0),
+            unchecked: u16::try_from(looked.never.len()).unwrap_or(u16::MAX),
             lacks: super::places::lacks(&view, &id).filter(|_| waiting > 0 || numbers.objects == 0),
         }
     };
@@ -308,6 +312,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             ));
         }
     }
+    all.extend(of_checks(shared, view));
     for due in crate::entitled::to_rotate(shared) {
         let known = super::keys::knowing(shared, &due).join(", ");
         all.push(found(
@@ -324,6 +329,28 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         }
     }
     all
+}
+
+/// Buckets of which a copy was not read for too long: nobody knows whether it is still good.
+fn of_checks(shared: &Shared, view: &View) -> Vec<Finding> {
+    let Some(report) = shared.replica.get().map(crate::replica::Replica::report) else { return Vec::new() };
+    let now = clock::wall();
+    let is_new = |node: &NodeId| {
+        view.known_since.get(node).is_some_and(|since| now.since(*since) < crate::checks::FIRST_WITHIN)
+    };
+    let buckets = shared.vault.buckets();
+    let name =
+        |bucket: &BucketId| buckets.get(bucket).map_or_else(|| bucket.short(), |info| info.name.clone());
+    let old = report.looked.iter().filter_map(|(bucket, looked)| {
+        let age = crate::checks::too_old(looked, now, is_new)?;
+        Some(found(
+            Level::Alarm,
+            format!("copies in bucket {} were not checked for {}", name(bucket), words::span(age.0)),
+            "a machine that holds some has not read them, so nobody knows whether they are still good",
+            Some("freehold node list, then on the machine that was off: freehold bucket verify NAME"),
+        ))
+    });
+    old.collect()
 }
 
 /// A backend whose node does not run.
@@ -584,5 +611,22 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> String {
     gauge("bucket_objects", "Objects in a bucket.", objects(|b| b.objects));
     gauge("bucket_bytes", "Bytes in a bucket, unsealed.", objects(|b| b.bytes));
     gauge("bucket_waiting", "Objects that wait for a copy.", objects(|b| b.waiting));
+    let worst = status.buckets.iter().filter_map(|b| Some((b, b.good_copies.first()?.copies)));
+    gauge(
+        "bucket_good_copies",
+        "Copies that count of the object that has the fewest.",
+        worst.map(|(b, copies)| (label("bucket", &b.id), copies.into())).collect(),
+    );
+    let checked = status.buckets.iter().filter_map(|b| Some((b, b.checked_ms?)));
+    gauge(
+        "bucket_check_age_seconds",
+        "Time since the copy that was read or written longest ago was.",
+        checked.map(|(b, ms)| (label("bucket", &b.id), ms / 1000)).collect(),
+    );
+    gauge(
+        "bucket_unchecked_nodes",
+        "Nodes that have not read their copies yet.",
+        objects(|b| b.unchecked.into()),
+    );
     out
 }

@@ -10,10 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use freehold_disk::{BeliefRow, EntryStore, StoreError};
-use freehold_placement::{Belief, Entry, Place, Replica as Machine};
-use freehold_wire::{Millis, NodeId};
+use freehold_placement::{Belief, Entry, Look, Place, Replica as Machine};
+use freehold_wire::{BucketId, Millis, NodeId};
 
 use crate::clock;
+
+/// Looks lie under this name: bucket, node and time, 72 bytes each.
+const LOOKS: &str = "looks";
 
 /// What changes is written this much later, together with what follows.
 const KEEP_AFTER: Millis = Millis::from_secs(3);
@@ -42,6 +45,7 @@ impl Memory {
         for BeliefRow { bucket, origin, node, bits } in entries.beliefs()? {
             machine.recall(now, Belief { node, bucket, origin, bits });
         }
+        machine.recall_looks(looks_of(&entries.meta(LOOKS)?.unwrap_or_default()));
         let proofs = entries.conflicts()?;
         let forks = proofs.iter().filter_map(|row| Entry::decode(&row.later).ok());
         let place = |entry: Entry| Place { bucket: entry.bucket, origin: entry.origin, seq: entry.seq };
@@ -97,12 +101,49 @@ impl Memory {
         self.due = None;
         self.kept = clock::monotonic();
         let news = machine.news();
+        let looks = machine.new_looks();
         let heard = self.heard.clone();
         move |txn| {
             for Belief { node, bucket, origin, bits } in news {
                 txn.set_belief(&BeliefRow { bucket, origin, node, bits })?;
             }
+            if let Some(looks) = looks {
+                txn.set_meta(LOOKS, &bytes_of(&looks))?;
+            }
             heard.iter().try_for_each(|(node, at)| txn.set_heard(node, *at))
         }
+    }
+}
+
+fn bytes_of(looks: &[Look]) -> Vec<u8> {
+    let row =
+        |look: &Look| [&look.bucket.as_bytes()[..], look.node.as_bytes(), &look.at.0.to_be_bytes()].concat();
+    looks.iter().flat_map(row).collect()
+}
+
+fn looks_of(bytes: &[u8]) -> Vec<Look> {
+    let look = |row: &[u8; 72]| {
+        let (bucket, rest) = row.split_first_chunk::<32>()?;
+        let (node, at) = rest.split_first_chunk::<32>()?;
+        let at = Millis(u64::from_be_bytes(*at.first_chunk()?));
+        Some(Look { bucket: BucketId::from_bytes(*bucket), node: NodeId::from_bytes(*node), at })
+    };
+    bytes.as_chunks::<72>().0.iter().filter_map(look).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_outlive_a_restart() {
+        let look = |n, at| Look {
+            bucket: BucketId::from_bytes([n; 32]),
+            node: NodeId::from_bytes([7; 32]),
+            at: Millis(at),
+        };
+        let looks = vec![look(1, 5), look(2, u64::MAX)];
+        assert_eq!(looks_of(&bytes_of(&looks)), looks);
+        assert_eq!(looks_of(&[1; 71]), []);
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use freehold_disk::{EntryRow, EntryStore, StoreError};
 use freehold_mesh::{Channel, Mesh};
 use freehold_placement::{
-    BlobRef, BucketView, Burden, Entry, Event, FetchError, Input, Load, Message, NodeView, Output, Place,
-    Replica as Machine, Row, Ticket, View,
+    BlobRef, BucketView, Burden, Entry, Event, FetchError, Input, Load, Looked, Message, NodeView, Output,
+    Place, Replica as Machine, Row, Ticket, View,
 };
 use freehold_realm::{NodeRoles, Site, Standing, State};
 use freehold_vault::{Depot, DepotError};
@@ -21,7 +21,7 @@ use super::alarm::Alarms;
 use super::copying::{fetch, is_good};
 use super::memory::Memory;
 use super::pace::Pace;
-use super::{ASKS, Alarm, Ask, Erasures, Replica, Report};
+use super::{ASKS, Alarm, Ask, Erasures, Parting, Replica, Report};
 use crate::clock;
 use crate::directory::directory_bucket;
 use crate::log::Log;
@@ -34,6 +34,8 @@ const ASKED_WITHIN: Millis = Millis::from_secs(120);
 
 /// What depends on a node is counted this much after something changed.
 const WEIGH_AFTER: Millis = Millis(300);
+/// How old checks are is found out this much after something changed.
+const SEE_AFTER: Millis = Millis::from_secs(2);
 
 /// What must not lie here is looked for this often while there is any, and so much removed at a time.
 const CLEAR_EVERY: Millis = Millis::from_secs(2);
@@ -77,6 +79,10 @@ pub struct Owner {
     /// What depends on nodes that are to be emptied, and when that is counted again.
     burdens: BTreeMap<NodeId, Burden>,
     weigh: Option<Millis>,
+    /// How old the checks of copies are, of which buckets that is to be found out anew, and when.
+    looked: BTreeMap<BucketId, Looked>,
+    unseen: BTreeSet<BucketId>,
+    see: Option<Millis>,
     /// When it is looked what must not lie here.
     clear: Option<Millis>,
 }
@@ -110,6 +116,7 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         protection: BTreeMap::new(),
         missing: (0, 0),
         alarms: Vec::new(),
+        looked: BTreeMap::new(),
         burdens: BTreeMap::new(),
         heard: Arc::new(memory.heard().clone()),
     }));
@@ -143,6 +150,9 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         pace: Arc::default(),
         burdens: BTreeMap::new(),
         weigh: None,
+        looked: BTreeMap::new(),
+        unseen: BTreeSet::new(),
+        see: None,
         clear: None,
     };
     for place in &forks {
@@ -233,6 +243,10 @@ fn has_blind(parts: &Parts) -> bool {
     log.state().nodes.iter().any(|(id, node)| *id != parts.me && blind(node.roles))
 }
 
+fn parting(machine: &Machine, node: &NodeId) -> Parting {
+    Parting { burden: machine.burden(node), only: machine.only_copies(node), ahead: machine.ahead(node) }
+}
+
 impl Owner {
     /// Works until told to stop.
     ///
@@ -244,7 +258,7 @@ impl Owner {
         loop {
             let keep = self.memory.due(&self.machine);
             let due = self.machine.poll_timeout().map(|(at, _)| at).into_iter();
-            let due = due.chain(keep).chain(self.weigh).chain(self.clear).min();
+            let due = due.chain(keep).chain(self.weigh).chain(self.see).chain(self.clear).min();
             let due = due.map(|at| at.since(clock::monotonic()));
             let timeout = async {
                 match due {
@@ -266,6 +280,7 @@ impl Owner {
                         self.memory.keep(&mut self.machine);
                     }
                     self.weigh_if_due();
+                    self.see_if_due();
                     self.clear_if_due();
                     self.tell_time();
                     self.machine.handle_timeout(clock::monotonic());
@@ -286,6 +301,19 @@ impl Owner {
         self.weigh = None;
         let draining = self.view.iter().flat_map(View::draining);
         self.burdens = draining.map(|node| (node, self.machine.burden(&node))).collect();
+    }
+
+    /// How old checks are: it may look at every entry, so not at once.
+    fn see_if_due(&mut self) {
+        if self.see.is_none_or(|at| at > clock::monotonic()) {
+            return;
+        }
+        self.see = None;
+        let known =
+            |bucket: &BucketId| self.view.as_ref().is_some_and(|view| view.buckets.contains_key(bucket));
+        self.looked.retain(|bucket, _| known(bucket));
+        let unseen = std::mem::take(&mut self.unseen).into_iter().filter(known);
+        self.looked.extend(unseen.map(|bucket| (bucket, self.machine.looked(&bucket))));
     }
 
     /// Removes what must not lie where this node stands, once others have it.
@@ -345,6 +373,7 @@ impl Owner {
                     Err(why) => Input::FetchFailed(blob, why),
                 }
             }
+            Ask::Looked(bucket, at) => Input::Looked(bucket, at),
             Ask::Lost(blob) => Input::Lost(blob),
             Ask::Verified(blob) => Input::Verified(blob),
             Ask::Look => {
@@ -354,6 +383,8 @@ impl Owner {
                 self.pace.set(pace_of(&self.parts));
                 self.weigh = Some(clock::monotonic());
                 self.clear = self.weigh;
+                self.unseen.extend(view.buckets.keys());
+                self.see = self.weigh;
                 Input::View(view)
             }
             Ask::Await { entry, copies, reply } => return self.wait_for(entry, copies, reply),
@@ -380,12 +411,10 @@ impl Owner {
                 return;
             }
             Ask::InStep { bucket, reply } => {
-                reply.send(self.machine.in_step(&bucket)).ok();
-                return;
+                return reply.send(self.machine.in_step(&bucket)).unwrap_or_default();
             }
-            Ask::Burden { node, reply } => {
-                reply.send(self.machine.burden(&node)).ok();
-                return;
+            Ask::Parting { node, reply } => {
+                return reply.send(parting(&self.machine, &node)).unwrap_or_default();
             }
             Ask::Holders { blob, reply } => return drop(reply.send(self.machine.holders(&blob))),
         };
@@ -495,6 +524,10 @@ impl Owner {
         if !changed.is_empty() && self.view.iter().any(|view| view.draining().next().is_some()) {
             self.weigh.get_or_insert(clock::monotonic().plus(WEIGH_AFTER));
         }
+        if !changed.is_empty() {
+            self.unseen.extend(changed);
+            self.see.get_or_insert(clock::monotonic().plus(SEE_AFTER));
+        }
         if let Some(view) = &self.view {
             self.alarms.settle(clock::monotonic(), &self.machine, view);
         }
@@ -507,6 +540,7 @@ impl Owner {
             && before.own == own
             && before.view == self.view
             && before.burdens == self.burdens
+            && before.looked == self.looked
             && before.blind == self.blind;
         if changed.is_empty() && same {
             return;
@@ -519,6 +553,7 @@ impl Owner {
             protection: before.protection.clone(),
             missing,
             alarms,
+            looked: self.looked.clone(),
             burdens: self.burdens.clone(),
             heard: Arc::clone(&before.heard),
         };

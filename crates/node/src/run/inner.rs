@@ -258,6 +258,7 @@ async fn start_upkeep(supervisor: &mut Supervisor, shared: &Arc<Shared>) {
         stopping.cancelled().await;
         errands.finish_errands().await;
     });
+    upkeep.spawn(crate::checks::run(Arc::clone(shared), upkeep.clone()));
     upkeep.spawn(sweep(Arc::clone(shared), upkeep.clone()));
     upkeep.report(Health::Up(String::new()));
 }

@@ -15,7 +15,7 @@ fn row(blobs: usize, payload: usize) -> Row {
         bucket: BucketId::from_bytes([2; 32]),
         origin: NodeId::from_bytes(key.verifying().ed25519_bytes().unwrap()),
         seq: u64::MAX,
-        hlc: Hlc { wall: freehold_wire::Millis(u64::MAX), count: u32::MAX },
+        hlc: Hlc { wall: Millis(u64::MAX), count: u32::MAX },
         blobs: Bounded::fill(&mut std::iter::repeat_n(blob, blobs)),
         payload_hash: payload_hash(&payload),
     };
@@ -40,6 +40,7 @@ fn examples() -> Vec<Message> {
         Message::AskHolds { bucket, origin },
         Message::Holds { bucket, origin, from: 1, count: 12, bits: vec![0xff, 0x0f].into() },
         Message::Bad { bucket, blob: BlobName::from_bytes([4; 32]) },
+        Message::Checked { rows: Bounded::fill(&mut std::iter::once((bucket, Millis(5)))) },
     ]
 }
 

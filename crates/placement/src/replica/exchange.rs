@@ -79,6 +79,8 @@ pub enum Input {
     Verified(BlobRef),
     /// The payload of an entry was erased, and its blobs may go.
     Erased(Place),
+    /// All that lies here of a bucket was read; when that began, by the wall clock.
+    Looked(BucketId, Millis),
 }
 
 /// What to do, in this order.

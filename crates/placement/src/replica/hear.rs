@@ -40,6 +40,9 @@ impl Replica {
                     self.heard(now, from, vector, (whole, view));
                 }
                 self.heard_any |= is_end;
+                if let Some(peer) = self.peers.get_mut(&from) {
+                    peer.told_all |= is_end;
+                }
             }
             Message::Ask { bucket, origin, from: seq, chain } => {
                 self.asked(now, from, (bucket, origin), seq, chain);
@@ -53,6 +56,7 @@ impl Replica {
                 self.told_holds(now, from, (bucket, origin), first, (count, &bits));
             }
             Message::Bad { bucket, blob } => self.found_bad(now, from, &bucket, &blob),
+            Message::Checked { rows } => self.told_looks(from, rows),
         }
     }
 

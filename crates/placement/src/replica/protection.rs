@@ -93,11 +93,31 @@ impl Replica {
     /// What would be lacking without a node that is to be emptied: what it holds and others do not
     /// have as they should.
     pub fn burden(&self, node: &NodeId) -> Burden {
+        self.burden_if(node, Class::is_short)
+    }
+
+    /// What would be gone with a node whose copies do not count: what it holds and nobody that counts.
+    pub fn only_copies(&self, node: &NodeId) -> Burden {
+        self.burden_if(node, |class| class == Class::Nowhere)
+    }
+
+    /// How many entries a peer has told of that are not here; none if it is not connected, or has not yet
+    /// told of all that it has.
+    pub fn ahead(&self, node: &NodeId) -> Option<u64> {
+        let peer = self.peers.get(node).filter(|peer| peer.told_all)?;
+        let lacking = peer
+            .vectors
+            .iter()
+            .map(|(key, vector)| vector.seq.saturating_sub(self.streams.get(key).map_or(0, Stream::len)));
+        Some(lacking.fold(0, u64::saturating_add))
+    }
+
+    fn burden_if(&self, node: &NodeId, counts: impl Fn(Class) -> bool) -> Burden {
         let mut burden = Burden::default();
         for (key, stream) in &self.streams {
             let held = if *node == self.me { Some(&stream.mine) } else { stream.held.get(node) };
             let Some(held) = held.filter(|_| key.0 != self.view.directory) else { continue };
-            let short = stream.short_records().filter(|(seq, _)| held.get(*seq));
+            let short = stream.short_records().filter(|(seq, record)| held.get(*seq) && counts(record.class));
             for (_, record) in short.filter(|(_, record)| !record.blobs.is_empty()) {
                 burden.entries = burden.entries.saturating_add(1);
                 burden.bytes = burden.bytes.saturating_add(record.bytes());

@@ -47,6 +47,7 @@ impl Replica {
         if let Some(peer) = self.peers.get_mut(&to) {
             peer.tell_at = now.plus(TELL_EVERY);
         }
+        self.tell_looks(now, to);
         let known = self.streams.values().filter(|stream| self.knows_bucket(&stream.bucket));
         let mut vectors = known.filter_map(vector_of).collect::<Vec<_>>().into_iter();
         // Even an empty telling says something: there is nothing here. A part with room left is the

@@ -159,6 +159,61 @@ fn nobody_relies_on_a_node_that_goes_by_another_view() {
     assert!(nodes[0].core.keeps(&BUCKET, &blob(at).name) && !nodes[1].core.keeps(&BUCKET, &blob(at).name));
 }
 
+fn part(nodes: &mut [Node], a: usize, b: usize) {
+    let (x, y) = (node(nodes[a].id), node(nodes[b].id));
+    nodes[a].core.handle(NOW, Input::Disconnected(y));
+    nodes[b].core.handle(NOW, Input::Disconnected(x));
+}
+
+#[test]
+fn what_a_node_alone_has_shows_before_it_leaves() {
+    let (mut nodes, _) = three(2, |view| set(view, 3, |node| node.stores = false));
+    assert_eq!(nodes[0].core.ahead(&node(3)), Some(0));
+    // Written there, told, and fetched by nobody yet.
+    part(&mut nodes, 0, 2);
+    assert_eq!(nodes[0].core.ahead(&node(3)), None, "it is away");
+    part(&mut nodes, 1, 2);
+    nodes[2].write(row(3, 1, &[blob(1)], "a"));
+    settle(&mut nodes);
+    nodes[0].core.handle(NOW, Input::Connected(node(3)));
+    assert_eq!(nodes[0].core.ahead(&node(3)), None, "it has not said yet what it has");
+    connect(&mut nodes, 0, 2);
+    settle(&mut nodes);
+    assert_eq!(nodes[0].core.ahead(&node(3)), Some(0));
+    assert_eq!(nodes[0].core.only_copies(&node(3)), Burden::default(), "it was fetched");
+}
+
+#[test]
+fn the_oldest_check_of_any_holder_counts() {
+    let (mut nodes, mut view) = three(2, |_| {});
+    for seq in 1..=20 {
+        nodes[0].write(row(1, seq, &[blob(seq)], "a"));
+    }
+    settle(&mut nodes);
+    let looked = |nodes: &[Node]| {
+        let known = |one: &Node| {
+            let looked = one.core.looked(&BUCKET);
+            (looked.oldest(), looked.at.len(), looked.never.len())
+        };
+        nodes.iter().map(known).collect::<Vec<_>>()
+    };
+    let written = row(1, 1, &[blob(1)], "a").entry.hlc.wall;
+    assert_eq!(looked(&nodes), vec![(Some(written), 0, 3); 3]);
+    let walls = [500, 300, 400].map(|wall| Millis(written.0 + wall));
+    for (node, wall) in nodes.iter_mut().zip(walls) {
+        node.core.handle(NOW, Input::Looked(BUCKET, wall));
+    }
+    settle(&mut nodes);
+    assert_eq!(looked(&nodes), vec![(Some(walls[1]), 3, 0); 3]);
+    // Whose copies do not count is not asked.
+    set(&mut view, 2, |node| node.draining = true);
+    tell(&mut nodes, &view);
+    assert_eq!(looked(&nodes), vec![(Some(walls[2]), 2, 0); 3]);
+    // It outlives a restart, what others told as well.
+    let kept = nodes[0].core.new_looks().unwrap();
+    assert_eq!((kept.len(), nodes[0].core.new_looks()), (3, None));
+}
+
 #[test]
 fn two_copies_in_one_zone_are_not_what_two_zones_are() {
     let zone = |n: u8| ZoneId::from_bytes([n; 16]);
