@@ -42,6 +42,8 @@ pub enum Fact {
         setting: Setting,
         /// What.
         document: Option<Arc<[u8]>>,
+        /// The generation of the key that it is sealed with.
+        generation: u16,
     },
 }
 
@@ -65,6 +67,7 @@ impl Fact {
             Content::Setting(SettingRow { setting, document }) => Some(Self::Setting {
                 setting: *setting,
                 document: document.as_ref().map(|document| document.as_bytes().into()),
+                generation: 1,
             }),
             // What was sealed anew is the fact of another entry: whoever opens it knows which.
             Content::Row(_) | Content::Resealed(_) => None,
@@ -74,10 +77,18 @@ impl Fact {
     /// The same, sealed with a key of this generation.
     #[must_use]
     pub fn sealed_with(mut self, sealed: u16) -> Self {
-        if let Self::Version { row, .. } = &mut self {
-            row.generation = sealed;
+        match &mut self {
+            Self::Version { row, .. } => row.generation = sealed,
+            Self::Setting { generation, .. } => *generation = sealed,
+            Self::Removal { .. } | Self::Said { .. } => {}
         }
         self
+    }
+
+    /// Whether it is a word of its writer's alone: nobody can say it for them, as they would by sealing
+    /// it anew.
+    pub const fn is_of_each(&self) -> bool {
+        matches!(self, Self::Setting { setting, .. } if crate::is_of_each(*setting))
     }
 
     /// What a manifest says; `None` if it contradicts itself.

@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use freehold_placement::{Cuts, is_cut_off};
 use freehold_seal::{Aspect, Setting, Target};
-use freehold_wire::{BucketId, Hlc, Millis};
+use freehold_wire::{BucketId, Hlc, Millis, NodeId};
 
 use self::carrier::Carrier;
 use crate::history::{Changed, Written};
 use crate::settings::Register;
-use crate::{Fact, Locator, Row, Settings, Stamp, State, Version};
+use crate::words::Words;
+use crate::{Fact, Locator, Row, Settings, Stamp, State, Version, Word, is_of_each};
 
 /// One bucket.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BucketIndex {
     keys: BTreeMap<Box<str>, State>,
     settings: Register,
+    words: Words,
     counts: Counts,
 }
 
@@ -33,6 +35,8 @@ pub(crate) enum Of {
     Ended(Box<str>, Hlc),
     /// A setting.
     Setting(Setting),
+    /// A node's word on one.
+    Word(Setting, NodeId),
     /// Who can read the bucket says so; of what, cannot be told here.
     Released,
     /// The entry at this place was sealed anew by another one.
@@ -78,7 +82,14 @@ impl Index {
         };
         let mut changed = Changed::default();
         let key = match fact {
-            Fact::Setting { setting, document } => {
+            Fact::Setting { setting, document, generation } if is_of_each(setting) => {
+                let word = Word { generation, stamp, document };
+                if let Some((old, winner)) = index.words.put(setting, word) {
+                    over(old, winner.hlc, Of::Word(setting, stamp.origin));
+                }
+                return;
+            }
+            Fact::Setting { setting, document, .. } => {
                 if let Some((old, winner)) = index.settings.put(setting, stamp, document) {
                     over(old, winner.hlc, Of::Setting(setting));
                 }
@@ -124,11 +135,13 @@ impl Index {
             }
         }
         let unset = index.settings.hide(is_cut);
+        let unsaid = index.words.hide(is_cut);
         self.superseded.retain(|at, overtaken| {
             at.bucket != *bucket
                 || match &overtaken.of {
                     Of::Null(key) | Of::Said(key, ..) | Of::Ended(key, _) => !gone.contains(key),
                     Of::Setting(setting) => !unset.contains(setting),
+                    Of::Word(setting, node) => !unsaid.contains(&(*setting, *node)),
                     Of::Released => true,
                     // The carrier that counts may be cut off: it is found out anew.
                     Of::Resealed(_) => false,
@@ -179,6 +192,7 @@ impl Index {
             Of::Null(key) => index.state(key)?.null().filter(|row| row.is_write())?.stamp,
             Of::Said(key, target, aspect) => index.state(key)?.holder(*target, *aspect)?,
             Of::Setting(setting) => index.settings.entry(*setting)?,
+            Of::Word(setting, node) => index.words.of(*setting, *node)?.stamp,
             Of::Resealed(original) => return Some(*original),
             Of::Ended(..) | Of::Released => return None,
         };
@@ -223,7 +237,20 @@ impl Index {
 
     /// The same of a setting.
     pub fn newest_setting(&self, bucket: &BucketId, setting: Setting) -> Option<Hlc> {
-        Some(self.buckets.get(bucket)?.settings.entry(setting)?.hlc)
+        let index = self.buckets.get(bucket)?;
+        let said = index.words.on(setting).map(|word| word.stamp.hlc);
+        said.chain(index.settings.entry(setting).map(|stamp| stamp.hlc)).max()
+    }
+
+    /// Every node's last word on a setting.
+    pub fn words(&self, bucket: &BucketId, setting: Setting) -> Vec<Word> {
+        let words = self.buckets.get(bucket).into_iter().flat_map(|index| index.words.on(setting));
+        words.cloned().collect()
+    }
+
+    /// One node's.
+    pub fn word(&self, bucket: &BucketId, setting: Setting, node: NodeId) -> Option<&Word> {
+        self.buckets.get(bucket)?.words.of(setting, node)
     }
 }
 

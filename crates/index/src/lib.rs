@@ -13,6 +13,7 @@ mod lock;
 mod settings;
 mod state;
 mod version;
+mod words;
 
 pub use etag::{Etag, EtagError};
 pub use fact::{Fact, Says};
@@ -28,3 +29,4 @@ pub use lock::{
 pub use settings::{Settings, Unsettable, Versioning};
 pub use state::{Plan, State, plan_delete};
 pub use version::{Locator, Row, Stamp, Version, VersionError};
+pub use words::{Word, is_of_each};

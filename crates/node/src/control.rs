@@ -8,6 +8,7 @@ mod objects;
 mod places;
 mod realm;
 mod report;
+pub(crate) mod sharing;
 
 use std::sync::Arc;
 

@@ -5,20 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::BoxPublic;
 use freehold_realm::{NodeRoles, Standing, State};
-use freehold_seal::{BucketKey, Holder, Holders, KeyOf, KeyRing, Recipient, Setting};
-use freehold_wire::{BucketId, NodeId, from_canonical};
+use freehold_seal::{BucketKey, Holder, KeyOf, KeyRing, Recipient, Setting};
+use freehold_wire::{BucketId, NodeId};
 
 use crate::clock;
 use crate::log::View;
 use crate::shared::Shared;
-
-/// The longest document that names holders.
-const HOLDERS_BYTES: usize = 64 << 10;
+use crate::sharing::{Held, Named, Root};
 
 /// Those that are to have the keys of a ring.
 #[derive(Debug, Default)]
 pub(crate) struct Entitled {
     nodes: BTreeMap<NodeId, BoxPublic>,
+    /// Those among them that are named, and not of those that have all keys.
+    named: BTreeSet<NodeId>,
+    /// Those that may write into a private bucket.
+    writers: BTreeSet<NodeId>,
+    /// The generation of the latest key under which was said who is named.
+    said: u16,
     recovery: Option<BoxPublic>,
 }
 
@@ -31,9 +35,13 @@ impl Entitled {
         let active = state.nodes.iter().filter(|(_, node)| node.standing == Standing::Active);
         let all: BTreeMap<NodeId, &freehold_realm::Node> = active.map(|(id, node)| (*id, node)).collect();
         let is_private = ring.is_private();
-        let named = match ring.of() {
-            KeyOf::Directory => BTreeMap::new(),
-            KeyOf::Bucket(bucket) => named(view, &holders(shared, &bucket)),
+        let held = match ring.of() {
+            KeyOf::Directory => Held::default(),
+            KeyOf::Bucket(bucket) => holders(shared, view, &bucket, is_private),
+        };
+        let named = named(view, &held);
+        let of_role = |id: &NodeId| {
+            all.get(id).is_some_and(|node| !is_private && node.roles.contains(NodeRoles::SECRETS))
         };
         let me = shared.me();
         let may = |(id, node): &(&NodeId, &&freehold_realm::Node)| match ring.of() {
@@ -42,7 +50,11 @@ impl Entitled {
             KeyOf::Bucket(_) if is_private => named.is_empty() && **id == me,
             KeyOf::Bucket(_) => node.roles.contains(NodeRoles::SECRETS),
         };
+        let writers = named.iter().filter(|(id, only)| is_private && !**only && all.contains_key(id));
         Self {
+            writers: writers.map(|(id, _)| *id).collect(),
+            named: named.keys().filter(|id| !of_role(id)).copied().collect(),
+            said: held.generation,
             nodes: all.iter().filter(may).map(|(id, node)| (*id, node.box_key)).collect(),
             recovery: (!is_private).then_some(state.guardians.recovery),
         }
@@ -53,46 +65,75 @@ impl Entitled {
         self.nodes.contains_key(node)
     }
 
+    /// Whether a node may make the keys of a private bucket, and give them on.
+    pub(crate) fn writes(&self, node: &NodeId) -> bool {
+        self.writers.contains(node)
+    }
+
+    /// Whether a key of this generation is to be boxed by others than who made it. Who made it knew
+    /// whom it is for. Who only hears of it waits for word of who is named since: this node may
+    /// not have heard yet who is not.
+    pub(crate) fn is_for(&self, to: &Recipient, generation: u32) -> bool {
+        match to {
+            Recipient::Node(node) => {
+                generation <= 1 || !self.named.contains(node) || generation <= u32::from(self.said)
+            }
+            Recipient::Recovery => true,
+        }
+    }
+
     /// Each with the key that it opens boxes with.
     pub(crate) fn recipients(&self) -> impl Iterator<Item = (Recipient, BoxPublic)> {
         let nodes = self.nodes.iter().map(|(id, public)| (Recipient::Node(*id), *public));
         nodes.chain(self.recovery.map(|public| (Recipient::Recovery, public)))
     }
-
-    /// Those among them that a person would expect to act first: the least id does.
-    fn first(&self) -> Option<NodeId> {
-        self.nodes.keys().next().copied()
-    }
 }
 
-/// What a bucket says of its holders.
-pub(crate) fn holders(shared: &Shared, bucket: &BucketId) -> Holders {
-    let settings = shared.vault.settings(bucket);
-    let document = settings.document(Setting::Holders);
-    document.and_then(|bytes| from_canonical(bytes, HOLDERS_BYTES).ok()).unwrap_or_default()
+/// Who holds a bucket's key, by what is said in it.
+pub(crate) fn holders(shared: &Shared, view: &View, bucket: &BucketId, is_private: bool) -> Held {
+    let words = shared.vault.words(bucket, Setting::Holders);
+    let founders = if is_private { founders(view, bucket) } else { BTreeSet::new() };
+    let root = if is_private { Root::Founders(&founders) } else { Root::Keepers(&view.keepers) };
+    Held::of(&words, root, |holder| nodes_of(view, holder, false))
+}
+
+/// The nodes on the machine that made a bucket: one, or none if the log does not tell any more.
+fn founders(view: &View, bucket: &BucketId) -> BTreeSet<NodeId> {
+    let Some(made_by) = view.state().buckets.get(bucket).map(|bucket| bucket.created_by) else {
+        return BTreeSet::new();
+    };
+    let nodes = view.state().nodes.iter();
+    let made = nodes.filter(|(id, node)| node.key.id() == made_by || view.devices.get(id) == Some(&made_by));
+    made.map(|(id, _)| *id).collect()
+}
+
+/// The nodes that a holder comes to; if `standing`, those alone whose person and device have rights.
+fn nodes_of(view: &View, holder: &Holder, standing: bool) -> Vec<NodeId> {
+    let person = match holder {
+        Holder::Node(node) => return vec![*node],
+        Holder::Person(person) => person,
+    };
+    let state = view.state();
+    let stands = state.persons.get(person).is_some_and(|p| p.standing == Standing::Active);
+    let theirs = view.devices.iter().filter(|(_, key)| {
+        let device = state.device(key).filter(|(of, _)| of == person);
+        device.is_some_and(|(_, device)| !standing || (stands && device.standing == Standing::Active))
+    });
+    theirs.map(|(node, _)| *node).collect()
+}
+
+/// The person whose device is on the same machine as a node.
+pub(crate) fn person_of(view: &View, node: &NodeId) -> Option<freehold_wire::PersonId> {
+    view.state().device(view.devices.get(node)?).map(|(person, _)| person)
 }
 
 /// The nodes that holders come to, and whether each only reads.
-pub(crate) fn named(view: &View, holders: &Holders) -> BTreeMap<NodeId, bool> {
-    let state = view.state();
+pub(crate) fn named(view: &View, held: &Held) -> Named {
     let mut all = BTreeMap::new();
-    for (holder, read_only) in holders {
-        let nodes: Vec<NodeId> = match holder {
-            Holder::Node(node) => vec![*node],
-            Holder::Person(person) => {
-                let theirs = view.devices.iter().filter(|(_, key)| {
-                    let stands = state.persons.get(person).is_some_and(|p| p.standing == Standing::Active);
-                    let device = state.device(key);
-                    let good = device
-                        .is_some_and(|(of, device)| of == *person && device.standing == Standing::Active);
-                    stands && good
-                });
-                theirs.map(|(node, _)| *node).collect()
-            }
-        };
-        for node in nodes {
+    for (holder, read_only) in held.holders() {
+        for node in nodes_of(view, holder, true) {
             // Whoever is named twice may do what either says.
-            all.entry(node).and_modify(|only| *only &= *read_only).or_insert(*read_only);
+            all.entry(node).and_modify(|only| *only &= read_only).or_insert(read_only);
         }
     }
     all
@@ -122,14 +163,14 @@ pub(crate) fn to_rotate(shared: &Shared) -> Vec<Due> {
         let Some(newest) = ring.current().map(BucketKey::version) else { continue };
         let entitled = Entitled::to(shared, &view, &ring);
         // Of a private bucket it is not known yet whom it names.
-        if ring.is_private() && !is_told(shared, &ring) {
+        if ring.is_private() && entitled.said == 0 {
             continue;
         }
         // Anybody can box noise: that of those who never could box the key must not have it rotated for
         // ever. A machine that guardians bring back boxes what it knows for itself, and is not let in yet.
         let counts = |by: &NodeId, to: &NodeId| {
             if ring.is_private() {
-                entitled.has(by) || !is_active(view.state(), by)
+                entitled.writes(by) || !is_active(view.state(), by)
             } else {
                 view.keepers.contains(by) || (by == to && !view.let_in.contains_key(by))
             }
@@ -143,24 +184,17 @@ pub(crate) fn to_rotate(shared: &Shared) -> Vec<Due> {
             continue;
         }
         let keepers = entitled.nodes.keys().find(|node| view.keepers.contains(node)).copied();
-        let first = if ring.is_private() { entitled.first() } else { keepers };
+        let first = if ring.is_private() { entitled.writers.first().copied() } else { keepers };
         due.push(Due { of: ring.of(), known_to, is_ours: first == Some(shared.me()) });
     }
     due
-}
-
-fn is_told(shared: &Shared, ring: &KeyRing) -> bool {
-    match ring.of() {
-        KeyOf::Bucket(bucket) => !holders(shared, &bucket).is_empty(),
-        KeyOf::Directory => true,
-    }
 }
 
 /// Whether this node's boxes for others are believed.
 pub(crate) fn may_box(shared: &Shared, view: &View, ring: &KeyRing, entitled: &Entitled) -> bool {
     let me = shared.me();
     if ring.is_private() {
-        entitled.has(&me) && is_active(view.state(), &me)
+        entitled.writes(&me)
     } else {
         is_active(view.state(), &me) && view.keepers.contains(&me)
     }

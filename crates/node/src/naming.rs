@@ -1,5 +1,7 @@
-//! What buckets are called here. The directory's names stand. A private bucket says its name itself,
-//! and whoever writes into it can say any: it gets one that nobody else has, or none.
+//! What buckets are called here. A private bucket says its name itself, and whoever writes into it can
+//! say any. So one of somebody else gets a name that nobody else has, or none; the directory's names
+//! stand before it. One that this node's person named keeps its name here: a keeper who gives it to
+//! a bucket that keepers read would get what is meant for the private one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +12,9 @@ use freehold_wire::BucketId;
 pub(crate) enum Called {
     /// By the directory.
     Listed(String),
-    /// By itself.
+    /// By itself, through a machine of this node's person.
+    Ours(String),
+    /// By itself, through somebody else's.
     Itself(String),
     /// By nobody, as far as this node can read.
     Not,
@@ -21,11 +25,13 @@ pub(crate) enum Called {
 pub(crate) fn names(buckets: &BTreeMap<BucketId, Called>) -> BTreeMap<BucketId, String> {
     let mut shorts: BTreeMap<String, usize> = BTreeMap::new();
     let mut itself: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ours: BTreeMap<&str, usize> = BTreeMap::new();
     let mut listed: BTreeSet<&str> = BTreeSet::new();
     for (id, called) in buckets {
         *shorts.entry(id.short()).or_default() += 1;
         match called {
             Called::Listed(name) => drop(listed.insert(name)),
+            Called::Ours(name) => *ours.entry(name).or_default() += 1,
             Called::Itself(name) => *itself.entry(name).or_default() += 1,
             Called::Not => {}
         }
@@ -35,16 +41,20 @@ pub(crate) fn names(buckets: &BTreeMap<BucketId, Called>) -> BTreeMap<BucketId, 
         let short = id.short();
         if shorts.get(&short).is_some_and(|count| *count > 1) { id.to_string() } else { short }
     };
-    let is_free = |name: &str| {
-        !listed.contains(name)
-            && !shorts.contains_key(name)
-            && itself.get(name).is_some_and(|count| *count == 1)
+    let is_one = |all: &BTreeMap<&str, usize>, name: &str| all.get(name).is_some_and(|count| *count == 1);
+    let has = |called: &Called| match called {
+        Called::Listed(name) => !ours.contains_key(name.as_str()),
+        Called::Ours(name) => !shorts.contains_key(name) && is_one(&ours, name),
+        Called::Itself(name) => {
+            let is_taken = listed.contains(name.as_str()) || ours.contains_key(name.as_str());
+            !is_taken && !shorts.contains_key(name) && is_one(&itself, name)
+        }
+        Called::Not => false,
     };
     let name = |(id, called): (&BucketId, &Called)| {
         let name = match called {
-            Called::Listed(name) => name.clone(),
-            Called::Itself(name) if is_free(name) => name.clone(),
-            Called::Itself(_) | Called::Not => by_id(id),
+            Called::Listed(name) | Called::Ours(name) | Called::Itself(name) if has(called) => name.clone(),
+            _ => by_id(id),
         };
         (*id, name)
     };
@@ -88,6 +98,16 @@ mod tests {
         assert_eq!(names[&1], id(1).short());
         assert_eq!(names[&2], id(2).short());
         assert_eq!(names[&3], "papers");
+    }
+
+    #[test]
+    fn what_is_meant_for_ones_own_bucket_goes_to_no_other() {
+        let ours = || Called::Ours("clients".to_owned());
+        let names = called([(1, listed("clients")), (2, ours()), (3, itself("clients"))]);
+        assert_eq!(names[&2], "clients");
+        assert_eq!([&names[&1], &names[&3]], [&id(1).short(), &id(3).short()]);
+        let names = called([(1, listed("clients")), (2, ours()), (3, ours())]);
+        assert!(names.values().all(|name| name != "clients"), "{names:?}");
     }
 
     #[test]

@@ -1,8 +1,122 @@
-//! Who may say who holds a bucket's key, and what may be said.
+//! Who holds a bucket's key: what the nodes said of it, and whose word counts. Pure, so that the same
+//! words give the same holders on every node, in any order of arrival.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use freehold_wire::NodeId;
+use freehold_seal::{DOCUMENT_MAX, Holder, HolderRow, Holders, Right};
+use freehold_vault::Word;
+use freehold_wire::{Bounded, NodeId, TooLong, from_canonical};
+
+/// Whose word counts before any other was heard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Root<'a> {
+    /// Of an ordinary bucket that of every node that holds, or once held, the realm's secrets, and
+    /// nobody else's: who was given one key is not to give it on.
+    Keepers(&'a BTreeSet<NodeId>),
+    /// Of a private bucket that of whoever made it, and then of those that may write in it.
+    Founders(&'a BTreeSet<NodeId>),
+}
+
+/// What holds of a bucket.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    rows: BTreeMap<Holder, (u32, Right)>,
+    /// The nodes whose word counts.
+    pub(crate) authors: BTreeSet<NodeId>,
+    /// The generation of the latest key that such a word is sealed with; 0 if there is none.
+    pub(crate) generation: u16,
+    /// Of them, those whose word cannot be read here.
+    pub(crate) unreadable: BTreeSet<NodeId>,
+}
+
+impl Held {
+    /// Adds up what was said. `nodes_of` tells the nodes of a holder, those among them that are gone
+    /// too: what they said before counts.
+    ///
+    /// A private bucket's holders are believed one after the other, from whoever made it on: next is
+    /// always the one whose word is the latest of those that may write by what is believed so far.
+    /// Who was taken away by one of them says nothing any more. A word under a later key is later, so
+    /// that somebody who has lost the bucket's key cannot date theirs back.
+    pub(crate) fn of(words: &[Word], root: Root<'_>, nodes_of: impl Fn(&Holder) -> Vec<NodeId>) -> Self {
+        let mut held = Self::default();
+        match root {
+            Root::Keepers(keepers) => {
+                for word in words.iter().filter(|word| keepers.contains(&word.stamp.origin)) {
+                    held.hear(word);
+                }
+            }
+            Root::Founders(founders) => {
+                // Who made it cannot be told any more: then it is who spoke first.
+                let first = words.iter().min_by_key(|word| (word.generation, word.stamp));
+                let first = first.filter(|_| founders.is_empty()).map(|word| word.stamp.origin);
+                for founder in founders.iter().copied().chain(first) {
+                    held.rows.insert(Holder::Node(founder), (0, Right::Writes));
+                }
+                while let Some(next) = held.next(words, &nodes_of) {
+                    held.hear(next);
+                }
+            }
+        }
+        held
+    }
+
+    fn next<'a>(&self, words: &'a [Word], nodes_of: impl Fn(&Holder) -> Vec<NodeId>) -> Option<&'a Word> {
+        let writing = self.rows.iter().filter(|(_, (_, right))| *right == Right::Writes);
+        let writing: BTreeSet<NodeId> = writing.flat_map(|(holder, _)| nodes_of(holder)).collect();
+        let may = |word: &&Word| {
+            let origin = word.stamp.origin;
+            writing.contains(&origin) && !self.authors.contains(&origin)
+        };
+        words.iter().filter(may).max_by_key(|word| (word.generation, word.stamp))
+    }
+
+    fn hear(&mut self, word: &Word) {
+        let origin = word.stamp.origin;
+        self.authors.insert(origin);
+        let Some(document) = &word.document else { return };
+        let Ok(said) = from_canonical::<Holders>(document, DOCUMENT_MAX) else {
+            self.unreadable.insert(origin);
+            return;
+        };
+        self.generation = self.generation.max(word.generation);
+        for row in &said {
+            let there = self.rows.entry(row.holder).or_insert((row.turn, row.right));
+            *there = (*there).max((row.turn, row.right));
+        }
+    }
+
+    /// Each holder, and whether it only reads.
+    pub(crate) fn holders(&self) -> impl Iterator<Item = (&Holder, bool)> {
+        let there = self.rows.iter().filter(|(_, (_, right))| *right != Right::Gone);
+        there.map(|(holder, (_, right))| (holder, *right == Right::Reads))
+    }
+
+    /// Whether anybody said anything that counts.
+    pub(crate) const fn is_said(&self) -> bool {
+        self.generation > 0
+    }
+
+    /// The same with another right of one holder.
+    pub(crate) fn with(&self, holder: Holder, right: Right) -> Self {
+        let mut then = self.clone();
+        let turn = self.rows.get(&holder).map_or(0, |(turn, _)| *turn).saturating_add(1);
+        then.rows.insert(holder, (turn, right));
+        then
+    }
+
+    /// What a node says that knows all of it.
+    ///
+    /// # Errors
+    /// [`TooLong`] if there are too many.
+    pub(crate) fn document(&self) -> Result<Holders, TooLong> {
+        let row = |(holder, (turn, right)): (&Holder, &(u32, Right))| HolderRow {
+            holder: *holder,
+            turn: *turn,
+            right: *right,
+        };
+        Bounded::from_vec(self.rows.iter().map(row).collect())
+    }
+}
 
 /// Nodes whose rights hold and that have a bucket's key because they are named, and whether each only
 /// reads.
@@ -43,6 +157,11 @@ pub(crate) fn may_name(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use freehold_vault::Stamp;
+    use freehold_wire::{Hlc, Millis, to_canonical};
+
     use super::*;
 
     const ME: NodeId = NodeId::from_bytes([1; 32]);
@@ -77,5 +196,130 @@ mod tests {
         let reading = named([(ME, true), (OTHER, false)]);
         assert_eq!(may_name(&ME, (true, true), &reading, &reading), Err(Unshared::NotNamed));
         assert_eq!(may_name(&ME, (true, true), &named([(OTHER, false)]), &reading), Err(Unshared::NotNamed));
+    }
+
+    type Rows<'a> = &'a [(u8, u32, Right)];
+
+    fn node(n: u8) -> NodeId {
+        NodeId::from_bytes([n; 32])
+    }
+
+    fn nodes<const N: usize>(all: [u8; N]) -> BTreeSet<NodeId> {
+        all.map(node).into()
+    }
+
+    fn word(origin: u8, generation: u16, wall: u64, rows: Rows<'_>) -> Word {
+        let rows = rows.iter().map(|(holder, turn, right)| HolderRow {
+            holder: Holder::Node(node(*holder)),
+            turn: *turn,
+            right: *right,
+        });
+        let rows: Holders = Bounded::from_vec(rows.collect()).unwrap();
+        let stamp = Stamp { hlc: Hlc { wall: Millis(wall), count: 0 }, origin: node(origin), seq: wall };
+        Word { generation, stamp, document: Some(to_canonical(&rows).into()) }
+    }
+
+    fn own(holder: &Holder) -> Vec<NodeId> {
+        match holder {
+            Holder::Node(node) => vec![*node],
+            Holder::Person(_) => Vec::new(),
+        }
+    }
+
+    /// Whoever holds it, and whether they only read; the same in any order.
+    fn holding(words: &[Word], root: Root<'_>) -> BTreeMap<u8, bool> {
+        let held = Held::of(words, root, own);
+        let reversed: Vec<Word> = words.iter().rev().cloned().collect();
+        assert_eq!(held, Held::of(&reversed, root, own));
+        held.holders()
+            .flat_map(|(holder, only)| own(holder).into_iter().map(move |n| (n.as_bytes()[0], only)))
+            .collect()
+    }
+
+    use Right::{Gone, Reads, Writes};
+
+    #[test]
+    fn of_an_ordinary_bucket_keepers_alone_are_believed() {
+        let keepers = nodes([1, 2]);
+        let root = Root::Keepers(&keepers);
+        // Somebody it is shared with names a friend, and dates it late and under the newest key.
+        let words = [word(1, 1, 10, &[(5, 1, Writes)]), word(5, 9, 99, &[(6, 1, Writes), (5, 9, Writes)])];
+        assert_eq!(holding(&words, root), [(5, false)].into());
+    }
+
+    #[test]
+    fn two_keepers_at_once_lose_nothing_and_removal_wins() {
+        let keepers = nodes([1, 2]);
+        let root = Root::Keepers(&keepers);
+        let before = word(1, 1, 10, &[(5, 1, Writes)]);
+        let other = word(2, 1, 30, &[(5, 1, Writes), (6, 1, Reads)]);
+        assert_eq!(holding(&[before, other.clone()], root), [(5, false), (6, true)].into());
+        // One takes a holder away while the other, who has not heard of it, adds one.
+        let taken = word(1, 2, 20, &[(5, 2, Gone)]);
+        assert_eq!(holding(&[taken.clone(), other], root), [(6, true)].into());
+        // Of two in one turn too; given again, it is given.
+        let at_once = word(2, 1, 40, &[(5, 2, Writes)]);
+        assert_eq!(holding(&[taken.clone(), at_once], root), [].into());
+        assert_eq!(holding(&[taken, word(2, 2, 50, &[(5, 3, Reads)])], root), [(5, true)].into());
+    }
+
+    #[test]
+    fn of_a_private_bucket_nobody_is_believed_who_was_not_named() {
+        let founder = nodes([1]);
+        let root = Root::Founders(&founder);
+        let made = word(1, 1, 10, &[(1, 1, Writes), (2, 1, Reads)]);
+        for hostile in [2, 3] {
+            for wall in [1, 99] {
+                let takes = word(hostile, 9, wall, &[(hostile, 9, Writes), (1, 9, Gone)]);
+                assert_eq!(holding(&[made.clone(), takes], root), [(1, false), (2, true)].into());
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_taken_away_says_nothing_any_more() {
+        let founder = nodes([1]);
+        let root = Root::Founders(&founder);
+        let taken = word(1, 2, 50, &[(1, 1, Writes), (2, 2, Gone), (3, 1, Writes)]);
+        for wall in [1, 20, 99] {
+            let back = word(2, 1, wall, &[(1, 9, Gone), (2, 9, Writes)]);
+            assert_eq!(holding(&[taken.clone(), back], root), [(1, false), (3, false)].into());
+        }
+        // By another than the maker, though the word is dated back: it is sealed with the old key.
+        let made = word(1, 1, 10, &[(1, 1, Writes), (2, 1, Writes), (3, 1, Writes)]);
+        let taken = word(3, 2, 50, &[(1, 1, Writes), (2, 2, Gone), (3, 1, Writes)]);
+        let back = word(2, 1, 5, &[(3, 9, Gone), (2, 9, Writes)]);
+        assert_eq!(holding(&[made, taken, back], root), [(1, false), (3, false)].into());
+    }
+
+    #[test]
+    fn whom_somebody_named_who_was_named_is_believed() {
+        let founder = nodes([1]);
+        let root = Root::Founders(&founder);
+        let words = [
+            word(3, 1, 5, &[(4, 1, Reads)]),
+            word(2, 1, 7, &[(3, 1, Writes)]),
+            word(1, 1, 9, &[(1, 1, Writes), (2, 1, Writes)]),
+        ];
+        assert_eq!(holding(&words, root), [(1, false), (2, false), (3, false), (4, true)].into());
+    }
+
+    #[test]
+    fn a_word_that_cannot_be_read_is_told_of_if_it_counts() {
+        let keepers = nodes([1]);
+        let odd = |origin| Word { document: Some(Arc::from(*b"?")), ..word(origin, 1, 1, &[]) };
+        let held = Held::of(&[odd(1), odd(2)], Root::Keepers(&keepers), own);
+        assert_eq!(held.unreadable, nodes([1]));
+        assert!(!held.is_said());
+    }
+
+    #[test]
+    fn a_change_is_one_turn_later_than_what_was_known() {
+        let keepers = nodes([1]);
+        let held = Held::of(&[word(1, 1, 1, &[(5, 3, Writes)])], Root::Keepers(&keepers), own);
+        let then = held.with(Holder::Node(node(5)), Gone).with(Holder::Node(node(6)), Reads);
+        let said = then.document().unwrap();
+        let said: Vec<_> = said.iter().map(|row| (row.turn, row.right)).collect();
+        assert_eq!(said, [(4, Gone), (1, Reads)]);
     }
 }

@@ -16,8 +16,9 @@ use freehold_wire::{Bounded, BucketId, NodeId, Text};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::entitled::{Entitled, holders, is_active, may_box, named, to_rotate};
-use crate::log::By;
+use crate::control::sharing;
+use crate::entitled::{Entitled, holders, is_active, may_box, named, person_of, to_rotate};
+use crate::log::{By, View};
 use crate::naming::{self, Called};
 use crate::scribe::Saying;
 use crate::shared::Shared;
@@ -37,6 +38,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
     let mut directory = shared.watch_directory();
     let mut addresses = shared.mesh.get().map(|mesh| mesh.watch_addresses());
     let mut neighbours = shared.neighbours.watch();
+    let mut words = shared.vault.watch_words();
     // Not at once: the other nodes may have something to say first.
     let mut checkpoints = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK_EVERY);
     let mut rotation: Option<Instant> = None;
@@ -44,8 +46,12 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
         log.mark_unchanged();
         directory.mark_unchanged();
         neighbours.mark_unchanged();
+        words.mark_unchanged();
         let may_say = shared.may_say();
         tidy_up(&shared).await;
+        if may_say {
+            say_again(&shared).await;
+        }
         let ours = may_say && to_rotate(&shared).iter().any(|due| due.is_ours);
         rotation = rotation.filter(|_| ours).or_else(|| ours.then(|| Instant::now() + ROTATE_AFTER));
         tokio::select! {
@@ -55,6 +61,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = directory.changed() => if changed.is_err() { return },
             () = moved(&mut addresses) => {}
             changed = neighbours.changed() => if changed.is_err() { return },
+            changed = words.changed() => if changed.is_err() { return },
             () = shared.until_may_say(), if !may_say => {}
             () = until(rotation) => {
                 rotation = None;
@@ -141,7 +148,7 @@ fn know_what_is_only_read(shared: &Shared) {
     let of_role = view.state().nodes.get(&me).is_some_and(|node| node.roles.contains(NodeRoles::SECRETS));
     let only_reads = |ring: &KeyRing| {
         let KeyOf::Bucket(bucket) = ring.of() else { return None };
-        let named = named(&view, &holders(shared, &bucket)).get(&me).copied();
+        let named = named(&view, &holders(shared, &view, &bucket, ring.is_private())).get(&me).copied();
         (named == Some(true) && (ring.is_private() || !of_role)).then_some(bucket)
     };
     replica.only_read(rings.iter().filter_map(only_reads).collect());
@@ -153,7 +160,7 @@ fn name_buckets(shared: &Shared) {
         let directory = shared.directory();
         let called = |(id, _): (&BucketId, &freehold_realm::Bucket)| {
             let listed = directory.bucket_name(*id).map(|name| Called::Listed(name.to_owned()));
-            (*id, listed.or_else(|| own_name(shared, id)).unwrap_or(Called::Not))
+            (*id, listed.or_else(|| own_name(shared, &view, id)).unwrap_or(Called::Not))
         };
         view.state().live_buckets().map(called).collect::<BTreeMap<_, _>>()
     };
@@ -171,12 +178,23 @@ fn name_buckets(shared: &Shared) {
     shared.vault.set_buckets(buckets);
 }
 
-/// A private bucket's name is known to its holders alone.
-fn own_name(shared: &Shared, id: &BucketId) -> Option<Called> {
-    let settings = shared.vault.settings(id);
-    let name = str::from_utf8(settings.document(Setting::Name)?).ok()?;
-    let is_named = shared.keyring.is_private(id) && crate::control::is_bucket_name(name);
-    is_named.then(|| Called::Itself(name.to_owned()))
+/// A private bucket's name is known to its holders alone. One that this node or another of the same
+/// person gave is not for others to take.
+fn own_name(shared: &Shared, view: &View, id: &BucketId) -> Option<Called> {
+    if !shared.keyring.is_private(id) {
+        return None;
+    }
+    let held = holders(shared, view, id, true);
+    let writing = named(view, &held);
+    let words = shared.vault.words(id, Setting::Name).into_iter();
+    let words = words.filter(|word| held.authors.contains(&word.stamp.origin));
+    let last = words
+        .max_by_key(|word| (writing.get(&word.stamp.origin) == Some(&false), word.generation, word.stamp))?;
+    let name = str::from_utf8(last.document.as_deref()?).ok()?;
+    let (by, me) = (last.stamp.origin, shared.me());
+    let is_ours = by == me || person_of(view, &by).is_some_and(|by| Some(by) == person_of(view, &me));
+    let name = crate::control::is_bucket_name(name).then(|| name.to_owned())?;
+    Some(if is_ours { Called::Ours(name) } else { Called::Itself(name) })
 }
 
 /// Tells the mesh whom to connect to, and cuts whom the realm no longer wants.
@@ -248,10 +266,14 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
         let entitled = Entitled::to(shared, &view, &ring);
         let may = may_box(shared, &view, &ring, &entitled);
         let counts = |origin: &NodeId| {
-            *origin == me || if ring.is_private() { entitled.has(origin) } else { keeps(origin) }
+            *origin == me || if ring.is_private() { entitled.writes(origin) } else { keeps(origin) }
         };
         for (to, public) in entitled.recipients().filter(|(to, _)| may || *to == Recipient::Node(me)) {
             for key in ring.iter() {
+                let is_mine = to == Recipient::Node(me);
+                if !is_mine && !entitled.is_for(&to, key.generation()) {
+                    continue;
+                }
                 if shared.directory().has_envelope((ring.of(), key.version()), (to, &public), counts) {
                     continue;
                 }
@@ -270,7 +292,7 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
 /// # Errors
 /// A [`Problem`](freehold_api::Problem) if this node cannot.
 pub(crate) async fn rotate(shared: &Shared, of: KeyOf) -> Result<(), freehold_api::Problem> {
-    let _turn = shared.tidying.lock().await;
+    let turn = shared.tidying.lock().await;
     let view = shared.log.view();
     let ring = shared.directory().ring(of).cloned();
     let no_key = || {
@@ -300,7 +322,35 @@ pub(crate) async fn rotate(shared: &Shared, of: KeyOf) -> Result<(), freehold_ap
     }
     tracing::info!(?of, generation = freehold_seal::generation(version), "a key was rotated");
     // Durable before anything is sealed with it.
-    shared.say(sayings).await
+    shared.say(sayings).await?;
+    hand_keys_to_vault(shared).await;
+    drop(turn);
+    if let KeyOf::Bucket(bucket) = of {
+        // Until that is heard nobody else gives the key on to those who are named.
+        sharing::say_again(shared, &bucket).await;
+    }
+    Ok(())
+}
+
+/// Says under the newest key who is named, where this node said it under an earlier one and whoever
+/// made that key has said so: then nobody needs the earlier one to know whom to believe.
+async fn say_again(shared: &Shared) {
+    let view = shared.log.view();
+    let rings: Vec<KeyRing> = shared.directory().rings().cloned().collect();
+    for ring in rings {
+        let (KeyOf::Bucket(bucket), Some(newest)) = (ring.of(), ring.current()) else { continue };
+        let held = holders(shared, &view, &bucket, ring.is_private());
+        let mine = shared.vault.words(&bucket, Setting::Holders);
+        let mine = mine.iter().find(|word| word.stamp.origin == shared.me()).map(|word| word.generation);
+        let entitled = Entitled::to(shared, &view, &ring);
+        let is_behind = mine.is_some_and(|mine| mine < held.generation);
+        if is_behind
+            && newest.generation() == u32::from(held.generation)
+            && may_box(shared, &view, &ring, &entitled)
+        {
+            sharing::say_again(shared, &bucket).await;
+        }
+    }
 }
 
 /// Rotates what somebody knows who should not, if this node is the one to do it.

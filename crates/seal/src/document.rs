@@ -118,10 +118,10 @@ pub enum Setting {
     /// Where requests are written down.
     #[n(14)]
     Logging,
-    /// Who else holds its key: [`Holders`].
+    /// Who else holds its key: [`Holders`]. Each node's word stands by itself.
     #[n(15)]
     Holders,
-    /// A private bucket's name, which the directory does not hold.
+    /// A private bucket's name, which the directory does not hold. Each node's word stands by itself.
     #[n(16)]
     Name,
 }
@@ -137,11 +137,41 @@ pub enum Holder {
     Person(#[n(0)] PersonId),
 }
 
-/// Holders of one bucket's key at most, beside those that hold all keys.
-pub const HOLDERS_MAX: usize = 256;
+/// What a holder may do. Of two that are said in one turn the later in this order holds: removal wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Right {
+    /// Reads and writes, and says who else holds a private bucket's key.
+    #[n(1)]
+    Writes,
+    /// Reads.
+    #[n(2)]
+    Reads,
+    /// Nothing any more.
+    #[n(3)]
+    Gone,
+}
 
-/// The document of [`Setting::Holders`]: who else gets the key, and whether they only read.
-pub type Holders = Bounded<(Holder, bool), HOLDERS_MAX>;
+/// What is said of one holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[cbor(array)]
+pub struct HolderRow {
+    /// Of whom.
+    #[n(0)]
+    pub holder: Holder,
+    /// In which turn: one more than whoever says it knew of. The highest holds.
+    #[n(1)]
+    pub turn: u32,
+    /// What.
+    #[n(2)]
+    pub right: Right,
+}
+
+/// Holders of one bucket's key at most, beside those that hold all keys, and those that once did.
+pub const HOLDERS_MAX: usize = 1024;
+
+/// The document of [`Setting::Holders`]: who else gets the key, as far as one node knows.
+pub type Holders = Bounded<HolderRow, HOLDERS_MAX>;
 
 /// Which version an [`Amendment`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]

@@ -20,8 +20,8 @@ pub use depot::{Altered, BlobReader, BlobWriter, Depot, DepotError, DepotLimits,
 pub use error::{BoxError, GetError, PutError};
 pub use freehold_index::{
     DAY, DefaultRetention, Etag, EtagError, Expiration, Filter, Lifecycle, ListQuery, Locked, Locks, Mode,
-    Noncurrent, ObjectLock, Period, Retention, Rule, Seen, Settings, Spelled, Version, VersionError,
-    VersionQuery, Versioning,
+    Noncurrent, ObjectLock, Period, Retention, Rule, Seen, Settings, Spelled, Stamp, Version, VersionError,
+    VersionQuery, Versioning, Word,
 };
 pub use freehold_seal::{Aspect, Setting};
 pub use keyring::Keyring;

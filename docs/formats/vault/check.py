@@ -184,18 +184,23 @@ KINDS = {
     (3, False): "a removal",
 }
 ASPECTS = {1: "tags", 2: "retention", 3: "legal hold", 4: "access control list"}
-SETTINGS = {1: "versioning", 2: "object lock"}
+SETTINGS = {1: "versioning", 2: "object lock", 15: "holders"}
 
 
 def read_document(what, document):
     need(document is None or len(document) <= 65536, "a document that is too long")
-    if document is None or what not in ("retention", "legal hold", "versioning", "object lock"):
+    if document is None or what not in ("retention", "legal hold", "versioning", "object lock", "holders"):
         return document
     value = from_cbor(document)
     if what == "retention":
         need(value[0] in (1, 2) and len(value) == 2, "no retention")
     if what == "versioning":
         need(value in (1, 2), "no versioning")
+    if what == "holders":
+        need(len(value) <= 1024, "too many holders")
+        for (kind, (who,)), turn, right in value:
+            need(kind in (0, 1) and len(who) == 32, "no holder")
+            need(0 <= turn < 1 << 32 and right in (1, 2, 3), "no right")
     return value
 
 

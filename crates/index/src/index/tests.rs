@@ -115,9 +115,14 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
                 },
                 7 => said(stamp, key, target, aspect, retention_of),
                 _ => {
-                    let setting = if n == 0 { Setting::Policy } else { Setting::Tags };
+                    let setting = match n {
+                        0 => Setting::Policy,
+                        1 => Setting::Tags,
+                        _ => Setting::Holders,
+                    };
                     let document = strict.map(|_| vec![own].into());
-                    Entry { stamp, fact: Fact::Setting { setting, document } }
+                    let generation = if key == "a" { 1 } else { 2 };
+                    Entry { stamp, fact: Fact::Setting { setting, document, generation } }
                 }
             });
         }
@@ -156,6 +161,10 @@ fn living(entries: &[Entry], wanted: &str) -> BTreeSet<Stamp> {
         (!removed).then_some(row.stamp)
     });
     kept.chain(null).collect()
+}
+
+fn words(index: &Index) -> Vec<Word> {
+    index.words(&BUCKET, Setting::Holders)
 }
 
 fn superseded(index: &Index) -> BTreeSet<Locator> {
@@ -216,6 +225,7 @@ proptest! {
         let left = fold(&rest);
         prop_assert_eq!(listed(&index), listed(&left));
         prop_assert_eq!(index.settings(&BUCKET), left.settings(&BUCKET));
+        prop_assert_eq!(words(&index), words(&left));
         // What was kept of it is superseded still, or it would stay for ever.
         for entry in &rest {
             let at = entry.stamp.locator(BUCKET);
@@ -235,6 +245,24 @@ proptest! {
         let wanted = fold(entries.iter().filter(counts));
         prop_assert_eq!(listed(&index), listed(&wanted));
         prop_assert_eq!(index.settings(&BUCKET), wanted.settings(&BUCKET));
+        prop_assert_eq!(words(&index), words(&wanted));
+    }
+
+    #[test]
+    fn each_nodes_last_word_stands_whatever_others_say(entries in entries()) {
+        let index = fold(&entries);
+        let mut wanted: BTreeMap<NodeId, (u16, Stamp)> = BTreeMap::new();
+        for entry in &entries {
+            if let Fact::Setting { setting: Setting::Holders, generation, .. } = entry.fact {
+                let last = wanted.entry(entry.stamp.origin).or_insert((generation, entry.stamp));
+                *last = (*last).max((generation, entry.stamp));
+            }
+        }
+        let there: Vec<_> = words(&index).into_iter().map(|word| (word.generation, word.stamp)).collect();
+        prop_assert_eq!(&there, &wanted.values().copied().collect::<Vec<_>>());
+        for (_, stamp) in there {
+            prop_assert!(!index.is_superseded(&stamp.locator(BUCKET)));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use freehold_api::{NewBucket, Problem, words};
 use freehold_disk::OsEntropy;
 use freehold_realm::body::{BucketDelete, BucketSet};
-use freehold_seal::{DirectoryRow, Holder, Holders, KeyRing, Recipient, Setting};
+use freehold_seal::{DirectoryRow, Holder, HolderRow, Holders, KeyRing, Recipient, Right, Setting};
 use freehold_vault::{GetError, ListQuery};
 use freehold_wire::{Bounded, BucketId, NodeId, to_canonical};
 
@@ -55,7 +55,8 @@ pub(super) async fn found_private(
 ) -> Result<BucketId, Problem> {
     check_name(&wish.name)?;
     let id = make(shared, wish, Some(only_for)).await?;
-    let holders: Holders = Bounded::fill(&mut only_for.iter().map(|node| (Holder::Node(*node), false)));
+    let row = |node: &NodeId| HolderRow { holder: Holder::Node(*node), turn: 1, right: Right::Writes };
+    let holders: Holders = Bounded::fill(&mut only_for.iter().map(row));
     for (setting, document) in
         [(Setting::Holders, to_canonical(&holders)), (Setting::Name, wish.name.clone().into_bytes())]
     {

@@ -4,9 +4,9 @@ use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Entropy, Secret, hash};
 use freehold_seal::{
     Amendment, Annotation, Aspect, Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, Content,
-    DirectoryRow, Document, Envelope, Holder, Holders, KeyOf, KeyRing, Kind, Link, Manifest, ManifestPart,
-    ObjectKey, PartSums, PayloadPlace, Recipient, Release, Released, Resealed, Setting, SettingRow, Stored,
-    Target, VersionId, blob_list_digest, seal_payload,
+    DirectoryRow, Document, Envelope, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind, Link, Manifest,
+    ManifestPart, ObjectKey, PartSums, PayloadPlace, Recipient, Release, Released, Resealed, Right, Setting,
+    SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, Text, ZoneId,
@@ -162,8 +162,8 @@ fn later() -> [(&'static str, u8, Vec<u8>); 10] {
     let setting =
         |setting, bytes: Option<&[u8]>| to_canonical(&SettingRow { setting, document: bytes.map(document) });
     let holders: Holders = Bounded::from_vec(vec![
-        (Holder::Node(NODE), false),
-        (Holder::Person(PersonId::from_bytes([0x88; 32])), true),
+        HolderRow { holder: Holder::Node(NODE), turn: 1, right: Right::Writes },
+        HolderRow { holder: Holder::Person(PersonId::from_bytes([0x88; 32])), turn: 2, right: Right::Gone },
     ])
     .unwrap();
     let resealed = |content: Content| {

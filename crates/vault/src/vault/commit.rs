@@ -168,7 +168,11 @@ impl Inner {
                 Fact::Said { .. } | Fact::Setting { .. } => (Version::Null, stamp.hlc.wall),
             };
             done.push(Committed { id: entry.id(), modified, version });
+            let is_word = fact.is_of_each();
             self.index_mut().apply(bucket, stamp, fact, super::now());
+            if is_word {
+                self.note_word();
+            }
             // Without the lock: whoever hears of it may want to read the index before going on.
             self.shared.replication.committed(&entry, &payload);
         }

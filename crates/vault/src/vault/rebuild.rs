@@ -173,6 +173,14 @@ impl Inner {
         take: fn(&mut Index, BucketId, Stamp, Fact, Millis),
     ) {
         let Heard { entry, stamp, generation, fact } = heard;
+        if fact.is_of_each() {
+            // It would be another node's word on its own authority.
+            if entry != stamp {
+                return;
+            }
+            // Nobody sees it before the index is let go.
+            self.note_word();
+        }
         if entry != stamp {
             if !self.counts(&bucket, &stamp.origin, stamp.seq) {
                 return;

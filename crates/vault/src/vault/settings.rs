@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use freehold_index::{Retention, Row, Settings, Version, may_retain};
-use freehold_seal::{Amendment, Aspect, Content, Setting, SettingRow};
+use freehold_index::{Retention, Row, Settings, Version, Word, is_of_each, may_retain};
+use freehold_seal::{Amendment, Aspect, BucketKey, Content, Setting, SettingRow};
 use freehold_wire::{Bounded, BucketId, Text};
+use tokio::sync::watch;
 
 use super::commit::Draft;
 use super::manifest::document;
@@ -34,7 +35,12 @@ impl Vault {
         let held = inner.lock_key(bucket, "").await;
         let there = inner.index().settings(bucket);
         there.may_set(setting, document.as_deref())?;
-        if there.document(setting) == document.as_deref() {
+        let is_said = if is_of_each(setting) {
+            inner.says(bucket, setting, document.as_deref(), &sealing)
+        } else {
+            there.document(setting) == document.as_deref()
+        };
+        if is_said {
             return Ok(());
         }
         let document = document.map(self::document).transpose()?;
@@ -45,6 +51,16 @@ impl Vault {
             Some(committed) => inner.confirm(&info, *committed).await,
             None => Err(PutError::Closing),
         }
+    }
+
+    /// What each node said last of a setting of which each one's word stands by itself.
+    pub fn words(&self, bucket: &BucketId, setting: Setting) -> Vec<Word> {
+        self.inner.index().words(bucket, setting)
+    }
+
+    /// Tells when there is a new one.
+    pub fn watch_words(&self) -> watch::Receiver<()> {
+        self.inner.words.subscribe()
     }
 
     /// Says something of a version, or of the current one. Returns which one it was.
@@ -107,6 +123,19 @@ impl Vault {
 }
 
 impl Inner {
+    /// Whether this node said the same last, under the key that it would seal with now.
+    fn says(&self, bucket: &BucketId, setting: Setting, document: Option<&[u8]>, key: &BucketKey) -> bool {
+        let index = self.index();
+        index.word(bucket, setting, self.config.node).is_some_and(|word| {
+            word.document.as_deref() == document && u32::from(word.generation) == key.generation()
+        })
+    }
+
+    /// Lets it be known that somebody's word is in the index.
+    pub(super) fn note_word(&self) {
+        self.words.send_replace(());
+    }
+
     /// A version that is there, or the current one, and what locks it.
     pub(crate) fn row(
         &self,

@@ -1,0 +1,129 @@
+//! Sharing a bucket's key, and taking it back.
+
+use freehold_api::{BucketKeys, KeyHolder, Problem, Share};
+use freehold_seal::{Holder, Right, Setting};
+use freehold_wire::{BucketId, to_canonical};
+
+use super::keys::{holder, rotate, status};
+use super::{bucket, realm::node_named};
+use crate::access_keys::person_named;
+use crate::entitled::{holders, is_active, named};
+use crate::problem::put_problem;
+use crate::shared::Shared;
+use crate::sharing::{Held, Unshared, may_name};
+use crate::steward;
+
+fn holder_named(shared: &Shared, typed: &str) -> Result<Holder, Problem> {
+    node_named(shared, typed).map(Holder::Node).or_else(|problem| {
+        let person = person_named(shared, typed).map(Holder::Person);
+        person.map_err(|_| Problem { what: format!("{typed} gets no keys"), ..problem })
+    })
+}
+
+fn held(shared: &Shared, bucket: &BucketId) -> Held {
+    holders(shared, &shared.log.view(), bucket, shared.keyring.is_private(bucket))
+}
+
+pub(super) async fn share(shared: &Shared, name: &str, share: &Share) -> Result<BucketKeys, Problem> {
+    let (id, who) = (bucket::named(shared, name)?, holder_named(shared, &share.with)?);
+    let _turn = shared.holders_turn.lock().await;
+    let before = held(shared, &id);
+    let right = if share.read_only { Right::Reads } else { Right::Writes };
+    let after = before.with(who, right);
+    set_holders(shared, name, &id, [&before, &after]).await?;
+    status(shared, name)
+}
+
+pub(super) async fn unshare(shared: &Shared, name: &str, with: &str) -> Result<BucketKeys, Problem> {
+    let id = bucket::named(shared, name)?;
+    let _turn = shared.holders_turn.lock().await;
+    let before = held(shared, &id);
+    let is_meant = |who: &Holder| {
+        let KeyHolder { id, name, .. } = holder(shared, *who, false);
+        name == with || (with.len() >= 4 && id.starts_with(with))
+    };
+    let meant: Vec<Holder> = before.holders().map(|(who, _)| *who).filter(is_meant).collect();
+    let [who] = meant.as_slice() else {
+        return Err(Problem::not_found(
+            format!("{name} is shared as before"),
+            format!(
+                "it is shared with {} that is called {with:?}",
+                if meant.is_empty() { "nobody" } else { "more than one" }
+            ),
+            Some(format!("freehold bucket keys {name}")),
+        ));
+    };
+    set_holders(shared, name, &id, [&before, &before.with(*who, Right::Gone)]).await?;
+    rotate(shared, Some(name)).await?;
+    status(shared, name)
+}
+
+async fn set_holders(
+    shared: &Shared,
+    name: &str,
+    id: &BucketId,
+    [before, after]: [&Held; 2],
+) -> Result<(), Problem> {
+    may_become(shared, name, id, [before, after])?;
+    let document = after.document().map_err(|_| {
+        Problem::invalid(
+            format!("{name} is shared as before"),
+            "too many have its key, or once had it",
+            Some(format!("freehold bucket keys {name}    (share it with persons rather than machines)")),
+        )
+    })?;
+    let set = shared.vault.set(id, Setting::Holders, Some(to_canonical(&document))).await;
+    set.map_err(|error| put_problem(name, "who holds its keys", &error))?;
+    steward::tidy_up(shared).await;
+    Ok(())
+}
+
+fn may_become(
+    shared: &Shared,
+    name: &str,
+    id: &BucketId,
+    [before, after]: [&Held; 2],
+) -> Result<(), Problem> {
+    let what = || format!("{name} is shared as before");
+    if let Some(node) = before.unreadable.first() {
+        return Err(Problem::refused(
+            what(),
+            format!("what {} said of who holds its keys cannot be read here", shared.name_of(*node)),
+            Some("bring this machine to the same version of Freehold as that one: freehold node list"),
+        ));
+    }
+    let view = shared.log.view();
+    let [before, after] = [before, after].map(|held| {
+        let mut nodes = named(&view, held);
+        nodes.retain(|node, _| is_active(view.state(), node));
+        nodes
+    });
+    let (me, is_private) = (shared.me(), shared.keyring.is_private(id));
+    let is_keeper = is_active(view.state(), &me) && view.keepers.contains(&me);
+    may_name(&me, (is_private, is_keeper), &before, &after).map_err(|why| {
+        let next = match why {
+            Unshared::NotKept => "type it on a node with the role secrets: freehold node list".to_owned(),
+            Unshared::NotNamed | Unshared::LeavesItself => {
+                format!("type it on another node that holds its keys: freehold bucket keys {name}")
+            }
+        };
+        Problem::refused(what(), why.to_string(), Some(next))
+    })
+}
+
+/// Says under the bucket's newest key whom this node knows to hold it, and its name if it gave it.
+pub(crate) async fn say_again(shared: &Shared, bucket: &BucketId) {
+    let held = held(shared, bucket);
+    if !held.is_said() {
+        return;
+    }
+    let Ok(document) = held.document() else { return };
+    let names = shared.vault.words(bucket, Setting::Name).into_iter();
+    let name = names.filter(|word| word.stamp.origin == shared.me()).find_map(|word| word.document);
+    let name = name.map(|name| (Setting::Name, name.to_vec()));
+    for (setting, document) in [(Setting::Holders, to_canonical(&document))].into_iter().chain(name) {
+        if let Err(error) = shared.vault.set(bucket, setting, Some(document)).await {
+            tracing::warn!(bucket = %bucket.short(), %error, "who holds a bucket's keys was not said again");
+        }
+    }
+}
