@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod disk;
+mod private;
 mod tenant;
 
 use anyhow::{Context, Result, ensure};
