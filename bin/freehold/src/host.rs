@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, Problem};
+use freehold_api::{Audit, Problem, StoresChecked, StoresToCheck};
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
@@ -121,5 +121,9 @@ impl Host for NodeHost {
 
     fn audit(&self, exported: &[u8]) -> Result<Audit, Problem> {
         control::audit_of(exported)
+    }
+
+    async fn check_stores(&self, wish: StoresToCheck) -> Result<StoresChecked, Problem> {
+        control::check_stores(wish).await
     }
 }

@@ -16,8 +16,10 @@ pub trait BackendControl: Send + Sync {
     async fn attach(&self, wish: NewBackend, dry_run: bool) -> Result<Attached, Problem>;
     /// Tries the store of a backend out again.
     async fn probe(&self, name: &str) -> Result<Probed, Problem>;
+    /// The list by which anybody can check its packs without a key.
+    async fn packs(&self, name: &str) -> Result<Vec<PackLine>, Problem>;
     /// Ends a backend; with `dry_run` it only says whether it would.
-    async fn detach(&self, name: &str, how: Detach) -> Result<(), Problem>;
+    async fn detach(&self, name: &str, how: Detach) -> Result<Detached, Problem>;
 }
 
 /// A wish for a backend.
@@ -112,8 +114,11 @@ pub struct BackendStatus {
     pub may_lose: u8,
     /// How it is.
     pub state: BackendState,
-    /// Why it is not reachable or not usable; may be empty.
+    /// Why it is not reachable or not usable, or what is wrong though it works; may be empty.
     pub why: String,
+    /// Packs on its store that were found missing or altered, and that something still counts in.
+    #[serde(default)]
+    pub bad_packs: u64,
     /// For how long it has been so, in milliseconds.
     pub since_ms: u64,
     /// Bytes of sealed objects that it holds, as far as known.
@@ -132,6 +137,61 @@ pub struct Probed {
     pub lacks: Vec<String>,
 }
 
+/// A pack on the store of a backend, as anybody can check it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PackLine {
+    /// Its name on the store.
+    pub name: String,
+    /// Its bytes; where several stores are one, those of all parts together.
+    pub len: u64,
+    /// BLAKE3 of them in hexadecimal, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+}
+
+/// Stores of a backend that are to be checked without its key.
+#[derive(Debug, Clone, Default)]
+pub struct StoresToCheck {
+    /// Where they are, in the backend's order.
+    pub stores: Vec<NewStore>,
+    /// How many of them may be lost.
+    pub may_lose: u8,
+    /// What should be there, if somebody has given a list.
+    pub list: Option<Vec<PackLine>>,
+    /// Whether every byte is read.
+    pub read: bool,
+}
+
+/// A pack that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrongPack {
+    /// Its name on the store.
+    pub name: String,
+    /// The store that has it so, if one shows it by itself: its address and bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What a check without keys has found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoresChecked {
+    /// Packs that the list names; without one, those that are there.
+    pub packs: u64,
+    /// Of those, how many are byte by byte what the list says.
+    pub proven: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// What is not as it should be.
+    pub wrong: Vec<WrongPack>,
+    /// Packs that are there and that the list does not name.
+    pub unlisted: u64,
+    /// Objects there that have no name of a pack.
+    pub others: u64,
+}
+
 /// A backend that has just been attached, or would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attached {
@@ -139,6 +199,19 @@ pub struct Attached {
     pub backend: Option<BackendStatus>,
     /// What trying the store out has shown.
     pub probed: Probed,
+}
+
+/// What became of what lay on the store of a backend that was ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Detached {
+    /// Objects that were removed.
+    pub removed: u64,
+    /// Objects that look like a backend's and are not this one's; they stay.
+    #[serde(default)]
+    pub strange: u64,
+    /// Stores on which something of it stays, and why; it opens to nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
 }
 
 /// How to end a backend.

@@ -95,6 +95,7 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(object::list_objects))
         .routes(routes!(backend::backends, backend::attach))
         .routes(routes!(backend::probe))
+        .routes(routes!(backend::packs))
         .routes(routes!(backend::detach))
         .routes(routes!(key::keys, key::create_key))
         .routes(routes!(key::revoke_key))

@@ -74,7 +74,8 @@ impl Beside {
         hash.finish().first_chunk().copied().unwrap_or_default()
     }
 
-    fn has(&self, name: &PackName) -> bool {
+    /// Whether one is called so.
+    pub(crate) fn has(&self, name: &PackName) -> bool {
         let (first, second) = name.split_at(16);
         self.mark(first) == second
     }

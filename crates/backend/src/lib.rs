@@ -4,14 +4,17 @@
 //! stored before it was seen there, or hold a key of a bucket. Start reading at [`open`] and
 //! [`Packed`].
 
+mod answer;
 mod beside;
 mod claim;
 mod connect;
 mod credentials;
+mod erase;
 mod error;
 mod journal;
 mod letter;
 mod open;
+mod outside;
 mod pack;
 mod packed;
 mod probe;
@@ -24,12 +27,14 @@ pub use beside::Beside;
 pub use claim::{ClaimError, Claims, Holder};
 pub use connect::{ConnectError, connect};
 pub use credentials::{Credentials, CredentialsError};
+pub use erase::{Erased, erase, holds_packs};
 pub use error::{Damage, PackError};
 pub use journal::{Cutter, Part, Sum};
 pub use letter::{Inside, Letter, LetterError};
 pub use open::{OpenError, Stores, open, stores};
+pub use outside::{Checked, Wrong, check_outside};
 pub use packed::{Audit, BadPack, Inventory, MapError, Pace, Packed, PartAt, State, check};
 pub use probe::{Answer, Found, Note, ProbeError, Refusal, probe};
-pub use reach::{ReachError, erase, holds_packs, reach};
+pub use reach::{ReachError, reach};
 pub use settings::{Settings, SettingsError};
-pub use spread::{Mended, Spread, SpreadError};
+pub use spread::{Counts, Mended, Spread, SpreadError};

@@ -37,8 +37,10 @@ pub struct Stores {
     pub all: Arc<dyn ObjectStore>,
     /// Each by itself, with all that lies there.
     pub each: Vec<Arc<dyn ObjectStore>>,
-    /// What mends lost shards, where there are several.
+    /// The same, where there are several.
     pub spread: Option<Spread>,
+    /// How to know what lies beside the packs.
+    pub beside: Arc<[Beside]>,
 }
 
 /// The store of the backend whose home this is, or several as one; none is asked anything yet.
@@ -55,10 +57,10 @@ pub fn stores(home: &Path, settings: &Settings, key: &Secret) -> Result<Stores, 
         Arc::new(Screened::new(Arc::clone(store), Arc::clone(&without)))
     };
     if let [one] = each.as_slice() {
-        return Ok(Stores { all: screened(one), each, spread: None });
+        return Ok(Stores { all: screened(one), each, spread: None, beside: without });
     }
     let spread = Spread::new(each.iter().map(screened).collect(), settings.parity, key)?;
-    Ok(Stores { all: Arc::new(spread.clone()), each, spread: Some(spread) })
+    Ok(Stores { all: Arc::new(spread.clone()), each, spread: Some(spread), beside: without })
 }
 
 /// Opens the backend whose home this is, as a store for a depot. Where its map is missing, it is made
@@ -67,7 +69,11 @@ pub fn stores(home: &Path, settings: &Settings, key: &Secret) -> Result<Stores, 
 /// # Errors
 /// [`OpenError`]
 pub async fn open(home: &Path, settings: &Settings, key: &Secret) -> Result<Arc<Packed>, OpenError> {
-    let store = stores(home, settings, key)?.all;
-    let packed = Packed::on(store, home, key.clone(), settings.capacity, Pace::default()).await?;
+    let Stores { all, spread, .. } = stores(home, settings, key)?;
+    let (key, pace) = (key.clone(), Pace::default());
+    let packed = match spread {
+        Some(spread) => Packed::over(spread, home, key, settings.capacity, pace).await?,
+        None => Packed::on(all, home, key, settings.capacity, pace).await?,
+    };
     Ok(Arc::new(packed))
 }

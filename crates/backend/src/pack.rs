@@ -128,6 +128,19 @@ impl Sealer {
     }
 }
 
+/// Whether a pack can be so long.
+pub(crate) fn is_length(len: u64) -> bool {
+    let plain = plain_of(len);
+    plain.is_some_and(|(plain, _)| padded(plain) == plain)
+}
+
+/// The bytes that are sealed in so many, and in how many chunks.
+fn plain_of(len: u64) -> Option<(u64, u64)> {
+    let chunks = len.div_ceil(SEALED);
+    let plain = len.checked_sub(chunks.checked_mul(TAG_LEN as u64)?)?;
+    (plain > TRAILER && plain.div_ceil(CHUNK) == chunks).then_some((plain, chunks))
+}
+
 /// Opens a pack of a given length, any part of it.
 pub(crate) struct Opener {
     key: StreamKey,
@@ -139,10 +152,8 @@ pub(crate) struct Opener {
 impl Opener {
     /// `None` if no pack has that length.
     pub(crate) fn new(secret: &Secret, name: &[u8; 32], len: u64) -> Option<Self> {
-        let chunks = len.div_ceil(SEALED);
-        let plain = len.checked_sub(chunks.checked_mul(TAG_LEN as u64)?)?;
-        let fits = plain > TRAILER && plain.div_ceil(CHUNK) == chunks;
-        fits.then(|| Self { key: stream_key(secret, name), plain, chunks })
+        let (plain, chunks) = plain_of(len)?;
+        Some(Self { key: stream_key(secret, name), plain, chunks })
     }
 
     /// The sealed bytes that hold a range.

@@ -4,6 +4,7 @@
 
 mod audit;
 mod large;
+mod mend;
 mod parts;
 mod read;
 mod rebuild;
@@ -28,8 +29,8 @@ use tokio_util::task::TaskTracker;
 pub use self::audit::{Audit, BadPack, Inventory, check};
 pub use self::parts::PartAt;
 use self::write::Waiting;
-use crate::PackError;
 use crate::journal::PartNames;
+use crate::{PackError, Spread};
 
 /// Packs on their way at once.
 const FLIGHTS: usize = 4;
@@ -51,6 +52,10 @@ pub struct Pace {
     pub audit: Duration,
     /// What was removed has left all packs after that.
     pub purge: Duration,
+    /// Of several stores, parts that one has lost are looked for so often.
+    pub mend: Duration,
+    /// And within that time every part is read once.
+    pub round: Duration,
 }
 
 impl Default for Pace {
@@ -62,6 +67,8 @@ impl Default for Pace {
             tend: Duration::from_secs(30),
             audit: Duration::from_hours(24),
             purge: Duration::from_hours(7 * 24),
+            mend: Duration::from_hours(1),
+            round: Duration::from_hours(90 * 24),
         }
     }
 }
@@ -113,6 +120,8 @@ pub struct Packed {
 /// What its tasks share.
 struct Inner {
     store: Arc<dyn ObjectStore>,
+    /// The same, if it is several.
+    spread: Option<Spread>,
     map: PackStore,
     key: Secret,
     /// What the journal's parts are called, and whether the store has lost some.
@@ -127,6 +136,8 @@ struct Inner {
     wake: tokio::sync::Notify,
     full: tokio::sync::Notify,
     tend: tokio::sync::Notify,
+    /// A store of several is there again.
+    mend: tokio::sync::Notify,
     /// An audit has found packs that are bad.
     found: tokio::sync::Notify,
     room: Arc<Semaphore>,
@@ -149,6 +160,7 @@ struct Health {
     last_ok: Option<Millis>,
     audited: Option<Millis>,
     bad: Vec<BadPack>,
+    lacking: Option<String>,
 }
 
 impl Packed {
@@ -163,6 +175,31 @@ impl Packed {
         capacity: Option<u64>,
         pace: Pace,
     ) -> Result<Self, MapError> {
+        Self::begin(store, None, home, key, capacity, pace).await
+    }
+
+    /// The same over several stores, whose lost parts it makes anew.
+    ///
+    /// # Errors
+    /// [`MapError`]
+    pub async fn over(
+        spread: Spread,
+        home: &Path,
+        key: Secret,
+        capacity: Option<u64>,
+        pace: Pace,
+    ) -> Result<Self, MapError> {
+        Self::begin(Arc::new(spread.clone()), Some(spread), home, key, capacity, pace).await
+    }
+
+    async fn begin(
+        store: Arc<dyn ObjectStore>,
+        spread: Option<Spread>,
+        home: &Path,
+        key: Secret,
+        capacity: Option<u64>,
+        pace: Pace,
+    ) -> Result<Self, MapError> {
         let path = home.join("packs.redb");
         let opened = tokio::task::spawn_blocking(move || {
             let map = PackStore::open(&path)?;
@@ -172,6 +209,7 @@ impl Packed {
         let map = opened.await.map_err(|_| MapError::Unreachable(PackError::Closing))??;
         let inner = Arc::new(Inner {
             store,
+            spread,
             map,
             parts: PartNames::of(&key),
             parts_lost: AtomicBool::new(false),
@@ -183,6 +221,7 @@ impl Packed {
             wake: tokio::sync::Notify::new(),
             full: tokio::sync::Notify::new(),
             tend: tokio::sync::Notify::new(),
+            mend: tokio::sync::Notify::new(),
             found: tokio::sync::Notify::new(),
             room: Arc::new(Semaphore::new(usize::try_from(ROOM_KIB).unwrap_or(usize::MAX))),
             flights: Arc::new(Semaphore::new(FLIGHTS)),
@@ -197,6 +236,9 @@ impl Packed {
         let cancel = CancellationToken::new();
         inner.tasks.spawn(Arc::clone(&inner).gather(cancel.clone()));
         inner.tasks.spawn(Arc::clone(&inner).tend(cancel.clone()));
+        if let Some(spread) = inner.spread.clone() {
+            inner.tasks.spawn(Arc::clone(&inner).keep_whole(spread, cancel.clone()));
+        }
         Ok(Self { inner, cancel })
     }
 
@@ -319,7 +361,7 @@ fn random_name() -> PackName {
 }
 
 /// Where a pack lies: nothing but its random name.
-fn place(name: &PackName) -> object_store::path::Path {
+pub(crate) fn place(name: &PackName) -> object_store::path::Path {
     object_store::path::Path::from(Hex(name).to_string())
 }
 

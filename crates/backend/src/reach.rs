@@ -1,17 +1,16 @@
-//! Two small things that are asked of a store as it is: whether it is there, and to forget everything.
+//! Whether the stores of a backend are there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_crypt::Entropy as _;
 use freehold_disk::OsEntropy;
-use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::future::join_all;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _};
 
-/// Who is there answers by then.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+use crate::Stores;
+use crate::error::is_missing;
 
 /// A store gives no sign of life.
 #[derive(Debug, thiserror::Error)]
@@ -30,78 +29,31 @@ pub enum ReachError {
     Failed(#[source] Error),
 }
 
-/// Asks for what is not there: a store that says so lives, and it is the cheapest thing to ask.
+/// Asks all stores of a backend at once for a sign of life within that time. As many as may be lost need
+/// not give one: those are returned.
 ///
 /// # Errors
-/// [`ReachError`]
-pub async fn reach(store: &Arc<dyn ObjectStore>) -> Result<(), ReachError> {
+/// What the first of them said, if too many give none.
+pub async fn reach(stores: &Stores, within: Duration) -> Result<Vec<(usize, ReachError)>, ReachError> {
+    let asked = join_all(stores.each.iter().map(|store| reach_one(store, within))).await;
+    let silent = asked.into_iter().enumerate().filter_map(|(at, answer)| Some((at, answer.err()?)));
+    let mut silent: Vec<_> = silent.collect();
+    let may_lose = stores.spread.as_ref().map_or(0, crate::Spread::parity);
+    if silent.len() <= may_lose { Ok(silent) } else { Err(silent.swap_remove(0).1) }
+}
+
+/// Asks for what is not there: a store that says so lives, and it is the cheapest thing to ask.
+async fn reach_one(store: &Arc<dyn ObjectStore>, within: Duration) -> Result<(), ReachError> {
     let random = u128::from_be_bytes(OsEntropy.bytes32().first_chunk().copied().unwrap_or_default());
     let name = Path::from(format!("reach-{random:032x}"));
-    let asked = tokio::time::timeout(ANSWER_WITHIN, store.get(&name)).await;
-    match asked.map_err(|_| ReachError::Silent(ANSWER_WITHIN))? {
-        Err(error @ Error::NotFound { .. }) if says(&error, "NoSuchBucket") => {
-            Err(ReachError::NoBucket(error))
-        }
-        Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+    let asked = tokio::time::timeout(within, store.get(&name)).await;
+    match asked.map_err(|_| ReachError::Silent(within))? {
+        Ok(_) => Ok(()),
+        Err(error) if is_missing(&error) => Ok(()),
+        Err(error @ Error::NotFound { .. }) => Err(ReachError::NoBucket(error)),
         Err(error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. })) => {
             Err(ReachError::NotLetIn(error))
         }
         Err(error) => Err(ReachError::Failed(error)),
-    }
-}
-
-/// Removes every pack that lies there, and says how many those were. What anybody else put beside them
-/// stays.
-///
-/// # Errors
-/// The store's own; what was removed stays so.
-pub async fn erase(store: &Arc<dyn ObjectStore>) -> Result<u64, Error> {
-    store.delete_stream(packs(store)).try_fold(0u64, async |count, _| Ok(count.saturating_add(1))).await
-}
-
-/// Whether something lies there that has the name of a pack, whoever's it is.
-///
-/// # Errors
-/// The store's own.
-pub async fn holds_packs(store: &Arc<dyn ObjectStore>) -> Result<bool, Error> {
-    Ok(packs(store).try_next().await?.is_some())
-}
-
-fn packs(store: &Arc<dyn ObjectStore>) -> BoxStream<'static, Result<Path, Error>> {
-    let is_pack = |name: &Path| name.as_ref().parse::<freehold_wire::BlobName>().is_ok();
-    let names = store.list(None).map_ok(|found| found.location);
-    names.try_filter(move |name| std::future::ready(is_pack(name))).boxed()
-}
-
-/// Whether a word stands in an error or below it.
-fn says(error: &(dyn std::error::Error + 'static), word: &str) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.to_string().contains(word) {
-            return true;
-        }
-        next = error.source();
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use object_store::memory::InMemory;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_store_that_has_not_what_is_asked_is_there() {
-        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        reach(&store).await.unwrap();
-        for name in ["5e".repeat(32), "a7".repeat(32), "photo.jpg".to_owned()] {
-            store.put(&Path::from(name), "x".into()).await.unwrap();
-        }
-        assert!(holds_packs(&store).await.unwrap());
-        assert_eq!(erase(&store).await.unwrap(), 2);
-        assert!(!holds_packs(&store).await.unwrap());
-        let left: Vec<_> = store.list(None).try_collect().await.unwrap();
-        assert_eq!(left.len(), 1, "{left:?}");
     }
 }

@@ -3,23 +3,36 @@
 //! this backend can make its tags; `mend` makes it anew from the others.
 
 mod mend;
+mod outside;
 mod read;
 mod shard;
 mod store;
 mod upload;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use freehold_crypt::Secret;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-pub use self::mend::Mended;
+pub use self::mend::{Counts, Mended};
+pub(crate) use self::outside::Shards;
 use self::shard::{Code, END, Tags};
 
 /// Lengths of objects that are remembered.
 const REMEMBERED: usize = 1 << 16;
+/// Objects with a bad shard that are remembered.
+const SUSPECTS: usize = 1000;
+/// A store that has not answered by then is waited for no longer, if others will do.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// And for so long others are asked first.
+const SLOW_FOR: Duration = Duration::from_mins(1);
 /// The most stores.
 pub(crate) const STORES: usize = 64;
 
@@ -47,6 +60,11 @@ struct Inner {
     key: Secret,
     /// An object never changes.
     lengths: Mutex<HashMap<Path, ObjectMeta>>,
+    /// Stores that did not answer in time, or failed, and when.
+    slow: Mutex<HashMap<usize, Instant>>,
+    /// Objects of which a reader found a shard to be of no use.
+    suspects: Mutex<BTreeSet<Path>>,
+    suspected: Notify,
 }
 
 impl std::fmt::Debug for Inner {
@@ -69,10 +87,7 @@ enum Miss {
 
 impl From<object_store::Error> for Miss {
     fn from(error: object_store::Error) -> Self {
-        match error {
-            object_store::Error::NotFound { .. } => Self::Lost,
-            error => Self::Failed(error),
-        }
+        if crate::error::is_missing(&error) { Self::Lost } else { Self::Failed(error) }
     }
 }
 
@@ -101,7 +116,40 @@ impl Spread {
         let data = stores.len().checked_sub(parity.into()).and_then(|data| u8::try_from(data).ok());
         let data = data.filter(|data| *data > 0 && parity > 0 && stores.len() <= STORES).ok_or(wrong)?;
         let (code, key) = (Code { data, parity }, key.derive("freehold 2026 backend shards"));
-        Ok(Self { inner: Arc::new(Inner { stores, code, key, lengths: Mutex::default() }) })
+        let inner = Inner {
+            stores,
+            code,
+            key,
+            lengths: Mutex::default(),
+            slow: Mutex::default(),
+            suspects: Mutex::default(),
+            suspected: Notify::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// How many of its stores may be lost.
+    pub(crate) fn parity(&self) -> usize {
+        self.inner.code.parity.into()
+    }
+
+    /// Whether what lies there under that name on one of its stores is a shard of this backend's.
+    pub(crate) async fn is_shard(&self, shard: usize, path: &Path) -> object_store::Result<bool> {
+        match self.inner.end_of(shard, path).await {
+            Ok(_) => Ok(true),
+            Err(Miss::Lost) => Ok(false),
+            Err(Miss::Failed(error)) => Err(error),
+        }
+    }
+
+    /// Waits until a reader has found a shard to be of no use.
+    pub(crate) async fn suspected(&self) {
+        self.inner.suspected.notified().await;
+    }
+
+    /// The objects of which one was found so since this was last asked.
+    pub(crate) fn suspects(&self) -> BTreeSet<Path> {
+        std::mem::take(&mut *self.inner.suspects.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -129,16 +177,60 @@ impl Inner {
             return Ok(known);
         }
         let mut misses = Vec::new();
-        for shard in 0..self.stores.len() {
-            match self.end_of(shard, path).await {
-                Ok(meta) => {
+        let mut others = self.in_order().into_iter();
+        let mut open = BTreeSet::new();
+        let ask = |shard| async move { (shard, self.end_of(shard, path).await) };
+        let mut asked = FuturesUnordered::new();
+        loop {
+            if let Some(next) = others.next() {
+                open.insert(next);
+                asked.push(ask(next));
+            }
+            match tokio::time::timeout(PATIENCE, asked.next()).await {
+                Ok(Some((_, Ok(meta)))) => {
                     self.remember(path, Some(meta.clone()));
                     return Ok(meta);
                 }
-                Err(miss) => misses.push(miss),
+                Ok(Some((shard, Err(miss)))) => {
+                    open.remove(&shard);
+                    self.heard(shard, Some(&miss));
+                    misses.push(miss);
+                }
+                Ok(None) => return Err(too_few(self.code, path, misses)),
+                Err(_) => self.are_slow(&open),
             }
         }
-        Err(too_few(self.code, path, misses))
+    }
+
+    /// All stores, those last that were slow just now.
+    fn in_order(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..self.stores.len()).collect();
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.retain(|_, since| since.elapsed() < SLOW_FOR);
+        all.sort_by_key(|shard| slow.contains_key(shard));
+        all
+    }
+
+    /// Remembers how a store answered.
+    fn heard(&self, shard: usize, miss: Option<&Miss>) {
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        match miss {
+            Some(Miss::Failed(_)) => drop(slow.insert(shard, Instant::now())),
+            _ => drop(slow.remove(&shard)),
+        }
+    }
+
+    fn are_slow(&self, shards: &BTreeSet<usize>) {
+        let mut slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.extend(shards.iter().map(|shard| (*shard, Instant::now())));
+    }
+
+    fn suspect(&self, path: &Path) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        if suspects.len() < SUSPECTS {
+            suspects.insert(path.clone());
+            self.suspected.notify_one();
+        }
     }
 
     /// The object as the end of one shard tells of it; the shard has the length that goes with it.

@@ -232,6 +232,25 @@ pub enum BackendCommand {
         /// Its name.
         name: String,
     },
+    /// Write the list by which anybody can check the packs of a backend, without any key
+    Packs {
+        /// Its name.
+        name: String,
+    },
+    /// Check the stores of a backend without its key and without a node: what an auditor can do, or a
+    /// friend. The access key needs to read and list
+    Check(CheckStores),
+    /// Empty a backend: others take over what it holds, and then nothing depends on it
+    Drain {
+        /// Its name.
+        name: String,
+        /// Wait until nothing depends on it any more
+        #[arg(long, conflicts_with = "cancel")]
+        wait: bool,
+        /// Let it hold copies again
+        #[arg(long)]
+        cancel: bool,
+    },
     /// End a backend, and remove what lies on its store
     Detach {
         /// Its name.
@@ -245,11 +264,40 @@ pub enum BackendCommand {
     },
 }
 
+/// `freehold backend check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckStores {
+    /// Its stores, in its order.
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// What `freehold backend packs` wrote where the backend runs; without it altered bytes show only
+    /// where several stores are one
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<PathBuf>,
+    /// Only compare names and lengths, and read nothing
+    #[arg(long)]
+    pub quick: bool,
+}
+
 /// `freehold backend attach`.
 #[derive(Debug, Clone, Args)]
 pub struct Attach {
     /// Its name as a node of the realm: lower-case letters, digits and hyphens
     pub name: String,
+    /// Where it is to lie.
+    #[command(flatten)]
+    pub stores: StoreArgs,
+    /// The most that is kept there, such as 500GiB
+    #[arg(long, value_name = "SIZE", value_parser = crate::backend::size)]
+    pub capacity: Option<u64>,
+    /// Only try the store out
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The stores of a backend.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
     /// Address of the S3 endpoint, such as https://s3.example.org; several times for several stores,
     /// each of which gets a part of everything
     #[arg(long, value_name = "URL", required = true)]
@@ -276,12 +324,6 @@ pub struct Attach {
     /// File with the certificates that vouch for the endpoint, beside those of the system
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
-    /// The most that is kept there, such as 500GiB
-    #[arg(long, value_name = "SIZE", value_parser = crate::backend::size)]
-    pub capacity: Option<u64>,
-    /// Only try the store out
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// `freehold bucket`.

@@ -1,19 +1,19 @@
-//! Backends: attached, listed, tried out, detached.
+//! Backends: attached, listed, tried out, emptied, detached.
 
 use std::io::Read as _;
 use std::path::Path;
 
-use freehold_api::words::{bytes, span};
+use freehold_api::words::{bytes, count, span, verb};
 use freehold_api::{
-    Attached, BackendState, BackendStatus, Client, Detach, NewBackend, NewStore, Probed, Problem,
+    Attached, BackendState, BackendStatus, Client, Detach, Detached, NewBackend, NewStore, Probed, Problem,
 };
 use zeroize::Zeroizing;
 
-use crate::args::{Attach, BackendCommand};
+use crate::args::{Attach, BackendCommand, StoreArgs};
 use crate::ask::show;
 use crate::terminal::Terminal;
 
-const NOT_ATTACHED: &str = "the backend was not attached";
+const NOT_ATTACHED: &str = "the store was not asked";
 /// Two lines and a few remarks.
 const CREDENTIALS_MAX: u64 = 64 << 10;
 
@@ -42,20 +42,60 @@ pub(crate) async fn backend(
             let probed = client.probe_backend(&name).await?;
             show(terminal, &probed, self::probed)
         }
-        BackendCommand::Detach { name, force, dry_run } => {
-            client.detach_backend(&name, Detach { force, dry_run }).await?;
-            let what = if dry_run {
-                format!("Would detach {name}: nothing depends on it.")
-            } else {
-                format!("{name} is no node of the realm any more, and what lay on its store is removed.")
+        BackendCommand::Packs { name } => {
+            let all = client.backend_packs(&name).await?;
+            show(terminal, &all, |all| crate::store_check::lines(all))
+        }
+        // Which needs no node.
+        BackendCommand::Check(_) => Err(crate::up::bug("the command was not carried out", "it asks no node")),
+        BackendCommand::Drain { name, wait, cancel } => {
+            let all = client.backends().await?;
+            let Some(backend) = all.iter().find(|backend| backend.name == name) else {
+                return Err(Problem::not_found(
+                    format!("there is no backend {name}"),
+                    "this node hosts none of that name",
+                    Some("freehold backend list"),
+                ));
             };
-            terminal.done(!dry_run, what);
-            Ok(())
+            crate::place::drain(terminal, client, &backend.node, (wait, cancel)).await
+        }
+        BackendCommand::Detach { name, force, dry_run } => {
+            let done = client.detach_backend(&name, Detach { force, dry_run }).await?;
+            show(terminal, &done, |done| detached(&name, done, dry_run))
         }
     }
 }
 
+fn detached(name: &str, done: &Detached, dry_run: bool) -> String {
+    if dry_run {
+        return format!("Would detach {name}.");
+    }
+    let mut out = vec![format!("{name} is no node of the realm any more.")];
+    out.push(match done.left.as_slice() {
+        [] => format!("  What lay on its store is removed: {}.", count(done.removed, "object")),
+        left => format!(
+            "  Not everything that lay on its store is removed; what stays opens to nobody:\n    {}",
+            left.join("\n    ")
+        ),
+    });
+    if done.strange > 0 {
+        let strange = count(done.strange, "object");
+        out.push(format!(
+            "  {strange} there of another backend, or damaged, {} left as before.",
+            verb(done.strange, "is", "are")
+        ));
+    }
+    out.join("\n")
+}
+
 fn new_backend(terminal: Terminal, wish: Attach) -> Result<NewBackend, Problem> {
+    let may_lose = wish.stores.may_lose;
+    let stores = stores(terminal, wish.stores)?;
+    Ok(NewBackend { name: wish.name, stores, may_lose, capacity: wish.capacity })
+}
+
+/// The stores that were typed, with their keys.
+pub(crate) fn stores(terminal: Terminal, wish: StoreArgs) -> Result<Vec<NewStore>, Problem> {
     let ca = wish.ca.map(|file| std::path::absolute(&file).unwrap_or(file).to_string_lossy().into_owned());
     let all = wish.s3.len();
     let buckets = for_each("--bucket", wish.bucket, all)?;
@@ -76,7 +116,7 @@ fn new_backend(terminal: Terminal, wish: Attach) -> Result<NewBackend, Problem> 
             credentials: credentials(terminal, key.as_deref())?.to_string(),
         });
     }
-    Ok(NewBackend { name: wish.name, stores, may_lose: wish.may_lose, capacity: wish.capacity })
+    Ok(stores)
 }
 
 /// What was typed for each store: nothing, one for all, or one for each.
@@ -186,10 +226,11 @@ fn line(backend: &BackendStatus) -> String {
         0 => String::new(),
         more => format!(" and on {more} more, of which {} may be lost", backend.may_lose),
     };
-    format!(
-        "  {:<16} {}{since}; S3 at {}, bucket {}{place}{more}{used}{of}{why}",
-        backend.name, backend.state, backend.endpoint, backend.bucket
-    )
+    let at = match backend.endpoint.as_str() {
+        "" => String::new(),
+        endpoint => format!("; S3 at {endpoint}, bucket {}{place}{more}", backend.bucket),
+    };
+    format!("  {:<16} {}{since}{at}{used}{of}{why}", backend.name, backend.state)
 }
 
 #[cfg(test)]
@@ -224,6 +265,7 @@ mod tests {
             may_lose: 0,
             state: BackendState::Up,
             why: String::new(),
+            bad_packs: 0,
             since_ms: 180_000,
             used: Some(2 << 30),
             capacity: None,

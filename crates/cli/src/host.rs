@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, Problem};
+use freehold_api::{Audit, Problem, StoresChecked, StoresToCheck};
 use zeroize::Zeroizing;
 
 /// How a node is to run.
@@ -141,4 +141,10 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// A [`Problem`] if it is not one.
     fn audit(&self, exported: &[u8]) -> Result<Audit, Problem>;
+
+    /// Checks the stores of a backend without its key.
+    ///
+    /// # Errors
+    /// A [`Problem`] if one of them cannot be asked.
+    async fn check_stores(&self, wish: StoresToCheck) -> Result<StoresChecked, Problem>;
 }

@@ -15,6 +15,7 @@ mod place;
 mod realm;
 mod render;
 mod service;
+mod store_check;
 mod suggest;
 mod terminal;
 mod up;
@@ -77,6 +78,9 @@ async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), 
         Command::Recover(recover) => up::recover(host, terminal, &home, &recover).await,
         Command::Realm { command: args::RealmCommand::Audit { file } } => {
             realm::audit(host, terminal, &home, &file).await
+        }
+        Command::Backend { command: args::BackendCommand::Check(wish) } => {
+            store_check::check(host, terminal, wish).await
         }
         Command::Openapi => {
             terminal.document(freehold_api::openapi_json());

@@ -134,8 +134,9 @@ pub(crate) async fn drain(
         ),
         _ if wait => {
             format!(
-                "Nothing depends on {} any more. End it with: freehold node remove {}",
+                "Nothing depends on {} any more. End it with: freehold {} {}",
                 told(node),
+                if node.backend.is_some() { "backend detach" } else { "node remove" },
                 node.name
             )
         }

@@ -24,5 +24,5 @@ pub use key::{KeyFileError, KeyStore};
 pub use lock::{HomeLock, LockError};
 pub use log_store::{LogRow, LogStore};
 pub use own::{OwnError, check_home, read_private};
-pub use pack_store::{BlobRow, NewPack, PackName, PackRow, PackStore};
+pub use pack_store::{BlobRow, NewPack, PackName, PackRow, PackStore, Round};
 pub use replace::{free_bytes, make_private_dir, replace, sync_dir};

@@ -80,6 +80,15 @@ pub struct NewPack {
     pub blobs: Vec<BlobRow>,
 }
 
+/// A round in which every pack is read, in the order of their names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Those whose names begin with less, as a number of 8 bytes, have been read.
+    pub at: u64,
+    /// When it began; `None` before the first.
+    pub began: Option<Millis>,
+}
+
 /// The map of a backend. Methods that write return once the write is durable; all of them block,
 /// so an async caller runs them on a blocking thread.
 #[derive(Debug)]
@@ -139,6 +148,34 @@ impl PackStore {
     pub fn set_purged(&self, at: Millis) -> Result<(), StoreError> {
         self.write(move |txn| {
             txn.open_table(META)?.insert("purged", at.0)?;
+            Ok(())
+        })
+    }
+
+    /// How far the round has come in which every pack is read.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn round(&self) -> Result<Round, StoreError> {
+        self.store.read(|txn| {
+            let meta = txn.open_table(META)?;
+            let at = meta.get("round at")?.map_or(0, |row| row.value());
+            let began = meta.get("round began")?.map(|row| Millis(row.value()));
+            Ok(Round { at, began })
+        })
+    }
+
+    /// Says how far it has come.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    pub fn set_round(&self, round: Round) -> Result<(), StoreError> {
+        self.write(move |txn| {
+            let mut meta = txn.open_table(META)?;
+            meta.insert("round at", round.at)?;
+            if let Some(began) = round.began {
+                meta.insert("round began", began.0)?;
+            }
             Ok(())
         })
     }
@@ -492,10 +529,13 @@ mod tests {
         let row = store.pack(&[1; 32]).unwrap().unwrap();
         assert_eq!((row.live, row.held, row.blobs), (20, 30, 1));
         store.set_purged(Millis(5)).unwrap();
+        assert_eq!(store.round().unwrap(), Round::default());
+        let round = Round { at: 7, began: Some(Millis(9)) };
+        store.set_round(round).unwrap();
         drop(store);
         let store = PackStore::open(&path).unwrap();
         assert!(store.is_whole().unwrap() && store.pending().unwrap().is_empty());
-        assert_eq!(store.purged().unwrap(), Millis(5));
+        assert_eq!((store.purged().unwrap(), store.round().unwrap()), (Millis(5), round));
         assert_eq!(store.members(&[1; 32]).unwrap().len(), 1);
         assert_eq!(store.blobs_after(None, 10).unwrap()[0].len, 20);
         assert!(store.blobs_after(Some(blob(2, 0).name), 10).unwrap().is_empty());

@@ -26,7 +26,10 @@ use crate::access_keys;
 use crate::shared::Shared;
 
 pub(crate) use bucket::{create as create_bucket, end as end_bucket, found as found_bucket, is_bucket_name};
+pub(crate) use places::is_free;
 pub use realm::audit_of;
+
+pub use crate::hosting::check_stores;
 pub(crate) use report::buckets;
 
 /// The API's view of a running node.

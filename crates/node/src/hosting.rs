@@ -4,6 +4,7 @@
 mod attach;
 mod detach;
 mod lodging;
+mod outside;
 mod store;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ use crate::supervisor::{Health, Plane};
 
 pub(crate) use attach::{attach, probe};
 pub(crate) use detach::detach;
+pub use outside::check_stores;
+pub(crate) use outside::packs;
 
 /// All backends of a node, by the names of their folders.
 #[derive(Debug, Default)]
@@ -41,7 +44,8 @@ pub(crate) struct Lodger {
     folder: String,
     home: Home,
     node: NodeId,
-    settings: Settings,
+    /// As they were last read; nothing if they never could be.
+    settings: Mutex<Option<Settings>>,
     now: Mutex<Now>,
     /// Ends it.
     cancel: CancellationToken,
@@ -58,6 +62,8 @@ struct Now {
     why: String,
     since: Millis,
     opened: Option<Opened>,
+    /// Of several stores, those that do not answer; it runs without them.
+    quiet: String,
 }
 
 /// Starts those that are attached. One that cannot be read is told, and stops nothing.
@@ -137,18 +143,26 @@ impl Lodger {
             return Ok(None);
         }
         let node = load_keys(&home).map_err(|e| identity_problem(&e))?.node_id();
-        let settings = store::settings(&home)?;
+        // Without settings it is told, and can be detached.
+        let settings = store::settings(&home).ok();
         Ok(Some(Self::new(folder, home, node, settings, cancel)))
     }
 
-    fn new(folder: &str, home: Home, node: NodeId, settings: Settings, cancel: CancellationToken) -> Self {
+    fn new(
+        folder: &str,
+        home: Home,
+        node: NodeId,
+        settings: Option<Settings>,
+        cancel: CancellationToken,
+    ) -> Self {
         let state = BackendState::Starting;
-        let now = Now { state, why: String::new(), since: clock::monotonic(), opened: None };
+        let (why, quiet) = (String::new(), String::new());
+        let now = Now { state, why, since: clock::monotonic(), opened: None, quiet };
         Self {
             folder: folder.to_owned(),
             home,
             node,
-            settings,
+            settings: Mutex::new(settings),
             now: Mutex::new(now),
             cancel,
             ended: CancellationToken::new(),
@@ -168,28 +182,40 @@ impl Lodger {
         self.changed.notify_waiters();
     }
 
+    /// Reads its settings anew: somebody may have set them right.
+    fn reread(&self) -> Result<Settings, String> {
+        let read = store::settings(&self.home)?;
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
+        Ok(read)
+    }
+
+    fn settings(&self) -> Option<Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_without(&self, quiet: String) {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).quiet = quiet;
+    }
+
     fn state(&self) -> BackendState {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).state
     }
 
     fn status(&self, shared: &Shared) -> BackendStatus {
         let name = shared.directory().node_name(self.node).map(str::to_owned);
-        let settings = &self.settings;
+        let settings = self.settings().unwrap_or_else(|| Settings::new("", ""));
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         BackendStatus {
             name: name.unwrap_or_else(|| self.folder.clone()),
             node: self.node.to_string(),
-            endpoint: settings.endpoint.clone(),
-            bucket: settings.bucket.clone(),
-            prefix: settings.prefix.clone(),
             others: settings.others.iter().map(|s| format!("{}, bucket {}", s.endpoint, s.bucket)).collect(),
             may_lose: settings.parity,
+            endpoint: settings.endpoint,
+            bucket: settings.bucket,
+            prefix: settings.prefix,
             state: now.state,
-            why: if now.why.is_empty() {
-                now.opened.as_ref().map_or_else(String::new, lost)
-            } else {
-                now.why.clone()
-            },
+            why: now.told(),
+            bad_packs: now.opened.as_ref().map_or(0, |opened| opened.packed.bad().len() as u64),
             since_ms: clock::monotonic().since(now.since).0,
             used: now.opened.as_ref().map(|opened| opened.depot.used()),
             capacity: settings.capacity,
@@ -197,10 +223,20 @@ impl Lodger {
     }
 }
 
-/// What the store was found to have lost, if anything.
-fn lost(opened: &Opened) -> String {
-    let bad = opened.packed.bad();
-    let Some(first) = bad.first() else { return String::new() };
-    let packs = freehold_api::words::count(bad.len() as u64, "pack");
-    format!("{packs} on the store went bad (the first is {}); good copies are fetched anew", first.damage)
+impl Now {
+    /// Why it does not run; or what is wrong though it does.
+    fn told(&self) -> String {
+        let Some(opened) = self.opened.as_ref().filter(|_| self.why.is_empty()) else {
+            return self.why.clone();
+        };
+        let bad = opened.packed.bad();
+        if let Some(first) = bad.first() {
+            let packs = freehold_api::words::count(bad.len() as u64, "pack");
+            let damage = first.damage;
+            return format!(
+                "{packs} on the store went bad (the first is {damage}); good copies are fetched anew"
+            );
+        }
+        if self.quiet.is_empty() { opened.packed.lacking().unwrap_or_default() } else { self.quiet.clone() }
+    }
 }

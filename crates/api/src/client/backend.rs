@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::Method;
 
 use super::{Client, read_json, request, segment};
-use crate::{Attached, BackendStatus, Detach, NewBackend, Probed, Problem};
+use crate::{Attached, BackendStatus, Detach, Detached, NewBackend, PackLine, Probed, Problem};
 
 impl Client {
     /// The node's backends.
@@ -23,10 +23,15 @@ impl Client {
         read_json(self.ask(asked).await?).await
     }
 
+    /// The list by which anybody can check its packs without a key.
+    pub async fn backend_packs(&self, name: &str) -> Result<Vec<PackLine>, Problem> {
+        self.get(&format!("/backends/{}/packs", segment(name))).await
+    }
+
     /// Ends a backend, or only says whether it would.
-    pub async fn detach_backend(&self, name: &str, how: Detach) -> Result<(), Problem> {
+    pub async fn detach_backend(&self, name: &str, how: Detach) -> Result<Detached, Problem> {
         let Detach { force, dry_run } = how;
         let path = format!("/backends/{}?force={force}&dry_run={dry_run}", segment(name));
-        self.done(Method::DELETE, &path).await
+        read_json(self.ask(request(Method::DELETE, &path, Body::empty())?).await?).await
     }
 }

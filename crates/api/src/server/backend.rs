@@ -10,7 +10,9 @@ use utoipa::IntoParams;
 
 use super::Node;
 use super::extract::{Asked, Named, Options};
-use crate::{Attached, BackendControl, BackendStatus, Detach, NewBackend, Probed, Problem};
+use crate::{
+    Attached, BackendControl, BackendStatus, Detach, Detached, NewBackend, PackLine, Probed, Problem,
+};
 
 fn backends_of(node: &Node) -> Result<&dyn BackendControl, Problem> {
     node.control.backends().ok_or_else(|| {
@@ -61,6 +63,18 @@ pub(super) async fn probe(
     backends_of(&node)?.probe(&name).await.map(Json)
 }
 
+/// The list by which anybody can check a backend's packs without a key
+#[utoipa::path(get, path = "/api/v1/backends/{name}/packs", tag = "backends",
+    params(("name" = String, Path)), responses(
+    (status = 200, body = [PackLine]),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn packs(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+) -> Result<Json<Vec<PackLine>>, Problem> {
+    backends_of(&node)?.packs(&name).await.map(Json)
+}
+
 /// How to detach.
 #[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(default)]
@@ -75,13 +89,12 @@ pub(super) struct Ending {
 /// End a backend
 #[utoipa::path(delete, path = "/api/v1/backends/{name}", tag = "backends",
     params(("name" = String, Path), Ending), responses(
-    (status = 204, description = "It is gone, or would be"),
+    (status = 200, body = Detached),
     (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn detach(
     State(node): State<Node>,
     Named(name): Named<String>,
     Options(Ending { force, dry_run }): Options<Ending>,
-) -> Result<StatusCode, Problem> {
-    let ended = backends_of(&node)?.detach(&name, Detach { force, dry_run }).await;
-    ended.map(|()| StatusCode::NO_CONTENT)
+) -> Result<Json<Detached>, Problem> {
+    backends_of(&node)?.detach(&name, Detach { force, dry_run }).await.map(Json)
 }

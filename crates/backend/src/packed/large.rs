@@ -11,10 +11,10 @@ use futures::FutureExt as _;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload, PutResult, UploadPart};
 
-use super::store::put_result;
 use super::write::LOOKED_AT;
 use super::{Inner, now, place, random_name};
 use crate::PackError;
+use crate::answer::put_result;
 use crate::pack::{Index, Row, Sealed, Sealer};
 
 /// Length of a piece; some stores want all but the last to be the same.

@@ -74,7 +74,8 @@ impl Inner {
     pub(super) async fn listed(&self) -> Result<Vec<(PackName, u64)>, PackError> {
         let failed = |source| PackError::Store { doing: "listing the packs", source };
         let listed = self.store.list(None).try_filter_map(async |meta| {
-            let name = meta.location.filename().and_then(|name| name.parse().ok());
+            // What lies further below is not this backend's: another one has that as its prefix.
+            let name = meta.location.as_ref().parse().ok();
             Ok(name.map(|name: freehold_wire::BlobName| (*name.as_bytes(), meta.size)))
         });
         listed.try_collect().await.map_err(failed)

@@ -12,14 +12,15 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
-    Attributes, CopyOptions, Extensions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
-    MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 use super::large::LargeUpload;
 use super::write::{ALONE, Blob};
 use super::{Packed, now};
 use crate::PackError;
+use crate::answer::{in_pieces, missing, put_result};
 use crate::error::Damage;
 
 /// Read at once.
@@ -48,14 +49,6 @@ fn meta(location: Path, row: &BlobRow) -> ObjectMeta {
 pub(super) fn location(name: BlobName) -> Path {
     let hex = name.to_string();
     Path::from_iter([hex.get(..2).unwrap_or_default(), hex.as_str()])
-}
-
-pub(super) fn put_result() -> PutResult {
-    PutResult { e_tag: None, version: None, extensions: Extensions::default() }
-}
-
-fn missing(operation: &str) -> object_store::Error {
-    object_store::Error::NotImplemented { operation: operation.into(), implementer: "backend".into() }
 }
 
 fn resolve(range: Option<&GetRange>, len: u64) -> Range<u64> {
@@ -109,32 +102,12 @@ impl ObjectStore for Packed {
             return Err(Arc::new(gone).tell(location));
         };
         let range = if options.head { 0..0 } else { resolve(options.range.as_ref(), row.len) };
-        let (inner, path, whole) = (Arc::clone(&self.inner), location.clone(), range.clone());
-        let read = move |at: u64, end: u64| {
+        let (inner, path) = (Arc::clone(&self.inner), location.clone());
+        let read = move |range| {
             let (inner, path) = (Arc::clone(&inner), path.clone());
-            async move { inner.read(name, at..end).await.map_err(|error| Arc::new(error).tell(&path)) }
+            async move { inner.read(name, range).await.map_err(|error| Arc::new(error).tell(&path)) }
         };
-        // The first piece at once, so that what is wrong is an error here.
-        let first = whole.end.min(whole.start.saturating_add(SLICE));
-        let begun = read(whole.start, first).await?;
-        let rest = futures::stream::try_unfold(first, move |at| {
-            let read = read.clone();
-            async move {
-                if at >= whole.end {
-                    return Ok(None);
-                }
-                let next = whole.end.min(at.saturating_add(SLICE));
-                read(at, next).await.map(|piece| Some((piece, next)))
-            }
-        });
-        let stream = futures::stream::once(async move { Ok(begun) }).chain(rest).boxed();
-        Ok(GetResult {
-            payload: GetResultPayload::Stream(stream),
-            meta: meta(location.clone(), &row),
-            range,
-            attributes: Attributes::default(),
-            extensions: Extensions::default(),
-        })
+        in_pieces(meta(location.clone(), &row), range, SLICE, read).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -175,10 +148,10 @@ impl ObjectStore for Packed {
     }
 
     async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        Err(missing("list_with_delimiter"))
+        Err(missing("list_with_delimiter", "backend"))
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
-        Err(missing("copy"))
+        Err(missing("copy", "backend"))
     }
 }

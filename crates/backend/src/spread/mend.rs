@@ -1,10 +1,12 @@
 //! Making lost shards anew: of a store that was away, was replaced, or has damaged what it had.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use object_store::{Error, Result};
-use std::sync::Arc;
+use object_store::{Error, ObjectStoreExt as _, Result};
 use tokio::io::AsyncWriteExt as _;
 
 use super::shard::Cutter;
@@ -25,46 +27,49 @@ pub struct Mended {
     pub last_error: Option<String>,
 }
 
+impl Mended {
+    fn failed(&mut self, error: &Error) {
+        self.last_error = Some(crate::packed::chain(error));
+    }
+}
+
+/// Whether an object still counts: it may be removed at any time.
+pub type Counts<'a> = &'a (dyn Fn(&Path) -> bool + Send + Sync);
+
 impl Spread {
-    /// Looks for shards that are missing or have another length, and makes them anew. With `read`
-    /// every shard is read as well, so that altered ones are found. Objects are done one after
-    /// another; what a store that does not answer should have is left for the next time.
+    /// Looks for shards of these objects, of the given lengths, that are missing or cut, and makes them
+    /// anew. With `read` every shard is read, so that altered ones are found; without, a store is believed
+    /// that lists one in its length. What a store that does not answer should have is left for the next
+    /// time.
     ///
     /// # Errors
     /// What the stores answered, if too many of them cannot be listed.
-    pub async fn mend(&self, read: bool) -> Result<Mended> {
+    pub async fn mend(&self, objects: &[(Path, u64)], read: bool, counts: Counts<'_>) -> Result<Mended> {
         let mut mended = Mended::default();
-        for (path, shards) in self.inner.shards(None).await? {
+        let (mut listed, mut failed) = (BTreeMap::new(), Vec::new());
+        if read {
+            listed.extend(self.inner.stores.iter().enumerate().map(|(shard, _)| (shard, BTreeMap::new())));
+        } else {
+            for (shard, list) in self.inner.listings(None).await.into_iter().enumerate() {
+                match list {
+                    Ok(list) => drop(listed.insert(shard, list)),
+                    Err(error) => failed.push(error),
+                }
+            }
+        }
+        if let Some(error) = failed.pop() {
+            if failed.len() >= self.parity() {
+                return Err(error);
+            }
+            mended.failed(&error);
+        }
+        for (path, len) in objects {
             mended.objects += 1;
-            let len = match self.inner.meta(&path).await {
-                Ok(meta) => meta.size,
-                Err(Error::NotFound { .. }) => {
-                    mended.beyond.push(path.to_string());
-                    continue;
-                }
-                Err(error) => {
-                    mended.last_error = Some(crate::packed::chain(&error));
-                    continue;
-                }
-            };
-            for (shard, listed) in shards.into_iter().enumerate() {
-                let there = listed == Some(self.inner.code.shard_len(len));
-                match self.inner.mend(&path, len, shard, there, read).await {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        mended.lost += 1;
-                        mended.made += 1;
-                    }
-                    Err(Error::NotFound { .. }) => {
-                        mended.lost += 1;
-                        mended.beyond.push(path.to_string());
-                        break;
-                    }
-                    Err(error) => {
-                        mended.lost += u64::from(!there);
-                        mended.last_error = Some(crate::packed::chain(&error));
-                    }
-                }
+            let whole = self.inner.code.shard_len(*len);
+            let doubted = listed.iter().filter(|(_, list)| read || list.get(path) != Some(&whole));
+            let doubted: Vec<usize> = doubted.map(|(shard, _)| *shard).collect();
+            for away in self.inner.mend((path, *len), &doubted, read, counts, &mut mended).await {
+                listed.remove(&away);
             }
         }
         Ok(mended)
@@ -72,13 +77,67 @@ impl Spread {
 }
 
 impl Inner {
-    /// Makes a shard anew if it needs to be; says whether it was whole.
-    async fn mend(&self, path: &Path, len: u64, shard: usize, there: bool, read: bool) -> Result<bool> {
-        if there && self.is_whole(path, len, shard, read).await? {
-            return Ok(true);
+    /// Makes those of an object's shards anew that need to be. Returns the stores that do not do what they
+    /// are asked.
+    async fn mend(
+        &self,
+        (path, len): (&Path, u64),
+        doubted: &[usize],
+        read: bool,
+        counts: Counts<'_>,
+        mended: &mut Mended,
+    ) -> Vec<usize> {
+        let (mut lost, mut away) = (Vec::new(), Vec::new());
+        for shard in doubted {
+            match self.is_whole(path, len, *shard, read).await {
+                Ok(true) => {}
+                Ok(false) => lost.push(*shard),
+                Err(error) => {
+                    mended.failed(&error);
+                    away.push(*shard);
+                }
+            }
         }
+        if lost.is_empty() || !counts(path) {
+            return away;
+        }
+        mended.lost += lost.len() as u64;
+        for shard in lost {
+            match self.make(path, len, shard).await {
+                Ok(()) if counts(path) => mended.made += 1,
+                // Removed in the meantime, perhaps before this shard was there.
+                Ok(()) => self.unmake(path, shard, mended).await,
+                Err(Error::NotFound { .. }) => {
+                    if counts(path) {
+                        mended.beyond.push(path.to_string());
+                    }
+                    break;
+                }
+                Err(error) => {
+                    mended.failed(&error);
+                    // What it did store of it must not outlive the object.
+                    if !counts(path) {
+                        self.unmake(path, shard, mended).await;
+                    }
+                    away.push(shard);
+                }
+            }
+        }
+        away
+    }
+
+    async fn unmake(&self, path: &Path, shard: usize, mended: &mut Mended) {
+        let Some(store) = self.stores.get(shard) else { return };
+        match store.delete(path).await {
+            Ok(()) | Err(Error::NotFound { .. }) => {}
+            Err(error) => mended.failed(&error),
+        }
+    }
+
+    /// Makes a shard anew from the others.
+    async fn make(&self, path: &Path, len: u64, shard: usize) -> Result<()> {
         let store = self.stores.get(shard).map(Arc::clone);
-        let Some(store) = store else { return Ok(true) };
+        let Some(store) = store else { return Ok(()) };
         let mut out = BufWriter::new(store, path.clone());
         let failed = |source: std::io::Error| Error::Generic { store: "spread", source: source.into() };
         let made = async {
@@ -102,7 +161,7 @@ impl Inner {
             return Err(error);
         }
         match self.end_of(shard, path).await {
-            Ok(meta) if meta.size == len => Ok(false),
+            Ok(meta) if meta.size == len => Ok(()),
             Err(Miss::Failed(error)) => Err(error),
             _ => {
                 let source = "a shard that was said to be stored is not there".into();

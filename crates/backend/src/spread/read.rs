@@ -1,15 +1,16 @@
 //! Reading: from the shards that hold the bytes, and from others where one of those is of no use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange};
 
 use super::shard::{CHUNK, Code};
-use super::{Inner, Miss, too_few};
+use super::{Inner, Miss, PATIENCE, too_few};
 
 /// Chunks of one shard, one for each stripe of a run.
 type Chunks = Vec<Vec<u8>>;
@@ -29,23 +30,10 @@ impl Inner {
         let run = range.start / whole..range.end.div_ceil(whole);
         let begins = run.start.saturating_mul(whole);
         let wanted = self.holders(len, &run, &range);
-        let mut have = BTreeMap::new();
-        let mut misses = Vec::new();
-        self.ask(&wanted, path, len, &run, &mut have, &mut misses).await;
-        let mut complete = misses.is_empty();
-        if !complete {
-            // The rest of the data first: with all of it there is nothing to work out.
-            let mut others: Vec<usize> =
-                (0..self.code.shards()).filter(|shard| !wanted.contains(shard)).collect();
-            while have.len() < usize::from(self.code.data) && !others.is_empty() {
-                let short = usize::from(self.code.data) - have.len();
-                let next: Vec<usize> = others.drain(..short.min(others.len())).collect();
-                self.ask(&next, path, len, &run, &mut have, &mut misses).await;
-            }
-            complete = have.len() >= usize::from(self.code.data);
-        }
-        let bytes = if complete { self.assemble(len, &run, &have) } else { None };
-        let bytes = bytes.ok_or_else(|| too_few(self.code, path, misses))?;
+        let gathered = self.gather(&wanted, path, len, &run).await;
+        let have = gathered.map_err(|misses| too_few(self.code, path, misses))?;
+        let bytes = self.assemble(len, &run, &have);
+        let bytes = bytes.ok_or_else(|| too_few(self.code, path, Vec::new()))?;
         let at = |place: u64| usize::try_from(place.saturating_sub(begins)).unwrap_or(usize::MAX);
         Ok(Bytes::from(bytes).slice(at(range.start)..at(range.end)))
     }
@@ -53,34 +41,67 @@ impl Inner {
     /// The shards in which a range lies as it is.
     fn holders(&self, len: u64, run: &Range<u64>, range: &Range<u64>) -> Vec<usize> {
         let data = usize::from(self.code.data);
+        // Who is slow is asked only where there is no other.
+        let mut quick = self.in_order();
+        quick.truncate(data);
+        quick.sort_unstable();
         if run.end - run.start > 1 {
-            return (0..data).collect();
+            return quick;
         }
         let chunk = self.code.chunk(len, run.start).max(1);
         let from = range.start - run.start.saturating_mul(self.code.stripe());
         let to = range.end - run.start.saturating_mul(self.code.stripe());
         let of = |place: u64| usize::try_from(place / chunk).unwrap_or(usize::MAX);
-        (of(from)..=of(to.saturating_sub(1))).filter(|shard| *shard < data).collect()
+        let exact: Vec<usize> = (of(from)..=of(to.saturating_sub(1))).filter(|shard| *shard < data).collect();
+        if exact.iter().all(|shard| quick.contains(shard)) { exact } else { quick }
     }
 
-    async fn ask(
+    /// The chunks that are wanted, or as many as give those back, where one is of no use or late.
+    async fn gather(
         &self,
-        shards: &[usize],
+        wanted: &[usize],
         path: &Path,
         len: u64,
         run: &Range<u64>,
-        have: &mut BTreeMap<usize, Chunks>,
-        misses: &mut Vec<Miss>,
-    ) {
-        let asked = shards
-            .iter()
-            .map(|shard| async move { (*shard, self.chunks(*shard, path, len, run.clone()).await) });
-        for (shard, chunks) in join_all(asked).await {
-            match chunks {
-                Ok(chunks) => drop(have.insert(shard, chunks)),
-                Err(miss) => misses.push(miss),
+    ) -> Result<BTreeMap<usize, Chunks>, Vec<Miss>> {
+        let data = usize::from(self.code.data);
+        let ask = |shard| async move { (shard, self.chunks(shard, path, len, run.clone()).await) };
+        // The rest of the data first: with all of it there is nothing to work out.
+        let mut others = self.in_order().into_iter().filter(|shard| !wanted.contains(shard));
+        let mut asked: FuturesUnordered<_> = wanted.iter().copied().map(ask).collect();
+        let mut open: BTreeSet<usize> = wanted.iter().copied().collect();
+        let (mut have, mut misses, mut late) = (BTreeMap::new(), Vec::new(), BTreeSet::new());
+        while !wanted.iter().all(|shard| have.contains_key(shard)) && have.len() < data {
+            match tokio::time::timeout(PATIENCE, asked.next()).await {
+                Ok(Some((shard, answer))) => {
+                    open.remove(&shard);
+                    late.remove(&shard);
+                    self.heard(shard, answer.as_ref().err());
+                    match answer {
+                        Ok(chunks) => drop(have.insert(shard, chunks)),
+                        Err(miss) => {
+                            if matches!(miss, Miss::Lost) {
+                                self.suspect(path);
+                            }
+                            misses.push(miss);
+                        }
+                    }
+                }
+                Ok(None) => return Err(misses),
+                Err(_) => {
+                    self.are_slow(&open);
+                    late.clone_from(&open);
+                }
+            }
+            if !misses.is_empty() || !late.is_empty() {
+                let expected = have.len() + open.len() - late.len();
+                for shard in others.by_ref().take(data.saturating_sub(expected)) {
+                    open.insert(shard);
+                    asked.push(ask(shard));
+                }
             }
         }
+        Ok(have)
     }
 
     /// The chunks of a run of stripes in one shard, with tags that are right.

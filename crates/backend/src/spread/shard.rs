@@ -9,7 +9,7 @@ use freehold_crypt::hash::Hasher;
 
 /// Bytes of a chunk in all stripes but the last.
 pub(super) const CHUNK: u64 = 64 << 10;
-const TAG: usize = 16;
+pub(super) const TAG: usize = 16;
 const TAG_LEN: u64 = TAG as u64;
 /// The object's length, how many shards of which kind, and a tag.
 pub(super) const END: u64 = 8 + 2 + TAG_LEN;
@@ -75,6 +75,16 @@ impl Code {
         let more = reed_solomon_simd::encode(self.data.into(), self.parity.into(), &chunks);
         chunks.extend(more.unwrap_or_default());
         chunks
+    }
+
+    /// Whether the chunks of a stripe that are there fit together; its first bytes, so many as are the
+    /// object's, go through the hash.
+    pub(super) fn fits(self, chunks: &BTreeMap<usize, &[u8]>, whole: u64, hash: &mut Hasher) -> bool {
+        let len = chunks.values().next().map_or(0, |chunk| chunk.len());
+        let Some(stripe) = self.restore(chunks) else { return false };
+        hash.update(usize::try_from(whole).ok().and_then(|whole| stripe.get(..whole)).unwrap_or(&stripe));
+        let again = self.chunks(&stripe, len);
+        chunks.iter().all(|(shard, chunk)| again.get(*shard).is_some_and(|made| made == chunk))
     }
 
     /// The bytes of a stripe from any `data` of its chunks; nothing if they do not fit together.

@@ -1,6 +1,6 @@
 //! The interface of a store, over several.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,14 +11,15 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
-    Attributes, CopyOptions, Error, Extensions, GetOptions, GetRange, GetResult, GetResultPayload,
-    ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetRange, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    Result,
 };
 
 use super::shard::Cutter;
 use super::upload::Upload;
 use super::{Inner, Spread};
+use crate::answer::{in_pieces, missing, put_result};
 
 /// Objects asked after at once.
 const AT_ONCE: usize = 8;
@@ -27,14 +28,6 @@ impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Spread({} of {})", self.inner.code.data, self.inner.stores.len())
     }
-}
-
-fn missing(operation: &str) -> Error {
-    Error::NotImplemented { operation: operation.into(), implementer: "spread".into() }
-}
-
-pub(super) fn put_result() -> PutResult {
-    PutResult { e_tag: None, version: None, extensions: Extensions::default() }
 }
 
 fn resolve(range: Option<GetRange>, len: u64) -> Result<Range<u64>> {
@@ -90,21 +83,20 @@ impl Inner {
         failed.find(Result::is_err).unwrap_or(Ok(()))
     }
 
-    /// Everything that any of the stores lists, with the length of the shard in each that has one.
-    /// As many as may be lost need not answer.
-    pub(super) async fn shards(&self, prefix: Option<&Path>) -> Result<BTreeMap<Path, Vec<Option<u64>>>> {
-        let lists = self.stores.iter().map(|store| store.list(prefix).try_collect::<Vec<_>>());
-        let (mut all, mut failed) = (BTreeMap::new(), Vec::new());
-        for (shard, listed) in join_all(lists).await.into_iter().enumerate() {
+    /// What each store lists, with the length of its shard.
+    pub(super) async fn listings(&self, prefix: Option<&Path>) -> Vec<Result<BTreeMap<Path, u64>>> {
+        let lists = self.stores.iter().map(|store| {
+            store.list(prefix).map_ok(|meta| (meta.location, meta.size)).try_collect::<BTreeMap<_, _>>()
+        });
+        join_all(lists).await
+    }
+
+    /// The names that any of the stores lists. As many as may be lost need not answer.
+    async fn names(&self, prefix: Option<&Path>) -> Result<BTreeSet<Path>> {
+        let (mut all, mut failed) = (BTreeSet::new(), Vec::new());
+        for listed in self.listings(prefix).await {
             match listed {
-                Ok(listed) => {
-                    for meta in listed {
-                        let row = all.entry(meta.location).or_insert_with(|| vec![None; self.stores.len()]);
-                        if let Some(place) = row.get_mut(shard) {
-                            *place = Some(meta.size);
-                        }
-                    }
-                }
+                Ok(listed) => all.extend(listed.into_keys()),
                 Err(error) => failed.push(error),
             }
         }
@@ -119,7 +111,7 @@ impl Inner {
 impl ObjectStore for Spread {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         if !matches!(options.mode, PutMode::Overwrite) {
-            return Err(missing("conditional put"));
+            return Err(missing("conditional put", "spread"));
         }
         let inner = &self.inner;
         let mut cutter = Cutter::new(inner.code, &inner.key, location.as_ref());
@@ -149,27 +141,12 @@ impl ObjectStore for Spread {
         let len = meta.size;
         let range = if options.head { 0..0 } else { resolve(options.range, len)? };
         let step = self.inner.at_once().saturating_mul(self.inner.code.stripe());
-        let next = move |at: u64, end: u64| end.min((at / step + 1).saturating_mul(step));
-        // The first piece at once, so that what is wrong is an error here.
-        let first = next(range.start, range.end);
-        let begun = self.inner.range(location, len, range.start..first).await?;
-        let (inner, path, end) = (Arc::clone(&self.inner), location.clone(), range.end);
-        let rest = futures::stream::try_unfold((inner, path, first), move |(inner, path, at)| async move {
-            if at >= end {
-                return Ok(None);
-            }
-            let to = next(at, end);
-            let piece = inner.range(&path, len, at..to).await?;
-            Ok(Some((piece, (inner, path, to))))
-        });
-        let stream = futures::stream::once(async move { Ok(begun) }).chain(rest).boxed();
-        Ok(GetResult {
-            payload: GetResultPayload::Stream(stream),
-            meta,
-            range,
-            attributes: Attributes::default(),
-            extensions: Extensions::default(),
-        })
+        let (inner, path) = (Arc::clone(&self.inner), location.clone());
+        let read = move |range| {
+            let (inner, path) = (Arc::clone(&inner), path.clone());
+            async move { inner.range(&path, len, range).await }
+        };
+        in_pieces(meta, range, step, read).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -185,7 +162,7 @@ impl ObjectStore for Spread {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let (inner, prefix) = (Arc::clone(&self.inner), prefix.cloned());
         futures::stream::once(async move {
-            let names: Vec<Path> = inner.shards(prefix.as_ref()).await?.into_keys().collect();
+            let names = inner.names(prefix.as_ref()).await?;
             let metas = futures::stream::iter(names).map(move |path| {
                 let inner = Arc::clone(&inner);
                 async move {
@@ -204,10 +181,10 @@ impl ObjectStore for Spread {
     }
 
     async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        Err(missing("list_with_delimiter"))
+        Err(missing("list_with_delimiter", "spread"))
     }
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
-        Err(missing("copy"))
+        Err(missing("copy", "spread"))
     }
 }

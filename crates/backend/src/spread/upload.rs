@@ -11,7 +11,7 @@ use object_store::{Error, MultipartUpload, ObjectStoreExt as _, PutPayload, PutR
 
 use super::Inner;
 use super::shard::Cutter;
-use super::store::put_result;
+use crate::answer::put_result;
 
 /// Length of a shard's pieces; some stores want all but the last to be the same, and none shorter.
 const PIECE: usize = 5 << 20;

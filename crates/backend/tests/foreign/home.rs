@@ -20,6 +20,8 @@ pub(crate) const QUICK: Pace = Pace {
     tend: Duration::from_hours(1),
     audit: Duration::from_hours(24),
     purge: Duration::from_hours(24),
+    mend: Duration::from_hours(24),
+    round: Duration::from_hours(24),
 };
 
 pub(crate) struct Home {

@@ -46,6 +46,12 @@ pub(crate) enum Lie {
     Down,
     /// Takes nothing more.
     Full,
+    /// Never answers at all.
+    Silent,
+    /// Has no such bucket.
+    NoBucket,
+    /// Lists nothing.
+    ListsNothing,
 }
 
 /// The store.
@@ -71,8 +77,16 @@ impl Liar {
         *self.lie.lock().unwrap()
     }
 
-    fn up(&self) -> Result<()> {
-        if self.lie() == Lie::Down { Err(failed("connection refused")) } else { Ok(()) }
+    async fn up(&self) -> Result<()> {
+        match self.lie() {
+            Lie::Down => Err(failed("connection refused")),
+            Lie::Silent => std::future::pending().await,
+            Lie::NoBucket => {
+                let source = "<Code>NoSuchBucket</Code>".into();
+                Err(object_store::Error::NotFound { path: "attic".into(), source })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Names of everything that lies there.
@@ -118,7 +132,7 @@ fn put_result() -> PutResult {
 #[async_trait]
 impl ObjectStore for Liar {
     async fn put_opts(&self, path: &Path, payload: PutPayload, mut opts: PutOptions) -> Result<PutResult> {
-        self.up()?;
+        self.up().await?;
         let mut bytes = Vec::from(Bytes::from(payload));
         match self.lie() {
             Lie::Full => return Err(failed("507 Insufficient Storage")),
@@ -140,7 +154,7 @@ impl ObjectStore for Liar {
         path: &Path,
         opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.up()?;
+        self.up().await?;
         match self.lie() {
             Lie::Full => Err(failed("507 Insufficient Storage")),
             Lie::StoresNothing => InMemory::new().put_multipart_opts(path, opts).await,
@@ -149,7 +163,7 @@ impl ObjectStore for Liar {
     }
 
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
-        self.up()?;
+        self.up().await?;
         let lie = self.lie();
         let mut at = path.clone();
         if lie == Lie::GivesAnother
@@ -197,6 +211,7 @@ impl ObjectStore for Liar {
         match self.lie() {
             Lie::Down => futures::stream::once(async { Err(failed("connection refused")) }).boxed(),
             Lie::KeepsDeleted => paths,
+            Lie::Silent => futures::stream::pending().boxed(),
             _ => self.inner.delete_stream(paths),
         }
     }
@@ -204,6 +219,8 @@ impl ObjectStore for Liar {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.lie() {
             Lie::Down => futures::stream::once(async { Err(failed("connection refused")) }).boxed(),
+            Lie::Silent => futures::stream::pending().boxed(),
+            Lie::ListsNothing => futures::stream::empty().boxed(),
             Lie::ListsStale => {
                 let last = self.last.lock().unwrap().clone();
                 let keep = move |meta: &Result<ObjectMeta>| {

@@ -12,6 +12,8 @@ mod liar;
 #[cfg(test)]
 mod lies;
 #[cfg(test)]
+mod outside;
+#[cfg(test)]
 mod parts;
 #[cfg(test)]
 mod probing;

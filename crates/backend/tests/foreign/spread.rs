@@ -1,9 +1,11 @@
 //! One backend over several stores: any of them may lie, fail or be lost, as many as was said.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use freehold_backend::{Packed, Spread};
+use freehold_backend::{Mended, Pace, Packed, Spread, Stores, reach};
 use freehold_crypt::Secret;
+use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutPayload};
 use proptest::prelude::*;
@@ -70,6 +72,15 @@ async fn read(spread: &Spread, path: &Path) -> object_store::Result<Vec<u8>> {
     Ok(spread.get(path).await?.bytes().await?.into())
 }
 
+/// Everything that lies there, with its length.
+async fn objects(spread: &Spread) -> Vec<(Path, u64)> {
+    spread.list(None).map_ok(|meta| (meta.location, meta.size)).try_collect().await.unwrap()
+}
+
+async fn mend(spread: &Spread, read: bool) -> Mended {
+    spread.mend(&objects(spread).await, read, &|_| true).await.unwrap()
+}
+
 async fn lose(liar: &Liar) {
     for path in liar.names().await {
         liar.inner.delete(&path).await.unwrap();
@@ -129,18 +140,19 @@ fn a_lost_store_is_made_anew_and_then_another_may_be_lost() {
             }
             for lost in 0..stores {
                 lose(&world.liars[lost]).await;
-                let mended = world.again(parity).mend(false).await.unwrap();
+                let mended = mend(&world.again(parity), false).await;
                 assert_eq!((mended.objects, mended.lost, mended.made), (4, 4, 4), "{mended:?}");
                 assert_eq!((&mended.beyond[..], mended.last_error), (&[][..], None));
             }
-            assert_eq!(world.spread.mend(true).await.unwrap().lost, 0);
+            assert_eq!(mend(&world.spread, true).await.lost, 0);
             for (path, len) in paths.iter().zip(lens) {
                 assert!(read(&world.again(parity), path).await.unwrap() == content(9, len));
             }
+            let all = objects(&world.spread).await;
             for liar in world.liars.iter().take(usize::from(parity) + 1) {
                 lose(liar).await;
             }
-            let mended = world.again(parity).mend(false).await.unwrap();
+            let mended = world.again(parity).mend(&all, false, &|_| true).await.unwrap();
             assert_eq!((mended.made, mended.beyond.len()), (0, 4), "{mended:?}");
             let gone = read(&world.again(parity), &paths[2]).await;
             assert!(matches!(gone, Err(object_store::Error::NotFound { .. })), "{gone:?}");
@@ -158,9 +170,9 @@ fn an_altered_shard_is_found_by_reading_and_made_anew() {
         let mut bytes = Vec::from(liar.inner.get(&path).await.unwrap().bytes().await.unwrap());
         bytes[70_000] ^= 1;
         liar.inner.put(&path, bytes.into()).await.unwrap();
-        assert_eq!(world.spread.mend(false).await.unwrap().lost, 0);
-        assert_eq!(world.spread.mend(true).await.unwrap().made, 1);
-        assert_eq!(world.spread.mend(true).await.unwrap().lost, 0);
+        assert_eq!(mend(&world.spread, false).await.lost, 0);
+        assert_eq!(mend(&world.spread, true).await.made, 1);
+        assert_eq!(mend(&world.spread, true).await.lost, 0);
         lose(&world.liars[0]).await;
         assert!(read(&world.again(1), &path).await.unwrap() == content(1, 500_000));
     });
@@ -183,12 +195,12 @@ fn enough_shards_are_stored_before_it_counts() {
                 assert!(write(&large.spread, &other, &bytes, pieces).await.is_err(), "{lie:?}");
                 large.liars[4].tell(Lie::None);
                 large.liars[1].tell(Lie::None);
-                let mended = large.again(2).mend(true).await.unwrap();
+                let mended = mend(&large.again(2), true).await;
                 assert_eq!((mended.last_error, mended.beyond), (None, vec![]));
                 lose(&large.liars[0]).await;
                 lose(&large.liars[3]).await;
                 assert!(read(&large.again(2), &path).await.unwrap() == bytes);
-                large.again(2).mend(false).await.unwrap();
+                mend(&large.again(2), false).await;
             }
         }
     });
@@ -202,7 +214,6 @@ fn a_listing_needs_no_more_stores_than_reading() {
             write(&world.spread, &Path::from(name), &content(2, 100_000), None).await.unwrap();
         }
         let listed = || async {
-            use futures::TryStreamExt as _;
             let mut all: Vec<_> =
                 world.again(2).list(None).map_ok(|meta| (meta.location, meta.size)).try_collect().await?;
             all.sort();
@@ -221,6 +232,155 @@ fn a_listing_needs_no_more_stores_than_reading() {
         }
         world.spread.delete(&both[0].0).await.unwrap();
         assert_eq!(listed().await.unwrap(), both[1..]);
+    });
+}
+
+fn stores(world: &World, parity: u8) -> Stores {
+    let each = world.liars.iter().map(|liar| Arc::<Liar>::clone(liar) as Arc<dyn ObjectStore>).collect();
+    let spread = world.again(parity);
+    Stores { all: Arc::new(spread.clone()), each, spread: Some(spread), beside: [].into() }
+}
+
+#[test]
+fn as_many_stores_as_may_be_lost_need_not_answer() {
+    const WITHIN: Duration = Duration::from_millis(200);
+    run(async {
+        for (count, parity, lie) in [
+            (3, 1, Lie::Down),
+            (3, 2, Lie::Down),
+            (5, 2, Lie::NoBucket),
+            (2, 1, Lie::NoBucket),
+            (2, 1, Lie::Silent),
+        ] {
+            let world = World::new(count, parity);
+            let path = Path::from("aa");
+            let bytes = content(1, 300_000);
+            write(&world.spread, &path, &bytes, None).await.unwrap();
+            for lost in 0..usize::from(parity) {
+                world.liars[lost].tell(lie);
+                let silent = reach(&stores(&world, parity), WITHIN).await.unwrap();
+                assert_eq!(silent.len(), lost + 1, "{count} {parity} {lie:?}");
+                let spread = world.again(parity);
+                let begun = std::time::Instant::now();
+                for _ in 0..10 {
+                    assert!(read(&spread, &path).await.unwrap() == bytes);
+                }
+                // It is waited for once, and not every time.
+                let late = begun.elapsed();
+                assert!(late.as_secs() < 15, "{late:?} for {count} {parity} {lie:?}");
+            }
+            world.liars[usize::from(parity)].tell(lie);
+            assert!(reach(&stores(&world, parity), WITHIN).await.is_err(), "{count} {parity} {lie:?}");
+        }
+    });
+}
+
+#[test]
+fn a_listing_that_lies_makes_no_shard_anew() {
+    run(async {
+        let world = World::new(3, 1);
+        let path = Path::from("aa");
+        write(&world.spread, &path, &content(1, 300_000), None).await.unwrap();
+        let all = [(path.clone(), 300_000)];
+        world.liars[1].tell(Lie::ListsNothing);
+        let mended = world.again(1).mend(&all, false, &|_| true).await.unwrap();
+        assert_eq!((mended.lost, mended.made), (0, 0), "{mended:?}");
+        // One that was removed is not made again, nor a shard of one that is removed meanwhile.
+        world.liars[1].tell(Lie::None);
+        lose(&world.liars[1]).await;
+        let mended = world.again(1).mend(&all, false, &|_| false).await.unwrap();
+        assert_eq!((mended.lost, mended.made), (0, 0), "{mended:?}");
+        let asked = std::sync::atomic::AtomicBool::new(false);
+        let once = |_: &Path| !asked.swap(true, std::sync::atomic::Ordering::Relaxed);
+        let mended = world.again(1).mend(&all, false, &once).await.unwrap();
+        assert_eq!((mended.lost, mended.made), (1, 0), "{mended:?}");
+        assert!(world.liars[1].names().await.is_empty());
+        // Nor is one beyond repair that nobody wants.
+        lose(&world.liars[0]).await;
+        asked.store(false, std::sync::atomic::Ordering::Relaxed);
+        let mended = world.again(1).mend(&all, false, &once).await.unwrap();
+        assert_eq!((mended.made, mended.beyond.len()), (0, 0), "{mended:?}");
+        assert_eq!(world.again(1).mend(&all, false, &|_| true).await.unwrap().beyond, ["aa"]);
+    });
+}
+
+async fn flip(liar: &Liar, path: &Path) {
+    let mut bytes = Vec::from(liar.inner.get(path).await.unwrap().bytes().await.unwrap());
+    bytes[100] ^= 1;
+    liar.inner.put(path, bytes.into()).await.unwrap();
+}
+
+async fn until_same(liar: &Liar, before: &[(Path, bytes::Bytes)]) {
+    let same = async {
+        while liar.everything().await != before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), same).await.expect("it is not mended");
+}
+
+#[test]
+fn every_shard_is_read_in_time_and_one_that_a_reader_finds_altered_at_once() {
+    run(async {
+        let (moment, day) = (Duration::from_millis(1), Duration::from_hours(24));
+        for round in [moment, day] {
+            let world = World::new(3, 1);
+            let folder = tempfile::tempdir().unwrap();
+            let pace = Pace { tend: moment, round, ..QUICK };
+            let open = async || {
+                let key = Secret::from_bytes([1; 32]);
+                Arc::new(Packed::over(world.again(1), folder.path(), key, None, pace).await.unwrap())
+            };
+            let packed = open().await;
+            let depot = depot(&packed).await;
+            put(&depot, 1, &content(1, 70_000)).await.unwrap();
+            let before: Vec<_> = {
+                let mut all = Vec::new();
+                for liar in &world.liars {
+                    all.push(liar.everything().await);
+                }
+                all
+            };
+            let path = before[0][0].0.clone();
+            if round == moment {
+                flip(&world.liars[2], &path).await;
+                until_same(&world.liars[2], &before[2]).await;
+            }
+            flip(&world.liars[0], &path).await;
+            if round == day {
+                let reader = depot.open(blob(1)).await.unwrap();
+                assert!(reader.read(0..reader.len()).await.unwrap() == content(1, 70_000));
+            }
+            until_same(&world.liars[0], &before[0]).await;
+            drop(depot);
+            packed.close().await;
+        }
+    });
+}
+
+#[test]
+fn what_has_too_few_shards_left_is_told_as_bad() {
+    run(async {
+        let world = World::new(3, 1);
+        let folder = tempfile::tempdir().unwrap();
+        let key = Secret::from_bytes([1; 32]);
+        let packed = Packed::over(world.again(1), folder.path(), key, None, QUICK).await.unwrap();
+        let packed = Arc::new(packed);
+        let depot = depot(&packed).await;
+        put(&depot, 1, &content(1, 70_000)).await.unwrap();
+        assert_eq!(packed.mend(true).await.unwrap(), Mended { objects: 1, ..Mended::default() });
+        world.liars[1].tell(Lie::Down);
+        packed.mend(false).await.unwrap();
+        assert!(packed.lacking().is_some_and(|why| why.contains("connection refused")));
+        world.liars[1].tell(Lie::None);
+        for liar in &world.liars[..2] {
+            lose(liar).await;
+        }
+        assert_eq!(packed.mend(false).await.unwrap().beyond.len(), 1);
+        assert_eq!((packed.lacking(), packed.bad().len()), (None, 1));
+        assert_eq!(packed.damaged().await.unwrap().into_iter().collect::<Vec<_>>(), [blob(1)]);
+        drop(depot);
+        packed.close().await;
     });
 }
 

@@ -1,7 +1,9 @@
 //! Backends, as the API asks for them.
 
 use async_trait::async_trait;
-use freehold_api::{Attached, BackendControl, BackendStatus, Detach, NewBackend, Probed, Problem};
+use freehold_api::{
+    Attached, BackendControl, BackendStatus, Detach, Detached, NewBackend, PackLine, Probed, Problem,
+};
 
 use super::Answers;
 use crate::hosting;
@@ -20,7 +22,11 @@ impl BackendControl for Answers {
         hosting::probe(&self.0, name).await
     }
 
-    async fn detach(&self, name: &str, how: Detach) -> Result<(), Problem> {
+    async fn packs(&self, name: &str) -> Result<Vec<PackLine>, Problem> {
+        hosting::packs(&self.0, name).await
+    }
+
+    async fn detach(&self, name: &str, how: Detach) -> Result<Detached, Problem> {
         let name = name.to_owned();
         self.0.to_the_end(|shared| async move { hosting::detach(&shared, &name, how).await }).await
     }

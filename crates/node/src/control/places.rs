@@ -254,7 +254,7 @@ pub(super) async fn remove(shared: &Shared, named: &str, force: bool, dry_run: b
 }
 
 /// Whether nothing would be lost with a node, as far as all others say.
-async fn is_free(
+pub(crate) async fn is_free(
     shared: &Shared,
     name: &str,
     node: NodeId,

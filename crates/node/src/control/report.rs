@@ -322,9 +322,10 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             Some("freehold bucket rotate    (makes new keys of all that need one)"),
         ));
     }
-    for node in nodes(shared).iter().filter(|node| !node.connected && node.standing == Standing::Member) {
+    for node in nodes(shared).iter().filter(|node| node.standing == Standing::Member) {
         match &node.backend {
             Some(backend) => all.extend(of_backend(backend)),
+            None if node.connected => {}
             None => all.push(away(shared, node)),
         }
     }
@@ -353,11 +354,22 @@ fn of_checks(shared: &Shared, view: &View) -> Vec<Finding> {
     old.collect()
 }
 
-/// A backend whose node does not run.
+/// A backend whose node does not run, or whose store has not kept what it was given.
 fn of_backend(backend: &BackendStatus) -> Option<Finding> {
     let state = backend.state;
-    if matches!(state, BackendState::Starting | BackendState::Up) {
-        return None;
+    match state {
+        BackendState::Starting => return None,
+        BackendState::Up if backend.why.is_empty() => return None,
+        BackendState::Up => {
+            let next = format!(
+                "it is mended by itself as far as good copies are left; if it does not end: freehold bucket \
+                 verify, or another store in place of {}",
+                backend.name
+            );
+            let what = format!("the backend {} is not whole", backend.name);
+            return Some(found(Level::Alarm, what, backend.why.clone(), Some(&next)));
+        }
+        BackendState::Away | BackendState::Broken => {}
     }
     let why = format!("for {}: {}", words::span(backend.since_ms), backend.why);
     let next = format!(
@@ -608,6 +620,22 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> String {
     let objects = |value: fn(&BucketStatus) -> u64| {
         status.buckets.iter().map(|b| (label("bucket", &b.id), value(b))).collect::<Vec<_>>()
     };
+    let backends = |value: fn(&BackendStatus) -> Option<u64>| {
+        let all =
+            status.nodes.iter().filter_map(|n| Some((label("node", &n.id), value(n.backend.as_ref()?)?)));
+        all.collect::<Vec<_>>()
+    };
+    gauge(
+        "backend_reachable",
+        "Whether the store of a backend of this node answers, by its node's id.",
+        backends(|b| Some(u64::from(b.state == BackendState::Up))),
+    );
+    gauge("backend_bytes", "Sealed bytes that a backend holds.", backends(|b| b.used));
+    gauge(
+        "backend_bad_packs",
+        "Packs on the store of a backend that were found missing or altered, and that still count.",
+        backends(|b| Some(b.bad_packs)),
+    );
     gauge("bucket_objects", "Objects in a bucket.", objects(|b| b.objects));
     gauge("bucket_bytes", "Bytes in a bucket, unsealed.", objects(|b| b.bytes));
     gauge("bucket_waiting", "Objects that wait for a copy.", objects(|b| b.waiting));

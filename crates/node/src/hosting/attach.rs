@@ -9,7 +9,7 @@ use freehold_backend::{Credentials, Settings};
 use freehold_crypt::{Algorithm, Entropy as _, SigningKey};
 use freehold_disk::OsEntropy;
 use freehold_realm::NodeRoles;
-use freehold_realm::body::InvitationIssue;
+use freehold_realm::body::{InvitationIssue, NodeRemove};
 use freehold_seal::DirectoryRow;
 use freehold_wire::{Millis, Name, NodeId};
 
@@ -21,7 +21,7 @@ use crate::identity::{FreshKeys, Identity};
 use crate::invitation::Contact;
 use crate::joining::{Heard, read_log, redemption, settle};
 use crate::log::By;
-use crate::problem::home_problem;
+use crate::problem::{chain, home_problem};
 use crate::scribe::Saying;
 use crate::shared::Shared;
 use crate::vacant::Vacant;
@@ -38,8 +38,11 @@ pub(crate) async fn attach(
     dry_run: bool,
 ) -> Result<Attached, Problem> {
     let name = name_of(&wish.name)?;
-    let (settings, credentials) = store::wished(wish)?;
+    let (settings, credentials) = store::wished(NOT_ATTACHED, wish)?;
     let _turn = shared.backends.turn.lock().await;
+    if shared.backends.plane.get().is_none_or(|plane| plane.cancel().is_cancelled()) {
+        return Err(Problem::unreachable(NOT_ATTACHED, "the node is stopping", Some("freehold up")));
+    }
     must_be_free(shared, &name, &settings)?;
     must_decide(shared)?;
     let probed = store::probe(NOT_ATTACHED, &settings, &credentials).await?;
@@ -69,11 +72,16 @@ pub(crate) async fn attach(
 pub(crate) async fn probe(shared: &Shared, typed: &str) -> Result<Probed, Problem> {
     let lodger = shared.backends.named(shared, typed)?;
     let what = format!("the store of {} does not do", lodger.folder);
-    let all = 0..lodger.settings.stores().count();
+    let unusable = |why: String| {
+        let next = "set right what it says: it is tried again by itself";
+        Problem::corrupt(what.clone(), why, Some(next))
+    };
+    let settings = lodger.reread().map_err(unusable)?;
+    let all = 0..settings.stores().count();
     let credentials: Result<Vec<Credentials>, _> =
         all.map(|at| Credentials::read_of(lodger.home.root(), at)).collect();
-    let credentials = credentials.map_err(|e| Problem::corrupt(what.clone(), e.to_string(), None::<&str>))?;
-    store::probe(&what, &lodger.settings, &credentials).await
+    let credentials = credentials.map_err(|e| unusable(chain(&e)))?;
+    store::probe(&what, &settings, &credentials).await
 }
 
 /// A name for a folder and a node.
@@ -109,7 +117,7 @@ fn must_be_free(shared: &Shared, name: &Name, settings: &Settings) -> Result<(),
         ));
     }
     let same = |other: &Settings| other.stores().any(|store| own.contains(&place(store)));
-    match shared.backends.list().iter().find(|lodger| same(&lodger.settings)) {
+    match shared.backends.list().iter().find(|lodger| lodger.settings().as_ref().is_some_and(same)) {
         None => Ok(()),
         Some(other) => Err(Problem::conflict(
             NOT_ATTACHED,
@@ -148,7 +156,7 @@ async fn settle_down(
     }
     let node = made?;
     let cancel = shared.backends.plane.get().map(|plane| plane.cancel().child_token());
-    Ok(Lodger::new(name.as_str(), home, node, settings, cancel.unwrap_or_default()))
+    Ok(Lodger::new(name.as_str(), home, node, Some(settings), cancel.unwrap_or_default()))
 }
 
 /// Removes what an attachment left that was broken off.
@@ -171,14 +179,33 @@ async fn make(
     let keys = FreshKeys::draw();
     store::keep(home, settings, credentials)?;
     store::must_be_vacant(home, settings).await?;
-    let heard = let_in(shared, &keys).await?;
     let node = keys.keys().node_id();
-    // Without it, it would be called by its id; that does no harm.
-    shared.say(vec![Saying::Row(DirectoryRow::NodeName(node, Some(name.clone())))]).await?;
-    let mine = shared.mesh.get().map(|mesh| mesh.addresses().to_bytes()).unwrap_or_default();
-    let contacts = vec![Contact { node: shared.me(), addresses: mine }];
-    settle(&vacant, shared.realm(), &keys, false, &heard, contacts)?;
+    let settled = async {
+        let heard = let_in(shared, &keys).await?;
+        let mine = shared.mesh.get().map(|mesh| mesh.addresses().to_bytes()).unwrap_or_default();
+        let contacts = vec![Contact { node: shared.me(), addresses: mine }];
+        settle(&vacant, shared.realm(), &keys, false, &heard, contacts)
+    };
+    if let Err(problem) = settled.await {
+        take_out(shared, node).await;
+        return Err(problem);
+    }
+    // Without it, it is called by its id; that does no harm.
+    let named = shared.say(vec![Saying::Row(DirectoryRow::NodeName(node, Some(name.clone())))]).await;
+    if let Err(problem) = named {
+        tracing::warn!(%problem, "a backend has no name in the directory");
+    }
     Ok(node)
+}
+
+/// A node that was let in and will never run holds nothing, though all would wait for it.
+async fn take_out(shared: &Shared, node: NodeId) {
+    if !shared.log.view().state().nodes.contains_key(&node) {
+        return;
+    }
+    if let Err(problem) = shared.log.say(NodeRemove { node, last: 0 }, By::Device).await {
+        tracing::error!(%problem, %node, "a backend that was not attached is still a node of the realm");
+    }
 }
 
 /// Invites a node and takes the invitation up, all here.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_api::BackendState;
+use freehold_backend::{Settings, Stores};
 use freehold_disk::HomeLock;
 use tokio_util::sync::CancellationToken;
 
@@ -23,10 +24,6 @@ const AGAIN_MOST: Duration = Duration::from_mins(2);
 /// How often a store is asked for a sign of life, and how soon again if there was none.
 const ASK_EVERY: Duration = Duration::from_secs(20);
 const ASK_AGAIN: Duration = Duration::from_secs(3);
-/// How often parts that one of several stores lacks are looked for, and how soon again if a store
-/// did not answer.
-const MEND_EVERY: Duration = Duration::from_hours(1);
-const MEND_AGAIN: Duration = Duration::from_mins(1);
 /// So many times in a row it must be silent before its node goes down.
 const SILENCES: u32 = 2;
 
@@ -43,6 +40,8 @@ enum Ended {
 /// Runs a backend until it or its host is told to stop.
 pub(super) async fn lodge(lodger: Arc<Lodger>, host: Arc<Shared>) {
     again_and_again(&lodger, &host, &lodger.cancel).await;
+    // Nothing of it is open any more.
+    lodger.is(lodger.state(), "", None);
     lodger.ended.cancel();
 }
 
@@ -70,10 +69,15 @@ async fn again_and_again(lodger: &Lodger, host: &Arc<Shared>, cancel: &Cancellat
 
 /// One life, from opening the store to the end of the node on it.
 async fn live(lodger: &Lodger, host: &Arc<Shared>, cancel: &CancellationToken) -> Ended {
+    let found = lodger.reread().and_then(|settings| Ok((store::stores(&settings, &lodger.home)?, settings)));
+    let (stores, settings) = match found {
+        Ok(found) => found,
+        Err(why) => return Ended::Broken(why),
+    };
     let opened = tokio::select! {
         biased;
         () = cancel.cancelled() => return Ended::Told,
-        opened = tokio::time::timeout(OPEN_WITHIN, open(lodger)) => opened,
+        opened = tokio::time::timeout(OPEN_WITHIN, open(lodger, &settings, &stores)) => opened,
     };
     let opened = match opened {
         Ok(Ok(opened)) => opened,
@@ -92,7 +96,12 @@ async fn live(lodger: &Lodger, host: &Arc<Shared>, cancel: &CancellationToken) -
     };
     let mut supervisor = Supervisor::default();
     let node = inner.begin(&mut supervisor);
-    let ended = run(lodger, host, &node, &mut supervisor, &opened, cancel).await;
+    let ended = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ended::Told,
+        ended = run(lodger, host, &node, &mut supervisor, &opened) => ended,
+        why = silence(lodger, &settings, &stores, &opened) => Ended::Away(why),
+    };
     node.shared.stop.cancel();
     let late = supervisor.stop().await;
     if !late.is_empty() {
@@ -103,9 +112,9 @@ async fn live(lodger: &Lodger, host: &Arc<Shared>, cancel: &CancellationToken) -
 }
 
 /// A store that answers, opened.
-async fn open(lodger: &Lodger) -> Result<Opened, String> {
-    store::reach(&lodger.settings, &lodger.home).await?;
-    store::open(&lodger.home, &lodger.settings).await
+async fn open(lodger: &Lodger, settings: &Settings, stores: &Stores) -> Result<Opened, String> {
+    lodger.is_without(store::reach(settings, stores).await?);
+    store::open(&lodger.home, settings).await
 }
 
 async fn run(
@@ -114,7 +123,6 @@ async fn run(
     node: &Begun,
     supervisor: &mut Supervisor,
     opened: &Opened,
-    cancel: &CancellationToken,
 ) -> Ended {
     // Beside the host's, so that who opens one in a firewall finds the other.
     let host_at = host.mesh.get().and_then(|mesh| mesh.bound().first().map(std::net::SocketAddr::port));
@@ -125,11 +133,8 @@ async fn run(
     lodger.is(BackendState::Up, "", Some(opened.clone()));
     tokio::select! {
         biased;
-        () = cancel.cancelled() => Ended::Told,
         why = supervisor.broke() => Ended::Broken(why),
-        why = silence(lodger) => Ended::Away(why),
         why = mending(node, opened) => Ended::Broken(why),
-        why = spreading(lodger, opened) => Ended::Broken(why),
     }
 }
 
@@ -150,34 +155,21 @@ async fn mending(node: &Begun, opened: &Opened) -> String {
     }
 }
 
-/// Looks for parts that one of several stores lacks, and makes them anew; says what keeps it from that.
-async fn spreading(lodger: &Lodger, opened: &Opened) -> String {
-    let spread = match store::stores(&lodger.settings, &lodger.home) {
-        Ok(stores) => stores.spread,
-        Err(why) => return why,
-    };
-    let Some(spread) = spread else { return std::future::pending().await };
-    loop {
-        let (why, wait) = match spread.mend(false).await {
-            Ok(mended) => match (mended.last_error, mended.beyond.len()) {
-                (Some(error), _) => (format!("one of its stores lacks parts: {error}"), MEND_AGAIN),
-                (None, 0) => (String::new(), MEND_EVERY),
-                (None, beyond) => (format!("{beyond} of its packs have too few parts left"), MEND_EVERY),
-            },
-            Err(error) => (chain(&error), MEND_AGAIN),
-        };
-        lodger.is(BackendState::Up, &why, Some(opened.clone()));
-        tokio::time::sleep(wait).await;
-    }
-}
-
-/// Returns when the store has stopped answering, with what it said last.
-async fn silence(lodger: &Lodger) -> String {
-    let mut silent = 0;
+/// Returns when the store has stopped answering, with what it said last. Of several, those that may be
+/// lost are told, and get what they lack when they are there again.
+async fn silence(lodger: &Lodger, settings: &Settings, stores: &Stores, opened: &Opened) -> String {
+    let (mut silent, mut last) = (0, String::new());
     loop {
         tokio::time::sleep(if silent == 0 { ASK_EVERY } else { ASK_AGAIN }).await;
-        match store::reach(&lodger.settings, &lodger.home).await {
-            Ok(()) => silent = 0,
+        match store::reach(settings, stores).await {
+            Ok(quiet) => {
+                silent = 0;
+                if quiet != last {
+                    opened.packed.mend_soon();
+                    last.clone_from(&quiet);
+                }
+                lodger.is_without(quiet);
+            }
             Err(why) => {
                 silent += 1;
                 if silent >= SILENCES {

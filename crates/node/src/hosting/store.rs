@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_api::{NewBackend, Probed, Problem};
+use freehold_api::{Detached, NewBackend, Probed, Problem};
 use freehold_backend::{Credentials, MapError, OpenError, Packed, Settings, Stores};
 use freehold_crypt::{Entropy as _, Secret};
 use freehold_disk::{KeyStore, OsEntropy};
@@ -18,23 +18,18 @@ use crate::problem::{chain, identity_problem};
 const PACKS_KEY: &str = "packs";
 /// What trying a store out may take: somebody waits for it.
 const PROBE_WITHIN: Duration = Duration::from_secs(45);
+/// A store that is there answers by then.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
-/// Where the store of a backend is.
-pub(super) fn settings(home: &Home) -> Result<Settings, Problem> {
-    let unusable = |why: String| {
-        Problem::corrupt(
-            "a backend's settings cannot be used",
-            why,
-            Some("set right what it says, then: freehold stop, and freehold up"),
-        )
-    };
-    let settings = Settings::read(home.root()).map_err(|e| unusable(chain(&e)))?;
-    settings.ok_or_else(|| unusable(format!("{} has none", home.root().display())))
+/// Where the store of a backend is; an error is what a person is told.
+pub(super) fn settings(home: &Home) -> Result<Settings, String> {
+    let settings = Settings::read(home.root()).map_err(|e| chain(&e))?;
+    settings.ok_or_else(|| format!("{} has no settings", home.root().display()))
 }
 
 /// Settings and credentials as somebody wishes them, those for each store.
-pub(super) fn wished(wish: &NewBackend) -> Result<(Settings, Vec<Credentials>), Problem> {
-    let invalid = |why: String| Problem::invalid(NOT_ATTACHED, why, Some("freehold backend attach --help"));
+pub(super) fn wished(what: &str, wish: &NewBackend) -> Result<(Settings, Vec<Credentials>), Problem> {
+    let invalid = |why: String| Problem::invalid(what, why, Some("freehold backend attach --help"));
     let (mut all, mut credentials) = (Vec::new(), Vec::new());
     for store in &wish.stores {
         let mut settings = Settings::new(&store.endpoint, &store.bucket);
@@ -157,7 +152,7 @@ pub(super) async fn must_be_vacant(home: &Home, settings: &Settings) -> Result<(
         }
     }
     let opened = packs(home, settings).await;
-    let opened = opened.map_err(|why| Problem::refused(NOT_ATTACHED, why, None::<&str>))?;
+    let opened = opened.map_err(|why| Problem::refused(NOT_ATTACHED, why, Some("try again")))?;
     match opened {
         Ok(packed) => {
             packed.close().await;
@@ -181,20 +176,26 @@ pub(super) fn stores(settings: &Settings, home: &Home) -> Result<Stores, String>
     freehold_backend::stores(home.root(), settings, &key).map_err(|e| chain(&e))
 }
 
-/// Asks a backend's stores for a sign of life; as many as may be lost need not give one.
-pub(super) async fn reach(settings: &Settings, home: &Home) -> Result<(), String> {
-    freehold_backend::reach(&stores(settings, home)?.all).await.map_err(|e| chain(&e))
+/// Asks a backend's stores for a sign of life; as many as may be lost need not give one, and are told.
+pub(super) async fn reach(settings: &Settings, stores: &Stores) -> Result<String, String> {
+    let quiet = freehold_backend::reach(stores, ANSWER_WITHIN).await.map_err(|e| chain(&e))?;
+    let told = quiet.iter().map(|(at, why)| format!("{}: {}", named(settings, *at), chain(why)));
+    Ok(told.collect::<Vec<_>>().join("; "))
 }
 
-/// Removes everything that is there of a backend, and says how many objects those were.
-pub(super) async fn erase(settings: &Settings, home: &Home) -> Result<u64, String> {
-    // Each, though another does not answer.
-    let (mut most, mut failed) = (0, None);
-    for store in stores(settings, home)?.each {
-        match freehold_backend::erase(&store).await {
-            Ok(objects) => most = objects.max(most),
-            Err(error) => failed = Some(chain(&error)),
-        }
-    }
-    failed.map_or(Ok(most), Err)
+/// One of its stores, as people know it.
+pub(super) fn named(settings: &Settings, at: usize) -> String {
+    let store = settings.stores().nth(at).unwrap_or(settings);
+    format!("{}, bucket {}", store.endpoint, store.bucket)
+}
+
+/// Removes everything that is there of a backend, and says what could not be.
+pub(super) async fn erase(settings: &Settings, home: &Home) -> Result<Detached, String> {
+    let key = packs_key(home)?;
+    let erased = freehold_backend::erase(home.root(), settings, &key).await.map_err(|e| chain(&e))?;
+    Ok(Detached {
+        removed: erased.objects,
+        strange: erased.strange,
+        left: erased.left.iter().map(|(at, why)| format!("{}: {why}", named(settings, *at))).collect(),
+    })
 }
