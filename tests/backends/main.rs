@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::{BackendState, BackendStatus};
-use freehold_harness::{Node, Ready, SeaweedFs, Story, eventually, story, until};
+use freehold_harness::{Answer, Node, Ready, SeaweedFs, Story, eventually, story, until};
 
 const MIB: usize = 1 << 20;
 /// Stands in one of the files, and must stand nowhere on the vendor's disk.
@@ -73,17 +73,27 @@ fn shown(disk: &Path) -> Result<Vec<String>> {
 }
 
 /// What is typed to attach a vendor's bucket.
-fn attach(
+fn attach(node: &Node<'_>, vendor: &SeaweedFs<'_>, name: &str, more: &[&str]) -> Result<Answer> {
+    attach_bucket(node, vendor, name, "attic", more)
+}
+
+fn attach_bucket(
     node: &Node<'_>,
     vendor: &SeaweedFs<'_>,
     name: &str,
+    bucket: &str,
     more: &[&str],
-) -> Result<freehold_harness::Answer> {
+) -> Result<Answer> {
     let (endpoint, credentials) = (vendor.endpoint(), vendor.credentials());
     let credentials = credentials.to_string_lossy();
     let usual =
-        ["backend", "attach", name, "--s3", &endpoint, "--bucket", "attic", "--credentials", &credentials];
+        ["backend", "attach", name, "--s3", &endpoint, "--bucket", bucket, "--credentials", &credentials];
     node.cli(&[&usual, more].concat())
+}
+
+/// What lies in a bucket of the vendor's.
+fn lying(vendor: &SeaweedFs<'_>, bucket: &str) -> Result<String> {
+    Ok(vendor.s3()?.aws(&["s3", "ls", "--recursive", &format!("s3://{bucket}")])?.out.trim().to_owned())
 }
 
 fn backend(node: &Node<'_>, name: &str) -> Result<BackendStatus> {
@@ -265,24 +275,121 @@ fn a_backend_that_is_lost_is_detached_by_force() -> Result<()> {
 
         // Another takes its place, and is brought up to date.
         vendor.resume()?;
-        let key = vendor.credentials();
-        let (endpoint, key) = (vendor.endpoint(), key.to_string_lossy());
-        one.cli(&[
-            "backend",
-            "attach",
-            "offsite",
-            "--s3",
-            &endpoint,
-            "--bucket",
-            "second",
-            "--credentials",
-            &key,
-        ])?
-        .good()?;
+        attach_bucket(&one, &vendor, "offsite", "second", &[])?.good()?;
         one.protected("photos", OBJECTS)?;
         one.cli(&["backend", "detach", "offsite", "--force"])?.good()?;
-        let left = vendor.s3()?.aws(&["s3", "ls", "--recursive", "s3://second"])?;
-        ensure!(left.out.trim().is_empty(), "it left {}", left.out);
+        let left = lying(&vendor, "second")?;
+        ensure!(left.is_empty(), "it left {left}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_backend_is_emptied_into_another_and_then_leaves() -> Result<()> {
+    story("a_backend_is_emptied", |story| {
+        let (alice, far) = (story.host("alice")?, story.host("vendor")?);
+        let mut one = alice.node()?;
+        let vendor = SeaweedFs::start(&far, &["attic", "second"])?;
+        let original = photos(story)?;
+        let ready = one.up(&[])?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        attach(&one, &vendor, "offsite", &[])?.good()?;
+        upload(&one, &ready, &original)?;
+        one.protected("photos", OBJECTS)?;
+        one.cli(&["backend", "drain", "nowhere"])?.failed(&["there is no backend nowhere"])?;
+        one.cli(&["backend", "drain", "offsite", "--wait"])?.refused(1, &["cannot be emptied"])?;
+        one.cli(&["backend", "detach", "offsite"])?.refused(1, &["depend on it still"])?;
+        attach_bucket(&one, &vendor, "cellar", "second", &[])?.good()?;
+        let said = one.cli(&["backend", "drain", "offsite", "--wait"])?.good()?.out;
+        ensure!(said.contains("freehold backend detach offsite"), "{said}");
+        // What somebody else has put beside it stays.
+        let strange = "5e".repeat(32);
+        let file = story.file("strange", 1000, 3)?;
+        let there = format!("s3://attic/{strange}");
+        vendor.s3()?.aws(&["s3", "cp", &file.to_string_lossy(), &there])?.good()?;
+        let said = one.cli(&["backend", "detach", "offsite"])?.good()?.out;
+        ensure!(said.contains("removed") && said.contains("1 object"), "{said}");
+        let left = lying(&vendor, "attic")?;
+        ensure!(left.lines().count() == 1 && left.contains(&strange), "it left {left}");
+        let alarms = one.status()?.alarms;
+        ensure!(!alarms.iter().any(|alarm| alarm.what.contains("rotated")), "{alarms:?}");
+        one.protected("photos", OBJECTS)?;
+        for blob in blobs(&one)? {
+            std::fs::remove_file(blob)?;
+        }
+        ensure!(identical(&one, &ready, &original)?, "something went with it");
+        Ok(())
+    })
+}
+
+/// Whoever may only read the store, and has no node and no key, sees whether it is as it was.
+#[test]
+fn an_auditor_checks_a_store_without_any_key() -> Result<()> {
+    story("an_auditor_checks_a_store", |story| {
+        let (alice, far, eve) = (story.host("alice")?, story.host("vendor")?, story.host("auditor")?);
+        let (mut one, auditor) = (alice.node()?, eve.node()?);
+        let vendor = SeaweedFs::start(&far, &["attic"])?;
+        let original = photos(story)?;
+        let ready = one.up(&[])?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        attach(&one, &vendor, "offsite", &[])?.good()?;
+        upload(&one, &ready, &original)?;
+        one.protected("photos", OBJECTS)?;
+        let list = story.folder().join("offsite.packs");
+        write(&list, one.cli(&["backend", "packs", "offsite"])?.good()?.out.as_bytes())?;
+        let (endpoint, key) = (vendor.endpoint(), vendor.credentials());
+        let (list, key) = (list.to_string_lossy(), key.to_string_lossy());
+        let check = |more: &[&str]| {
+            let at = ["backend", "check", "--s3", &endpoint, "--bucket", "attic", "--credentials", &key];
+            auditor.cli(&[&at, more].concat())
+        };
+        let said = check(&["--list", &list])?.good()?.out;
+        ensure!(said.contains("byte by byte"), "{said}");
+        check(&[])?.good()?;
+        check(&["--list", &list, "--quick"])?.good()?;
+
+        let all = lying(&vendor, "attic")?;
+        let name = all.lines().next().and_then(|line| line.split_whitespace().last()).context("no pack")?;
+        let (there, here) = (format!("s3://attic/{name}"), story.folder().join("pack"));
+        vendor.s3()?.aws(&["s3", "cp", &there, &here.to_string_lossy()])?.good()?;
+        let mut bytes = std::fs::read(&here)?;
+        bytes.first_mut().into_iter().for_each(|byte| *byte ^= 1);
+        write(&here, &bytes)?;
+        vendor.s3()?.aws(&["s3", "cp", &here.to_string_lossy(), &there])?.good()?;
+        check(&["--list", &list])?.failed(&["does not have what it should"])?;
+        check(&[])?.good()?;
+        vendor.s3()?.aws(&["s3", "rm", &there])?.good()?;
+        check(&["--list", &list, "--quick"])?.failed(&["does not have what it should"])?;
+        Ok(())
+    })
+}
+
+/// Settings that cannot be read stop nothing, are told, and can be set right or given up.
+#[test]
+fn a_backend_without_settings_is_told_and_can_be_detached() -> Result<()> {
+    story("a_backend_without_settings", |story| {
+        let (alice, far) = (story.host("alice")?, story.host("vendor")?);
+        let mut one = alice.node()?;
+        let vendor = SeaweedFs::start(&far, &["attic"])?;
+        one.up(&[])?;
+        attach(&one, &vendor, "offsite", &[])?.good()?;
+        one.stop()?;
+        let file = one.home().join("backends/offsite/backend.toml");
+        let settings = std::fs::read(&file)?;
+        write(&file, b"endpoint = 1")?;
+        one.resume()?;
+        is(&one, "offsite", BackendState::Broken)?;
+        one.alarmed(&["the backend offsite is not usable", "backend.toml"])?;
+        write(&file, &settings)?;
+        is(&one, "offsite", BackendState::Up)?;
+        one.stop()?;
+        write(&file, b"endpoint = 1")?;
+        one.resume()?;
+        is(&one, "offsite", BackendState::Broken)?;
+        let said = one.cli(&["backend", "detach", "offsite", "--force"])?.good()?.out;
+        ensure!(said.contains("Not everything") && said.contains("backend.toml"), "{said}");
+        let all: Vec<BackendStatus> = one.ask(&["backend", "list"])?;
+        ensure!(all.is_empty() && one.status()?.nodes.len() == 1, "{all:?}");
         Ok(())
     })
 }
