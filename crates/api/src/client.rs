@@ -36,6 +36,8 @@ use crate::{
 
 /// A node that takes longer to begin its answer is as good as gone.
 const ANSWER_WITHIN: Duration = Duration::from_mins(1);
+/// And where it asks somebody else's stores for it, perhaps for everything that lies there.
+const ELSEWHERE_WITHIN: Duration = Duration::from_hours(1);
 /// No JSON answer is longer.
 const JSON_MAX: usize = 64 * 1024 * 1024;
 /// A node to ask.
@@ -354,6 +356,14 @@ impl Client {
         match tokio::time::timeout(ANSWER_WITHIN, self.raw(asked)).await {
             Ok(answer) => checked(answer?).await,
             Err(_) => Err(broken("it did not answer within a minute")),
+        }
+    }
+
+    /// Of what takes as long as somebody else's store takes.
+    async fn ask_patiently(&self, asked: Request<Body>) -> Result<Response<Body>, Problem> {
+        match tokio::time::timeout(ELSEWHERE_WITHIN, self.raw(asked)).await {
+            Ok(answer) => checked(answer?).await,
+            Err(_) => Err(broken("it did not answer within an hour")),
         }
     }
 

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::Method;
 
-use super::{Client, read_json, request, segment};
+use super::{Client, json, read_json, request, segment};
 use crate::{Attached, BackendStatus, Detach, Detached, NewBackend, PackLine, Probed, Problem};
 
 impl Client {
@@ -14,13 +14,14 @@ impl Client {
 
     /// Attaches a store as a backend, or only tries it out.
     pub async fn attach_backend(&self, wish: &NewBackend, dry_run: bool) -> Result<Attached, Problem> {
-        self.send(Method::POST, &format!("/backends?dry_run={dry_run}"), wish).await
+        let asked = json(Method::POST, &format!("/backends?dry_run={dry_run}"), wish)?;
+        read_json(self.ask_patiently(asked).await?).await
     }
 
     /// Tries the store of a backend out again.
     pub async fn probe_backend(&self, name: &str) -> Result<Probed, Problem> {
         let asked = request(Method::POST, &format!("/backends/{}/probe", segment(name)), Body::empty())?;
-        read_json(self.ask(asked).await?).await
+        read_json(self.ask_patiently(asked).await?).await
     }
 
     /// The list by which anybody can check its packs without a key.
@@ -32,6 +33,6 @@ impl Client {
     pub async fn detach_backend(&self, name: &str, how: Detach) -> Result<Detached, Problem> {
         let Detach { force, dry_run } = how;
         let path = format!("/backends/{}?force={force}&dry_run={dry_run}", segment(name));
-        read_json(self.ask(request(Method::DELETE, &path, Body::empty())?).await?).await
+        read_json(self.ask_patiently(request(Method::DELETE, &path, Body::empty())?).await?).await
     }
 }
