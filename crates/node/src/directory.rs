@@ -65,6 +65,8 @@ pub struct Directory {
     said: BTreeMap<(Hlc, NodeId), (u64, DirectoryRow)>,
     /// What counts of nodes whose rights were taken away.
     cuts: Cuts,
+    /// Of private buckets, who vouches for keys, as far as it is known.
+    writers: BTreeMap<BucketId, BTreeSet<NodeId>>,
 }
 
 /// Payloads that wait; more than any realm writes between two syncs. The oldest give way.
@@ -84,6 +86,7 @@ impl Directory {
             trust: Trust { root: None, keepers: BTreeSet::new() },
             said: BTreeMap::new(),
             cuts: BTreeMap::new(),
+            writers: BTreeMap::new(),
         }
     }
 
@@ -185,7 +188,16 @@ impl Directory {
             if !(own || named || self.trust.keepers.contains(origin)) {
                 continue;
             }
-            match ring.admit(envelope, self.me, &self.secret) {
+            // What this node boxed for itself it vouched for before: so it stays over a restart.
+            let vouched = own
+                || matches!(key_of, KeyOf::Bucket(bucket)
+                    if self.writers.get(&bucket).is_some_and(|writers| writers.contains(origin)));
+            let admitted = if vouched {
+                ring.admit_vouched(envelope, self.me, &self.secret)
+            } else {
+                ring.admit(envelope, self.me, &self.secret)
+            };
+            match admitted {
                 Ok(was_new) => new |= was_new,
                 Err(error) => {
                     tracing::warn!(?key_of, version = envelope.version, %error, "a key was refused");
@@ -193,6 +205,16 @@ impl Directory {
             }
         }
         new
+    }
+
+    /// Says who may make the next keys of a private bucket, now. What they made counts from now on, also
+    /// when they may not any more. Returns whether that brought a key.
+    pub fn set_writers(&mut self, bucket: BucketId, writers: BTreeSet<NodeId>) -> bool {
+        if self.writers.get(&bucket) == Some(&writers) {
+            return false;
+        }
+        self.writers.insert(bucket, writers);
+        self.open_all(KeyOf::Bucket(bucket))
     }
 
     fn absorb_row(&mut self, from: From, payload: &[u8]) -> Learned {
@@ -406,6 +428,9 @@ pub(crate) fn read_directory(
         ControlFlow::Continue(())
     })
 }
+
+#[cfg(test)]
+mod vouching;
 
 #[cfg(test)]
 mod tests {

@@ -70,6 +70,16 @@ impl Entitled {
         self.writers.contains(node)
     }
 
+    /// Those nodes.
+    pub(crate) const fn writers(&self) -> &BTreeSet<NodeId> {
+        &self.writers
+    }
+
+    /// Whether anybody who counts said who is named.
+    pub(crate) const fn is_said(&self) -> bool {
+        self.said > 0
+    }
+
     /// Whether a key of this generation is to be boxed by others than who made it. Who made it knew
     /// whom it is for. Who only hears of it waits for word of who is named since: this node may
     /// not have heard yet who is not.
@@ -163,7 +173,7 @@ pub(crate) fn to_rotate(shared: &Shared) -> Vec<Due> {
         let Some(newest) = ring.current().map(BucketKey::version) else { continue };
         let entitled = Entitled::to(shared, &view, &ring);
         // Of a private bucket it is not known yet whom it names.
-        if ring.is_private() && entitled.said == 0 {
+        if ring.is_private() && !entitled.is_said() {
             continue;
         }
         // Anybody can box noise: that of those who never could box the key must not have it rotated for
@@ -197,5 +207,24 @@ pub(crate) fn may_box(shared: &Shared, view: &View, ring: &KeyRing, entitled: &E
         entitled.writes(&me)
     } else {
         is_active(view.state(), &me) && view.keepers.contains(&me)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_next_key_waits_for_word_of_who_is_named_since() {
+        let [named, keeper] = [1, 2].map(|n| NodeId::from_bytes([n; 32]));
+        let entitled = |said| Entitled { named: [named].into(), said, ..Entitled::default() };
+        // Who makes it says so under it. Another keeper may not have heard yet that this one is out.
+        assert!(!entitled(1).is_for(&Recipient::Node(named), 2));
+        assert!(entitled(2).is_for(&Recipient::Node(named), 2));
+        for said in [0, 1] {
+            assert!(entitled(said).is_for(&Recipient::Node(named), 1));
+            assert!(entitled(said).is_for(&Recipient::Node(keeper), 9));
+            assert!(entitled(said).is_for(&Recipient::Recovery, 9));
+        }
     }
 }

@@ -263,6 +263,21 @@ impl Shared {
         }
     }
 
+    /// Tells the directory who vouches for a private bucket's keys.
+    pub(crate) fn trust_writers(
+        &self,
+        bucket: BucketId,
+        writers: std::collections::BTreeSet<NodeId>,
+    ) -> bool {
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = directory.set_writers(bucket, writers);
+        drop(directory);
+        if changed {
+            self.directory_version.send_modify(|version| *version += 1);
+        }
+        changed
+    }
+
     /// Reads directory entries that are durable.
     pub fn absorb<'a>(&self, entries: impl IntoIterator<Item = (&'a Entry, &'a [u8])>) {
         absorb(&self.directory, &self.directory_version, entries);

@@ -108,6 +108,9 @@ pub async fn tidy_up(shared: &Shared) {
         tracing::error!(%error, "what a suspended node said could not be sorted out");
     }
     hand_keys_to_vault(shared).await;
+    if know_who_vouches(shared) {
+        hand_keys_to_vault(shared).await;
+    }
     name_buckets(shared);
     know_what_is_only_read(shared);
     if let Err(error) = shared.vault.set_cuts(shared.cuts()).await {
@@ -131,7 +134,7 @@ async fn hand_keys_to_vault(shared: &Shared) {
     let rings: Vec<_> = shared.directory().rings().cloned().collect();
     for ring in rings {
         let KeyOf::Bucket(bucket) = ring.of() else { continue };
-        if ring.current().is_none() || shared.keyring.has_all(&ring) {
+        if ring.iter().next().is_none() || shared.keyring.has_all(&ring) {
             continue;
         }
         shared.keyring.set(ring);
@@ -139,6 +142,21 @@ async fn hand_keys_to_vault(shared: &Shared) {
             tracing::error!(%error, "a bucket's entries could not be opened with its key");
         }
     }
+}
+
+/// Who may make the next keys of private buckets is read in the buckets themselves.
+fn know_who_vouches(shared: &Shared) -> bool {
+    let view = shared.log.view();
+    let rings: Vec<KeyRing> = shared.directory().rings().cloned().collect();
+    let mut changed = false;
+    for ring in rings.iter().filter(|ring| ring.is_private()) {
+        let KeyOf::Bucket(bucket) = ring.of() else { continue };
+        let entitled = Entitled::to(shared, &view, ring);
+        if entitled.is_said() {
+            changed |= shared.trust_writers(bucket, entitled.writers().clone());
+        }
+    }
+    changed
 }
 
 /// Whoever holds all keys by its role writes everywhere; others as the bucket's holders said.
@@ -159,8 +177,13 @@ fn name_buckets(shared: &Shared) {
     let called = {
         let directory = shared.directory();
         let called = |(id, _): (&BucketId, &freehold_realm::Bucket)| {
-            let listed = directory.bucket_name(*id).map(|name| Called::Listed(name.to_owned()));
-            (*id, listed.or_else(|| own_name(shared, &view, id)).unwrap_or(Called::Not))
+            // A keeper who lists a private bucket under another name would have its own free for one.
+            let called = if shared.keyring.is_private(id) {
+                own_name(shared, &view, id)
+            } else {
+                directory.bucket_name(*id).map(|name| Called::Listed(name.to_owned()))
+            };
+            (*id, called.unwrap_or(Called::Not))
         };
         view.state().live_buckets().map(called).collect::<BTreeMap<_, _>>()
     };
@@ -181,9 +204,6 @@ fn name_buckets(shared: &Shared) {
 /// A private bucket's name is known to its holders alone. One that this node or another of the same
 /// person gave is not for others to take.
 fn own_name(shared: &Shared, view: &View, id: &BucketId) -> Option<Called> {
-    if !shared.keyring.is_private(id) {
-        return None;
-    }
     let held = holders(shared, view, id, true);
     let writing = named(view, &held);
     let words = shared.vault.words(id, Setting::Name).into_iter();
@@ -268,13 +288,21 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
         let counts = |origin: &NodeId| {
             *origin == me || if ring.is_private() { entitled.writes(origin) } else { keeps(origin) }
         };
+        let by_me = |origin: &NodeId| *origin == me;
         for (to, public) in entitled.recipients().filter(|(to, _)| may || *to == Recipient::Node(me)) {
-            for key in ring.iter() {
-                let is_mine = to == Recipient::Node(me);
+            let is_mine = to == Recipient::Node(me);
+            for key in ring.iter().filter(|key| ring.is_vouched(key.version())) {
                 if !is_mine && !entitled.is_for(&to, key.generation()) {
                     continue;
                 }
-                if shared.directory().has_envelope((ring.of(), key.version()), (to, &public), counts) {
+                // Of a private bucket's key its own box says that it once was one to be trusted.
+                let there = (ring.of(), key.version());
+                let has = if is_mine && ring.is_private() {
+                    shared.directory().has_envelope(there, (to, &public), by_me)
+                } else {
+                    shared.directory().has_envelope(there, (to, &public), counts)
+                };
+                if has {
                     continue;
                 }
                 match ring.envelope(key.version(), to, &public, &mut OsEntropy) {

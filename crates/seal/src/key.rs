@@ -1,6 +1,6 @@
 //! The keys: an object's, wrapped by its bucket's; a bucket's, which come one after another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use freehold_crypt::{
@@ -190,6 +190,8 @@ pub struct KeyRing {
     /// The hash of the first key.
     root: Digest,
     keys: BTreeMap<u32, Held>,
+    /// Versions that somebody made or gave on who may, which matters in a private bucket alone.
+    vouched: BTreeSet<u32>,
 }
 
 /// A key, and what it follows from; nothing for the first.
@@ -203,12 +205,12 @@ impl KeyRing {
     /// An empty ring of a bucket.
     pub const fn of_bucket(realm: RealmId, bucket: BucketId) -> Self {
         let root = Digest::from_bytes(*bucket.as_bytes());
-        Self { realm, of: KeyOf::Bucket(bucket), root, keys: BTreeMap::new() }
+        Self { realm, of: KeyOf::Bucket(bucket), root, keys: BTreeMap::new(), vouched: BTreeSet::new() }
     }
 
     /// An empty ring of the directory; `root` is what the realm's genesis says.
     pub const fn of_directory(realm: RealmId, root: Digest) -> Self {
-        Self { realm, of: KeyOf::Directory, root, keys: BTreeMap::new() }
+        Self { realm, of: KeyOf::Directory, root, keys: BTreeMap::new(), vouched: BTreeSet::new() }
     }
 
     /// The ring of a new realm's directory. The key came first: the genesis, and so the realm's
@@ -233,6 +235,7 @@ impl KeyRing {
 
     fn with_first(mut self, key: BucketKey) -> Self {
         self.keys.insert(1, Held { key, link: None });
+        self.vouched.insert(1);
         self
     }
 
@@ -247,9 +250,15 @@ impl KeyRing {
         self.get(1).is_none_or(|first| first.bucket() != bucket)
     }
 
-    /// The newest key, which is the one to seal with.
+    /// The newest key, which is the one to seal with. Whoever once held a private bucket's key can make
+    /// another that follows from it: of such a bucket only a key counts that is vouched for.
     pub fn current(&self) -> Option<&BucketKey> {
-        self.keys.last_key_value().map(|(_, held)| &held.key)
+        self.keys.iter().rev().find(|(version, _)| self.is_vouched(**version)).map(|(_, held)| &held.key)
+    }
+
+    /// Whether a version is to be sealed with and given on; one that is not opens what it opens.
+    pub fn is_vouched(&self, version: u32) -> bool {
+        !self.is_private() || self.vouched.contains(&version)
     }
 
     /// The key of one version.
@@ -272,7 +281,8 @@ impl KeyRing {
         let key = BucketKey { version, secret: entropy.secret() };
         let link = Link { after, proof: newest.link(self.realm, self.of, &key) };
         self.keys.insert(version, Held { key, link: Some(link) });
-        self.current()
+        self.vouched.insert(version);
+        self.get(version)
     }
 
     /// Boxes one version for `to`, whose key is `public`.
@@ -319,6 +329,32 @@ impl KeyRing {
         }
     }
 
+    /// The same from somebody who vouches for the key: of two with one version it is the one that counts.
+    ///
+    /// # Errors
+    /// [`KeyRingError`]; the ring is then unchanged.
+    pub fn admit_vouched(
+        &mut self,
+        envelope: &Envelope,
+        to: Recipient,
+        secret: &BoxSecret,
+    ) -> Result<bool, KeyRingError> {
+        let before = match self.admit(envelope, to, secret) {
+            Ok(was_new) => return Ok(self.vouched.insert(envelope.version) || was_new),
+            Err(KeyRingError::Conflict(version)) if !self.vouched.contains(&version) => {
+                self.keys.remove(&version)
+            }
+            Err(error) => return Err(error),
+        };
+        match self.admit(envelope, to, secret) {
+            Ok(_) => Ok(self.vouched.insert(envelope.version)),
+            Err(error) => {
+                self.keys.extend(before.map(|before| (envelope.version, before)));
+                Err(error)
+            }
+        }
+    }
+
     /// Takes the first key from a store of one's own.
     ///
     /// # Errors
@@ -326,6 +362,7 @@ impl KeyRing {
     pub fn restore(&mut self, first: BucketKey) -> Result<(), KeyRingError> {
         self.check(&first, None)?;
         self.keys.insert(1, Held { key: first, link: None });
+        self.vouched.insert(1);
         Ok(())
     }
 
@@ -343,7 +380,8 @@ impl KeyRing {
             };
             return if meant { Ok(()) } else { Err(KeyRingError::NotTheFirst) };
         };
-        if generation(link.after) >= generation(version) {
+        // One by one: nobody uses them up by leaping.
+        if generation(link.after).checked_add(1) != Some(generation(version)) {
             return Err(KeyRingError::NoSuccessor(version));
         }
         let before = self.get(link.after).ok_or(KeyRingError::Missing(link.after))?;

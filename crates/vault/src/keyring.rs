@@ -26,12 +26,14 @@ impl Keyring {
         self.rings.write().unwrap_or_else(PoisonError::into_inner).remove(bucket);
     }
 
-    /// Whether all keys of a ring are here.
+    /// Whether all keys of a ring are here, and the one to seal with is the same.
     pub fn has_all(&self, ring: &KeyRing) -> bool {
         let KeyOf::Bucket(bucket) = ring.of() else { return false };
         let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
         let known = rings.get(&bucket);
-        ring.iter().all(|key| known.is_some_and(|known| known.get(key.version()).is_some()))
+        known.is_some_and(|known| {
+            known.current() == ring.current() && ring.iter().all(|key| known.get(key.version()) == Some(key))
+        })
     }
 
     /// Whether only those hold a bucket's keys who are named.
@@ -43,7 +45,7 @@ impl Keyring {
     /// Whether there is a key of a bucket.
     pub(crate) fn has(&self, bucket: &BucketId) -> bool {
         let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
-        rings.get(bucket).is_some_and(|ring| ring.current().is_some())
+        rings.get(bucket).is_some_and(|ring| ring.iter().next().is_some())
     }
 
     /// The key that seals what is new.

@@ -73,6 +73,57 @@ fn a_node_without_the_key_cannot_pass_off_its_own() {
 }
 
 #[test]
+fn a_key_that_leaps_over_generations_is_refused() {
+    let mut entropy = Seeded::new(1);
+    let mine = box_secret(1);
+    let (bucket, mut ring) = KeyRing::found_private(REALM, &mut entropy);
+    let (of, first) = (KeyOf::Bucket(bucket), ring.get(1).unwrap().clone());
+    for (version, refused) in [(0xffff << 16, true), (2 << 16, true), (1 << 16 | 7, false)] {
+        let key = BucketKey::from_secret(version, entropy.secret());
+        let link = Some(Link { after: 1, proof: first.link(REALM, of, &key) });
+        let envelope =
+            envelope::seal_envelope(REALM, of, &key, link, ME, &mine.public(), &mut entropy).unwrap();
+        let wanted = if refused { Err(KeyRingError::NoSuccessor(version)) } else { Ok(true) };
+        assert_eq!(ring.admit(&envelope, ME, &mine), wanted);
+    }
+}
+
+#[test]
+fn a_private_buckets_key_that_nobody_vouches_for_opens_and_seals_not() {
+    let mut entropy = Seeded::new(1);
+    let mine = box_secret(1);
+    let (bucket, mut made) = KeyRing::found_private(REALM, &mut entropy);
+    let mut rogue = made.clone();
+    let of = KeyOf::Bucket(bucket);
+    let genuine = made.rotate(&mut entropy).unwrap().clone();
+    // Even of the same version, which shows in the boxes for others.
+    let key = BucketKey::from_secret(genuine.version(), entropy.secret());
+    let link = Some(Link { after: 1, proof: rogue.get(1).unwrap().link(REALM, of, &key) });
+    let squats = envelope::seal_envelope(REALM, of, &key, link, ME, &mine.public(), &mut entropy).unwrap();
+    let later = rogue.rotate(&mut entropy).unwrap().version();
+    let later = rogue.envelope(later, ME, &mine.public(), &mut entropy).unwrap();
+    let boxed = |ring: &KeyRing, version, entropy: &mut Seeded| {
+        ring.envelope(version, ME, &mine.public(), entropy).unwrap()
+    };
+    let [first, next] = [1, genuine.version()].map(|version| boxed(&made, version, &mut entropy));
+
+    let mut got = KeyRing::of_bucket(REALM, bucket);
+    assert_eq!(got.admit(&first, ME, &mine), Ok(true));
+    assert_eq!(got.current(), None, "not even the first: there may be a next one");
+    assert_eq!(got.admit_vouched(&first, ME, &mine), Ok(true));
+    for envelope in [&squats, &later] {
+        assert_eq!(got.admit(envelope, ME, &mine), Ok(true));
+        assert_eq!(got.current().map(BucketKey::version), Some(1));
+    }
+    assert_eq!(got.admit_vouched(&next, ME, &mine), Ok(true));
+    assert_eq!(got.current(), Some(&genuine));
+    assert_eq!(got.get(genuine.version()), Some(&genuine));
+    assert_eq!(got.admit_vouched(&squats, ME, &mine), Err(KeyRingError::Conflict(genuine.version())));
+    assert_eq!(got.admit_vouched(&next, ME, &mine), Ok(false));
+    assert_eq!(got.rotate(&mut entropy).map(BucketKey::generation), Some(3));
+}
+
+#[test]
 fn a_forged_first_key_of_the_directory_is_refused() {
     let mut entropy = Seeded::new(1);
     let mine = box_secret(1);
