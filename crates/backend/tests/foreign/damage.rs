@@ -1,12 +1,13 @@
 //! What an onlooker sees, what is found by checking, and what comes back after a loss.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use freehold_backend::{Damage, MapError, check};
+use freehold_backend::{Damage, MapError, Packed, check};
 use freehold_vault::{Depot, DepotError, DepotLimits};
 use object_store::ObjectStoreExt as _;
 
-use super::home::{Home, blob, content, depot, open, put};
+use super::home::{Home, QUICK, blob, content, depot, open, put};
 use super::liar::Liar;
 
 #[tokio::test]
@@ -117,6 +118,27 @@ async fn everything_comes_back_from_the_store_and_the_key_alone() {
     assert!(home.packed.inventory().await.unwrap().iter().all(|pack| pack.hash.is_some()));
 }
 
+/// A bucket is shared: one backend has a prefix, the other has none and lists it all.
+#[tokio::test]
+async fn what_lies_below_a_prefix_is_another_backends() {
+    let (home, other) = (Home::new().await, tempfile::tempdir().unwrap());
+    home.put(1, &content(1, 5)).await.unwrap();
+    let below = object_store::prefix::PrefixStore::new(Arc::<Liar>::clone(&home.liar), "cellar");
+    let key = freehold_crypt::Secret::from_bytes([2; 32]);
+    let theirs = Packed::on(Arc::new(below), other.path(), key, None, QUICK).await.unwrap();
+    let theirs = Arc::new(theirs);
+    put(&depot(&theirs).await, 2, &content(2, 5)).await.unwrap();
+    assert_eq!(home.liar.names().await.len(), 2);
+    for packed in [&home.packed, &theirs] {
+        let audit = packed.audit(None).await.unwrap();
+        assert_eq!((audit.packs, audit.taken_in, &audit.strange[..]), (1, 0, &[][..]), "{audit:?}");
+    }
+    theirs.close().await;
+    let home = home.again(false).await;
+    assert_eq!(home.packed.state().await.unwrap().packs, 1);
+    assert_eq!(home.get(1).await.unwrap(), content(1, 5));
+}
+
 #[tokio::test]
 async fn what_another_key_sealed_is_not_taken_for_ours() {
     let home = Home::new().await;
@@ -198,7 +220,7 @@ async fn a_depot_counts_what_it_has_on_a_backend() {
         home.put(name, &content(name, 600)).await.unwrap();
     }
     let limits = DepotLimits { reserve_bytes: 0, quota_bytes: Some(2000) };
-    let store = std::sync::Arc::clone(&home.packed);
+    let store = Arc::clone(&home.packed);
     let depot = Depot::on(store, None, limits).await.unwrap();
     assert_eq!((depot.used(), depot.free().unwrap()), (1800, Some(200)));
     assert_eq!(depot.measure().await.unwrap(), (3, 1800));
