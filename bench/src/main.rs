@@ -1,11 +1,12 @@
 //! Measures the release binary as a person would meet it, and prints rows for docs/benchmarks.md:
-//! start, idle cost, the log's way to another node, what a large object costs, and PUT and GET beside
-//! SeaweedFS, Garage and rclone on the same disk.
+//! start, idle cost, the log's way to another node, what a large object costs, PUT and GET beside
+//! SeaweedFS, Garage and rclone on the same disk, and YCSB's shapes on a database, etcd and SlateDB.
 //!
 //! It must never be part of what passes or fails. Run it with `cargo xtask bench`.
 #![expect(clippy::print_stdout, reason = "its output is a table for a page")]
 
 mod daemon;
+mod kv;
 mod large;
 mod load;
 mod log;
@@ -20,6 +21,7 @@ fn main() -> Result<()> {
     match arguments.split_first() {
         Some((what, rest)) if what == "load" => return load::run(rest),
         Some((what, _)) if what == "transfer" => return story("bench", transfer::compared),
+        Some((what, _)) if what == "kv" => return story("bench", kv::shapes),
         _ => {}
     }
     story("bench", |story| {
@@ -27,6 +29,7 @@ fn main() -> Result<()> {
         daemon::idle(story)?;
         log::sync(story)?;
         transfer::compared(story)?;
+        kv::shapes(story)?;
         large::memory(story)
     })
 }

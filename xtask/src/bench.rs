@@ -21,7 +21,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
     let rows = match arguments {
         [] => program(root)?,
         ["build"] => vec![build(root)?],
-        _ => bail!("there is `cargo xtask bench` and `cargo xtask bench build`"),
+        ["kv"] => databases(root)?,
+        _ => bail!("there is `cargo xtask bench`, `cargo xtask bench kv` and `cargo xtask bench build`"),
     };
     record(root, rows)
 }
@@ -33,12 +34,25 @@ fn program(root: &Path) -> Result<Vec<String>> {
     let mut all = rows(&mut command(root, cargo(), &fold))?;
     let overhead = ["run", "--release", "--locked", "-p", "freehold-backend", "--example", "overhead"];
     all.extend(rows(&mut command(root, cargo(), &overhead))?);
-    let mut bench = command(root, cargo(), &["run", "--locked", "-p", "freehold-bench"]);
+    all.extend(rows(&mut bench(root, &[])?)?);
+    Ok(all)
+}
+
+/// Databases alone.
+fn databases(root: &Path) -> Result<Vec<String>> {
+    check(&mut command(root, cargo(), &["build", "--release", "--locked", "-p", "freehold"]))?;
+    rows(&mut bench(root, &["kv"])?)
+}
+
+/// The benchmarks of the program; optimised, for they hold SlateDB as it is.
+fn bench(root: &Path, only: &[&str]) -> Result<Command> {
+    let arguments = ["run", "--release", "--locked", "-p", "freehold-bench", "--"];
+    let mut bench = command(root, cargo(), &[&arguments[..], only].concat());
     bench
         .env("FREEHOLD_TEST_BINARY", tools::target(root).join("release/freehold"))
+        .env("FREEHOLD_BENCH_ETCD", tools::etcd(root)?)
         .envs(tools::environment(root));
-    all.extend(rows(&mut bench)?);
-    Ok(all)
+    Ok(bench)
 }
 
 /// In a folder of its own, so that nothing is there already but the sources of other crates.

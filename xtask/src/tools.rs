@@ -110,3 +110,23 @@ fn browser_tests(root: &Path) -> Result<()> {
     }
     check(&mut command(&folder, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
 }
+
+/// etcd as Debian trixie has it, whatever Debian this is: unpacked beside the tests' other tools. The
+/// program, for the benchmarks.
+pub(crate) fn etcd(root: &Path) -> Result<PathBuf> {
+    let folder = target(root).join("tools/etcd");
+    let program = folder.join("usr/bin/etcd");
+    if program.exists() {
+        return Ok(program);
+    }
+    let script = "set -e; mkdir -p lists/partial cache/archives/partial; \
+        echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
+        http://deb.debian.org/debian trixie main' > trixie.list; \
+        apt() { apt-get -qq -o Dir::Etc::sourcelist=$PWD/trixie.list -o Dir::Etc::sourceparts=- \
+        -o Dir::State::lists=$PWD/lists -o Dir::Cache=$PWD/cache \"$@\"; }; \
+        apt update; apt download etcd-server; dpkg-deb -x etcd-server_*.deb .; \
+        rm -rf lists cache etcd-server_*.deb";
+    std::fs::create_dir_all(&folder)?;
+    check(&mut command(&folder, "sh", &["-c", script]))?;
+    Ok(program)
+}

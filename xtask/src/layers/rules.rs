@@ -45,7 +45,7 @@ pub(crate) const ENGINES: [Engine; 20] = [
     engine("vsss-rs", &["freehold-crypt"]),
     engine("redb", &["freehold-disk"]),
     // The depot writes to one, the backend makes one of any S3.
-    engine("object_store", &["freehold-backend", "freehold-vault"]),
+    engine("object_store", &["freehold-bench", "freehold-backend", "freehold-vault"]),
     engine("iroh", &["freehold-mesh"]),
     engine("iroh-relay", &["freehold-mesh"]),
     // The mesh makes the relay's certificate and TLS, the node the console's and the S3 endpoint's; a
@@ -58,5 +58,6 @@ pub(crate) const ENGINES: [Engine; 20] = [
     engine("utoipa", &["freehold-api"]),
     engine("clap", &["freehold-cli"]),
     engine("hickory-server", &["freehold-resolver"]),
-    engine("slatedb", &["freehold-kv"]),
+    // Measured as it is, beside a database.
+    engine("slatedb", &["freehold-bench", "freehold-kv"]),
 ];
