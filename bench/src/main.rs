@@ -1,10 +1,11 @@
 //! Measures the release binary as a person would meet it, and prints rows for docs/benchmarks.md:
-//! start, idle cost, the log's way to another node, what a large object costs, PUT and GET beside
+//! the cipher alone, start, idle cost, the log's way to another node, what a large object costs, PUT and GET beside
 //! SeaweedFS, Garage and rclone on the same disk, and YCSB's shapes on a database, etcd and SlateDB.
 //!
 //! It must never be part of what passes or fails. Run it with `cargo xtask bench`.
 #![expect(clippy::print_stdout, reason = "its output is a table for a page")]
 
+mod cipher;
 mod daemon;
 mod kv;
 mod large;
@@ -25,6 +26,7 @@ fn main() -> Result<()> {
         _ => {}
     }
     story("bench", |story| {
+        cipher::alone();
         daemon::start(story)?;
         daemon::idle(story)?;
         log::sync(story)?;

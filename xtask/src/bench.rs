@@ -34,6 +34,12 @@ fn program(root: &Path) -> Result<Vec<String>> {
     let mut all = rows(&mut command(root, cargo(), &fold))?;
     let overhead = ["run", "--release", "--locked", "-p", "freehold-backend", "--example", "overhead"];
     all.extend(rows(&mut command(root, cargo(), &overhead))?);
+    for objects in ["100000", "1000000"] {
+        let start =
+            ["run", "--release", "--locked", "-p", "freehold-vault", "--example", "start_bench", "--"];
+        let scratch = tools::target(root).to_string_lossy().into_owned();
+        all.extend(rows(&mut command(root, cargo(), &[&start[..], &[&scratch, objects]].concat()))?);
+    }
     all.extend(rows(&mut bench(root, &[])?)?);
     Ok(all)
 }

@@ -119,13 +119,14 @@ pub(crate) fn etcd(root: &Path) -> Result<PathBuf> {
     if program.exists() {
         return Ok(program);
     }
-    let script = "set -e; mkdir -p lists/partial cache/archives/partial; \
-        echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
-        http://deb.debian.org/debian trixie main' > trixie.list; \
-        apt() { apt-get -qq -o Dir::Etc::sourcelist=$PWD/trixie.list -o Dir::Etc::sourceparts=- \
+    // This machine's own sources, with the other release's name in them.
+    let script = "set -e; mkdir -p lists/partial cache/archives/partial sources; . /etc/os-release; \
+        for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do test -f $list && \
+        sed s/$VERSION_CODENAME/trixie/g $list > sources/$(basename $list); done; \
+        apt() { apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$PWD/sources \
         -o Dir::State::lists=$PWD/lists -o Dir::Cache=$PWD/cache \"$@\"; }; \
         apt update; apt download etcd-server; dpkg-deb -x etcd-server_*.deb .; \
-        rm -rf lists cache etcd-server_*.deb";
+        rm -rf lists cache sources etcd-server_*.deb";
     std::fs::create_dir_all(&folder)?;
     check(&mut command(&folder, "sh", &["-c", script]))?;
     Ok(program)
