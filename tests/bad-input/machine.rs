@@ -126,6 +126,49 @@ fn a_full_disk_refuses_writes_and_keeps_serving() -> Result<()> {
     })
 }
 
+#[test]
+fn a_full_disk_takes_no_part_and_no_value_and_goes_on() -> Result<()> {
+    story("a_full_disk_takes_no_part_and_no_value", |story| {
+        let host = story.host("alice")?;
+        let disk = host.folder().join("disk");
+        std::fs::create_dir_all(&disk)?;
+        let disk_text = disk.to_string_lossy().into_owned();
+        host.run("mount", &["-t", "tmpfs", "-o", "size=400m", "none", &disk_text])?.good()?;
+        let told = (|| {
+            let mut node = host.node_at(&disk.join("home"))?;
+            let (_, s3) = with_an_object(&mut node, story)?;
+            node.cli(&["kv", "create", "notes"])?.good()?;
+            node.cli(&["kv", "put", "notes", "a", "before"])?.good()?;
+            let upload = ["s3api", "create-multipart-upload", "--bucket", "box", "--key", "parts"];
+            let id =
+                s3.aws(&[&upload[..], &["--query", "UploadId", "--output", "text"]].concat())?.good()?.out;
+            // Less is left than the node keeps in reserve; its own books have room.
+            let filler = disk.join("filler");
+            overwrite(&filler, &vec![7; 160 << 20])?;
+            let small = story.file("small", 100_000, 10)?.to_string_lossy().into_owned();
+            s3.aws(&["s3", "cp", &small, "s3://box/small"])?.failed(&["InsufficientStorage", "full"])?;
+            let part = ["s3api", "upload-part", "--bucket", "box", "--key", "parts", "--part-number", "1"];
+            s3.aws(&[&part[..], &["--upload-id", id.trim(), "--body", &small]].concat())?
+                .failed(&["InsufficientStorage"])?;
+            let put = node.cli(&["kv", "put", "notes", "b", "after"])?;
+            ensure!(put.code == Some(1) && put.err.contains("space"), "{put:?}");
+            // What is there is read and deleted.
+            still_there(&s3, story)?;
+            node.cli(&["kv", "get", "notes", "a"])?.good()?;
+            s3.aws(&["s3", "cp", "s3://box/kept", "s3://box/copy"])?.failed(&["InsufficientStorage"])?;
+            s3.aws(&["s3", "rm", "s3://box/kept"])?.good()?;
+            let listed = s3.aws(&["s3", "ls", "s3://box/"])?;
+            ensure!(!listed.out.contains("small") && !listed.out.contains("kept"), "{listed:?}");
+            std::fs::remove_file(&filler)?;
+            s3.aws(&["s3", "cp", &small, "s3://box/small"])?.good()?;
+            until(60, "databases go on", || node.cli(&["kv", "put", "notes", "b", "after"])?.good())?;
+            node.stop()
+        })();
+        host.run("umount", &["-l", &disk_text])?.good()?;
+        told
+    })
+}
+
 /// Fills a disk to its last byte.
 fn fill(disk: &Path) -> Result<std::path::PathBuf> {
     let filler = disk.join("filler");

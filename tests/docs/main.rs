@@ -198,6 +198,11 @@ fn places() -> Result<()> {
 }
 
 #[test]
+fn usage() -> Result<()> {
+    page("docs/user/usage.md")
+}
+
+#[test]
 fn console() -> Result<()> {
     page("docs/user/console.md")
 }

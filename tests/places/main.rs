@@ -1,5 +1,7 @@
 //! Where copies lie: a machine is emptied, another one is lost, regions are kept out, and all of it shows.
 
+mod quota;
+
 use std::path::Path;
 
 use anyhow::{Result, ensure};

@@ -31,7 +31,8 @@ use crate::{
     Audit, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Doctor, GuardianTest,
     ImportReport, Invitation, InvitationStatus, KeyStatus, LOG_MAX, ListQuery, Listing, MadeKey, NewBucket,
     NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem,
-    PutOptions, SessionCookie, SetupCode, Status, TypedCode, VerifyEvent, VerifyReport,
+    PutOptions, QuotaSetting, SessionCookie, SetupCode, Status, TypedCode, UsageStatus, VerifyEvent,
+    VerifyReport,
 };
 
 /// A node that takes longer to begin its answer is as good as gone.
@@ -130,6 +131,16 @@ impl Client {
     pub async fn remove_node(&self, node: &str, force: bool, dry_run: bool) -> Result<(), Problem> {
         let path = format!("/nodes/{}?force={force}&dry_run={dry_run}", segment(node));
         self.done(Method::DELETE, &path).await
+    }
+
+    /// What the realm and its members keep, and may keep.
+    pub async fn usage(&self) -> Result<Vec<UsageStatus>, Problem> {
+        self.get("/usage").await
+    }
+
+    /// Sets or lifts a quota.
+    pub async fn set_quota(&self, setting: &QuotaSetting) -> Result<Vec<UsageStatus>, Problem> {
+        self.send(Method::PUT, "/quotas", setting).await
     }
 
     /// The node's access keys.

@@ -14,7 +14,7 @@ use crate::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest,
     ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
     NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, Phrase,
-    Problem, PutOptions, Status, VerifyEvent,
+    Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -106,6 +106,11 @@ pub trait Control: Send + Sync + 'static {
     fn bucket_keys(&self) -> Option<&dyn KeyControl> {
         None
     }
+
+    /// What the realm and its members keep, and may keep.
+    async fn usage(&self) -> Result<Vec<UsageStatus>, Problem>;
+    /// Sets or lifts a quota.
+    async fn set_quota(&self, setting: QuotaSetting) -> Result<Vec<UsageStatus>, Problem>;
 
     /// The databases, if this node keeps any.
     fn kv(&self) -> Option<&dyn KvControl> {

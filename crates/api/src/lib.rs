@@ -15,6 +15,7 @@ pub mod kv;
 mod node;
 mod object;
 mod place;
+mod quota;
 mod realm;
 mod status;
 pub mod words;
@@ -45,6 +46,7 @@ pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
 pub use place::{BucketChange, BucketRules, Burden, CopiesCount, NodePlace, NodeSetting};
 pub use problem::{Problem, ProblemKind};
+pub use quota::{QuotaSetting, QuotaWhose, UsageStatus};
 pub use realm::{
     Audit, AuditNode, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Phrase, Refusal,
 };

@@ -85,6 +85,8 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(realm::test_guardian))
         .routes(routes!(bucket::buckets, bucket::create_bucket))
         .routes(routes!(bucket::delete_bucket, place::set_bucket))
+        .routes(routes!(place::usage))
+        .routes(routes!(place::set_quota))
         .routes(routes!(bucket::verify_bucket))
         .routes(routes!(bucket_keys::bucket_keys))
         .routes(routes!(bucket_keys::rotate))

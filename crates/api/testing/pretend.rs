@@ -11,8 +11,8 @@ use freehold_api::{
     Audit, BucketChange, BucketRules, BucketStatus, Burden, ByteRange, ByteStream, Card, Checkpoint, Control,
     Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey,
     NewBucket, NewInvitation, NewKey, NewName, NodePlace, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
-    Phrase, Problem, Protection, PutOptions, Standing, Status, VerifyEvent, VerifyEvents, VerifyFinding,
-    VerifyReport,
+    Phrase, Problem, Protection, PutOptions, QuotaSetting, QuotaWhose, Standing, Status, UsageStatus,
+    VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -244,6 +244,26 @@ impl Control for Pretend {
         known.copies = change.copies.unwrap_or(known.copies);
         known.confirm = change.confirm.unwrap_or(known.confirm);
         Ok(known.clone())
+    }
+
+    async fn usage(&self) -> Result<Vec<UsageStatus>, Problem> {
+        let row = |of, name: &str, limit| UsageStatus {
+            of,
+            name: name.to_owned(),
+            id: None,
+            limit,
+            used: 6_000_000,
+        };
+        Ok(vec![
+            row(QuotaWhose::Realm, "Smith family", Some(50_000_000_000)),
+            row(QuotaWhose::Person("ann".to_owned()), "ann", None),
+        ])
+    }
+
+    async fn set_quota(&self, setting: QuotaSetting) -> Result<Vec<UsageStatus>, Problem> {
+        let mut all = self.usage().await?;
+        all.iter_mut().filter(|usage| usage.of == setting.of).for_each(|usage| usage.limit = setting.bytes);
+        Ok(all)
     }
 
     async fn buckets(&self) -> Result<Vec<BucketStatus>, Problem> {

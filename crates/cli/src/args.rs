@@ -75,6 +75,14 @@ pub enum Command {
         #[command(subcommand)]
         command: crate::kv::args::KvCommand,
     },
+    /// What the realm, its members, services and buckets keep, and may keep
+    Usage,
+    /// Quotas: bound what the realm, a member, a service or a bucket may keep
+    Quota {
+        /// What to do with quotas.
+        #[command(subcommand)]
+        command: QuotaCommand,
+    },
     /// Nodes: list, set, empty, remove, suspend, lift a suspension, rename
     Node {
         /// What to do with nodes.
@@ -519,6 +527,44 @@ pub enum NodeCommand {
         /// The new name.
         name: String,
     },
+}
+
+/// `freehold quota`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QuotaCommand {
+    /// Say how much may be kept, all copies together
+    Set(QuotaSetArgs),
+}
+
+/// `freehold quota set`.
+#[derive(Debug, Clone, Args)]
+pub struct QuotaSetArgs {
+    /// How much, as 500GB or 2TiB; none lifts the bound
+    pub size: String,
+    /// Whose.
+    #[command(flatten)]
+    pub whose: WhoseArgs,
+}
+
+/// Whose room.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct WhoseArgs {
+    /// Of the whole realm
+    #[arg(long)]
+    pub realm: bool,
+    /// Of a member and the services that act for them: a name, an id, or the start of one
+    #[arg(long)]
+    pub person: Option<String>,
+    /// Of a service, as its access key names it
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Of a bucket
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// Of a database
+    #[arg(long)]
+    pub database: Option<String>,
 }
 
 /// `freehold node set`.

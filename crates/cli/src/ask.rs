@@ -9,7 +9,7 @@ use freehold_api::{
 };
 use futures::StreamExt as _;
 
-use crate::args::{BucketCommand, Command, GuardiansCommand, Invite, NodeCommand};
+use crate::args::{BucketCommand, Command, GuardiansCommand, Invite, NodeCommand, QuotaCommand};
 use crate::bucket_keys;
 use crate::host::Host;
 use crate::place;
@@ -46,6 +46,8 @@ pub(crate) async fn ask(
         Command::Invite(wish) => invite(terminal, &client, wish).await,
         Command::Bucket { command } => bucket(terminal, &client, command).await,
         Command::Node { command } => node(terminal, &client, command).await,
+        Command::Usage => crate::quota::usage(terminal, &client).await,
+        Command::Quota { command: QuotaCommand::Set(set) } => crate::quota::set(terminal, &client, set).await,
         Command::Kv { command } => crate::kv::kv(terminal, &client, command).await,
         Command::Backend { command } => crate::backend::backend(terminal, &client, command).await,
         Command::Key { command } => crate::key::key(terminal, &client, command).await,

@@ -12,6 +12,7 @@ mod host;
 mod key;
 mod kv;
 mod place;
+mod quota;
 mod realm;
 mod render;
 mod service;

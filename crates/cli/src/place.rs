@@ -8,6 +8,7 @@ use freehold_api::{
 
 use crate::args::{BucketSetArgs, NodeSetArgs};
 use crate::ask::{show, told};
+use crate::quota::size;
 use crate::render;
 use crate::terminal::Terminal;
 
@@ -75,26 +76,12 @@ pub(crate) async fn set_node(terminal: Terminal, client: &Client, set: NodeSetAr
     show(terminal, &changed, |node| render::node(node, node.id == status.this_node))
 }
 
-/// Bytes in a second: a number with a unit.
+/// Bytes in a second.
 fn pace(text: &str) -> Result<u64, Problem> {
     if text == NONE {
         return Ok(0);
     }
-    let typed = text.trim().trim_end_matches("/s");
-    let at = typed.find(|c: char| !c.is_ascii_digit()).unwrap_or(typed.len());
-    let (number, unit) = typed.split_at(at);
-    let unit = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => Some(1),
-        "k" | "kib" => Some(1 << 10),
-        "m" | "mib" => Some(1 << 20),
-        "g" | "gib" => Some(1 << 30),
-        "kb" => Some(1_000),
-        "mb" => Some(1_000_000),
-        "gb" => Some(1_000_000_000),
-        _ => None,
-    };
-    let bytes = number.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
+    size(text.trim().trim_end_matches("/s")).ok_or_else(|| {
         Problem::invalid(
             format!("{text:?} is no pace"),
             "a pace is a number of bytes in a second",

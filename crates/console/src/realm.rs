@@ -4,7 +4,7 @@ use askama::Template;
 use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use freehold_api::{Audit, Card, GuardianTest, Phrase, Problem, Status};
+use freehold_api::{Audit, Card, GuardianTest, Phrase, Problem, Status, UsageStatus};
 use serde::Deserialize;
 
 use crate::fault::{Fault, status};
@@ -19,6 +19,7 @@ struct Page {
     status: Status,
     audit: Audit,
     card: Option<Card>,
+    usage: Vec<UsageStatus>,
     tested: Option<GuardianTest>,
     problem: Option<Problem>,
     code: Option<NewCode>,
@@ -36,8 +37,9 @@ impl Page {
         let audit = console.client.audit().await?;
         // A node without an address yet has no card to give; the rest of the page stands.
         let card = console.client.card().await.ok();
+        let usage = console.client.usage().await?;
         let frame = Frame::new(theme, Place::Realm, &status);
-        Ok(Self { frame, status, audit, card, tested: None, problem: None, code: None })
+        Ok(Self { frame, status, audit, card, usage, tested: None, problem: None, code: None })
     }
 }
 

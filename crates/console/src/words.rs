@@ -5,8 +5,8 @@ mod tests;
 
 use freehold_api::words::verb;
 use freehold_api::{
-    BackendState, BackendStatus, BucketStatus, NodePlace, NodeStatus, Path, Protection, Role, Standing,
-    Status,
+    BackendState, BackendStatus, BucketStatus, NodePlace, NodeStatus, Path, Protection, QuotaWhose, Role,
+    Standing, Status, UsageStatus,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -105,6 +105,24 @@ pub(crate) fn checked(bucket: &BucketStatus) -> Option<String> {
         0 => oldest,
         _ => format!("some copies were not checked yet, the oldest was written {oldest}"),
     })
+}
+
+/// Whose room it is.
+pub(crate) fn whose(usage: &UsageStatus) -> String {
+    let name = &usage.name;
+    match usage.of {
+        QuotaWhose::Realm => "All of the realm".to_owned(),
+        QuotaWhose::Person(_) => format!("Member {name}"),
+        QuotaWhose::Service(_) => format!("Service {name}"),
+        QuotaWhose::Bucket(_) => format!("Bucket {name}"),
+        QuotaWhose::Database(_) => format!("Database {name}"),
+    }
+}
+
+/// How much is used, and of what.
+pub(crate) fn used(usage: &UsageStatus) -> String {
+    let used = bytes(usage.used);
+    usage.limit.map_or_else(|| used.clone(), |most| format!("{used} of {}", bytes(most)))
 }
 
 /// How a bucket is marked.

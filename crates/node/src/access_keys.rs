@@ -111,6 +111,11 @@ impl AccessKeys {
         self.records.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whoever has a key.
+    pub(crate) fn principals(&self) -> Vec<Principal> {
+        self.records().values().map(|record| record.who.clone()).collect()
+    }
+
     fn snapshot(&self) -> Arc<Records> {
         Arc::clone(&self.records())
     }
@@ -211,7 +216,7 @@ impl Keys for NodeKeys {
 const NOT_MADE: &str = "the access key was not made";
 
 /// The person that somebody typed: a name, an id, or the start of one.
-pub(crate) fn person_named(shared: &Shared, typed: &str) -> Result<PersonId, Problem> {
+pub(crate) fn person_named(shared: &Shared, typed: &str, not: &str) -> Result<PersonId, Problem> {
     let view = shared.log.view();
     let directory = shared.directory();
     let is_meant = |person: &&PersonId| {
@@ -225,7 +230,7 @@ pub(crate) fn person_named(shared: &Shared, typed: &str) -> Result<PersonId, Pro
             several => format!("{typed:?} may be any of {several} members"),
         };
         return Err(Problem::not_found(
-            NOT_MADE,
+            not,
             why,
             Some("freehold realm export FILE, then: freehold realm audit FILE    (shows the members)"),
         ));
@@ -277,7 +282,7 @@ fn wished(shared: &Shared, wish: NewKey) -> Result<(Principal, Rights), Problem>
     let invalid = |why: String| Problem::invalid(NOT_MADE, why, Some("freehold key create --help"));
     let account = match &wish.person {
         None => Account::Realm,
-        Some(typed) => Account::Person(person_named(shared, typed)?),
+        Some(typed) => Account::Person(person_named(shared, typed, NOT_MADE)?),
     };
     let who = match &wish.service {
         None => Principal::Account(account),

@@ -19,7 +19,7 @@ use freehold_api::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control,
     Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
     Listing, MadeKey, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
-    ObjectRead, Phrase, Problem, PutOptions, Status, VerifyEvents,
+    ObjectRead, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 
 use crate::access_keys;
@@ -181,6 +181,15 @@ impl Control for Answers {
 
     fn bucket_keys(&self) -> Option<&dyn KeyControl> {
         Some(self)
+    }
+
+    async fn usage(&self) -> Result<Vec<UsageStatus>, Problem> {
+        Ok(crate::quota::usage(&self.0))
+    }
+
+    async fn set_quota(&self, setting: QuotaSetting) -> Result<Vec<UsageStatus>, Problem> {
+        self.0.to_the_end(|shared| async move { crate::quota::set(&shared, setting).await }).await?;
+        Ok(crate::quota::usage(&self.0))
     }
 
     fn kv(&self) -> Option<&dyn KvControl> {

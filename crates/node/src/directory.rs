@@ -11,7 +11,7 @@ use freehold_seal::{
     BoxHint, DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, box_hint,
     payload_kind,
 };
-use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, PersonId, RealmId, ZoneId};
+use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, PersonId, RealmId, ServiceId, ZoneId};
 
 /// The bucket id under which a realm's directory entries travel.
 pub fn directory_bucket(realm: RealmId) -> BucketId {
@@ -344,6 +344,14 @@ impl Directory {
     pub fn zone_named(&self, named: &str) -> Option<ZoneId> {
         self.rows.values().find_map(|(_, _, row)| match row {
             DirectoryRow::ZoneName(zone, Some(name)) if name.as_str() == named => Some(*zone),
+            _ => None,
+        })
+    }
+
+    /// The services that were named, as policies name them.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &str)> {
+        self.rows.values().filter_map(|(_, _, row)| match row {
+            DirectoryRow::ServiceName(service, Some(name)) => Some((*service, name.as_str())),
             _ => None,
         })
     }

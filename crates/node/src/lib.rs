@@ -30,6 +30,7 @@ mod neighbours;
 pub mod ports;
 pub mod problem;
 pub mod process;
+mod quota;
 pub mod recovering;
 pub mod replica;
 pub mod run;

@@ -139,6 +139,7 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
         PutError::NotAWriter => {
             Problem::refused(what, why, Some("write on another node: freehold node list    (shows roles)"))
         }
+        PutError::Quota(_) => Problem::refused(what, why, Some("freehold usage")),
         PutError::Barred => Problem::refused(
             what,
             why,

@@ -8,12 +8,12 @@ mod owner;
 mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_placement::{BlobRef, Burden, Entry, FetchError, Looked, Own, Place, Protection, Ticket, View};
-use freehold_vault::NotConfirmed;
+use freehold_vault::{NoRoom, NotConfirmed, Room};
 use freehold_wire::{BucketId, EntryId, Millis, NodeId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -24,7 +24,8 @@ pub(crate) use owner::Parts;
 pub(crate) use owner::{open, sites};
 
 use crate::clock;
-use crate::shared::Held;
+use crate::quota::Ledger;
+use crate::shared::{Held, Shared};
 
 /// Things handed in that wait for the owner; writers wait when it is full.
 const ASKS: usize = 1024;
@@ -103,6 +104,8 @@ pub struct Report {
     pub missing: (usize, u64),
     /// Things that people should look at.
     pub alarms: Vec<Alarm>,
+    /// How many of this node's own entries are counted in it, by bucket.
+    pub counted: BTreeMap<BucketId, u64>,
     /// How old the checks of each bucket's copies are.
     pub looked: BTreeMap<BucketId, Looked>,
     /// What depends on nodes that are to be emptied.
@@ -120,6 +123,9 @@ pub struct Replica {
     asks: mpsc::Sender<Ask>,
     erasures: Arc<Erasures>,
     report: watch::Receiver<Arc<Report>>,
+    /// Who knows of quotas, once it is there, and what is on its way.
+    quotas: Arc<OnceLock<Weak<Shared>>>,
+    pub(crate) ledger: Arc<Ledger>,
     /// Buckets that take no writes while it is decided whether they end.
     closed: Arc<Mutex<BTreeSet<BucketId>>>,
     /// Buckets that this node may only read.
@@ -143,6 +149,7 @@ impl Replica {
     /// An entry of this node is durable. Called from the thread that writes entries, in the order
     /// of their numbers.
     pub fn wrote(&self, entry: &Entry, payload: &[u8]) {
+        self.ledger.flies(entry, &self.report());
         // Only a node that stops has no owner; its next start reads the store.
         drop(self.asks.blocking_send(Ask::Wrote(Box::new(entry.clone()), payload.to_vec())));
     }
@@ -210,6 +217,11 @@ impl Replica {
         let (reply, answer) = oneshot::channel();
         self.tell(Ask::InStep { bucket, reply }).await;
         answer.await.unwrap_or(false)
+    }
+
+    /// Goes by the realm's quotas from now on.
+    pub(crate) fn mind_quotas(&self, shared: &Arc<Shared>) {
+        drop(self.quotas.set(Arc::downgrade(shared)));
     }
 
     /// Refuses writes to a bucket from now on; writers are told to try again. One at a time for a bucket.
@@ -283,6 +295,12 @@ impl freehold_vault::Replication for ForVault {
         self.0.own(bucket).unwrap_or(Own::Listening)
     }
 
+    fn room(&self, bucket: &BucketId, bytes: u64) -> Result<Room, NoRoom> {
+        let shared = self.0.quotas.get().and_then(Weak::upgrade);
+        let Some(shared) = shared else { return Ok(Room::default()) };
+        crate::quota::room_for_object(&shared, bucket, bytes).map(Room::held).map_err(NoRoom)
+    }
+
     async fn listened(&self, bucket: &BucketId) {
         self.0.listened(bucket).await;
     }
@@ -342,13 +360,21 @@ mod tests {
             protection: BTreeMap::new(),
             missing: (0, 0),
             alarms: Vec::new(),
+            counted: BTreeMap::new(),
             looked: BTreeMap::new(),
             burdens: BTreeMap::new(),
             heard: Arc::default(),
         };
         let (_publish, report) = watch::channel(Arc::new(report));
-        let (closed, read_only) = (Arc::default(), Arc::default());
-        let handle = Replica { asks, erasures: Arc::default(), report, closed, read_only };
+        let handle = Replica {
+            asks,
+            erasures: Arc::default(),
+            report,
+            quotas: Arc::default(),
+            ledger: Arc::default(),
+            closed: Arc::default(),
+            read_only: Arc::default(),
+        };
         let vault = ForVault(handle.clone());
         for seq in 1..=3000 {
             vault.erased(&BucketId::from_bytes([2; 32]), &NodeId::from_bytes([1; 32]), seq);

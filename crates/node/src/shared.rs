@@ -8,7 +8,7 @@ use freehold_mesh::Mesh;
 use freehold_placement::{COPIES_TOLD, Cuts, Entry, Own};
 use freehold_realm::Standing;
 use freehold_vault::{Depot, Keyring, Vault};
-use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId, ZoneId};
+use freehold_wire::{BucketId, Hlc, Millis, NodeId, PersonId, RealmId, ZoneId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -429,6 +429,11 @@ impl Shared {
     /// What people call a node.
     pub fn name_of(&self, node: NodeId) -> String {
         self.directory().node_name(node).map_or_else(|| node.short(), str::to_owned)
+    }
+
+    /// What a person is called.
+    pub fn person_name(&self, person: PersonId) -> String {
+        self.directory().person_name(person).map_or_else(|| person.short(), str::to_owned)
     }
 
     /// What people call a zone.

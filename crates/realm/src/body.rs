@@ -4,7 +4,7 @@
 use freehold_crypt::{BoxPublic, VerifyingKey};
 use freehold_wire::{
     Bounded, BucketId, DecodeError, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId, Region,
-    Regions, ZoneId,
+    Regions, ServiceId, ZoneId,
 };
 use freehold_wire::{from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
@@ -111,6 +111,8 @@ bodies! {
     26 Endorse;
     /// Says where a node stands, and how much it is to do.
     27 NodeSet;
+    /// Bounds what somebody may keep.
+    28 QuotaSet;
 }
 
 /// A body of a kind we do not know.
@@ -482,6 +484,35 @@ pub struct NodeSet {
     /// Bytes of copies that it fetches in a second at most; 0 for as many as the line gives.
     #[n(4)]
     pub pace: Option<u64>,
+}
+
+/// Whose room is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum QuotaOf {
+    /// All of the realm.
+    #[n(0)]
+    Realm,
+    /// What is in the buckets of a member, and of the services that act for them.
+    #[n(1)]
+    Person(#[n(0)] PersonId),
+    /// What is in one bucket.
+    #[n(2)]
+    Bucket(#[n(0)] BucketId),
+    /// What is in the buckets of a service.
+    #[n(3)]
+    Service(#[n(0)] ServiceId),
+}
+
+/// Bounds what somebody may keep.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct QuotaSet {
+    /// Whose.
+    #[n(0)]
+    pub of: QuotaOf,
+    /// Sealed bytes at most, all copies together; absent for no bound.
+    #[n(1)]
+    pub bytes: Option<u64>,
 }
 
 /// What is lent.

@@ -7,7 +7,7 @@ use freehold_wire::{
     BucketId, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId, Region, ZoneId,
 };
 
-use crate::body::{GuardianSet, Rules, Terms};
+use crate::body::{GuardianSet, QuotaOf, Rules, Terms};
 use crate::person::Statement;
 use crate::roles::{MemberRoles, NodeRoles};
 
@@ -49,6 +49,8 @@ pub struct State {
     pub grants: BTreeMap<GrantId, Grant>,
     /// Buckets, deleted ones included.
     pub buckets: BTreeMap<BucketId, Bucket>,
+    /// What somebody may keep at most, in bytes.
+    pub quotas: BTreeMap<QuotaOf, u64>,
     /// Nodes that may sign checkpoints.
     pub witnesses: BTreeSet<NodeId>,
     /// How many of them must.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use freehold_crypt::{BoxPublic, VerifyingKey};
 use freehold_wire::{BucketId, Digest, GrantId, KeyId, NodeId, OpId, PersonId};
 
-use crate::body::{GuardianSet, ImageKeysSet, InvitationIssue, Target, WitnessesSet};
+use crate::body::{GuardianSet, ImageKeysSet, InvitationIssue, QuotaOf, Target, WitnessesSet};
 use crate::person::Statement;
 use crate::roles::{MemberRoles, NodeRoles};
 use crate::set::{At, OpSet};
@@ -108,6 +108,7 @@ pub(crate) struct World {
     pub(crate) image_keys: Option<ImageKeysSet>,
     pub(crate) grants: BTreeMap<GrantId, Grant>,
     pub(crate) buckets: BTreeMap<BucketId, Bucket>,
+    pub(crate) quotas: BTreeMap<QuotaOf, u64>,
     pub(crate) cuts: BTreeMap<Target, Vec<Cut>>,
     /// Burned from this number on, with a proof.
     pub(crate) burned: BTreeMap<KeyId, (u64, OpId)>,

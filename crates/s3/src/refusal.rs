@@ -83,6 +83,7 @@ pub(crate) fn of_write(error: &PutError) -> S3Error {
             "{}. The bucket asks for more copies before a write counts; see `freehold status`.",
             says
         ),
+        PutError::Quota(_) => custom("QuotaExceeded", http::StatusCode::FORBIDDEN, says),
         PutError::NotAWriter | PutError::Barred => s3_error!(AccessDenied, "{}", says),
         PutError::CatchingUp | PutError::Cloned => s3_error!(ServiceUnavailable, "{}", says),
         PutError::Depot(DepotError::NoSpace { .. }) => full(),

@@ -1,7 +1,7 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
 use freehold_crypt::Entropy;
-use freehold_wire::{Bounded, BucketId, Name, NodeId, PersonId, Text, ZoneId};
+use freehold_wire::{Bounded, BucketId, Name, NodeId, PersonId, ServiceId, Text, ZoneId};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
@@ -37,6 +37,9 @@ pub enum DirectoryRow {
     /// What people call a zone.
     #[n(6)]
     ZoneName(#[n(0)] ZoneId, #[n(1)] Option<Name>),
+    /// Which service an id in the realm log stands for, as policies name it.
+    #[n(7)]
+    ServiceName(#[n(0)] ServiceId, #[n(1)] Option<Name>),
 }
 
 /// What a row is about: rows with the same key replace each other.
@@ -56,6 +59,8 @@ pub enum RowKey {
     Cut(NodeId),
     /// A zone's name.
     ZoneName(ZoneId),
+    /// A service's name.
+    ServiceName(ServiceId),
 }
 
 impl DirectoryRow {
@@ -69,6 +74,7 @@ impl DirectoryRow {
             Self::Addresses(node, _) => RowKey::Addresses(*node),
             Self::Cut(node, _) => RowKey::Cut(*node),
             Self::ZoneName(zone, _) => RowKey::ZoneName(*zone),
+            Self::ServiceName(service, _) => RowKey::ServiceName(*service),
         }
     }
 
@@ -82,7 +88,8 @@ impl DirectoryRow {
             | Self::NodeName(..)
             | Self::BucketName(..)
             | Self::PersonName(..)
-            | Self::ZoneName(..) => true,
+            | Self::ZoneName(..)
+            | Self::ServiceName(..) => true,
         }
     }
 
@@ -96,7 +103,8 @@ impl DirectoryRow {
             | Self::BucketName(..)
             | Self::PersonName(..)
             | Self::Cut(..)
-            | Self::ZoneName(..) => true,
+            | Self::ZoneName(..)
+            | Self::ServiceName(..) => true,
         }
     }
 

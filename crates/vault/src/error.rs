@@ -65,6 +65,9 @@ pub enum PutError {
         "no other node would take in what this one writes: it is no member of the realm yet, or no gateway of it"
     )]
     NotAWriter,
+    /// A quota is used up.
+    #[error("{0}")]
+    Quota(String),
     /// The bucket must not lie in this node's region.
     #[error("what is in this bucket must not lie where this node stands: see its regions, and the node's")]
     Barred,

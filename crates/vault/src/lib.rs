@@ -31,7 +31,7 @@ pub use object::{
     DeleteDone, DeleteRequest, Expect, GetObject, Note, ObjectMeta, PartDone, PartMeta, PartRequest, PutDone,
     PutRequest, UploadId, UploadMeta, UploadPage, UploadParts, UploadRequest, UploadSum,
 };
-pub use peers::{Alone, BlobStream, NotConfirmed, PeerError, Peers, Replication};
+pub use peers::{Alone, BlobStream, NoRoom, NotConfirmed, PeerError, Peers, Replication, Room};
 pub use sweep::Swept;
 pub use vault::{BucketStats, Place, Renewed, Shared, Vault, VaultConfig};
 pub use verify::{Damage, Finding, VerifyReport};

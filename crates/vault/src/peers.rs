@@ -1,6 +1,8 @@
 //! What the vault asks of the rest of the node: blobs that others hold, and confirmations.
 
+use std::any::Any;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,6 +32,29 @@ pub enum PeerError {
 pub struct NotConfirmed {
     /// Copies confirmed, this node's own included.
     pub have: u16,
+}
+
+/// There is no room for more, by what the realm's people allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoRoom(pub String);
+
+/// Room for what is being written: it counts as taken for as long as this lives, or until the entry is
+/// handed on.
+#[derive(Clone, Default)]
+pub struct Room(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Room {
+    /// Room that is given back when this goes.
+    pub fn held(by: impl Any + Send + Sync) -> Self {
+        Self(Some(Arc::new(by)))
+    }
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Room({})", self.0.is_some())
+    }
 }
 
 /// Blobs that other nodes hold. The vault checks what comes; an implementation need not.
@@ -74,6 +99,11 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// Whether this node may write to the bucket. One whose disk was rolled back may not, before
     /// it has its own entries again: it would use a number twice.
     fn own(&self, bucket: &BucketId) -> Own;
+
+    /// Room for so many more sealed bytes in a bucket, if there is.
+    fn room(&self, _bucket: &BucketId, _bytes: u64) -> Result<Room, NoRoom> {
+        Ok(Room::default())
+    }
 
     /// Waits while [`Self::own`] says [`Own::Listening`], which is for seconds at most.
     async fn listened(&self, _bucket: &BucketId) {}

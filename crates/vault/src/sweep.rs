@@ -113,6 +113,7 @@ impl Inner {
                 if rests || given_up() {
                     let end = move |txn: &mut EntryTxn<'_>| end_upload(txn, UploadId(id));
                     inner.shared.entries.write(end).map_err(GetError::Store)?;
+                    inner.rooms().remove(&id);
                     ended += 1;
                 }
             }

@@ -22,7 +22,7 @@ pub(crate) use self::upload::{blob_of_part, end_upload};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use freehold_crypt::SigningKey;
@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 
 use crate::opening::Sources;
 use crate::sealing::Press;
-use crate::{BucketInfo, Depot, GetError, Keyring, Peers, PutError, Replication};
+use crate::{BucketInfo, Depot, GetError, Keyring, Peers, PutError, Replication, Room};
 
 /// Locks over which keys are spread: writes of different keys seldom wait for each other.
 const STRIPES: usize = 256;
@@ -106,6 +106,8 @@ pub(crate) struct Inner {
     clock: Mutex<Hlc>,
     stripes: Vec<Arc<tokio::sync::Mutex<()>>>,
     press: Press,
+    /// What parts of uploads under way take, since this process began.
+    rooms: Mutex<BTreeMap<[u8; 32], BTreeMap<u16, Room>>>,
 }
 
 impl Vault {
@@ -138,6 +140,7 @@ impl Vault {
             clock: Mutex::new(Hlc::default()),
             stripes: std::iter::repeat_with(Arc::default).take(STRIPES).collect(),
             press: Press::default(),
+            rooms: Mutex::default(),
         };
         let vault = Self { inner: Arc::new(inner) };
         let listener = vault.rebuild(None, listener, tell).await?;
@@ -185,6 +188,10 @@ impl Vault {
 }
 
 impl Inner {
+    pub(crate) fn rooms(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], BTreeMap<u16, Room>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }

@@ -116,6 +116,8 @@ id! {
     BucketId;
     /// A grant: random.
     GrantId;
+    /// A service whose room is bounded: random; its name is elsewhere.
+    ServiceId;
     /// An entry of a bucket's index: BLAKE3 over all of it but the signature.
     EntryId;
     /// A sealed blob's name on a backend: random.

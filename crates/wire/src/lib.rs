@@ -13,6 +13,7 @@ pub use bounded::{Bounded, Text, TooLong};
 pub use cbor::{DecodeError, from_canonical, to_canonical};
 pub use id::{
     BlobName, BucketId, Digest, EntryId, GrantId, Hex, IdError, KeyId, NodeId, OpId, PersonId, RealmId,
+    ServiceId,
 };
 pub use locality::{REGIONS_MAX, Region, Regions, ZoneId};
 pub use name::{Name, NameError};

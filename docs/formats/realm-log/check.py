@@ -196,7 +196,7 @@ class Walk:
         self.roles, self.devices, self.statements, self.holder = {}, {}, {}, {}
         self.nodes, self.sites, self.node_keys, self.invitations, self.cuts = {}, {}, {}, {}, {}
         self.guardians, self.witnesses, self.newer, self.bases = [], [], [], []
-        self.grants, self.buckets, self.vetoed = {}, {}, {}
+        self.grants, self.buckets, self.quotas, self.vetoed = {}, {}, {}, {}
         self.burned, self.void, self.senior = {}, {}, {}
         self.rivals = {}
         self.verdict, self.scope, self.sealed = {}, set(), set()
@@ -656,6 +656,19 @@ class Walk:
     def kind_26(self, op, b):
         self.actor(op)
 
+    def kind_28(self, op, b):
+        self.admin(op)
+        kind, of = b[0]
+        there = (
+            kind in (0, 3)
+            or (kind == 1 and self.member(None, of[0]) is not None)
+            or (kind == 2 and self.buckets.get(of[0]) is not None)
+        )
+        need(there or b.get(1) is None, "no-such")
+        self.quotas.pop((kind, *of), None)
+        if b.get(1) is not None:
+            self.quotas[(kind, *of)] = b[1]
+
     def kind_27(self, op, b):
         self.admin(op)
         need(self.newest(None, self.nodes.get(b[0], [])) is not None, "no-such")
@@ -1038,6 +1051,10 @@ def outcome(log):
             | {"only": list(row[2][1][0]), "never": list(row[2][1][1])}
             for b, row in sorted(walk.buckets.items())
             if row
+        ],
+        "quotas": [
+            {"of": " ".join([["realm", "person", "bucket", "service"][of[0]], *(i.hex() for i in of[1:])]), "bytes": n}
+            for of, n in sorted(walk.quotas.items())
         ],
         "newer_than_me": max((log.ops[n].level for n in walk.newer), default=None),
         "refused": [{"id": i.hex(), "reason": why} for i, why in verdicts if why and why not in pending],

@@ -204,7 +204,7 @@ def read_document(what, document):
     return value
 
 
-ROWS = {0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses", 6: "zone name"}
+ROWS = {0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses", 6: "zone name", 7: "service name"}
 
 
 def manifest(file, fields):

@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::Node;
 use super::extract::{Asked, Named, Options};
-use crate::{BucketChange, BucketStatus, NodeSetting, NodeStatus, Problem};
+use crate::{BucketChange, BucketStatus, NodeSetting, NodeStatus, Problem, QuotaSetting, UsageStatus};
 
 /// Say where a node stands and how much it is to do
 ///
@@ -63,4 +63,23 @@ pub(super) async fn set_bucket(
     Asked(change): Asked<BucketChange>,
 ) -> Result<Json<BucketStatus>, Problem> {
     node.control.set_bucket(&bucket, change).await.map(Json)
+}
+
+/// What the realm, its members, services and buckets keep, and may keep
+#[utoipa::path(get, path = "/api/v1/usage", tag = "realm", responses(
+    (status = 200, body = [UsageStatus]),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn usage(State(node): State<Node>) -> Result<Json<Vec<UsageStatus>>, Problem> {
+    node.control.usage().await.map(Json)
+}
+
+/// Set or lift a quota
+#[utoipa::path(put, path = "/api/v1/quotas", tag = "realm", request_body = QuotaSetting, responses(
+    (status = 200, body = [UsageStatus]),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn set_quota(
+    State(node): State<Node>,
+    Asked(setting): Asked<QuotaSetting>,
+) -> Result<Json<Vec<UsageStatus>>, Problem> {
+    node.control.set_quota(setting).await.map(Json)
 }

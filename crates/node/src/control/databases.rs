@@ -95,6 +95,8 @@ impl KvControl for Answers {
     }
 
     async fn clone_database(&self, name: &str, wish: KvClone) -> Result<KvDatabase, Problem> {
+        // The copy counts like what it is a copy of.
+        crate::quota::room_in_database(&self.0, name, crate::quota::kept_in_database(&self.0, name))?;
         let plane = self.plane()?;
         plane.clone_to(name, wish.snapshot.as_deref(), &wish.to).await.map_err(self.failed(name))?;
         plane.info(&wish.to).map(|info| self.told(info)).map_err(self.failed(&wish.to))
@@ -142,6 +144,7 @@ impl KvControl for Answers {
     }
 
     async fn add(&self, name: &str, transaction: &str, wish: KvOperations) -> Result<(), Problem> {
+        crate::quota::room_in_database(&self.0, name, size_of(&wish.operations))?;
         let ops = wish.operations.into_iter().map(op).collect::<Result<_, _>>()?;
         self.plane()?.add(name, transaction, ops).await.map_err(self.failed(name))
     }
@@ -187,6 +190,7 @@ impl KvControl for Answers {
     }
 
     async fn write(&self, name: &str, write: KvWrite) -> Result<KvDone, Problem> {
+        crate::quota::room_in_database(&self.0, name, size_of(&write.operations))?;
         let write = kv::Write {
             conditions: write.conditions.into_iter().map(condition).collect(),
             ops: write.operations.into_iter().map(op).collect::<Result<_, _>>()?,
@@ -297,6 +301,19 @@ fn condition(condition: KvCondition) -> kv::Condition {
         (Some(collection), Some(version)) => kv::Condition::DocumentVersion { collection, id: key, version },
         (Some(collection), None) => kv::Condition::DocumentAbsent { collection, id: key },
     }
+}
+
+/// About how much room operations take; deleting takes none that counts.
+fn size_of(operations: &[KvOp]) -> u64 {
+    let size = |op: &KvOp| match op {
+        KvOp::Put { key, value, value_base64, .. } => {
+            let coded = value_base64.as_ref().map_or(0, |coded| coded.len() / 4 * 3);
+            key.len() + value.as_ref().map_or(coded, String::len)
+        }
+        KvOp::PutDocument { id, document, .. } => id.len() + document.to_string().len(),
+        KvOp::Delete { .. } | KvOp::DeleteDocument { .. } => 0,
+    };
+    operations.iter().map(size).fold(0, |sum, size| sum.saturating_add(size as u64))
 }
 
 fn op(op: KvOp) -> Result<kv::Op, Problem> {

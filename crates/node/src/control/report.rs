@@ -313,6 +313,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         }
     }
     all.extend(of_checks(shared, view));
+    all.extend(crate::quota::told::findings(shared));
     for due in crate::entitled::to_rotate(shared) {
         let known = super::keys::knowing(shared, &due).join(", ");
         all.push(found(
@@ -656,5 +657,5 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> String {
         "Nodes that have not read their copies yet.",
         objects(|b| b.unchecked.into()),
     );
-    out
+    out + &crate::quota::told::metrics(shared)
 }

@@ -15,7 +15,7 @@ use crate::steward;
 
 fn holder_named(shared: &Shared, typed: &str) -> Result<Holder, Problem> {
     node_named(shared, typed).map(Holder::Node).or_else(|problem| {
-        let person = person_named(shared, typed).map(Holder::Person);
+        let person = person_named(shared, typed, "nothing was shared").map(Holder::Person);
         person.map_err(|_| Problem { what: format!("{typed} gets no keys"), ..problem })
     })
 }

@@ -182,6 +182,7 @@ fn undone(body: &Body) -> String {
         Body::Lift(_) => "the suspension was not lifted",
         Body::BucketSet(_) => "the bucket was not made or changed",
         Body::NodeSet(_) => "the node was not set",
+        Body::QuotaSet(_) => "no quota was set",
         Body::NodeRemove(_) => "the node was not removed",
         Body::BucketDelete(_) => "the bucket was not deleted",
         Body::GuardianTested(_) => "the test was not noted in the realm's log",

@@ -116,6 +116,7 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         protection: BTreeMap::new(),
         missing: (0, 0),
         alarms: Vec::new(),
+        counted: BTreeMap::new(),
         looked: BTreeMap::new(),
         burdens: BTreeMap::new(),
         heard: Arc::new(memory.heard().clone()),
@@ -127,6 +128,8 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         report: reader,
         closed: Arc::default(),
         read_only: Arc::default(),
+        quotas: Arc::default(),
+        ledger: Arc::default(),
     };
     let mut owner = Owner {
         machine,
@@ -553,6 +556,7 @@ impl Owner {
             protection: before.protection.clone(),
             missing,
             alarms,
+            counted: self.machine.lengths(&self.parts.me),
             looked: self.looked.clone(),
             burdens: self.burdens.clone(),
             heard: Arc::clone(&before.heard),

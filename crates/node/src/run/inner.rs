@@ -138,6 +138,7 @@ impl Inner {
             (sessions, access_keys),
             neighbours,
         ));
+        handle.mind_quotas(&shared);
         drop(shared.replica.set(handle));
         shared.recall().and_then(|()| shared.keep_sessions()).map_err(|e| store_problem(&e))?;
         Ok(Self { shared, read_through, log: owner, replica })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use freehold_wire::{BucketId, Hlc, Millis, NodeId};
 
 use super::{Key, Replica};
-use crate::stream::{Class, Stream};
+use crate::stream::{Class, Record, Stream};
 
 /// Numbers of copies that are told apart; the last stands for that many and more.
 pub const COPIES_TOLD: usize = 8;
@@ -23,6 +23,8 @@ pub struct Protection {
     pub copies: [u64; COPIES_TOLD],
     /// Bytes of the copies that are to be made.
     pub bytes: u64,
+    /// Bytes of all blobs, each counted once.
+    pub sealed: u64,
     /// Since when, by the clock handed in, not all are fully held.
     pub since: Option<Millis>,
     /// When the oldest entry that is not fully held was written, by its writer's clock.
@@ -59,17 +61,18 @@ impl Protection {
     }
 
     /// An entry is now of this class, or no longer.
-    fn note(&mut self, (class, copies): (Class, u16), (has_blobs, bytes): (bool, u64), is_so: bool) {
+    fn note(&mut self, (class, copies): (Class, u16), (sealed, bytes): (u64, u64), is_so: bool) {
         let change = |count: &mut u64, by: u64| {
             *count = if is_so { count.saturating_add(by) } else { count.saturating_sub(by) };
         };
         let Some(count) = self.count(class) else { return };
         change(count, 1);
         let told = usize::from(copies).min(COPIES_TOLD - 1);
-        if let Some(count) = self.copies.get_mut(told).filter(|_| has_blobs) {
+        if let Some(count) = self.copies.get_mut(told).filter(|_| sealed > 0) {
             change(count, 1);
         }
         change(&mut self.bytes, bytes);
+        change(&mut self.sealed, sealed);
     }
 }
 
@@ -134,13 +137,12 @@ impl Replica {
         if before == class {
             return;
         }
-        let record = stream.record(seq);
-        let (all, has_blobs) = record.map_or((0, false), |record| (record.bytes(), !record.blobs.is_empty()));
+        let all = stream.record(seq).map_or(0, Record::bytes);
         let bytes = |(class, copies): (Class, u16)| {
             // One that has its copies and not its zones needs another one.
             let lacking = wanted.saturating_sub(copies.into()).max(1);
             let lacking = u64::try_from(lacking).unwrap_or(u64::MAX);
-            (has_blobs, if class.is_short() { all.saturating_mul(lacking) } else { 0 })
+            (all, if class.is_short() { all.saturating_mul(lacking) } else { 0 })
         };
         let tally = self.tally.entry(key.0).or_default();
         tally.note(before, bytes(before), false);

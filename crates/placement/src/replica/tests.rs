@@ -192,7 +192,10 @@ fn a_write_is_pushed_fetched_confirmed_and_counted() {
     assert!(nodes[0].events.contains(&confirmed));
     for one in &nodes {
         let copies = [0, 0, 1, 0, 0, 0, 0, 0];
-        assert_eq!(one.core.protection(&BUCKET), Protection { full: 1, copies, ..Protection::default() });
+        assert_eq!(
+            one.core.protection(&BUCKET),
+            Protection { full: 1, copies, sealed: 20, ..Protection::default() }
+        );
         assert_eq!(one.core.copies(&place(&first)), 2);
     }
     assert_eq!(nodes[0].core.holders(&blob(1)), [node(2)]);

@@ -61,6 +61,7 @@ impl Run<'_> {
             Body::NodeChange(b) => self.node_change(at, b),
             Body::NodeRemove(b) => self.node_remove(at, b),
             Body::NodeSet(b) => self.node_set(at, b),
+            Body::QuotaSet(b) => self.quota_set(at, b),
             Body::GrantOffer(b) => self.grant_offer(at, b),
             Body::GrantAccept(b) => self.grant_accept(at, b),
             Body::GrantRevoke(b) => self.grant_revoke(at, b),

@@ -71,6 +71,7 @@ fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
         invitations: invitations.collect(),
         grants: world.grants.iter().map(|(id, grant)| (*id, presented(run, *id, grant))).collect(),
         buckets: world.buckets.clone(),
+        quotas: world.quotas.clone(),
         witnesses: witnesses.map(|w| w.nodes.iter().copied().collect()).unwrap_or_default(),
         witness_threshold: witnesses.map_or(0, |w| w.threshold),
         image_keys: world.image_keys.as_ref().map(|i| i.keys.to_vec()).unwrap_or_default(),

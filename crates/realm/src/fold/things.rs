@@ -7,7 +7,7 @@ use freehold_wire::{KeyId, Millis, NodeId, PersonId};
 
 use crate::body::{
     BucketDelete, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel, InvitationIssue,
-    InvitationRedeem, NodeAdd, NodeChange, NodeRemove, NodeSet, Target, Terms,
+    InvitationRedeem, NodeAdd, NodeChange, NodeRemove, NodeSet, QuotaOf, QuotaSet, Target, Terms,
 };
 use crate::reason::{Need, Reason, Thing};
 use crate::roles::{MemberRoles, NodeRoles};
@@ -215,6 +215,23 @@ impl Run<'_> {
                 draining: body.draining.unwrap_or(draining),
                 pace: body.pace.unwrap_or(pace),
             };
+        }
+        Ok(())
+    }
+
+    pub(super) fn quota_set(&mut self, at: At, body: &QuotaSet) -> Result<(), Reason> {
+        self.admin(at)?;
+        match (body.of, body.bytes) {
+            (QuotaOf::Person(person), Some(_)) if self.whole().roles(&person).is_none() => {
+                return Err(Reason::NoSuch(Thing::Member));
+            }
+            (QuotaOf::Bucket(bucket), Some(_))
+                if self.world.buckets.get(&bucket).is_none_or(|bucket| bucket.deleted) =>
+            {
+                return Err(Reason::NoSuch(Thing::Bucket));
+            }
+            (of, Some(bytes)) => drop(self.world.quotas.insert(of, bytes)),
+            (of, None) => drop(self.world.quotas.remove(&of)),
         }
         Ok(())
     }

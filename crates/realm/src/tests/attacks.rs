@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use freehold_wire::{Millis, OpId, RealmId, Region};
 use serde_json::{Value, json};
 
+use crate::body::QuotaOf;
 use crate::fold::{Clock, Folded, fold};
 use crate::op::Op;
 use crate::set::OpSet;
@@ -15,6 +16,15 @@ use super::scenes::SCENES;
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats/realm-log/vectors")
+}
+
+fn quota_of(of: &QuotaOf) -> String {
+    match of {
+        QuotaOf::Realm => "realm".to_owned(),
+        QuotaOf::Person(id) => format!("person {id}"),
+        QuotaOf::Bucket(id) => format!("bucket {id}"),
+        QuotaOf::Service(id) => format!("service {id}"),
+    }
 }
 
 fn expectation(folded: &Folded) -> Value {
@@ -40,6 +50,10 @@ fn expectation(folded: &Folded) -> Value {
         "buckets": state.live_buckets().map(|(id, b)| json!({
             "id": id.to_string(), "copies": b.copies, "confirm": b.confirm, "zones": b.rules.zones,
             "only": regions(&b.rules.regions.only), "never": regions(&b.rules.regions.never),
+        })).collect::<Vec<_>>(),
+        "quotas": state.quotas.iter().map(|(of, bytes)| json!({
+            "of": quota_of(of),
+            "bytes": bytes,
         })).collect::<Vec<_>>(),
         "newer_than_me": state.newer_than_me,
         "refused": reasons.collect::<Vec<_>>(),

@@ -103,7 +103,7 @@ impl History {
         let (set, state) = (&self.homes[who].set, &folded.state);
         let rogue = person(ROGUE);
         let present = state.persons.contains_key(&rogue);
-        let drafted = match self.dice.roll(20) {
+        let drafted = match self.dice.roll(21) {
             0..4 => {
                 let n = u8::try_from(self.dice.roll(200)).unwrap();
                 draft(set, state, &me, set_bucket(n), now)
@@ -143,6 +143,10 @@ impl History {
                 let n = u8::try_from(self.dice.roll(200)).unwrap();
                 let (copies, rules) = (2, body::Rules { zones: 2, regions }.said());
                 draft(set, state, &me, body::BucketSet { bucket: bucket(n), copies, confirm: 1, rules }, now)
+            }
+            18 => {
+                let (of, bytes) = (body::QuotaOf::Person(person("f")), self.dice.chance(70).then_some(9));
+                draft(set, state, &me, body::QuotaSet { of, bytes }, now)
             }
             15 => match self.names.iter().find(|n| **n != ROGUE && is_suspended(state, n)) {
                 Some(victim) => draft(set, state, &me, lift(victim), now),

@@ -609,7 +609,7 @@ scenes! {
         assert!(ops.iter().all(|op| lab.code(op) == "not-allowed"));
         lab
     };
-    places: "Nodes try to say where nodes stand and where buckets may lie; admins do.", || {
+    places: "Nodes try to say where nodes stand, where buckets may lie and how much is kept; admins do.", || {
         let mut lab = Lab::new(&["a", "b"]);
         lab.say("a", add_node("n", NodeRoles::STORAGE), &["n"]);
         lab.say("a", add_node("g", NodeRoles::GATEWAY), &["g"]);
@@ -638,11 +638,26 @@ scenes! {
             (lab.say("g", bound(2, 1, body::Rules::default()), &[]), "ok"),
             (lab.say("n", move_node("n", body::NodeSet { pace: Some(9), ..nowhere() }), &["a"]), "not-allowed"),
         ];
-        for (at, (op, code)) in ops.iter().enumerate() {
-            assert_eq!(lab.code(op), *code, "{at}");
+        let quota = |of, bytes| body::QuotaSet { of, bytes };
+        let service = body::QuotaOf::Service(freehold_wire::ServiceId::from_bytes([5; 32]));
+        let (realm, a) = (body::QuotaOf::Realm, body::QuotaOf::Person(person("a")));
+        let ops = ops.into_iter().chain([
+            (lab.say("g", quota(realm, Some(1)), &[]), "not-allowed"),
+            (lab.say("a", quota(body::QuotaOf::Person(person("s")), Some(1)), &[]), "no-such"),
+            (lab.say("a", quota(body::QuotaOf::Bucket(bucket(9)), Some(1)), &[]), "no-such"),
+            (lab.say("a", quota(body::QuotaOf::Bucket(bucket(1)), Some(3)), &[]), "ok"),
+            (lab.say("a", quota(service, Some(4)), &[]), "ok"),
+            (lab.say("a", quota(realm, Some(5)), &[]), "ok"),
+            (lab.say("b", quota(a, Some(7)), &[]), "ok"),
+            (lab.say("b", quota(realm, None), &[]), "ok"),
+        ]);
+        for (at, (op, code)) in ops.enumerate() {
+            assert_eq!(lab.code(&op), code, "{at}");
         }
         assert_eq!(lab.code(&drain), "ok");
-        assert_eq!(lab.fold().state.buckets[&bucket(1)].rules, away);
+        let state = lab.fold().state;
+        assert_eq!(state.buckets[&bucket(1)].rules, away);
+        assert_eq!(state.quotas, [(a, 7), (body::QuotaOf::Bucket(bucket(1)), 3), (service, 4)].into());
         lab
     };
     lone_checkpoint: "A lone rogue checkpoints its own history.", || {

@@ -9,8 +9,8 @@ use freehold_seal::{
     SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, Text, ZoneId,
-    to_canonical,
+    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, ServiceId, Text,
+    ZoneId, to_canonical,
 };
 use serde_json::{Value, json};
 
@@ -199,6 +199,10 @@ pub(crate) fn payloads() -> Value {
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap()),
         DirectoryRow::PersonName(PersonId::from_bytes([0x88; 32]), None),
         DirectoryRow::ZoneName(ZoneId::from_bytes([0x99; 16]), Some(Name::new("cellar").unwrap())),
+        DirectoryRow::ServiceName(
+            ServiceId::from_bytes([0xaa; 32]),
+            Some(Name::new("freehold/backup").unwrap()),
+        ),
     ];
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),

@@ -10,7 +10,7 @@ use freehold_wire::{Bounded, BucketId, EntryId, Hlc, Millis};
 use tokio::sync::oneshot;
 
 use super::{Inner, KeyLocks};
-use crate::{BucketInfo, Conditions, PutError, Version};
+use crate::{BucketInfo, Conditions, PutError, Room, Version};
 
 /// An entry about to be written.
 pub(crate) struct Draft {
@@ -20,6 +20,8 @@ pub(crate) struct Draft {
     /// The blobs of what a manifest stores.
     pub(crate) blobs: Bounded<BlobRef, BLOBS_MAX>,
     pub(crate) sealing: BucketKey,
+    /// Whether there was room for its blobs when they came.
+    pub(crate) has_room: bool,
 }
 
 /// An entry that is durable and visible.
@@ -50,8 +52,11 @@ impl Inner {
         also: impl FnOnce(&mut EntryTxn<'_>) -> Result<Result<(), PutError>, StoreError> + Send + 'static,
     ) -> Result<Vec<Committed>, PutError> {
         // Again, for a body that took long: what was heard meanwhile counts.
+        let mut rooms = Vec::new();
         for draft in &drafts {
             self.may_write_now(&draft.bucket).await?;
+            let bytes = draft.blobs.iter().map(|blob| blob.len).sum();
+            rooms.push(self.room(&draft.bucket, if draft.has_room { 0 } else { bytes })?);
         }
         let (tell, told) = oneshot::channel();
         let (inner, after) = (Arc::clone(self), Arc::clone(self));
@@ -85,6 +90,7 @@ impl Inner {
                 Err(error) => Err(PutError::of_store(error)),
             };
             drop(held);
+            drop(rooms);
             // The waiter may be the last owner: it, and not this thread, closes the store.
             drop(after);
             // Nobody waits any more if the client has gone; the write stands.
@@ -94,13 +100,21 @@ impl Inner {
         told.await.unwrap_or(Err(PutError::Closing))
     }
 
+    /// Room for so much more: what takes none always may.
+    pub(crate) fn room(&self, bucket: &BucketId, bytes: u64) -> Result<Room, PutError> {
+        if bytes == 0 {
+            return Ok(Room::default());
+        }
+        self.shared.replication.room(bucket, bytes).map_err(|full| PutError::Quota(full.0))
+    }
+
     fn write(
         &self,
         txn: &EntryTxn<'_>,
         draft: Draft,
         before: &[Written],
     ) -> Result<Result<Written, PutError>, StoreError> {
-        let Draft { bucket, mut content, blobs, sealing } = draft;
+        let Draft { bucket, mut content, blobs, sealing, has_room: _ } = draft;
         let node = self.config.node;
         let same = before.iter().rev().find(|written| written.bucket == bucket);
         let seq = match same {

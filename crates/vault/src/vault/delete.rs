@@ -132,6 +132,7 @@ impl Inner {
             content: Content::Manifest(manifest),
             blobs: Bounded::new(),
             sealing: sealing.clone(),
+            has_room: true,
         };
         Ok((done, Some(draft)))
     }

@@ -81,7 +81,10 @@ impl Vault {
             binding,
             part: number,
         };
+        let coming = inner.room(bucket, request.expect.len.unwrap_or(1))?;
         let part = seal_body(target, &request.expect, request.at_end, body).await?;
+        drop(coming);
+        let room = inner.room(bucket, part.blob.len)?;
         let done = PartDone {
             etag: Etag::single(part.md5).to_string(),
             size: part.plain_len,
@@ -97,7 +100,12 @@ impl Vault {
             Ok(under_way)
         });
         // Ended while the part came: its blob is swept.
-        if kept.await? { Ok(done) } else { Err(PutError::NoSuchUpload) }
+        if !kept.await? {
+            return Err(PutError::NoSuchUpload);
+        }
+        // Taken until the upload ends, however it does.
+        inner.rooms().entry(upload.0).or_default().insert(number, room);
+        Ok(done)
     }
 
     /// Puts the parts together into an object. The upload then ends. Who asks again, because the
@@ -137,7 +145,9 @@ impl Vault {
             annotations: inner.annotations(bucket, record.annotations())?,
             part_sums: request.part_sums,
         };
-        let draft = written(*bucket, key, record.version, contents, sealing)?;
+        let mut draft = written(*bucket, key, record.version, contents, sealing)?;
+        // Each part had room when it came.
+        draft.has_room = true;
         let (of, node) = (*bucket, inner.config.node);
         let end = move |txn: &mut EntryTxn<'_>| {
             if !txn.has_upload(&upload.0)? {
@@ -150,6 +160,7 @@ impl Vault {
             Ok(Ok(()))
         };
         let committed = inner.commit_if(draft, key, &request.conditions, end).await?;
+        inner.rooms().remove(&upload.0);
         inner.confirm(&info, committed).await?;
         let Committed { modified, version, .. } = committed;
         Ok(PutDone { version, etag: etag.to_string(), size, modified, checksums: request.checksums })
@@ -161,7 +172,9 @@ impl Vault {
     /// [`PutError::NoSuchUpload`] if there is none.
     pub async fn abort_upload(&self, bucket: &BucketId, key: &str, upload: UploadId) -> Result<(), PutError> {
         self.inner.upload(bucket, key, upload).await?;
-        self.inner.store(move |txn| end_upload(txn, upload)).await
+        self.inner.store(move |txn| end_upload(txn, upload)).await?;
+        self.inner.rooms().remove(&upload.0);
+        Ok(())
     }
 
     /// The parts of an upload so far, in the order of their numbers.

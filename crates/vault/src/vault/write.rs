@@ -34,6 +34,7 @@ impl Vault {
     ) -> Result<PutDone, PutError> {
         let inner = &self.inner;
         let (info, sealing) = inner.bucket_to_write(bucket, key)?;
+        let room = inner.room(bucket, request.expect.len.unwrap_or(1))?;
         // Once before the body comes, so that a refusal is early; it counts again at the end.
         check(&request.conditions, inner.index().visible(bucket, key))?;
         inner.may_lock(bucket, &request.annotations)?;
@@ -61,6 +62,8 @@ impl Vault {
         };
         let (etag, checksums) = (contents.etag, contents.checksums.clone());
         let draft = written(*bucket, key, version, contents, sealing)?;
+        // What it really takes counts from here on.
+        drop(room);
         let committed = inner.commit_if(draft, key, &request.conditions, nothing).await?;
         inner.confirm(&info, committed).await?;
         Ok(PutDone {
@@ -125,7 +128,7 @@ pub(crate) fn written(
 ) -> Result<Draft, PutError> {
     let (stored, blobs) = contents.stored()?;
     let content = Content::Manifest(manifest(key, version, None, Some(stored))?);
-    Ok(Draft { bucket, content, blobs, sealing })
+    Ok(Draft { bucket, content, blobs, sealing, has_room: false })
 }
 
 /// A manifest that has not been written yet.
