@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, Problem, StoresChecked, StoresToCheck};
+use freehold_api::{Audit, NewStore, Problem, StoresChecked, StoresToCheck};
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
@@ -65,9 +65,10 @@ impl Host for NodeHost {
         card: &str,
         phrases: Vec<Zeroizing<String>>,
         node_name: &str,
+        stores: &[NewStore],
     ) -> Result<(), Problem> {
         Home::at(home).check_vacant()?;
-        recovering::recover(&Home::at(home), card, phrases, node_name).await
+        recovering::recover(&Home::at(home), card, phrases, node_name, stores).await
     }
 
     fn phrase(&self, typed: &str) -> Result<Zeroizing<String>, Problem> {

@@ -121,6 +121,10 @@ pub struct BackendStatus {
     pub bad_packs: u64,
     /// For how long it has been so, in milliseconds.
     pub since_ms: u64,
+    /// How long ago all that its node knew was in the journal on its store, in milliseconds; nothing
+    /// if not yet since the start.
+    #[serde(default)]
+    pub journal_ms: Option<u64>,
     /// Bytes of sealed objects that it holds, as far as known.
     pub used: Option<u64>,
     /// The most bytes it takes.

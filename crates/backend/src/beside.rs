@@ -6,10 +6,11 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use freehold_crypt::Secret;
 use freehold_crypt::hash::Hasher;
-use freehold_disk::PackName;
-use freehold_wire::{BlobName, Bounded, RealmId};
+use freehold_crypt::stream::{Position, StreamKey, TAG_LEN};
+use freehold_crypt::{Entropy as _, Secret};
+use freehold_disk::{OsEntropy, PackName};
+use freehold_wire::{BlobName, RealmId};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
@@ -18,8 +19,16 @@ use object_store::{
     ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-use crate::pack::{Index, Opener, Row, Sealer};
+use crate::sizes::padded;
 
+const BINDING: &[u8] = b"freehold backend beside, format 1";
+/// Plaintext of a chunk, as in a pack.
+const CHUNK: usize = 64 << 10;
+/// Bytes that say how long the content is.
+const LEN: usize = 4;
+const LOT: usize = 16;
+/// Drawn anew each time.
+pub(crate) type Lot = [u8; LOT];
 /// Nothing here is longer.
 const MOST: u64 = 1 << 20;
 /// In a backend's home: the secret of the realm's letters.
@@ -80,32 +89,48 @@ impl Beside {
         self.mark(first) == second
     }
 
-    /// A pack with this and nothing else.
-    pub(crate) fn seal(&self, name: &PackName, bytes: &[u8]) -> Vec<u8> {
-        let mut sealer = Sealer::new(&self.0, name);
-        let mut out = Vec::new();
-        sealer.push(bytes, &mut out);
-        let row = Row { name: BlobName::from_bytes([0; 32]), len: bytes.len() as u64, at: 0 };
-        let index = Index { seq: 0, at: 0, blobs: Bounded::fill(&mut std::iter::once(row)) }.encode();
-        let zeros = usize::try_from(sealer.padding(&index)).unwrap_or(0);
-        sealer.push(&vec![0; zeros], &mut out);
-        sealer.finish(&index, &mut out);
+    /// As long as a pack, and as random: `lot` first, which makes the key another one each time,
+    /// since what lies under a name may change.
+    pub(crate) fn seal(&self, name: &PackName, lot: Lot, bytes: &[u8]) -> Vec<u8> {
+        let key = self.key(name, lot);
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let content = bytes.len().saturating_add(LEN + LOT);
+        let all = usize::try_from(padded(content as u64)).unwrap_or(content).saturating_sub(LOT);
+        let mut plain = [&len.to_be_bytes(), bytes].concat();
+        plain.resize(all, 0);
+        let mut out = lot.to_vec();
+        let chunks = all.div_ceil(CHUNK);
+        for (index, chunk) in (0u64..).zip(plain.chunks_mut(CHUNK)) {
+            let last = index.saturating_add(1) == chunks as u64;
+            let tag = key.seal(Position { index, last }, chunk);
+            out.extend_from_slice(chunk);
+            out.extend_from_slice(&tag);
+        }
         out
     }
 
-    pub(crate) fn open(&self, name: &PackName, sealed: Vec<u8>) -> Option<Vec<u8>> {
-        let opener = Opener::new(&self.0, name, sealed.len() as u64)?;
-        let all = 0..opener.tail().end;
-        let plain = opener.open(&all, sealed).ok()?;
-        let range = opener.index_range(&plain)?;
-        let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
-        let index = Index::decode(plain.get(start..end)?, range.start)?;
-        let len = usize::try_from(index.blobs.first()?.len).ok()?;
-        plain.get(..len).map(<[u8]>::to_vec)
+    pub(crate) fn open(&self, name: &PackName, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (lot, sealed) = sealed.split_first_chunk::<LOT>()?;
+        let key = self.key(name, *lot);
+        let mut plain = Vec::new();
+        let chunks = sealed.len().div_ceil(CHUNK + TAG_LEN) as u64;
+        for (index, chunk) in (0u64..).zip(sealed.chunks(CHUNK + TAG_LEN)) {
+            let mut chunk = chunk.to_vec();
+            let last = index.saturating_add(1) == chunks;
+            let len = key.open(Position { index, last }, &mut chunk).ok()?;
+            plain.extend_from_slice(chunk.get(..len)?);
+        }
+        let (len, rest) = plain.split_first_chunk::<LEN>()?;
+        rest.get(..usize::try_from(u32::from_be_bytes(*len)).ok()?).map(<[u8]>::to_vec)
+    }
+
+    fn key(&self, name: &PackName, lot: Lot) -> StreamKey {
+        StreamKey::derive(&self.0, name, &[BINDING, &lot].concat())
     }
 
     pub(crate) async fn put(&self, store: &dyn ObjectStore, name: &PackName, bytes: &[u8]) -> Result<()> {
-        let sealed = self.seal(name, bytes);
+        let lot = OsEntropy.bytes32().first_chunk().copied().unwrap_or_default();
+        let sealed = self.seal(name, lot, bytes);
         store.put(&place(name), PutPayload::from(sealed)).await.map(drop)
     }
 
@@ -117,7 +142,7 @@ impl Beside {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(self.open(name, found.into()))
+        Ok(self.open(name, &found))
     }
 }
 
@@ -209,11 +234,23 @@ mod tests {
 
         assert_eq!(letters.get(&store, &name).await.unwrap().unwrap(), b"to the guardians");
         let strangers = Beside::letters(RealmId::from_bytes([2; 32]));
-        assert!(!strangers.has(&name) && strangers.open(&name, letters.seal(&name, b"x")).is_none());
+        assert!(
+            !strangers.has(&name) && strangers.open(&name, &letters.seal(&name, [1; 16], b"x")).is_none()
+        );
         for at in [0, 100, 16_000, (16 << 10) + 15] {
-            let mut sealed = letters.seal(&name, b"to the guardians");
+            let mut sealed = letters.seal(&name, [1; 16], b"to the guardians");
             sealed[at] ^= 1;
-            assert!(letters.open(&name, sealed).is_none(), "byte {at}");
+            assert!(letters.open(&name, &sealed).is_none(), "byte {at}");
+        }
+        // What is sealed once more under a name shows nothing of what was there before.
+        let [one, other] = [1, 2].map(|lot| letters.seal(&name, [lot; 16], b"to the guardians"));
+        assert!(one.iter().zip(&other).filter(|(one, other)| one == other).count() < 200);
+        for len in [0, 16_348, 16_349, 65_516, 65_517, 200_000] {
+            let (bytes, sealed) = (vec![5; len], letters.seal(&name, [1; 16], &vec![5; len]));
+            let plain = padded(len as u64 + 20);
+            assert_eq!(sealed.len() as u64, plain + 16 * plain.div_ceil(64 << 10), "{len} bytes");
+            assert_eq!(letters.open(&name, &sealed), Some(bytes));
+            assert_eq!(letters.open(&name, &sealed[..sealed.len() - 1]), None);
         }
         assert!(letters.get(&store, &letters.name(&[b"cellar", b""])).await.unwrap().is_none());
     }

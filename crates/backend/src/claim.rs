@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use freehold_crypt::Secret;
+use futures::future::join_all;
 use object_store::ObjectStore;
 
 use crate::beside::Beside;
@@ -52,8 +53,8 @@ impl Claims {
     async fn read(&self, number: u64) -> Result<Option<Holder>, ClaimError> {
         let name = self.name(number);
         let (mut answers, mut found, mut failed) = (0, None, None);
-        for store in &self.stores {
-            match self.names.get(store, &name).await {
+        for read in join_all(self.stores.iter().map(|store| self.names.get(store, &name))).await {
+            match read {
                 // Of two on different stores all must choose the same.
                 Ok(claim) => {
                     answers += 1;
@@ -76,8 +77,8 @@ impl Claims {
     pub async fn make(&self, number: u64, holder: Holder) -> Result<(), ClaimError> {
         let name = self.name(number);
         let (mut made, mut failed) = (0, None);
-        for store in &self.stores {
-            match self.names.put(store, &name, &holder).await {
+        for put in join_all(self.stores.iter().map(|store| self.names.put(store, &name, &holder))).await {
+            match put {
                 Ok(()) => made += 1,
                 Err(error) => failed = Some(error),
             }

@@ -32,6 +32,9 @@ pub struct Letter {
     guardians: ByteVec,
     #[n(1)]
     boxed: ByteVec,
+    /// Which of the backend's stores this is, counted from 0.
+    #[n(2)]
+    at: u8,
 }
 
 /// What only the guardians read, together.
@@ -118,13 +121,25 @@ impl Letter {
         entropy: &mut dyn Entropy,
     ) -> Result<Self, BoxError> {
         let boxed = to.seal(&info(realm), &inside.to_bytes()?, entropy)?;
-        Ok(Self { guardians: guardians.into(), boxed: boxed.into() })
+        Ok(Self { guardians: guardians.into(), boxed: boxed.into(), at: 0 })
     }
 
     /// The realm's guardians, as its log has them. Nobody vouches for that: who reads it compares
     /// what comes of it with the log.
     pub fn guardians(&self) -> &[u8] {
         &self.guardians
+    }
+
+    /// The same for one of the backend's stores.
+    #[must_use]
+    pub fn of_store(&self, at: usize) -> Self {
+        // There are 64 at most.
+        Self { at: u8::try_from(at).unwrap_or(u8::MAX), ..self.clone() }
+    }
+
+    /// Which of the backend's stores it was found on, counted from 0.
+    pub const fn store(&self) -> u8 {
+        self.at
     }
 
     /// Opens it.
@@ -197,12 +212,13 @@ mod tests {
         let to = recovery.public();
         let letter = Letter::write(realm, b"guardians".to_vec(), &to, &inside, &mut OsEntropy).unwrap();
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let letter = letter.of_store(2);
         letter.leave(&store, realm, &settings).await.unwrap();
         assert_eq!(Letter::find(&store, other, &settings).await.unwrap(), None);
         let elsewhere = Settings::new("https://s3.example.org", "cellar");
         assert_eq!(Letter::find(&store, realm, &elsewhere).await.unwrap(), None);
         let found = Letter::find(&store, realm, &settings).await.unwrap().unwrap();
-        assert_eq!((found.guardians(), &found), (&b"guardians"[..], &letter));
+        assert_eq!((found.guardians(), found.store(), &found), (&b"guardians"[..], 2, &letter));
         let opened = found.open(realm, &recovery).unwrap();
         assert_eq!((opened.name.as_str(), opened.claim), ("offsite", 7));
         assert_eq!(opened.packs.expose(), inside.packs.expose());

@@ -205,6 +205,9 @@ pub struct Recover {
     /// File with guardian phrases, one a line; without it they are asked for
     #[arg(long, value_name = "FILE")]
     pub guardians_file: Option<PathBuf>,
+    /// Where no node is left: the stores of a backend.
+    #[command(flatten)]
+    pub at: StoreArgs,
     /// How it runs.
     #[command(flatten)]
     pub run: Run,
@@ -274,6 +277,7 @@ pub enum BackendCommand {
 
 /// `freehold backend check`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("s3", |s3| s3.required(true)))]
 pub struct CheckStores {
     /// Its stores, in its order.
     #[command(flatten)]
@@ -289,6 +293,7 @@ pub struct CheckStores {
 
 /// `freehold backend attach`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("s3", |s3| s3.required(true)))]
 pub struct Attach {
     /// Its name as a node of the realm: lower-case letters, digits and hyphens
     pub name: String,
@@ -308,10 +313,10 @@ pub struct Attach {
 pub struct StoreArgs {
     /// Address of the S3 endpoint, such as https://s3.example.org; several times for several stores,
     /// each of which gets a part of everything
-    #[arg(long, value_name = "URL", required = true)]
+    #[arg(long, value_name = "URL", requires = "bucket")]
     pub s3: Vec<String>,
     /// The bucket there, which exists already; once for each store, like the next three
-    #[arg(long, required = true)]
+    #[arg(long, requires = "s3")]
     pub bucket: Vec<String>,
     /// The region that requests are signed for [default: us-east-1]
     #[arg(long)]

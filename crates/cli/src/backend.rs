@@ -267,6 +267,7 @@ mod tests {
             why: String::new(),
             bad_packs: 0,
             since_ms: 180_000,
+            journal_ms: Some(1_000),
             used: Some(2 << 30),
             capacity: None,
         };

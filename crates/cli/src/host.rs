@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, Problem, StoresChecked, StoresToCheck};
+use freehold_api::{Audit, NewStore, Problem, StoresChecked, StoresToCheck};
 use zeroize::Zeroizing;
 
 /// How a node is to run.
@@ -104,7 +104,8 @@ pub trait Host: Send + Sync {
     /// A [`Problem`] that says what is wrong with it.
     fn check_card(&self, card: &str) -> Result<(), Problem>;
 
-    /// Joins with guardian phrases.
+    /// Joins with guardian phrases: the nodes that the card names are asked, or, where stores are
+    /// named, the backend on them is brought back.
     ///
     /// # Errors
     /// A [`Problem`]: phrases too few or of another realm, or nobody answers.
@@ -114,6 +115,7 @@ pub trait Host: Send + Sync {
         card: &str,
         phrases: Vec<Zeroizing<String>>,
         node_name: &str,
+        stores: &[NewStore],
     ) -> Result<(), Problem>;
 
     /// Reads a guardian phrase as a person types it, and writes it as it is shown.

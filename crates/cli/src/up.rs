@@ -144,9 +144,15 @@ pub(crate) async fn recover(
         Some(file) => read_phrases(host, file)?,
         None => ask_phrases(host, terminal)?,
     };
-    terminal.say("Asking the nodes that the card names ...");
+    let stores = crate::backend::stores(terminal, recover.at.clone())?;
+    terminal.say(if stores.is_empty() {
+        "Asking the nodes that the card names ..."
+    } else {
+        "Taking over the backend. If the machine that ran it runs still, stop it now for good: for half a \
+         minute it is asked to answer ..."
+    });
     let name = recover.name.clone().unwrap_or_else(host_name);
-    host.recover(home, &recover.card, phrases, &name).await?;
+    host.recover(home, &recover.card, phrases, &name, &stores).await?;
     terminal.say(
         "The guardians' recovery is written into the realm's log. It takes effect in 72 hours, unless an \
          admin vetoes it.\nUntil then this machine reads everything and changes nothing; leave it running.",

@@ -3,9 +3,11 @@
 
 mod attach;
 mod detach;
+pub(crate) mod holder;
+mod journal;
 mod lodging;
 mod outside;
-mod store;
+pub(crate) mod store;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -64,6 +66,8 @@ struct Now {
     opened: Option<Opened>,
     /// Of several stores, those that do not answer; it runs without them.
     quiet: String,
+    /// When all that its node knew was in the journal on its store.
+    journaled: Option<Millis>,
 }
 
 /// Starts those that are attached. One that cannot be read is told, and stops nothing.
@@ -157,7 +161,8 @@ impl Lodger {
     ) -> Self {
         let state = BackendState::Starting;
         let (why, quiet) = (String::new(), String::new());
-        let now = Now { state, why, since: clock::monotonic(), opened: None, quiet };
+        let since = clock::monotonic();
+        let now = Now { state, why, since, opened: None, quiet, journaled: None };
         Self {
             folder: folder.to_owned(),
             home,
@@ -197,6 +202,11 @@ impl Lodger {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).quiet = quiet;
     }
 
+    /// All that its node knew at that time is on its store as well.
+    fn journal_is(&self, at: Millis) {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner).journaled = Some(at);
+    }
+
     fn state(&self) -> BackendState {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).state
     }
@@ -216,6 +226,7 @@ impl Lodger {
             state: now.state,
             why: now.told(),
             bad_packs: now.opened.as_ref().map_or(0, |opened| opened.packed.bad().len() as u64),
+            journal_ms: now.journaled.map(|at| clock::monotonic().since(at).0),
             since_ms: clock::monotonic().since(now.since).0,
             used: now.opened.as_ref().map(|opened| opened.depot.used()),
             capacity: settings.capacity,

@@ -136,6 +136,16 @@ impl FreshKeys {
     }
 }
 
+/// Writes the keys of a node that was lost with its home into a new one.
+///
+/// # Errors
+/// [`IdentityError::Key`]
+pub(crate) fn bring_back(home: &Home, node: &Secret, node_box: &Secret) -> Result<(), IdentityError> {
+    let store = KeyStore::open(&home.keys()).map_err(IdentityError::Key)?;
+    store.create(NODE_KEY, node).map_err(IdentityError::Key)?;
+    store.create(BOX_KEY, node_box).map_err(IdentityError::Key)
+}
+
 /// What the identity file says.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -2,10 +2,12 @@
 //! asked, visibly and with 72 hours' delay, to accept a new admin; and the recovery secret that the
 //! phrases give back opens every bucket's key at once, so that what is stored can be read.
 
+mod from_backend;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use freehold_api::Problem;
+use freehold_api::{NewStore, Problem};
 use freehold_crypt::{BoxSecret, Entropy as _, Phrase, Share, SigningKey, combine};
 use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::Entry;
@@ -41,7 +43,8 @@ const TOO_FEW: Refusal = Refusal {
 const DIRECTORY_MAX: usize = 1 << 30;
 
 /// Recovers: afterwards the home holds a node that can read, and that becomes a full member when
-/// the recovery takes effect.
+/// the recovery takes effect. The nodes that the card names are asked; or, where stores are named,
+/// nobody: the backend on them is brought back, and runs in this home from now on.
 ///
 /// # Errors
 /// A [`Problem`]; the home then holds no node.
@@ -50,6 +53,7 @@ pub async fn recover(
     card: &str,
     typed: Vec<Zeroizing<String>>,
     name: &str,
+    stores: &[NewStore],
 ) -> Result<(), Problem> {
     let name = Name::new(name).map_err(|error| {
         Problem::invalid(WHAT, format!("the name cannot be used: {error}"), Some("choose another --name"))
@@ -59,6 +63,15 @@ pub async fn recover(
     let guardians: Vec<SigningKey> = phrases.iter().map(Phrase::signing_key).collect();
     let vacant = Vacant::take(home)?;
     let keys = FreshKeys::draw();
+    if !stores.is_empty() {
+        vacant.clear()?;
+        let (fetched, node) =
+            from_backend::bring_back(home, &card, &keys, &phrases, &guardians, stores).await?;
+        let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
+        keep_directory(home, &card, &keys, fetched, &name)?;
+        node.settle(&card)?;
+        return settle(&vacant, card.realm, &keys, true, &heard, card.contacts.into_vec());
+    }
     let seed = keys.keys().node_seed;
     let no = if guardians.len() == 1 { TOO_FEW } else { NO };
     let visit = Visit::begin(&seed, &card.contacts, guardians.iter().collect(), WHAT, no).await?;
@@ -111,7 +124,7 @@ async fn fetch_and_ask(
     phrases: &[Phrase],
     guardians: &[SigningKey],
 ) -> Result<Fetched, Problem> {
-    let (mut set, matured) = read_log(&visit.fetch(Request::Log).await?, card.realm)?;
+    let (set, matured) = read_log(&visit.fetch(Request::Log).await?, card.realm)?;
     let folded = fold(&set, &Clock { now: clock::wall(), matured: matured.clone() });
     let recovery = recovery_secret(&folded.state.guardians, phrases)?;
     let carried = visit.fetch(Request::Directory).await?;
@@ -121,6 +134,16 @@ async fn fetch_and_ask(
     let op = recovery_operation(&set, &folded, keys, guardians)?;
     let sent = Bounded::fill(&mut [op.to_bytes().into()].into_iter());
     visit.ask_to(&Request::Recover(sent)).await?;
+    put_together((set, folded, matured), op, directory, recovery)
+}
+
+/// What a new machine needs, with the recovery that it asks for.
+fn put_together(
+    (mut set, folded, matured): (OpSet, Folded, BTreeSet<OpId>),
+    op: Op,
+    directory: Vec<Carried>,
+    recovery: BoxSecret,
+) -> Result<Fetched, Problem> {
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
     let let_in = crate::log::let_in(&set, &folded);
     Ok(Fetched {

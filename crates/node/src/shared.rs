@@ -24,7 +24,7 @@ use crate::neighbours::Neighbours;
 use crate::scribe::{Saying, Scribe, ScribeError, Written};
 use crate::supervisor::Board;
 
-const VISITORS: &str = "visitors";
+pub(crate) const VISITORS: &str = "visitors";
 const SESSIONS: &str = "sessions";
 const DAMAGES: &str = "damages";
 

@@ -2,7 +2,8 @@
 """Makes and reads packs by docs/formats/backend.md alone, with none of Freehold's code.
 
 Seals every pack of vectors/packs.json to the same bytes, opens it again, and sees that a pack that
-was cut, altered or renamed does not open. Exit code 0 if all is as it should be.
+was cut, altered or renamed does not open. Makes the names of what lies beside the packs, and reads a
+part of a journal (vectors/journal.json). Exit code 0 if all is as it should be.
 
     pip install cryptography blake3 cbor2
     python3 docs/formats/backend/check.py
@@ -94,11 +95,58 @@ def check(vector):
         refused(secret, name, pack[CHUNK + TAG :] + pack[: CHUNK + TAG])
 
 
+def kdf(context, data):
+    return blake3.blake3(data, derive_key_context=context).digest()
+
+
+def beside(secret, pieces):
+    """The name of a letter or a claim."""
+    told = b"".join(len(piece).to_bytes(8, "big") + piece for piece in pieces)
+    first = kdf("freehold 2026 backend name", secret + told)[:16]
+    return first + kdf("freehold 2026 backend name mark", secret + first)[:16]
+
+
+def seal_beside(secret, name, lot, content):
+    keyed = blake3.blake3(secret, derive_key_context="freehold 2026 stream key").digest()
+    binding = b"freehold backend beside, format 1" + lot
+    key = AESGCM(blake3.blake3(name + binding, key=keyed).digest(64)[:32])
+    plain = len(content).to_bytes(4, "big") + content
+    plain += bytes(padded(len(plain) + 16) - 16 - len(plain))
+    starts = range(0, len(plain), CHUNK)
+    return lot + b"".join(
+        key.encrypt(nonce(i, at == starts[-1]), plain[at : at + CHUNK], None) for i, at in enumerate(starts)
+    )
+
+
+def check_journal(vectors):
+    secret = bytes.fromhex(vectors["secret"])
+    part, claim, letter = vectors["part"], vectors["claim"], vectors["letter"]
+    name = kdf("freehold 2026 backend journal", secret)[:16] + part["number"].to_bytes(8, "big")
+    assert name + bytes.fromhex(part["lot"]) == bytes.fromhex(part["name"])
+    matured, operations, entries = cbor2.loads(bytes.fromhex(part["content"]))
+    assert (matured, operations) == ([bytes([9]) * 32], [[bytes([1]) * 32, b"operation"]])
+    place = [bytes([2]) * 32, bytes([3]) * 32]
+    assert entries == [[*place, 1, bytes([4]) * 5, b"payload"], [*place, 300, bytes([4]) * 5]]
+
+    claims = kdf("freehold 2026 backend claims", secret)
+    name = beside(claims, [claim["number"].to_bytes(8, "big")])
+    assert name.hex() == claim["name"]
+    sealed = seal_beside(claims, name, bytes.fromhex(claim["lot"]), bytes.fromhex(claim["holder"]))
+    assert blake3.blake3(sealed).hexdigest() == claim["sealed_blake3"]
+
+    letters = kdf("freehold 2026 backend letters", bytes.fromhex(letter["realm"]))
+    name = beside(letters, [letter["bucket"].encode(), letter["prefix"].encode()])
+    assert name.hex() == letter["name"]
+    sealed = seal_beside(letters, name, bytes.fromhex(letter["lot"]), bytes.fromhex(letter["content"]))
+    assert blake3.blake3(sealed).hexdigest() == letter["sealed_blake3"]
+
+
 def main():
+    check_journal(json.loads((HERE / "journal.json").read_text()))
     vectors = json.loads((HERE / "packs.json").read_text())
     for vector in vectors:
         check(vector)
-    print(f"{len(vectors)} packs are as the page says")
+    print(f"{len(vectors)} packs, a part of a journal, a claim and a letter are as the page says")
 
 
 main()

@@ -323,6 +323,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             Some("freehold bucket rotate    (makes new keys of all that need one)"),
         ));
     }
+    all.extend(shared.backends.status(shared).iter().filter_map(behind));
     for node in nodes(shared).iter().filter(|node| node.standing == Standing::Member) {
         match &node.backend {
             Some(backend) => all.extend(of_backend(backend)),
@@ -353,6 +354,23 @@ fn of_checks(shared: &Shared, view: &View) -> Vec<Finding> {
         ))
     });
     old.collect()
+}
+
+/// How long a journal may be behind before people ought to know.
+const BEHIND: u64 = 3_600_000;
+
+/// A backend that nobody could bring back as it is now.
+fn behind(backend: &BackendStatus) -> Option<Finding> {
+    let up = backend.state == BackendState::Up;
+    let age = backend.journal_ms.unwrap_or(backend.since_ms);
+    (up && age >= BEHIND).then(|| {
+        found(
+            Level::Alarm,
+            format!("the journal of the backend {} is behind", backend.name),
+            format!("for {}: what came since opens to nobody if this machine is lost", words::span(age)),
+            Some("it is tried again by itself; freehold backend probe says what its store can do"),
+        )
+    })
 }
 
 /// A backend whose node does not run, or whose store has not kept what it was given.

@@ -177,7 +177,7 @@ async fn make(
 ) -> Result<NodeId, Problem> {
     let vacant = Vacant::take(home)?;
     let keys = FreshKeys::draw();
-    store::keep(home, settings, credentials)?;
+    store::keep(home, shared.realm(), settings, credentials, &OsEntropy.secret())?;
     store::must_be_vacant(home, settings).await?;
     let node = keys.keys().node_id();
     let settled = async {

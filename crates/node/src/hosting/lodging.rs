@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_api::BackendState;
-use freehold_backend::{Settings, Stores};
+use freehold_backend::{Claims, Settings, Stores};
 use freehold_disk::HomeLock;
 use tokio_util::sync::CancellationToken;
 
+use super::holder::{self, Refused};
 use super::store::Opened;
-use super::{Lodger, store};
+use super::{Lodger, journal, store};
 use crate::problem::{chain, lock_problem};
 use crate::run::inner::{Begun, Inner, MeshWish};
 use crate::shared::Shared;
@@ -74,6 +75,20 @@ async fn live(lodger: &Lodger, host: &Arc<Shared>, cancel: &CancellationToken) -
         Ok(found) => found,
         Err(why) => return Ended::Broken(why),
     };
+    let claims = match store::claims(&settings, &stores, &lodger.home) {
+        Ok(claims) => claims,
+        Err(why) => return Ended::Broken(why),
+    };
+    let may_run = tokio::select! {
+        biased;
+        () = cancel.cancelled() => return Ended::Told,
+        may_run = holder::may_run(&lodger.home, &claims) => may_run,
+    };
+    match may_run {
+        Ok(()) => {}
+        Err(Refused::Taken) => return Ended::Broken(holder::TAKEN.to_owned()),
+        Err(Refused::Unknown(why)) => return Ended::Away(why),
+    }
     let opened = tokio::select! {
         biased;
         () = cancel.cancelled() => return Ended::Told,
@@ -99,7 +114,7 @@ async fn live(lodger: &Lodger, host: &Arc<Shared>, cancel: &CancellationToken) -
     let ended = tokio::select! {
         biased;
         () = cancel.cancelled() => Ended::Told,
-        ended = run(lodger, host, &node, &mut supervisor, &opened) => ended,
+        ended = run(lodger, host, &node, &mut supervisor, &opened, &claims) => ended,
         why = silence(lodger, &settings, &stores, &opened) => Ended::Away(why),
     };
     node.shared.stop.cancel();
@@ -123,6 +138,7 @@ async fn run(
     node: &Begun,
     supervisor: &mut Supervisor,
     opened: &Opened,
+    claims: &Claims,
 ) -> Ended {
     // Beside the host's, so that who opens one in a firewall finds the other.
     let host_at = host.mesh.get().and_then(|mesh| mesh.bound().first().map(std::net::SocketAddr::port));
@@ -135,6 +151,8 @@ async fn run(
         biased;
         why = supervisor.broke() => Ended::Broken(why),
         why = mending(node, opened) => Ended::Broken(why),
+        why = holder::hold(&lodger.home, claims) => Ended::Broken(why),
+        never = journal::keep(lodger, &node.shared, &opened.packed) => match never {},
     }
 }
 

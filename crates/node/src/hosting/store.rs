@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freehold_api::{Detached, NewBackend, Probed, Problem};
-use freehold_backend::{Credentials, MapError, OpenError, Packed, Settings, Stores};
-use freehold_crypt::{Entropy as _, Secret};
-use freehold_disk::{KeyStore, OsEntropy};
+use freehold_backend::{Beside, Claims, Credentials, MapError, OpenError, Packed, Settings, Stores};
+use freehold_crypt::Secret;
+use freehold_disk::KeyStore;
 use freehold_vault::{Depot, DepotLimits};
+use freehold_wire::RealmId;
 
+use super::holder::{self, Refused};
 use crate::clock;
 use crate::home::Home;
 use crate::identity::IdentityError;
@@ -28,7 +30,7 @@ pub(super) fn settings(home: &Home) -> Result<Settings, String> {
 }
 
 /// Settings and credentials as somebody wishes them, those for each store.
-pub(super) fn wished(what: &str, wish: &NewBackend) -> Result<(Settings, Vec<Credentials>), Problem> {
+pub(crate) fn wished(what: &str, wish: &NewBackend) -> Result<(Settings, Vec<Credentials>), Problem> {
     let invalid = |why: String| Problem::invalid(what, why, Some("freehold backend attach --help"));
     let (mut all, mut credentials) = (Vec::new(), Vec::new());
     for store in &wish.stores {
@@ -53,16 +55,23 @@ pub(super) fn wished(what: &str, wish: &NewBackend) -> Result<(Settings, Vec<Cre
 /// The headline of every refusal.
 pub(super) const NOT_ATTACHED: &str = "the backend was not attached";
 
-/// Keeps where the store is and what it lets us in with, and draws the key of what lies there.
-pub(super) fn keep(home: &Home, settings: &Settings, credentials: &[Credentials]) -> Result<(), Problem> {
+/// Keeps where the store is, what it lets us in with, and the key of what lies there.
+pub(crate) fn keep(
+    home: &Home,
+    realm: RealmId,
+    settings: &Settings,
+    credentials: &[Credentials],
+    packs: &Secret,
+) -> Result<(), Problem> {
     let failed = |why: String| Problem::refused(NOT_ATTACHED, why, Some("set right what it says (df -h)"));
     settings.write(home.root()).map_err(|e| failed(chain(&e)))?;
     for (at, credentials) in credentials.iter().enumerate() {
         credentials.write_of(home.root(), at).map_err(|e| failed(chain(&e)))?;
     }
+    Beside::letters(realm).keep(home.root()).map_err(|e| failed(e.to_string()))?;
     let keys = KeyStore::open(&home.keys()).map_err(|e| identity_problem(&IdentityError::Key(e)))?;
     keys.remove(PACKS_KEY).map_err(|e| identity_problem(&IdentityError::Key(e)))?;
-    keys.create(PACKS_KEY, &OsEntropy.secret()).map_err(|e| identity_problem(&IdentityError::Key(e)))
+    keys.create(PACKS_KEY, packs).map_err(|e| identity_problem(&IdentityError::Key(e)))
 }
 
 /// Tries all stores of a backend out.
@@ -129,7 +138,7 @@ async fn packs(home: &Home, settings: &Settings) -> Result<Result<Arc<Packed>, O
     Ok(freehold_backend::open(home.root(), settings, &key).await)
 }
 
-fn packs_key(home: &Home) -> Result<Secret, String> {
+pub(super) fn packs_key(home: &Home) -> Result<Secret, String> {
     let keys = KeyStore::open(&home.keys()).map_err(|e| e.to_string())?;
     let key = keys.read(PACKS_KEY).map_err(|e| e.to_string())?;
     key.ok_or_else(|| format!("{} is missing", home.keys().join(PACKS_KEY).display()))
@@ -183,6 +192,11 @@ pub(super) async fn reach(settings: &Settings, stores: &Stores) -> Result<String
     Ok(told.collect::<Vec<_>>().join("; "))
 }
 
+/// Who may run a backend.
+pub(super) fn claims(settings: &Settings, stores: &Stores, home: &Home) -> Result<Claims, String> {
+    Ok(Claims::new(stores.each.clone(), settings.parity, &packs_key(home)?))
+}
+
 /// One of its stores, as people know it.
 pub(super) fn named(settings: &Settings, at: usize) -> String {
     let store = settings.stores().nth(at).unwrap_or(settings);
@@ -192,6 +206,10 @@ pub(super) fn named(settings: &Settings, at: usize) -> String {
 /// Removes everything that is there of a backend, and says what could not be.
 pub(super) async fn erase(settings: &Settings, home: &Home) -> Result<Detached, String> {
     let key = packs_key(home)?;
+    let stores = stores(settings, home)?;
+    if let Err(Refused::Taken) = holder::may_run(home, &claims(settings, &stores, home)?).await {
+        return Err(holder::TAKEN.to_owned());
+    }
     let erased = freehold_backend::erase(home.root(), settings, &key).await.map_err(|e| chain(&e))?;
     Ok(Detached {
         removed: erased.objects,
