@@ -9,7 +9,7 @@ use freehold_backend::{Answer, Credentials, Settings};
 use freehold_vault::DepotError;
 
 use super::judge::{Backend, asked, content, lists_many, packs_anew, stores_and_gives_back};
-use super::server::{Server, make_bucket, ports, until};
+use super::server::{Server, ports, until};
 
 const SECRET: &str = "6c07ba5ba0ab5ea0a8ce9b2a1d3a2ee85a0d2a0d0bd6fa7e3b8fd3a4cd1c0f11";
 
@@ -80,7 +80,8 @@ fn join(nodes: &[Node]) -> Credentials {
         let line = made.lines().find(|line| line.trim_start().starts_with(what)).unwrap_or_default();
         line.split(':').nth(1).unwrap_or_default().trim().to_owned()
     };
-    first.says(&["key", "allow", "--create-bucket", "freehold"]).unwrap();
+    first.says(&["bucket", "create", "attic"]).unwrap();
+    first.says(&["bucket", "allow", "--read", "--write", "--owner", "attic", "--key", "freehold"]).unwrap();
     let text = format!("access_key_id={}\nsecret_access_key={}", find("Key ID"), find("Secret key"));
     Credentials::parse(&text).unwrap_or_else(|error| panic!("{error}: {made}"))
 }
@@ -96,7 +97,6 @@ async fn a_depot_on_three_nodes_of_garage() {
     let endpoint = |node: &Node| format!("http://127.0.0.1:{}", node.port + 1);
     let mut settings = Settings::new(&endpoint(&nodes[0]), "attic");
     settings.region = "garage".into();
-    until("Garage takes a bucket", Duration::from_mins(1), || make_bucket(&settings, &credentials));
 
     let found = asked(&settings, &credentials).await;
     println!("{found:#?}\nnotes: {:?}", found.notes().iter().map(ToString::to_string).collect::<Vec<_>>());
