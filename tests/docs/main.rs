@@ -1,8 +1,8 @@
 //! Every command that README and docs/user show is run, top to bottom, as a reader would type it.
 //!
 //! A block fenced as `console` holds commands after `$ `. `<!-- on: NAME -->` before a block says on
-//! which machine it is typed; a page starts on `laptop`. `<invitation>` and `<card>` stand for what an
-//! earlier command printed, `<s3>` for a vendor's store, whose key lies in `vendor-key`. What is exported
+//! which machine it is typed; a page starts on `laptop`. `<invitation>`, `<card>` and `<erasure>` stand for
+//! what an earlier command printed, `<s3>` for a vendor's store, whose key lies in `vendor-key`. What is exported
 //! holds for the commands after it; on a page that exports nothing, S3 clients are set up already. Commands
 //! that run a node are started and stay; a later one on the same machine that runs a node stops it first.
 
@@ -124,6 +124,11 @@ fn run(story: &Story, page: &Path) -> Result<()> {
                 "invitation",
                 machine.node.invite(&command.split_whitespace().skip(2).collect::<Vec<_>>())?,
             );
+        }
+        if command.starts_with("freehold bucket erase") && !command.contains("--dry-run") {
+            let all: serde_json::Value = machine.node.ask(&["receipt", "list"])?;
+            let id = all.pointer("/0/id").and_then(serde_json::Value::as_str);
+            words.insert("erasure", id.context("something was erased")?.chars().take(8).collect());
         }
         if command == "freehold realm card" {
             words.insert("card", machine.node.card()?);

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod disk;
+mod erasure;
 mod private;
 mod tenant;
 

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, NewStore, Problem, StoresChecked, StoresToCheck};
+use freehold_api::{Audit, Erasure, NewStore, Problem, StoresChecked, StoresToCheck};
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
 use freehold_node::vacant::Vacant;
-use freehold_node::{clock, control, founding, joining, logs, problem, process, recovering, run};
+use freehold_node::{clock, control, erasing, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
 
 /// The real node.
@@ -126,5 +126,9 @@ impl Host for NodeHost {
 
     async fn check_stores(&self, wish: StoresToCheck) -> Result<StoresChecked, Problem> {
         control::check_stores(wish).await
+    }
+
+    fn receipt(&self, receipt: &[u8]) -> Result<Erasure, Problem> {
+        erasing::receipt::check(receipt)
     }
 }

@@ -1,10 +1,11 @@
 //! Keys of buckets: who holds them, how old they are, and their renewal.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{BucketStatus, Problem};
+use crate::{BucketStatus, Erasure, ErasurePlan, Problem};
 
 /// How many versions of objects are sealed with one of a bucket's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -112,4 +113,12 @@ pub trait KeyControl: Send + Sync {
     async fn unshare(&self, bucket: &str, with: &str) -> Result<BucketKeys, Problem>;
     /// Makes a bucket whose key only those get who are named.
     async fn create_private(&self, wish: NewPrivateBucket) -> Result<BucketStatus, Problem>;
+    /// What erasing a bucket would come to, if it may be erased.
+    async fn plan_erasure(&self, bucket: &str) -> Result<ErasurePlan, Problem>;
+    /// Erases a bucket with all that is in it.
+    async fn erase(&self, bucket: &str) -> Result<Erasure, Problem>;
+    /// Every erasure, the newest first.
+    async fn erasures(&self) -> Result<Vec<Erasure>, Problem>;
+    /// The receipt of an erasure, as a file.
+    async fn receipt(&self, erasure: &str) -> Result<Bytes, Problem>;
 }

@@ -9,6 +9,7 @@ mod problem;
 mod backend;
 mod bucket;
 mod bucket_keys;
+mod erasure;
 mod invitation;
 mod key;
 pub mod kv;
@@ -39,6 +40,7 @@ pub use bucket_keys::{
 };
 pub use client::{Client, NO_NODE};
 pub use control::{ByteStream, Control, VerifyEvents};
+pub use erasure::{Erasure, ErasureNode, ErasurePlan};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};

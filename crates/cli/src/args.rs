@@ -51,11 +51,17 @@ pub enum Command {
     Metrics,
     /// Invite a machine: prints a one-time invitation and its QR code
     Invite(Invite),
-    /// Buckets: create, list, set, verify, delete, and their keys
+    /// Buckets: create, list, set, verify, delete, erase, and their keys
     Bucket {
         /// What to do with buckets.
         #[command(subcommand)]
         command: BucketCommand,
+    },
+    /// Receipts of erasures: list, save, check
+    Receipt {
+        /// What to do with receipts.
+        #[command(subcommand)]
+        command: ReceiptCommand,
     },
     /// Backends: keep sealed objects on a foreign S3 that nobody has to trust
     Backend {
@@ -417,6 +423,36 @@ pub enum BucketCommand {
         /// Only say what would happen
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Erase a bucket with all that is in it: every node destroys its keys, and nothing brings it back
+    Erase {
+        /// Its name.
+        name: String,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `freehold receipt`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ReceiptCommand {
+    /// List what was erased, and which machines have confirmed it
+    List,
+    /// Write the receipt of an erasure to a file
+    Save {
+        /// Its id, or the first characters of it
+        erasure: String,
+        /// The file; `-` is standard output
+        file: PathBuf,
+        /// Write over a file that is there
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Check a receipt offline: prints what it shows, and what no erasure reaches
+    Check {
+        /// The file; `-` is standard input
+        file: PathBuf,
     },
 }
 

@@ -45,6 +45,7 @@ pub(crate) async fn ask(
         Command::Console { sign_out } => console(terminal, &client, sign_out).await,
         Command::Invite(wish) => invite(terminal, &client, wish).await,
         Command::Bucket { command } => bucket(terminal, &client, command).await,
+        Command::Receipt { command } => crate::receipt::receipt(terminal, &client, command).await,
         Command::Node { command } => node(terminal, &client, command).await,
         Command::Usage => crate::quota::usage(terminal, &client).await,
         Command::Quota { command: QuotaCommand::Set(set) } => crate::quota::set(terminal, &client, set).await,
@@ -221,6 +222,9 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
             client.delete_bucket(&name).await?;
             terminal.done(true, format!("The bucket {name} is deleted."));
             Ok(())
+        }
+        BucketCommand::Erase { name, dry_run } => {
+            crate::receipt::erase(terminal, client, &name, dry_run).await
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, NewStore, Problem, StoresChecked, StoresToCheck};
+use freehold_api::{Audit, Erasure, NewStore, Problem, StoresChecked, StoresToCheck};
 use zeroize::Zeroizing;
 
 /// How a node is to run.
@@ -149,4 +149,10 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// A [`Problem`] if one of them cannot be asked.
     async fn check_stores(&self, wish: StoresToCheck) -> Result<StoresChecked, Problem>;
+
+    /// Checks the receipt of an erasure.
+    ///
+    /// # Errors
+    /// A [`Problem`] if it is not one, or shows none.
+    fn receipt(&self, receipt: &[u8]) -> Result<Erasure, Problem>;
 }

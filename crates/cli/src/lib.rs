@@ -14,6 +14,7 @@ mod kv;
 mod place;
 mod quota;
 mod realm;
+mod receipt;
 mod render;
 mod service;
 mod store_check;
@@ -82,6 +83,9 @@ async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), 
         }
         Command::Backend { command: args::BackendCommand::Check(wish) } => {
             store_check::check(host, terminal, wish).await
+        }
+        Command::Receipt { command: args::ReceiptCommand::Check { file } } => {
+            receipt::check(host, terminal, &file)
         }
         Command::Openapi => {
             terminal.document(freehold_api::openapi_json());

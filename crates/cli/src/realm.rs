@@ -47,6 +47,17 @@ pub(crate) async fn realm(terminal: Terminal, client: &Client, command: RealmCom
 }
 
 fn export(terminal: Terminal, file: &Path, overwrite: bool, log: &[u8]) -> Result<(), Problem> {
+    write(terminal, "log", file, overwrite, log)
+}
+
+/// Writes what a node gave into a file.
+pub(crate) fn write(
+    terminal: Terminal,
+    what: &str,
+    file: &Path,
+    overwrite: bool,
+    log: &[u8],
+) -> Result<(), Problem> {
     let problem = |next: &str, e: std::io::Error| {
         Problem::refused(format!("cannot write {}", file.display()), e.to_string(), Some(next.to_owned()))
     };
@@ -65,7 +76,7 @@ fn export(terminal: Terminal, file: &Path, overwrite: bool, log: &[u8]) -> Resul
         ErrorKind::AlreadyExists => problem("name another file, or write over it: --overwrite", e),
         _ => problem("name another file", e),
     })?;
-    terminal.done(true, format!("The log is in {} ({}).", file.display(), words::bytes(log.len() as u64)));
+    terminal.done(true, format!("The {what} is in {} ({}).", file.display(), words::bytes(log.len() as u64)));
     Ok(())
 }
 
@@ -147,7 +158,7 @@ fn damaged_log(file: &Path, why: &str) -> Problem {
     Problem::corrupt(format!("the log in {} is damaged", file.display()), why, Some(MAKE_ANEW))
 }
 
-fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {
+pub(crate) fn read_file(file: &Path) -> Result<Vec<u8>, Problem> {
     let problem =
         |why: String| Problem::invalid(format!("cannot read {}", file.display()), why, None::<&str>);
     let mut bytes = Vec::new();

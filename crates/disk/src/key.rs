@@ -123,6 +123,16 @@ impl KeyStore {
         Ok(key)
     }
 
+    /// Puts a key in the place of another, durably: that one is gone.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn replace(&self, name: &str, with: &str) -> Result<(), KeyFileError> {
+        let (path, from) = (self.path(name), self.path(with));
+        let moved = std::fs::rename(from, &path).and_then(|()| crate::sync_dir(&self.dir));
+        moved.map_err(|source| KeyFileError::Io { doing: "replacing", path, source })
+    }
+
     /// Removes a key; one that is not there is no error.
     ///
     /// # Errors
@@ -167,6 +177,9 @@ mod tests {
         assert_eq!(store.read_or_create("node", &mut OsEntropy).unwrap(), key);
         assert!(matches!(store.create("node", &key), Err(KeyFileError::Exists { .. })));
         assert_eq!(store.read("other").unwrap(), None);
+        let next = store.read_or_create("next", &mut OsEntropy).unwrap();
+        store.replace("node", "next").unwrap();
+        assert_eq!((store.read("node").unwrap(), store.read("next").unwrap()), (Some(next), None));
 
         set_permissions(dir.join("node"), Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(store.read("node"), Err(KeyFileError::Exposed { mode: 0o640, .. })));

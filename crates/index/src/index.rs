@@ -1,6 +1,7 @@
 //! All buckets that can be read here, and what is needed no longer.
 
 mod carrier;
+mod erasure;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

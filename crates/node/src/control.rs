@@ -3,6 +3,7 @@
 mod backends;
 mod bucket;
 mod databases;
+mod erasures;
 mod keys;
 mod objects;
 mod places;

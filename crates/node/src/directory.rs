@@ -8,10 +8,10 @@ use freehold_crypt::{BoxPublic, BoxSecret, hash};
 use freehold_disk::{EntryStore, StoreError};
 use freehold_placement::{Cuts, Entry, is_cut_off};
 use freehold_seal::{
-    BoxHint, DirectoryRow, Envelope, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey, box_hint,
-    payload_kind,
+    BoxHint, DirectoryRow, Envelope, Erased, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey,
+    box_hint, payload_kind,
 };
-use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, PersonId, RealmId, ServiceId, ZoneId};
+use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, OpId, PersonId, RealmId, ServiceId, ZoneId};
 
 /// The bucket id under which a realm's directory entries travel.
 pub fn directory_bucket(realm: RealmId) -> BucketId {
@@ -36,6 +36,8 @@ pub struct Trust {
     pub root: Option<Digest>,
     /// Nodes that the log lets, or once let, hold the realm's secrets: who may name things.
     pub keepers: BTreeSet<NodeId>,
+    /// Buckets that were erased: nobody takes in a key of theirs any more.
+    pub erased: BTreeSet<BucketId>,
 }
 
 /// What a payload changed.
@@ -47,6 +49,8 @@ pub enum Learned {
     Row(RowKey),
     /// A key came into a ring.
     Key(KeyOf),
+    /// A key of a bucket that was erased: its box is to be erased as well.
+    Unwanted,
 }
 
 /// Names, addresses and keys.
@@ -61,6 +65,8 @@ pub struct Directory {
     /// Payloads that came before the key that opens them, or before the log said who wrote them.
     waiting: VecDeque<(From, Vec<u8>)>,
     trust: Trust,
+    /// Boxes that came with keys of erased buckets, and whether this reader could open them.
+    unwanted: BTreeMap<(NodeId, u64), bool>,
     /// Every row that says what counts of a node, in the order of their dates, with its number.
     said: BTreeMap<(Hlc, NodeId), (u64, DirectoryRow)>,
     /// What counts of nodes whose rights were taken away.
@@ -83,7 +89,8 @@ impl Directory {
             rings: BTreeMap::new(),
             envelopes: BTreeMap::new(),
             waiting: VecDeque::new(),
-            trust: Trust { root: None, keepers: BTreeSet::new() },
+            trust: Trust { root: None, keepers: BTreeSet::new(), erased: BTreeSet::new() },
+            unwanted: BTreeMap::new(),
             said: BTreeMap::new(),
             cuts: BTreeMap::new(),
             writers: BTreeMap::new(),
@@ -106,6 +113,9 @@ impl Directory {
             return Vec::new();
         }
         self.trust = trust;
+        let stays = |of: &KeyOf| !matches!(of, KeyOf::Bucket(bucket) if self.trust.erased.contains(bucket));
+        self.rings.retain(|of, _| stays(of));
+        self.envelopes.retain(|(of, ..), _| stays(of));
         let boxed: BTreeSet<KeyOf> = self.envelopes.keys().map(|(of, ..)| *of).collect();
         let mut learned = Vec::new();
         for of in boxed.into_iter().chain([KeyOf::Directory]) {
@@ -145,6 +155,11 @@ impl Directory {
         // Whoever was shut out knows the keys of that time, and could make next ones.
         if is_cut_off(&self.cuts, &directory_bucket(self.realm), &from.origin, from.seq) {
             return Vec::new();
+        }
+        if matches!(key_of, KeyOf::Bucket(bucket) if self.trust.erased.contains(&bucket)) {
+            let opens = to == self.me && envelope.hint == box_hint(&self.secret.public());
+            self.unwanted.insert((from.origin, from.seq), opens);
+            return vec![Learned::Unwanted];
         }
         let own = to == Recipient::Node(from.origin);
         // Who boxes a bucket's key counts when it is known whether the bucket is private.
@@ -401,6 +416,44 @@ impl Directory {
         true
     }
 
+    /// The key that this reader opens boxes with.
+    pub fn public(&self) -> BoxPublic {
+        self.secret.public()
+    }
+
+    /// Opens boxes with another key from now on.
+    pub fn set_secret(&mut self, secret: BoxSecret) {
+        self.secret = secret;
+        let boxed: BTreeSet<KeyOf> = self.envelopes.keys().map(|(of, ..)| *of).collect();
+        for of in boxed {
+            self.open_all(of);
+        }
+    }
+
+    /// The key that a node opens boxes with, if that is not the one in the log.
+    pub fn box_key(&self, node: NodeId) -> Option<BoxPublic> {
+        match self.row(RowKey::BoxKey(node))? {
+            DirectoryRow::BoxKey(_, public) => Some(*public),
+            _ => None,
+        }
+    }
+
+    /// Which nodes say that they have carried out an erasure.
+    pub fn erased_by(&self, erasure: OpId) -> impl Iterator<Item = &Erased> {
+        let none = RowKey::Erased(erasure, NodeId::from_bytes([0; 32]));
+        let all = RowKey::Erased(erasure, NodeId::from_bytes([0xff; 32]));
+        self.rows.range(none..=all).filter_map(|(_, (_, _, row))| match row {
+            DirectoryRow::Erased(erased) => Some(erased),
+            _ => None,
+        })
+    }
+
+    /// Boxes that came with keys of erased buckets since this was asked last: whose, which, and whether
+    /// this reader could open them.
+    pub fn take_unwanted(&mut self) -> BTreeMap<(NodeId, u64), bool> {
+        std::mem::take(&mut self.unwanted)
+    }
+
     fn row(&self, key: RowKey) -> Option<&DirectoryRow> {
         self.rows.get(&key).map(|(_, _, row)| row)
     }
@@ -451,7 +504,8 @@ mod tests {
 
     fn trust<const N: usize>(ring: &KeyRing, keepers: [u8; N]) -> Trust {
         let root = ring.get(1).map(BucketKey::directory_root);
-        Trust { root, keepers: keepers.map(|n| NodeId::from_bytes([n; 32])).into() }
+        let keepers = keepers.map(|n| NodeId::from_bytes([n; 32])).into();
+        Trust { root, keepers, ..Trust::default() }
     }
 
     #[test]
@@ -561,6 +615,38 @@ mod tests {
         reader.absorb(from, &noise.to_bytes());
         assert_eq!(reader.boxed_to(of, 1, |by, _| *by == keeper), [].into(), "anybody can box noise");
         assert_eq!(reader.boxed_to(of, 1, |_, _| true), [other].into());
+    }
+
+    #[test]
+    fn a_reader_with_a_new_box_key_keeps_its_rings_and_takes_none_of_an_erased_bucket() {
+        let mut entropy = OsEntropy;
+        let realm = RealmId::from_bytes([1; 32]);
+        let (keeper, me) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
+        let [old, new] = [(); 2].map(|()| OsEntropy.secret());
+        let public = |seed: &Secret| BoxSecret::from_seed(seed).public();
+        let [(bucket, ring), (other, rest)] = [(); 2].map(|()| KeyRing::found_bucket(realm, &mut entropy));
+        let mut reader = Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&old));
+        let trusted = trust(&ring, [2]);
+        reader.set_trust(trusted.clone());
+        let mut seq = 0;
+        let mut say = |reader: &mut Directory, ring: &KeyRing, public: &BoxPublic| {
+            seq += 1;
+            let envelope = ring.envelope(1, Recipient::Node(me), public, &mut OsEntropy).unwrap();
+            reader.absorb(From { origin: keeper, seq, hlc: Hlc::default() }, &envelope.to_bytes())
+        };
+        for ring in [&ring, &rest] {
+            say(&mut reader, ring, &public(&old));
+        }
+        assert_eq!(say(&mut reader, &ring, &public(&new)), [], "not yet its key");
+        reader.set_secret(BoxSecret::from_seed(&new));
+        assert_eq!(reader.rings().count(), 2);
+
+        reader.set_trust(Trust { erased: [bucket].into(), ..trusted });
+        assert!(reader.ring(KeyOf::Bucket(bucket)).is_none() && reader.ring(KeyOf::Bucket(other)).is_some());
+        assert_eq!(say(&mut reader, &ring, &public(&old)), [Learned::Unwanted]);
+        assert_eq!(say(&mut reader, &ring, &public(&new)), [Learned::Unwanted]);
+        assert!(reader.ring(KeyOf::Bucket(bucket)).is_none());
+        assert_eq!(reader.take_unwanted(), [((keeper, 4), false), ((keeper, 5), true)].into());
     }
 
     #[test]

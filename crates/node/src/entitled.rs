@@ -51,11 +51,13 @@ impl Entitled {
             KeyOf::Bucket(_) => node.roles.contains(NodeRoles::SECRETS),
         };
         let writers = named.iter().filter(|(id, only)| is_private && !**only && all.contains_key(id));
+        let directory = shared.directory();
+        let public = |id, node: &freehold_realm::Node| directory.box_key(id).unwrap_or(node.box_key);
         Self {
             writers: writers.map(|(id, _)| *id).collect(),
             named: named.keys().filter(|id| !of_role(id)).copied().collect(),
             said: held.generation,
-            nodes: all.iter().filter(may).map(|(id, node)| (*id, node.box_key)).collect(),
+            nodes: all.iter().filter(may).map(|(id, node)| (*id, public(*id, node))).collect(),
             recovery: (!is_private).then_some(state.guardians.recovery),
         }
     }

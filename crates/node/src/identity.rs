@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use freehold_crypt::{Algorithm, BoxSecret, Entropy as _, Secret, SigningKey};
+use freehold_crypt::{Algorithm, BoxPublic, BoxSecret, Entropy as _, Secret, SigningKey};
 use freehold_disk::{KeyFileError, KeyStore, OsEntropy};
 use freehold_wire::{DecodeError, NodeId, RealmId, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
@@ -13,6 +13,8 @@ use crate::home::Home;
 
 const NODE_KEY: &str = "node";
 const BOX_KEY: &str = "node-box";
+/// The key that is to take its place, while that is under way.
+const NEXT_BOX_KEY: &str = "node-box-next";
 const DEVICE_KEY: &str = "device";
 const DEVICE_BOX_KEY: &str = "device-box";
 
@@ -146,6 +148,36 @@ pub(crate) fn bring_back(home: &Home, node: &Secret, node_box: &Secret) -> Resul
     store.create(BOX_KEY, node_box).map_err(IdentityError::Key)
 }
 
+/// Draws a node's next box key, and keeps it beside the present one.
+///
+/// # Errors
+/// [`IdentityError::Key`]
+pub(crate) fn draw_next_box(home: &Home) -> Result<BoxSecret, IdentityError> {
+    let store = KeyStore::open(&home.keys()).map_err(IdentityError::Key)?;
+    let next = OsEntropy.secret();
+    store.remove(NEXT_BOX_KEY).map_err(IdentityError::Key)?;
+    store.create(NEXT_BOX_KEY, &next).map_err(IdentityError::Key)?;
+    Ok(BoxSecret::from_seed(&next))
+}
+
+/// Ends a renewal of the box key that was under way: if the node has told of the next key, `told`, that takes
+/// the present one's place, which is no more from then on. Gives the key if it is in force now.
+///
+/// # Errors
+/// [`IdentityError::Key`]
+pub(crate) fn settle_next_box(
+    home: &Home,
+    told: Option<BoxPublic>,
+) -> Result<Option<BoxSecret>, IdentityError> {
+    let store = KeyStore::open(&home.keys()).map_err(IdentityError::Key)?;
+    let Some(next) = store.read(NEXT_BOX_KEY).map_err(IdentityError::Key)? else { return Ok(None) };
+    let secret = BoxSecret::from_seed(&next);
+    if told != Some(secret.public()) {
+        return store.remove(NEXT_BOX_KEY).map(|()| None).map_err(IdentityError::Key);
+    }
+    store.replace(BOX_KEY, NEXT_BOX_KEY).map(|()| Some(secret)).map_err(IdentityError::Key)
+}
+
 /// What the identity file says.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -210,4 +242,30 @@ pub fn load_keys(home: &Home) -> Result<Keys, IdentityError> {
         node_box: must(BOX_KEY)?,
         device: device.map(|seed| Arc::new(SigningKey::from_seed(Algorithm::Ed25519, &seed))),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_of_the_box_key_that_was_interrupted_is_finished_or_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let fresh = FreshKeys::draw();
+        fresh.write(&home, false).unwrap();
+        let before = fresh.keys().box_secret().public();
+        let present = || load_keys(&home).unwrap().box_secret().public();
+        let settled = |told| settle_next_box(&home, told).unwrap().map(|secret| secret.public());
+        // It ended before the node had told of the next key.
+        for told in [None, Some(before)] {
+            draw_next_box(&home).unwrap();
+            assert_eq!((settled(told), present()), (None, before));
+        }
+        // And after that.
+        let next = draw_next_box(&home).unwrap().public();
+        assert_eq!((present(), settled(Some(next)), present()), (before, Some(next), next));
+        assert_eq!((settled(Some(next)), present()), (None, next));
+        assert_eq!(KeyStore::open(&home.keys()).unwrap().read(NEXT_BOX_KEY).unwrap(), None);
+    }
 }

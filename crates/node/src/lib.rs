@@ -13,6 +13,7 @@ mod databases;
 pub mod directory;
 pub mod door;
 mod entitled;
+pub mod erasing;
 pub mod founding;
 pub mod gate;
 pub mod heard;

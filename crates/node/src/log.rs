@@ -54,6 +54,8 @@ pub struct View {
     pub devices: BTreeMap<NodeId, KeyId>,
     /// When the operation that let each node in first came here.
     pub known_since: BTreeMap<NodeId, Millis>,
+    /// When the operations came here that erased buckets.
+    pub erased_since: BTreeMap<OpId, Millis>,
     /// The newest time that any operation names.
     pub newest: Millis,
     /// When recoveries that wait were first seen here.
@@ -96,9 +98,17 @@ impl View {
         }
     }
 
+    /// Whether this node can have had keys of what was erased. One that was let in afterwards got the log
+    /// with both in it, at once.
+    pub fn was_here(&self, me: NodeId, erasure: OpId) -> bool {
+        let (came, erased) = (self.known_since.get(&me), self.erased_since.get(&erasure));
+        came.is_none() || came != erased
+    }
+
     /// Whom the directory is to believe.
     pub fn trust(&self) -> Trust {
-        Trust { root: self.state().directory, keepers: self.keepers.clone() }
+        let erased = self.state().erased().map(|(bucket, _)| bucket).collect();
+        Trust { root: self.state().directory, keepers: self.keepers.clone(), erased }
     }
 }
 

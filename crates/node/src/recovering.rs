@@ -147,7 +147,11 @@ fn put_together(
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
     let let_in = crate::log::let_in(&set, &folded);
     Ok(Fetched {
-        trust: Trust { root: folded.state.directory, keepers: crate::log::keepers(&let_in) },
+        trust: Trust {
+            root: folded.state.directory,
+            keepers: crate::log::keepers(&let_in),
+            erased: folded.state.erased().map(|(bucket, _)| bucket).collect(),
+        },
         let_in,
         ops: set.iter().cloned().collect(),
         matured,

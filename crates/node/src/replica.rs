@@ -231,6 +231,11 @@ impl Replica {
         Closed { bucket, all }
     }
 
+    /// The payload of an entry was erased here.
+    pub(crate) fn erased(&self, bucket: BucketId, origin: NodeId, seq: u64) {
+        self.erasures.add(Place { bucket, origin, seq });
+    }
+
     /// Says which buckets this node may only read.
     pub(crate) fn only_read(&self, buckets: BTreeSet<BucketId>) {
         *self.read_only.lock().unwrap_or_else(PoisonError::into_inner) = buckets;

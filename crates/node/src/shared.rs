@@ -1,8 +1,10 @@
 //! What the planes of a running node share. No plane owns it; each part has its own lock or owner.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use freehold_api::{Endpoints, Problem, Sessions};
+use freehold_crypt::{BoxPublic, BoxSecret};
 use freehold_disk::EntryStore;
 use freehold_mesh::Mesh;
 use freehold_placement::{COPIES_TOLD, Cuts, Entry, Own};
@@ -281,6 +283,21 @@ impl Shared {
     /// Reads directory entries that are durable.
     pub fn absorb<'a>(&self, entries: impl IntoIterator<Item = (&'a Entry, &'a [u8])>) {
         absorb(&self.directory, &self.directory_version, entries);
+    }
+
+    /// Boxes with keys of erased buckets that have come: see [`Directory::take_unwanted`].
+    pub(crate) fn take_unwanted(&self) -> BTreeMap<(NodeId, u64), bool> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner).take_unwanted()
+    }
+
+    /// Opens boxes with another key from now on.
+    pub(crate) fn set_box_secret(&self, secret: BoxSecret) {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner).set_secret(secret);
+    }
+
+    /// The key that this node opens boxes with now.
+    pub(crate) fn box_public(&self) -> BoxPublic {
+        self.directory().public()
     }
 
     /// Whether the directory can be written without waiting.

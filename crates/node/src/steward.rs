@@ -119,7 +119,9 @@ pub async fn tidy_up(shared: &Shared) {
     connect(shared).await;
     settle_in(shared).await;
     if shared.may_say() {
-        for (what, done) in [("keys", box_keys(shared).await), ("addresses", say_addresses(shared).await)] {
+        let erased = ("erasures", crate::erasing::carry_out(shared).await);
+        let boxed = ("keys", box_keys(shared).await);
+        for (what, done) in [erased, boxed, ("addresses", say_addresses(shared).await)] {
             if let Err(problem) = done {
                 tracing::warn!(what, %problem, "the directory was not brought up to date");
             }
@@ -268,7 +270,7 @@ async fn settle_in(shared: &Shared) {
     }
     let roles = NodeRoles::STORAGE.with(NodeRoles::GATEWAY).with(NodeRoles::RELAY).with(NodeRoles::SECRETS);
     let node = Arc::clone(&shared.keys.node);
-    let add = NodeAdd { node: node.verifying(), box_key: shared.keys.box_secret().public(), roles };
+    let add = NodeAdd { node: node.verifying(), box_key: shared.box_public(), roles };
     if let Err(problem) = shared.log.say_with(add, By::Device, vec![node]).await {
         tracing::warn!(%problem, "this node could not add itself to the recovered realm");
     }
@@ -282,6 +284,12 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
     let keeps = |node: &NodeId| is_active(state, node) && view.keepers.contains(node);
     let rings: Vec<KeyRing> = shared.directory().rings().cloned().collect();
     let mut sayings = Vec::new();
+    // After an older copy of the keys was put back.
+    let known = shared.directory().box_key(me);
+    let now = shared.box_public();
+    if known.is_some_and(|known| known != now) {
+        sayings.push(Saying::Row(DirectoryRow::BoxKey(me, now)));
+    }
     for ring in rings {
         let entitled = Entitled::to(shared, &view, &ring);
         let may = may_box(shared, &view, &ring, &entitled);

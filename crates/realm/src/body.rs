@@ -113,6 +113,8 @@ bodies! {
     27 NodeSet;
     /// Bounds what somebody may keep.
     28 QuotaSet;
+    /// Erases a bucket: every node destroys its keys.
+    29 BucketErase;
 }
 
 /// A body of a kind we do not know.
@@ -656,6 +658,15 @@ impl Rules {
 #[cbor(map)]
 pub struct BucketDelete {
     /// The bucket.
+    #[n(0)]
+    pub bucket: BucketId,
+}
+
+/// Erases a bucket with all that is in it: whoever has keys of it destroys them. Nothing brings it back.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct BucketErase {
+    /// The bucket, deleted before or not.
     #[n(0)]
     pub bucket: BucketId,
 }

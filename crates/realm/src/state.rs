@@ -214,6 +214,8 @@ pub struct Bucket {
     pub created_in: OpId,
     /// Whether it was deleted.
     pub deleted: bool,
+    /// The operation that erased it: no node keeps any of its keys.
+    pub erased: Option<OpId>,
 }
 
 impl State {
@@ -235,6 +237,11 @@ impl State {
     /// Buckets that are not deleted.
     pub fn live_buckets(&self) -> impl Iterator<Item = (&BucketId, &Bucket)> {
         self.buckets.iter().filter(|(_, b)| !b.deleted)
+    }
+
+    /// Buckets that were erased, and by which operation.
+    pub fn erased(&self) -> impl Iterator<Item = (BucketId, OpId)> {
+        self.buckets.iter().filter_map(|(id, bucket)| Some((*id, bucket.erased?)))
     }
 
     /// Invitations that can still be redeemed at `now`: none outlives the rights of who gave it.

@@ -1,11 +1,11 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
-use freehold_crypt::Entropy;
-use freehold_wire::{Bounded, BucketId, Name, NodeId, PersonId, ServiceId, Text, ZoneId};
+use freehold_crypt::{BoxPublic, Entropy};
+use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, PersonId, ServiceId, Text, ZoneId};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
-use crate::{BucketKey, PayloadPlace};
+use crate::{BucketKey, Erased, PayloadPlace};
 
 pub(crate) const SORT: u8 = 2;
 /// The most buckets in a [`DirectoryRow::Cut`]: with them all it stays below a payload's bound.
@@ -40,6 +40,13 @@ pub enum DirectoryRow {
     /// Which service an id in the realm log stands for, as policies name it.
     #[n(7)]
     ServiceName(#[n(0)] ServiceId, #[n(1)] Option<Name>),
+    /// The key that a node opens boxes with now, in place of that in the realm log. Only the node itself
+    /// may say so.
+    #[n(8)]
+    BoxKey(#[n(0)] NodeId, #[n(1)] BoxPublic),
+    /// A node has carried out an erasure. Only the node itself may say so.
+    #[n(9)]
+    Erased(#[n(0)] Erased),
 }
 
 /// What a row is about: rows with the same key replace each other.
@@ -61,6 +68,10 @@ pub enum RowKey {
     ZoneName(ZoneId),
     /// A service's name.
     ServiceName(ServiceId),
+    /// A node's box key.
+    BoxKey(NodeId),
+    /// An erasure on a node.
+    Erased(OpId, NodeId),
 }
 
 impl DirectoryRow {
@@ -75,6 +86,8 @@ impl DirectoryRow {
             Self::Cut(node, _) => RowKey::Cut(*node),
             Self::ZoneName(zone, _) => RowKey::ZoneName(*zone),
             Self::ServiceName(service, _) => RowKey::ServiceName(*service),
+            Self::BoxKey(node, _) => RowKey::BoxKey(*node),
+            Self::Erased(erased) => RowKey::Erased(erased.erasure, erased.node),
         }
     }
 
@@ -82,7 +95,8 @@ impl DirectoryRow {
     /// check [`Self::needs_keeper`] as well.
     pub fn may_come_from(&self, origin: NodeId) -> bool {
         match self {
-            Self::Addresses(node, _) => *node == origin,
+            Self::Addresses(node, _) | Self::BoxKey(node, _) => *node == origin,
+            Self::Erased(erased) => erased.node == origin,
             Self::Cut(node, _) => *node != origin,
             Self::RealmName(_)
             | Self::NodeName(..)
@@ -98,7 +112,8 @@ impl DirectoryRow {
     /// a mere store could swap the names of two buckets and have one written in place of the other.
     pub fn needs_keeper(&self, origin: NodeId) -> bool {
         match self {
-            Self::Addresses(node, _) | Self::NodeName(node, _) => *node != origin,
+            Self::Addresses(node, _) | Self::NodeName(node, _) | Self::BoxKey(node, _) => *node != origin,
+            Self::Erased(erased) => erased.node != origin,
             Self::RealmName(_)
             | Self::BucketName(..)
             | Self::PersonName(..)

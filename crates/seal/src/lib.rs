@@ -9,6 +9,7 @@ mod blob;
 mod directory;
 mod document;
 mod envelope;
+mod erasure;
 #[cfg(test)]
 mod fixture;
 mod key;
@@ -33,6 +34,7 @@ pub use envelope::{
     BoxHint, Envelope, EnvelopeDecodeError, EnvelopeError, Link, Recipient, box_hint, open_envelope,
     seal_envelope,
 };
+pub use erasure::Erased;
 pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey, generation};
 pub use manifest::{
     ANNOTATIONS_MAX, Annotation, BlobsError, Checksum, ChecksumAlgorithm, Deed, HEADERS_MAX, Kind,

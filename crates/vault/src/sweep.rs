@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
 
-use freehold_disk::EntryTxn;
+use freehold_disk::{EntryRow, EntryTxn};
 use freehold_index::Locator;
 use freehold_placement::{Entry, Own};
 use freehold_wire::{BlobName, BucketId, Millis};
 use futures::TryStreamExt as _;
 
-use crate::vault::{Inner, Vault, blob_of_part, end_upload};
+use crate::vault::{Inner, Vault, blob_of_part, bucket_of, end_upload};
 use crate::{GetError, Held, UploadId};
 
 /// What a sweep did.
@@ -86,6 +86,29 @@ impl Vault {
             }
         }
         Ok(erased)
+    }
+}
+
+impl Vault {
+    /// Erases all that is here of a bucket, now that its keys are no more: payloads, uploads and blobs.
+    /// Says how many payloads there were.
+    ///
+    /// # Errors
+    /// [`GetError`] if the depot or the entry store fails; what was done stays done.
+    pub async fn erase_bucket(&self, bucket: BucketId) -> Result<u64, GetError> {
+        let (inner, of) = (&self.inner, Arc::clone(&self.inner));
+        let (erased, blobs) = blocking(move || of.erase_all(bucket)).await?;
+        inner.index_mut().forget(&bucket);
+        let live = inner.blobs_of_entries().await?.live;
+        for name in blobs.difference(&live) {
+            inner.shared.depot.delete(*name).await.map_err(GetError::Depot)?;
+        }
+        Ok(erased)
+    }
+
+    /// How many versions of a bucket must be kept at `now`, as far as this node can read it.
+    pub fn must_stay(&self, bucket: &BucketId, now: Millis) -> u64 {
+        self.inner.index().must_stay(bucket, now)
     }
 }
 
@@ -171,6 +194,32 @@ impl Inner {
             }
         }
         Ok(erased.into_iter().filter(|erased| *erased).count() as u64)
+    }
+
+    /// Erases every payload and upload of a bucket, and says how many payloads there were, and whose blobs.
+    fn erase_all(&self, bucket: BucketId) -> Result<(u64, BTreeSet<BlobName>), GetError> {
+        let store = &self.shared.entries;
+        let (mut places, mut blobs) = (Vec::new(), BTreeSet::new());
+        let see = |row: EntryRow| {
+            let entry = Entry::decode(&row.entry).ok();
+            blobs.extend(entry.iter().flat_map(|entry| entry.blobs.iter().map(|blob| blob.name)));
+            places.extend(row.payload.map(|_| Locator { bucket, origin: row.origin, seq: row.seq }));
+            ControlFlow::Continue(())
+        };
+        store.scan_bucket(&bucket, see).map_err(GetError::Store)?;
+        for upload in store.uploads().map_err(GetError::Store)? {
+            if bucket_of(&upload.record).is_some_and(|(of, _)| of == bucket) {
+                let parts = store.parts(&upload.id).map_err(GetError::Store)?;
+                blobs.extend(parts.iter().filter_map(|part| blob_of_part(&part.record)));
+                let end = move |txn: &mut EntryTxn<'_>| end_upload(txn, UploadId(upload.id));
+                store.write(end).map_err(GetError::Store)?;
+            }
+        }
+        let mut erased = 0;
+        for some in places.chunks(1000) {
+            erased += self.erase(some)?;
+        }
+        Ok((erased, blobs))
     }
 
     /// Those that a newer version on as many nodes has replaced, or a deletion. Others stay: were

@@ -18,7 +18,7 @@ pub use self::copy::Place;
 pub(crate) use self::read::Opened;
 pub(crate) use self::release::is_release;
 pub use self::reseal::Renewed;
-pub(crate) use self::upload::{blob_of_part, end_upload};
+pub(crate) use self::upload::{blob_of_part, bucket_of, end_upload};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -197,6 +197,7 @@ class Walk:
         self.nodes, self.sites, self.node_keys, self.invitations, self.cuts = {}, {}, {}, {}, {}
         self.guardians, self.witnesses, self.newer, self.bases = [], [], [], []
         self.grants, self.buckets, self.quotas, self.vetoed = {}, {}, {}, {}
+        self.erased = set()
         self.burned, self.void, self.senior = {}, {}, {}
         self.rivals = {}
         self.verdict, self.scope, self.sealed = {}, set(), set()
@@ -652,6 +653,12 @@ class Walk:
         self.operator(op)
         need(self.buckets.get(b[0]) is not None, "no-such")
         self.buckets[b[0]] = None
+
+    def kind_29(self, op, b):
+        self.admin(op)
+        need(b[0] in self.buckets and b[0] not in self.erased, "no-such")
+        self.buckets[b[0]] = None
+        self.erased.add(b[0])
 
     def kind_26(self, op, b):
         self.actor(op)

@@ -18,6 +18,7 @@ import sys
 import blake3
 import cbor2
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -204,7 +205,10 @@ def read_document(what, document):
     return value
 
 
-ROWS = {0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses", 6: "zone name", 7: "service name"}
+ROWS = {
+    0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses", 6: "zone name",
+    7: "service name", 8: "box key",
+}
 
 
 def manifest(file, fields):
@@ -240,6 +244,11 @@ def read_content(file, content):
         need(fields[3][0] in (1, 3, 4), "sealed anew what no bucket says")
         return f"entry {fields[2]} of {fields[1].hex()[:8]}: {read_content(file, fields[3])}"
     assert sort == 2
+    if fields[0] == 9:
+        [[node, operation, when, signature]] = fields[1]
+        said = b"freehold 2026 erased" + cbor([un(file["realm"]), operation, node, when])
+        Ed25519PublicKey.from_public_bytes(node).verify(signature, said)
+        return f"erased {operation.hex()[:8]} on {node.hex()[:8]}"
     return f"{ROWS[fields[0]]}: {fields[1][1:]}"
 
 

@@ -1,9 +1,14 @@
 //! Keys of buckets, asked of a node.
 
+use axum::body::Body;
+use bytes::Bytes;
 use http::Method;
 
-use super::{Client, segment};
-use crate::{BucketKeys, BucketStatus, NewPrivateBucket, Problem, Rewrapped, Rotated, Rotation, Share};
+use super::{Client, collect, request, segment};
+use crate::{
+    BucketKeys, BucketStatus, Erasure, ErasurePlan, LOG_MAX, NewPrivateBucket, Problem, Rewrapped, Rotated,
+    Rotation, Share,
+};
 
 impl Client {
     /// A bucket's keys.
@@ -30,6 +35,27 @@ impl Client {
     pub async fn unshare(&self, bucket: &str, with: &str) -> Result<BucketKeys, Problem> {
         let path = format!("/buckets/{}/holders/{}", segment(bucket), segment(with));
         self.send(Method::DELETE, &path, &()).await
+    }
+
+    /// What erasing a bucket would come to.
+    pub async fn plan_erasure(&self, bucket: &str) -> Result<ErasurePlan, Problem> {
+        self.get(&format!("/buckets/{}/erasure", segment(bucket))).await
+    }
+
+    /// Erases a bucket with all that is in it.
+    pub async fn erase(&self, bucket: &str) -> Result<Erasure, Problem> {
+        self.send(Method::POST, &format!("/buckets/{}/erasure", segment(bucket)), &()).await
+    }
+
+    /// Every erasure, the newest first.
+    pub async fn erasures(&self) -> Result<Vec<Erasure>, Problem> {
+        self.get("/erasures").await
+    }
+
+    /// The receipt of an erasure, as a file.
+    pub async fn receipt(&self, erasure: &str) -> Result<Bytes, Problem> {
+        let path = format!("/erasures/{}/receipt", segment(erasure));
+        collect(self.ask(request(Method::GET, &path, Body::empty())?).await?, LOG_MAX).await
     }
 
     /// Makes a bucket whose key only those get who are named.

@@ -2,12 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use bytes::Bytes;
+use http::{HeaderName, StatusCode, header};
 
 use super::Node;
 use super::extract::{Asked, Named};
 use crate::{
-    BucketKeys, BucketStatus, KeyControl, NewPrivateBucket, Problem, Rewrapped, Rotated, Rotation, Share,
+    BucketKeys, BucketStatus, Erasure, ErasurePlan, KeyControl, NewPrivateBucket, Problem, Rewrapped,
+    Rotated, Rotation, Share,
 };
 
 fn keys(node: &Node) -> Result<&dyn KeyControl, Problem> {
@@ -89,4 +91,55 @@ pub(super) async fn create_private(
 ) -> Result<(StatusCode, Json<BucketStatus>), Problem> {
     let made = keys(&node)?.create_private(wish).await?;
     Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// What erasing a bucket would come to, if it may be erased
+#[utoipa::path(get, path = "/api/v1/buckets/{bucket}/erasure", tag = "buckets",
+    params(("bucket" = String, Path)), responses(
+    (status = 200, body = ErasurePlan),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn plan_erasure(
+    State(node): State<Node>,
+    Named(bucket): Named<String>,
+) -> Result<Json<ErasurePlan>, Problem> {
+    keys(&node)?.plan_erasure(&bucket).await.map(Json)
+}
+
+/// Erase a bucket with all that is in it
+///
+/// Every node destroys its keys of the bucket; nothing brings it back. On a machine that is an admin's device.
+#[utoipa::path(post, path = "/api/v1/buckets/{bucket}/erasure", tag = "buckets",
+    params(("bucket" = String, Path)), responses(
+    (status = 200, body = Erasure),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn erase(
+    State(node): State<Node>,
+    Named(bucket): Named<String>,
+) -> Result<Json<Erasure>, Problem> {
+    keys(&node)?.erase(&bucket).await.map(Json)
+}
+
+/// Every erasure, the newest first
+#[utoipa::path(get, path = "/api/v1/erasures", tag = "buckets", responses(
+    (status = 200, body = Vec<Erasure>),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn erasures(State(node): State<Node>) -> Result<Json<Vec<Erasure>>, Problem> {
+    keys(&node)?.erasures().await.map(Json)
+}
+
+/// The receipt of an erasure, as a file
+#[utoipa::path(get, path = "/api/v1/erasures/{id}/receipt", tag = "buckets",
+    params(("id" = String, Path, description = "Id, or start of an id")), responses(
+    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn receipt(
+    State(node): State<Node>,
+    Named(id): Named<String>,
+) -> Result<([(HeaderName, &'static str); 2], Bytes), Problem> {
+    let receipt = keys(&node)?.receipt(&id).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"erasure.receipt\""),
+    ];
+    Ok((headers, receipt))
 }

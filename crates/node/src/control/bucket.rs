@@ -101,13 +101,15 @@ async fn make(shared: &Shared, wish: &NewBucket, only_for: Option<&[NodeId]>) ->
         None => vec![Saying::Row(DirectoryRow::BucketName(bucket, Some(name_of(&wish.name)?)))],
         Some(_) => Vec::new(),
     };
-    let mine =
-        ring.envelope(1, Recipient::Node(shared.me()), &shared.keys.box_secret().public(), &mut OsEntropy);
+    // The node's box key must not change between the box and its entry.
+    let same_key = shared.tidying.lock().await;
+    let mine = ring.envelope(1, Recipient::Node(shared.me()), &shared.box_public(), &mut OsEntropy);
     let mine =
         mine.map_err(|e| Problem::bug("the bucket's key was not kept", e.to_string(), None::<&str>))?;
     sayings.push(Saying::Key(Box::new(mine)));
     // The key is durable before anything can be sealed with it.
     shared.say(sayings).await?;
+    drop(same_key);
     if let Err(problem) = shared.log.say(set, by(shared)).await {
         if only_for.is_none() {
             drop(shared.say(vec![Saying::Row(DirectoryRow::BucketName(bucket, None))]).await);
@@ -156,7 +158,7 @@ pub(crate) async fn end(shared: &Shared, id: BucketId) -> Result<(), Problem> {
 }
 
 /// Waits until every write that was under way is visible.
-async fn commits_are_through(shared: &Shared) -> Result<(), Problem> {
+pub(super) async fn commits_are_through(shared: &Shared) -> Result<(), Problem> {
     let (tell, told) = tokio::sync::oneshot::channel();
     shared.entries.submit(|_| Ok(()), move |through| drop(tell.send(through)));
     let stopping =

@@ -1,16 +1,18 @@
 //! Keys of buckets: who holds them, next ones, and what is sealed anew with them.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use freehold_api::{
-    BucketKeys, BucketRules, BucketStatus, KeyControl, KeyHolder, NewBucket, NewPrivateBucket, Problem,
-    Rewrapped, Rotated, Rotation, Sealed, Share,
+    BucketKeys, BucketRules, BucketStatus, Erasure, ErasurePlan, KeyControl, KeyHolder, NewBucket,
+    NewPrivateBucket, Problem, Rewrapped, Rotated, Rotation, Sealed, Share,
 };
 use freehold_seal::{Holder, KeyOf};
 use freehold_wire::{BucketId, NodeId};
 
-use super::{Answers, bucket, report, sharing};
+use super::{Answers, bucket, erasures, report, sharing};
 use crate::control::realm::node_named;
 use crate::entitled::{Due, holders, to_rotate};
+use crate::erasing::receipt;
 use crate::problem::put_problem;
 use crate::shared::Shared;
 use crate::steward;
@@ -53,6 +55,23 @@ impl KeyControl for Answers {
         let id = self.0.to_the_end(|shared| async move { create_private(&shared, wish).await }).await?;
         let made = report::buckets(&self.0).into_iter().find(|bucket| bucket.id == id.to_string());
         made.ok_or_else(|| Problem::bug("the bucket was made but is not listed", id.short(), None::<&str>))
+    }
+
+    async fn plan_erasure(&self, bucket: &str) -> Result<ErasurePlan, Problem> {
+        erasures::plan(&self.0, bucket).await
+    }
+
+    async fn erase(&self, bucket: &str) -> Result<Erasure, Problem> {
+        let name = bucket.to_owned();
+        self.0.to_the_end(|shared| async move { erasures::erase(&shared, &name).await }).await
+    }
+
+    async fn erasures(&self) -> Result<Vec<Erasure>, Problem> {
+        receipt::all(&self.0).await
+    }
+
+    async fn receipt(&self, erasure: &str) -> Result<Bytes, Problem> {
+        erasures::receipt_of(&self.0, erasure).await.map(Bytes::from)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::access_keys::{AccessKeys, access_keys_problem};
 use crate::directory::{Directory, read_directory};
 use crate::gate::LogGate;
 use crate::home::Home;
-use crate::identity::{Identity, load_keys};
+use crate::identity::{Identity, load_keys, settle_next_box};
 use crate::neighbours::Neighbours;
 use crate::problem::{chain, identity_problem, store_problem};
 use crate::replica::{self, ForVault};
@@ -99,6 +99,10 @@ impl Inner {
             Directory::new(identity.realm, Recipient::Node(keys.node_id()), keys.box_secret());
         directory.set_trust(log.view().trust());
         read_directory(&mut directory, &entries, identity.realm).map_err(|e| store_problem(&e))?;
+        let told = directory.box_key(keys.node_id());
+        if let Some(secret) = settle_next_box(&home, told).map_err(|e| identity_problem(&e))? {
+            directory.set_secret(secret);
+        }
         let depot = depot.await?;
         let parts = replica::Parts {
             realm: identity.realm,

@@ -6,8 +6,9 @@ use freehold_crypt::{BoxPublic, VerifyingKey};
 use freehold_wire::{KeyId, Millis, NodeId, PersonId};
 
 use crate::body::{
-    BucketDelete, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel, InvitationIssue,
-    InvitationRedeem, NodeAdd, NodeChange, NodeRemove, NodeSet, QuotaOf, QuotaSet, Target, Terms,
+    BucketDelete, BucketErase, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel,
+    InvitationIssue, InvitationRedeem, NodeAdd, NodeChange, NodeRemove, NodeSet, QuotaOf, QuotaSet, Target,
+    Terms,
 };
 use crate::reason::{Need, Reason, Thing};
 use crate::roles::{MemberRoles, NodeRoles};
@@ -306,6 +307,7 @@ impl Run<'_> {
             created_by: entry.author,
             created_in: entry.op.id(),
             deleted: false,
+            erased: None,
         });
         (bucket.copies, bucket.confirm, bucket.rules) = (body.copies, body.confirm, rules);
         Ok(())
@@ -315,6 +317,16 @@ impl Run<'_> {
         self.operator(at)?;
         let bucket = self.world.buckets.get_mut(&body.bucket).filter(|bucket| !bucket.deleted);
         bucket.ok_or(Reason::NoSuch(Thing::Bucket))?.deleted = true;
+        Ok(())
+    }
+
+    /// No gateway may: it destroys what is in it on every node.
+    pub(super) fn bucket_erase(&mut self, at: At, body: &BucketErase) -> Result<(), Reason> {
+        self.admin(at)?;
+        let id = self.id(at);
+        let bucket = self.world.buckets.get_mut(&body.bucket).filter(|bucket| bucket.erased.is_none());
+        let bucket = bucket.ok_or(Reason::NoSuch(Thing::Bucket))?;
+        (bucket.deleted, bucket.erased) = (true, Some(id));
         Ok(())
     }
 }

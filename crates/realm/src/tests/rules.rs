@@ -307,6 +307,27 @@ fn grants_are_offered_accepted_suspended_and_ended() {
 }
 
 #[test]
+fn admins_alone_erase_a_bucket_and_once() {
+    let mut lab = Lab::new(&["a"]);
+    lab.say("a", add_node("n", NodeRoles::GATEWAY), &["n"]);
+    let erase = |n| body::BucketErase { bucket: bucket(n) };
+    lab.say("n", set_bucket(1), &[]);
+    lab.say("n", set_bucket(2), &[]);
+    let by_gateway = lab.say("n", erase(1), &[]);
+    assert_eq!((lab.code(&by_gateway), lab.buckets()), ("not-allowed", vec![1, 2]));
+    let unknown = lab.say("a", erase(3), &[]);
+    assert_eq!(lab.code(&unknown), "no-such");
+    lab.say("n", body::BucketDelete { bucket: bucket(2) }, &[]);
+    for n in [1, 2] {
+        let erased = lab.say("a", erase(n), &[]);
+        assert_eq!(lab.fold().state.buckets[&bucket(n)].erased, Some(erased));
+    }
+    let again = lab.say("a", erase(1), &[]);
+    let anew = lab.say("n", set_bucket(1), &[]);
+    assert_eq!((lab.code(&again), lab.code(&anew), lab.buckets()), ("no-such", "no-such", vec![]));
+}
+
+#[test]
 fn buckets_and_nodes_come_and_go() {
     let mut lab = Lab::new(&["a"]);
     lab.say("a", add_node("n", NodeRoles::GATEWAY), &["n"]);

@@ -1,15 +1,15 @@
 //! Makes the vectors.
 
 use data_encoding::BASE64;
-use freehold_crypt::{BoxSecret, Entropy, Secret, hash};
+use freehold_crypt::{BoxSecret, Entropy, Secret, SigningKey, hash};
 use freehold_seal::{
     Amendment, Annotation, Aspect, Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, Content,
-    DirectoryRow, Document, Envelope, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind, Link, Manifest,
-    ManifestPart, ObjectKey, PartSums, PayloadPlace, Recipient, Release, Released, Resealed, Right, Setting,
-    SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
+    DirectoryRow, Document, Envelope, Erased, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind, Link,
+    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, Recipient, Release, Released, Resealed, Right,
+    Setting, SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, PersonId, RealmId, ServiceId, Text,
+    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, RealmId, ServiceId, Text,
     ZoneId, to_canonical,
 };
 use serde_json::{Value, json};
@@ -191,6 +191,12 @@ fn payload(name: &str, content: &[u8], seed: u64) -> Value {
     json!({ "name": name, "content": hex::encode(content), "payload": BASE64.encode(&sealed) })
 }
 
+fn erased() -> Erased {
+    let key = SigningKey::from_seed(freehold_crypt::Algorithm::Ed25519, &Secret::from_bytes([0xaa; 32]));
+    let node = NodeId::from_bytes(key.verifying().ed25519_bytes().unwrap());
+    Erased::sign(REALM, node, OpId::from_bytes([0xbb; 32]), Millis(1_795_000_000_000), &key)
+}
+
 pub(crate) fn payloads() -> Value {
     let content = |sort: u8, fields: Vec<u8>| [vec![sort], fields].concat();
     let rows = [
@@ -203,6 +209,8 @@ pub(crate) fn payloads() -> Value {
             ServiceId::from_bytes([0xaa; 32]),
             Some(Name::new("freehold/backup").unwrap()),
         ),
+        DirectoryRow::BoxKey(NODE, BoxSecret::from_seed(&Secret::from_bytes([0x99; 32])).public()),
+        DirectoryRow::Erased(erased()),
     ];
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),

@@ -1,0 +1,57 @@
+//! Erasing a bucket, and the receipt of it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What erasing a bucket would come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasurePlan {
+    /// The bucket's name.
+    pub bucket: String,
+    /// Objects in it.
+    pub objects: u64,
+    /// All their versions.
+    pub versions: u64,
+    /// The bytes of all versions.
+    pub bytes: u64,
+    /// The nodes that would carry it out, by name.
+    pub nodes: Vec<String>,
+}
+
+/// A node that can have had keys of what was erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasureNode {
+    /// Its id, in hex.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// When it has destroyed them, in milliseconds since 1970, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_ms: Option<u64>,
+}
+
+/// An erasure, and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erasure {
+    /// Its id: that of the operation in the realm's log.
+    pub id: String,
+    /// The realm.
+    pub realm: String,
+    /// The bucket's id.
+    pub bucket: String,
+    /// When it was decided, in milliseconds since 1970.
+    pub decided_ms: u64,
+    /// By which person.
+    pub decided_by: String,
+    /// Nodes that say, signed, that they have destroyed the keys.
+    pub confirmed: Vec<ErasureNode>,
+    /// Nodes of the realm that have not said so yet.
+    pub pending: Vec<ErasureNode>,
+    /// Nodes that have left the realm or are suspended, and never said so.
+    pub gone: Vec<ErasureNode>,
+    /// What no erasure reaches.
+    pub not_covered: Vec<String>,
+    /// When the receipt was made, if this was read from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_ms: Option<u64>,
+}

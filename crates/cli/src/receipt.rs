@@ -1,0 +1,131 @@
+//! `freehold bucket erase` and `freehold receipt`.
+
+use std::path::Path;
+
+use freehold_api::words::{self, count};
+use freehold_api::{Client, Erasure, ErasureNode, ErasurePlan, Problem};
+
+use crate::args::ReceiptCommand;
+use crate::ask::show;
+use crate::host::Host;
+use crate::realm::{read_file, write};
+use crate::terminal::Terminal;
+
+pub(crate) async fn erase(
+    terminal: Terminal,
+    client: &Client,
+    name: &str,
+    dry_run: bool,
+) -> Result<(), Problem> {
+    let plan = client.plan_erasure(name).await?;
+    if dry_run {
+        return show(terminal, &plan, planned);
+    }
+    if terminal.can_ask() {
+        terminal.say(planned(&plan));
+        let typed = terminal.ask("Nothing brings it back. Type the bucket's name to erase it:");
+        if typed.is_none_or(|typed| typed.trim() != name) {
+            return Err(Problem::refused(
+                format!("the bucket {name} was not erased"),
+                "something else was typed",
+                Some(format!("freehold bucket erase {name}")),
+            ));
+        }
+    }
+    let erased = client.erase(name).await?;
+    show(terminal, &erased, |erased| {
+        let id = erased.id.get(..8).unwrap_or(&erased.id);
+        format!(
+            "The bucket {name} is erased.\n{}\nfreehold receipt save {id} FILE    (the receipt, now or later)",
+            progress(erased)
+        )
+    })
+}
+
+pub(crate) async fn receipt(
+    terminal: Terminal,
+    client: &Client,
+    command: ReceiptCommand,
+) -> Result<(), Problem> {
+    match command {
+        ReceiptCommand::List => {
+            let all = client.erasures().await?;
+            show(terminal, &all, |all| {
+                let one = |erasure: &Erasure| {
+                    format!(
+                        "{}  bucket {}\n{}",
+                        short(&erasure.id),
+                        short(&erasure.bucket),
+                        progress(erasure)
+                    )
+                };
+                let all: Vec<String> = all.iter().map(one).collect();
+                if all.is_empty() { "Nothing was erased.".to_owned() } else { all.join("\n") }
+            })
+        }
+        ReceiptCommand::Save { erasure, file, overwrite } => {
+            let receipt = client.receipt(&erasure).await?;
+            write(terminal, "receipt", &file, overwrite, &receipt)
+        }
+        ReceiptCommand::Check { .. } => Err(crate::up::bug("the receipt was not checked", "it asks no node")),
+    }
+}
+
+/// Checks a receipt without asking anybody.
+pub(crate) fn check(host: &dyn Host, terminal: Terminal, file: &Path) -> Result<(), Problem> {
+    let shown = host.receipt(&read_file(file)?)?;
+    show(terminal, &shown, proof)
+}
+
+fn planned(plan: &ErasurePlan) -> String {
+    format!(
+        "Would erase {}: {} in {}, {}.\n{} would destroy their keys of it: {}.",
+        plan.bucket,
+        count(plan.versions, "version"),
+        count(plan.objects, "object"),
+        words::bytes(plan.bytes),
+        count(plan.nodes.len() as u64, "machine"),
+        plan.nodes.join(", ")
+    )
+}
+
+fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+fn progress(erasure: &Erasure) -> String {
+    let lines = [
+        ("have destroyed their keys of it", &erasure.confirmed),
+        ("have not yet: they do it when they are on", &erasure.pending),
+        ("left before they did, and may still have them", &erasure.gone),
+    ];
+    let line = |(what, nodes): &(&str, &Vec<ErasureNode>)| {
+        let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("  {what}: {}", names.join(", ")))
+    };
+    lines.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn proof(shown: &Erasure) -> String {
+    let mut out = vec![
+        "The receipt is genuine: its signatures and the realm's log in it were checked.".to_owned(),
+        format!("  realm        {}", shown.realm),
+        format!("  bucket       {}", shown.bucket),
+        format!(
+            "  erased by    {} (an admin), with operation {}",
+            short(&shown.decided_by),
+            short(&shown.id)
+        ),
+        progress(shown),
+    ];
+    out.push(if shown.pending.is_empty() && shown.gone.is_empty() {
+        "Every machine that can have had a key of the bucket has signed that it is destroyed: older copies of \
+         their disks do not open with what they hold now."
+            .to_owned()
+    } else {
+        "As long as a machine has not confirmed, what it holds may still open.".to_owned()
+    });
+    out.push("It does not cover:".to_owned());
+    out.extend(shown.not_covered.iter().map(|what| format!("  - {what}")));
+    out.join("\n")
+}

@@ -1,0 +1,230 @@
+//! The receipt of an erasure: a file that shows, to people who have none of the realm's keys, who decided
+//! it, which nodes had to carry it out, and which of them say that they have.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use freehold_api::{Erasure, ErasureNode, Problem};
+use freehold_crypt::{Signature, VerifyingKey};
+use freehold_realm::audit::{self, Audit};
+use freehold_realm::{Body, Clock, Standing};
+use freehold_seal::Erased;
+use freehold_wire::{
+    Bounded, DecodeError, Millis, Name, NodeId, OpId, RealmId, from_canonical, to_canonical,
+};
+use minicbor::{Decode, Encode};
+
+use crate::clock;
+use crate::shared::Shared;
+
+const TAG: &str = "freehold erasure receipt";
+const RECEIPT_MAX: usize = (1 << 30) + (1 << 20);
+/// Nodes that a receipt names at most: more than any realm has.
+const NODES_MAX: usize = 4096;
+
+/// What no erasure reaches, as every receipt says.
+const NOT_COVERED: [&str; 5] = [
+    "a copy of a machine's disk that was made, with its folder keys, before that machine confirmed",
+    "the guardians' phrases, with a copy of the directory from before: together they open earlier keys",
+    "what people or programs read, and keys that they noted, while the bucket was there",
+    "the bucket's own name, which the directory of names holds, and how many bytes it had",
+    "blocks of an overwritten key file that a disk keeps without showing them",
+];
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Told {
+    #[n(0)]
+    tag: String,
+    #[n(1)]
+    version: u32,
+    #[n(2)]
+    realm: RealmId,
+    #[n(3)]
+    erasure: OpId,
+    #[n(4)]
+    made: Millis,
+    #[n(5)]
+    by: NodeId,
+    #[cbor(n(6), with = "minicbor::bytes")]
+    log: Vec<u8>,
+    #[n(7)]
+    said: Bounded<Erased, NODES_MAX>,
+    #[n(8)]
+    names: Bounded<(NodeId, Name), NODES_MAX>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct Receipt {
+    #[n(0)]
+    told: Told,
+    #[n(1)]
+    signature: Signature,
+}
+
+fn message(told: &Told) -> Vec<u8> {
+    let mut out = b"freehold 2026 erasure receipt".to_vec();
+    out.extend_from_slice(&to_canonical(told));
+    out
+}
+
+/// Makes the receipt of an erasure, signed by this node.
+pub(crate) async fn make(shared: &Shared, erasure: OpId) -> Result<Vec<u8>, Problem> {
+    let log = shared.log.export().await?;
+    let nodes: Vec<NodeId> = shared.log.view().let_in.keys().copied().collect();
+    let directory = shared.directory();
+    let named = |node: NodeId| Some((node, Name::new(directory.node_name(node)?).ok()?));
+    let told = Told {
+        tag: TAG.to_owned(),
+        version: 1,
+        realm: shared.realm(),
+        erasure,
+        made: clock::wall(),
+        by: shared.me(),
+        log,
+        said: Bounded::fill(&mut directory.erased_by(erasure).copied()),
+        names: Bounded::fill(&mut nodes.into_iter().filter_map(named)),
+    };
+    drop(directory);
+    let signature = shared.keys.node.sign(&message(&told));
+    Ok(to_canonical(&Receipt { told, signature }))
+}
+
+/// Every erasure of the realm, as this node knows it.
+pub(crate) async fn all(shared: &Shared) -> Result<Vec<Erasure>, Problem> {
+    let view = shared.log.view();
+    let erased: Vec<OpId> = view.state().erased().map(|(_, erasure)| erasure).collect();
+    if erased.is_empty() {
+        return Ok(Vec::new());
+    }
+    let log = shared.log.export().await?;
+    let judge = move || audit::audit(&log, &now()).map_err(|error| error.to_string());
+    let judged = tokio::task::spawn_blocking(judge).await.map_err(|error| error.to_string());
+    let bug = |why: String| Problem::bug("the erasures cannot be told", why, None::<&str>);
+    let audit = judged.and_then(|judged| judged).map_err(bug)?;
+    let directory = shared.directory();
+    let name = |node: NodeId| directory.node_name(node).map(str::to_owned);
+    let told = erased.into_iter().map(|erasure| {
+        let said: Vec<Erased> = directory.erased_by(erasure).copied().collect();
+        evaluate(&audit, erasure, &said, name)
+    });
+    let mut told = told.collect::<Result<Vec<_>, _>>().map_err(bug)?;
+    told.sort_by_key(|erasure| std::cmp::Reverse(erasure.decided_ms));
+    Ok(told)
+}
+
+/// Reads a receipt and says what it shows; nothing but the file is needed.
+///
+/// # Errors
+/// A [`Problem`] if it is none, was altered, or shows no erasure.
+pub fn check(bytes: &[u8]) -> Result<Erasure, Problem> {
+    let bad = |why: String| {
+        Problem::corrupt(
+            "this file shows no erasure",
+            why,
+            Some("make one with: freehold receipt save ERASURE FILE"),
+        )
+    };
+    let read: Result<Receipt, DecodeError> = from_canonical(bytes, RECEIPT_MAX);
+    let Receipt { told, signature } = read.map_err(|error| bad(format!("it is not a receipt: {error}")))?;
+    if told.tag != TAG || told.version != 1 {
+        return Err(bad("it is not a receipt that this program knows".to_owned()));
+    }
+    let key = VerifyingKey::from_bytes(&[&[1], told.by.as_bytes().as_slice()].concat());
+    if !key.is_ok_and(|key| key.verify(&message(&told), &signature).is_ok()) {
+        return Err(bad("it was altered after it was signed".to_owned()));
+    }
+    let audit = audit::audit(&told.log, &now()).map_err(|error| bad(error.to_string()))?;
+    if audit.set.realm() != told.realm
+        || !audit.unbelievable.is_empty()
+        || audit.set.waiting().next().is_some()
+    {
+        return Err(bad("the realm's log in it is not whole".to_owned()));
+    }
+    let names: BTreeMap<NodeId, &Name> = told.names.iter().map(|(node, name)| (*node, name)).collect();
+    let name = |node: NodeId| names.get(&node).map(|name| name.as_str().to_owned());
+    let mut shown = evaluate(&audit, told.erasure, &told.said, name).map_err(bad)?;
+    shown.receipt_ms = Some(told.made.0);
+    Ok(shown)
+}
+
+fn now() -> Clock {
+    Clock { now: clock::wall(), ..Clock::default() }
+}
+
+/// What the log and the nodes' words show of an erasure.
+fn evaluate(
+    audit: &Audit,
+    erasure: OpId,
+    said: &[Erased],
+    name: impl Fn(NodeId) -> Option<String>,
+) -> Result<Erasure, String> {
+    let state = &audit.folded.state;
+    let op = audit.set.get(&erasure).ok_or("the realm's log has no such operation")?;
+    let Body::BucketErase(body) = op.body() else { return Err("that operation erases nothing".to_owned()) };
+    if state.buckets.get(&body.bucket).and_then(|bucket| bucket.erased) != Some(erasure) {
+        return Err("the realm's log does not take that operation".to_owned());
+    }
+    let genuine = said.iter().filter(|said| said.erasure == erasure && said.is_genuine(state.realm));
+    let genuine: BTreeMap<NodeId, Millis> = genuine.map(|said| (said.node, said.at)).collect();
+    let (mut confirmed, mut pending, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+    for node in asked(audit, erasure) {
+        let at = genuine.get(&node).map(|at| at.0);
+        let stays = state.nodes.get(&node).is_some_and(|node| node.standing == Standing::Active);
+        let of = if at.is_some() {
+            &mut confirmed
+        } else if stays {
+            &mut pending
+        } else {
+            &mut gone
+        };
+        of.push(ErasureNode {
+            id: node.to_string(),
+            name: name(node).unwrap_or_else(|| node.short()),
+            at_ms: at,
+        });
+    }
+    let author = op.head().author.id();
+    Ok(Erasure {
+        id: erasure.to_string(),
+        realm: state.realm.to_string(),
+        bucket: body.bucket.to_string(),
+        decided_ms: op.head().hlc.wall.0,
+        decided_by: state
+            .device(&author)
+            .map_or_else(|| author.to_string(), |(person, _)| person.to_string()),
+        confirmed,
+        pending,
+        gone,
+        not_covered: NOT_COVERED.map(str::to_owned).to_vec(),
+        receipt_ms: None,
+    })
+}
+
+/// The nodes that can have had the bucket's keys: all but those that were let in afterwards.
+fn asked(audit: &Audit, erasure: OpId) -> BTreeSet<NodeId> {
+    let in_effect = audit.set.iter().filter(|op| !audit.folded.refused.contains_key(&op.id()));
+    let let_in = in_effect.filter_map(|op| {
+        let node = match op.body() {
+            Body::NodeAdd(add) => add.node.ed25519_bytes()?,
+            Body::InvitationRedeem(redeem) => redeem.node.ed25519_bytes()?,
+            _ => return None,
+        };
+        (!follows(audit, op.id(), erasure)).then(|| NodeId::from_bytes(node))
+    });
+    let_in.collect()
+}
+
+/// Whether `later` knew of `earlier`.
+fn follows(audit: &Audit, later: OpId, earlier: OpId) -> bool {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![later]);
+    while let Some(id) = open.pop() {
+        if id == earlier {
+            return true;
+        }
+        if let Some(op) = audit.set.get(&id).filter(|_| seen.insert(id)) {
+            open.extend(op.head().parents.iter().chain(&op.head().prev));
+        }
+    }
+    false
+}

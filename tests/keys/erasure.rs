@@ -1,0 +1,136 @@
+//! A bucket is erased: no key that is left opens an older copy of a disk.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use freehold_api::{Erasure, ErasurePlan};
+use freehold_harness::{Node, story, until};
+
+use crate::{disk, get, keys, put};
+
+/// A copy of what a node stores, without its keys.
+fn copy(node: &Node<'_>, into: &Path) -> Result<PathBuf> {
+    for file in disk::files(&node.home().join("depot"))? {
+        let to = into.join(file.strip_prefix(node.home())?);
+        std::fs::create_dir_all(to.parent().unwrap_or(into))?;
+        std::fs::copy(&file, to)?;
+    }
+    std::fs::copy(node.home().join("entries.redb"), into.join("entries.redb"))?;
+    Ok(into.to_owned())
+}
+
+/// Opens an older copy of a disk with all that a home holds now.
+fn opened_with(older: &Path, home: &Path) -> Result<disk::Opened> {
+    let secret = disk::box_secret(home)?;
+    let secrets = std::slice::from_ref(&secret);
+    let known = disk::open(home, secrets, &disk::Opened::default())?;
+    disk::open(older, secrets, &known)
+}
+
+#[test]
+fn what_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
+    story("what_was_erased_opens_with_no_key_that_is_left", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let ready = one.up(&["--name", "smith"])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        let s3 = one.s3(&ready)?;
+        one.cli(&["bucket", "create", "letters"])?.good()?;
+        put(&s3, "letters", "diary", "dear diary")?;
+        put(&s3, "files", "recipe", "two eggs")?;
+        for bucket in ["letters", "files"] {
+            one.protected(bucket, 1)?;
+            until(60, "bob has the key", || keys(&other, bucket).map(drop))?;
+        }
+        one.stop()?;
+        other.stop()?;
+        let older = [copy(&one, &story.folder().join("one"))?, copy(&other, &story.folder().join("other"))?];
+        for (older, home) in older.iter().zip([one.home(), other.home()]) {
+            let opened = opened_with(older, home)?;
+            ensure!(opened.objects.contains_key("diary"), "without an erasure it opens: {:?}", opened.names);
+        }
+
+        // Bob is off when it is decided.
+        let ready = one.resume()?;
+        let s3 = one.s3(&ready)?;
+        let plan: ErasurePlan = one.ask(&["bucket", "erase", "letters", "--dry-run"])?;
+        ensure!((plan.objects, plan.nodes.len()) == (1, 2), "{plan:?}");
+        ensure!(get(&s3, "letters", "diary")? == "dear diary", "it was only asked");
+        let erased: Erasure = one.ask(&["bucket", "erase", "letters"])?;
+        ensure!(erased.confirmed.len() == 1 && erased.pending.len() == 1, "{erased:?}");
+        ensure!(erased.pending.iter().all(|node| node.name == "bob"), "{erased:?}");
+        ensure!(get(&s3, "letters", "diary").is_err(), "it reads what was erased");
+        ensure!(get(&s3, "files", "recipe")? == "two eggs", "another bucket reads otherwise");
+        let file = story.folder().join("receipt");
+        let file = file.to_string_lossy();
+        one.cli(&["receipt", "save", &erased.id, &file])?.good()?;
+        let shown = one.cli(&["receipt", "check", &file])?.good()?;
+        ensure!(shown.out.contains("have not yet: they do it when they are on: bob"), "{}", shown.out);
+
+        other.resume()?;
+        until(120, "bob confirms", || {
+            let all: Vec<Erasure> = one.ask(&["receipt", "list"])?;
+            ensure!(all.iter().all(|one| one.pending.is_empty() && one.confirmed.len() == 2), "{all:?}");
+            Ok(())
+        })?;
+        one.cli(&["receipt", "save", &erased.id, &file, "--overwrite"])?.good()?;
+        let shown: Erasure = one.ask(&["receipt", "check", &file])?;
+        ensure!(shown.bucket == erased.bucket && shown.confirmed.len() == 2, "{shown:?}");
+        let mut forged = std::fs::read(&*file)?;
+        let middle = forged.len() / 2;
+        forged.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
+        std::fs::OpenOptions::new().write(true).open(&*file)?.write_all(&forged)?;
+        one.cli(&["receipt", "check", &file])?.failed(&["shows no erasure"])?;
+        one.stop()?;
+        other.stop()?;
+
+        for older in &older {
+            for home in [one.home(), other.home()] {
+                let opened = opened_with(older, home)?;
+                ensure!(opened.objects.contains_key("recipe"), "what was not erased: {:?}", opened.names);
+                ensure!(!opened.objects.contains_key("diary"), "the diary opens");
+                ensure!(
+                    !opened.names.iter().any(|name| name == "diary"),
+                    "its name does: {:?}",
+                    opened.names
+                );
+            }
+        }
+        // And they go on working.
+        let ready = one.resume()?;
+        let there = other.resume()?;
+        let s3 = one.s3(&ready)?;
+        put(&s3, "files", "note", "three eggs")?;
+        let away = other.s3(&there)?;
+        until(60, "bob reads with his new key", || {
+            ensure!(get(&away, "files", "note")? == "three eggs", "something else");
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn what_must_be_kept_is_not_erased_and_an_admin_alone_erases() -> Result<()> {
+    const LOCKED: &str = "import boto3, datetime, sys\n\
+        s3 = boto3.client('s3')\n\
+        s3.create_bucket(Bucket='books', ObjectLockEnabledForBucket=True)\n\
+        until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2)\n\
+        s3.put_object(Bucket='books', Key='2026', Body=b'sums', ObjectLockMode='COMPLIANCE',\n\
+            ObjectLockRetainUntilDate=until)";
+    story("what_must_be_kept_is_not_erased_and_an_admin_alone_erases", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let ready = one.up(&["--name", "smith"])?;
+        other.join(&one.invite(&[])?, "bob")?;
+        let s3 = one.s3(&ready)?;
+        s3.boto3(LOCKED, &[])?.good()?;
+        one.cli(&["bucket", "erase", "books"])?.failed(&["COMPLIANCE"])?;
+        put(&s3, "files", "recipe", "two eggs")?;
+        until(60, "bob has the key", || keys(&other, "files").map(drop))?;
+        other.cli(&["bucket", "erase", "files"])?.failed(&["admin"])?;
+        ensure!(get(&s3, "files", "recipe")? == "two eggs", "it was erased");
+        one.cli(&["receipt", "save", "0000", "-"])?.failed(&["no erasure"])?;
+        Ok(())
+    })
+}
