@@ -639,7 +639,7 @@ mod tests {
         }
         assert_eq!(say(&mut reader, &ring, &public(&new)), [], "not yet its key");
         reader.set_secret(BoxSecret::from_seed(&new));
-        assert_eq!(reader.rings().count(), 2);
+        assert!([bucket, other].iter().all(|of| reader.ring(KeyOf::Bucket(*of)).is_some()));
 
         reader.set_trust(Trust { erased: [bucket].into(), ..trusted });
         assert!(reader.ring(KeyOf::Bucket(bucket)).is_none() && reader.ring(KeyOf::Bucket(other)).is_some());
