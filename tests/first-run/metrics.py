@@ -13,7 +13,7 @@ for name, family in families.items():
     labels = [tuple(sorted(sample.labels.items())) for sample in family.samples]
     assert len(labels) == len(set(labels)), f"{name} says one thing twice"
     for sample in family.samples:
-        assert sample.value >= 0 and set(sample.labels) <= {"plane", "node", "bucket"}, sample
+        assert sample.value >= 0 and set(sample.labels) <= {"plane", "node", "bucket", "of", "id"}, sample
 one = {name: family.samples[0].value for name, family in families.items() if len(family.samples) == 1}
 assert one["freehold_disk_free_bytes"] > 0 and one["freehold_log_operations"] > 0, one
 assert max(sample.value for sample in families["freehold_bucket_objects"].samples) == 1
