@@ -181,7 +181,7 @@ fn a_bucket_lies_where_it_may_and_nowhere_else() -> Result<()> {
         let objects = fill(story, &one, &ready, "home")?;
         one.alarmed(&["bucket home is not fully protected", "only 1 node may hold it"])?;
         // A machine in the wrong place takes no write, and cannot change that.
-        until(30, "bob hears of the bucket", || two.bucket("home"))?;
+        bucket(&two, "home", |bucket| bucket.objects == objects)?;
         let file = story.file("late", 1000, 5)?.to_string_lossy().into_owned();
         let write = two.s3(&at_bob)?.aws(&["s3", "cp", &file, "s3://home/late"])?;
         write.failed(&["AccessDenied", "must not lie where this node stands"])?;
