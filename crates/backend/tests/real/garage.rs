@@ -53,6 +53,16 @@ impl Node {
         let out = self.command().args(arguments).output().unwrap();
         out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
     }
+
+    /// Tries until the cluster has settled enough to do it.
+    fn told(&self, arguments: &[&str]) -> String {
+        let mut said = None;
+        until(&format!("{arguments:?}"), Duration::from_mins(1), || {
+            said = self.says(arguments);
+            said.is_some()
+        });
+        said.unwrap()
+    }
 }
 
 /// Joins the nodes, and makes a bucket and its key.
@@ -73,16 +83,20 @@ fn join(nodes: &[Node]) -> Credentials {
             first.says(&["layout", "assign", "-z", &zone, "-c", "1G", id]).is_some()
         });
     }
-    first.says(&["layout", "apply", "--version", "1"]).unwrap();
+    first.told(&["layout", "apply", "--version", "1"]);
     until("the nodes are ready", Duration::from_mins(1), || first.says(&["key", "list"]).is_some());
-    let made = first.says(&["key", "create", "freehold"]).unwrap();
+    let made = first.told(&["key", "create", "freehold"]);
     let find = |what: &str| {
         let line = made.lines().find(|line| line.trim_start().starts_with(what)).unwrap_or_default();
         line.split(':').nth(1).unwrap_or_default().trim().to_owned()
     };
-    first.says(&["bucket", "create", "attic"]).unwrap();
-    first.says(&["bucket", "allow", "--read", "--write", "--owner", "attic", "--key", "freehold"]).unwrap();
-    let text = format!("access_key_id={}\nsecret_access_key={}", find("Key ID"), find("Secret key"));
+    until("the bucket is there", Duration::from_mins(1), || {
+        first.says(&["bucket", "create", "attic"]);
+        first.says(&["bucket", "info", "attic"]).is_some()
+    });
+    let id = find("Key ID");
+    first.told(&["bucket", "allow", "--read", "--write", "--owner", "attic", "--key", &id]);
+    let text = format!("access_key_id={}\nsecret_access_key={}", id, find("Secret key"));
     Credentials::parse(&text).unwrap_or_else(|error| panic!("{error}: {made}"))
 }
 
