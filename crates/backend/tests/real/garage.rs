@@ -54,7 +54,7 @@ impl Node {
         out.status.success().then(|| String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
-    /// Tries until the cluster has settled enough to do it.
+    /// Tries until the nodes have settled enough to do it.
     fn told(&self, arguments: &[&str]) -> String {
         let mut said = None;
         until(&format!("{arguments:?}"), Duration::from_mins(1), || {
