@@ -3,9 +3,12 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use freehold_api::{Erasure, ErasurePlan};
+use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_harness::{Node, story, until};
+
+use freehold_wire::NodeId;
 
 use crate::{disk, get, keys, put};
 
@@ -26,6 +29,41 @@ fn opened_with(older: &Path, home: &Path) -> Result<disk::Opened> {
     let secrets = std::slice::from_ref(&secret);
     let known = disk::open(home, secrets, &disk::Opened::default())?;
     disk::open(older, secrets, &known)
+}
+
+/// The same receipt as somebody would sign it who has seen one and has no key of the realm.
+fn signed_by_a_stranger(receipt: &[u8], shown: &Erasure) -> Result<Vec<u8>> {
+    let key = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([7; 32]));
+    let stranger = key.verifying().ed25519_bytes().context("it is one")?;
+    let end = receipt.len() - 66;
+    let mut told = receipt.get(1..end).context("two fields")?.to_vec();
+    let mut replaced = 0;
+    for node in &shown.confirmed {
+        let node: NodeId = node.id.parse()?;
+        // Field 5, of 32 bytes.
+        let field = [&[5, 0x58, 0x20], node.as_bytes().as_slice()].concat();
+        if let Some(at) = told.windows(field.len()).rposition(|window| window == field) {
+            told.splice(at + 3..at + field.len(), stranger);
+            replaced += 1;
+        }
+    }
+    ensure!(replaced == 1, "the field with the signer was found {replaced} times");
+    let signature = key.sign(&[b"freehold 2026 erasure receipt", told.as_slice()].concat());
+    Ok([&[0x82], told.as_slice(), &[0x58, 0x40], signature.as_bytes()].concat())
+}
+
+fn forgeries_are_refused(node: &Node<'_>, file: &str, shown: &Erasure) -> Result<()> {
+    let receipt = std::fs::read(file)?;
+    let mut altered = receipt.clone();
+    let middle = altered.len() / 2;
+    altered.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
+    let forgeries =
+        [(altered, "shows no erasure"), (signed_by_a_stranger(&receipt, shown)?, "no node of that realm")];
+    for (forged, why) in forgeries {
+        std::fs::OpenOptions::new().write(true).truncate(true).open(file)?.write_all(&forged)?;
+        node.cli(&["receipt", "check", file])?.failed(&[why])?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -77,11 +115,7 @@ fn what_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
         one.cli(&["receipt", "save", &erased.id, &file, "--overwrite"])?.good()?;
         let shown: Erasure = one.ask(&["receipt", "check", &file])?;
         ensure!(shown.bucket == erased.bucket && shown.confirmed.len() == 2, "{shown:?}");
-        let mut forged = std::fs::read(&*file)?;
-        let middle = forged.len() / 2;
-        forged.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
-        std::fs::OpenOptions::new().write(true).open(&*file)?.write_all(&forged)?;
-        one.cli(&["receipt", "check", &file])?.failed(&["shows no erasure"])?;
+        forgeries_are_refused(&one, &file, &shown)?;
         one.stop()?;
         other.stop()?;
 

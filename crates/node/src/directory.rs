@@ -1,6 +1,10 @@
 //! The directory as this node reads it: names, addresses and keys, from the entries that every node
 //! of the realm holds. Last writer wins; what cannot be opened yet waits for its key.
 
+mod unwanted;
+
+pub use unwanted::Unwanted;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
 
@@ -65,8 +69,7 @@ pub struct Directory {
     /// Payloads that came before the key that opens them, or before the log said who wrote them.
     waiting: VecDeque<(From, Vec<u8>)>,
     trust: Trust,
-    /// Boxes that came with keys of erased buckets, and whether this reader could open them.
-    unwanted: BTreeMap<(NodeId, u64), bool>,
+    unwanted: Unwanted,
     /// Every row that says what counts of a node, in the order of their dates, with its number.
     said: BTreeMap<(Hlc, NodeId), (u64, DirectoryRow)>,
     /// What counts of nodes whose rights were taken away.
@@ -90,7 +93,7 @@ impl Directory {
             envelopes: BTreeMap::new(),
             waiting: VecDeque::new(),
             trust: Trust { root: None, keepers: BTreeSet::new(), erased: BTreeSet::new() },
-            unwanted: BTreeMap::new(),
+            unwanted: Unwanted { boxes: 0, opened: 0 },
             said: BTreeMap::new(),
             cuts: BTreeMap::new(),
             writers: BTreeMap::new(),
@@ -113,9 +116,7 @@ impl Directory {
             return Vec::new();
         }
         self.trust = trust;
-        let stays = |of: &KeyOf| !matches!(of, KeyOf::Bucket(bucket) if self.trust.erased.contains(bucket));
-        self.rings.retain(|of, _| stays(of));
-        self.envelopes.retain(|(of, ..), _| stays(of));
+        self.drop_erased();
         let boxed: BTreeSet<KeyOf> = self.envelopes.keys().map(|(of, ..)| *of).collect();
         let mut learned = Vec::new();
         for of in boxed.into_iter().chain([KeyOf::Directory]) {
@@ -157,8 +158,7 @@ impl Directory {
             return Vec::new();
         }
         if matches!(key_of, KeyOf::Bucket(bucket) if self.trust.erased.contains(&bucket)) {
-            let opens = to == self.me && envelope.hint == box_hint(&self.secret.public());
-            self.unwanted.insert((from.origin, from.seq), opens);
+            self.refuse(from.origin, &envelope);
             return vec![Learned::Unwanted];
         }
         let own = to == Recipient::Node(from.origin);
@@ -249,6 +249,9 @@ impl Directory {
         };
         if row.needs_keeper(from.origin) && !self.trust.keepers.contains(&from.origin) {
             self.wait(from, payload);
+            return Learned::Nothing;
+        }
+        if matches!(&row, DirectoryRow::Erased(said) if !said.is_genuine(self.realm)) {
             return Learned::Nothing;
         }
         if matches!(row, DirectoryRow::Cut(..)) && row.may_come_from(from.origin) {
@@ -421,15 +424,6 @@ impl Directory {
         self.secret.public()
     }
 
-    /// Opens boxes with another key from now on.
-    pub fn set_secret(&mut self, secret: BoxSecret) {
-        self.secret = secret;
-        let boxed: BTreeSet<KeyOf> = self.envelopes.keys().map(|(of, ..)| *of).collect();
-        for of in boxed {
-            self.open_all(of);
-        }
-    }
-
     /// The key that a node opens boxes with, if that is not the one in the log.
     pub fn box_key(&self, node: NodeId) -> Option<BoxPublic> {
         match self.row(RowKey::BoxKey(node))? {
@@ -446,12 +440,6 @@ impl Directory {
             DirectoryRow::Erased(erased) => Some(erased),
             _ => None,
         })
-    }
-
-    /// Boxes that came with keys of erased buckets since this was asked last: whose, which, and whether
-    /// this reader could open them.
-    pub fn take_unwanted(&mut self) -> BTreeMap<(NodeId, u64), bool> {
-        std::mem::take(&mut self.unwanted)
     }
 
     fn row(&self, key: RowKey) -> Option<&DirectoryRow> {
@@ -615,38 +603,6 @@ mod tests {
         reader.absorb(from, &noise.to_bytes());
         assert_eq!(reader.boxed_to(of, 1, |by, _| *by == keeper), [].into(), "anybody can box noise");
         assert_eq!(reader.boxed_to(of, 1, |_, _| true), [other].into());
-    }
-
-    #[test]
-    fn a_reader_with_a_new_box_key_keeps_its_rings_and_takes_none_of_an_erased_bucket() {
-        let mut entropy = OsEntropy;
-        let realm = RealmId::from_bytes([1; 32]);
-        let (keeper, me) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
-        let [old, new] = [(); 2].map(|()| OsEntropy.secret());
-        let public = |seed: &Secret| BoxSecret::from_seed(seed).public();
-        let [(bucket, ring), (other, rest)] = [(); 2].map(|()| KeyRing::found_bucket(realm, &mut entropy));
-        let mut reader = Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&old));
-        let trusted = trust(&ring, [2]);
-        reader.set_trust(trusted.clone());
-        let mut seq = 0;
-        let mut say = |reader: &mut Directory, ring: &KeyRing, public: &BoxPublic| {
-            seq += 1;
-            let envelope = ring.envelope(1, Recipient::Node(me), public, &mut OsEntropy).unwrap();
-            reader.absorb(From { origin: keeper, seq, hlc: Hlc::default() }, &envelope.to_bytes())
-        };
-        for ring in [&ring, &rest] {
-            say(&mut reader, ring, &public(&old));
-        }
-        assert_eq!(say(&mut reader, &ring, &public(&new)), [], "not yet its key");
-        reader.set_secret(BoxSecret::from_seed(&new));
-        assert!([bucket, other].iter().all(|of| reader.ring(KeyOf::Bucket(*of)).is_some()));
-
-        reader.set_trust(Trust { erased: [bucket].into(), ..trusted });
-        assert!(reader.ring(KeyOf::Bucket(bucket)).is_none() && reader.ring(KeyOf::Bucket(other)).is_some());
-        assert_eq!(say(&mut reader, &ring, &public(&old)), [Learned::Unwanted]);
-        assert_eq!(say(&mut reader, &ring, &public(&new)), [Learned::Unwanted]);
-        assert!(reader.ring(KeyOf::Bucket(bucket)).is_none());
-        assert_eq!(reader.take_unwanted(), [((keeper, 4), false), ((keeper, 5), true)].into());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the planes of a running node share. No plane owns it; each part has its own lock or owner.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use freehold_api::{Endpoints, Problem, Sessions};
@@ -9,6 +9,7 @@ use freehold_disk::EntryStore;
 use freehold_mesh::Mesh;
 use freehold_placement::{COPIES_TOLD, Cuts, Entry, Own};
 use freehold_realm::Standing;
+use freehold_seal::{KeyOf, KeyRing};
 use freehold_vault::{Depot, Keyring, Vault};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, PersonId, RealmId, ZoneId};
 use tokio::sync::watch;
@@ -17,7 +18,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::access_keys::AccessKeys;
 use crate::clock;
-use crate::directory::{Directory, From, Learned, directory_bucket, read_directory};
+use crate::directory::{Directory, From, Learned, Unwanted, directory_bucket, read_directory};
+use crate::erasing::Renewals;
 use crate::home::Home;
 use crate::hosting::Backends;
 use crate::identity::{Identity, Keys};
@@ -98,6 +100,8 @@ pub struct Shared {
     errands: TaskTracker,
     /// Nodes in this process.
     pub(crate) neighbours: Neighbours,
+    /// When this node's box key was renewed last.
+    pub(crate) renewals: Renewals,
     /// Backends that this node hosts.
     pub(crate) backends: Backends,
 }
@@ -151,6 +155,7 @@ impl Shared {
             tidying: tokio::sync::Mutex::default(),
             errands: TaskTracker::new(),
             neighbours,
+            renewals: Renewals::default(),
             backends: Backends::default(),
         }
     }
@@ -266,11 +271,7 @@ impl Shared {
     }
 
     /// Tells the directory who vouches for a private bucket's keys.
-    pub(crate) fn trust_writers(
-        &self,
-        bucket: BucketId,
-        writers: std::collections::BTreeSet<NodeId>,
-    ) -> bool {
+    pub(crate) fn trust_writers(&self, bucket: BucketId, writers: BTreeSet<NodeId>) -> bool {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         let changed = directory.set_writers(bucket, writers);
         drop(directory);
@@ -285,14 +286,22 @@ impl Shared {
         absorb(&self.directory, &self.directory_version, entries);
     }
 
-    /// Boxes with keys of erased buckets that have come: see [`Directory::take_unwanted`].
-    pub(crate) fn take_unwanted(&self) -> BTreeMap<(NodeId, u64), bool> {
-        self.directory.write().unwrap_or_else(PoisonError::into_inner).take_unwanted()
+    /// Takes in what was done about boxes with keys of erased buckets.
+    pub(crate) fn settle_unwanted(&self, done: Unwanted) {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner).settle_unwanted(done);
     }
 
-    /// Opens boxes with another key from now on.
-    pub(crate) fn set_box_secret(&self, secret: BoxSecret) {
-        self.directory.write().unwrap_or_else(PoisonError::into_inner).set_secret(secret);
+    /// Opens boxes with another key from now on, which `settle` puts in force; unless there are keys that
+    /// nothing boxes to it yet: then gives back the rings. No key comes meanwhile.
+    ///
+    /// # Errors
+    /// What `settle` says.
+    pub(crate) fn settle_box_secret<E>(
+        &self,
+        boxed: &BTreeSet<(KeyOf, u32)>,
+        settle: impl FnOnce() -> Result<Option<BoxSecret>, E>,
+    ) -> Result<Vec<KeyRing>, E> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner).change_secret(boxed, settle)
     }
 
     /// The key that this node opens boxes with now.
@@ -341,8 +350,7 @@ impl Shared {
     /// A [`Problem`] if this node has no directory key yet, its disk is an old copy, or it fails.
     pub async fn say(&self, sayings: Vec<Saying>) -> Result<(), Problem> {
         self.check_own().await?;
-        let key =
-            self.directory().ring(freehold_seal::KeyOf::Directory).and_then(|ring| ring.current().cloned());
+        let key = self.directory().ring(KeyOf::Directory).and_then(|ring| ring.current().cloned());
         if key.is_none() && sayings.iter().any(|saying| matches!(saying, Saying::Row(_))) {
             return Err(Problem::unreachable(
                 "the directory cannot be written",

@@ -22,12 +22,13 @@ const RECEIPT_MAX: usize = (1 << 30) + (1 << 20);
 const NODES_MAX: usize = 4096;
 
 /// What no erasure reaches, as every receipt says.
-const NOT_COVERED: [&str; 5] = [
+const NOT_COVERED: [&str; 6] = [
     "a copy of a machine's disk that was made, with its folder keys, before that machine confirmed",
     "the guardians' phrases, with a copy of the directory from before: together they open earlier keys",
     "what people or programs read, and keys that they noted, while the bucket was there",
     "the bucket's own name, which the directory of names holds, and how many bytes it had",
     "blocks of an overwritten key file that a disk keeps without showing them",
+    "what the realm's log says that the node did not have which made the receipt, later nodes for one",
 ];
 
 #[derive(Encode, Decode)]
@@ -140,6 +141,10 @@ pub fn check(bytes: &[u8]) -> Result<Erasure, Problem> {
         || audit.set.waiting().next().is_some()
     {
         return Err(bad("the realm's log in it is not whole".to_owned()));
+    }
+    let signer = audit.folded.state.nodes.get(&told.by);
+    if signer.is_none_or(|node| node.standing != Standing::Active) {
+        return Err(bad("who signed it is no node of that realm".to_owned()));
     }
     let names: BTreeMap<NodeId, &Name> = told.names.iter().map(|(node, name)| (*node, name)).collect();
     let name = |node: NodeId| names.get(&node).map(|name| name.as_str().to_owned());
