@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, Erasure, NewStore, Problem, StoresChecked, StoresToCheck};
+use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck};
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
@@ -66,9 +66,10 @@ impl Host for NodeHost {
         phrases: Vec<Zeroizing<String>>,
         node_name: &str,
         stores: &[NewStore],
+        agree: &(dyn for<'f> Fn(&'f FoundRealm) -> Result<(), Problem> + Sync),
     ) -> Result<(), Problem> {
         Home::at(home).check_vacant()?;
-        recovering::recover(&Home::at(home), card, phrases, node_name, stores).await
+        recovering::recover(&Home::at(home), card, phrases, node_name, stores, agree).await
     }
 
     fn phrase(&self, typed: &str) -> Result<Zeroizing<String>, Problem> {

@@ -78,6 +78,29 @@ impl Drop for NewStore {
     }
 }
 
+/// A realm as it lies on the stores of a backend that is all that is left, before it is taken over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundRealm {
+    /// What the realm is called.
+    pub realm: String,
+    /// What the backend is called.
+    pub backend: String,
+    /// When its node wrote there last, in milliseconds since 1970.
+    pub written_ms: u64,
+    /// When an admin last decided something.
+    pub decided_ms: u64,
+    /// When this was found.
+    pub now_ms: u64,
+    /// Who decides.
+    pub admins: Vec<String>,
+    /// The other members.
+    pub members: Vec<String>,
+    /// The machines.
+    pub machines: Vec<String>,
+    /// What of it is not whole.
+    pub missing: Vec<String>,
+}
+
 words! {
     /// How a backend is.
     BackendState, "state" {

@@ -31,8 +31,8 @@ mod client;
 pub const LOG_MAX: usize = 512 * 1024 * 1024;
 
 pub use backend::{
-    Attached, BackendControl, BackendState, BackendStatus, Detach, Detached, NewBackend, NewStore, PackLine,
-    Probed, StoresChecked, StoresToCheck, WrongPack,
+    Attached, BackendControl, BackendState, BackendStatus, Detach, Detached, FoundRealm, NewBackend,
+    NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,
 };
 pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport};
 pub use bucket_keys::{

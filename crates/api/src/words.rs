@@ -63,6 +63,19 @@ pub fn span(ms: u64) -> String {
     }
 }
 
+/// `2026-11-22 02:35 UTC`, of milliseconds since 1970.
+pub fn date(ms: u64) -> String {
+    let date =
+        i64::try_from(ms / 1000).ok().and_then(|at| time::OffsetDateTime::from_unix_timestamp(at).ok());
+    date.map_or_else(
+        || "an unknown date".to_owned(),
+        |at| {
+            let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+            format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", at.hour(), at.minute())
+        },
+    )
+}
+
 /// `waits` for one, `wait` for more.
 pub fn verb(n: u64, of_one: &'static str, of_more: &'static str) -> &'static str {
     if n == 1 { of_one } else { of_more }
@@ -71,6 +84,12 @@ pub fn verb(n: u64, of_one: &'static str, of_more: &'static str) -> &'static str
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_is_one_that_sorts() {
+        assert_eq!(date(1_795_314_925_000), "2026-11-22 02:35 UTC");
+        assert_eq!((date(0).as_str(), date(u64::MAX).as_str()), ("1970-01-01 00:00 UTC", "an unknown date"));
+    }
 
     #[test]
     fn sizes_are_in_powers_of_ten() {

@@ -1,8 +1,9 @@
 //! The journal of a backend's node: what it knows (the realm's operations, and the entries of all
 //! buckets), kept on its store beside the blobs, so that the store and two guardians' phrases are
 //! enough to be that node again. It is a set of parts. A part holds facts that are true by
-//! themselves (an operation and an entry are signed and numbered), so parts may be lost, repeated and
-//! added up in any order: what comes out is what the node knew, or less.
+//! themselves (an operation and an entry are signed and numbered), so parts may be lost and repeated:
+//! what comes out is what the node knew, or less. Each names the one before it, and the letter the last: so
+//! it shows when some are missing.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use freehold_crypt::Secret;
 use freehold_crypt::hash::digest;
 use freehold_disk::EntryRow;
-use freehold_wire::{BlobName, Bounded, BucketId, DecodeError, NodeId, OpId, from_canonical, to_canonical};
+use freehold_wire::{
+    BlobName, Bounded, BucketId, DecodeError, Digest, NodeId, OpId, from_canonical, to_canonical,
+};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -24,6 +27,8 @@ const FULL: usize = 1 << 20;
 const PART_MAX: usize = 64 << 20;
 /// Operations, and entries, of one part.
 const MOST: usize = 16 << 10;
+/// All operations together have no more bytes: they are read into memory.
+const OPS_MAX: usize = 1 << 30;
 /// Of each row, beside its bytes.
 const ROW: usize = 96;
 
@@ -38,6 +43,9 @@ pub struct Part {
     ops: Bounded<OpRow, MOST>,
     #[n(2)]
     rows: Bounded<Row, MOST>,
+    /// The part that was told before it, by its hash; none of the first when all is told anew.
+    #[n(3)]
+    after: Option<Digest>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -76,6 +84,17 @@ impl Part {
     /// [`DecodeError`] if this is none.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         from_canonical(bytes, PART_MAX)
+    }
+
+    /// How the part after it names it, from its bytes.
+    pub fn hash(bytes: &[u8]) -> Digest {
+        Digest::from_bytes(digest("freehold 2026 backend journal part", bytes))
+    }
+
+    /// The same as the one told after another.
+    #[must_use]
+    pub fn after(self, before: Option<Digest>) -> Self {
+        Self { after: before, ..self }
     }
 
     /// Whether it says nothing.
@@ -123,41 +142,76 @@ impl Cutter {
             // Nobody adds more than fits.
             ops: Bounded::fill(&mut std::mem::take(&mut self.ops).into_iter()),
             rows: Bounded::fill(&mut std::mem::take(&mut self.rows).into_iter()),
+            after: None,
         }
     }
 }
 
 type Stream = (BucketId, NodeId);
-/// An entry, and its payload unless that was erased.
-type Kept = (Vec<u8>, Option<Vec<u8>>);
 
-/// What the parts of a journal add up to.
+/// A part does not count.
+#[derive(Debug, thiserror::Error)]
+pub enum SumError {
+    /// It is none.
+    #[error("a part of the journal is damaged")]
+    Damaged(#[from] DecodeError),
+    /// The realm's log would not fit into this machine.
+    #[error("the log in the journal is longer than {} MiB, more than a realm's ever is", OPS_MAX >> 20)]
+    TooMuch,
+}
+
+/// What the parts of a journal add up to. Entries go to whoever adds: there may be millions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sum {
     matured: BTreeSet<OpId>,
     ops: BTreeMap<OpId, Vec<u8>>,
-    rows: BTreeMap<Stream, BTreeMap<u64, Kept>>,
+    /// Bytes of all operations that came.
+    len: usize,
+    /// The last entry of each origin in each bucket.
+    lasts: BTreeMap<Stream, u64>,
+    left_out: u64,
+    /// The parts that came, with the one before each.
+    links: BTreeMap<Digest, Option<Digest>>,
 }
 
 impl Sum {
-    /// Adds the next part in the order of their numbers. Of an operation the later one has more
-    /// signatures; of an entry the first counts, and its payload is there if the later one has it: it
-    /// may have been erased.
-    pub fn add(&mut self, part: Part) {
+    /// Adds the next part in the order of their numbers, and gives out its entries: those that follow
+    /// one another without a gap from the first of each origin (a node that held those beyond a gap would
+    /// never ask for what is missing), and those that came already, whose payload was erased since if
+    /// there is none now. Of an operation the later one counts, which has more signatures.
+    ///
+    /// # Errors
+    /// [`SumError`]; the part then says nothing.
+    pub fn add(
+        &mut self,
+        bytes: &[u8],
+        mut stands: impl FnMut(&EntryRow) -> bool,
+    ) -> Result<Vec<EntryRow>, SumError> {
+        let part = Part::from_bytes(bytes)?;
+        let ops = part.ops.iter().map(|op| op.bytes.len().saturating_add(ROW));
+        self.len = ops.fold(self.len, usize::saturating_add);
+        if self.len > OPS_MAX {
+            return Err(SumError::TooMuch);
+        }
+        self.links.insert(Part::hash(bytes), part.after);
         self.matured.extend(part.matured);
         self.ops.extend(part.ops.into_iter().map(|op| (op.id, op.bytes.into())));
+        let mut rows = Vec::new();
         for row in part.rows {
-            let stream = self.rows.entry((row.bucket, row.origin)).or_default();
-            let payload = row.payload.map(Into::into);
-            match stream.get_mut(&row.seq) {
-                None => drop(stream.insert(row.seq, (row.entry.into(), payload))),
-                Some(known) if known.0 == *row.entry => known.1 = payload,
-                Some(_) => {}
+            let Row { bucket, origin, seq, entry, payload } = row;
+            let row = EntryRow { bucket, origin, seq, entry: entry.into(), payload: payload.map(Into::into) };
+            let last = self.lasts.get(&(bucket, origin)).copied().unwrap_or(0);
+            if seq == 0 || seq > last.saturating_add(1) || !stands(&row) {
+                self.left_out = self.left_out.saturating_add(1);
+                continue;
             }
+            self.lasts.insert((bucket, origin), seq.max(last));
+            rows.push(row);
         }
+        Ok(rows)
     }
 
-    /// Recoveries that have matured.
+    /// Recoveries that have matured, by the node's own word.
     pub const fn matured(&self) -> &BTreeSet<OpId> {
         &self.matured
     }
@@ -167,24 +221,26 @@ impl Sum {
         &self.ops
     }
 
-    /// The entries that follow one another without a gap from the first of each origin, and how many
-    /// beyond a gap are left out: a node that held those would never ask for what is missing.
-    pub fn entries(&self) -> (impl Iterator<Item = EntryRow>, u64) {
-        let whole = |rows: &BTreeMap<u64, _>| {
-            (1u64..).zip(rows.keys()).take_while(|(expected, seq)| expected == *seq).count()
-        };
-        let beyond: usize = self.rows.values().map(|rows| rows.len() - whole(rows)).sum();
-        let entries = self.rows.iter().flat_map(move |((bucket, origin), rows)| {
-            let row = |(seq, (entry, payload)): (&u64, &Kept)| EntryRow {
-                bucket: *bucket,
-                origin: *origin,
-                seq: *seq,
-                entry: entry.clone(),
-                payload: payload.clone(),
-            };
-            rows.iter().take(whole(rows)).map(row)
-        });
-        (entries, beyond as u64)
+    /// Who wrote the entries.
+    pub fn origins(&self) -> BTreeSet<NodeId> {
+        self.lasts.keys().map(|(_, origin)| *origin).collect()
+    }
+
+    /// Entries that were left out, since one before them is missing or they do not stand.
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Whether this part is here, and every one before it.
+    pub fn is_whole(&self, last: &Digest) -> bool {
+        let mut at = Some(*last);
+        while let Some(part) = at {
+            match self.links.get(&part) {
+                Some(before) => at = *before,
+                None => return false,
+            }
+        }
+        true
     }
 }
 

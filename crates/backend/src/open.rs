@@ -69,11 +69,17 @@ pub fn stores(home: &Path, settings: &Settings, key: &Secret) -> Result<Stores, 
 /// # Errors
 /// [`OpenError`]
 pub async fn open(home: &Path, settings: &Settings, key: &Secret) -> Result<Arc<Packed>, OpenError> {
+    let packed = look(home, settings, key).await?;
+    packed.tend();
+    Ok(packed)
+}
+
+/// Opens it to read alone: nothing on the store is changed, for it may be another's.
+///
+/// # Errors
+/// [`OpenError`]
+pub async fn look(home: &Path, settings: &Settings, key: &Secret) -> Result<Arc<Packed>, OpenError> {
     let Stores { all, spread, .. } = stores(home, settings, key)?;
     let (key, pace) = (key.clone(), Pace::default());
-    let packed = match spread {
-        Some(spread) => Packed::over(spread, home, key, settings.capacity, pace).await?,
-        None => Packed::on(all, home, key, settings.capacity, pace).await?,
-    };
-    Ok(Arc::new(packed))
+    Ok(Arc::new(Packed::read_only(all, spread, home, key, settings.capacity, pace).await?))
 }

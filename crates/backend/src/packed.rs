@@ -175,7 +175,9 @@ impl Packed {
         capacity: Option<u64>,
         pace: Pace,
     ) -> Result<Self, MapError> {
-        Self::begin(store, None, home, key, capacity, pace).await
+        let packed = Self::read_only(store, None, home, key, capacity, pace).await?;
+        packed.tend();
+        Ok(packed)
     }
 
     /// The same over several stores, whose lost parts it makes anew.
@@ -189,10 +191,14 @@ impl Packed {
         capacity: Option<u64>,
         pace: Pace,
     ) -> Result<Self, MapError> {
-        Self::begin(Arc::new(spread.clone()), Some(spread), home, key, capacity, pace).await
+        let store = Arc::new(spread.clone());
+        let packed = Self::read_only(store, Some(spread), home, key, capacity, pace).await?;
+        packed.tend();
+        Ok(packed)
     }
 
-    async fn begin(
+    /// The same, but nothing is written until [`Packed::tend`].
+    pub(crate) async fn read_only(
         store: Arc<dyn ObjectStore>,
         spread: Option<Spread>,
         home: &Path,
@@ -233,13 +239,17 @@ impl Packed {
             inner.rebuild().await?;
         }
         inner.count()?;
-        let cancel = CancellationToken::new();
-        inner.tasks.spawn(Arc::clone(&inner).gather(cancel.clone()));
-        inner.tasks.spawn(Arc::clone(&inner).tend(cancel.clone()));
+        Ok(Self { inner, cancel: CancellationToken::new() })
+    }
+
+    /// Writes and tidies up from now on.
+    pub(crate) fn tend(&self) {
+        let (inner, cancel) = (&self.inner, &self.cancel);
+        inner.tasks.spawn(Arc::clone(inner).gather(cancel.clone()));
+        inner.tasks.spawn(Arc::clone(inner).tend(cancel.clone()));
         if let Some(spread) = inner.spread.clone() {
-            inner.tasks.spawn(Arc::clone(&inner).keep_whole(spread, cancel.clone()));
+            inner.tasks.spawn(Arc::clone(inner).keep_whole(spread, cancel.clone()));
         }
-        Ok(Self { inner, cancel })
     }
 
     /// How it is.

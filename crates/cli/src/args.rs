@@ -214,6 +214,9 @@ pub struct Recover {
     /// Where no node is left: the stores of a backend.
     #[command(flatten)]
     pub at: StoreArgs,
+    /// Of a backend, take what is left, though some of what its node knew is missing on the store
+    #[arg(long, requires = "s3")]
+    pub incomplete: bool,
     /// How it runs.
     #[command(flatten)]
     pub run: Run,

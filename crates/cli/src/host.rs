@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, Erasure, NewStore, Problem, StoresChecked, StoresToCheck};
+use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck};
 use zeroize::Zeroizing;
 
 /// How a node is to run.
@@ -105,7 +105,7 @@ pub trait Host: Send + Sync {
     fn check_card(&self, card: &str) -> Result<(), Problem>;
 
     /// Joins with guardian phrases: the nodes that the card names are asked, or, where stores are
-    /// named, the backend on them is brought back.
+    /// named, the backend on them is brought back if `agree` has nothing against what lies there.
     ///
     /// # Errors
     /// A [`Problem`]: phrases too few or of another realm, or nobody answers.
@@ -116,6 +116,7 @@ pub trait Host: Send + Sync {
         phrases: Vec<Zeroizing<String>>,
         node_name: &str,
         stores: &[NewStore],
+        agree: &(dyn for<'f> Fn(&'f FoundRealm) -> Result<(), Problem> + Sync),
     ) -> Result<(), Problem>;
 
     /// Reads a guardian phrase as a person types it, and writes it as it is shown.

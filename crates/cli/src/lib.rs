@@ -8,6 +8,7 @@ mod ask;
 mod backend;
 mod bucket_keys;
 mod demo;
+mod found;
 mod host;
 mod key;
 mod kv;

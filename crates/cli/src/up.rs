@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use freehold_api::{Problem, ProblemKind};
+use freehold_api::{FoundRealm, Problem, ProblemKind};
 use zeroize::Zeroizing;
 
 use crate::args;
+use crate::found;
 use crate::host::{Founding, Host, Ready, RunOptions};
 use crate::terminal::{Terminal, qr};
 
@@ -148,11 +149,11 @@ pub(crate) async fn recover(
     terminal.say(if stores.is_empty() {
         "Asking the nodes that the card names ..."
     } else {
-        "Taking over the backend. If the machine that ran it runs still, stop it now for good: for half a \
-         minute it is asked to answer ..."
+        "Reading what lies on the store ..."
     });
     let name = recover.name.clone().unwrap_or_else(host_name);
-    host.recover(home, &recover.card, phrases, &name, &stores).await?;
+    let agree = |found: &FoundRealm| found::agree(terminal, found, recover.incomplete);
+    host.recover(home, &recover.card, phrases, &name, &stores, &agree).await?;
     terminal.say(
         "The guardians' recovery is written into the realm's log. It takes effect in 72 hours, unless an \
          admin vetoes it.\nUntil then this machine reads everything and changes nothing; leave it running.",

@@ -5,6 +5,7 @@ mod attach;
 mod detach;
 pub(crate) mod holder;
 mod journal;
+mod letter;
 mod lodging;
 mod outside;
 pub(crate) mod store;

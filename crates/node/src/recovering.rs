@@ -7,14 +7,14 @@ mod from_backend;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use freehold_api::{NewStore, Problem};
+use freehold_api::{FoundRealm, NewStore, Problem};
 use freehold_crypt::{BoxSecret, Entropy as _, Phrase, Share, SigningKey, combine};
 use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::Entry;
 use freehold_realm::body::GuardianSet;
 use freehold_realm::{Clock, Folded, NodeRoles, Op, OpSet, Statement, draft, fold};
 use freehold_seal::{DirectoryRow, KeyOf, KeyRing, Recipient};
-use freehold_wire::{Bounded, Hlc, Name, NodeId, OpId, from_canonical};
+use freehold_wire::{Bounded, Hlc, Millis, Name, NodeId, OpId, from_canonical};
 use zeroize::Zeroizing;
 
 use crate::clock;
@@ -44,7 +44,8 @@ const DIRECTORY_MAX: usize = 1 << 30;
 
 /// Recovers: afterwards the home holds a node that can read, and that becomes a full member when
 /// the recovery takes effect. The nodes that the card names are asked; or, where stores are named,
-/// nobody: the backend on them is brought back, and runs in this home from now on.
+/// nobody: the backend on them is brought back if `agree` has nothing against what lies there, and runs in
+/// this home from now on.
 ///
 /// # Errors
 /// A [`Problem`]; the home then holds no node.
@@ -54,6 +55,7 @@ pub async fn recover(
     typed: Vec<Zeroizing<String>>,
     name: &str,
     stores: &[NewStore],
+    agree: &(dyn Fn(&FoundRealm) -> Result<(), Problem> + Sync),
 ) -> Result<(), Problem> {
     let name = Name::new(name).map_err(|error| {
         Problem::invalid(WHAT, format!("the name cannot be used: {error}"), Some("choose another --name"))
@@ -65,8 +67,8 @@ pub async fn recover(
     let keys = FreshKeys::draw();
     if !stores.is_empty() {
         vacant.clear()?;
-        let (fetched, node) =
-            from_backend::bring_back(home, &card, &keys, &phrases, &guardians, stores).await?;
+        let asked = from_backend::Asked { host: home, card: &card, phrases: &phrases, agree };
+        let (fetched, node) = asked.bring_back(&keys, &guardians, stores).await?;
         let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
         keep_directory(home, &card, &keys, fetched, &name)?;
         node.settle(&card)?;
@@ -131,7 +133,7 @@ async fn fetch_and_ask(
     let directory: Vec<Carried> = from_canonical(&carried, DIRECTORY_MAX).map_err(|e| {
         Problem::refused(WHAT, format!("the directory that came is not right: {e}"), Some("try again"))
     })?;
-    let op = recovery_operation(&set, &folded, keys, guardians)?;
+    let op = recovery_operation(&set, &folded, keys, guardians, clock::wall())?;
     let sent = Bounded::fill(&mut [op.to_bytes().into()].into_iter());
     visit.ask_to(&Request::Recover(sent)).await?;
     put_together((set, folded, matured), op, directory, recovery)
@@ -147,17 +149,22 @@ fn put_together(
     set.insert(op).map_err(|e| Problem::bug(WHAT, e.to_string(), None::<&str>))?;
     let let_in = crate::log::let_in(&set, &folded);
     Ok(Fetched {
-        trust: Trust {
-            root: folded.state.directory,
-            keepers: crate::log::keepers(&let_in),
-            erased: folded.state.erased().map(|(bucket, _)| bucket).collect(),
-        },
+        trust: trust(&folded, &let_in),
         let_in,
         ops: set.iter().cloned().collect(),
         matured,
         directory,
         recovery,
     })
+}
+
+/// Whom to believe in the directory.
+fn trust(folded: &Folded, let_in: &BTreeMap<NodeId, NodeRoles>) -> Trust {
+    Trust {
+        root: folded.state.directory,
+        keepers: crate::log::keepers(let_in),
+        erased: folded.state.erased().map(|(bucket, _)| bucket).collect(),
+    }
 }
 
 /// Joins the guardians' shares.
@@ -197,8 +204,8 @@ fn recovery_operation(
     folded: &Folded,
     keys: &FreshKeys,
     guardians: &[SigningKey],
+    now: Millis,
 ) -> Result<Op, Problem> {
-    let now = clock::wall();
     let mut nonce = [0; 16];
     OsEntropy.fill(&mut nonce);
     let device = keys.device();
@@ -212,24 +219,22 @@ fn recovery_operation(
     Ok(op)
 }
 
-/// Keeps the directory as it came, and boxes every key that the recovery secret opens for this
-/// node: the secret itself is not kept.
-fn keep_directory(
-    home: &Home,
+/// What the recovery secret opens of a directory that came, and the entries of it that stand.
+fn read_directory(
     card: &Card,
-    keys: &FreshKeys,
-    fetched: Fetched,
-    name: &Name,
-) -> Result<(), Problem> {
-    let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
+    trust: Trust,
+    let_in: &BTreeMap<NodeId, NodeRoles>,
+    carried: &[Carried],
+    recovery: BoxSecret,
+) -> (Directory, Vec<EntryRow>) {
     let bucket = directory_bucket(card.realm);
-    let mut directory = Directory::new(card.realm, Recipient::Recovery, fetched.recovery);
-    directory.set_trust(fetched.trust);
+    let mut directory = Directory::new(card.realm, Recipient::Recovery, recovery);
+    directory.set_trust(trust);
     let mut rows = Vec::new();
-    for carried in &fetched.directory {
+    for carried in carried {
         let Ok(entry) = Entry::decode(&carried.entry) else { continue };
-        let placed = entry.bucket == bucket && entry.blobs.is_empty();
-        let known = fetched.let_in.contains_key(&entry.origin);
+        let placed = entry.realm == card.realm && entry.bucket == bucket && entry.blobs.is_empty();
+        let known = let_in.contains_key(&entry.origin);
         if !placed || !known || entry.verify().is_err() || !entry.covers(&carried.payload) {
             continue;
         }
@@ -243,6 +248,21 @@ fn keep_directory(
             payload: Some(carried.payload.clone()),
         });
     }
+    (directory, rows)
+}
+
+/// Keeps the directory as it came, and boxes every key that the recovery secret opens for this
+/// node: the secret itself is not kept.
+fn keep_directory(
+    home: &Home,
+    card: &Card,
+    keys: &FreshKeys,
+    fetched: Fetched,
+    name: &Name,
+) -> Result<(), Problem> {
+    let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
+    let Fetched { trust, let_in, recovery, .. } = fetched;
+    let (directory, rows) = read_directory(card, trust, &let_in, &fetched.directory, recovery);
     entries
         .write(move |txn| rows.iter().try_for_each(|row| txn.insert(row).map(drop)))
         .map_err(|e| store_problem(&e))?;
@@ -266,7 +286,7 @@ fn keep_directory(
         }
     }
     let directory_key = directory.ring(KeyOf::Directory).and_then(|ring| ring.current()).cloned();
-    let taken = |name: &str| fetched.let_in.keys().any(|node| directory.node_name(*node) == Some(name));
+    let taken = |name: &str| let_in.keys().any(|node| directory.node_name(*node) == Some(name));
     let name = free_name(name, taken);
     if directory_key.is_some() {
         sayings.push(Saying::Row(DirectoryRow::NodeName(mine.node_id(), Some(name))));

@@ -2,8 +2,8 @@
 """Makes and reads packs by docs/formats/backend.md alone, with none of Freehold's code.
 
 Seals every pack of vectors/packs.json to the same bytes, opens it again, and sees that a pack that
-was cut, altered or renamed does not open. Makes the names of what lies beside the packs, and reads a
-part of a journal (vectors/journal.json). Exit code 0 if all is as it should be.
+was cut, altered or renamed does not open. Makes the names of what lies beside the packs, reads a part
+of a journal, and checks who signed a letter (vectors/journal.json). Exit code 0 if all is as it should be.
 
     pip install cryptography blake3 cbor2
     python3 docs/formats/backend/check.py
@@ -14,7 +14,8 @@ import pathlib
 
 import blake3
 import cbor2
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 CHUNK, TAG = 65536, 16
@@ -123,7 +124,10 @@ def check_journal(vectors):
     part, claim, letter = vectors["part"], vectors["claim"], vectors["letter"]
     name = kdf("freehold 2026 backend journal", secret)[:16] + part["number"].to_bytes(8, "big")
     assert name + bytes.fromhex(part["lot"]) == bytes.fromhex(part["name"])
-    matured, operations, entries = cbor2.loads(bytes.fromhex(part["content"]))
+    content = bytes.fromhex(part["content"])
+    assert kdf("freehold 2026 backend journal part", content).hex() == part["hash"]
+    matured, operations, entries, after = cbor2.loads(content)
+    assert after == bytes([11]) * 32
     assert (matured, operations) == ([bytes([9]) * 32], [[bytes([1]) * 32, b"operation"]])
     place = [bytes([2]) * 32, bytes([3]) * 32]
     assert entries == [[*place, 1, bytes([4]) * 5, b"payload"], [*place, 300, bytes([4]) * 5]]
@@ -137,8 +141,21 @@ def check_journal(vectors):
     letters = kdf("freehold 2026 backend letters", bytes.fromhex(letter["realm"]))
     name = beside(letters, [letter["bucket"].encode(), letter["prefix"].encode()])
     assert name.hex() == letter["name"]
-    sealed = seal_beside(letters, name, bytes.fromhex(letter["lot"]), bytes.fromhex(letter["content"]))
+    content = bytes.fromhex(letter["content"])
+    sealed = seal_beside(letters, name, bytes.fromhex(letter["lot"]), content)
     assert blake3.blake3(sealed).hexdigest() == letter["sealed_blake3"]
+
+    boxed, store, head, signature = cbor2.loads(content)
+    assert (boxed, store, head[1:4]) == ([b"guardians", b"box"], 2, [7, 1000, 3])
+    assert head[4].hex() == part["hash"]
+    signed = b"freehold 2026 backend letter" + bytes.fromhex(letter["realm"])
+    node = Ed25519PublicKey.from_public_bytes(head[0])
+    node.verify(signature, signed + cbor2.dumps([boxed, store, head], canonical=True))
+    try:
+        node.verify(signature, signed + cbor2.dumps([boxed, store + 1, head], canonical=True))
+    except InvalidSignature:
+        return
+    raise AssertionError("a letter that was altered is signed")
 
 
 def main():

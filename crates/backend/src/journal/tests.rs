@@ -28,22 +28,57 @@ fn part(ops: &[(u8, u8)], rows: &[EntryRow]) -> Part {
     cutter.finish(&BTreeSet::new())
 }
 
-fn sum(parts: impl IntoIterator<Item = Part>) -> Sum {
-    let mut sum = Sum::default();
-    parts.into_iter().for_each(|part| sum.add(part));
-    sum
+/// A sum, and the entries that a node keeps of it.
+#[derive(Debug, Default, PartialEq)]
+struct Whole {
+    sum: Sum,
+    rows: BTreeMap<(NodeId, u64), EntryRow>,
+}
+
+fn sum(parts: impl IntoIterator<Item = Part>) -> Whole {
+    let mut whole = Whole::default();
+    for part in parts {
+        for row in whole.sum.add(&part.to_bytes(), |_| true).unwrap() {
+            match whole.rows.get_mut(&(row.origin, row.seq)) {
+                None => drop(whole.rows.insert((row.origin, row.seq), row)),
+                Some(known) if row.payload.is_none() => known.payload = None,
+                Some(_) => {}
+            }
+        }
+    }
+    whole
+}
+
+/// Each names the one before.
+fn linked(parts: Vec<Part>) -> Vec<Part> {
+    let mut before = None;
+    let link = |part: Part| {
+        let part = part.after(before);
+        before = Some(Part::hash(&part.to_bytes()));
+        part
+    };
+    parts.into_iter().map(link).collect()
 }
 
 #[test]
 fn what_comes_later_counts_and_gaps_are_left_out() {
     let first = part(&[(1, 1), (2, 1)], &[row(1, 1, Some(1)), row(1, 2, Some(2)), row(2, 1, Some(3))]);
     let second = part(&[(1, 2)], &[row(1, 1, None), row(1, 4, Some(4)), row(3, 2, Some(5))]);
-    let sum = sum([first, second]);
+    let Whole { sum, rows } = sum([first, second]);
     assert_eq!(sum.ops().values().map(|bytes| bytes[0]).collect::<Vec<_>>(), [2, 1]);
-    let (entries, beyond) = sum.entries();
-    let entries: Vec<EntryRow> = entries.collect();
-    assert_eq!(entries, [row(1, 1, None), row(1, 2, Some(2)), row(2, 1, Some(3))]);
-    assert_eq!(beyond, 2);
+    let rows: Vec<EntryRow> = rows.into_values().collect();
+    assert_eq!(rows, [row(1, 1, None), row(1, 2, Some(2)), row(2, 1, Some(3))]);
+    assert_eq!(sum.left_out(), 2);
+}
+
+#[test]
+fn what_does_not_stand_is_left_out_with_all_after_it() {
+    let part =
+        part(&[], &[row(1, 1, None), row(1, 2, None), row(1, 3, None), row(2, 0, None), row(2, 1, None)]);
+    let mut sum = Sum::default();
+    let kept = sum.add(&part.to_bytes(), |row| row.seq != 2).unwrap();
+    assert_eq!(kept, [row(1, 1, None), row(2, 1, None)]);
+    assert_eq!((sum.left_out(), sum.origins().len()), (3, 2));
 }
 
 #[test]
@@ -55,8 +90,7 @@ fn a_part_is_full_at_a_mebibyte() {
     let rest = cutter.finish(&BTreeSet::new());
     assert_eq!(rest.rows.len(), 1);
     assert!(cutter.finish(&BTreeSet::new()).is_empty());
-    let sum = sum(full.into_iter().chain([rest]));
-    assert_eq!(sum.entries().0.count(), 9);
+    assert_eq!(sum(full.into_iter().chain([rest])).rows.len(), 9);
 }
 
 #[test]
@@ -93,30 +127,48 @@ fn journal() -> impl Strategy<Value = Vec<Part>> {
 
 proptest! {
     #[test]
-    fn any_loss_leaves_what_the_node_knew_or_less(
+    fn any_loss_leaves_what_the_node_knew_or_less_and_shows(
         parts in journal(),
         lost in prop::collection::vec(prop::bool::weighted(0.3), 60),
     ) {
+        let parts = linked(parts);
+        let last = Part::hash(&parts.last().unwrap().to_bytes());
         let all = sum(parts.clone());
-        let (entries, beyond) = all.entries();
-        let known: BTreeMap<_, _> =
-            entries.map(|row| ((row.bucket, row.origin, row.seq), row)).collect();
-        prop_assert_eq!(beyond, 0);
-        let left = parts.into_iter().zip(lost).filter(|(_, lost)| !lost).map(|(part, _)| part);
+        prop_assert!(all.sum.is_whole(&last));
+        prop_assert_eq!(all.sum.left_out(), 0);
+        let count = parts.len();
+        let left: Vec<Part> =
+            parts.into_iter().zip(lost).filter(|(_, lost)| !lost).map(|(part, _)| part).collect();
+        let is_whole = left.len() == count;
         let left = sum(left);
-        prop_assert!(left.ops().iter().all(|(id, bytes)| all.ops().get(id) == Some(bytes)));
+        prop_assert_eq!(left.sum.is_whole(&last), is_whole);
+        prop_assert!(left.sum.ops().iter().all(|(id, bytes)| all.sum.ops().get(id) == Some(bytes)));
         let mut last: BTreeMap<NodeId, u64> = BTreeMap::new();
-        for row in left.entries().0 {
+        for (place, row) in &left.rows {
             let before = last.insert(row.origin, row.seq).unwrap_or(0);
             prop_assert_eq!(row.seq, before + 1);
-            prop_assert_eq!(&known[&(row.bucket, row.origin, row.seq)].entry, &row.entry);
+            prop_assert_eq!(&all.rows[place].entry, &row.entry);
         }
+    }
+
+    #[test]
+    fn another_journals_part_in_the_place_of_one_shows(
+        parts in journal(), others in journal(), at in any::<prop::sample::Index>(),
+    ) {
+        let (mut parts, others) = (linked(parts), linked(others));
+        let last = Part::hash(&parts.last().unwrap().to_bytes());
+        let at = at.index(parts.len());
+        let other = others[at.min(others.len() - 1)].clone();
+        let same = other == parts[at];
+        parts[at] = other;
+        prop_assert_eq!(sum(parts).sum.is_whole(&last), same);
     }
 
     #[test]
     fn told_twice_is_told_once(parts in journal()) {
         let once = sum(parts.clone());
-        prop_assert_eq!(&sum(parts.iter().cloned().chain(parts.clone())), &once);
+        let twice = sum(parts.iter().cloned().chain(parts.clone()));
+        prop_assert_eq!((twice.sum.ops(), &twice.rows), (once.sum.ops(), &once.rows));
         let kept = parts.iter().map(|part| Part::from_bytes(&part.to_bytes()).unwrap());
         prop_assert_eq!(&sum(kept), &once);
     }

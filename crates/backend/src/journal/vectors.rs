@@ -26,7 +26,7 @@ fn part() -> Part {
     assert_eq!(cutter.op(OpId::from_bytes([1; 32]), b"operation".to_vec()), None);
     assert_eq!(cutter.entry(row(1, Some(b"payload"))), None);
     assert_eq!(cutter.entry(row(300, None)), None);
-    cutter.finish(&BTreeSet::from([OpId::from_bytes([9; 32])]))
+    cutter.finish(&BTreeSet::from([OpId::from_bytes([9; 32])])).after(Some(Digest::from_bytes([11; 32])))
 }
 
 fn made() -> String {
@@ -38,12 +38,14 @@ fn made() -> String {
     let realm = RealmId::from_bytes([1; 32]);
     let letters = Beside::letters(realm);
     let letter = letters.name(&[b"attic", b"home"]);
-    let letter_sealed = Hasher::plain().update(&letters.seal(&letter, [4; 16], b"letter")).finish();
+    let part_hash = Part::hash(&part().to_bytes());
+    let content = to_canonical(&crate::letter::tests::example(realm, part_hash));
+    let letter_sealed = Hasher::plain().update(&letters.seal(&letter, [4; 16], &content)).finish();
     let mut json = String::new();
     writeln!(
         json,
         "{{\n  \"secret\": \"{}\",\n  \"part\": {{\"number\": 300, \"lot\": \"{}\", \"name\": \"{part_name}\", \
-         \"content\": \"{}\"}},\n  \"claim\": {{\"number\": 5, \"lot\": \"{}\", \"holder\": \"{}\", \"name\": \"{}\", \
+         \"content\": \"{}\", \"hash\": \"{part_hash}\"}},\n  \"claim\": {{\"number\": 5, \"lot\": \"{}\", \"holder\": \"{}\", \"name\": \"{}\", \
          \"sealed_blake3\": \"{}\"}},\n  \"letter\": {{\"lot\": \"{}\", \"realm\": \"{realm}\", \"bucket\": \"attic\", \"prefix\": \
          \"home\", \"content\": \"{}\", \"name\": \"{}\", \"sealed_blake3\": \"{}\"}}\n}}",
         Hex(secret.expose()),
@@ -54,7 +56,7 @@ fn made() -> String {
         Hex(&claim),
         Hex(&sealed),
         Hex(&[4; 16]),
-        Hex(b"letter"),
+        Hex(&content),
         Hex(&letter),
         Hex(&letter_sealed),
     )

@@ -80,6 +80,14 @@ impl Packed {
         Ok(())
     }
 
+    /// The names of all that lies on the store like a pack.
+    ///
+    /// # Errors
+    /// [`PackError`] if it does not answer.
+    pub async fn names(&self) -> Result<std::collections::BTreeSet<freehold_disk::PackName>, PackError> {
+        Ok(self.inner.listed().await?.into_iter().map(|(name, _)| name).collect())
+    }
+
     /// Whether the store was found to have lost parts since this was last asked.
     pub fn has_lost_parts(&self) -> bool {
         self.inner.parts_lost.swap(false, Ordering::Relaxed)

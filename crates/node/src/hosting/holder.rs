@@ -86,7 +86,7 @@ pub(super) const TAKEN: &str =
 
 /// Looks for others' claims while the backend runs, and answers them. Returns if this machine has lost it.
 pub(super) async fn hold(home: &Home, claims: &Claims) -> String {
-    let mut looked = (clock::monotonic(), clock::wall());
+    let mut watch = Watch::from(clock::monotonic(), clock::wall());
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let held = match Held::read(home) {
@@ -95,31 +95,108 @@ pub(super) async fn hold(home: &Home, claims: &Claims) -> String {
         };
         // A store that is silent is seen to elsewhere.
         let Ok(found) = claims.after(held.number).await else { continue };
-        let (monotonic, wall) = (clock::monotonic(), clock::wall());
-        let gap = monotonic.since(looked.0).max(wall.since(looked.1));
-        looked = (monotonic, wall);
-        let Some((number, holder)) = found else { continue };
-        let next = Held { number: number.saturating_add(1), ..held };
-        if holder == held.holder {
-            if let Err(why) = (Held { number, ..held }).write(home) {
-                return why;
+        let now = (clock::monotonic(), clock::wall());
+        let number = match watch.judge(found, held.holder, now) {
+            Turn::Ours(number) => number,
+            Turn::Quiet => continue,
+            Turn::Lost => return TAKEN.to_owned(),
+            Turn::Answer(next) => {
+                if let Err(error) = claims.make(next, held.holder).await {
+                    // It is made again in time, or this machine has been silent for too long.
+                    tracing::warn!(error = %chain(&error), "another machine's claim to a backend was not answered");
+                    continue;
+                }
+                if watch.gap((clock::monotonic(), clock::wall())) > GAP {
+                    // Too slow: the other may run by now, and answers this one in its turn.
+                    return TAKEN.to_owned();
+                }
+                watch.answered(now);
+                tracing::error!(
+                    "another machine tried to take a backend over, and was told that it runs here"
+                );
+                next
             }
-        } else if gap > GAP {
-            return TAKEN.to_owned();
-        } else if let Err(error) = claims.make(next.number, next.holder).await {
-            // It is made again in time, or this machine has not looked for too long.
-            tracing::warn!(error = %chain(&error), "another machine's claim to a backend was not answered");
-        } else if let Err(why) = next.write(home) {
+        };
+        if let Err(why) = (Held { number, ..held }).write(home) {
             return why;
-        } else {
-            tracing::error!("another machine tried to take a backend over, and was told that it runs here");
         }
+    }
+}
+
+/// When this machine last looked, and had nothing to answer or answered it.
+#[derive(Debug)]
+struct Watch {
+    monotonic: Millis,
+    wall: Millis,
+}
+
+/// What a look calls for.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    /// Nothing came.
+    Quiet,
+    /// A claim of this machine's, of which it did not know.
+    Ours(u64),
+    /// Another's: this one is to be made, and noted once it is.
+    Answer(u64),
+    /// Another's, and whoever made it may have been without an answer for too long.
+    Lost,
+}
+
+impl Watch {
+    const fn from(monotonic: Millis, wall: Millis) -> Self {
+        Self { monotonic, wall }
+    }
+
+    fn judge(&mut self, found: Option<(u64, Holder)>, me: Holder, now: (Millis, Millis)) -> Turn {
+        match found {
+            None => {
+                self.answered(now);
+                Turn::Quiet
+            }
+            Some((number, holder)) if holder == me => {
+                self.answered(now);
+                Turn::Ours(number)
+            }
+            Some(_) if self.gap(now) > GAP => Turn::Lost,
+            Some((number, _)) => Turn::Answer(number.saturating_add(1)),
+        }
+    }
+
+    fn gap(&self, now: (Millis, Millis)) -> Millis {
+        now.0.since(self.monotonic).max(now.1.since(self.wall))
+    }
+
+    const fn answered(&mut self, now: (Millis, Millis)) {
+        *self = Self::from(now.0, now.1);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_that_cannot_be_answered_in_time_is_lost_to_the_other() {
+        let at = |secs| (Millis::from_secs(secs), Millis::from_secs(1_000_000 + secs));
+        let (me, other) = ([1; 16], [2; 16]);
+        let mut watch = Watch::from(at(0).0, at(0).1);
+        assert_eq!(watch.judge(None, me, at(10)), Turn::Quiet);
+        // Nothing that is to be answered is: the answers do not reach the store.
+        assert_eq!(watch.judge(Some((3, other)), me, at(20)), Turn::Answer(4));
+        assert_eq!(watch.judge(Some((3, other)), me, at(30)), Turn::Answer(4));
+        assert_eq!(watch.judge(Some((3, other)), me, at(40)), Turn::Lost);
+        // They do.
+        let mut watch = Watch::from(at(0).0, at(0).1);
+        for look in 1..9 {
+            assert_eq!(watch.judge(Some((3, other)), me, at(10 * look)), Turn::Answer(4));
+            watch.answered(at(10 * look));
+        }
+        assert_eq!(watch.judge(Some((9, me)), me, at(200)), Turn::Ours(9));
+        assert_eq!(watch.judge(Some((10, other)), me, at(210)), Turn::Answer(11));
+        // It slept.
+        assert_eq!(watch.judge(Some((10, other)), me, at(300)), Turn::Lost);
+    }
 
     #[test]
     fn a_claim_outlives_a_restart() {

@@ -7,17 +7,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_backend::{Cutter, Inside, Letter, Packed, Part, Stores};
+use freehold_backend::{Cutter, Packed, Part};
 use freehold_crypt::hash::digest;
-use freehold_disk::{EntryRow, OsEntropy};
+use freehold_disk::EntryRow;
 use freehold_realm::audit::Export;
-use freehold_wire::{Bounded, BucketId, Millis, NodeId, OpId, from_canonical, to_canonical};
+use freehold_wire::{Bounded, BucketId, Digest, Millis, NodeId, OpId, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
-use super::holder::Held;
-use super::{Lodger, store};
+use super::Lodger;
+use super::letter::Mail;
 use crate::clock;
-use crate::identity::load_keys;
 use crate::problem::chain;
 use crate::shared::Shared;
 
@@ -31,10 +30,7 @@ const LEAST: u64 = 4 << 20;
 const ANEW_AFTER: Millis = Millis::from_hours(7 * 24);
 /// Entries read at once.
 const BATCH: usize = 256;
-/// How often the letter is looked after.
-const LETTER_EVERY: Millis = Millis::from_hours(6);
 const META: &str = "journal";
-const LETTER: &str = "letter";
 const META_MAX: usize = 64 << 20;
 
 /// How far the journal on the store is.
@@ -53,10 +49,16 @@ struct Kept {
     at: Millis,
     /// Of the operations, together.
     #[n(4)]
-    log: Option<freehold_wire::Digest>,
+    log: Option<Digest>,
     /// The last entry of each origin in each bucket.
     #[n(5)]
     lasts: Bounded<Last, 1_000_000>,
+    /// The last part, by its hash.
+    #[n(6)]
+    last: Option<Digest>,
+    /// Erasures that this node had carried out when all was told anew.
+    #[n(7)]
+    erased: u64,
 }
 
 #[derive(Debug, Clone, Copy, Encode, Decode)]
@@ -80,6 +82,8 @@ struct Journal<'a> {
     next: u64,
     /// Entries when they were last looked at.
     count: Option<u64>,
+    /// Parts that others have taken the place of may still be there.
+    old: bool,
 }
 
 /// Keeps the journal; never returns.
@@ -99,19 +103,16 @@ async fn keep_on(lodger: &Lodger, shared: &Arc<Shared>, packed: &Packed) -> Resu
     let mut journal = Journal::read(shared, packed).await?;
     let mut log = shared.log.watch();
     log.mark_changed();
-    let mut letter = None;
+    let mut mail = Mail::default();
     loop {
         let news = log.has_changed().unwrap_or(false);
         log.mark_unchanged();
         let now = clock::monotonic();
         journal.look(news).await?;
-        let look = letter.is_none_or(|at: Millis| now.since(at) >= LETTER_EVERY);
-        if news || look {
-            leave_letter(lodger, shared, look).await?;
+        if let Some(last) = journal.kept.last {
+            mail.leave(lodger, shared, (journal.kept.base, last), news).await?;
         }
-        if look {
-            letter = Some(now);
-        }
+        journal.remove_old().await?;
         lodger.journal_is(now);
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -125,21 +126,23 @@ impl<'a> Journal<'a> {
         let lasts = kept.lasts.iter().map(|last| ((last.bucket, last.origin), last.seq)).collect();
         let parts = packed.parts().await.map_err(|e| chain(&e))?;
         let next = parts.last().map_or(0, |part| part.number).saturating_add(1);
-        Ok(Self { shared, packed, kept, lasts, ops: BTreeMap::new(), next, count: None })
+        Ok(Self { shared, packed, kept, lasts, ops: BTreeMap::new(), next, count: None, old: true })
     }
 
     /// Tells what is new, or all anew if that is due.
     async fn look(&mut self, news: bool) -> Result<(), String> {
         let age = clock::wall().since(self.kept.at);
-        let anew = self.kept.base == 0
+        let erased = self.erased();
+        let anew = self.kept.last.is_none()
             || self.packed.has_lost_parts()
+            || erased > self.kept.erased
             || self.kept.since > self.kept.whole.max(LEAST)
             || (self.kept.since > 0 && age >= ANEW_AFTER);
         let first = self.next;
         if anew {
             self.lasts.clear();
             self.ops.clear();
-            (self.kept.log, self.count) = (None, None);
+            (self.kept.log, self.count, self.kept.last) = (None, None, None);
         }
         let mut told = 0;
         if news || anew {
@@ -148,16 +151,29 @@ impl<'a> Journal<'a> {
         told += self.tell_entries().await?;
         if anew {
             (self.kept.base, self.kept.whole, self.kept.since) = (first, told, 0);
-            self.kept.at = clock::wall();
+            (self.kept.at, self.kept.erased, self.old) = (clock::wall(), erased, true);
         } else if told == 0 {
             return Ok(());
         } else {
             self.kept.since = self.kept.since.saturating_add(told);
         }
-        self.note().await?;
-        if anew {
+        self.note().await
+    }
+
+    /// Erasures that this node has carried out: the boxes of these keys are still in older parts.
+    fn erased(&self) -> u64 {
+        let (view, me) = (self.shared.log.view(), self.shared.me());
+        let directory = self.shared.directory();
+        let here = |erasure: OpId| directory.erased_by(erasure).any(|said| said.node == me);
+        view.state().erased().filter(|(_, erasure)| here(*erasure)).count() as u64
+    }
+
+    /// Removes what was told anew, once the letter names the new parts: until then only the old ones are a
+    /// whole journal.
+    async fn remove_old(&mut self) -> Result<(), String> {
+        if std::mem::take(&mut self.old) {
             let mut old = self.packed.parts().await.map_err(|e| chain(&e))?;
-            old.retain(|part| part.number < first);
+            old.retain(|part| part.number < self.kept.base);
             self.packed.remove_parts(old).await.map_err(|e| chain(&e))?;
         }
         Ok(())
@@ -174,7 +190,7 @@ impl<'a> Journal<'a> {
             .flat_map(|(_, bytes)| hash(bytes))
             .chain(export.matured.iter().flat_map(|id| *id.as_bytes()))
             .collect();
-        let whole = freehold_wire::Digest::from_bytes(hash(&whole));
+        let whole = Digest::from_bytes(hash(&whole));
         let same = self.kept.log == Some(whole);
         let (mut cutter, mut told) = (Cutter::default(), 0);
         for (id, bytes) in all {
@@ -234,10 +250,10 @@ impl<'a> Journal<'a> {
         if part.is_empty() {
             return Ok(0);
         }
-        let bytes = part.to_bytes();
-        let len = bytes.len() as u64;
+        let bytes = part.after(self.kept.last).to_bytes();
+        let (len, hash) = (bytes.len() as u64, Part::hash(&bytes));
         self.packed.put_part(self.next, bytes.into()).await.map_err(|e| chain(&e))?;
-        self.next = self.next.saturating_add(1);
+        (self.next, self.kept.last) = (self.next.saturating_add(1), Some(hash));
         Ok(len)
     }
 
@@ -254,62 +270,8 @@ impl<'a> Journal<'a> {
     }
 }
 
-async fn set_meta(shared: &Shared, row: &'static str, bytes: Vec<u8>) -> Result<(), String> {
+pub(super) async fn set_meta(shared: &Shared, row: &'static str, bytes: Vec<u8>) -> Result<(), String> {
     let entries = Arc::clone(&shared.entries);
     let written = tokio::task::spawn_blocking(move || entries.write(move |txn| txn.set_meta(row, &bytes)));
     written.await.map_err(|e| e.to_string())?.map_err(|e| chain(&e))
-}
-
-/// Sees to it that each store has the letter, and the newest: the guardians change, and so do keys.
-async fn leave_letter(lodger: &Lodger, shared: &Shared, look: bool) -> Result<(), String> {
-    let view = shared.log.view();
-    let guardians = &view.state().guardians;
-    if guardians.threshold == 0 {
-        return Ok(());
-    }
-    let settings = lodger.settings().ok_or("its settings cannot be read")?;
-    let keys = load_keys(&lodger.home).map_err(|e| chain(&e))?;
-    let inside = Inside {
-        name: lodger.folder.clone(),
-        node: keys.node_seed.clone(),
-        node_box: keys.node_box.clone(),
-        packs: store::packs_key(&lodger.home)?,
-        settings: settings.clone(),
-        claim: Held::read(&lodger.home)?.number,
-    };
-    let listed = to_canonical(guardians);
-    let says = digest(
-        "freehold 2026 letter says",
-        &[inside.to_bytes().map_err(|e| chain(&e))?.to_vec(), listed.clone()].concat(),
-    );
-    let known = shared.entries.meta(LETTER).map_err(|e| chain(&e))?;
-    let (same, known) = match known.as_deref().and_then(<[u8]>::split_first_chunk::<32>) {
-        Some((before, letter)) if *before == says => (true, from_canonical(letter, META_MAX).ok()),
-        _ => (false, None),
-    };
-    let letter = match known {
-        Some(letter) => letter,
-        None => Letter::write(shared.realm(), listed, &guardians.recovery, &inside, &mut OsEntropy)
-            .map_err(|e| chain(&e))?,
-    };
-    let Stores { each, .. } = store::stores(&settings, &lodger.home)?;
-    let mut failed = None;
-    for (at, (store, settings)) in each.iter().zip(settings.stores()).enumerate() {
-        let letter = letter.of_store(at);
-        let left = async {
-            let there = (same && look).then_some(Letter::find(store, shared.realm(), settings));
-            let there = match there {
-                Some(find) => find.await?.as_ref() == Some(&letter),
-                None => same,
-            };
-            if there { Ok(()) } else { letter.leave(store, shared.realm(), settings).await }
-        };
-        if let Err(error) = left.await {
-            failed = Some(format!("the letter to the guardians: {}", chain(&error)));
-        }
-    }
-    if !same && failed.is_none() {
-        set_meta(shared, LETTER, [&says[..], &to_canonical(&letter)].concat()).await?;
-    }
-    failed.map_or(Ok(()), Err)
 }

@@ -1,21 +1,25 @@
 //! A backend is all that is left: its node is brought back from its store, and this machine recovers
 //! from that.
 
+mod journal;
+mod letters;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use freehold_api::{NewBackend, NewStore, Problem};
-use freehold_backend::{Claims, Credentials, Inside, Letter, Part, Settings, Stores, Sum, connect};
-use freehold_crypt::{BoxSecret, Phrase, SigningKey};
-use freehold_disk::{EntryRow, EntryStore, LogStore};
-use freehold_realm::body::GuardianSet;
-use freehold_realm::{Clock, Folded, Op, OpSet, fold};
-use freehold_wire::{OpId, from_canonical};
+use freehold_api::{FoundRealm, NewBackend, NewStore, Problem};
+use freehold_backend::{Claims, Credentials, Inside, Packed, Settings, Stores};
+use freehold_crypt::{Phrase, SigningKey};
+use freehold_disk::{EntryStore, LogStore};
+use freehold_realm::{Clock, Folded, Op, Standing, fold};
+use freehold_wire::{Millis, PersonId};
 
-use super::{Fetched, WHAT, put_together, recovery_operation, recovery_secret};
+use self::journal::Known;
+use self::letters::Letters;
+use super::{Fetched, WHAT, put_together, read_directory, recovery_operation, recovery_secret, trust};
 use crate::clock;
-use crate::directory::directory_bucket;
-use crate::door::Carried;
 use crate::gate::{RECOVERY_VISIT, Visitors};
 use crate::home::Home;
 use crate::hosting::{holder, store};
@@ -25,9 +29,8 @@ use crate::log::keep_matured;
 use crate::problem::{chain, home_problem, identity_problem, store_problem};
 use crate::shared::VISITORS;
 
-const GUARDIANS_MAX: usize = 64 << 10;
-/// Entries written at once.
-const BATCH: usize = 1000;
+/// How often a store is read that changes while it is read.
+const TRIES: u32 = 2;
 
 /// A backend's node whose home is whole but for the identity.
 pub(super) struct Node {
@@ -43,30 +46,132 @@ impl Node {
     }
 }
 
-/// Brings a backend's node back from its stores, and asks its log for the recovery.
-pub(super) async fn bring_back(
-    host: &Home,
-    card: &Card,
-    keys: &FreshKeys,
-    phrases: &[Phrase],
-    guardians: &[SigningKey],
-    named: &[NewStore],
-) -> Result<(Fetched, Node), Problem> {
-    let named = named.iter().map(wished).collect::<Result<Vec<_>, _>>()?;
-    let (inside, recovery, places) = read_letters(card, phrases, &named).await?;
-    let (settings, credentials) = whereabouts(&inside.settings, places.into_iter().zip(named).collect());
-    let home = room(host, &inside.name)?;
-    store::keep(&home, card.realm, &settings, &credentials, &inside.packs)?;
-    bring_keys_back(&home, &inside.node, &inside.node_box).map_err(|e| identity_problem(&e))?;
-    take_over(&home, &settings, &inside).await?;
-    let sum = read_journal(&home, &settings, &inside).await?;
-    let set = judge(&sum, card)?;
-    let matured = sum.matured().clone();
-    let folded = fold(&set, &Clock { now: clock::wall(), matured: matured.clone() });
-    let op = recovery_operation(&set, &folded, keys, guardians)?;
-    must_count(&set, &op, &matured)?;
-    let directory = keep(&home, card, &sum, &op, keys)?;
-    Ok((put_together((set, folded, matured), op, directory, recovery)?, Node { home }))
+/// What a recovery from a backend is asked with.
+pub(super) struct Asked<'a> {
+    pub(super) host: &'a Home,
+    pub(super) card: &'a Card,
+    pub(super) phrases: &'a [Phrase],
+    /// Whether somebody has anything against what was found.
+    pub(super) agree: &'a (dyn Fn(&FoundRealm) -> Result<(), Problem> + Sync),
+}
+
+/// What lies on the stores, read into a home.
+struct Found {
+    letters: Letters,
+    settings: Settings,
+    home: Home,
+    packed: Arc<Packed>,
+    known: Known,
+}
+
+impl Asked<'_> {
+    /// Brings a backend's node back from its stores, and asks its log for the recovery.
+    pub(super) async fn bring_back(
+        &self,
+        keys: &FreshKeys,
+        guardians: &[SigningKey],
+        named: &[NewStore],
+    ) -> Result<(Fetched, Node), Problem> {
+        let named = named.iter().map(wished).collect::<Result<Vec<_>, _>>()?;
+        let found = self.find(&named).await?;
+        let checked = self.check(&found, &named).await;
+        found.packed.close().await;
+        checked?;
+        let Found { letters, home, known, .. } = found;
+        let op = recovery_operation(&known.set, &known.folded, keys, guardians, clock::wall())?;
+        must_count(&known, &op)?;
+        keep(&home, &known, &op, keys)?;
+        bring_keys_back(&home, &letters.inside.node, &letters.inside.node_box)
+            .map_err(|e| identity_problem(&e))?;
+        let Known { set, folded, matured, directory, .. } = known;
+        Ok((put_together((set, folded, matured), op, directory, letters.recovery)?, Node { home }))
+    }
+
+    /// Reads what lies on the stores, and changes nothing there. A machine that runs the backend still may
+    /// tidy up at the same time: then it is read once more.
+    async fn find(&self, named: &[(Settings, Credentials)]) -> Result<Found, Problem> {
+        let (mut tries, mut strangers) = (0, BTreeSet::new());
+        loop {
+            let letters = letters::read(self.card, self.phrases, named).await?;
+            let (inside, head) = (&letters.inside, letters.head);
+            let places = letters.places.iter().copied().zip(named.iter().cloned()).collect();
+            let (settings, credentials) = whereabouts(&inside.settings, places);
+            let home = room(self.host, &inside.name)?;
+            store::keep(&home, self.card.realm, &settings, &credentials, &inside.packs)?;
+            let opened = freehold_backend::look(home.root(), &settings, &inside.packs).await;
+            let packed = opened.map_err(|e| unreachable(chain(&e)))?;
+            let read = journal::read(&home, &packed, self.card.realm, &head, &strangers).await;
+            tries += 1;
+            match read {
+                Ok(mut known) => {
+                    let is_whole = known.missing.is_empty() && known.strangers.is_empty();
+                    if is_whole || tries > TRIES {
+                        return Ok(Found { letters, settings, home, packed, known });
+                    }
+                    strangers.append(&mut known.strangers);
+                }
+                Err(problem) if tries > TRIES => {
+                    packed.close().await;
+                    return Err(problem);
+                }
+                Err(_) => {}
+            }
+            packed.close().await;
+        }
+    }
+
+    /// Whether it is the realm's, and somebody agrees; then it is taken over.
+    async fn check(&self, found: &Found, named: &[(Settings, Credentials)]) -> Result<(), Problem> {
+        let Letters { inside, head, guardians, .. } = &found.letters;
+        journal::vouch(&found.known, head, guardians)?;
+        let names = || found.packed.names();
+        let before = names().await.map_err(|e| unreachable(chain(&e)))?;
+        (self.agree)(&self.shown(found)?)?;
+        take_over(&found.home, &found.settings, inside).await?;
+        let now = names().await.map_err(|e| unreachable(chain(&e)))?;
+        let letters = letters::read(self.card, self.phrases, named).await?;
+        if now == before && letters.head == *head {
+            return Ok(());
+        }
+        let why = "what lies on the store has changed while it was looked at";
+        Err(Problem::conflict(WHAT, why, Some("see that no other machine runs the backend, then try again")))
+    }
+
+    /// What was found, for people.
+    fn shown(&self, found: &Found) -> Result<FoundRealm, Problem> {
+        let (known, letters) = (&found.known, &found.letters);
+        let Folded { state, refused, pending, .. } = &known.folded;
+        let recovery = recovery_secret(&letters.guardians, self.phrases)?;
+        let trust = trust(&known.folded, &known.let_in);
+        let (directory, _) = read_directory(self.card, trust, &known.let_in, &known.directory, recovery);
+        let person = |id: &PersonId, standing: Standing| {
+            let name = directory.person_name(*id).map_or_else(|| id.short(), str::to_owned);
+            if standing == Standing::Active { name } else { format!("{name} (suspended)") }
+        };
+        let is_admin = |id: &PersonId| state.admins().any(|(admin, _)| admin == id);
+        let (admins, members): (Vec<_>, Vec<_>) = state.persons.iter().partition(|(id, _)| is_admin(id));
+        let people = |all: Vec<(&PersonId, &freehold_realm::Person)>| {
+            all.into_iter().map(|(id, is)| person(id, is.standing)).collect()
+        };
+        let counts = |op: &&Op| !refused.contains_key(&op.id()) && !pending.contains_key(&op.id());
+        let by_admin = |op: &&Op| {
+            let person = state.device(&op.head().author.id());
+            person.is_some_and(|(id, _)| is_admin(&id))
+        };
+        let decided = known.set.iter().filter(counts).filter(by_admin).map(|op| op.head().hlc.wall).max();
+        let node = |id| directory.node_name(id).map_or_else(|| id.short(), str::to_owned);
+        Ok(FoundRealm {
+            realm: directory.realm_name().unwrap_or_default().to_owned(),
+            backend: letters.inside.name.clone(),
+            written_ms: letters.head.time.0,
+            decided_ms: decided.unwrap_or(Millis(0)).0,
+            now_ms: clock::wall().0,
+            admins: people(admins),
+            members: people(members),
+            machines: state.nodes.keys().copied().map(node).collect(),
+            missing: known.missing.clone(),
+        })
+    }
 }
 
 fn wished(store: &NewStore) -> Result<(Settings, Credentials), Problem> {
@@ -80,53 +185,6 @@ fn wished(store: &NewStore) -> Result<(Settings, Credentials), Problem> {
 
 fn unreachable(why: String) -> Problem {
     Problem::unreachable(WHAT, why, Some("see that the store is reachable, then try again"))
-}
-
-/// Opens the letter on each store with what the guardians' phrases give back. The newest counts; it
-/// says which of the backend's stores each is.
-async fn read_letters(
-    card: &Card,
-    phrases: &[Phrase],
-    named: &[(Settings, Credentials)],
-) -> Result<(Inside, BoxSecret, Vec<u8>), Problem> {
-    let (mut newest, mut places): (Option<(Inside, BoxSecret)>, _) = (None, Vec::new());
-    for (settings, credentials) in named {
-        let (place, inside, recovery) = open_letter(card, phrases, settings, credentials).await?;
-        places.push(place);
-        if newest.as_ref().is_none_or(|(known, _)| known.claim < inside.claim) {
-            newest = Some((inside, recovery));
-        }
-    }
-    let (inside, recovery) = newest.ok_or_else(|| unreachable("no store is named".to_owned()))?;
-    Ok((inside, recovery, places))
-}
-
-async fn open_letter(
-    card: &Card,
-    phrases: &[Phrase],
-    settings: &Settings,
-    credentials: &Credentials,
-) -> Result<(u8, Inside, BoxSecret), Problem> {
-    let store = connect(settings, credentials)
-        .map_err(|e| Problem::invalid(WHAT, chain(&e), Some("freehold recover --help")))?;
-    let place = || format!("{}, bucket {}", settings.endpoint, settings.bucket);
-    let found = Letter::find(&store, card.realm, settings).await;
-    let found = found.map_err(|e| unreachable(format!("{}: {}", place(), chain(&e))))?;
-    let letter = found.ok_or_else(|| {
-        Problem::not_found(
-            WHAT,
-            format!("{} holds no backend of the realm that the card names", place()),
-            Some("look at the card, the bucket and the prefix that the backend was attached with"),
-        )
-    })?;
-    let damaged = |why: &str| Problem::corrupt(WHAT, why, Some("name another store of the backend"));
-    let guardians: GuardianSet = from_canonical(letter.guardians(), GUARDIANS_MAX)
-        .map_err(|_| damaged("the letter to the guardians is damaged"))?;
-    let recovery = recovery_secret(&guardians, phrases)?;
-    let inside = letter.open(card.realm, &recovery).map_err(|_| {
-        damaged("the letter to the guardians does not open with what their phrases give back")
-    })?;
-    Ok((letter.store(), inside, recovery))
 }
 
 /// Where the backend's stores are: as its letter has it, and now as they are named. One that nobody
@@ -200,127 +258,30 @@ fn stores(home: &Home, settings: &Settings, inside: &Inside) -> Result<Stores, P
         .map_err(|e| Problem::refused(WHAT, chain(&e), Some("freehold recover --help")))
 }
 
-/// Makes the map of packs anew, and reads the journal that lies in them.
-async fn read_journal(home: &Home, settings: &Settings, inside: &Inside) -> Result<Sum, Problem> {
-    let opened = freehold_backend::open(home.root(), settings, &inside.packs).await;
-    let packed = opened.map_err(|e| unreachable(chain(&e)))?;
-    let read = async {
-        let (mut sum, mut lost) = (Sum::default(), 0u64);
-        for at in packed.parts().await? {
-            match packed.part(&at).await {
-                Ok(bytes) => match Part::from_bytes(&bytes) {
-                    Ok(part) => sum.add(part),
-                    Err(_) => lost += 1,
-                },
-                Err(freehold_backend::PackError::Bad { .. }) => lost += 1,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((sum, lost))
-    };
-    let read = read.await;
-    packed.close().await;
-    let (sum, lost) = read.map_err(|e| unreachable(chain(&e)))?;
-    if lost > 0 {
-        tracing::warn!(lost, "parts of the backend's journal are damaged: what they said is missing");
-    }
-    Ok(sum)
-}
-
-/// The realm's log as the journal has it: signatures are checked, and that it is this realm's.
-fn judge(sum: &Sum, card: &Card) -> Result<OpSet, Problem> {
-    let mut set = OpSet::new(card.realm);
-    let mut refused = 0u64;
-    for bytes in sum.ops().values() {
-        match Op::decode(bytes) {
-            // What this set merely does not keep is no harm.
-            Ok(op) => refused += u64::from(set.insert(op).is_err()),
-            Err(_) => refused += 1,
-        }
-    }
-    if set.iter().next().is_none() {
-        return Err(Problem::corrupt(
-            WHAT,
-            format!("the backend's journal holds no log of this realm ({refused} operations do not belong)"),
-            Some("name another store of the backend, if it has several"),
-        ));
-    }
-    Ok(set)
-}
-
 /// The recovery must stand in this log: the guardians may have been changed since.
-fn must_count(set: &OpSet, op: &Op, matured: &BTreeSet<OpId>) -> Result<(), Problem> {
-    let mut with = set.clone();
+fn must_count(known: &Known, op: &Op) -> Result<(), Problem> {
+    let mut with = known.set.clone();
     let id = op.id();
     with.insert(op.clone()).map_err(|e| Problem::refused(WHAT, e.to_string(), None::<&str>))?;
-    let folded: Folded = fold(&with, &Clock { now: clock::wall(), matured: matured.clone() });
+    let folded: Folded = fold(&with, &Clock { now: clock::wall(), matured: known.matured.clone() });
     match folded.refused.get(&id) {
         Some(why) => Err(Problem::refused(WHAT, why.to_string(), Some("look which realm each paper is for"))),
         None => Ok(()),
     }
 }
 
-/// Writes what the node knew into its home, with the recovery, and lets this machine in as one that
-/// recovers. Gives back the directory.
-fn keep(home: &Home, card: &Card, sum: &Sum, op: &Op, keys: &FreshKeys) -> Result<Vec<Carried>, Problem> {
+/// Writes what the node knew of the log into its home, with the recovery, and lets this machine in as one
+/// that recovers. The entries are there.
+fn keep(home: &Home, known: &Known, op: &Op, keys: &FreshKeys) -> Result<(), Problem> {
     let now = clock::wall();
     let failed = |e: freehold_disk::StoreError| store_problem(&e);
     let log = LogStore::open(&home.log()).map_err(failed)?;
-    let ops = sum.ops().iter().map(|(id, bytes)| (*id, bytes.clone()));
+    let ops = known.ops.iter().map(|(id, bytes)| (*id, bytes.clone()));
     log.append(ops.chain([(op.id(), op.to_bytes())]).collect(), now).map_err(failed)?;
-    keep_matured(&log, sum.matured()).map_err(failed)?;
-    let entries = Arc::new(EntryStore::open(&home.entries()).map_err(failed)?);
+    keep_matured(&log, &known.matured).map_err(failed)?;
+    let entries = EntryStore::open(&home.entries()).map_err(failed)?;
     let visitors = Visitors::default();
     visitors.welcome(keys.keys().node_id(), op.id(), now.plus(RECOVERY_VISIT));
     let visitors = visitors.to_bytes();
-    entries.write(move |txn| txn.set_meta(VISITORS, &visitors)).map_err(failed)?;
-    let (rows, beyond) = sum.entries();
-    if beyond > 0 {
-        tracing::warn!(beyond, "entries are left out, since some before them are missing in the journal");
-    }
-    let directory = directory_bucket(card.realm);
-    let mut carried = Vec::new();
-    let mut rows = rows.peekable();
-    while rows.peek().is_some() {
-        let batch: Vec<EntryRow> = rows.by_ref().take(BATCH).collect();
-        carried.extend(
-            batch
-                .iter()
-                .filter(|row| row.bucket == directory)
-                .filter_map(|row| Some(Carried { entry: row.entry.clone(), payload: row.payload.clone()? })),
-        );
-        entries
-            .write(move |txn| batch.iter().try_for_each(|row| txn.insert(row).map(drop)))
-            .map_err(failed)?;
-    }
-    Ok(carried)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(endpoint: &str, bucket: &str) -> (Settings, Credentials) {
-        let key = format!("access_key_id = {bucket}\nsecret_access_key = s");
-        (Settings::new(endpoint, bucket), Credentials::parse(&key).unwrap())
-    }
-
-    #[test]
-    fn stores_keep_their_order_however_they_are_named_and_one_may_be_lost() {
-        let mut known = Settings::new("https://one.example", "attic");
-        known.others = vec![
-            Settings::new("https://two.example", "attic"),
-            Settings::new("https://three.example", "shed"),
-        ];
-        (known.parity, known.capacity) = (1, Some(1 << 40));
-        // The second has another name by now; the first is gone.
-        let now =
-            [(2, named("https://three.example", "shed")), (1, named("https://two.new.example", "attic"))];
-        let (settings, credentials) = whereabouts(&known, now.into());
-        let places: Vec<&str> = settings.stores().map(|store| store.endpoint.as_str()).collect();
-        assert_eq!(places, ["https://one.example", "https://two.new.example", "https://three.example"]);
-        assert_eq!((settings.parity, settings.capacity, settings.check().is_ok()), (1, Some(1 << 40), true));
-        let keys: Vec<&str> = credentials.iter().map(|key| key.access_key_id.as_str()).collect();
-        assert_eq!(keys, ["lost", "attic", "shed"]);
-    }
+    entries.write(move |txn| txn.set_meta(VISITORS, &visitors)).map_err(failed)
 }
