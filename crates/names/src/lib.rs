@@ -1,0 +1,22 @@
+//! Names, as decisions on bytes: what a client asks, what is answered here, which names are blocked
+//! for whom, what others answered and for how long that is good. It must never ask anybody, read a
+//! clock, draw a seed, or panic on a packet from outside. Start reading at [`Question`].
+
+pub mod answer;
+mod code;
+mod domain;
+mod message;
+mod question;
+pub mod reverse;
+mod suffix;
+mod zone;
+
+pub use code::{ANY_CLASS, IN, Rcode, Why, kind};
+pub use domain::{Domain, DomainError, LABEL_MAX, NAME_MAX};
+pub use message::{BadRecord, Message, Record, Records, Section};
+pub use question::{Edns, Question, Unread};
+pub use suffix::Suffixes;
+pub use zone::{Data, Owned, Row, Zones, reserved};
+
+#[cfg(test)]
+mod tests;
