@@ -1,16 +1,19 @@
 //! Names, as decisions on bytes: what a client asks, what is answered here, which names are blocked
 //! for whom, what others answered and for how long that is good. It must never ask anybody, read a
-//! clock, draw a seed, or panic on a packet from outside. Start reading at [`Question`].
+//! clock, draw a seed, or panic on a packet or a list from outside. Start reading at [`Question`].
 
 pub mod answer;
+mod blocked;
 mod code;
 mod domain;
+pub mod lists;
 mod message;
 mod question;
 pub mod reverse;
 mod suffix;
 mod zone;
 
+pub use blocked::{Blocked, Builder, Hit, LISTS_MAX, Refused, Shape};
 pub use code::{ANY_CLASS, IN, Rcode, Why, kind};
 pub use domain::{Domain, DomainError, LABEL_MAX, NAME_MAX};
 pub use message::{BadRecord, Message, Record, Records, Section};

@@ -1,12 +1,15 @@
 //! Whatever bytes come, they are a question, an answer, or refused; what is written is read again the
 //! same; and what others wrote in the judge's hand (messages.json) reads as it says.
 
+mod blocking;
 mod messages;
 mod zones;
 
 use proptest::prelude::*;
 
 use crate::{Domain, Question};
+
+pub(crate) const SEED: [u8; 16] = *b"a seed of a test";
 
 pub(crate) fn domain(text: &str) -> Domain {
     text.parse().unwrap()
