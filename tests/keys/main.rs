@@ -8,7 +8,7 @@ mod private;
 mod tenant;
 
 use anyhow::{Context, Result, ensure};
-use freehold_api::{Audit, BucketKeys, Rewrapped, Sealed};
+use freehold_api::{Audit, BucketAccess, BucketKeys, Rewrapped, Sealed};
 use freehold_harness::{Node, S3, story, until};
 
 fn keys(node: &Node<'_>, bucket: &str) -> Result<BucketKeys> {
@@ -101,7 +101,15 @@ fn a_bucket_is_shared_with_a_machine_and_taken_back() -> Result<()> {
             ensure!(get(&away, "files", "letter")? == "dear carol", "something else");
             Ok(())
         })?;
-        ensure!(put(&away, "files", "answer", "dear alice").is_err(), "she writes, though she only reads");
+        let refused = |key: &str, why: &str| -> Result<()> {
+            let told = put(&away, "files", key, "dear alice").err().context("she writes")?;
+            ensure!(format!("{told:#}").contains(why), "{told:#}");
+            Ok(())
+        };
+        refused("answer", "may only read this bucket")?;
+        let own = one.status()?.this_node;
+        one.cli(&["bucket", "share", "files", "--with", &own, "--read-only"])?
+            .failed(&["has the role secrets", "would restrict nothing"])?;
         one.cli(&["bucket", "share", "files", "--with", "carol"])?.good()?;
         until(60, "she writes", || put(&away, "files", "answer", "dear alice"))?;
         until(60, "it arrives", || {
@@ -109,8 +117,40 @@ fn a_bucket_is_shared_with_a_machine_and_taken_back() -> Result<()> {
             Ok(())
         })?;
 
+        // She does not hear of it, and goes on with the key that she has.
+        carol.unplug()?;
         let taken: BucketKeys = one.ask(&["bucket", "unshare", "files", "--with", "carol"])?;
         ensure!(taken.current == 2 && taken.holders.is_empty() && taken.to_rotate.is_empty(), "{taken:?}");
+        put(&away, "files", "late", "too late")?;
+        put(&away, "files", "letter", "dear nobody")?;
+        carol.plug_in()?;
+        until(90, "she hears of it", || {
+            ensure!(keys(&store, "files")?.access == BucketAccess::TakenBack, "not yet");
+            Ok(())
+        })?;
+        refused("more", "taken back from this node")?;
+        store.cli(&["bucket", "list"])?.good()?.out.contains("taken back").then_some(()).context("list")?;
+        ensure!(get(&away, "files", "letter")? == "dear carol", "on her machine it counts");
+        let untouched = |s3: &S3<'_>| -> Result<()> {
+            ensure!(get(s3, "files", "letter")? == "dear carol", "she overwrote it");
+            ensure!(get(s3, "files", "late").is_err(), "she wrote it under the key that she had");
+            ensure!(get(s3, "files", "answer")? == "dear alice", "what she wrote before is lost");
+            Ok(())
+        };
+        untouched(&s3)?;
+        one.kill()?;
+        let ready = one.resume()?;
+        let s3 = one.s3(&ready)?;
+        untouched(&s3)?;
+        // Given back, all that she wrote counts: so it had come.
+        one.cli(&["bucket", "share", "files", "--with", "carol"])?.good()?;
+        until(60, "it counts again", || {
+            ensure!(get(&s3, "files", "late")? == "too late", "something else");
+            Ok(())
+        })?;
+
+        let taken: BucketKeys = one.ask(&["bucket", "unshare", "files", "--with", "carol"])?;
+        ensure!(taken.current == 3 && taken.holders.is_empty() && taken.to_rotate.is_empty(), "{taken:?}");
         put(&s3, "files", "secret", "not for carol")?;
         until(60, "it is stored with her", || {
             ensure!(one.bucket("files")?.waiting == 0, "it waits");

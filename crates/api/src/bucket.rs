@@ -17,6 +17,21 @@ pub enum Protection {
     NotYet,
 }
 
+/// What a node can do with a bucket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BucketAccess {
+    /// Read and write it.
+    #[default]
+    Writes,
+    /// Read it: nobody takes in what it would write.
+    Reads,
+    /// Read what it could read before the bucket was taken back from it, and write nothing.
+    TakenBack,
+    /// Store what it cannot read: it has no key.
+    Stores,
+}
+
 /// A bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BucketStatus {
@@ -58,6 +73,9 @@ pub struct BucketStatus {
     /// What stands in the way of protection, whatever is copied; `null` if nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<String>,
+    /// What the node that tells this can do with it.
+    #[serde(default)]
+    pub access: BucketAccess,
 }
 
 /// A wish for a bucket.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{BucketStatus, Erasure, ErasurePlan, Problem};
+use crate::{BucketAccess, BucketStatus, Erasure, ErasurePlan, Problem};
 
 /// How many versions of objects are sealed with one of a bucket's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -44,6 +44,9 @@ pub struct BucketKeys {
     pub holders: Vec<KeyHolder>,
     /// Who knows the newest key and should not any more: rotate it.
     pub to_rotate: Vec<String>,
+    /// What the node that tells this can do with the bucket.
+    #[serde(default)]
+    pub access: BucketAccess,
 }
 
 /// A wish for new keys.

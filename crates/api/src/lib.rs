@@ -34,7 +34,9 @@ pub use backend::{
     Attached, BackendControl, BackendState, BackendStatus, Detach, Detached, FoundRealm, NewBackend,
     NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,
 };
-pub use bucket::{BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport};
+pub use bucket::{
+    BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,
+};
 pub use bucket_keys::{
     BucketKeys, KeyControl, KeyHolder, NewPrivateBucket, Rewrapped, Rotated, Rotation, Sealed, Share,
 };

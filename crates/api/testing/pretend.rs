@@ -306,6 +306,7 @@ impl Control for Pretend {
             checked_ms: None,
             unchecked: 0,
             lacks: None,
+            access: freehold_api::BucketAccess::Writes,
         };
         world.status.buckets.push(made.clone());
         Ok(made)

@@ -58,6 +58,7 @@ fn bucket(id: u8, name: &str, copies: u16) -> BucketStatus {
         checked_ms: None,
         unchecked: 0,
         lacks: None,
+        access: freehold_api::BucketAccess::Writes,
     }
 }
 

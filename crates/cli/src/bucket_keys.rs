@@ -1,7 +1,7 @@
 //! `freehold bucket keys`, `rotate`, `share` and `unshare`.
 
 use freehold_api::words::{count, verb};
-use freehold_api::{BucketKeys, Client, Problem, Rewrapped, Rotated, Rotation, Share};
+use freehold_api::{BucketAccess, BucketKeys, Client, Problem, Rewrapped, Rotated, Rotation, Share};
 
 use crate::ask::show;
 use crate::terminal::Terminal;
@@ -73,7 +73,19 @@ fn rewrapped(all: &Rewrapped) -> String {
 }
 
 fn shown(keys: &BucketKeys) -> String {
-    let mut out = vec![format!("{}: key {} seals what is written now", keys.bucket, keys.current)];
+    let (bucket, key) = (&keys.bucket, keys.current);
+    let mut out = vec![match keys.access {
+        BucketAccess::Writes | BucketAccess::Stores => {
+            format!("{bucket}: key {key} seals what is written now")
+        }
+        BucketAccess::Reads => {
+            format!("{bucket}: key {key} is the newest here; this node only reads the bucket")
+        }
+        BucketAccess::TakenBack => format!(
+            "{bucket}: taken back from this node, which writes nothing into it; key {key} is the last that it \
+             was given"
+        ),
+    }];
     for sealed in &keys.sealed {
         let are = verb(sealed.versions, "is", "are");
         out.push(format!(

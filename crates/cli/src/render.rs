@@ -2,8 +2,8 @@
 
 use freehold_api::words::{bytes, count, span, verb};
 use freehold_api::{
-    Audit, BucketStatus, Damage, Doctor, Finding, GuardianTest, ImportReport, Level, NodePlace, NodeStatus,
-    Path, PlaneState, Protection, Role, Standing, Status, VerifyFinding, VerifyReport,
+    Audit, BucketAccess, BucketStatus, Damage, Doctor, Finding, GuardianTest, ImportReport, Level, NodePlace,
+    NodeStatus, Path, PlaneState, Protection, Role, Standing, Status, VerifyFinding, VerifyReport,
 };
 
 fn finding(found: &Finding) -> String {
@@ -159,6 +159,21 @@ pub(crate) fn bucket(bucket: &BucketStatus) -> String {
     let name = bucket.name.strip_prefix(DATABASE).unwrap_or(&bucket.name);
     let rules = bucket.rules.words();
     let rules = if rules.is_empty() { rules } else { format!(", {rules}") };
+    match bucket.access {
+        BucketAccess::TakenBack => {
+            let held = count(bucket.objects, "object");
+            return format!(
+                "  {name:<16} taken back from this node: it reads what it could read before ({held}), and \
+                 writes nothing"
+            );
+        }
+        BucketAccess::Stores => {
+            return format!(
+                "  {name:<16} sealed: this node stores it, and has no key to read it with{rules}"
+            );
+        }
+        BucketAccess::Reads | BucketAccess::Writes => {}
+    }
     if bucket.objects == 0 {
         let lacks = bucket.lacks.as_ref().map(|lacks| format!(", but {lacks}")).unwrap_or_default();
         let nodes = count(copies, "node");
@@ -171,7 +186,9 @@ pub(crate) fn bucket(bucket: &BucketStatus) -> String {
         Protection::Partly => format!("partly protected: {waiting} of {} {wait} for a copy", bucket.objects),
         Protection::NotYet => format!("not protected: {} {wait} for a copy", count(waiting, "object")),
     };
-    let since = bucket.oldest_unprotected_ms.map(|ms| format!(", for {}", span(ms))).unwrap_or_default();
+    let oldest = if waiting == 1 { "" } else { "the oldest " };
+    let since = bucket.oldest_unprotected_ms.map(|ms| format!(" ({oldest}written {} ago)", span(ms)));
+    let since = since.unwrap_or_default();
     let holds = format!("{}, {}", count(bucket.objects, "object"), bytes(bucket.bytes));
     let left = match bucket.bytes_waiting {
         0 => String::new(),
@@ -182,7 +199,8 @@ pub(crate) fn bucket(bucket: &BucketStatus) -> String {
     let lacks = bucket.lacks.as_ref().map(|lacks| format!("; {lacks}")).unwrap_or_default();
     let worst = worst.unwrap_or_default();
     let checked = checked(bucket);
-    format!("  {name:<16} {holds}; {protected}{since}{left}{worst}{rules}{checked}{lacks}")
+    let reads = if bucket.access == BucketAccess::Reads { "; this node only reads it" } else { "" };
+    format!("  {name:<16} {holds}; {protected}{since}{left}{worst}{rules}{checked}{lacks}{reads}")
 }
 
 /// How old the oldest check of a copy is, once it is old enough to tell.

@@ -5,8 +5,8 @@ mod tests;
 
 use freehold_api::words::verb;
 use freehold_api::{
-    BackendState, BackendStatus, BucketStatus, NodePlace, NodeStatus, Path, Protection, QuotaWhose, Role,
-    Standing, Status, UsageStatus,
+    BackendState, BackendStatus, BucketAccess, BucketStatus, NodePlace, NodeStatus, Path, Protection,
+    QuotaWhose, Role, Standing, Status, UsageStatus,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -74,7 +74,15 @@ pub(crate) fn place(place: &NodePlace) -> String {
 /// What a person wants to know of a bucket.
 pub(crate) fn protection(bucket: &BucketStatus, nodes: u64) -> String {
     let lacks = bucket.lacks.as_ref().map(|lacks| format!(" For {lacks}.")).unwrap_or_default();
-    format!("{}{lacks}", copies_of(bucket, nodes))
+    match bucket.access {
+        BucketAccess::TakenBack => {
+            "It was taken back from this machine, which reads what it could read before and writes nothing."
+                .to_owned()
+        }
+        BucketAccess::Stores => "This machine stores it, and has no key to read it with.".to_owned(),
+        BucketAccess::Reads => format!("{}{lacks} This machine only reads it.", copies_of(bucket, nodes)),
+        BucketAccess::Writes => format!("{}{lacks}", copies_of(bucket, nodes)),
+    }
 }
 
 fn copies_of(bucket: &BucketStatus, nodes: u64) -> String {
@@ -128,6 +136,8 @@ pub(crate) fn used(usage: &UsageStatus) -> String {
 /// How a bucket is marked.
 pub(crate) fn mark(bucket: &BucketStatus, nodes: u64) -> Mark {
     match bucket.protected {
+        _ if bucket.access == BucketAccess::TakenBack => Mark { tone: "quiet", word: "Taken back" },
+        _ if bucket.access == BucketAccess::Stores => Mark { tone: "quiet", word: "Sealed" },
         _ if bucket.objects == 0 => Mark { tone: "quiet", word: "Empty" },
         Protection::Full if machines(bucket, nodes) == 1 => Mark { tone: "wait", word: "One copy" },
         Protection::Full => Mark { tone: "good", word: "Protected" },

@@ -14,7 +14,7 @@ use self::carrier::Carrier;
 use crate::history::{Changed, Written};
 use crate::settings::Register;
 use crate::words::Words;
-use crate::{Fact, Locator, Row, Settings, Stamp, State, Version, Word, is_of_each};
+use crate::{Fact, Locator, Row, Settings, Stamp, State, Version, Word, Writers, is_of_each};
 
 /// One bucket.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -124,19 +124,28 @@ impl Index {
         }
     }
 
-    /// Takes out what does not count any more. What it had overtaken must be taken in again.
-    pub fn hide(&mut self, bucket: &BucketId, cuts: &Cuts) {
-        let Some(index) = self.buckets.get_mut(bucket) else { return };
+    /// Takes out what does not count any more. What it had overtaken must be taken in again. Words stay
+    /// though their node may not write: whoever adds them up knows whom to believe. Returns whether there
+    /// was anything.
+    pub fn hide(&mut self, bucket: &BucketId, cuts: &Cuts, writers: Option<&Writers>) -> bool {
+        let Some(index) = self.buckets.get_mut(bucket) else { return false };
         let is_cut = |stamp: &Stamp| is_cut_off(cuts, bucket, &stamp.origin, stamp.seq);
-        let gone = index.keys.iter().filter(|(_, state)| state.any_entry(is_cut));
+        let is_out = |stamp: &Stamp| {
+            is_cut(stamp) || writers.is_some_and(|writers| !writers.lets(&stamp.origin, stamp.seq))
+        };
+        let gone = index.keys.iter().filter(|(_, state)| state.any_entry(is_out));
         let gone: BTreeSet<Box<str>> = gone.map(|(key, _)| key.clone()).collect();
         for key in &gone {
             if let Some(state) = index.keys.remove(key) {
                 index.counts.take(&state);
             }
         }
-        let unset = index.settings.hide(is_cut);
+        let unset = index.settings.hide(is_out);
         let unsaid = index.words.hide(is_cut);
+        let carriers = self.hide_carriers(bucket, is_out);
+        if gone.is_empty() && unset.is_empty() && unsaid.is_empty() && !carriers {
+            return false;
+        }
         self.superseded.retain(|at, overtaken| {
             at.bucket != *bucket
                 || match &overtaken.of {
@@ -148,7 +157,7 @@ impl Index {
                     Of::Resealed(_) => false,
                 }
         });
-        self.hide_carriers(bucket, is_cut);
+        true
     }
 
     /// Takes in that an entry is not needed any more, where it cannot be told what it said.

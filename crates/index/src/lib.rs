@@ -14,6 +14,7 @@ mod settings;
 mod state;
 mod version;
 mod words;
+mod writers;
 
 pub use etag::{Etag, EtagError};
 pub use fact::{Fact, Says};
@@ -30,3 +31,4 @@ pub use settings::{Settings, Unsettable, Versioning};
 pub use state::{Plan, State, plan_delete};
 pub use version::{Locator, Row, Stamp, Version, VersionError};
 pub use words::{Word, is_of_each};
+pub use writers::Writers;

@@ -13,7 +13,7 @@ use freehold_disk::{EntryStore, StoreError};
 use freehold_placement::{Cuts, Entry, is_cut_off};
 use freehold_seal::{
     BoxHint, DirectoryRow, Envelope, Erased, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey,
-    box_hint, payload_kind,
+    box_hint, generation, payload_kind,
 };
 use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, OpId, PersonId, RealmId, ServiceId, ZoneId};
 
@@ -308,6 +308,16 @@ impl Directory {
             Recipient::Recovery => None,
         });
         nodes.collect()
+    }
+
+    /// Whether a later key than this version was boxed for others, and for this reader none: it is not
+    /// among those who are to have it.
+    pub(crate) fn is_left_out(&self, key_of: KeyOf, version: u32, counts: impl Fn(&NodeId) -> bool) -> bool {
+        let later = self.envelopes.keys().filter(|(of, other, _, _, origin)| {
+            *of == key_of && generation(*other) > generation(version) && counts(origin)
+        });
+        let mut later = later.map(|(_, _, to, ..)| to).peekable();
+        later.peek().is_some() && later.all(|to| *to != self.me)
     }
 
     /// A clock reading at `now` or later that wins over what is known of these rows, though a node

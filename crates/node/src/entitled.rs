@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use freehold_crypt::BoxPublic;
 use freehold_realm::{NodeRoles, Standing, State};
 use freehold_seal::{BucketKey, Holder, KeyOf, KeyRing, Recipient, Setting};
+use freehold_vault::Writers;
 use freehold_wire::{BucketId, NodeId};
 
 use crate::clock;
@@ -109,6 +110,48 @@ pub(crate) fn holders(shared: &Shared, view: &View, bucket: &BucketId, is_privat
     Held::of(&words, root, |holder| nodes_of(view, holder, false))
 }
 
+/// What this node may do with a bucket whose key it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Read and write it.
+    Writes,
+    /// Read it.
+    Reads,
+    /// Read what it could read before it was taken away.
+    Lost,
+}
+
+/// Whose entries count in a bucket, and what this node may do there; nothing while that cannot be told.
+pub(crate) fn access(shared: &Shared, view: &View, ring: &KeyRing) -> Option<(BucketId, Writers, Access)> {
+    let KeyOf::Bucket(bucket) = ring.of() else { return None };
+    let newest = ring.current()?.version();
+    let held = holders(shared, view, &bucket, ring.is_private());
+    // Who made it says so at once.
+    if ring.is_private() && !held.is_said() {
+        return None;
+    }
+    let of_role = if ring.is_private() { &BTreeSet::new() } else { &view.keepers };
+    let every = |holder: &Holder| nodes_of(view, holder, false);
+    let writers = held.writers(of_role, every);
+    let (me, named) = (shared.me(), named(view, &held));
+    let keeps = view.state().nodes.get(&me).is_some_and(|node| node.roles.contains(NodeRoles::SECRETS));
+    if keeps && !ring.is_private() {
+        return Some((bucket, writers, Access::Writes));
+    }
+    let counts = |by: &NodeId| {
+        if ring.is_private() { named.get(by) == Some(&false) } else { view.keepers.contains(by) }
+    };
+    let lost = shared.directory().is_left_out(ring.of(), newest, counts);
+    let access = match named.get(&me) {
+        _ if lost => Access::Lost,
+        Some(false) => Access::Writes,
+        None if held.has_lost(&me, every) => Access::Lost,
+        // If it has a key and nobody has told it yet what for, it waits.
+        Some(true) | None => Access::Reads,
+    };
+    Some((bucket, writers, access))
+}
+
 /// The nodes on the machine that made a bucket: one, or none if the log does not tell any more.
 fn founders(view: &View, bucket: &BucketId) -> BTreeSet<NodeId> {
     let Some(made_by) = view.state().buckets.get(bucket).map(|bucket| bucket.created_by) else {
@@ -119,17 +162,22 @@ fn founders(view: &View, bucket: &BucketId) -> BTreeSet<NodeId> {
     made.map(|(id, _)| *id).collect()
 }
 
-/// The nodes that a holder comes to; if `standing`, those alone whose person and device have rights.
-fn nodes_of(view: &View, holder: &Holder, standing: bool) -> Vec<NodeId> {
+/// The nodes that a holder comes to, those that have left among them; if `standing`, those alone whose
+/// person and device have rights.
+pub(crate) fn nodes_of(view: &View, holder: &Holder, standing: bool) -> Vec<NodeId> {
     let person = match holder {
         Holder::Node(node) => return vec![*node],
         Holder::Person(person) => person,
     };
+    if !standing {
+        let theirs = view.owners.iter().filter(|(_, owner)| *owner == person);
+        return theirs.map(|(node, _)| *node).collect();
+    }
     let state = view.state();
     let stands = state.persons.get(person).is_some_and(|p| p.standing == Standing::Active);
     let theirs = view.devices.iter().filter(|(_, key)| {
         let device = state.device(key).filter(|(of, _)| of == person);
-        device.is_some_and(|(_, device)| !standing || (stands && device.standing == Standing::Active))
+        stands && device.is_some_and(|(_, device)| device.standing == Standing::Active)
     });
     theirs.map(|(node, _)| *node).collect()
 }

@@ -14,7 +14,7 @@ use freehold_api::{Problem, words};
 use freehold_crypt::SigningKey;
 use freehold_realm::body::Target;
 use freehold_realm::{Body, Folded, NodeRoles, Op, Pending, RECOVERY_DELAY, Reason, State};
-use freehold_wire::{BucketId, KeyId, Millis, NodeId, OpId};
+use freehold_wire::{BucketId, KeyId, Millis, NodeId, OpId, PersonId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::steps::Steps;
@@ -50,6 +50,8 @@ pub struct View {
     /// Nodes that the realm ever let in, with every role that each ever had: who may, or once might,
     /// write entries.
     pub let_in: BTreeMap<NodeId, NodeRoles>,
+    /// The person on whose device a node is, or was before it left.
+    pub owners: BTreeMap<NodeId, PersonId>,
     /// The device on the same machine as a node, where there is one.
     pub devices: BTreeMap<NodeId, KeyId>,
     /// When the operation that let each node in first came here.

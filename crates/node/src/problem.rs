@@ -139,6 +139,13 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
         PutError::NotAWriter => {
             Problem::refused(what, why, Some("write on another node: freehold node list    (shows roles)"))
         }
+        PutError::OnlyReads | PutError::TakenBack => Problem::refused(
+            what,
+            why,
+            Some(format!(
+                "on a node that says who holds its keys: freehold bucket share {bucket} --with NODE"
+            )),
+        ),
         PutError::Quota(_) => Problem::refused(what, why, Some("freehold usage")),
         PutError::Barred => Problem::refused(
             what,

@@ -128,8 +128,8 @@ pub struct Replica {
     pub(crate) ledger: Arc<Ledger>,
     /// Buckets that take no writes while it is decided whether they end.
     closed: Arc<Mutex<BTreeSet<BucketId>>>,
-    /// Buckets that this node may only read.
-    read_only: Arc<Mutex<BTreeSet<BucketId>>>,
+    /// Buckets that this node may not write, though it has a key.
+    kept_out: Arc<Mutex<BTreeMap<BucketId, Own>>>,
 }
 
 /// A bucket that takes no writes on this node for as long as this lives.
@@ -236,9 +236,14 @@ impl Replica {
         self.erasures.add(Place { bucket, origin, seq });
     }
 
-    /// Says which buckets this node may only read.
-    pub(crate) fn only_read(&self, buckets: BTreeSet<BucketId>) {
-        *self.read_only.lock().unwrap_or_else(PoisonError::into_inner) = buckets;
+    /// Says which buckets this node may not write, though it has a key, and why.
+    pub(crate) fn keep_out(&self, buckets: BTreeMap<BucketId, Own>) {
+        *self.kept_out.lock().unwrap_or_else(PoisonError::into_inner) = buckets;
+    }
+
+    /// Why this node may not write a bucket whose key it has, if so.
+    pub(crate) fn kept_out_of(&self, bucket: &BucketId) -> Option<Own> {
+        self.kept_out.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).copied()
     }
 
     fn is_closed(&self, bucket: &BucketId) -> bool {
@@ -294,8 +299,8 @@ impl freehold_vault::Replication for ForVault {
         if self.0.is_closed(bucket) {
             return Own::Behind;
         }
-        if self.0.read_only.lock().unwrap_or_else(PoisonError::into_inner).contains(bucket) {
-            return Own::Stranger;
+        if let Some(why) = self.0.kept_out_of(bucket) {
+            return why;
         }
         self.0.own(bucket).unwrap_or(Own::Listening)
     }
@@ -378,7 +383,7 @@ mod tests {
             quotas: Arc::default(),
             ledger: Arc::default(),
             closed: Arc::default(),
-            read_only: Arc::default(),
+            kept_out: Arc::default(),
         };
         let vault = ForVault(handle.clone());
         for seq in 1..=3000 {

@@ -482,7 +482,7 @@ impl Shared {
 
 /// Whether waiting makes no difference to what may be written.
 const fn is_settled(own: Own) -> bool {
-    matches!(own, Own::Sure | Own::Unheard | Own::Stranger | Own::Barred)
+    matches!(own, Own::Sure | Own::Unheard | Own::Stranger | Own::Reads | Own::Unshared | Own::Barred)
 }
 
 /// Reads directory entries that are durable, and says if that changes something.

@@ -1,10 +1,12 @@
 //! Who holds a bucket's key: what the nodes said of it, and whose word counts. Pure, so that the same
 //! words give the same holders on every node, in any order of arrival.
 
+use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_seal::{DOCUMENT_MAX, Holder, HolderRow, Holders, Right};
-use freehold_vault::Word;
+use freehold_vault::{Word, Writers};
 use freehold_wire::{Bounded, NodeId, TooLong, from_canonical};
 
 /// Whose word counts before any other was heard.
@@ -17,10 +19,35 @@ pub(crate) enum Root<'a> {
     Founders(&'a BTreeSet<NodeId>),
 }
 
+/// What holds of one holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Row {
+    turn: u32,
+    right: Right,
+    /// Of nodes that do not write any more, what counts.
+    last: BTreeMap<NodeId, u64>,
+}
+
+impl Row {
+    /// Of what two nodes said, what holds. If they took it away at once, what either had seen counts.
+    fn join(&mut self, other: Self) {
+        match (other.turn, other.right).cmp(&(self.turn, self.right)) {
+            Ordering::Less => {}
+            Ordering::Greater => *self = other,
+            Ordering::Equal => {
+                for (node, last) in other.last {
+                    let there = self.last.entry(node).or_default();
+                    *there = last.max(*there);
+                }
+            }
+        }
+    }
+}
+
 /// What holds of a bucket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Held {
-    rows: BTreeMap<Holder, (u32, Right)>,
+    rows: BTreeMap<Holder, Row>,
     /// The nodes whose word counts.
     pub(crate) authors: BTreeSet<NodeId>,
     /// The generation of the latest key that such a word is sealed with; 0 if there is none.
@@ -50,7 +77,8 @@ impl Held {
                 let first = words.iter().min_by_key(|word| (word.generation, word.stamp));
                 let first = first.filter(|_| founders.is_empty()).map(|word| word.stamp.origin);
                 for founder in founders.iter().copied().chain(first) {
-                    held.rows.insert(Holder::Node(founder), (0, Right::Writes));
+                    let row = Row { turn: 0, right: Right::Writes, last: BTreeMap::new() };
+                    held.rows.insert(Holder::Node(founder), row);
                 }
                 while let Some(next) = held.next(words, &nodes_of) {
                     held.hear(next);
@@ -61,7 +89,7 @@ impl Held {
     }
 
     fn next<'a>(&self, words: &'a [Word], nodes_of: impl Fn(&Holder) -> Vec<NodeId>) -> Option<&'a Word> {
-        let writing = self.rows.iter().filter(|(_, (_, right))| *right == Right::Writes);
+        let writing = self.rows.iter().filter(|(_, row)| row.right == Right::Writes);
         let writing: BTreeSet<NodeId> = writing.flat_map(|(holder, _)| nodes_of(holder)).collect();
         let may = |word: &&Word| {
             let origin = word.stamp.origin;
@@ -80,15 +108,44 @@ impl Held {
         };
         self.generation = self.generation.max(word.generation);
         for row in &said {
-            let there = self.rows.entry(row.holder).or_insert((row.turn, row.right));
-            *there = (*there).max((row.turn, row.right));
+            let last = row.last.iter().copied().collect();
+            let said = Row { turn: row.turn, right: row.right, last };
+            match self.rows.entry(row.holder) {
+                Entry::Vacant(vacant) => drop(vacant.insert(said)),
+                Entry::Occupied(there) => there.into_mut().join(said),
+            }
         }
+    }
+
+    /// Whose entries count, beside those of nodes that write by their role.
+    pub(crate) fn writers(
+        &self,
+        of_role: &BTreeSet<NodeId>,
+        nodes_of: impl Fn(&Holder) -> Vec<NodeId>,
+    ) -> Writers {
+        let mut writers = Writers { all: of_role.clone(), until: BTreeMap::new() };
+        for (holder, row) in &self.rows {
+            if row.right == Right::Writes {
+                writers.all.extend(nodes_of(holder));
+            }
+            for (node, last) in &row.last {
+                let there = writers.until.entry(*node).or_default();
+                *there = (*last).max(*there);
+            }
+        }
+        writers
+    }
+
+    /// Whether somebody was taken away to whom a node belongs.
+    pub(crate) fn has_lost(&self, node: &NodeId, nodes_of: impl Fn(&Holder) -> Vec<NodeId>) -> bool {
+        let gone = self.rows.iter().filter(|(_, row)| row.right == Right::Gone);
+        gone.flat_map(|(holder, _)| nodes_of(holder)).any(|of| of == *node)
     }
 
     /// Each holder, and whether it only reads.
     pub(crate) fn holders(&self) -> impl Iterator<Item = (&Holder, bool)> {
-        let there = self.rows.iter().filter(|(_, (_, right))| *right != Right::Gone);
-        there.map(|(holder, (_, right))| (holder, *right == Right::Reads))
+        let there = self.rows.iter().filter(|(_, row)| row.right != Right::Gone);
+        there.map(|(holder, row)| (holder, row.right == Right::Reads))
     }
 
     /// Whether anybody said anything that counts.
@@ -96,11 +153,19 @@ impl Held {
         self.generation > 0
     }
 
-    /// The same with another right of one holder.
-    pub(crate) fn with(&self, holder: Holder, right: Right) -> Self {
+    /// The same with another right of one holder, of whose nodes this much was heard of. If it writes no
+    /// more, that is what counts.
+    pub(crate) fn with(&self, holder: Holder, right: Right, heard: &BTreeMap<NodeId, u64>) -> Self {
         let mut then = self.clone();
-        let turn = self.rows.get(&holder).map_or(0, |(turn, _)| *turn).saturating_add(1);
-        then.rows.insert(holder, (turn, right));
+        let before = self.rows.get(&holder);
+        let turn = before.map_or(0, |row| row.turn).saturating_add(1);
+        let last = match before {
+            _ if right == Right::Writes => BTreeMap::new(),
+            Some(row) if row.right == Right::Writes => heard.clone(),
+            Some(row) => row.last.clone(),
+            None => BTreeMap::new(),
+        };
+        then.rows.insert(holder, Row { turn, right, last });
         then
     }
 
@@ -109,12 +174,12 @@ impl Held {
     /// # Errors
     /// [`TooLong`] if there are too many.
     pub(crate) fn document(&self) -> Result<Holders, TooLong> {
-        let row = |(holder, (turn, right)): (&Holder, &(u32, Right))| HolderRow {
-            holder: *holder,
-            turn: *turn,
-            right: *right,
+        let row = |(holder, row): (&Holder, &Row)| {
+            let last = row.last.iter().filter(|(_, last)| **last > 0).map(|(node, last)| (*node, *last));
+            let last = Bounded::from_vec(last.collect())?;
+            Ok(HolderRow { holder: *holder, turn: row.turn, right: row.right, last })
         };
-        Bounded::from_vec(self.rows.iter().map(row).collect())
+        Bounded::from_vec(self.rows.iter().map(row).collect::<Result<_, _>>()?)
     }
 }
 
@@ -213,6 +278,7 @@ mod tests {
             holder: Holder::Node(node(*holder)),
             turn: *turn,
             right: *right,
+            last: Bounded::new(),
         });
         let rows: Holders = Bounded::from_vec(rows.collect()).unwrap();
         let stamp = Stamp { hlc: Hlc { wall: Millis(wall), count: 0 }, origin: node(origin), seq: wall };
@@ -317,9 +383,50 @@ mod tests {
     fn a_change_is_one_turn_later_than_what_was_known() {
         let keepers = nodes([1]);
         let held = Held::of(&[word(1, 1, 1, &[(5, 3, Writes)])], Root::Keepers(&keepers), own);
-        let then = held.with(Holder::Node(node(5)), Gone).with(Holder::Node(node(6)), Reads);
+        let none = BTreeMap::new();
+        let then = held.with(Holder::Node(node(5)), Gone, &none).with(Holder::Node(node(6)), Reads, &none);
         let said = then.document().unwrap();
         let said: Vec<_> = said.iter().map(|row| (row.turn, row.right)).collect();
         assert_eq!(said, [(4, Gone), (1, Reads)]);
+    }
+
+    #[test]
+    fn of_who_was_taken_away_that_counts_which_was_heard_before() {
+        let keepers = nodes([1, 2]);
+        let root = Root::Keepers(&keepers);
+        let (who, heard) = (Holder::Node(node(5)), BTreeMap::from([(node(5), 7)]));
+        let writers = |held: &Held| held.writers(&keepers, own);
+        let shared = Held::of(&[word(1, 1, 1, &[(5, 1, Writes)])], root, own);
+        assert!(writers(&shared).lets(&node(5), 99) && writers(&shared).lets(&node(2), 99));
+        assert!(!writers(&shared).lets(&node(6), 1), "nobody named it");
+        for right in [Gone, Reads] {
+            let taken = shared.with(who, right, &heard);
+            assert!(writers(&taken).lets(&node(5), 7) && !writers(&taken).lets(&node(5), 8));
+            // What it wrote since does not come to count because it may read, or is taken away again.
+            let later = taken.with(who, Reads, &[(node(5), 20)].into()).with(who, Gone, &heard);
+            assert!(writers(&later).lets(&node(5), 7) && !writers(&later).lets(&node(5), 8));
+            let back = taken.with(who, Writes, &heard);
+            assert!(writers(&back).lets(&node(5), 99), "given again, it is given");
+        }
+        let reader = Held::default().with(who, Reads, &heard).with(who, Gone, &heard);
+        assert!(!writers(&reader).lets(&node(5), 1), "it never was to write");
+    }
+
+    #[test]
+    fn of_two_that_take_away_at_once_what_either_heard_counts() {
+        let keepers = nodes([1, 2]);
+        let shared = Held::of(&[word(1, 1, 1, &[(5, 1, Writes)])], Root::Keepers(&keepers), own);
+        let said = |origin, last| {
+            let taken = shared.with(Holder::Node(node(5)), Gone, &[(node(5), last)].into());
+            let document = to_canonical(&taken.document().unwrap()).into();
+            Word { document: Some(document), ..word(origin, 2, 9, &[]) }
+        };
+        let words = [said(1, 7), said(2, 9)];
+        for words in [words.clone(), [words[1].clone(), words[0].clone()]] {
+            let held = Held::of(&words, Root::Keepers(&keepers), own);
+            assert!(held.has_lost(&node(5), own));
+            let writers = held.writers(&keepers, own);
+            assert!(writers.lets(&node(5), 9) && !writers.lets(&node(5), 10));
+        }
     }
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_disk::OsEntropy;
+use freehold_disk::{OsEntropy, StoreError};
 use freehold_mesh::Addresses;
+use freehold_placement::Own;
 use freehold_realm::body::NodeAdd;
 use freehold_realm::{NodeRoles, Standing};
 use freehold_seal::{DirectoryRow, KeyOf, KeyRing, Recipient, Setting};
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::sharing;
-use crate::entitled::{Entitled, holders, is_active, may_box, named, person_of, to_rotate};
+use crate::entitled::{Access, Entitled, access, holders, is_active, may_box, named, person_of, to_rotate};
 use crate::log::{By, View};
 use crate::naming::{self, Called};
 use crate::scribe::Saying;
@@ -112,7 +113,9 @@ pub async fn tidy_up(shared: &Shared) {
         hand_keys_to_vault(shared).await;
     }
     name_buckets(shared);
-    know_what_is_only_read(shared);
+    if let Err(error) = know_who_writes(shared).await {
+        tracing::error!(%error, "what nodes wrote that may not could not be sorted out");
+    }
     if let Err(error) = shared.vault.set_cuts(shared.cuts()).await {
         tracing::error!(%error, "what a suspended node wrote could not be sorted out");
     }
@@ -162,16 +165,22 @@ fn know_who_vouches(shared: &Shared) -> bool {
 }
 
 /// Whoever holds all keys by its role writes everywhere; others as the bucket's holders said.
-fn know_what_is_only_read(shared: &Shared) {
-    let (Some(replica), view, me) = (shared.replica.get(), shared.log.view(), shared.me()) else { return };
+async fn know_who_writes(shared: &Shared) -> Result<(), StoreError> {
+    let view = shared.log.view();
     let rings: Vec<KeyRing> = shared.directory().rings().cloned().collect();
-    let of_role = view.state().nodes.get(&me).is_some_and(|node| node.roles.contains(NodeRoles::SECRETS));
-    let only_reads = |ring: &KeyRing| {
-        let KeyOf::Bucket(bucket) = ring.of() else { return None };
-        let named = named(&view, &holders(shared, &view, &bucket, ring.is_private())).get(&me).copied();
-        (named == Some(true) && (ring.is_private() || !of_role)).then_some(bucket)
-    };
-    replica.only_read(rings.iter().filter_map(only_reads).collect());
+    let (mut writers, mut kept_out) = (BTreeMap::new(), BTreeMap::new());
+    for (bucket, may, here) in rings.iter().filter_map(|ring| access(shared, &view, ring)) {
+        writers.insert(bucket, may);
+        match here {
+            Access::Writes => {}
+            Access::Reads => drop(kept_out.insert(bucket, Own::Reads)),
+            Access::Lost => drop(kept_out.insert(bucket, Own::Unshared)),
+        }
+    }
+    if let Some(replica) = shared.replica.get() {
+        replica.keep_out(kept_out);
+    }
+    shared.vault.set_writers(writers).await
 }
 
 fn name_buckets(shared: &Shared) {

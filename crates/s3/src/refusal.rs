@@ -84,7 +84,9 @@ pub(crate) fn of_write(error: &PutError) -> S3Error {
             says
         ),
         PutError::Quota(_) => custom("QuotaExceeded", http::StatusCode::FORBIDDEN, says),
-        PutError::NotAWriter | PutError::Barred => s3_error!(AccessDenied, "{}", says),
+        PutError::NotAWriter | PutError::OnlyReads | PutError::TakenBack | PutError::Barred => {
+            s3_error!(AccessDenied, "{}", says)
+        }
         PutError::CatchingUp | PutError::Cloned => s3_error!(ServiceUnavailable, "{}", says),
         PutError::Depot(DepotError::NoSpace { .. }) => full(),
         PutError::Closing => closing(),

@@ -152,8 +152,11 @@ pub enum Right {
     Gone,
 }
 
+/// Nodes of one holder at most whose last number is said.
+pub const LAST_MAX: usize = 64;
+
 /// What is said of one holder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(array)]
 pub struct HolderRow {
     /// Of whom.
@@ -165,10 +168,14 @@ pub struct HolderRow {
     /// What.
     #[n(2)]
     pub right: Right,
+    /// Of a holder that does not write any more: the number of the last entry that counts of each of
+    /// its nodes. Of a node that is not there none counts.
+    #[n(3)]
+    pub last: Bounded<(NodeId, u64), LAST_MAX>,
 }
 
 /// Holders of one bucket's key at most, beside those that hold all keys, and those that once did.
-pub const HOLDERS_MAX: usize = 1024;
+pub const HOLDERS_MAX: usize = 512;
 
 /// The document of [`Setting::Holders`]: who else gets the key, as far as one node knows.
 pub type Holders = Bounded<HolderRow, HOLDERS_MAX>;

@@ -27,8 +27,8 @@ pub use blob::{
 };
 pub use directory::{DirectoryRow, RowKey};
 pub use document::{
-    Amendment, Aspect, Content, DOCUMENT_MAX, Document, HOLDERS_MAX, Holder, HolderRow, Holders, Resealed,
-    Right, Setting, SettingRow, Target,
+    Amendment, Aspect, Content, DOCUMENT_MAX, Document, HOLDERS_MAX, Holder, HolderRow, Holders, LAST_MAX,
+    Resealed, Right, Setting, SettingRow, Target,
 };
 pub use envelope::{
     BoxHint, Envelope, EnvelopeDecodeError, EnvelopeError, Link, Recipient, box_hint, open_envelope,

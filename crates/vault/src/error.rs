@@ -65,6 +65,12 @@ pub enum PutError {
         "no other node would take in what this one writes: it is no member of the realm yet, or no gateway of it"
     )]
     NotAWriter,
+    /// Whoever says who holds the bucket's keys lets this node read, and no more.
+    #[error("this node may only read this bucket: what it wrote would count nowhere")]
+    OnlyReads,
+    /// The bucket has a next key, which this node was not given, or it is not among the holders any more.
+    #[error("this bucket was taken back from this node: what it wrote would count nowhere")]
+    TakenBack,
     /// A quota is used up.
     #[error("{0}")]
     Quota(String),

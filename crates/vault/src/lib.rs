@@ -21,7 +21,7 @@ pub use error::{BoxError, GetError, PutError};
 pub use freehold_index::{
     DAY, DefaultRetention, Etag, EtagError, Expiration, Filter, Lifecycle, ListQuery, Locked, Locks, Mode,
     Noncurrent, ObjectLock, Period, Retention, Rule, Seen, Settings, Spelled, Stamp, Version, VersionError,
-    VersionQuery, Versioning, Word,
+    VersionQuery, Versioning, Word, Writers,
 };
 pub use freehold_seal::{Aspect, Setting};
 pub use keyring::Keyring;

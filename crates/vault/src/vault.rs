@@ -27,7 +27,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use freehold_crypt::SigningKey;
 use freehold_disk::{EntryStore, EntryTxn, StoreError};
-use freehold_index::{BucketIndex, Index};
+use freehold_index::{BucketIndex, Index, Writers};
 use freehold_placement::{Cuts, Entry, Own};
 use freehold_seal::{BucketKey, PayloadPlace};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
@@ -102,6 +102,7 @@ pub(crate) struct Inner {
     pub(crate) buckets: RwLock<BTreeMap<BucketId, BucketInfo>>,
     index: RwLock<Index>,
     cuts: RwLock<Arc<Cuts>>,
+    writers: RwLock<Arc<BTreeMap<BucketId, Writers>>>,
     words: tokio::sync::watch::Sender<()>,
     clock: Mutex<Hlc>,
     stripes: Vec<Arc<tokio::sync::Mutex<()>>>,
@@ -136,6 +137,7 @@ impl Vault {
             buckets: RwLock::default(),
             index: RwLock::default(),
             cuts: RwLock::default(),
+            writers: RwLock::default(),
             words: tokio::sync::watch::channel(()).0,
             clock: Mutex::new(Hlc::default()),
             stripes: std::iter::repeat_with(Arc::default).take(STRIPES).collect(),
@@ -223,6 +225,8 @@ impl Inner {
     fn may_write(&self, bucket: &BucketId) -> Result<(), PutError> {
         match self.shared.replication.own(bucket) {
             Own::Stranger => Err(PutError::NotAWriter),
+            Own::Reads => Err(PutError::OnlyReads),
+            Own::Unshared => Err(PutError::TakenBack),
             Own::Barred => Err(PutError::Barred),
             Own::Behind => Err(PutError::CatchingUp),
             Own::Forked => Err(PutError::Cloned),

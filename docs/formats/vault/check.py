@@ -198,8 +198,9 @@ def read_document(what, document):
     if what == "versioning":
         need(value in (1, 2), "no versioning")
     if what == "holders":
-        need(len(value) <= 1024, "too many holders")
-        for (kind, (who,)), turn, right in value:
+        need(len(value) <= 512, "too many holders")
+        for (kind, (who,)), turn, right, last in value:
+            need(len(last) <= 64 and all(len(node) == 32 and number > 0 for node, number in last), "no numbers")
             need(kind in (0, 1) and len(who) == 32, "no holder")
             need(0 <= turn < 1 << 32 and right in (1, 2, 3), "no right")
     return value

@@ -21,6 +21,7 @@ fn photos(objects: u64, waiting: u64) -> BucketStatus {
         checked_ms: None,
         unchecked: 0,
         lacks: None,
+        access: BucketAccess::Writes,
     }
 }
 
@@ -29,9 +30,12 @@ fn a_bucket_is_told_in_a_line() {
     let table = [
         ((0, 0), "empty; everything in it will be on 2 nodes"),
         ((1, 0), "1 object, 1.5 kB; protected: everything is on 2 nodes"),
-        ((1, 1), "1 object, 1.5 kB; not protected: 1 object waits for a copy, for 1 minute"),
-        ((3, 1), "3 objects, 4.5 kB; partly protected: 1 of 3 waits for a copy, for 1 minute"),
-        ((3, 2), "3 objects, 4.5 kB; partly protected: 2 of 3 wait for a copy, for 1 minute"),
+        ((1, 1), "1 object, 1.5 kB; not protected: 1 object waits for a copy (written 1 minute ago)"),
+        ((3, 1), "3 objects, 4.5 kB; partly protected: 1 of 3 waits for a copy (written 1 minute ago)"),
+        (
+            (3, 2),
+            "3 objects, 4.5 kB; partly protected: 2 of 3 wait for a copy (the oldest written 1 minute ago)",
+        ),
     ];
     for ((objects, waiting), says) in table {
         assert_eq!(bucket(&photos(objects, waiting)).split_once("photos").unwrap().1.trim(), says);

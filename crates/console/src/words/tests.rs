@@ -19,6 +19,7 @@ fn bucket(protected: Protection, copies: u16, objects: u64) -> BucketStatus {
         checked_ms: None,
         unchecked: 0,
         lacks: None,
+        access: BucketAccess::Writes,
     }
 }
 

@@ -81,8 +81,10 @@ impl Index {
         }
     }
 
-    pub(super) fn hide_carriers(&mut self, bucket: &BucketId, is_cut: impl Fn(&Stamp) -> bool) {
-        self.resealed.retain(|at, carrier| at.bucket != *bucket || !is_cut(&carrier.by.1));
+    pub(super) fn hide_carriers(&mut self, bucket: &BucketId, is_out: impl Fn(&Stamp) -> bool) -> bool {
+        let before = self.resealed.len();
+        self.resealed.retain(|at, carrier| at.bucket != *bucket || !is_out(&carrier.by.1));
+        self.resealed.len() < before
     }
 
     /// How many living versions of a bucket are sealed with keys of which generation.

@@ -234,11 +234,32 @@ proptest! {
     }
 
     #[test]
+    fn who_may_not_write_adds_nothing_but_words(entries in entries(), origin in 1u8..4, last in 0u64..24) {
+        let may = |n: &u8| *n != origin;
+        let writers = Writers {
+            all: [1, 2, 3].into_iter().filter(may).map(|n| NodeId::from_bytes([n; 32])).collect(),
+            until: [(NodeId::from_bytes([origin; 32]), last)].into(),
+        };
+        let is_word = |entry: &Entry| matches!(&entry.fact, Fact::Setting { setting, .. } if is_of_each(*setting));
+        let counts =
+            |entry: &&Entry| is_word(entry) || writers.lets(&entry.stamp.origin, entry.stamp.seq);
+        let mut index = fold(&entries);
+        index.hide(&BUCKET, &Cuts::new(), Some(&writers));
+        for Entry { stamp, fact } in entries.iter().filter(counts) {
+            index.restore(BUCKET, *stamp, fact.clone(), LATER);
+        }
+        let wanted = fold(entries.iter().filter(counts));
+        prop_assert_eq!(listed(&index), listed(&wanted));
+        prop_assert_eq!(index.settings(&BUCKET), wanted.settings(&BUCKET));
+        prop_assert_eq!(words(&index), words(&wanted));
+    }
+
+    #[test]
     fn any_cut_gives_the_index_of_what_counts(entries in entries(), origin in 1u8..4, last in 0u64..24) {
         let cuts: Cuts = [(NodeId::from_bytes([origin; 32]), [(BUCKET, last)].into())].into();
         let counts = |entry: &&Entry| !is_cut_off(&cuts, &BUCKET, &entry.stamp.origin, entry.stamp.seq);
         let mut index = fold(&entries);
-        index.hide(&BUCKET, &cuts);
+        index.hide(&BUCKET, &cuts, None);
         for Entry { stamp, fact } in entries.iter().filter(counts) {
             index.restore(BUCKET, *stamp, fact.clone(), LATER);
         }

@@ -55,7 +55,12 @@ pub(super) async fn found_private(
 ) -> Result<BucketId, Problem> {
     check_name(&wish.name)?;
     let id = make(shared, wish, Some(only_for)).await?;
-    let row = |node: &NodeId| HolderRow { holder: Holder::Node(*node), turn: 1, right: Right::Writes };
+    let row = |node: &NodeId| HolderRow {
+        holder: Holder::Node(*node),
+        turn: 1,
+        right: Right::Writes,
+        last: Bounded::new(),
+    };
     let holders: Holders = Bounded::fill(&mut only_for.iter().map(row));
     for (setting, document) in
         [(Setting::Holders, to_canonical(&holders)), (Setting::Name, wish.name.clone().into_bytes())]

@@ -127,6 +127,7 @@ pub(super) fn status(shared: &Shared, name: &str) -> Result<BucketKeys, Problem>
         private: ring.is_private(),
         holders: held.holders().map(|(who, only)| holder(shared, *who, only)).collect(),
         to_rotate: due.map(|due| knowing(shared, &due)).unwrap_or_default(),
+        access: report::access(shared, &id),
     })
 }
 

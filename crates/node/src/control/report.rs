@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use freehold_api::{
-    BackendState, BackendStatus, BucketStatus, ChecklistItem, CopiesCount, Doctor, Finding, Level, LogStatus,
-    NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, RecoveryStatus, Role, Standing, Status,
-    StorageStatus, words,
+    BackendState, BackendStatus, BucketAccess, BucketStatus, ChecklistItem, CopiesCount, Doctor, Finding,
+    Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, RecoveryStatus, Role,
+    Standing, Status, StorageStatus, words,
 };
 use freehold_mesh::PeerHealth;
+use freehold_placement::Own;
 use freehold_realm::{Alarm, NodeRoles};
 use freehold_seal::KeyOf;
 use freehold_wire::{BucketId, Millis, NodeId};
@@ -200,11 +201,24 @@ pub(crate) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
             checked_ms: looked.oldest().map(|at| clock::wall().since(at).0),
             unchecked: u16::try_from(looked.never.len()).unwrap_or(u16::MAX),
             lacks: super::places::lacks(&view, &id).filter(|_| waiting > 0 || numbers.objects == 0),
+            access: access(shared, &id),
         }
     };
     let mut all: Vec<_> = shared.vault.buckets().into_iter().map(bucket).collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
+}
+
+/// What this node can do with a bucket.
+pub(super) fn access(shared: &Shared, bucket: &BucketId) -> BucketAccess {
+    if shared.keyring.current(bucket).is_none() {
+        return BucketAccess::Stores;
+    }
+    match shared.replica.get().and_then(|replica| replica.kept_out_of(bucket)) {
+        None => BucketAccess::Writes,
+        Some(Own::Unshared) => BucketAccess::TakenBack,
+        Some(_) => BucketAccess::Reads,
+    }
 }
 
 /// How many have how many copies, without the numbers that none has.
@@ -313,6 +327,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         }
     }
     all.extend(of_checks(shared, view));
+    all.extend(taken_back(shared));
     all.extend(crate::quota::told::findings(shared));
     for due in crate::entitled::to_rotate(shared) {
         let known = super::keys::knowing(shared, &due).join(", ");
@@ -332,6 +347,24 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         }
     }
     all
+}
+
+/// Buckets that this node had the keys of, and is to have no more.
+fn taken_back(shared: &Shared) -> Vec<Finding> {
+    let all = shared.vault.buckets().into_iter();
+    let lost = all.filter(|(id, _)| access(shared, id) == BucketAccess::TakenBack);
+    let one = |(_, info): (BucketId, freehold_vault::BucketInfo)| {
+        found(
+            Level::Notice,
+            format!("bucket {} was taken back from this node", info.name),
+            "it reads what it could read before; what it would write counts nowhere, so it refuses to",
+            Some(&format!(
+                "if that is a mistake, on a node with the role secrets: freehold bucket share {} --with NODE",
+                info.name
+            )),
+        )
+    };
+    lost.map(one).collect()
 }
 
 /// Buckets of which a copy was not read for too long: nobody knows whether it is still good.

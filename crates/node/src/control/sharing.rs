@@ -1,13 +1,16 @@
 //! Sharing a bucket's key, and taking it back.
 
+use std::collections::BTreeMap;
+
 use freehold_api::{BucketKeys, KeyHolder, Problem, Share};
+use freehold_realm::{NodeRoles, Standing};
 use freehold_seal::{Holder, Right, Setting};
-use freehold_wire::{BucketId, to_canonical};
+use freehold_wire::{BucketId, NodeId, to_canonical};
 
 use super::keys::{holder, rotate, status};
 use super::{bucket, realm::node_named};
 use crate::access_keys::person_named;
-use crate::entitled::{holders, is_active, named};
+use crate::entitled::{holders, is_active, named, nodes_of};
 use crate::problem::put_problem;
 use crate::shared::Shared;
 use crate::sharing::{Held, Unshared, may_name};
@@ -24,12 +27,51 @@ fn held(shared: &Shared, bucket: &BucketId) -> Held {
     holders(shared, &shared.log.view(), bucket, shared.keyring.is_private(bucket))
 }
 
+/// Refuses to promise that somebody only reads who holds every bucket's keys.
+fn is_restricted(shared: &Shared, name: &str, id: &BucketId, who: &Holder) -> Result<(), Problem> {
+    if shared.keyring.is_private(id) {
+        return Ok(());
+    }
+    let view = shared.log.view();
+    let keeps = |node: &NodeId| {
+        let node = view.state().nodes.get(node);
+        node.is_some_and(|node| node.standing == Standing::Active && node.roles.contains(NodeRoles::SECRETS))
+    };
+    let Some(keeper) = nodes_of(&view, who, true).into_iter().find(keeps) else { return Ok(()) };
+    Err(Problem::refused(
+        format!("{name} is shared as before"),
+        format!(
+            "{} has the role secrets: it holds the keys of every bucket and writes them all, so --read-only \
+             would restrict nothing",
+            shared.name_of(keeper)
+        ),
+        Some(
+            "let a machine that is to read only join without that role: freehold invite --roles storage,gateway",
+        ),
+    ))
+}
+
+/// How many entries of each node of a holder are here.
+async fn heard_of(shared: &Shared, bucket: &BucketId, who: &Holder) -> BTreeMap<NodeId, u64> {
+    let Some(replica) = shared.replica.get() else { return BTreeMap::new() };
+    let mut heard = BTreeMap::new();
+    for node in nodes_of(&shared.log.view(), who, false) {
+        if let Some(last) = replica.lengths(node).await.get(bucket) {
+            heard.insert(node, *last);
+        }
+    }
+    heard
+}
+
 pub(super) async fn share(shared: &Shared, name: &str, share: &Share) -> Result<BucketKeys, Problem> {
     let (id, who) = (bucket::named(shared, name)?, holder_named(shared, &share.with)?);
+    if share.read_only {
+        is_restricted(shared, name, &id, &who)?;
+    }
     let _turn = shared.holders_turn.lock().await;
     let before = held(shared, &id);
     let right = if share.read_only { Right::Reads } else { Right::Writes };
-    let after = before.with(who, right);
+    let after = before.with(who, right, &heard_of(shared, &id, &who).await);
     set_holders(shared, name, &id, [&before, &after]).await?;
     status(shared, name)
 }
@@ -53,7 +95,8 @@ pub(super) async fn unshare(shared: &Shared, name: &str, with: &str) -> Result<B
             Some(format!("freehold bucket keys {name}")),
         ));
     };
-    set_holders(shared, name, &id, [&before, &before.with(*who, Right::Gone)]).await?;
+    let after = before.with(*who, Right::Gone, &heard_of(shared, &id, who).await);
+    set_holders(shared, name, &id, [&before, &after]).await?;
     rotate(shared, Some(name)).await?;
     status(shared, name)
 }

@@ -14,7 +14,7 @@ use freehold_realm::audit::Export;
 use freehold_realm::draft::draft as write;
 use freehold_realm::{Body, Clock, Folded, NodeRoles, Op, OpSet, Pending, Standing, draft, fold};
 use freehold_sync::{Event, Input, LogSync, Message, Output};
-use freehold_wire::{Millis, NodeId, OpId, RealmId};
+use freehold_wire::{Millis, NodeId, OpId, PersonId, RealmId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -167,6 +167,21 @@ pub(crate) fn let_in(set: &OpSet, folded: &Folded) -> BTreeMap<NodeId, NodeRoles
     all
 }
 
+/// The person on whose device each node is, or once was: those that have left count as well.
+fn owners(set: &OpSet, folded: &Folded) -> BTreeMap<NodeId, PersonId> {
+    let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
+    let owned = in_effect.filter_map(|op| match op.body() {
+        Body::NodeAdd(add) => {
+            Some((add.node.ed25519_bytes()?, folded.state.device(&op.head().author.id())?.0))
+        }
+        Body::InvitationRedeem(redeem) => {
+            Some((redeem.node.ed25519_bytes()?, redeem.device.as_ref()?.person()))
+        }
+        _ => None,
+    });
+    owned.map(|(node, person)| (NodeId::from_bytes(node), person)).collect()
+}
+
 /// Those of them that ever had the role `secrets`: what they named keeps its name.
 pub(crate) fn keepers(let_in: &BTreeMap<NodeId, NodeRoles>) -> BTreeSet<NodeId> {
     let keepers = let_in.iter().filter(|(_, roles)| roles.contains(NodeRoles::SECRETS));
@@ -217,6 +232,7 @@ fn view_of(
         .collect();
     let let_in = let_in(set, &folded);
     let keepers = keepers(&let_in);
+    let owners = owners(set, &folded);
     let made = |bucket: &freehold_realm::Bucket| set.get(&bucket.created_in).map(|op| op.head().hlc.wall);
     let bucket_times =
         folded.state.buckets.iter().map(|(id, b)| (*id, made(b).unwrap_or_default())).collect();
@@ -238,6 +254,7 @@ fn view_of(
         bucket_times,
         keepers,
         let_in,
+        owners,
         devices,
         recoveries,
     }

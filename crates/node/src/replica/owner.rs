@@ -127,7 +127,7 @@ pub(crate) async fn open(parts: Parts) -> Result<(Opening, Replica), StoreError>
         erasures: Arc::clone(&erasures),
         report: reader,
         closed: Arc::default(),
-        read_only: Arc::default(),
+        kept_out: Arc::default(),
         quotas: Arc::default(),
         ledger: Arc::default(),
     };

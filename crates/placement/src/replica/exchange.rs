@@ -203,6 +203,11 @@ pub enum Event {
 pub enum Own {
     /// The realm does not let this node write there: nobody would take its entries in.
     Stranger,
+    /// Those who hold the bucket's keys let this node read, and no more. The log does not tell that, so
+    /// the machine does not say it.
+    Reads,
+    /// They took the bucket back from this node; nor that.
+    Unshared,
     /// The bucket must not lie where this node stands.
     Barred,
     /// This node has just started and heard nobody yet, who could say whether its disk is the newest.

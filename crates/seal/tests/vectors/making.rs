@@ -162,8 +162,13 @@ fn later() -> [(&'static str, u8, Vec<u8>); 10] {
     let setting =
         |setting, bytes: Option<&[u8]>| to_canonical(&SettingRow { setting, document: bytes.map(document) });
     let holders: Holders = Bounded::from_vec(vec![
-        HolderRow { holder: Holder::Node(NODE), turn: 1, right: Right::Writes },
-        HolderRow { holder: Holder::Person(PersonId::from_bytes([0x88; 32])), turn: 2, right: Right::Gone },
+        HolderRow { holder: Holder::Node(NODE), turn: 1, right: Right::Writes, last: Bounded::new() },
+        HolderRow {
+            holder: Holder::Person(PersonId::from_bytes([0x88; 32])),
+            turn: 2,
+            right: Right::Gone,
+            last: Bounded::from_vec(vec![(NODE, 300)]).unwrap(),
+        },
     ])
     .unwrap();
     let resealed = |content: Content| {

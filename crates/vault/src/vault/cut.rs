@@ -1,9 +1,12 @@
-//! What a node wrote after its rights were taken away does not count: it is hidden here, and what
-//! it hid shows again. It counts again if the rights are given back.
+//! What a node wrote after its rights were taken away does not count, nor what one wrote that may not
+//! write the bucket: it is hidden here, and what it hid shows again. It counts again if the rights are
+//! given back.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use freehold_disk::StoreError;
+use freehold_index::Writers;
 use freehold_placement::{Cuts, is_cut_off};
 use freehold_wire::{BucketId, NodeId};
 
@@ -31,10 +34,39 @@ impl Vault {
         done
     }
 
+    /// Says whose entries count, bucket by bucket. In a bucket that is not there everybody's do.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the entry store cannot be read.
+    pub async fn set_writers(&self, writers: BTreeMap<BucketId, Writers>) -> Result<(), StoreError> {
+        let writers = Arc::new(writers);
+        let before = {
+            let mut known = self.inner.writers.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *known, Arc::clone(&writers))
+        };
+        let cuts = Arc::clone(&self.inner.cuts.read().unwrap_or_else(PoisonError::into_inner));
+        let all: BTreeSet<&BucketId> = before.keys().chain(writers.keys()).collect();
+        for bucket in all.into_iter().filter(|bucket| before.get(bucket) != writers.get(bucket)) {
+            let (was, now) = (before.get(bucket), writers.get(bucket));
+            let more = was.is_some_and(|was| now.is_none_or(|now| now.let_more_than(was)));
+            let less = self.inner.index_mut().hide(bucket, &cuts, now);
+            // Most say at the start what was so before: nothing is read anew for that.
+            if (more || less)
+                && let Err(error) = self.reopen(bucket).await
+            {
+                // So that it is done when it is said again.
+                *self.inner.writers.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&before);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
     async fn cut(&self, cuts: &Cuts) -> Result<(), StoreError> {
         let buckets: Vec<BucketId> = self.inner.index().buckets().map(|(bucket, _)| *bucket).collect();
+        let writers = Arc::clone(&self.inner.writers.read().unwrap_or_else(PoisonError::into_inner));
         for bucket in buckets {
-            self.inner.index_mut().hide(&bucket, cuts);
+            self.inner.index_mut().hide(&bucket, cuts, writers.get(&bucket));
             self.reopen(&bucket).await?;
         }
         Ok(())
@@ -46,5 +78,11 @@ impl Inner {
     pub(super) fn counts(&self, bucket: &BucketId, origin: &NodeId, seq: u64) -> bool {
         let cuts = self.cuts.read().unwrap_or_else(PoisonError::into_inner);
         !is_cut_off(&cuts, bucket, origin, seq)
+    }
+
+    /// Whether its node may write the bucket, or might when it wrote it.
+    pub(super) fn may_say(&self, bucket: &BucketId, origin: &NodeId, seq: u64) -> bool {
+        let writers = self.writers.read().unwrap_or_else(PoisonError::into_inner);
+        writers.get(bucket).is_none_or(|writers| writers.lets(origin, seq))
     }
 }

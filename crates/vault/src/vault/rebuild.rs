@@ -180,9 +180,14 @@ impl Inner {
             }
             // Nobody sees it before the index is let go.
             self.note_word();
+        } else if !self.may_say(&bucket, &entry.origin, entry.seq) {
+            return;
         }
         if entry != stamp {
-            if !self.counts(&bucket, &stamp.origin, stamp.seq) {
+            // Nor does what did not count come to count by being sealed anew.
+            if !self.counts(&bucket, &stamp.origin, stamp.seq)
+                || !self.may_say(&bucket, &stamp.origin, stamp.seq)
+            {
                 return;
             }
             index.carried(bucket, stamp, (generation, entry), entry.hlc.wall.min(now()));

@@ -8,7 +8,7 @@ use freehold_seal::KeyRing;
 use freehold_vault::{Aspect, Note, Renewed, Setting, Version, Versioning};
 use freehold_wire::Millis;
 
-use crate::world::{World, ring};
+use crate::world::{World, node_id, ring};
 
 static PLAIN: [u8; 70_000] = [7; 70_000];
 const LATE: Millis = Millis(u64::MAX / 2);
@@ -124,6 +124,32 @@ async fn what_is_sealed_anew_opens_with_the_new_key_alone_and_no_blob_is_touched
     // Once more: what is carried is carried on.
     let mut ring = rotated();
     ring.rotate(&mut OsEntropy).unwrap();
+}
+
+#[tokio::test]
+async fn who_may_not_write_seals_nothing_anew() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = World::open(one.path()).await;
+    first.put("report", b"first").await.unwrap();
+    let peers = std::sync::Arc::new(crate::world::Peer { depot: first.vault.depot().clone() });
+    let setup = crate::world::Setup { node: 2, peers, ..Default::default() };
+    let second = World::with(two.path(), setup).await;
+    first.send_entries(&second);
+    second.put("smuggled", b"x").await.unwrap();
+    let only = |n| freehold_vault::Writers { all: [node_id(n)].into(), ..Default::default() };
+    first.vault.set_writers([(first.bucket, only(1))].into()).await.unwrap();
+    for world in [&first, &second] {
+        world.vault.keys().set(rotated());
+    }
+    // Each seals anew what the other wrote, as far as it has the blobs; one of them may not.
+    second.vault.renew(&second.bucket, 1000).await.unwrap();
+    second.send_entries(&first);
+    assert_eq!(first.keys(), ["report"]);
+    assert_eq!(first.vault.generations(&first.bucket), [(1, 1)].into());
+    // Nor does it help that somebody seals it anew who may.
+    second.vault.set_writers([(second.bucket, only(1))].into()).await.unwrap();
+    assert_eq!(second.keys(), ["report"]);
+    assert_eq!(second.vault.generations(&second.bucket), [(1, 1)].into());
 }
 
 #[tokio::test]

@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use freehold_placement::{Cuts, Own};
-use freehold_vault::{GetError, PutError};
+use freehold_vault::{GetError, PutError, Writers};
 
-use freehold_wire::Millis;
+use freehold_wire::{Millis, NodeId};
 
-use crate::world::{Peer, Setup, Witness, World, random, ring};
+use crate::world::{Peer, Setup, Witness, World, node_id, random, ring};
 
 #[tokio::test]
 async fn both_see_the_same_winner() {
@@ -71,6 +71,35 @@ async fn what_a_suspended_node_wrote_afterwards_does_not_count() {
     assert_eq!(world.get("kept").await.unwrap(), b"ours", "what shows again is not swept");
     world.vault.set_cuts(Cuts::new()).await.unwrap();
     assert_eq!(world.keys(), [""; 0], "the suspension was lifted");
+}
+
+#[tokio::test]
+async fn what_somebody_writes_who_may_not_counts_nowhere_though_it_opens() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    for key in ["kept", "gone"] {
+        world.put(key, b"ours").await.unwrap();
+    }
+    let other = world.forge_deletion("gone", 1, 1000);
+    world.forge_deletion("kept", 2, 1000);
+    assert_eq!(world.keys(), [""; 0]);
+    let me = node_id(1);
+    let writers = |all: &[NodeId], last: Option<u64>| {
+        let until = last.map(|last| (other, last)).into_iter().collect();
+        BTreeMap::from([(world.bucket, Writers { all: all.iter().copied().collect(), until })])
+    };
+    // It wrote one while it might; it still has the key.
+    world.vault.set_writers(writers(&[me], Some(1))).await.unwrap();
+    assert_eq!(world.keys(), ["kept"]);
+    world.forge_deletion("kept", 3, 2000);
+    assert_eq!(world.keys(), ["kept"], "nor what comes later");
+    world.vault.sweep(Millis(u64::MAX / 2)).await.unwrap();
+    assert_eq!(world.get("kept").await.unwrap(), b"ours", "what shows again is not swept");
+    world.vault.set_writers(writers(&[me, other], None)).await.unwrap();
+    assert_eq!(world.keys(), [""; 0], "it may again");
+    // Somebody who never might.
+    world.vault.set_writers(writers(&[me], None)).await.unwrap();
+    assert_eq!(world.keys(), ["kept"], "what it deleted while it might was swept");
 }
 
 #[tokio::test]

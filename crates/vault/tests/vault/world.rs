@@ -57,6 +57,12 @@ impl Default for Setup {
     }
 }
 
+/// The node that a world with this number is.
+pub(crate) fn node_id(n: u8) -> NodeId {
+    let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([n; 32]));
+    NodeId::from_bytes(signing.verifying().ed25519_bytes().unwrap())
+}
+
 pub(crate) fn ring() -> (BucketId, KeyRing) {
     let key = BucketKey::from_secret(1, Secret::from_bytes([5; 32]));
     let bucket = key.bucket();
@@ -81,7 +87,7 @@ impl World {
 
     async fn start(home: &Path, setup: Setup) -> (Self, Vec<u64>) {
         let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([setup.node; 32]));
-        let node = NodeId::from_bytes(signing.verifying().ed25519_bytes().unwrap());
+        let node = node_id(setup.node);
         let (bucket, ring) = ring();
         let keys = Keyring::default();
         if setup.with_key {
