@@ -275,3 +275,9 @@ pub(crate) fn set(out: &mut [u8], at: usize, value: u16) {
         both.copy_from_slice(&value.to_be_bytes());
     }
 }
+
+pub(crate) fn set_u32(out: &mut [u8], at: usize, value: u32) {
+    if let Some(four) = out.get_mut(at..at + 4) {
+        four.copy_from_slice(&value.to_be_bytes());
+    }
+}

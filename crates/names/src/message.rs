@@ -107,6 +107,11 @@ impl<'a> Message<'a> {
         Bytes(self.bytes).u16(self.end - 2).unwrap_or(0)
     }
 
+    /// Where the question ends.
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
     /// Its records in order; an error is the last.
     pub fn records(&self) -> Records<'a> {
         Records { bytes: self.bytes, at: self.end, left: self.counts }

@@ -2,7 +2,10 @@
 //! same; and what others wrote in the judge's hand (messages.json) reads as it says.
 
 mod blocking;
+mod caching;
+mod deciding;
 mod messages;
+mod telling;
 mod zones;
 
 use proptest::prelude::*;
