@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod burned;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod spread;
 
 use std::path::{Path, PathBuf};

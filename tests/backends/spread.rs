@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use freehold_api::BackendState;
 use freehold_harness::{Host, SeaweedFs, eventually, story, until};
 
+use super::burned::{journaled, recovery, two_phrases, words};
 use super::{OBJECTS, backend, blobs, identical, is, photos, upload};
 
 /// Bytes that lie at a vendor's.
@@ -83,5 +84,52 @@ fn three_vendors_are_one_store_and_any_of_them_may_go() -> Result<()> {
             std::fs::remove_file(blob)?;
         }
         eventually(60, "the other two give everything back", || identical(&one, &ready, &original))
+    })
+}
+
+#[test]
+fn two_of_three_vendors_bring_everything_back_after_the_only_machine_burned() -> Result<()> {
+    story("two_of_three_vendors", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let far: Vec<Host> =
+            ["first", "second", "third"].map(|name| story.host(name)).into_iter().collect::<Result<_>>()?;
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let mut vendors = Vec::new();
+        for host in &far {
+            vendors.push(SeaweedFs::start(host, &["attic"])?);
+        }
+        let original = photos(story)?;
+        let ready = one.up(&["--name", "smith"])?;
+        one.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        let mut command = ["backend", "attach", "spread", "--bucket", "attic", "--may-lose", "1"]
+            .map(str::to_owned)
+            .to_vec();
+        for vendor in &vendors {
+            command.extend(["--s3".to_owned(), vendor.endpoint()]);
+            command.extend(["--credentials".to_owned(), vendor.credentials().to_string_lossy().into_owned()]);
+        }
+        one.cli(&words(&command))?.good()?;
+        let (card, file) = (one.card()?, two_phrases(story, &one)?);
+        upload(&one, &ready, &original)?;
+        one.protected("photos", OBJECTS)?;
+        journaled(&one, "spread")?;
+        one.destroy()?;
+        if let Some(vendor) = vendors.get_mut(0) {
+            vendor.kill()?;
+        }
+
+        // In another order than they were attached.
+        let left: Vec<&SeaweedFs<'_>> = vendors.iter().skip(1).rev().collect();
+        other.launch(&words(&recovery(&card, &file, &left)))?;
+        // The store that is gone is waited for, more than once.
+        let ready = until(150, "the node is up", || other.ready())?;
+        is(&other, "spread", BackendState::Up)?;
+        eventually(90, "two of three give everything back", || identical(&other, &ready, &original))?;
+        // One alone is too little, and says so.
+        let carol = story.host("carol")?;
+        let third = carol.node()?;
+        let alone = left.first().context("no vendor")?;
+        third.cli(&words(&recovery(&card, &file, &[alone])))?.failed(&["the realm was not recovered"])?;
+        is(&other, "spread", BackendState::Up)
     })
 }

@@ -1,6 +1,7 @@
 //! A backend is all that is left: its node is brought back from its store, and this machine recovers
 //! from that.
 
+mod boxes;
 mod journal;
 mod letters;
 #[cfg(test)]
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use freehold_api::{FoundRealm, NewBackend, NewStore, Problem};
 use freehold_backend::{Claims, Credentials, Inside, Packed, Settings, Stores};
-use freehold_crypt::{Phrase, SigningKey};
+use freehold_crypt::{Algorithm, BoxSecret, Phrase, SigningKey};
 use freehold_disk::{EntryStore, LogStore};
 use freehold_realm::{Clock, Folded, Op, Standing, fold};
 use freehold_wire::{Millis, PersonId};
@@ -20,6 +21,7 @@ use self::journal::Known;
 use self::letters::Letters;
 use super::{Fetched, WHAT, put_together, read_directory, recovery_operation, recovery_secret, trust};
 use crate::clock;
+use crate::directory::Directory;
 use crate::gate::{RECOVERY_VISIT, Visitors};
 use crate::home::Home;
 use crate::hosting::{holder, store};
@@ -81,6 +83,7 @@ impl Asked<'_> {
         let op = recovery_operation(&known.set, &known.folded, keys, guardians, clock::wall())?;
         must_count(&known, &op)?;
         keep(&home, &known, &op, keys)?;
+        self.say_box_again(&home, &letters, &known)?;
         bring_keys_back(&home, &letters.inside.node, &letters.inside.node_box)
             .map_err(|e| identity_problem(&e))?;
         let Known { set, folded, matured, directory, .. } = known;
@@ -137,13 +140,27 @@ impl Asked<'_> {
         Err(Problem::conflict(WHAT, why, Some("see that no other machine runs the backend, then try again")))
     }
 
+    /// The directory, as the guardians read it.
+    fn directory(&self, letters: &Letters, known: &Known) -> Result<Directory, Problem> {
+        let recovery = recovery_secret(&letters.guardians, self.phrases)?;
+        let trust = trust(&known.folded, &known.let_in);
+        Ok(read_directory(self.card, trust, &known.let_in, &known.directory, recovery).0)
+    }
+
+    /// The letter may be older than the node's box key.
+    fn say_box_again(&self, home: &Home, letters: &Letters, known: &Known) -> Result<(), Problem> {
+        let directory = self.directory(letters, known)?;
+        let entries = EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?;
+        let key = SigningKey::from_seed(Algorithm::Ed25519, &letters.inside.node);
+        let secret = BoxSecret::from_seed(&letters.inside.node_box);
+        boxes::say_again(entries, self.card.realm, &directory, key, &secret).map(drop)
+    }
+
     /// What was found, for people.
     fn shown(&self, found: &Found) -> Result<FoundRealm, Problem> {
         let (known, letters) = (&found.known, &found.letters);
         let Folded { state, refused, pending, .. } = &known.folded;
-        let recovery = recovery_secret(&letters.guardians, self.phrases)?;
-        let trust = trust(&known.folded, &known.let_in);
-        let (directory, _) = read_directory(self.card, trust, &known.let_in, &known.directory, recovery);
+        let directory = self.directory(letters, known)?;
         let person = |id: &PersonId, standing: Standing| {
             let name = directory.person_name(*id).map_or_else(|| id.short(), str::to_owned);
             if standing == Standing::Active { name } else { format!("{name} (suspended)") }

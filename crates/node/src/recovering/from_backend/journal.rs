@@ -71,12 +71,15 @@ pub(super) async fn read(
     let mut known = judge(&sum, realm)?;
     if lost > 0 || !sum.is_whole(&head.last) {
         known.missing.push(
-            "parts of it are missing or damaged: it was cut short, or the store has lost them".to_owned(),
+            "parts of the journal are missing or damaged: it was cut short, or the store has lost them"
+                .to_owned(),
         );
     }
     if sum.left_out() > 0 {
         let entries = words::count(sum.left_out(), "entry").replace("entrys", "entries");
-        known.missing.push(format!("{entries} in it do not stand, or follow on such as are missing"));
+        known
+            .missing
+            .push(format!("{entries} of the journal do not stand, or follow on such as are missing"));
     }
     known.strangers = sum.origins().into_iter().filter(|origin| !known.let_in.contains_key(origin)).collect();
     known.directory = tokio::task::block_in_place(|| directory(&entries, realm, &known.folded))?;
@@ -133,7 +136,7 @@ pub(super) fn judge(sum: &Sum, realm: RealmId) -> Result<Known, Problem> {
     let let_in = crate::log::let_in(&set, &folded);
     let (directory, strangers) = (Vec::new(), BTreeSet::new());
     let missing = if refused > 0 {
-        vec![format!("{} of the log in it do not stand", words::count(refused, "operation"))]
+        vec![format!("{} of the log do not stand", words::count(refused, "operation"))]
     } else {
         Vec::new()
     };
@@ -179,7 +182,11 @@ pub(super) fn vouch(known: &Known, head: &Head, guardians: &GuardianSet) -> Resu
 }
 
 /// What the directory holds; keys of erased buckets leave it.
-fn directory(entries: &EntryStore, realm: RealmId, folded: &Folded) -> Result<Vec<Carried>, Problem> {
+pub(super) fn directory(
+    entries: &EntryStore,
+    realm: RealmId,
+    folded: &Folded,
+) -> Result<Vec<Carried>, Problem> {
     let bucket = directory_bucket(realm);
     let erased: BTreeSet<BucketId> = folded.state.erased().map(|(bucket, _)| bucket).collect();
     let of_erased = |payload: &[u8]| {

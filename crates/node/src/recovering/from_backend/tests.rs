@@ -1,15 +1,19 @@
 use freehold_backend::{Cutter, Head, Letter, Part, Sealed, Sum};
 use freehold_crypt::{Algorithm, BoxSecret, Entropy as _, Secret};
 use freehold_disk::{EntryRow, OsEntropy};
-use freehold_realm::body::{GuardianSet, NodeAdd};
+use freehold_placement::Entry;
+use freehold_realm::body::{BucketErase, GuardianSet, NodeAdd};
 use freehold_realm::{NodeRoles, OpSet, draft};
-use freehold_wire::{Bounded, Digest, NodeId, OpId, RealmId, to_canonical};
+use freehold_seal::{DirectoryRow, Envelope, KeyOf, Recipient};
+use freehold_wire::{Bounded, Digest, Hlc, NodeId, OpId, RealmId, to_canonical};
 
 use super::journal::{judge, matured, stands, vouch};
 use super::letters::{judge as judge_letter, newest};
 use super::*;
+use crate::directory::From;
 use crate::founding::found;
 use crate::identity::load_keys;
+use crate::scribe::{Saying, Scribe};
 use crate::vacant::Vacant;
 
 const DAY: u64 = 24 * 3_600_000;
@@ -175,6 +179,72 @@ fn a_recovery_has_matured_only_if_its_date_allows() {
     assert!(folded.state.device(&keys.device().verifying().id()).is_some());
     assert_eq!(matured(&set, &said, Millis(at.0 + 2 * DAY)).0, BTreeSet::new());
     assert_eq!(judge(&lone.sum(&said), lone.card.realm).unwrap().matured, [recovery].into());
+}
+
+/// The journal may be older than an erasure that it tells of: the boxes do not come back with it.
+#[test]
+fn no_key_of_an_erased_bucket_comes_back() {
+    let mut lone = Lone::new();
+    let (home, realm) = (Home::at(&lone.folder.path().join("home")), lone.card.realm);
+    let boxed = |known: &Known| {
+        let entries = EntryStore::open(&home.entries()).unwrap();
+        let carried = journal::directory(&entries, realm, &known.folded).unwrap();
+        let envelopes = carried.iter().filter_map(|one| Envelope::decode(&one.payload).ok());
+        envelopes.filter(|envelope| matches!(envelope.key_of, KeyOf::Bucket(_))).count()
+    };
+    let known = lone.known();
+    assert_eq!(boxed(&known), 2, "for the laptop and the guardians");
+    let bucket = *known.folded.state.buckets.keys().next().unwrap();
+    let device = load_keys(&home).unwrap().device.unwrap();
+    let erase = draft(&lone.set(), &known.folded.state, &device, BucketErase { bucket }, clock::wall());
+    lone.ops.push(erase.unwrap());
+    assert_eq!(boxed(&lone.known()), 0);
+    assert_eq!(boxed(&known), 0, "they are gone");
+}
+
+/// The node's box key was renewed after the letter was written: with the old one it reads the directory again.
+#[test]
+fn a_box_key_that_is_older_than_the_last_is_said_again() {
+    let lone = Lone::new();
+    let home = Home::at(&lone.folder.path().join("home"));
+    let (realm, me) = (lone.card.realm, id(&lone.backend));
+    let (old, new) = (BoxSecret::from_seed(&OsEntropy.secret()), BoxSecret::from_seed(&OsEntropy.secret()));
+    let known = lone.known();
+    let read = || {
+        let entries = EntryStore::open(&home.entries()).unwrap();
+        let carried = journal::directory(&entries, realm, &known.folded).unwrap();
+        let recovery = recovery_secret(&lone.guardians(), &lone.phrases).unwrap();
+        let trust = trust(&known.folded, &known.let_in);
+        (read_directory(&lone.card, trust, &known.let_in, &carried, recovery).0, carried)
+    };
+    // Said by the backend itself, as its renewal does.
+    let directory_key = read().0.ring(KeyOf::Directory).unwrap().current().cloned();
+    let entries = Arc::new(EntryStore::open(&home.entries()).unwrap());
+    let scribe = Scribe { realm, node: me, key: Arc::new(signing(5)), entries };
+    let row = Saying::Row(DirectoryRow::BoxKey(me, new.public()));
+    scribe.write(vec![row], directory_key, Hlc { wall: Millis(clock::wall().0 - DAY), count: 0 }).unwrap();
+    drop(scribe);
+    assert_eq!(read().0.box_key(me), Some(new.public()));
+
+    let say = |secret: &BoxSecret| {
+        let directory = read().0;
+        let entries = EntryStore::open(&home.entries()).unwrap();
+        boxes::say_again(entries, realm, &directory, signing(5), secret).unwrap()
+    };
+    assert!(!say(&new), "nothing to say");
+    assert!(say(&old));
+    assert!(!say(&old), "it was said");
+    let (directory, carried) = read();
+    assert_eq!(directory.box_key(me), Some(old.public()));
+    // As the node reads it.
+    let mut own = Directory::new(realm, Recipient::Node(me), old);
+    own.set_trust(trust(&known.folded, &known.let_in));
+    for one in &carried {
+        let entry = Entry::decode(&one.entry).unwrap();
+        drop(own.absorb(From { origin: entry.origin, seq: entry.seq, hlc: entry.hlc }, &one.payload));
+    }
+    assert!(own.ring(KeyOf::Directory).is_some_and(|ring| ring.current().is_some()));
+    assert_eq!(own.realm_name(), Some("smith"));
 }
 
 #[test]
