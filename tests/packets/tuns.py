@@ -234,4 +234,5 @@ def main():
     assert not complaints, complaints
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -66,6 +66,9 @@ fn one(
     }
     // The sum of something within: a tunnel inside this one, ICMP of a raw socket.
     let (start, offset) = (usize::from(virtio.sum_start), usize::from(virtio.sum_offset));
+    if start < usize::from(head.l4) {
+        return Err(CutError::Kind);
+    }
     let until = start + offset + 2;
     let (heads, payload) = packet.split_at_checked(until).ok_or(HeadError::Short)?;
     let mut copy = [0; HEADS_MAX];

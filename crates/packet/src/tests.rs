@@ -8,3 +8,4 @@ mod hellos;
 mod made;
 mod smaller;
 mod sums;
+mod vectors;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::made::{Shape, done, shapes};
+use super::made::{Shape, done, plain, shapes};
 use crate::checksum::{finish, verify};
 use crate::{Cut, CutError, Gso, Head, Joiner, Run, Virtio, cut, tcp_flag};
 
@@ -40,7 +40,7 @@ fn without_id(packet: &[u8]) -> Vec<u8> {
 
 /// A flow's next packet, or nearly that.
 fn streams() -> impl Strategy<Value = Vec<(Vec<u8>, bool)>> {
-    let step = (0..14u8, 1..40usize, any::<u16>());
+    let step = (0..16u8, 1..40usize, any::<u16>());
     (shapes(1), prop::collection::vec(step, 1..40), 20..40usize).prop_map(|(first, steps, usual)| {
         let mut shape = Shape { flags: tcp_flag::ACK, ..first };
         let mut packets = Vec::new();
@@ -53,6 +53,8 @@ fn streams() -> impl Strategy<Value = Vec<(Vec<u8>, bool)>> {
                 4 => shape.id = noise,
                 5 => shape.tcp = !shape.tcp,
                 6 => shape.window = noise,
+                9 => shape.care.0 ^= 4,
+                10 => shape.care.1 ^= 1,
                 _ => {}
             }
             shape.payload = vec![what; if what == 7 { len } else { usual }];
@@ -174,23 +176,6 @@ proptest! {
     }
 }
 
-fn plain() -> Shape {
-    Shape {
-        v6: true,
-        tcp: true,
-        ports: (1, 2),
-        seq: u32::MAX - 10,
-        ack: 7,
-        flags: tcp_flag::ACK | tcp_flag::PSH | tcp_flag::CWR,
-        window: 9,
-        options: Vec::new(),
-        id: 0,
-        unsplit: true,
-        payload: vec![1; 100],
-        partial: true,
-    }
-}
-
 /// The sender answers congestion once.
 #[test]
 fn only_the_first_segment_answers_congestion() {
@@ -230,8 +215,10 @@ fn a_sum_within_is_filled_in() {
     let (cut, pieces) = pieces(&virtio, &outer, 1400).unwrap();
     assert_eq!(cut, Cut { packets: 1, partial: false });
     assert_eq!(&pieces[0][48..], Shape { partial: false, ..inner }.packet());
+    let before = Virtio { sum_start: 8, sum_offset: 2, ..virtio };
+    assert_eq!(self::pieces(&before, &outer, 1400), Err(CutError::Kind));
     let past = Virtio { sum_start: 4000, ..virtio };
-    assert!(super::cutting::pieces(&past, &outer, 1400).is_err());
+    assert!(self::pieces(&past, &outer, 1400).is_err());
 }
 
 /// More than a kernel takes in one write becomes several.

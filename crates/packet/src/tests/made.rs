@@ -17,6 +17,8 @@ pub(crate) struct Shape {
     pub(crate) window: u16,
     /// A multiple of four.
     pub(crate) options: Vec<u8>,
+    /// Class and hop limit.
+    pub(crate) care: (u8, u8),
     pub(crate) id: u16,
     pub(crate) unsplit: bool,
     pub(crate) payload: Vec<u8>,
@@ -89,17 +91,17 @@ impl Shape {
     fn ip(&self, l4_len: usize) -> Vec<u8> {
         let proto = if self.tcp { 6 } else { 17 };
         if self.v6 {
-            let mut ip = vec![0x60, 3, 2, 1];
+            let mut ip = vec![0x60 | self.care.0 >> 4, self.care.0 << 4 | 3, 2, 1];
             ip.extend_from_slice(&(l4_len as u16).to_be_bytes());
-            ip.extend_from_slice(&[proto, 64]);
+            ip.extend_from_slice(&[proto, self.care.1]);
             ip.extend_from_slice(&src6());
             ip.extend_from_slice(&dst6());
             return ip;
         }
-        let mut ip = vec![0x45, 0];
+        let mut ip = vec![0x45, self.care.0];
         ip.extend_from_slice(&((20 + l4_len) as u16).to_be_bytes());
         ip.extend_from_slice(&self.id.to_be_bytes());
-        ip.extend_from_slice(&[if self.unsplit { 0x40 } else { 0 }, 0, 64, proto, 0, 0]);
+        ip.extend_from_slice(&[if self.unsplit { 0x40 } else { 0 }, 0, self.care.1, proto, 0, 0]);
         ip.extend_from_slice(&[100, 64, 1, 1, 100, 64, 1, 2]);
         let sum = !slow_sum(&ip);
         ip[10..12].copy_from_slice(&sum.to_be_bytes());
@@ -131,6 +133,25 @@ fn dst6() -> Vec<u8> {
     vec![0xfd, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 2]
 }
 
+/// One to change.
+pub(crate) fn plain() -> Shape {
+    Shape {
+        v6: true,
+        tcp: true,
+        ports: (1, 2),
+        seq: u32::MAX - 10,
+        ack: 7,
+        flags: tcp_flag::ACK | tcp_flag::PSH | tcp_flag::CWR,
+        window: 9,
+        options: Vec::new(),
+        care: (0, 64),
+        id: 0,
+        unsplit: true,
+        payload: vec![1; 100],
+        partial: true,
+    }
+}
+
 /// Packets of TCP and UDP with at most `payload` bytes.
 pub(crate) fn shapes(payload: usize) -> impl Strategy<Value = Shape> {
     let flags = prop_oneof![
@@ -145,8 +166,14 @@ pub(crate) fn shapes(payload: usize) -> impl Strategy<Value = Shape> {
     ];
     let payload = prop::collection::vec(any::<u8>(), 1..=payload);
     let tcp = (any::<u32>(), any::<u32>(), flags, any::<u16>(), options);
-    (any::<[bool; 4]>(), any::<(u16, u16)>(), tcp, any::<u16>(), payload).prop_map(
-        |([v6, tcp, unsplit, partial], ports, (seq, ack, flags, window, options), id, payload)| Shape {
+    (any::<[bool; 4]>(), any::<(u16, u16)>(), tcp, any::<(u16, u8, u8)>(), payload).prop_map(
+        |(
+            [v6, tcp, unsplit, partial],
+            ports,
+            (seq, ack, flags, window, options),
+            (id, class, hops),
+            payload,
+        )| Shape {
             v6,
             tcp,
             ports,
@@ -155,6 +182,7 @@ pub(crate) fn shapes(payload: usize) -> impl Strategy<Value = Shape> {
             flags,
             window,
             options,
+            care: (class, hops),
             id,
             unsplit,
             payload,

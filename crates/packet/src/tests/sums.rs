@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use proptest::prelude::*;
 
-use super::made::{Shape, done, shapes, slow_sum};
+use super::made::{Shape, done, plain, shapes, slow_sum};
 use crate::checksum::{finish, sum, verify};
 use crate::icmp::{Refusal, about, error};
 use crate::{Flow, Head, HeadError, Icmp, Piece, clamp, tcp_flag};
@@ -107,6 +107,24 @@ fn v6(next: u8, body: &[u8]) -> Vec<u8> {
     packet
 }
 
+/// A datagram's sum of zero would say that there is none.
+#[test]
+fn no_datagram_loses_its_sum() {
+    for v6 in [true, false] {
+        let mut packet = udp([0, 0], v6);
+        finish(&mut packet).unwrap();
+        let at = if v6 { 46 } else { 26 };
+        let mut packet = udp([packet[at], packet[at + 1]], v6);
+        finish(&mut packet).unwrap();
+        assert_eq!(packet[at..at + 2], [0xff, 0xff]);
+        assert!(verify(&packet, &Head::parse(&packet).unwrap()));
+    }
+}
+
+fn udp(payload: [u8; 2], v6: bool) -> Vec<u8> {
+    Shape { v6, tcp: false, partial: true, payload: payload.to_vec(), ..plain() }.packet()
+}
+
 #[test]
 fn extension_heads_are_walked() {
     let udp = [0, 53, 0, 54, 0, 8, 0, 0];
@@ -137,20 +155,8 @@ fn pieces_are_told_apart() {
     // One that is alone is none, so all its lengths count.
     assert_eq!(Head::parse(&v6(44, &split(0))), Err(HeadError::Length));
 
-    let mut v4 = Shape::packet(&Shape {
-        v6: false,
-        tcp: true,
-        ports: (7, 8),
-        seq: 0,
-        ack: 0,
-        flags: 0,
-        window: 0,
-        options: Vec::new(),
-        id: 5,
-        unsplit: false,
-        payload: vec![0; 8],
-        partial: false,
-    });
+    let mut v4 =
+        Shape { v6: false, id: 5, unsplit: false, payload: vec![0; 8], partial: false, ..plain() }.packet();
     v4[7] = 1;
     let head = Head::parse(&v4).unwrap();
     assert_eq!((head.piece, head.tcp), (Some(Piece { id: 5, first: false }), None));
@@ -188,6 +194,8 @@ fn nobody_is_told_who_is_not_one() {
     let me: IpAddr = "fd00::1".parse().unwrap();
     assert!(error(&packet, me, Refusal::Prohibited).is_some());
     assert!(error(&packet, "10.0.0.1".parse().unwrap(), Refusal::Prohibited).is_none());
+    // A later piece, in which an error may hide.
+    assert!(error(&v6(44, &[17, 0, 0, 8, 0, 0, 0, 9, 1, 2]), me, Refusal::Prohibited).is_none());
     packet[24] = 0xff;
     assert!(error(&packet, me, Refusal::Prohibited).is_none());
     assert!(error(&packet, me, Refusal::TooBig(1280)).is_some(), "RFC 4443, 2.4 (e.3)");
