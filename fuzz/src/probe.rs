@@ -4,6 +4,7 @@
 
 #[path = "documents.rs"]
 mod asked;
+mod packets;
 mod shells;
 mod words;
 
@@ -29,6 +30,7 @@ use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, NodeId, RealmId, Text, from_canonical, to_canonical,
 };
 use minicbor::{Decode, Encode};
+pub use packets::packet;
 pub use shells::{api, mesh, node};
 pub use words::access;
 

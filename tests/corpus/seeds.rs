@@ -1,5 +1,6 @@
 //! One valid input of each kind.
 
+mod packets;
 mod shells;
 
 use freehold_crypt::{Algorithm, BoxSecret, Entropy, Secret, SigningKey, split, wrap_key};
@@ -15,6 +16,7 @@ use freehold_wire::{
 };
 use serde_json::Value;
 
+pub(crate) use packets::packet;
 pub(crate) use shells::{api, documents, mesh, node, world};
 
 type Seeds = Vec<(String, Vec<u8>)>;
