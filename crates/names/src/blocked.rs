@@ -27,8 +27,8 @@ pub enum Shape {
 /// A rule that is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Nobody may block everything.
-    #[error("the rule names no name")]
+    /// Nobody may block everything, and nobody needs to block what has more than 32 labels.
+    #[error("the rule names no name, or one of more than 32 labels")]
     NoName,
     /// There are 32 lists.
     #[error("there is no list of that number")]
@@ -132,13 +132,11 @@ impl Builder {
             return Err(Refused::NoList);
         }
         let name = Suffixes::with(name, self.mixer);
-        if name.depth() == 0 {
-            return Err(Refused::NoName);
-        }
+        let whole = name.whole().ok_or(Refused::NoName)?;
         let full = self.blocked.len() >= self.most;
         let Self { blocked: Blocked { blocks, exceptions, members }, numbers, .. } = self;
         let table = if except { exceptions } else { blocks };
-        let old = table.member(name.whole());
+        let old = table.member(whole);
         if old.is_none() && full {
             return Err(Refused::Full);
         }
@@ -156,7 +154,7 @@ impl Builder {
             numbers.insert(member, number);
             number
         };
-        table.put(name.whole(), number, name.depth());
+        table.put(whole, number, name.depth());
         Ok(())
     }
 

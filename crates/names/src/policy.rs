@@ -139,7 +139,9 @@ impl Policy {
         }
         policy.networks.sort_by_key(|(_, bits, index)| (std::cmp::Reverse(*bits), *index));
         for (domain, upstream) in forwards {
-            policy.forwards.entry(Suffixes::with(domain.as_wire(), mixer).whole()).or_insert(*upstream);
+            if let Some(number) = Suffixes::with(domain.as_wire(), mixer).whole() {
+                policy.forwards.entry(number).or_insert(*upstream);
+            }
         }
         policy
     }

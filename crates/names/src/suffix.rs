@@ -7,12 +7,14 @@ use std::fmt;
 use crate::domain::{NAME_MAX, wire_len};
 
 /// The most labels that a name can have.
-const DEPTH_MAX: usize = 127;
+const LABELS_MAX: usize = 127;
+/// Suffixes of more labels than this have no number: nobody says anything of names that deep.
+pub(crate) const DEPTH_MAX: usize = 32;
 /// Eight bytes can be read from every place of a name.
 const ROOM: usize = NAME_MAX + 9;
 
 /// The key of the numbers, drawn at every start.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Mixer {
     start: u64,
     factor: u64,
@@ -29,6 +31,20 @@ impl Mixer {
     /// One more word behind what was mixed.
     pub(crate) fn mix(self, state: u64, word: u64) -> u64 {
         fold(state ^ word ^ self.start, self.factor)
+    }
+
+    /// A label before those that were mixed; the label is in lower case.
+    pub(crate) fn label(self, state: u64, label: &[u8]) -> u64 {
+        let mut lower = [0; ROOM];
+        let len = u8::try_from(label.len()).unwrap_or(0);
+        let room = lower.split_first_mut().and_then(|(first, rest)| {
+            *first = len;
+            rest.get_mut(..label.len())
+        });
+        if let Some(room) = room {
+            room.copy_from_slice(label);
+        }
+        mix_label(self, state, &lower, 0)
     }
 
     /// A number for a whole name, in any case; quicker than those of all its suffixes.
@@ -77,7 +93,7 @@ impl Suffixes {
             // Lengths are below every letter.
             room.make_ascii_lowercase();
         }
-        let mut starts = [0u8; DEPTH_MAX];
+        let mut starts = [0u8; LABELS_MAX];
         let mut at = 0u8;
         for start in &mut starts {
             let len = found.lower.get(usize::from(at)).copied().unwrap_or(0);
@@ -107,14 +123,14 @@ impl Suffixes {
         self.depth
     }
 
-    /// A number for each suffix, the shortest first; the root has none.
+    /// A number for each suffix of up to 32 labels, the shortest first; the root has none.
     pub fn hashes(&self) -> &[u64] {
-        self.hashes.get(..self.depth).unwrap_or(&[])
+        self.hashes.get(..self.depth.min(DEPTH_MAX)).unwrap_or(&[])
     }
 
-    /// The number of the whole name; zero for the root.
-    pub fn whole(&self) -> u64 {
-        self.hashes().last().copied().unwrap_or(0)
+    /// The number of the whole name; none for the root, and for one of more than 32 labels.
+    pub fn whole(&self) -> Option<u64> {
+        if self.depth > DEPTH_MAX { None } else { self.hashes().last().copied() }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Names that are answered here: the realm's own, the household's, and those that must never leave.
 
+mod near;
 mod reserved;
 
 use std::borrow::Borrow;
@@ -13,6 +14,7 @@ use crate::code::{Rcode, kind};
 use crate::domain::{Domain, NAME_MAX, suffixes};
 use crate::message::Section;
 use crate::question::Question;
+use near::Near;
 
 /// How long it may be remembered that something is not there, in seconds.
 const NEGATIVE: u32 = 60;
@@ -147,6 +149,7 @@ pub struct Zones {
     starts: BTreeMap<Domain, Vec<u8>>,
     nodes: BTreeMap<Domain, Node>,
     wildcards: bool,
+    near: Near,
 }
 
 enum Found<'a> {
@@ -179,6 +182,10 @@ impl Zones {
             zones.starts.insert(apex.clone(), start);
         }
         zones.fill_gaps();
+        for name in zones.nodes.keys() {
+            let covered = name.as_wire().strip_prefix(b"\x01*").and_then(Domain::from_wire);
+            zones.near.add(covered.as_ref().unwrap_or(name));
+        }
         for node in zones.nodes.values_mut() {
             node.records.sort();
             node.records.dedup();
@@ -226,6 +233,9 @@ impl Zones {
     }
 
     fn find(&self, name: &[u8]) -> Found<'_> {
+        if !self.near.may_have(name) {
+            return Found::Outside;
+        }
         if let Some(node) = self.nodes.get(name) {
             return Found::Node(node);
         }

@@ -13,9 +13,9 @@ pub(super) struct Own {
 impl Own {
     pub(super) fn of(rules: &[(Shape, Domain)], mixer: Mixer) -> Self {
         let numbers = |wanted: Shape| {
-            let rules = rules.iter().filter(|(shape, name)| *shape == wanted && name.depth() > 0);
+            let rules = rules.iter().filter(|(shape, _)| *shape == wanted);
             let mut numbers: Vec<u64> =
-                rules.map(|(_, name)| Suffixes::with(name.as_wire(), mixer).whole()).collect();
+                rules.filter_map(|(_, name)| Suffixes::with(name.as_wire(), mixer).whole()).collect();
             numbers.sort_unstable();
             numbers.dedup();
             numbers
@@ -26,7 +26,7 @@ impl Own {
     /// How many labels the closest rule for a name has.
     pub(super) fn depth(&self, name: &Suffixes) -> Option<usize> {
         let has = |numbers: &[u64], number: u64| numbers.binary_search(&number).is_ok();
-        if name.depth() > 0 && has(&self.exact, name.whole()) {
+        if name.whole().is_some_and(|whole| has(&self.exact, whole)) {
             return Some(name.depth());
         }
         if self.under.is_empty() {

@@ -147,10 +147,24 @@ fn too_many_names_are_refused_and_those_before_hold() {
     assert_eq!(builder.push(1, Shape::Under, name(99).as_wire()), Ok(()), "no new name");
     assert_eq!(builder.push(32, Shape::Exact, name(1).as_wire()), Err(Refused::NoList));
     assert_eq!(builder.push(0, Shape::Under, &[0]), Err(Refused::NoName));
+    let deep = domain(&["x"; 33].join("."));
+    assert_eq!(builder.push(0, Shape::Exact, deep.as_wire()), Err(Refused::NoName));
     let blocked = builder.finish();
     for n in 0..101 {
         let hit = blocked.hit(&Suffixes::of(name(n).as_wire(), &SEED), 1);
         assert_eq!(hit.is_some(), n < 100);
+    }
+}
+
+#[test]
+fn a_deep_name_is_blocked_by_what_it_ends_in() {
+    let mut builder = Blocked::builder(&SEED);
+    let deep = domain(&["x"; 32].join("."));
+    builder.push(0, Shape::Under, deep.as_wire()).unwrap();
+    let blocked = builder.finish();
+    for (labels, hit) in [(31, false), (32, true), (33, true), (127, true)] {
+        let name = domain(&vec!["x"; labels].join("."));
+        assert_eq!(blocked.hit(&Suffixes::of(name.as_wire(), &SEED), 1).is_some(), hit, "{labels}");
     }
 }
 

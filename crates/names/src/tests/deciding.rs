@@ -244,7 +244,6 @@ proptest! {
             (None, Some(depth), _) => Decision::Block(Hit { lists: 0, depth }),
             (None, None, Some(depth)) => Decision::Block(Hit { lists: 1, depth }),
             _ => Decision::Ask(0),
-
         };
         prop_assert_eq!(decision, wanted);
     }

@@ -213,13 +213,13 @@ proptest! {
         prop_assert_eq!(whole.depth(), name.depth());
         let mut own: Vec<u64> = suffixes(name.as_wire())
             .filter(|suffix| suffix.len() > 1)
-            .map(|suffix| Suffixes::of(suffix, &seed).whole())
+            .filter_map(|suffix| Suffixes::of(suffix, &seed).whole())
             .collect();
         own.reverse();
         prop_assert_eq!(whole.hashes(), own.as_slice());
         own.sort_unstable();
         own.dedup();
-        prop_assert_eq!(own.len(), whole.depth(), "two suffixes with one number");
+        prop_assert_eq!(own.len(), whole.depth().min(32), "two suffixes with one number");
     }
 
     #[test]
