@@ -5,6 +5,8 @@
 #[path = "documents.rs"]
 mod asked;
 mod packets;
+#[path = "names.rs"]
+mod resolved;
 mod shells;
 mod words;
 
@@ -31,6 +33,7 @@ use freehold_wire::{
 };
 use minicbor::{Decode, Encode};
 pub use packets::packet;
+pub use resolved::names;
 pub use shells::{api, mesh, node};
 pub use words::access;
 

@@ -1,6 +1,7 @@
 //! One valid input of each kind.
 
 mod packets;
+mod resolved;
 mod shells;
 
 use freehold_crypt::{Algorithm, BoxSecret, Entropy, Secret, SigningKey, split, wrap_key};
@@ -17,6 +18,7 @@ use freehold_wire::{
 use serde_json::Value;
 
 pub(crate) use packets::packet;
+pub(crate) use resolved::names;
 pub(crate) use shells::{api, documents, mesh, node, world};
 
 type Seeds = Vec<(String, Vec<u8>)>;

@@ -93,19 +93,17 @@ impl Resolver {
             return true;
         }
         let name = Suffixes::of(question.name, &SEED);
-        match decide(&self.policy, &PolicyParty::default(), &name, &self.blocked, now) {
-            Decision::Ask(upstream) => {
-                let found = self.cache.find(&Key::of(&question, upstream), now.now, out);
-                if !matches!(found, Found::Fresh { .. }) {
-                    return false;
-                }
-                answer::adopt(&question, out);
-                answer::finish(&question, room, None, out);
+        let decision = decide(&self.policy, &PolicyParty::default(), &name, &self.blocked, now);
+        if let Decision::Ask(upstream) = decision {
+            let found = self.cache.find(&Key::of(&question, upstream), now.now, out);
+            if !matches!(found, Found::Fresh { .. }) {
+                return false;
             }
-            _ => {
-                answer::blocked(&question, Sink::Nowhere, 60, out);
-                answer::finish(&question, room, Some(Why::Blocked), out);
-            }
+            answer::adopt(&question, out);
+            answer::finish(&question, room, None, out);
+        } else {
+            answer::blocked(&question, Sink::Nowhere, 60, out);
+            answer::finish(&question, room, Some(Why::Blocked), out);
         }
         true
     }
