@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod burned;
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod spread;

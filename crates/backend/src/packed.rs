@@ -32,6 +32,8 @@ use self::write::Waiting;
 use crate::journal::PartNames;
 use crate::{PackError, Spread};
 
+/// How long a store counts as full that does not say so again.
+const FULL_FOR: Millis = Millis::from_hours(1);
 /// Packs on their way at once.
 const FLIGHTS: usize = 4;
 /// Memory for blobs that wait for their pack, in KiB.
@@ -161,6 +163,8 @@ struct Health {
     audited: Option<Millis>,
     bad: Vec<BadPack>,
     lacking: Option<String>,
+    /// The shortest that the store had no room for, and when it last said so.
+    full: Option<(u64, Millis)>,
 }
 
 impl Packed {
@@ -309,6 +313,13 @@ impl Packed {
         Ok(self.of_the_depot(members.await?))
     }
 
+    /// Whether the store has no room for what is to be written. It is forgotten when it takes as much again, or
+    /// after an hour in which it was not said again.
+    pub fn is_full(&self) -> bool {
+        let health = self.inner.health.lock().unwrap_or_else(PoisonError::into_inner);
+        health.full.is_some_and(|(_, at)| now().since(at) < FULL_FOR)
+    }
+
     /// Finishes what is under way.
     pub async fn close(&self) {
         self.cancel.cancel();
@@ -352,6 +363,28 @@ impl Inner {
         }
         result
     }
+}
+
+impl Inner {
+    /// The store took a pack, or did not: if it has no room, that is told.
+    fn weighed(&self, len: u64, refused: Option<&(dyn std::error::Error + 'static)>) {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = health.full;
+        match refused {
+            None if known.is_some_and(|(least, _)| len >= least) => health.full = None,
+            Some(error) if says_full(&chain(error)) => {
+                health.full = Some((known.map_or(len, |(least, _)| least.min(len)), now()));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether an answer of a store means that it has no room.
+pub(crate) fn says_full(answer: &str) -> bool {
+    ["QuotaExceeded", "507 Insufficient Storage", "InsufficientStorage"]
+        .iter()
+        .any(|word| answer.contains(word))
 }
 
 /// An error with what lies below it.

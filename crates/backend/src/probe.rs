@@ -195,7 +195,7 @@ impl ProbeError {
             }
             object_store::Error::NotFound { .. } => Self::NoBucket(source),
             _ if says(&["NoSuchBucket", "404"]) => Self::NoBucket(source),
-            _ if says(&["QuotaExceeded", "507", "InsufficientStorage"]) => Self::Full(source),
+            _ if crate::packed::says_full(&text) => Self::Full(source),
             _ if says(&["error sending request", "HTTP error", "onnection", "dns error", "timed out"]) => {
                 Self::Unreachable(source)
             }

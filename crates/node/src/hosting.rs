@@ -249,6 +249,9 @@ impl Now {
                 "{packs} on the store went bad (the first is {damage}); good copies are fetched anew"
             );
         }
+        if opened.packed.is_full() {
+            return "its store is full: what is to be written there waits until there is room (ask its vendor for more)".to_owned();
+        }
         if self.quiet.is_empty() { opened.packed.lacking().unwrap_or_default() } else { self.quiet.clone() }
     }
 }

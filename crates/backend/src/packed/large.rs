@@ -123,9 +123,11 @@ impl MultipartUpload for LargeUpload {
         let parts = self.pieces();
         // Sooner than at the end, where all of it would have been sent for nothing.
         let room = self.inner.reserve(self.taken).map(drop);
+        let (inner, taken) = (Arc::clone(&self.inner), self.taken);
         async move {
             room.map_err(|error| Arc::new(error).tell(&location))?;
-            futures::future::try_join_all(parts).await.map(drop)
+            let sent = futures::future::try_join_all(parts).await.map(drop);
+            sent.inspect_err(|error| inner.weighed(taken, Some(error)))
         }
         .boxed()
     }
@@ -138,6 +140,7 @@ impl MultipartUpload for LargeUpload {
                 self.inner.finish(pack, None, Ok(())).await
             }
             Err(error) => {
+                self.inner.weighed(self.taken, Some(&error));
                 self.give_up().await;
                 Err(error)
             }

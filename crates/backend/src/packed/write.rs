@@ -190,6 +190,7 @@ impl Inner {
         stored: Result<(), PackError>,
     ) -> Result<(), PackError> {
         let (name, len) = (pack.name, pack.len);
+        self.weighed(len, stored.as_ref().err().map(|error| error as _));
         if let Err(error) = stored {
             self.on_map(move |map| map.give_up(name)).await?;
             self.tend.notify_one();

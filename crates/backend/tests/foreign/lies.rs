@@ -140,10 +140,14 @@ async fn a_full_store_takes_no_half_of_a_blob() {
         let error = home.put(name, &content(1, len)).await.expect_err("it is full");
         assert!(text(&error).contains("507"), "{}", text(&error));
         assert!(matches!(home.get(name).await, Err(DepotError::Missing { .. })));
+        assert!(home.packed.is_full());
     }
     home.liar.tell(Lie::None);
     home.packed.repack().await.unwrap();
     assert!(home.liar.names().await.is_empty());
+    assert!(home.packed.is_full(), "it has taken nothing yet");
+    home.put(1, &content(1, 1000)).await.unwrap();
+    assert!(!home.packed.is_full());
 }
 
 #[tokio::test]
