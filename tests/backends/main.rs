@@ -269,7 +269,7 @@ fn a_backend_that_is_lost_is_detached_by_force() -> Result<()> {
         one.cli(&["backend", "detach", "offsite"])?.refused(1, &["counts as a copy", "--force"])?;
         vendor.kill()?;
         is(&one, "offsite", BackendState::Away)?;
-        one.cli(&["backend", "detach", "offsite", "--force"])?.good()?;
+        one.cli(&["backend", "detach", "offsite", "--force", "-y"])?.good()?;
         until(60, "its copies count no more", || {
             let photos = one.bucket("photos")?;
             ensure!(photos.waiting == OBJECTS, "{photos:?}");
@@ -283,7 +283,7 @@ fn a_backend_that_is_lost_is_detached_by_force() -> Result<()> {
         vendor.resume()?;
         attach_bucket(&one, &vendor, "offsite", "second", &[])?.good()?;
         one.protected("photos", OBJECTS)?;
-        one.cli(&["backend", "detach", "offsite", "--force"])?.good()?;
+        one.cli(&["backend", "detach", "offsite", "--force", "-y"])?.good()?;
         let left = lying(&vendor, "second")?;
         ensure!(left.is_empty(), "it left {left}");
         Ok(())
@@ -303,7 +303,8 @@ fn a_backend_is_emptied_into_another_and_then_leaves() -> Result<()> {
         upload(&one, &ready, &original)?;
         one.protected("photos", OBJECTS)?;
         one.cli(&["backend", "drain", "nowhere"])?.failed(&["there is no backend nowhere"])?;
-        one.cli(&["backend", "drain", "offsite", "--wait"])?.refused(1, &["cannot be emptied"])?;
+        one.cli(&["backend", "drain", "offsite", "--wait"])?
+            .refused(1, &["is being emptied, but cannot become empty", "it goes on by itself"])?;
         one.cli(&["backend", "detach", "offsite"])?.refused(1, &["depend on it still"])?;
         attach_bucket(&one, &vendor, "cellar", "second", &[])?.good()?;
         let said = one.cli(&["backend", "drain", "offsite", "--wait"])?.good()?.out;
@@ -395,7 +396,7 @@ fn a_backend_without_settings_is_told_and_can_be_detached() -> Result<()> {
         write(&file, b"endpoint = 1")?;
         one.resume()?;
         is(&one, "offsite", BackendState::Broken)?;
-        let said = one.cli(&["backend", "detach", "offsite", "--force"])?.good()?.out;
+        let said = one.cli(&["backend", "detach", "offsite", "--force", "-y"])?.good()?.out;
         ensure!(said.contains("Not everything") && said.contains("backend.toml"), "{said}");
         let all: Vec<BackendStatus> = one.ask(&["backend", "list"])?;
         ensure!(all.is_empty() && one.status()?.nodes.len() == 1, "{all:?}");
@@ -473,7 +474,7 @@ fn a_store_that_another_realm_has_is_refused() -> Result<()> {
         // With a prefix of its own it is a place of its own.
         attach(&other, &vendor, "offsite", &["--prefix", "other"])?.good()?;
         is(&other, "offsite", BackendState::Up)?;
-        other.cli(&["backend", "detach", "offsite", "--force"])?.good()?;
+        other.cli(&["backend", "detach", "offsite", "--force", "-y"])?.good()?;
         one.cli(&["backend", "probe", "offsite"])?.good()?;
         one.protected("photos", 1)
     })

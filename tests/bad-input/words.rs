@@ -82,7 +82,7 @@ fn what_would_happen_is_told_as_it_is() -> Result<()> {
         let ready = node.up(&[])?;
         ensure!(ready.text("phrases_file")? == node.guardians().to_string_lossy(), "{ready:?}");
         let said = node.cli(&["bucket", "create", "photos", "--copies", "9"])?.good()?.out;
-        ensure!(said.contains("empty") && said.contains("1 node holds objects so far"), "{said}");
+        ensure!(said.contains("empty") && said.contains("only 1 node may hold it, and it wants 9"), "{said}");
         let bad = node.s3(&ready)?.aws(&["s3", "mb", "s3://Bad_Name"])?;
         bad.failed(&["InvalidBucketName", "lower-case letters"])?;
         let file = story.file("photo", 10_000, 1)?;

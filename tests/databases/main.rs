@@ -62,7 +62,8 @@ fn what_was_acknowledged_survives_a_kill() -> Result<()> {
         node.cli(&["kv", "doc", "get", "shop", "x", "y"])?.refused(1, &["freehold kv query shop x"])?;
         node.cli(&["kv", "put", "shop", "k00", "2", "--if-version", "999"])?
             .refused(1, &["k00", "read it again"])?;
-        node.cli(&["kv", "drop", "shop"])?.good()?;
+        node.cli(&["kv", "drop", "shop"])?.refused(1, &["nobody to ask", "freehold kv drop shop -y"])?;
+        node.cli(&["kv", "drop", "shop", "-y"])?.good()?;
         node.cli(&["kv", "get", "shop", "k00"])?.refused(1, &["no database shop"]).map(drop)
     })
 }

@@ -95,7 +95,7 @@ fn what_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
         let plan: ErasurePlan = one.ask(&["bucket", "erase", "letters", "--dry-run"])?;
         ensure!((plan.objects, plan.nodes.len()) == (1, 2), "{plan:?}");
         ensure!(get(&s3, "letters", "diary")? == "dear diary", "it was only asked");
-        let erased: Erasure = one.ask(&["bucket", "erase", "letters"])?;
+        let erased: Erasure = one.ask(&["bucket", "erase", "letters", "-y"])?;
         ensure!(erased.confirmed.len() == 1 && erased.pending.len() == 1, "{erased:?}");
         ensure!(erased.pending.iter().all(|node| node.name == "bob"), "{erased:?}");
         ensure!(get(&s3, "letters", "diary").is_err(), "it reads what was erased");
@@ -162,7 +162,7 @@ fn what_must_be_kept_is_not_erased_and_an_admin_alone_erases() -> Result<()> {
         one.cli(&["bucket", "erase", "books"])?.failed(&["COMPLIANCE"])?;
         put(&s3, "files", "recipe", "two eggs")?;
         until(60, "bob has the key", || keys(&other, "files").map(drop))?;
-        other.cli(&["bucket", "erase", "files"])?.failed(&["admin"])?;
+        other.cli(&["bucket", "erase", "files", "-y"])?.failed(&["admin"])?;
         ensure!(get(&s3, "files", "recipe")? == "two eggs", "it was erased");
         one.cli(&["receipt", "save", "0000", "-"])?.failed(&["no erasure"])?;
         Ok(())

@@ -70,6 +70,9 @@ fn one_machine_is_emptied_and_one_is_lost_and_nothing_with_them() -> Result<()> 
         one.cli(&["node", "remove", "bob"])?
             .refused(1, &["holds copies that count", "freehold node drain bob"])?;
         two.cli(&["node", "drain", "carol"])?.refused(1, &["the node was not set"])?;
+        let said = one.cli(&["node", "drain", "bob", "--dry-run"])?.good()?.out;
+        ensure!(said.contains("bob") && said.contains("would be emptied"), "{said}");
+        one.cli(&["node", "remove", "bob"])?.refused(1, &["holds copies that count"])?;
         let said = one.cli(&["node", "drain", "bob", "--wait"])?.good()?.out;
         ensure!(said.contains("Nothing depends on bob"), "{said}");
         let said = one.cli(&["node", "list"])?.good()?.out;
@@ -153,6 +156,9 @@ fn a_machine_that_is_off_may_have_what_nobody_else_has() -> Result<()> {
         for (node, name) in [(&mut two, "bob"), (&mut three, "carol")] {
             node.resume()?;
             until(60, "it may leave", || one.cli(&["node", "remove", name])?.good())?;
+            node.alarmed(&["the realm does not count this node as one of its own", "removed"])?;
+            let said = node.cli(&["doctor"])?.good()?.out;
+            ensure!(!said.contains("not a member of the realm yet"), "{said}");
             node.destroy()?;
         }
         identical(story, &one, &ready, "photos")

@@ -23,6 +23,13 @@ impl BucketRules {
         *self == Self::default()
     }
 
+    /// Whether a node may hold copies that stands there, or of which nobody has said where.
+    pub fn allow(&self, region: Option<&str>) -> bool {
+        let among = |all: &[String]| region.is_some_and(|region| all.iter().any(|one| one == region));
+        let is_known = region.is_some() || (self.regions.is_empty() && self.not_regions.is_empty());
+        is_known && (self.regions.is_empty() || among(&self.regions)) && !among(&self.not_regions)
+    }
+
     /// As people say it; empty if they say nothing.
     pub fn words(&self) -> String {
         let mut out = Vec::new();

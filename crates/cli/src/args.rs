@@ -270,6 +270,9 @@ pub enum BackendCommand {
         /// Let it hold copies again
         #[arg(long)]
         cancel: bool,
+        /// Only say what would happen
+        #[arg(long, conflicts_with_all = ["wait", "cancel"])]
+        dry_run: bool,
     },
     /// End a backend, and remove what lies on its store
     Detach {
@@ -388,7 +391,8 @@ pub enum BucketCommand {
     Rotate {
         /// Its name; without one, whatever somebody could read who should not any more
         name: Option<String>,
-        /// Seal with it also what earlier keys sealed; blobs stay as they are
+        /// Seal with it also what earlier keys sealed; blobs stay as they are. A newest key that has
+        /// sealed nothing yet is taken, and no other made
         #[arg(long, requires = "name")]
         rewrap: bool,
     },
@@ -552,6 +556,9 @@ pub enum NodeCommand {
         /// Let it hold copies again
         #[arg(long)]
         cancel: bool,
+        /// Only say what would happen
+        #[arg(long, conflicts_with_all = ["wait", "cancel"])]
+        dry_run: bool,
     },
     /// End a node that nothing depends on: one that is emptied, suspended, or holds nothing
     Remove {

@@ -314,8 +314,8 @@ async fn node(terminal: Terminal, client: &Client, command: NodeCommand) -> Resu
             Ok(())
         }
         NodeCommand::Set(set) => place::set_node(terminal, client, set).await,
-        NodeCommand::Drain { node, wait, cancel } => {
-            place::drain(terminal, client, &node, (wait, cancel)).await
+        NodeCommand::Drain { node, wait, cancel, dry_run } => {
+            place::drain(terminal, client, &node, place::Drain { wait, cancel, dry_run }).await
         }
         NodeCommand::Remove { node, force, dry_run } => {
             place::remove(terminal, client, &node, (force, dry_run)).await

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::args::{Attach, BackendCommand, StoreArgs};
 use crate::ask::show;
+use crate::place::Drain;
 use crate::terminal::Terminal;
 
 const NOT_ATTACHED: &str = "the store was not asked";
@@ -48,7 +49,7 @@ pub(crate) async fn backend(
         }
         // Which needs no node.
         BackendCommand::Check(_) => Err(crate::up::bug("the command was not carried out", "it asks no node")),
-        BackendCommand::Drain { name, wait, cancel } => {
+        BackendCommand::Drain { name, wait, cancel, dry_run } => {
             let all = client.backends().await?;
             let Some(backend) = all.iter().find(|backend| backend.name == name) else {
                 return Err(Problem::not_found(
@@ -57,9 +58,13 @@ pub(crate) async fn backend(
                     Some("freehold backend list"),
                 ));
             };
-            crate::place::drain(terminal, client, &backend.node, (wait, cancel)).await
+            crate::place::drain(terminal, client, &backend.node, Drain { wait, cancel, dry_run }).await
         }
         BackendCommand::Detach { name, force, dry_run } => {
+            if force && !dry_run {
+                let undone = format!("{name} was not detached");
+                terminal.is_meant(&undone, &name, &format!("freehold backend detach {name} --force"))?;
+            }
             let done = client.detach_backend(&name, Detach { force, dry_run }).await?;
             show(terminal, &done, |done| detached(&name, done, dry_run))
         }

@@ -17,8 +17,16 @@ pub(crate) async fn rotate(
     name: Option<String>,
     rewrap: bool,
 ) -> Result<(), Problem> {
-    let rotated = client.rotate(&Rotation { bucket: name.clone() }).await?;
-    let Some(name) = name.filter(|_| rewrap) else { return show(terminal, &rotated, made) };
+    let next = Rotation { bucket: name.clone() };
+    let Some(name) = name.filter(|_| rewrap) else {
+        return show(terminal, &client.rotate(&next).await?, made);
+    };
+    let keys = client.bucket_keys(&name).await?;
+    let with = if is_fresh(&keys) {
+        format!("Key {} has sealed no object yet, so no other was made.", keys.current)
+    } else {
+        made(&client.rotate(&next).await?)
+    };
     let mut all = Rewrapped::default();
     loop {
         let some = client.rewrap(&name).await?;
@@ -27,7 +35,13 @@ pub(crate) async fn rotate(
             break;
         }
     }
-    show(terminal, &all, |all| format!("{}\n{}", made(&rotated), rewrapped(all)))
+    show(terminal, &all, |all| format!("{with}\n{}", rewrapped(all)))
+}
+
+/// Whether the newest key is one that nobody knows who should not, and that has sealed nothing yet.
+fn is_fresh(keys: &BucketKeys) -> bool {
+    let used = keys.sealed.iter().any(|sealed| sealed.key == keys.current && sealed.versions > 0);
+    keys.current > 1 && !used && keys.to_rotate.is_empty()
 }
 
 pub(crate) async fn share(

@@ -70,6 +70,8 @@ async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Re
             show(terminal, &found, described)
         }
         KvCommand::Drop { name } => {
+            let undone = format!("the database {name} was not deleted");
+            terminal.is_meant(&undone, &name, &format!("freehold kv drop {name}"))?;
             Database::of(client, &name).delete_all().await?;
             terminal.done(true, format!("The database {name} is deleted."));
             Ok(())

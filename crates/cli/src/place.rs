@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use freehold_api::{
-    BucketChange, Client, NewBucket, NodeSetting, NodeStatus, Problem, Role, Standing, node_named, words,
+    BucketChange, BucketStatus, Client, NewBucket, NodeSetting, NodeStatus, Problem, Role, Standing, Status,
+    node_named, words,
 };
 
 use crate::args::{BucketSetArgs, NodeSetArgs};
@@ -90,14 +91,26 @@ fn pace(text: &str) -> Result<u64, Problem> {
     })
 }
 
+/// How a node is to be emptied.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drain {
+    pub(crate) wait: bool,
+    pub(crate) cancel: bool,
+    pub(crate) dry_run: bool,
+}
+
 pub(crate) async fn drain(
     terminal: Terminal,
     client: &Client,
     node: &str,
-    (wait, cancel): (bool, bool),
+    Drain { wait, cancel, dry_run }: Drain,
 ) -> Result<(), Problem> {
     let status = client.status().await?;
     let meant = node_named(&status.nodes, node)?;
+    if dry_run {
+        terminal.done(false, would_drain(&status, meant));
+        return Ok(());
+    }
     let setting = NodeSetting { draining: Some(!cancel), ..NodeSetting::default() };
     let mut now = meant.clone();
     if meant.place.draining == cancel {
@@ -133,6 +146,38 @@ pub(crate) async fn drain(
     })
 }
 
+/// What emptying a node comes to, with the nodes that there are now.
+fn would_drain(status: &Status, meant: &NodeStatus) -> String {
+    let who = told(meant);
+    if meant.place.draining {
+        return format!("{who} is being emptied already.");
+    }
+    if !meant.roles.contains(&Role::Storage) || meant.standing != Standing::Member {
+        return format!("{who} holds no copies that count: there is nothing to be emptied.");
+    }
+    let others: Vec<&NodeStatus> = status
+        .nodes
+        .iter()
+        .filter(|node| node.id != meant.id && node.standing == Standing::Member)
+        .filter(|node| node.roles.contains(&Role::Storage) && !node.place.draining)
+        .collect();
+    let mut out = vec![format!("{who} would be emptied: others would take over what depends on it.")];
+    for bucket in status.buckets.iter().filter(|bucket| bucket.objects > 0) {
+        let may = others.iter().filter(|node| bucket.rules.allow(node.place.region.as_deref()));
+        let (have, wanted) = (may.count() as u64, u64::from(bucket.copies));
+        if have < wanted {
+            out.push(format!(
+                "  It could not become empty as things are: bucket {} wants {wanted} copies, and {} else may \
+                 hold {}.",
+                bucket.name,
+                words::count(have, "node"),
+                words::verb(wanted, "it", "them"),
+            ));
+        }
+    }
+    out.join("\n")
+}
+
 async fn until_empty(terminal: Terminal, client: &Client, id: &str) -> Result<NodeStatus, Problem> {
     let bar = if terminal.is_interactive() {
         indicatif::ProgressBar::new_spinner()
@@ -166,14 +211,21 @@ async fn until_empty(terminal: Terminal, client: &Client, id: &str) -> Result<No
             bar.finish_and_clear();
             return Ok(node.clone());
         }
-        if let Some(bucket) = status.buckets.iter().find(|bucket| bucket.lacks.is_some()) {
+        let stuck = |bucket: &&BucketStatus| bucket.lacks.is_some() && bucket.waiting > 0;
+        if let Some(bucket) = status.buckets.iter().find(stuck) {
             bar.finish_and_clear();
             return Err(Problem::refused(
-                format!("{} cannot be emptied", told(node)),
-                format!("bucket {}: {}", bucket.name, bucket.lacks.as_deref().unwrap_or_default()),
-                Some(
-                    "freehold invite    (adds a node), or freehold bucket set NAME, or freehold node drain NAME --cancel",
+                format!("{} is being emptied, but cannot become empty as things are", told(node)),
+                format!(
+                    "bucket {}: {}; it goes on by itself as soon as that changes",
+                    bucket.name,
+                    bucket.lacks.as_deref().unwrap_or_default()
                 ),
+                Some(format!(
+                    "freehold invite    (adds a node), or freehold bucket set {}, or freehold node drain {} \
+                     --cancel",
+                    bucket.name, node.name
+                )),
             ));
         }
         let burden = burden.unwrap_or_default();
@@ -193,6 +245,10 @@ pub(crate) async fn remove(
 ) -> Result<(), Problem> {
     let nodes = client.nodes().await?;
     let meant = node_named(&nodes, node)?;
+    if force && !dry_run {
+        let command = format!("freehold node remove {} --force", meant.name);
+        terminal.is_meant(&format!("{} was not removed", meant.name), &meant.name, &command)?;
+    }
     // What stands in the way otherwise is what is lost.
     let lost = if force { client.remove_node(&meant.id, false, true).await.err() } else { None };
     client.remove_node(&meant.id, force, dry_run).await?;

@@ -40,7 +40,11 @@ pub(crate) async fn set(terminal: Terminal, client: &Client, set: QuotaSetArgs) 
     if bytes.is_none() && text != NONE {
         return Err(Problem::invalid(
             format!("{text:?} is no size"),
-            "a quota is a number of bytes with a unit",
+            if is_zero(&text) {
+                "with a quota of 0 every write would be refused, and nothing else would change"
+            } else {
+                "a quota is a number of bytes with a unit"
+            },
             Some("such as 500GB or 2TiB; none lifts the bound"),
         ));
     }
@@ -50,7 +54,30 @@ pub(crate) async fn set(terminal: Terminal, client: &Client, set: QuotaSetArgs) 
         .or(database.map(QuotaWhose::Database))
         .unwrap_or(QuotaWhose::Realm);
     let all = client.set_quota(&QuotaSetting { of, bytes }).await?;
-    show(terminal, &all, |all| lines(all))
+    show(terminal, &all, |all| lines(all))?;
+    for full in all.iter().filter(|usage| bytes.is_some() && usage.limit == bytes) {
+        if let Some(warning) = warning(full) {
+            terminal.say(warning);
+        }
+    }
+    Ok(())
+}
+
+fn is_zero(typed: &str) -> bool {
+    let number = typed.trim().trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    number.parse() == Ok(0u64)
+}
+
+/// What a bound means that is there already.
+fn warning(usage: &UsageStatus) -> Option<String> {
+    let most = usage.limit.filter(|most| usage.used >= *most)?;
+    Some(format!(
+        "Note: {} are kept already, and the quota is {}. Nothing is deleted for that; no write is taken in until \
+         {} of it are deleted and erased, a day later.",
+        words::bytes(usage.used),
+        words::bytes(most),
+        words::bytes(usage.used.saturating_sub(most).max(1)),
+    ))
 }
 
 fn lines(all: &[UsageStatus]) -> String {
@@ -90,6 +117,23 @@ mod tests {
             "  database ann              1.5 MB of 1 MB: used up",
         ];
         assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_quota_below_what_is_kept_is_told_with_figures() {
+        let usage = |used| UsageStatus {
+            of: QuotaWhose::Realm,
+            name: "smith".to_owned(),
+            id: None,
+            limit: Some(1_000_000),
+            used,
+        };
+        assert_eq!(warning(&usage(999_999)), None);
+        let told = warning(&usage(3_500_000)).unwrap();
+        assert!(told.contains("3.5 MB are kept already") && told.contains("until 2.5 MB of it"), "{told}");
+        for (text, zero) in [("0", true), ("0GB", true), ("0 kB", true), ("10", false), ("GB", false)] {
+            assert_eq!(is_zero(text), zero, "{text}");
+        }
     }
 
     #[test]

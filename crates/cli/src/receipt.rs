@@ -23,15 +23,9 @@ pub(crate) async fn erase(
     }
     if terminal.can_ask() {
         terminal.say(planned(&plan));
-        let typed = terminal.ask("Nothing brings it back. Type the bucket's name to erase it:");
-        if typed.is_none_or(|typed| typed.trim() != name) {
-            return Err(Problem::refused(
-                format!("the bucket {name} was not erased"),
-                "something else was typed",
-                Some(format!("freehold bucket erase {name}")),
-            ));
-        }
     }
+    let undone = format!("the bucket {name} was not erased");
+    terminal.is_meant(&undone, name, &format!("freehold bucket erase {name}"))?;
     let erased = client.erase(name).await?;
     show(terminal, &erased, |erased| {
         let id = erased.id.get(..8).unwrap_or(&erased.id);
@@ -53,9 +47,11 @@ pub(crate) async fn receipt(
             show(terminal, &all, |all| {
                 let one = |erasure: &Erasure| {
                     format!(
-                        "{}  bucket {}\n{}",
+                        "{}  bucket {}, erased on {} by {}\n{}",
                         short(&erasure.id),
                         short(&erasure.bucket),
+                        words::date(erasure.decided_ms),
+                        short(&erasure.decided_by),
                         progress(erasure)
                     )
                 };

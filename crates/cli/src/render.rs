@@ -144,13 +144,11 @@ const NO_BUCKETS: &str = "  none yet: freehold bucket create photos --copies 2";
 /// A bucket that was just made, and what it lacks.
 pub(crate) fn new_bucket(made: &BucketStatus, nodes: &[NodeStatus]) -> String {
     let holds = |node: &&NodeStatus| node.standing == Standing::Member && node.roles.contains(&Role::Storage);
-    let here = nodes.iter().filter(holds).count() as u64;
     let line = bucket(made);
-    if here >= u64::from(made.copies) {
+    if nodes.iter().filter(holds).count() >= usize::from(made.copies) {
         return line;
     }
-    let holding = format!("{} {} objects so far", count(here, "node"), verb(here, "holds", "hold"));
-    format!("{line}\n  {:<16} {holding}; more come with: freehold invite", "")
+    format!("{line}\n  {:<16} more nodes come with: freehold invite", "")
 }
 
 /// One bucket in a line.
@@ -175,9 +173,9 @@ pub(crate) fn bucket(bucket: &BucketStatus) -> String {
         BucketAccess::Reads | BucketAccess::Writes => {}
     }
     if bucket.objects == 0 {
-        let lacks = bucket.lacks.as_ref().map(|lacks| format!(", but {lacks}")).unwrap_or_default();
-        let nodes = count(copies, "node");
-        return format!("  {name:<16} empty; everything in it will be on {nodes}{rules}{lacks}");
+        let will = format!("everything in it will be on {}", count(copies, "node"));
+        let will = bucket.lacks.as_ref().unwrap_or(&will);
+        return format!("  {name:<16} empty; {will}{rules}");
     }
     let waiting = bucket.waiting;
     let wait = verb(waiting, "waits", "wait");

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use freehold_api::Problem;
 use zeroize::Zeroizing;
 
 /// Whether a JSON document stands on standard output: programs read one, so a problem that comes after
@@ -60,7 +61,7 @@ impl Terminal {
     }
 
     /// Prints a problem as JSON: the answer, if there is no other.
-    pub(crate) fn problem_json(self, problem: &freehold_api::Problem) {
+    pub(crate) fn problem_json(self, problem: &Problem) {
         if !ANSWERED.load(Ordering::Relaxed) {
             self.answer_json(problem);
         } else if let Ok(text) = serde_json::to_string_pretty(problem) {
@@ -93,6 +94,26 @@ impl Terminal {
         let mut line = Zeroizing::new(String::new());
         io::stdin().lock().read_line(&mut line).ok().filter(|read| *read > 0)?;
         Some(Zeroizing::new(line.trim().to_owned()))
+    }
+
+    /// Makes sure that it is meant what nothing brings back: its name is typed again, or `-y` says so
+    /// where there is nobody to ask.
+    pub(crate) fn is_meant(self, undone: &str, name: &str, command: &str) -> Result<(), Problem> {
+        if self.quiet {
+            return Ok(());
+        }
+        if !self.can_ask() {
+            return Err(Problem::refused(
+                undone,
+                "nothing brings back what goes with it, and there is nobody to ask whether it is meant",
+                Some(format!("{command} -y")),
+            ));
+        }
+        let typed = self.ask(&format!("Nothing brings back what goes with it. Type {name} to go on:"));
+        if typed.is_some_and(|typed| typed.trim() == name) {
+            return Ok(());
+        }
+        Err(Problem::refused(undone, "something else was typed", Some(command)))
     }
 
     /// Clears the screen and what can be scrolled back to, after something secret was shown.

@@ -616,6 +616,35 @@ mod tests {
     }
 
     #[test]
+    fn who_is_given_no_next_key_is_left_out() {
+        let realm = RealmId::from_bytes([1; 32]);
+        let [keeper, me, other] = [2, 3, 4].map(|n| NodeId::from_bytes([n; 32]));
+        let seed = OsEntropy.secret();
+        let public = BoxSecret::from_seed(&seed).public();
+        let (bucket, mut ring) = KeyRing::found_bucket(realm, &mut OsEntropy);
+        let of = KeyOf::Bucket(bucket);
+        let mut reader = Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&seed));
+        reader.set_trust(trust(&ring, [2]));
+        let mut seq = 0;
+        let mut say = |reader: &mut Directory, by, ring: &KeyRing, to| {
+            seq += 1;
+            let version = ring.current().unwrap().version();
+            let boxed = ring.envelope(version, Recipient::Node(to), &public, &mut OsEntropy).unwrap();
+            reader.absorb(From { origin: by, seq, hlc: Hlc::default() }, &boxed.to_bytes());
+        };
+        let is_out = |reader: &Directory| reader.is_left_out(of, 1, |by| *by == keeper);
+        say(&mut reader, keeper, &ring, me);
+        assert!(!is_out(&reader), "there is no later one");
+        ring.rotate(&mut OsEntropy).unwrap();
+        say(&mut reader, other, &ring, other);
+        assert!(!is_out(&reader), "anybody can box noise");
+        say(&mut reader, keeper, &ring, other);
+        assert!(is_out(&reader));
+        say(&mut reader, keeper, &ring, me);
+        assert!(!is_out(&reader), "it was only on its way");
+    }
+
+    #[test]
     fn a_new_name_wins_over_one_that_a_fast_clock_gave() {
         let (keeper, realm) = (NodeId::from_bytes([2; 32]), RealmId::from_bytes([1; 32]));
         let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy));

@@ -50,6 +50,8 @@ pub struct View {
     /// Nodes that the realm ever let in, with every role that each ever had: who may, or once might,
     /// write entries.
     pub let_in: BTreeMap<NodeId, NodeRoles>,
+    /// Nodes that were removed.
+    pub removed: BTreeSet<NodeId>,
     /// The person on whose device a node is, or was before it left.
     pub owners: BTreeMap<NodeId, PersonId>,
     /// The device on the same machine as a node, where there is one.
@@ -105,6 +107,11 @@ impl View {
     pub fn was_here(&self, me: NodeId, erasure: OpId) -> bool {
         let (came, erased) = (self.known_since.get(&me), self.erased_since.get(&erasure));
         came.is_none() || came != erased
+    }
+
+    /// Whether a node was of the realm once and was removed.
+    pub fn was_removed(&self, node: &NodeId) -> bool {
+        self.removed.contains(node)
     }
 
     /// Whom the directory is to believe.

@@ -30,6 +30,11 @@ pub(crate) fn refused(shared: &Shared) -> Option<Problem> {
         }
         // Only the node that let it in answers a machine that guardians are bringing back.
         None if view.not_yet(shared.me(), crate::clock::wall()).is_some() => return None,
+        None if view.was_removed(&shared.me()) => {
+            let next = "what it holds stays on its disk, sealed; to come back, ask an admin for an invitation, \
+                        then: freehold --home FOLDER join";
+            return Some(Problem::refused(WHAT, "an admin removed it", Some(next)));
+        }
         Some(Standing::Active) | None => {}
     }
     let peers = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();

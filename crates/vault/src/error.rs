@@ -62,7 +62,7 @@ pub enum PutError {
     Cloned,
     /// The realm does not let this node write: no other node would take the entry in.
     #[error(
-        "no other node would take in what this one writes: it is no member of the realm yet, or no gateway of it"
+        "no other node would take in what this one writes: it is no member of the realm, or no gateway of it"
     )]
     NotAWriter,
     /// Whoever says who holds the bucket's keys lets this node read, and no more.

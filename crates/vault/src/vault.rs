@@ -103,6 +103,8 @@ pub(crate) struct Inner {
     index: RwLock<Index>,
     cuts: RwLock<Arc<Cuts>>,
     writers: RwLock<Arc<BTreeMap<BucketId, Writers>>>,
+    /// Buckets in which an entry was passed over because its node may not write there.
+    passed_over: Mutex<BTreeSet<BucketId>>,
     words: tokio::sync::watch::Sender<()>,
     clock: Mutex<Hlc>,
     stripes: Vec<Arc<tokio::sync::Mutex<()>>>,
@@ -138,6 +140,7 @@ impl Vault {
             index: RwLock::default(),
             cuts: RwLock::default(),
             writers: RwLock::default(),
+            passed_over: Mutex::default(),
             words: tokio::sync::watch::channel(()).0,
             clock: Mutex::new(Hlc::default()),
             stripes: std::iter::repeat_with(Arc::default).take(STRIPES).collect(),

@@ -119,13 +119,20 @@ pub(super) fn status(shared: &Shared, name: &str) -> Result<BucketKeys, Problem>
     let current = ring.current().map_or(0, freehold_seal::BucketKey::generation);
     let sealed = shared.vault.generations(&id).into_iter();
     let due = to_rotate(shared).into_iter().find(|due| due.of == KeyOf::Bucket(id));
-    let held = holders(shared, &shared.log.view(), &id, ring.is_private());
+    let view = shared.log.view();
+    let held = holders(shared, &view, &id, ring.is_private());
+    // Who has left the realm holds nothing that is made from now on.
+    let stays = |who: &Holder| !matches!(who, Holder::Node(node) if view.was_removed(node));
     Ok(BucketKeys {
         bucket: name.to_owned(),
         current,
         sealed: sealed.map(|(key, versions)| Sealed { key: key.into(), versions }).collect(),
         private: ring.is_private(),
-        holders: held.holders().map(|(who, only)| holder(shared, *who, only)).collect(),
+        holders: held
+            .holders()
+            .filter(|(who, _)| stays(who))
+            .map(|(who, only)| holder(shared, *who, only))
+            .collect(),
         to_rotate: due.map(|due| knowing(shared, &due)).unwrap_or_default(),
         access: report::access(shared, &id),
     })

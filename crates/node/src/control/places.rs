@@ -109,8 +109,6 @@ pub(super) fn lacks(view: &View, bucket: &BucketId) -> Option<String> {
     let nodes = |have: u16| words::count(have.into(), "node");
     match view.lack(bucket)? {
         Lack::Nowhere => Some("no node that stores stands where it may lie".to_owned()),
-        // The usual beginning, of which the bucket's line tells.
-        Lack::Nodes(_) if rules.regions.is_anywhere() && view.draining().next().is_none() => None,
         Lack::Nodes(have) => Some(format!("only {} may hold it, and it wants {}", nodes(have), rules.copies)),
         Lack::Zones(have) => Some(format!(
             "the nodes that may hold it stand in {}, and it wants {}",

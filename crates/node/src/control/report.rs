@@ -292,21 +292,24 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     }
     let alone = is_alone(shared, view);
     for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
-        let lacks = bucket.lacks.as_ref().map(|lacks| format!("; {lacks}")).unwrap_or_default();
-        let next = match &bucket.lacks {
-            _ if alone => "freehold invite    (adds a node)",
-            Some(_) => "freehold node list, then freehold node set NAME or freehold bucket set NAME",
-            None => MORE_NODES,
+        let wanted = words::count(bucket.copies.into(), "node");
+        let (lacks, next) = match &bucket.lacks {
+            Some(lacks) if alone => (lacks.clone(), "freehold invite    (adds a node)"),
+            Some(lacks) => (
+                lacks.clone(),
+                "freehold invite    (adds a node), or change what it asks for: freehold bucket set --help",
+            ),
+            None if alone => (format!("it is to be on {wanted}"), "freehold invite    (adds a node)"),
+            None => (format!("it is to be on {wanted}"), MORE_NODES),
         };
         all.push(found(
             Level::Alarm,
             format!("bucket {} is not fully protected", bucket.name),
             format!(
-                "{} of {} {} for a copy, to be on {}{lacks}",
+                "{} of {} {} for a copy: {lacks}",
                 bucket.waiting,
                 words::count(bucket.objects, "object"),
                 words::verb(bucket.waiting, "waits", "wait"),
-                words::count(bucket.copies.into(), "node")
             ),
             Some(next),
         ));
@@ -532,7 +535,7 @@ fn of_log(shared: &Shared, view: &View) -> Vec<Finding> {
     let not_yet = view.not_yet(shared.me(), clock::wall());
     all.extend(not_yet.map(of_recovering).or_else(|| {
         let why = "the operation that admits it has not taken effect";
-        let is_member = state.nodes.contains_key(&shared.me());
+        let is_member = state.nodes.contains_key(&shared.me()) || view.was_removed(&shared.me());
         (!is_member).then(|| found(Level::Notice, "this node is not a member of the realm yet", why, None))
     }));
     all.extend(half_suspended(shared, view));

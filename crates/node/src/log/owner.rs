@@ -167,6 +167,16 @@ pub(crate) fn let_in(set: &OpSet, folded: &Folded) -> BTreeMap<NodeId, NodeRoles
     all
 }
 
+/// Nodes that some operation in effect removed, and that did not come back.
+fn removed(set: &OpSet, folded: &Folded) -> BTreeSet<NodeId> {
+    let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
+    let removed = in_effect.filter_map(|op| match op.body() {
+        Body::NodeRemove(remove) => Some(remove.node),
+        _ => None,
+    });
+    removed.filter(|node| !folded.state.nodes.contains_key(node)).collect()
+}
+
 /// The person on whose device each node is, or once was: those that have left count as well.
 fn owners(set: &OpSet, folded: &Folded) -> BTreeMap<NodeId, PersonId> {
     let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
@@ -233,6 +243,7 @@ fn view_of(
     let let_in = let_in(set, &folded);
     let keepers = keepers(&let_in);
     let owners = owners(set, &folded);
+    let removed = removed(set, &folded);
     let made = |bucket: &freehold_realm::Bucket| set.get(&bucket.created_in).map(|op| op.head().hlc.wall);
     let bucket_times =
         folded.state.buckets.iter().map(|(id, b)| (*id, made(b).unwrap_or_default())).collect();
@@ -254,6 +265,7 @@ fn view_of(
         bucket_times,
         keepers,
         let_in,
+        removed,
         owners,
         devices,
         recoveries,

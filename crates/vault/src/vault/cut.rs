@@ -3,7 +3,7 @@
 //! given back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use freehold_disk::StoreError;
 use freehold_index::Writers;
@@ -49,12 +49,14 @@ impl Vault {
         for bucket in all.into_iter().filter(|bucket| before.get(bucket) != writers.get(bucket)) {
             let (was, now) = (before.get(bucket), writers.get(bucket));
             let more = was.is_some_and(|was| now.is_none_or(|now| now.let_more_than(was)));
+            // Reading all anew takes long, and most newcomers have not written yet.
+            let more = more && self.inner.passed_over().remove(bucket);
             let less = self.inner.index_mut().hide(bucket, &cuts, now);
-            // Most say at the start what was so before: nothing is read anew for that.
             if (more || less)
                 && let Err(error) = self.reopen(bucket).await
             {
                 // So that it is done when it is said again.
+                self.inner.passed_over().insert(*bucket);
                 *self.inner.writers.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&before);
                 return Err(error);
             }
@@ -83,6 +85,15 @@ impl Inner {
     /// Whether its node may write the bucket, or might when it wrote it.
     pub(super) fn may_say(&self, bucket: &BucketId, origin: &NodeId, seq: u64) -> bool {
         let writers = self.writers.read().unwrap_or_else(PoisonError::into_inner);
-        writers.get(bucket).is_none_or(|writers| writers.lets(origin, seq))
+        let may = writers.get(bucket).is_none_or(|writers| writers.lets(origin, seq));
+        if !may {
+            // Under the lock: whoever says next who may write finds it.
+            self.passed_over().insert(*bucket);
+        }
+        may
+    }
+
+    fn passed_over(&self) -> MutexGuard<'_, BTreeSet<BucketId>> {
+        self.passed_over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
