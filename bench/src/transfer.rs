@@ -51,7 +51,15 @@ pub(crate) fn compared(story: &Story) -> Result<()> {
             for (method, call) in [("PUT", "put_object"), ("GET", "get_object")] {
                 let mut all = Vec::new();
                 for peer in &peers {
-                    all.push(measured(&host, peer, (method, call), (size, count, clients))?);
+                    match measured(&host, peer, (method, call), (size, count, clients)) {
+                        Ok(did) => all.push(Some(did)),
+                        // Another's refusal is a result, ours is a fault.
+                        Err(error) if peer.name != ours.name => {
+                            println!("{error:#}");
+                            all.push(None);
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
                 let what = format!("{method} {name}, {who}");
                 rates(&what, &peers, &all, size * count, count);
@@ -103,16 +111,19 @@ fn load(host: &Host, own: &Path, arguments: &[&str]) -> Result<f64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn rates(what: &str, peers: &[&Peer<'_>], all: &[Did], bytes: usize, count: usize) {
+fn rates(what: &str, peers: &[&Peer<'_>], all: &[Option<Did>], bytes: usize, count: usize) {
     let small = bytes / count.max(1) < MIB;
     let rate =
         |did: &Did| if small { count as f64 / did.seconds } else { bytes as f64 / MIB as f64 / did.seconds };
     let unit = if small { "a second" } else { "MiB/s" };
-    let each = peers.iter().zip(all).map(|(peer, did)| format!("{} {:.0}", peer.name, rate(did)));
+    let each = peers.iter().zip(all).map(|(peer, did)| match did {
+        Some(did) => format!("{} {:.0}", peer.name, rate(did)),
+        None => format!("{} answers with an error", peer.name),
+    });
     let each: Vec<String> = each.collect();
-    let plain = peers.iter().zip(all).filter(|(peer, _)| peer.plain).map(|(_, did)| rate(did));
-    let best = plain.fold(0.0, f64::max);
-    let ours = all.first().map_or(0.0, rate);
+    let plain = peers.iter().zip(all).filter(|(peer, _)| peer.plain);
+    let best = plain.filter_map(|(_, did)| did.as_ref().map(rate)).fold(0.0, f64::max);
+    let ours = all.iter().flatten().next().map_or(0.0, rate);
     println!(
         "| {what} | {}; {unit}; {:.2} times the best that seals nothing |",
         each.join(", "),
@@ -121,8 +132,8 @@ fn rates(what: &str, peers: &[&Peer<'_>], all: &[Did], bytes: usize, count: usiz
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
-fn processors(what: &str, peers: &[&Peer<'_>], all: &[Did], bytes: usize) {
-    let each = peers.iter().zip(all);
+fn processors(what: &str, peers: &[&Peer<'_>], all: &[Option<Did>], bytes: usize) {
+    let each = peers.iter().zip(all).filter_map(|(peer, did)| Some((peer, did.as_ref()?)));
     let each = each.map(|(peer, did)| format!("{} {:.2}", peer.name, did.busy * 1e9 / bytes as f64));
     let each: Vec<String> = each.collect();
     println!("| {what}, processor seconds for a GB | {} |", each.join(", "));

@@ -34,9 +34,9 @@ pub(crate) fn box_secret(home: &Path) -> Result<Secret> {
 
 /// Opens what there is in a home with the secrets of boxes, and keys that are known already.
 pub(crate) fn open(home: &Path, boxes: &[Secret], known: &Opened) -> Result<Opened> {
-    let store = EntryStore::open(&home.join("entries.redb"))?;
+    let disk = Disk { home, entries: EntryStore::open(&home.join("entries.redb"))? };
     let mut rows: Vec<(Entry, Vec<u8>)> = Vec::new();
-    store.scan(|EntryRow { entry, payload, .. }| {
+    disk.entries.scan(|EntryRow { entry, payload, .. }| {
         rows.extend(Entry::decode(&entry).ok().zip(payload));
         ControlFlow::Continue(())
     })?;
@@ -57,11 +57,11 @@ pub(crate) fn open(home: &Path, boxes: &[Secret], known: &Opened) -> Result<Open
             match (of, Content::open(&key, &place, payload)) {
                 (KeyOf::Directory, Ok(Content::Row(row))) => opened.names.extend(name(&row)),
                 (KeyOf::Bucket(bucket), Ok(Content::Manifest(manifest))) => {
-                    take(home, &mut opened, entry, bucket, &manifest, &key);
+                    take(&disk, &mut opened, entry, bucket, &manifest, &key);
                 }
                 (KeyOf::Bucket(bucket), Ok(Content::Resealed(resealed))) => {
                     if let Ok(Content::Manifest(manifest)) = resealed.content() {
-                        take(home, &mut opened, entry, bucket, &manifest, &key);
+                        take(&disk, &mut opened, entry, bucket, &manifest, &key);
                     }
                 }
                 _ => {}
@@ -82,7 +82,7 @@ fn name(row: &DirectoryRow) -> Option<String> {
 }
 
 fn take(
-    home: &Path,
+    disk: &Disk<'_>,
     opened: &mut Opened,
     entry: &Entry,
     bucket: BucketId,
@@ -99,7 +99,7 @@ fn take(
     let parts = stored.parts.iter().zip(&entry.blobs);
     let bytes: Option<Vec<Vec<u8>>> = parts
         .map(|(part, blob)| {
-            let sealed = std::fs::read(blob_path(home, blob.name)).ok()?;
+            let sealed = disk.blob(blob.name)?;
             let key = ObjectKey::from_secret(secret.clone());
             let opener =
                 BlobOpener::new(&key, &binding, part.number, blob.name, sealed.get(..HEADER_LEN)?).ok()?;
@@ -127,9 +127,21 @@ fn object_key(
     unwrap_key(key.secret(), &binding, wrapped).ok()
 }
 
-fn blob_path(home: &Path, name: BlobName) -> PathBuf {
-    let hex = name.to_string();
-    home.join("depot").join(hex.get(..2).unwrap_or_default()).join(hex)
+/// What a node stores.
+struct Disk<'a> {
+    home: &'a Path,
+    entries: EntryStore,
+}
+
+impl Disk<'_> {
+    /// A blob: a small one lies beside the entries.
+    fn blob(&self, name: BlobName) -> Option<Vec<u8>> {
+        if let Some(small) = self.entries.blob(&name).ok()? {
+            return Some(small);
+        }
+        let hex = name.to_string();
+        std::fs::read(self.home.join("depot").join(hex.get(..2)?).join(hex)).ok()
+    }
 }
 
 /// Every file below a folder.

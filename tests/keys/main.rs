@@ -35,7 +35,9 @@ fn a_machine_that_is_shut_out_cannot_read_what_is_written_afterwards() -> Result
         let ready = one.up(&["--name", "smith"])?;
         other.join(&one.invite(&[])?, "bob")?;
         let s3 = one.s3(&ready)?;
-        put(&s3, "files", "before", "written before")?;
+        // So long that they are files of their own.
+        let (old, new) = ("written before ".repeat(3000), "written after ".repeat(3000));
+        put(&s3, "files", "before", &old)?;
         one.protected("files", 1)?;
         let sealed = |all: &[(u32, u64)]| -> Vec<Sealed> {
             all.iter().map(|(key, versions)| Sealed { key: *key, versions: *versions }).collect()
@@ -49,7 +51,7 @@ fn a_machine_that_is_shut_out_cannot_read_what_is_written_afterwards() -> Result
         one.cli(&["node", "suspend", "bob"])?.good()?;
         let now = keys(&one, "files")?;
         ensure!(now.current == 2 && now.to_rotate.is_empty(), "it was not rotated: {now:?}");
-        put(&s3, "files", "after", "written after")?;
+        put(&s3, "files", "after", &new)?;
         ensure!(keys(&one, "files")?.sealed == sealed(&[(1, 1), (2, 1)]), "{:?}", keys(&one, "files")?);
         let depot = one.home().join("depot");
         let blobs = || -> Result<Vec<(std::path::PathBuf, Vec<u8>)>> {
@@ -62,13 +64,13 @@ fn a_machine_that_is_shut_out_cannot_read_what_is_written_afterwards() -> Result
         ensure!(rewrapped.done >= 2 && rewrapped.left == 0, "{rewrapped:?}");
         ensure!(keys(&one, "files")?.sealed == sealed(&[(3, 2)]), "{:?}", keys(&one, "files")?);
         ensure!(blobs()? == before, "a blob was touched");
-        for (name, text) in [("before", "written before"), ("after", "written after")] {
-            ensure!(get(&s3, "files", name)? == text, "{name} reads otherwise");
+        for (name, text) in [("before", &old), ("after", &new)] {
+            ensure!(get(&s3, "files", name)? == *text, "{name} reads otherwise");
         }
         one.kill()?;
         other.kill()?;
         let ready = one.resume()?;
-        ensure!(get(&one.s3(&ready)?, "files", "after")? == "written after", "nor after a restart");
+        ensure!(get(&one.s3(&ready)?, "files", "after")? == new, "nor after a restart");
         ensure!(keys(&one, "files")?.sealed == sealed(&[(3, 2)]), "{:?}", keys(&one, "files")?);
         one.stop()?;
 

@@ -1,6 +1,7 @@
 //! The entries of all buckets on disk, with their sealed payloads and what belongs to them. To
 //! this store they are bytes under (bucket, origin, sequence number).
 
+mod blobs;
 mod txn;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,8 @@ use std::path::Path;
 use freehold_wire::{BlobName, BucketId, Millis, NodeId};
 use redb::{ReadTransaction, ReadableTable as _, ReadableTableMetadata as _, TableDefinition};
 
+pub use self::blobs::SmallBlob;
+use self::blobs::{BLOB_BYTES, BLOBS};
 pub use self::txn::{EntryTxn, Inserted};
 use crate::StoreError;
 use crate::store::Store;
@@ -123,6 +126,8 @@ impl EntryStore {
             txn.open_table(COMPLETED)?;
             txn.open_table(UNREFERENCED)?;
             txn.open_table(META)?;
+            txn.open_table(BLOBS)?;
+            txn.open_table(BLOB_BYTES)?;
             Ok(())
         })?;
         Ok(Self { store })

@@ -77,7 +77,8 @@ pub async fn run(home: Home, options: Options, ready: &(dyn Fn(Ready) + Sync)) -
     // From the first moment: a signal before anybody listens kills.
     let mut signals = Signals::listen()?;
     let mut supervisor = Supervisor::default();
-    let depot = inner::local_depot(&home);
+    let at = home.clone();
+    let depot = |entries| inner::local_depot(at, entries);
     let node = Inner::open(home.clone(), depot, Neighbours::default()).await?.begin(&mut supervisor);
     let stop = node.shared.stop.clone();
     let outcome = tokio::select! {

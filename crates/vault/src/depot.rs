@@ -2,13 +2,16 @@
 
 mod listing;
 mod read;
+mod small;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use freehold_disk::{EntryStore, StoreError};
 use freehold_placement::BlobRef;
 use freehold_wire::{BlobName, Millis};
 use futures::stream::BoxStream;
@@ -18,6 +21,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 pub use self::read::BlobReader;
 pub(crate) use self::read::read_at;
+use self::small::Small;
+pub(crate) use self::small::PendingBlob;
 pub use self::write::BlobWriter;
 use crate::BoxError;
 
@@ -84,6 +89,9 @@ pub enum DepotError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The store of small blobs failed.
+    #[error("the store of small blobs failed")]
+    Store(#[source] StoreError),
     /// A blocking task was cut off because the program ends.
     #[error("the depot is closing")]
     Closing,
@@ -95,6 +103,9 @@ impl DepotError {
         matches!(self, Self::Missing { .. } | Self::Altered { .. })
     }
 }
+
+/// Blobs removed in one transaction.
+const DELETED_AT_ONCE: usize = 1000;
 
 /// How much a depot takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +138,8 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     /// Where the files are, if it is a directory here.
     root: Option<PathBuf>,
+    /// Where small blobs are, if not on the backend.
+    small: Option<Small>,
     limits: DepotLimits,
     /// Bytes held or on their way.
     used: AtomicU64,
@@ -146,8 +159,28 @@ impl Depot {
     /// # Errors
     /// [`DepotError`]
     pub async fn local(root: &Path, limits: DepotLimits) -> Result<Self, DepotError> {
+        Self::in_directory(root, None, limits).await
+    }
+
+    /// The same, with small blobs beside the entries: the vault writes both in one transaction.
+    ///
+    /// # Errors
+    /// [`DepotError`]
+    pub async fn beside(
+        entries: Arc<EntryStore>,
+        root: &Path,
+        limits: DepotLimits,
+    ) -> Result<Self, DepotError> {
+        Self::in_directory(root, Some(Small::new(entries)), limits).await
+    }
+
+    async fn in_directory(
+        root: &Path,
+        small: Option<Small>,
+        limits: DepotLimits,
+    ) -> Result<Self, DepotError> {
         let at = root.to_owned();
-        let (store, found) = blocking(move || {
+        let (store, mut found) = blocking(move || {
             freehold_disk::make_private_dir(&at).map_err(io("making", &at))?;
             let found = listing::tidy(&at)?;
             LocalFileSystem::new_with_prefix(&at)
@@ -155,7 +188,11 @@ impl Depot {
                 .map_err(|source| DepotError::Backend { doing: "opening the directory of", source })
         })
         .await?;
-        let depot = Self::on(Arc::new(store.with_fsync(true)), Some(root.to_owned()), limits).await?;
+        let store = Arc::new(store.with_fsync(true));
+        if let Some(small) = &small {
+            found.extend(small.list().map_ok(|held| held.name).try_collect::<Vec<_>>().await?);
+        }
+        let depot = Self::made(store, Some(root.to_owned()), small, limits).await?;
         *depot.inner.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
         Ok(depot)
     }
@@ -169,9 +206,17 @@ impl Depot {
         root: Option<PathBuf>,
         limits: DepotLimits,
     ) -> Result<Self, DepotError> {
-        let depot = Self {
-            inner: Arc::new(Inner { store, root, limits, used: AtomicU64::new(0), found: Mutex::new(None) }),
-        };
+        Self::made(store, root, None, limits).await
+    }
+
+    async fn made(
+        store: Arc<dyn ObjectStore>,
+        root: Option<PathBuf>,
+        small: Option<Small>,
+        limits: DepotLimits,
+    ) -> Result<Self, DepotError> {
+        let (used, found) = (AtomicU64::new(0), Mutex::new(None));
+        let depot = Self { inner: Arc::new(Inner { store, root, small, limits, used, found }) };
         if limits.quota_bytes.is_some() {
             depot.count_anew().await?;
         }
@@ -231,9 +276,9 @@ impl Depot {
         BlobReader::open(self.clone(), name).await
     }
 
-    /// The same, of a blob that is known to be small: it is read at once, as far as `len`.
-    pub(crate) async fn open_small(&self, name: BlobName, len: u64) -> Result<BlobReader, DepotError> {
-        BlobReader::open_small(self.clone(), name, len).await
+    /// The same; its `first` bytes are read at once.
+    pub(crate) async fn open_reading(&self, name: BlobName, first: u64) -> Result<BlobReader, DepotError> {
+        BlobReader::open_reading(self.clone(), name, first).await
     }
 
     /// Its length, if it is here.
@@ -241,6 +286,11 @@ impl Depot {
     /// # Errors
     /// [`DepotError`] if the backend cannot say.
     pub async fn len(&self, name: BlobName) -> Result<Option<u64>, DepotError> {
+        if let Some(small) = &self.inner.small
+            && let Some(len) = small.find(&name)?
+        {
+            return Ok(Some(len));
+        }
         match self.inner.store.head(&place(name)).await {
             Ok(meta) => Ok(Some(meta.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -253,6 +303,39 @@ impl Depot {
     /// # Errors
     /// [`DepotError`] if the backend cannot.
     pub async fn delete(&self, name: BlobName) -> Result<(), DepotError> {
+        self.delete_all(&[name]).await
+    }
+
+    /// Removes blobs: small ones together.
+    ///
+    /// # Errors
+    /// [`DepotError`] if the backend cannot; some may be gone then.
+    pub async fn delete_all(&self, names: &[BlobName]) -> Result<(), DepotError> {
+        for some in names.chunks(DELETED_AT_ONCE) {
+            let removed = self.delete_small(some).await?;
+            for name in some.iter().filter(|name| !removed.contains(*name)) {
+                self.delete_file(*name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes those of some blobs that are small, and says which they were.
+    async fn delete_small(&self, names: &[BlobName]) -> Result<BTreeSet<BlobName>, DepotError> {
+        let Some(small) = &self.inner.small else { return Ok(BTreeSet::new()) };
+        let mut here = Vec::new();
+        for name in names {
+            here.extend(small.find(name)?.map(|_| *name));
+        }
+        if here.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let removed = small.remove(here).await?;
+        self.inner.give_back(removed.iter().map(|(_, len)| len).sum());
+        Ok(removed.into_iter().map(|(name, _)| name).collect())
+    }
+
+    async fn delete_file(&self, name: BlobName) -> Result<(), DepotError> {
         let counts = self.inner.root.is_some() || self.inner.limits.quota_bytes.is_some();
         let len = if counts { self.len(name).await?.unwrap_or(0) } else { 0 };
         match self.inner.store.delete(&place(name)).await {
@@ -268,7 +351,11 @@ impl Depot {
     /// All blobs, in no order. Anything else that lies in the depot is passed over.
     pub fn list(&self) -> BoxStream<'static, Result<Held, DepotError>> {
         if let Some(root) = &self.inner.root {
-            return listing::held(root.clone());
+            let files = listing::held(root.clone());
+            return match &self.inner.small {
+                Some(small) => files.chain(small.list()).boxed(),
+                None => files,
+            };
         }
         self.inner
             .store

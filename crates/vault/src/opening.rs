@@ -96,12 +96,8 @@ struct Reader {
 impl Reader {
     async fn open(sources: Sources, key: Arc<ObjectKey>, part: SealedAt) -> Result<Self, GetError> {
         let blob = &part.blob;
-        let opened = if blob.len <= SMALL {
-            sources.depot.open_small(blob.name, blob.len).await
-        } else {
-            sources.depot.open(blob.name).await
-        };
-        let found = match opened {
+        let first = if blob.len <= SMALL { blob.len } else { HEADER_LEN as u64 };
+        let found = match sources.depot.open_reading(blob.name, first).await {
             Ok(found) => Some(found),
             Err(DepotError::Missing { .. }) => {
                 sources.replication.lost(&part.bucket, &part.blob);

@@ -13,6 +13,7 @@ use md5::{Digest as _, Md5};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use crate::depot::PendingBlob;
 use crate::{AtEnd, Body, Depot, Expect, PutError};
 
 /// Plaintext of one body sealed at once, and of all bodies together: the more there are, the
@@ -26,9 +27,11 @@ const INLINE: usize = 32 << 10;
 /// The largest object, as in S3.
 pub(crate) const SIZE_MAX: u64 = 5 << 40;
 
-/// A part that is sealed and durable, but which nothing refers to yet.
+/// A part that is sealed and, but for a small one, durable; nothing refers to it yet.
 #[derive(Debug)]
 pub(crate) struct SealedPart {
+    /// A small one, for the transaction of what will refer to it.
+    pub(crate) small: Option<PendingBlob>,
     pub(crate) blob: BlobRef,
     pub(crate) plain_len: u64,
     pub(crate) md5: [u8; 16],
@@ -148,9 +151,9 @@ pub(crate) async fn seal_body(
         return Err(PutError::Digest);
     }
     let checksums = at_end.map_or(Ok(Vec::new()), |check| check()).map_err(PutError::Refused)?;
-    writer.finish().await.map_err(PutError::Depot)?;
+    let small = writer.finish_with_entry().await.map_err(PutError::Depot)?;
     let blob = BlobRef { name, len: summary.cipher_len, hash: summary.hash };
-    Ok(SealedPart { blob, plain_len: summary.plain_len, md5, checksums })
+    Ok(SealedPart { small, blob, plain_len: summary.plain_len, md5, checksums })
 }
 
 struct Batch {

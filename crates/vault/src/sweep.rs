@@ -81,9 +81,7 @@ impl Vault {
             let (of, some) = (Arc::clone(inner), some.to_vec());
             erased += blocking(move || of.erase(&some)).await?;
             // Without their keys they are noise: there is nothing to wait for.
-            for name in blobs {
-                inner.shared.depot.delete(name).await.map_err(GetError::Depot)?;
-            }
+            inner.shared.depot.delete_all(&blobs).await.map_err(GetError::Depot)?;
         }
         Ok(erased)
     }
@@ -100,9 +98,8 @@ impl Vault {
         let (erased, blobs) = blocking(move || of.erase_all(bucket)).await?;
         inner.index_mut().forget(&bucket);
         let live = inner.blobs_of_entries().await?.live;
-        for name in blobs.difference(&live) {
-            inner.shared.depot.delete(*name).await.map_err(GetError::Depot)?;
-        }
+        let loose: Vec<BlobName> = blobs.difference(&live).copied().collect();
+        inner.shared.depot.delete_all(&loose).await.map_err(GetError::Depot)?;
         Ok(erased)
     }
 
@@ -293,6 +290,7 @@ impl Inner {
         let entries = Arc::clone(&self.shared.entries);
         let mut marks = blocking(move || entries.unreferenced().map_err(GetError::Store)).await?;
         let (mut mark, mut unmark, mut strange) = (Vec::new(), Vec::new(), Vec::new());
+        let mut remove = Vec::new();
         let mut all = 0usize;
         let mut held = self.shared.depot.list();
         while let Some(Held { name, len, modified }) = held.try_next().await.map_err(GetError::Depot)? {
@@ -304,9 +302,7 @@ impl Inner {
             }
             match since {
                 Some(since) if now.since(since) >= grace => {
-                    self.shared.depot.delete(name).await.map_err(GetError::Depot)?;
-                    unmark.push(name);
-                    swept.removed += 1;
+                    remove.push(name);
                     swept.bytes += len;
                 }
                 None if now.since(modified) >= grace && named.dead.contains(&name) => mark.push(name),
@@ -315,6 +311,9 @@ impl Inner {
                 Some(_) | None => {}
             }
         }
+        self.shared.depot.delete_all(&remove).await.map_err(GetError::Depot)?;
+        swept.removed = remove.len() as u64;
+        unmark.append(&mut remove);
         if is_suspicious(strange.len(), all) || self.may_lack_entries() {
             swept.strange = strange.len() as u64;
         } else {

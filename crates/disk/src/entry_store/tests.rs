@@ -148,3 +148,32 @@ fn uploads_beliefs_and_marks() {
     assert_eq!(ended.len(), 2);
     assert!(store.parts(&upload).unwrap().is_empty() && store.uploads().unwrap().is_empty());
 }
+
+#[test]
+fn small_blobs_are_found_replaced_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("entries.redb");
+    let store = EntryStore::open(&path).unwrap();
+    let name = |number: u8| BlobName::from_bytes([number; 32]);
+    let put = |number: u8, bytes: Vec<u8>| {
+        store.write(move |txn| txn.put_blob(&name(number), &bytes, Millis(5))).unwrap()
+    };
+    assert_eq!(put(2, vec![2; 5000]), 0);
+    assert_eq!(put(1, vec![]), 0);
+    assert_eq!(put(3, vec![3; 16_000]), 0);
+    assert_eq!(put(2, vec![4; 10]), 5000, "it says what it replaced");
+    drop(store);
+
+    let store = EntryStore::open(&path).unwrap();
+    assert_eq!(store.blob(&name(2)).unwrap(), Some(vec![4; 10]));
+    assert_eq!(store.blob(&name(9)).unwrap(), None);
+    let all = store.blobs(None, 9).unwrap();
+    let lens: Vec<_> = all.iter().map(|blob| (blob.name, blob.len, blob.modified)).collect();
+    let expected = [(1, 0), (2, 10), (3, 16_000)];
+    assert_eq!(lens, expected.map(|(number, len)| (name(number), len, Millis(5))));
+    assert_eq!(store.blobs(Some(&name(1)), 1).unwrap(), [all[1]]);
+    assert_eq!(store.find_blob(&name(3)).unwrap(), Some(all[2]));
+    let removed = store.write(move |txn| Ok((txn.remove_blob(&name(3))?, txn.remove_blob(&name(3))?)));
+    assert_eq!(removed.unwrap(), (Some(16_000), None));
+    assert_eq!(store.blobs(None, 9).unwrap(), all[..2]);
+}

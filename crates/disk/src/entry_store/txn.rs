@@ -39,7 +39,7 @@ impl<'a> EntryTxn<'a> {
         Self { txn, path }
     }
 
-    fn run<T>(
+    pub(super) fn run<T>(
         &self,
         with: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {

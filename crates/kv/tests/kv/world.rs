@@ -139,7 +139,8 @@ impl World {
             }
         };
         let limits = DepotLimits { reserve_bytes: 0, quota_bytes: None };
-        let depot = Depot::local(&home.join("depot"), limits).await.unwrap();
+        let depot =
+            Depot::beside(Arc::clone(&entries), &home.join("depot"), limits).await.unwrap();
         agreed.depots.lock().unwrap().push(depot.clone());
         let shared = Shared {
             depot,

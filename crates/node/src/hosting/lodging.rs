@@ -104,7 +104,7 @@ async fn live(lodger: &Lodger, host: &Arc<Shared>, cancel: &CancellationToken) -
         Err(error) => return Ended::Broken(lock_problem(&error).why),
     };
     let on = opened.depot.clone();
-    let inner = Inner::open(lodger.home.clone(), async move { Ok(on) }, host.neighbours.clone()).await;
+    let inner = Inner::open(lodger.home.clone(), |_| async move { Ok(on) }, host.neighbours.clone()).await;
     let inner = match inner {
         Ok(inner) => inner,
         Err(problem) => return Ended::Broken(problem.to_string()),

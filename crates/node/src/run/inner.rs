@@ -63,9 +63,9 @@ pub(crate) struct MeshWish {
 }
 
 /// The depot in a home.
-pub(crate) async fn local_depot(home: &Home) -> Result<Depot, Problem> {
+pub(crate) async fn local_depot(home: Home, entries: Arc<EntryStore>) -> Result<Depot, Problem> {
     let limits = DepotLimits { reserve_bytes: RESERVE_BYTES, quota_bytes: None };
-    Depot::local(&home.depot(), limits).await.map_err(|e| {
+    Depot::beside(entries, &home.depot(), limits).await.map_err(|e| {
         Problem::refused(
             "the depot cannot be used",
             chain(&e),
@@ -75,10 +75,10 @@ pub(crate) async fn local_depot(home: &Home) -> Result<Depot, Problem> {
 }
 
 impl Inner {
-    /// Opens the node of a home on a depot.
-    pub(crate) async fn open(
+    /// Opens the node of a home on a depot, which may keep small blobs beside the entries.
+    pub(crate) async fn open<F: Future<Output = Result<Depot, Problem>>>(
         home: Home,
-        depot: impl Future<Output = Result<Depot, Problem>>,
+        depot: impl FnOnce(Arc<EntryStore>) -> F,
         neighbours: Neighbours,
     ) -> Result<Self, Problem> {
         let identity = Identity::read(&home).map_err(|e| identity_problem(&e))?.ok_or_else(|| {
@@ -103,7 +103,7 @@ impl Inner {
         if let Some(secret) = settle_next_box(&home, told).map_err(|e| identity_problem(&e))? {
             directory.set_secret(secret);
         }
-        let depot = depot.await?;
+        let depot = depot(Arc::clone(&entries)).await?;
         let parts = replica::Parts {
             realm: identity.realm,
             me: keys.node_id(),

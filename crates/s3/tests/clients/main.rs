@@ -5,12 +5,13 @@
 
 mod world;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use freehold_s3::Limits;
 use freehold_vault::{ListQuery, Vault, VersionQuery};
 use freehold_wire::Millis;
+use futures::TryStreamExt as _;
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,11 +44,11 @@ async fn against(script: &str, limits: Limits) {
 
     cancel.cancel();
     let vault = server.join_next().await.unwrap().unwrap().unwrap();
-    nothing_is_left(&vault, home.path()).await;
+    nothing_is_left(&vault).await;
 }
 
 /// After sweeping the depot holds the blobs of the objects that are there, and nothing else.
-async fn nothing_is_left(vault: &Vault, home: &Path) {
+async fn nothing_is_left(vault: &Vault) {
     // A blob goes when it was loose at two looks.
     for look in 1..=2 {
         vault.sweep(Millis(u64::MAX - 2 + look)).await.unwrap();
@@ -60,16 +61,8 @@ async fn nothing_is_left(vault: &Vault, home: &Path) {
         let written = versions.iter().filter(|version| !version.marker);
         blobs += written.map(|version| usize::from(version.meta.parts.max(1))).sum::<usize>();
     }
-    let mut files = Vec::new();
-    collect(&home.join("depot"), &mut files);
-    assert_eq!(files.len(), blobs, "files in the depot, and blobs of objects: {files:?}");
-}
-
-fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { collect(&path, files) } else { files.push(path) }
-    }
+    let held: Vec<_> = vault.depot().list().try_collect().await.unwrap();
+    assert_eq!(held.len(), blobs, "in the depot, and blobs of objects: {held:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -30,9 +30,11 @@ pub(crate) async fn vault(home: &Path) -> (Arc<Vault>, Arc<dyn Buckets>) {
     let node = NodeId::from_bytes(signing.verifying().ed25519_bytes().expect("an Ed25519 key"));
     let keys = Keyring::default();
     let limits = DepotLimits { reserve_bytes: 0, quota_bytes: None };
+    let entries = Arc::new(EntryStore::open(&home.join("entries.redb")).expect("the entry store opens"));
+    let depot = Depot::beside(Arc::clone(&entries), &home.join("depot"), limits).await;
     let shared = Shared {
-        depot: Depot::local(&home.join("depot"), limits).await.expect("the depot opens"),
-        entries: Arc::new(EntryStore::open(&home.join("entries.redb")).expect("the entry store opens")),
+        depot: depot.expect("the depot opens"),
+        entries,
         keys: keys.clone(),
         peers: Arc::new(Alone),
         replication: Arc::new(Alone),

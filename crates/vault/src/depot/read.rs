@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -27,12 +26,29 @@ pub struct BlobReader {
     name: BlobName,
     len: u64,
     file: Option<Arc<File>>,
-    /// All of it, if it was read as it was opened.
+    /// Its first bytes, read as it was opened; all of it, if there is no file.
     held: Option<Bytes>,
 }
 
 impl BlobReader {
     pub(super) async fn open(depot: Depot, name: BlobName) -> Result<Self, DepotError> {
+        match Self::held(&depot, name)? {
+            Some(held) => Ok(held),
+            None => Self::open_file(depot, name).await,
+        }
+    }
+
+    /// A small one, of those that lie beside the entries.
+    fn held(depot: &Depot, name: BlobName) -> Result<Option<Self>, DepotError> {
+        let Some(small) = &depot.inner.small else { return Ok(None) };
+        let found = small.get(&name)?;
+        Ok(found.map(|held| {
+            let len = held.len() as u64;
+            Self { depot: depot.clone(), name, len, file: None, held: Some(held) }
+        }))
+    }
+
+    async fn open_file(depot: Depot, name: BlobName) -> Result<Self, DepotError> {
         let options = GetOptions { head: depot.inner.root.is_none(), ..GetOptions::default() };
         match depot.inner.store.get_opts(&place(name), options).await {
             Ok(found) => {
@@ -48,9 +64,12 @@ impl BlobReader {
         }
     }
 
-    /// Opens a small blob and reads it in the same step: a thread hop costs more than the work.
-    pub(super) async fn open_small(depot: Depot, name: BlobName, len: u64) -> Result<Self, DepotError> {
-        let Some(root) = &depot.inner.root else { return Self::open(depot, name).await };
+    /// Opens a blob and reads its first bytes in the same step: a thread hop costs more than the work.
+    pub(super) async fn open_reading(depot: Depot, name: BlobName, first: u64) -> Result<Self, DepotError> {
+        if let Some(held) = Self::held(&depot, name)? {
+            return Ok(held);
+        }
+        let Some(root) = &depot.inner.root else { return Self::open_file(depot, name).await };
         let path = root.join(place(name).as_ref());
         blocking(move || {
             let file = match File::open(&path) {
@@ -60,18 +79,19 @@ impl BlobReader {
                 }
                 Err(error) => return Err(io("opening", &path)(error)),
             };
-            let there = file.metadata().map_err(io("opening", &path))?.len();
+            let len = file.metadata().map_err(io("opening", &path))?.len();
             // What cannot be read now is told when it is wanted.
-            let held = read_at(&file, 0..there.min(len)).ok().map(Bytes::from);
-            let file = if held.is_some() { None } else { Some(Arc::new(file)) };
-            Ok(Self { depot, name, len: there, file, held })
+            let held = read_at(&file, 0..len.min(first)).ok().map(Bytes::from);
+            let is_all = held.as_ref().is_some_and(|held| held.len() as u64 == len);
+            let file = if is_all { None } else { Some(Arc::new(file)) };
+            Ok(Self { depot, name, len, file, held })
         })
         .await
     }
 
     /// Whether all of it is in memory.
     pub(crate) const fn is_held(&self) -> bool {
-        self.held.is_some()
+        self.held.is_some() && self.file.is_none()
     }
 
     /// Its length as it is on the backend.
@@ -99,7 +119,7 @@ impl BlobReader {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        if let Some(held) = &self.held {
+        if let Some(held) = self.held.as_ref().filter(|held| range.end <= held.len() as u64) {
             let at = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(held.len());
             return Ok(held.get(at(range.start)..at(range.end)).unwrap_or_default().to_vec());
         }
@@ -151,16 +171,16 @@ pub(crate) fn read_at(file: &File, range: Range<u64>) -> Result<Vec<u8>, DepotEr
     };
     let want = usize::try_from(range.end - range.start)
         .map_err(|_| failed(std::io::Error::from(ErrorKind::OutOfMemory)))?;
-    let mut slice = vec![0; want];
-    let mut filled = 0;
-    while let Some(rest) = slice.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, range.start + filled as u64) {
+    // Not zeroed first: of a megabyte that would cost as much as a tenth of reading it.
+    let mut slice = Vec::with_capacity(want);
+    while slice.len() < want {
+        let at = range.start + slice.len() as u64;
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut slice), at) {
             Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(error)),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(failed(error.into())),
         }
     }
-    slice.truncate(filled);
+    slice.truncate(want);
     Ok(slice)
 }

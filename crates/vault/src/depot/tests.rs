@@ -168,14 +168,14 @@ async fn a_small_blob_is_read_as_it_is_opened() {
     let content: Vec<u8> = (0..=250).cycle().take(5000).collect();
     let good = blob(&content, 1);
     depot.put_stream(&good, stream(&content, 1000)).await.unwrap();
-    let reader = depot.open_small(good.name, good.len).await.unwrap();
+    let reader = depot.open_reading(good.name, good.len).await.unwrap();
     assert!(reader.is_held() && reader.len() == 5000);
     for range in [0..5000, 0..48, 48..5000, 4999..9000, 6000..7000] {
         let plain = depot.open(good.name).await.unwrap().read(range.clone()).await.unwrap();
         assert_eq!(reader.read(range).await.unwrap(), plain);
     }
     // A file that has grown is told by its length.
-    assert_eq!(depot.open_small(good.name, 10).await.unwrap().len(), 5000);
-    let missing = depot.open_small(BlobName::from_bytes([9; 32]), 10).await;
+    assert_eq!(depot.open_reading(good.name, 10).await.unwrap().len(), 5000);
+    let missing = depot.open_reading(BlobName::from_bytes([9; 32]), 10).await;
     assert!(matches!(missing, Err(DepotError::Missing { .. })));
 }

@@ -10,7 +10,8 @@ use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use tokio::task::JoinSet;
 
 use self::staged::Staged;
-use super::{Depot, DepotError, place};
+use super::small::SMALL_MAX;
+use super::{Depot, DepotError, PendingBlob, place};
 
 /// Handed on at once; a smaller blob is one call. S3 wants at least 5 MiB.
 const PIECE_LOCAL: usize = 2 << 20;
@@ -27,11 +28,24 @@ pub struct BlobWriter {
     sink: Sink,
     /// One piece is on its way while the next one fills.
     under_way: JoinSet<Result<(), DepotError>>,
-    /// Counted against the quota from the moment it comes.
+    count: Count,
+}
+
+/// What a blob under way counts against the quota, from the moment it comes. Dropped before it is
+/// kept, nothing.
+#[derive(Debug)]
+pub(super) struct Count {
+    depot: Depot,
     written: u64,
     /// What lies under the name, and is not counted while this is written.
     replaced: u64,
     kept: bool,
+}
+
+impl Count {
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+    }
 }
 
 /// Where pieces go once a blob is too large for one call.
@@ -44,6 +58,7 @@ enum Sink {
 impl BlobWriter {
     pub(super) fn new(depot: Depot, name: BlobName) -> Self {
         let enough = if depot.inner.root.is_some() { PIECE_LOCAL } else { PIECE_REMOTE };
+        let count = Count { depot: depot.clone(), written: 0, replaced: 0, kept: false };
         Self {
             depot,
             name,
@@ -52,16 +67,14 @@ impl BlobWriter {
             pending_len: 0,
             sink: Sink::NotYet,
             under_way: JoinSet::new(),
-            written: 0,
-            replaced: 0,
-            kept: false,
+            count,
         }
     }
 
     /// Counts what lies under the name no longer, unless this is given up.
     pub(super) fn replacing(mut self, len: u64) -> Self {
         self.depot.inner.give_back(len);
-        self.replaced = len;
+        self.count.replaced = len;
         self
     }
 
@@ -71,7 +84,7 @@ impl BlobWriter {
     /// [`DepotError`]; the blob is then lost, drop the writer.
     pub async fn write(&mut self, piece: Bytes) -> Result<(), DepotError> {
         let len = piece.len() as u64;
-        self.written = self.written.saturating_add(len);
+        self.count.written = self.count.written.saturating_add(len);
         self.depot.inner.used.fetch_add(len, Ordering::Relaxed);
         self.pending_len += piece.len();
         self.pending.push(piece);
@@ -103,12 +116,33 @@ impl BlobWriter {
             }
             Sink::NotYet => self.put_at_once().await?,
         }
-        self.kept = true;
+        self.count.keep();
         Ok(())
+    }
+
+    /// The same; but one that is small is handed back, for the transaction of its entry.
+    ///
+    /// # Errors
+    /// [`DepotError`]; then nothing of it is kept.
+    pub(crate) async fn finish_with_entry(self) -> Result<Option<PendingBlob>, DepotError> {
+        if !self.is_small() {
+            return self.finish().await.map(|()| None);
+        }
+        self.depot.check_room(self.pending_len as u64)?;
+        let bytes = joined(&self.pending);
+        Ok(Some(PendingBlob::new(self.name, bytes, self.count)))
+    }
+
+    fn is_small(&self) -> bool {
+        let begun = !matches!(self.sink, Sink::NotYet);
+        !begun && self.pending_len <= SMALL_MAX && self.depot.inner.small.is_some()
     }
 
     async fn put_at_once(&mut self) -> Result<(), DepotError> {
         self.depot.check_room(self.pending_len as u64)?;
+        if let Some(small) = self.depot.inner.small.as_ref().filter(|_| self.is_small()) {
+            return small.put(self.name, joined(&self.pending)).await;
+        }
         let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));
         let put = self.depot.inner.store.put(&place(self.name), payload).await;
         put.map(|_| ()).map_err(|error| self.depot.backend("writing", error))
@@ -155,7 +189,15 @@ impl BlobWriter {
     }
 }
 
-impl Drop for BlobWriter {
+/// One piece is taken as it is.
+fn joined(pieces: &[Bytes]) -> Bytes {
+    match pieces {
+        [one] => one.clone(),
+        pieces => pieces.concat().into(),
+    }
+}
+
+impl Drop for Count {
     fn drop(&mut self) {
         if !self.kept {
             self.depot.inner.give_back(self.written);
@@ -166,6 +208,6 @@ impl Drop for BlobWriter {
 
 impl std::fmt::Debug for BlobWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "BlobWriter({}, {} bytes)", self.name.short(), self.written)
+        write!(f, "BlobWriter({}, {} bytes)", self.name.short(), self.count.written)
     }
 }

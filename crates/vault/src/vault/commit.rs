@@ -10,6 +10,7 @@ use freehold_wire::{Bounded, BucketId, EntryId, Hlc, Millis};
 use tokio::sync::oneshot;
 
 use super::{Inner, KeyLocks};
+use crate::depot::PendingBlob;
 use crate::{BucketInfo, Conditions, PutError, Room, Version};
 
 /// An entry about to be written.
@@ -20,6 +21,8 @@ pub(crate) struct Draft {
     /// The blobs of what a manifest stores.
     pub(crate) blobs: Bounded<BlobRef, BLOBS_MAX>,
     pub(crate) sealing: BucketKey,
+    /// A blob that is written with it.
+    pub(crate) small: Option<PendingBlob>,
     /// Whether there was room for its blobs when they came.
     pub(crate) has_room: bool,
 }
@@ -40,6 +43,7 @@ struct Written {
     fact: Fact,
     entry: Entry,
     payload: Vec<u8>,
+    small: Option<PendingBlob>,
 }
 
 impl Inner {
@@ -78,6 +82,9 @@ impl Inner {
                 return Ok(Err(refused));
             }
             for one in &written {
+                if let Some(small) = &one.small {
+                    small.put(txn)?;
+                }
                 txn.insert(&one.as_row())?;
             }
             Ok(Ok(written))
@@ -114,7 +121,7 @@ impl Inner {
         draft: Draft,
         before: &[Written],
     ) -> Result<Result<Written, PutError>, StoreError> {
-        let Draft { bucket, mut content, blobs, sealing, has_room: _ } = draft;
+        let Draft { bucket, mut content, blobs, sealing, small, has_room: _ } = draft;
         let node = self.config.node;
         let same = before.iter().rev().find(|written| written.bucket == bucket);
         let seq = match same {
@@ -141,7 +148,7 @@ impl Inner {
             return Ok(Err(PutError::Format("it contradicts itself")));
         };
         let fact = fact.sealed_with(u16::try_from(sealing.generation()).unwrap_or(u16::MAX));
-        Ok(Ok(Written { bucket, stamp, fact, entry, payload }))
+        Ok(Ok(Written { bucket, stamp, fact, entry, payload, small }))
     }
 
     fn newest(&self, bucket: &BucketId, content: &Content) -> Option<Hlc> {
@@ -175,7 +182,10 @@ impl Inner {
 
     fn committed(&self, written: Vec<Written>) -> Vec<Committed> {
         let mut done = Vec::with_capacity(written.len());
-        for Written { bucket, stamp, fact, entry, payload } in written {
+        for Written { bucket, stamp, fact, entry, payload, small } in written {
+            if let Some(small) = small {
+                small.kept();
+            }
             let (version, modified) = match &fact {
                 Fact::Version { row, .. } => (row.version(), row.modified),
                 Fact::Removal { version, .. } => (Version::Id(*version), stamp.hlc.wall),

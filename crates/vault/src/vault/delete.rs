@@ -132,6 +132,7 @@ impl Inner {
             content: Content::Manifest(manifest),
             blobs: Bounded::new(),
             sealing: sealing.clone(),
+            small: None,
             has_room: true,
         };
         Ok((done, Some(draft)))

@@ -43,6 +43,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`GetError`]
+    #[expect(clippy::unused_async, reason = "it reads from the disk: no lock may be held over it")]
     pub async fn get(
         &self,
         bucket: &BucketId,
@@ -50,10 +51,10 @@ impl Vault {
         version: Option<Version>,
         range: Option<ByteRange>,
     ) -> Result<GetObject, GetError> {
-        let (opened, row, locks) = self.inner.find(bucket, key, version).await?;
+        let (opened, row, locks) = self.inner.find(bucket, key, version)?;
         let stored = opened.manifest.stored.as_deref().ok_or(GetError::NoSuchKey)?;
         let size = stored.size;
-        let meta = self.inner.described(bucket, &opened.manifest, &row, locks).await?;
+        let meta = self.inner.described(bucket, &opened.manifest, &row, locks)?;
         let wanted = match range {
             None => 0..size,
             Some(range) => meta.within(range)?,
@@ -90,14 +91,15 @@ impl Vault {
     ///
     /// # Errors
     /// [`GetError`]
+    #[expect(clippy::unused_async, reason = "it reads from the disk: no lock may be held over it")]
     pub async fn head(
         &self,
         bucket: &BucketId,
         key: &str,
         version: Option<Version>,
     ) -> Result<ObjectMeta, GetError> {
-        let (opened, row, locks) = self.inner.find(bucket, key, version).await?;
-        self.inner.described(bucket, &opened.manifest, &row, locks).await
+        let (opened, row, locks) = self.inner.find(bucket, key, version)?;
+        self.inner.described(bucket, &opened.manifest, &row, locks)
     }
 
     /// A page of a bucket's listing.
@@ -123,23 +125,23 @@ impl Vault {
 
 impl Inner {
     /// The entry of a key's current version, or of the one named, opened; and what locks it.
-    async fn find(
-        self: &Arc<Self>,
+    fn find(
+        &self,
         bucket: &BucketId,
         key: &str,
         version: Option<Version>,
     ) -> Result<(Opened, Row, Locks), GetError> {
         self.bucket_to_read(bucket)?;
         let (row, locks) = self.row(bucket, key, version)?;
-        let kept = self.kept(row.locator(*bucket)).await?;
+        let kept = self.kept(row.locator(*bucket))?;
         let opened = self.open_row(&kept)?.ok_or(GetError::Tampered)?;
         // The index was made from this very entry.
         let same = opened.manifest.name.as_str() == key;
         if same { Ok((opened, row, locks)) } else { Err(GetError::Tampered) }
     }
 
-    async fn described(
-        self: &Arc<Self>,
+    fn described(
+        &self,
         bucket: &BucketId,
         manifest: &Manifest,
         row: &Row,
@@ -147,24 +149,22 @@ impl Inner {
     ) -> Result<ObjectMeta, GetError> {
         let stored = manifest.stored.as_deref().ok_or(GetError::NoSuchKey)?;
         let mut meta = meta(manifest, stored);
-        self.amend(bucket, &meta.key, row, &mut meta.annotations).await?;
+        self.amend(bucket, &meta.key, row, &mut meta.annotations)?;
         meta.locks = locks;
         Ok(meta)
     }
 
-    /// Reads an entry, or the one that carries what it said.
-    pub(crate) async fn kept(self: &Arc<Self>, at: Locator) -> Result<EntryRow, GetError> {
-        let inner = Arc::clone(self);
+    /// Reads an entry, or the one that carries what it said. The store's reads are short: a hop to
+    /// another thread costs more.
+    pub(crate) fn kept(&self, at: Locator) -> Result<EntryRow, GetError> {
         let at = self.index().place_of(at);
-        let row = tokio::task::spawn_blocking(move || {
-            inner.shared.entries.entry(&at.bucket, &at.origin, at.seq).map_err(GetError::Store)
-        });
-        row.await.map_err(|_| GetError::Closing)??.ok_or(GetError::Tampered)
+        let row = self.shared.entries.entry(&at.bucket, &at.origin, at.seq).map_err(GetError::Store)?;
+        row.ok_or(GetError::Tampered)
     }
 
     /// Reads and opens what an entry says.
-    pub(crate) async fn load_content(self: &Arc<Self>, at: Locator) -> Result<Content, GetError> {
-        let row = self.kept(at).await?;
+    pub(crate) fn load_content(&self, at: Locator) -> Result<Content, GetError> {
+        let row = self.kept(at)?;
         let entry = Entry::decode(&row.entry).map_err(|_| GetError::Tampered)?;
         let payload = row.payload.as_deref().ok_or(GetError::Missing)?;
         Ok(self.open_payload(&entry, payload)?.content)

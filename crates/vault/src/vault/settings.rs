@@ -45,7 +45,7 @@ impl Vault {
         }
         let document = document.map(self::document).transpose()?;
         let content = Content::Setting(SettingRow { setting, document });
-        let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, has_room: true };
+        let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true };
         let committed = inner.commit(held, vec![draft], nothing).await?;
         match committed.first() {
             Some(committed) => inner.confirm(&info, *committed).await,
@@ -99,7 +99,7 @@ impl Vault {
             document: document.map(self::document).transpose()?,
         };
         let content = Content::Amendment(amendment);
-        let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, has_room: true };
+        let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true };
         let committed = inner.commit(held, vec![draft], nothing).await?;
         let committed = *committed.first().ok_or(PutError::Closing)?;
         inner.confirm(&info, committed).await?;
@@ -166,8 +166,8 @@ impl Inner {
     }
 
     /// Lays what was said later over what a version was written with.
-    pub(crate) async fn amend(
-        self: &Arc<Self>,
+    pub(crate) fn amend(
+        &self,
         bucket: &BucketId,
         key: &str,
         row: &Row,
@@ -178,7 +178,7 @@ impl Inner {
             let amended = self.index().state(bucket, key).and_then(|state| state.amended(target, aspect));
             let Some((stamp, some)) = amended else { continue };
             let document = if some {
-                let content = self.load_content(stamp.locator(*bucket)).await?;
+                let content = self.load_content(stamp.locator(*bucket))?;
                 match content {
                     Content::Amendment(amendment) if amendment.aspect == aspect => amendment.document,
                     _ => return Err(GetError::Tampered),

@@ -82,7 +82,8 @@ impl Vault {
             part: number,
         };
         let coming = inner.room(bucket, request.expect.len.unwrap_or(1))?;
-        let part = seal_body(target, &request.expect, request.at_end, body).await?;
+        let mut part = seal_body(target, &request.expect, request.at_end, body).await?;
+        let small = part.small.take();
         drop(coming);
         let room = inner.room(bucket, part.blob.len)?;
         let done = PartDone {
@@ -95,13 +96,20 @@ impl Vault {
         let kept = inner.store(move |txn| {
             let under_way = txn.has_upload(&upload.0)?;
             if under_way {
+                if let Some(small) = &small {
+                    small.put(txn)?;
+                }
                 txn.put_part(&upload.0, &row)?;
             }
-            Ok(under_way)
+            Ok((under_way, small))
         });
+        let (under_way, small) = kept.await?;
         // Ended while the part came: its blob is swept.
-        if !kept.await? {
+        if !under_way {
             return Err(PutError::NoSuchUpload);
+        }
+        if let Some(small) = small {
+            small.kept();
         }
         // Taken until the upload ends, however it does.
         inner.rooms().entry(upload.0).or_default().insert(number, room);
@@ -284,7 +292,7 @@ impl Inner {
         let found = found.filter(|found| found.bucket == *bucket).ok_or(PutError::NoSuchUpload)?;
         let at = Locator { bucket: *bucket, origin: self.config.node, seq: found.seq };
         // Overwritten or deleted since, and gone.
-        let kept = self.kept(at).await.map_err(|_| PutError::NoSuchUpload)?;
+        let kept = self.kept(at).map_err(|_| PutError::NoSuchUpload)?;
         let opened = self.open_row(&kept).ok().flatten().ok_or(PutError::NoSuchUpload)?;
         let stored = opened.manifest.stored.as_deref().ok_or(PutError::NoSuchUpload)?;
         let meta = meta(&opened.manifest, stored);

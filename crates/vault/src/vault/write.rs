@@ -61,7 +61,8 @@ impl Vault {
             part_sums: None,
         };
         let (etag, checksums) = (contents.etag, contents.checksums.clone());
-        let draft = written(*bucket, key, version, contents, sealing)?;
+        let mut draft = written(*bucket, key, version, contents, sealing)?;
+        draft.small = part.small;
         // What it really takes counts from here on.
         drop(room);
         let committed = inner.commit_if(draft, key, &request.conditions, nothing).await?;
@@ -128,7 +129,7 @@ pub(crate) fn written(
 ) -> Result<Draft, PutError> {
     let (stored, blobs) = contents.stored()?;
     let content = Content::Manifest(manifest(key, version, None, Some(stored))?);
-    Ok(Draft { bucket, content, blobs, sealing, has_room: false })
+    Ok(Draft { bucket, content, blobs, sealing, small: None, has_room: false })
 }
 
 /// A manifest that has not been written yet.

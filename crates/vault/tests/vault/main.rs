@@ -10,6 +10,7 @@ mod lifecycle;
 mod listing;
 mod renewal;
 mod round_trip;
+mod small;
 mod space;
 mod sweeping;
 mod two_nodes;

@@ -186,13 +186,13 @@ async fn a_fresh_blob_is_left_alone() {
 #[tokio::test]
 async fn a_depot_whose_entries_are_lost_is_not_emptied() {
     let home = tempfile::tempdir().unwrap();
-    let world = World::open(home.path()).await;
+    let world = World::with(home.path(), Setup { in_files: true, ..Setup::default() }).await;
     for number in 0..80 {
         world.put(&format!("photo {number}"), b"all that is left").await.unwrap();
     }
     drop(world);
     std::fs::remove_file(home.path().join("entries.redb")).unwrap();
-    let world = World::open(home.path()).await;
+    let world = World::with(home.path(), Setup { in_files: true, ..Setup::default() }).await;
     for _ in 0..3 {
         let swept = world.vault.sweep(LATE).await.unwrap();
         assert_eq!((swept.strange, swept.marked, swept.removed), (80, 0, 0));

@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) node: u8,
     pub(crate) with_key: bool,
     pub(crate) grace: Millis,
+    /// Whether small blobs are files too, for those who lay hands on them.
+    pub(crate) in_files: bool,
     /// In place of one in the home.
     pub(crate) depot: Option<Depot>,
 }
@@ -52,6 +54,7 @@ impl Default for Setup {
             node: 1,
             with_key: true,
             grace: Millis(0),
+            in_files: false,
             depot: None,
         }
     }
@@ -96,7 +99,11 @@ impl World {
         let entries = Arc::new(EntryStore::open(&home.join("entries.redb")).unwrap());
         let depot = match setup.depot {
             Some(depot) => depot,
-            None => Depot::local(&home.join("depot"), setup.limits).await.unwrap(),
+            None if setup.in_files => Depot::local(&home.join("depot"), setup.limits).await.unwrap(),
+            None => {
+                let entries = Arc::clone(&entries);
+                Depot::beside(entries, &home.join("depot"), setup.limits).await.unwrap()
+            }
         };
         let shared = Shared {
             depot,
