@@ -17,7 +17,8 @@ mod store;
 
 pub use entropy::OsEntropy;
 pub use entry_store::{
-    BeliefRow, CompletedUpload, ConflictRow, EntryRow, EntryStore, EntryTxn, Inserted, PartRow, SmallBlob, UploadRow,
+    BeliefRow, CompletedUpload, ConflictRow, EntryRow, EntryStore, EntryTxn, Inserted, PartRow, SmallBlob,
+    UploadRow,
 };
 pub use error::{Kind, StoreError};
 pub use key::{KeyFileError, KeyStore};

@@ -21,8 +21,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 pub use self::read::BlobReader;
 pub(crate) use self::read::read_at;
-use self::small::Small;
 pub(crate) use self::small::PendingBlob;
+use self::small::Small;
 pub use self::write::BlobWriter;
 use crate::BoxError;
 
@@ -190,7 +190,7 @@ impl Depot {
         .await?;
         let store = Arc::new(store.with_fsync(true));
         if let Some(small) = &small {
-            found.extend(small.list().map_ok(|held| held.name).try_collect::<Vec<_>>().await?);
+            found.extend(small.names().await?);
         }
         let depot = Self::made(store, Some(root.to_owned()), small, limits).await?;
         *depot.inner.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);

@@ -24,6 +24,8 @@ const BATCHES: usize = 4 << 20;
 const BATCH_MIN: usize = 128 << 10;
 /// Up to here a whole body is sealed where it is: a thread hop costs more than the work.
 const INLINE: usize = 32 << 10;
+/// What such a body grows by at most: its header, and the tag of its one chunk.
+const INLINE_ROOM: usize = 256;
 /// The largest object, as in S3.
 pub(crate) const SIZE_MAX: u64 = 5 << 40;
 
@@ -274,7 +276,7 @@ impl Work {
         for piece in pieces {
             md5.update(piece);
         }
-        let (sealer, sealed) = seal(sealer, pieces, room(pieces))?;
+        let (sealer, sealed) = seal(sealer, pieces, Vec::with_capacity(INLINE_ROOM + total(pieces)))?;
         Ok(finish(sealer, md5, sealed))
     }
 }
@@ -283,9 +285,13 @@ impl Work {
 /// keeps what comes back for the thread that had asked for it, and of those there are many. That
 /// halved the memory of ten parts at a time.
 fn room(pieces: &[Bytes]) -> Vec<u8> {
-    let plain: usize = pieces.iter().map(Bytes::len).sum();
+    let plain = total(pieces);
     // Header, tags, and the chunk that was held back.
     Vec::with_capacity(plain + plain / 1024 + (66 << 10))
+}
+
+fn total(pieces: &[Bytes]) -> usize {
+    pieces.iter().map(Bytes::len).sum()
 }
 
 fn seal(mut sealer: BlobSealer, pieces: &[Bytes], mut out: Vec<u8>) -> Sealed {

@@ -39,9 +39,10 @@ fn ring(number: u8) -> (BucketId, KeyRing) {
 }
 
 impl Agreed {
-    /// Lets the vaults go, which keep their files locked.
+    /// Lets the vaults and depots go, which keep their files locked.
     pub(crate) fn forget(&self) {
         self.vaults.lock().unwrap().clear();
+        self.depots.lock().unwrap().clear();
     }
 
     pub(crate) fn agree(&self, name: &str) {
@@ -139,8 +140,7 @@ impl World {
             }
         };
         let limits = DepotLimits { reserve_bytes: 0, quota_bytes: None };
-        let depot =
-            Depot::beside(Arc::clone(&entries), &home.join("depot"), limits).await.unwrap();
+        let depot = Depot::beside(Arc::clone(&entries), &home.join("depot"), limits).await.unwrap();
         agreed.depots.lock().unwrap().push(depot.clone());
         let shared = Shared {
             depot,

@@ -2,6 +2,7 @@
 //! transaction of the entry that names them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use freehold_disk::{EntryStore, EntryTxn, SmallBlob, StoreError};
@@ -17,41 +18,70 @@ use crate::vault::now;
 /// Bytes of a sealed blob up to which it is small. The store's pages are powers of two: more
 /// would waste more room than a file.
 pub(super) const SMALL_MAX: usize = 16_000;
+/// Bytes of all of them. After a power cut the store is read through from end to end, which must not
+/// take long: what is more lies in files.
+const ALL_MAX: u64 = 512 << 20;
 /// Rows read, or removed, in one transaction.
 const PAGE: usize = 1000;
 
 /// Where small blobs are.
 #[derive(Debug, Clone)]
-pub(super) struct Small(Arc<EntryStore>);
+pub(super) struct Small {
+    entries: Arc<EntryStore>,
+    /// Bytes of all.
+    held: Arc<AtomicU64>,
+}
 
 impl Small {
-    pub(super) const fn new(entries: Arc<EntryStore>) -> Self {
-        Self(entries)
+    pub(super) fn new(entries: Arc<EntryStore>) -> Self {
+        Self { entries, held: Arc::default() }
+    }
+
+    /// The names of all; and counts them.
+    pub(super) async fn names(&self) -> Result<Vec<BlobName>, DepotError> {
+        let all: Vec<Held> = self.list().try_collect().await?;
+        self.held.store(all.iter().map(|blob| blob.len).sum(), Ordering::Relaxed);
+        Ok(all.into_iter().map(|blob| blob.name).collect())
+    }
+
+    pub(super) fn takes(&self, len: usize) -> bool {
+        len <= SMALL_MAX && self.held.load(Ordering::Relaxed) < ALL_MAX
+    }
+
+    /// Counts what has been written in place of `old` bytes.
+    fn count(&self, len: usize, old: u64) {
+        let correct = |held: u64| Some(held.saturating_add(len as u64).saturating_sub(old));
+        self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, correct).ok();
     }
 
     /// Read where it is asked for: the store's reads are short, a hop to another thread costs more.
     pub(super) fn get(&self, name: &BlobName) -> Result<Option<Bytes>, DepotError> {
-        self.0.blob(name).map(|found| found.map(Bytes::from)).map_err(of_store)
+        self.entries.blob(name).map(|found| found.map(Bytes::from)).map_err(of_store)
     }
 
     pub(super) fn find(&self, name: &BlobName) -> Result<Option<u64>, DepotError> {
-        self.0.find_blob(name).map(|found| found.map(|blob| blob.len)).map_err(of_store)
+        self.entries.find_blob(name).map(|found| found.map(|blob| blob.len)).map_err(of_store)
     }
 
     pub(super) async fn put(&self, name: BlobName, bytes: Bytes) -> Result<(), DepotError> {
-        self.write(move |txn| txn.put_blob(&name, &bytes, now()).map(drop)).await
+        let len = bytes.len();
+        let old = self.write(move |txn| txn.put_blob(&name, &bytes, now())).await?;
+        self.count(len, old);
+        Ok(())
     }
 
     /// Removes those that are here, and says which, with their bytes.
     pub(super) async fn remove(&self, names: Vec<BlobName>) -> Result<Vec<(BlobName, u64)>, DepotError> {
-        self.write(move |txn| {
+        let removed = self.write(move |txn| {
             let mut removed = Vec::new();
             for name in names {
                 removed.extend(txn.remove_blob(&name)?.map(|len| (name, len)));
             }
             Ok(removed)
-        })
-        .await
+        });
+        let removed = removed.await?;
+        self.count(0, removed.iter().map(|(_, len)| len).sum());
+        Ok(removed)
     }
 
     async fn write<T: Send + 'static>(
@@ -60,14 +90,14 @@ impl Small {
     ) -> Result<T, DepotError> {
         let (tell, told) = oneshot::channel();
         // Nobody waits any more if whoever asked has gone.
-        self.0.submit(job, move |result| drop(tell.send(result)));
+        self.entries.submit(job, move |result| drop(tell.send(result)));
         told.await.unwrap_or(Err(StoreError::Closed { path: "entries".into() })).map_err(of_store)
     }
 
     /// All of them, a page at a time.
     pub(super) fn list(&self) -> BoxStream<'static, Result<Held, DepotError>> {
         let pages = futures::stream::try_unfold((self.clone(), None), async |(small, after)| {
-            let entries = Arc::clone(&small.0);
+            let entries = Arc::clone(&small.entries);
             let page = blocking(move || entries.blobs(after.as_ref(), PAGE).map_err(of_store)).await?;
             let last = page.last().map(|blob| blob.name);
             Ok(last.map(|last| (futures::stream::iter(page.into_iter().map(Ok)), (small, Some(last)))))
@@ -80,14 +110,15 @@ impl Small {
 /// A small blob that waits for the transaction of its entry. Dropped, it leaves nothing.
 #[derive(Debug)]
 pub(crate) struct PendingBlob {
+    small: Small,
     name: BlobName,
     bytes: Bytes,
     count: Count,
 }
 
 impl PendingBlob {
-    pub(super) const fn new(name: BlobName, bytes: Bytes, count: Count) -> Self {
-        Self { name, bytes, count }
+    pub(super) const fn new(small: Small, name: BlobName, bytes: Bytes, count: Count) -> Self {
+        Self { small, name, bytes, count }
     }
 
     /// Writes it, as far as the transaction is committed.
@@ -97,6 +128,8 @@ impl PendingBlob {
 
     /// The transaction is durable.
     pub(crate) fn kept(self) {
+        // Its name is new: nothing was replaced.
+        self.small.count(self.bytes.len(), 0);
         self.count.keep();
     }
 }

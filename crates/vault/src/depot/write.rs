@@ -10,7 +10,7 @@ use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use tokio::task::JoinSet;
 
 use self::staged::Staged;
-use super::small::SMALL_MAX;
+use super::small::Small;
 use super::{Depot, DepotError, PendingBlob, place};
 
 /// Handed on at once; a smaller blob is one call. S3 wants at least 5 MiB.
@@ -125,22 +125,21 @@ impl BlobWriter {
     /// # Errors
     /// [`DepotError`]; then nothing of it is kept.
     pub(crate) async fn finish_with_entry(self) -> Result<Option<PendingBlob>, DepotError> {
-        if !self.is_small() {
-            return self.finish().await.map(|()| None);
-        }
+        let Some(small) = self.small().cloned() else { return self.finish().await.map(|()| None) };
         self.depot.check_room(self.pending_len as u64)?;
         let bytes = joined(&self.pending);
-        Ok(Some(PendingBlob::new(self.name, bytes, self.count)))
+        Ok(Some(PendingBlob::new(small, self.name, bytes, self.count)))
     }
 
-    fn is_small(&self) -> bool {
-        let begun = !matches!(self.sink, Sink::NotYet);
-        !begun && self.pending_len <= SMALL_MAX && self.depot.inner.small.is_some()
+    /// Where it goes if it is small.
+    fn small(&self) -> Option<&Small> {
+        let small = self.depot.inner.small.as_ref().filter(|_| matches!(self.sink, Sink::NotYet));
+        small.filter(|small| small.takes(self.pending_len))
     }
 
     async fn put_at_once(&mut self) -> Result<(), DepotError> {
         self.depot.check_room(self.pending_len as u64)?;
-        if let Some(small) = self.depot.inner.small.as_ref().filter(|_| self.is_small()) {
+        if let Some(small) = self.small() {
             return small.put(self.name, joined(&self.pending)).await;
         }
         let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));

@@ -45,7 +45,8 @@ impl Vault {
         }
         let document = document.map(self::document).transpose()?;
         let content = Content::Setting(SettingRow { setting, document });
-        let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true };
+        let draft =
+            Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true };
         let committed = inner.commit(held, vec![draft], nothing).await?;
         match committed.first() {
             Some(committed) => inner.confirm(&info, *committed).await,
@@ -99,7 +100,8 @@ impl Vault {
             document: document.map(self::document).transpose()?,
         };
         let content = Content::Amendment(amendment);
-        let draft = Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true };
+        let draft =
+            Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true };
         let committed = inner.commit(held, vec![draft], nothing).await?;
         let committed = *committed.first().ok_or(PutError::Closing)?;
         inner.confirm(&info, committed).await?;

@@ -94,14 +94,8 @@ async fn a_part_may_be_small() {
     let content = random(2000);
     let upload = world.vault.begin_upload(&world.bucket, "parts", UploadRequest::default()).await.unwrap();
     for _ in 0..2 {
-        let part = world.vault.put_part(
-            &world.bucket,
-            "parts",
-            upload,
-            1,
-            PartRequest::default(),
-            body(&content),
-        );
+        let part =
+            world.vault.put_part(&world.bucket, "parts", upload, 1, PartRequest::default(), body(&content));
         part.await.unwrap();
     }
     assert_eq!((files(home.path()), held(&world).await.len()), (0, 2));
