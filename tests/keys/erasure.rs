@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use freehold_api::{Erasure, ErasurePlan};
+use freehold_api::{Erasure, ErasurePlan, ObjectErasurePlan};
 use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_harness::{Node, story, until};
 
@@ -145,6 +145,86 @@ fn what_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
 }
 
 #[test]
+fn an_erased_object_opens_with_no_key_that_is_left() -> Result<()> {
+    story("an_erased_object_opens_with_no_key_that_is_left", |story| {
+        let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        let (mut one, mut other) = (alice.node()?, bob.node()?);
+        let ready = one.up(&["--name", "smith"])?;
+        let there = other.join(&one.invite(&[])?, "bob")?;
+        let s3 = one.s3(&ready)?;
+        put(&s3, "files", "diary", "dear diary")?;
+        put(&s3, "files", "recipe", "two eggs")?;
+        one.protected("files", 2)?;
+        until(60, "bob has the key", || keys(&other, "files").map(drop))?;
+        one.stop()?;
+        let away = other.s3(&there)?;
+        until(60, "bob reads", || {
+            ensure!(get(&away, "files", "diary")? == "dear diary", "something else");
+            Ok(())
+        })?;
+        // What he writes meanwhile is sealed with the first key.
+        put(&away, "files", "late", "three eggs")?;
+        other.stop()?;
+        let older = [copy(&one, &story.folder().join("one"))?, copy(&other, &story.folder().join("other"))?];
+        for (older, home) in older.iter().zip([one.home(), other.home()]) {
+            let opened = opened_with(older, home)?;
+            ensure!(opened.objects.contains_key("diary"), "without an erasure it opens: {:?}", opened.names);
+        }
+
+        // Bob is off when it is decided.
+        let ready = one.resume()?;
+        let s3 = one.s3(&ready)?;
+        let plan: ObjectErasurePlan = one.ask(&["object", "erase", "files", "diary", "--dry-run"])?;
+        ensure!((plan.versions, plan.renewed, plan.nodes.len()) == (1, 1, 2), "{plan:?}");
+        one.cli(&["object", "erase", "files", "dairy", "--yes"])?.failed(&["dairy was not erased"])?;
+        let erased: Erasure = one.ask(&["object", "erase", "files", "diary", "--yes"])?;
+        ensure!(erased.object.as_ref() == Some(&plan.digest), "{erased:?}");
+        ensure!(erased.confirmed.len() == 1 && erased.pending.len() == 1, "{erased:?}");
+        ensure!(get(&s3, "files", "diary").is_err(), "it reads what was erased");
+        ensure!(get(&s3, "files", "recipe")? == "two eggs", "another object reads otherwise");
+
+        let there = other.resume()?;
+        until(120, "bob confirms", || {
+            let all: Vec<Erasure> = one.ask(&["receipt", "list"])?;
+            ensure!(all.iter().all(|one| one.pending.is_empty() && one.confirmed.len() == 2), "{all:?}");
+            Ok(())
+        })?;
+        let away = other.s3(&there)?;
+        for s3 in [&s3, &away] {
+            until(60, "what was written late reads", || {
+                ensure!(get(s3, "files", "late")? == "three eggs", "something else");
+                Ok(())
+            })?;
+            ensure!(
+                get(s3, "files", "recipe")? == "two eggs" && get(s3, "files", "diary").is_err(),
+                "what stays"
+            );
+        }
+        let file = story.folder().join("receipt");
+        let file = file.to_string_lossy();
+        one.cli(&["receipt", "save", &erased.id, &file])?.good()?;
+        let shown: Erasure = other.ask(&["receipt", "check", &file])?;
+        ensure!(shown.object == erased.object && shown.confirmed.len() == 2, "{shown:?}");
+        one.stop()?;
+        other.stop()?;
+        for older in &older {
+            for home in [one.home(), other.home()] {
+                let secret = disk::box_secret(home)?;
+                let now = disk::open(home, std::slice::from_ref(&secret), &disk::Opened::default())?;
+                ensure!(
+                    now.objects.contains_key("recipe") && now.objects.contains_key("late"),
+                    "{:?}",
+                    now.names
+                );
+                let opened = opened_with(older, home)?;
+                ensure!(!opened.objects.contains_key("diary"), "the diary opens");
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn what_must_be_kept_is_not_erased_and_an_admin_alone_erases() -> Result<()> {
     const LOCKED: &str = "import boto3, datetime, sys\n\
         s3 = boto3.client('s3')\n\
@@ -160,6 +240,8 @@ fn what_must_be_kept_is_not_erased_and_an_admin_alone_erases() -> Result<()> {
         let s3 = one.s3(&ready)?;
         s3.boto3(LOCKED, &[])?.good()?;
         one.cli(&["bucket", "erase", "books"])?.failed(&["COMPLIANCE"])?;
+        one.cli(&["object", "erase", "books", "2026", "--yes", "--bypass-governance"])?
+            .failed(&["2026 was not erased", "must be kept"])?;
         put(&s3, "files", "recipe", "two eggs")?;
         until(60, "bob has the key", || keys(&other, "files").map(drop))?;
         other.cli(&["bucket", "erase", "files", "-y"])?.failed(&["admin"])?;

@@ -131,7 +131,7 @@ fn a_hosting_node_holds_nothing_that_opens_what_it_stores() -> Result<()> {
             known.objects.get(NAME).is_some_and(|bytes| bytes.starts_with(SENTENCE.as_bytes())),
             "its own keys open it"
         );
-        let bucket_key = known.keys.iter().find(|((of, _), _)| *of != freehold_seal::KeyOf::Directory);
+        let bucket_key = known.keys.iter().rfind(|((of, _), _)| *of != freehold_seal::KeyOf::Directory);
         let (_, bucket_key) = bucket_key.context("the tenant has the bucket's key")?;
         let object_key = known.object_keys.first().context("and the object's")?;
         let secrets: [(&str, &[u8]); 5] = [

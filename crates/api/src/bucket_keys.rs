@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{BucketAccess, BucketStatus, Erasure, ErasurePlan, Problem};
+use crate::{BucketAccess, BucketStatus, Erasure, ErasurePlan, ObjectErasurePlan, ObjectToErase, Problem};
 
 /// How many versions of objects are sealed with one of a bucket's keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -120,6 +120,14 @@ pub trait KeyControl: Send + Sync {
     async fn plan_erasure(&self, bucket: &str) -> Result<ErasurePlan, Problem>;
     /// Erases a bucket with all that is in it.
     async fn erase(&self, bucket: &str) -> Result<Erasure, Problem>;
+    /// What erasing an object would come to, if it may be erased.
+    async fn plan_object_erasure(
+        &self,
+        bucket: &str,
+        wish: ObjectToErase,
+    ) -> Result<ObjectErasurePlan, Problem>;
+    /// Erases an object with all its versions.
+    async fn erase_object(&self, bucket: &str, wish: ObjectToErase) -> Result<Erasure, Problem>;
     /// Every erasure, the newest first.
     async fn erasures(&self) -> Result<Vec<Erasure>, Problem>;
     /// The receipt of an erasure, as a file.

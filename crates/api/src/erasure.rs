@@ -18,6 +18,38 @@ pub struct ErasurePlan {
     pub nodes: Vec<String>,
 }
 
+/// An object that is to be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectToErase {
+    /// Its name.
+    pub key: String,
+    /// Also if it is retained under GOVERNANCE.
+    #[serde(default)]
+    pub bypass_governance: bool,
+}
+
+/// What erasing an object would come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ObjectErasurePlan {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The object's name.
+    pub key: String,
+    /// Its versions, delete markers among them.
+    pub versions: u64,
+    /// The bytes of all of them.
+    pub bytes: u64,
+    /// Versions of other objects that get their keys sealed anew.
+    pub renewed: u64,
+    /// What stands for the name in the realm's log and in the receipt, in hex.
+    pub digest: String,
+    /// What shows, with the name, that the digest is of it, in hex.
+    pub salt: String,
+    /// The nodes that would carry it out, by name.
+    pub nodes: Vec<String>,
+}
+
 /// A node that can have had keys of what was erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErasureNode {
@@ -39,6 +71,9 @@ pub struct Erasure {
     pub realm: String,
     /// The bucket's id.
     pub bucket: String,
+    /// What stands for the name of the object, if it was one: a digest, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// When it was decided, in milliseconds since 1970.
     pub decided_ms: u64,
     /// By which person.

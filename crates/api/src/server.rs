@@ -95,6 +95,8 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(bucket_keys::unshare))
         .routes(routes!(bucket_keys::create_private))
         .routes(routes!(bucket_keys::plan_erasure, bucket_keys::erase))
+        .routes(routes!(bucket_keys::plan_object_erasure))
+        .routes(routes!(bucket_keys::erase_object))
         .routes(routes!(bucket_keys::erasures))
         .routes(routes!(bucket_keys::receipt))
         .routes(routes!(object::list_objects))

@@ -57,6 +57,12 @@ pub enum Command {
         #[command(subcommand)]
         command: BucketCommand,
     },
+    /// Objects: erase one, wherever copies of it lie
+    Object {
+        /// What to do with objects.
+        #[command(subcommand)]
+        command: ObjectCommand,
+    },
     /// Receipts of erasures: list, save, check
     Receipt {
         /// What to do with receipts.
@@ -435,6 +441,24 @@ pub enum BucketCommand {
     Erase {
         /// Its name.
         name: String,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `freehold object`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ObjectCommand {
+    /// Erase an object with all its versions: every node destroys the keys that open it, and nothing brings it back
+    Erase {
+        /// The bucket.
+        bucket: String,
+        /// The object's name.
+        key: String,
+        /// Also if it is retained under GOVERNANCE
+        #[arg(long)]
+        bypass_governance: bool,
         /// Only say what would happen
         #[arg(long)]
         dry_run: bool,

@@ -45,6 +45,7 @@ pub(crate) async fn ask(
         Command::Console { sign_out } => console(terminal, &client, sign_out).await,
         Command::Invite(wish) => invite(terminal, &client, wish).await,
         Command::Bucket { command } => bucket(terminal, &client, command).await,
+        Command::Object { command } => crate::receipt::object(terminal, &client, command).await,
         Command::Receipt { command } => crate::receipt::receipt(terminal, &client, command).await,
         Command::Node { command } => node(terminal, &client, command).await,
         Command::Usage => crate::quota::usage(terminal, &client).await,

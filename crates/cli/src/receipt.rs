@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use freehold_api::words::{self, count};
-use freehold_api::{Client, Erasure, ErasureNode, ErasurePlan, Problem};
+use freehold_api::{Client, Erasure, ErasureNode, ErasurePlan, ObjectErasurePlan, ObjectToErase, Problem};
 
-use crate::args::ReceiptCommand;
+use crate::args::{ObjectCommand, ReceiptCommand};
 use crate::ask::show;
 use crate::host::Host;
 use crate::realm::{read_file, write};
@@ -36,6 +36,59 @@ pub(crate) async fn erase(
     })
 }
 
+pub(crate) async fn object(
+    terminal: Terminal,
+    client: &Client,
+    command: ObjectCommand,
+) -> Result<(), Problem> {
+    let ObjectCommand::Erase { bucket, key, bypass_governance, dry_run } = command;
+    let wish = ObjectToErase { key: key.clone(), bypass_governance };
+    let plan = client.plan_object_erasure(&bucket, &wish).await?;
+    if dry_run {
+        return show(terminal, &plan, planned_object);
+    }
+    let refused = |why| {
+        let next = format!("freehold object erase {bucket} {key}");
+        Problem::refused(format!("{key} was not erased"), why, Some(next))
+    };
+    if terminal.can_ask() {
+        terminal.say(planned_object(&plan));
+        let typed = terminal.ask("Nothing brings it back. Type the object's name to erase it:");
+        if typed.is_none_or(|typed| typed.trim() != key) {
+            return Err(refused("something else was typed"));
+        }
+    } else if !terminal.quiet {
+        return Err(refused("nothing brings it back, and nobody is here to be asked: say --yes"));
+    }
+    let erased = client.erase_object(&bucket, &wish).await?;
+    show(terminal, &erased, |erased| {
+        let id = short(&erased.id);
+        format!(
+            "{key} in {bucket} is erased.\n{}\nfreehold receipt save {id} FILE    (the receipt, now or later)\n\
+             In it the name stands as {}, which whoever has the salt {} can check.",
+            progress(erased),
+            plan.digest,
+            plan.salt
+        )
+    })
+}
+
+fn planned_object(plan: &ObjectErasurePlan) -> String {
+    format!(
+        "{} in {} would be erased: {}, {}. The other {} keep their bytes and have their keys sealed anew; these \
+         machines destroy the earlier ones: {}.\nIn the receipt the name stands as {}\nwhich whoever has the salt \
+         can check: {}",
+        plan.key,
+        plan.bucket,
+        count(plan.versions, "version"),
+        words::bytes(plan.bytes),
+        count(plan.renewed, "version"),
+        plan.nodes.join(", "),
+        plan.digest,
+        plan.salt
+    )
+}
+
 pub(crate) async fn receipt(
     terminal: Terminal,
     client: &Client,
@@ -47,9 +100,13 @@ pub(crate) async fn receipt(
             show(terminal, &all, |all| {
                 let one = |erasure: &Erasure| {
                     format!(
-                        "{}  bucket {}, erased on {} by {}\n{}",
+                        "{}  bucket {}{}, erased on {} by {}\n{}",
                         short(&erasure.id),
                         short(&erasure.bucket),
+                        erasure
+                            .object
+                            .as_deref()
+                            .map_or(String::new(), |object| format!(", object {object}")),
                         words::date(erasure.decided_ms),
                         short(&erasure.decided_by),
                         progress(erasure)
@@ -114,6 +171,9 @@ fn proof(shown: &Erasure) -> String {
         ),
         progress(shown),
     ];
+    if let Some(object) = &shown.object {
+        out.insert(3, format!("  object       {object} (a digest of its name)"));
+    }
     out.push(if shown.pending.is_empty() && shown.gone.is_empty() {
         "Every machine that can have had a key of the bucket has signed that it is destroyed: older copies of \
          their disks do not open with what they hold now."

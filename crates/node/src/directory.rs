@@ -13,7 +13,7 @@ use freehold_disk::{EntryStore, StoreError};
 use freehold_placement::{Cuts, Entry, is_cut_off};
 use freehold_seal::{
     BoxHint, DirectoryRow, Envelope, Erased, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey,
-    box_hint, generation, payload_kind,
+    box_hint, ends_before, generation, payload_kind,
 };
 use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, OpId, PersonId, RealmId, ServiceId, ZoneId};
 
@@ -42,6 +42,18 @@ pub struct Trust {
     pub keepers: BTreeSet<NodeId>,
     /// Buckets that were erased: nobody takes in a key of theirs any more.
     pub erased: BTreeSet<BucketId>,
+    /// The key of a bucket that stays, with later ones, where the log says that earlier ones end.
+    pub kept: BTreeMap<BucketId, u32>,
+    /// The same of buckets whose earlier keys this node has destroyed: it takes none in any more.
+    pub ended: BTreeMap<BucketId, u32>,
+}
+
+impl Trust {
+    /// Whether a version of a key was destroyed.
+    pub fn is_unwanted(&self, of: &KeyOf, version: u32) -> bool {
+        let KeyOf::Bucket(bucket) = of else { return false };
+        self.erased.contains(bucket) || self.ended.get(bucket).is_some_and(|kept| ends_before(version, *kept))
+    }
 }
 
 /// What a payload changed.
@@ -92,7 +104,13 @@ impl Directory {
             rings: BTreeMap::new(),
             envelopes: BTreeMap::new(),
             waiting: VecDeque::new(),
-            trust: Trust { root: None, keepers: BTreeSet::new(), erased: BTreeSet::new() },
+            trust: Trust {
+                root: None,
+                keepers: BTreeSet::new(),
+                erased: BTreeSet::new(),
+                kept: BTreeMap::new(),
+                ended: BTreeMap::new(),
+            },
             unwanted: Unwanted { boxes: 0, opened: 0 },
             said: BTreeMap::new(),
             cuts: BTreeMap::new(),
@@ -157,7 +175,7 @@ impl Directory {
         if is_cut_off(&self.cuts, &directory_bucket(self.realm), &from.origin, from.seq) {
             return Vec::new();
         }
-        if matches!(key_of, KeyOf::Bucket(bucket) if self.trust.erased.contains(&bucket)) {
+        if self.trust.is_unwanted(&key_of, envelope.version) {
             self.refuse(from.origin, &envelope);
             return vec![Learned::Unwanted];
         }
@@ -191,6 +209,11 @@ impl Directory {
             (KeyOf::Directory, None) => return false,
         };
         let ring = self.rings.entry(key_of).or_insert(empty);
+        if let KeyOf::Bucket(bucket) = key_of
+            && let Some(kept) = self.trust.kept.get(&bucket)
+        {
+            ring.keep(*kept);
+        }
         let mine = (self.me, box_hint(&self.secret.public()));
         let mine =
             self.envelopes.iter().filter(|((of, _, to, hint, _), _)| *of == key_of && (*to, *hint) == mine);
@@ -514,7 +537,7 @@ mod tests {
         let secret = entropy.secret();
         let mine = BoxSecret::from_seed(&secret).public();
         let [genuine, forged] = [(); 2].map(|()| {
-            let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut entropy));
+            let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut entropy), &mut OsEntropy);
             let envelope = ring.envelope(1, me, &mine, &mut entropy).unwrap();
             (ring, envelope.to_bytes())
         });
@@ -533,7 +556,7 @@ mod tests {
         assert_eq!(later.absorb(from(2, 1), &genuine.1), []);
         assert_eq!(later.set_trust(trust(&genuine.0, [2, 9])), [Learned::Key(KeyOf::Directory)]);
         for reader in [&known, &later] {
-            assert!(reader.ring(KeyOf::Directory).unwrap().iter().eq(genuine.0.iter()));
+            assert!(reader.ring(KeyOf::Directory).unwrap().iter().eq(genuine.0.get(1)));
         }
     }
 
@@ -543,7 +566,7 @@ mod tests {
         let realm = RealmId::from_bytes([1; 32]);
         let (a, b) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
         let secret: Secret = entropy.secret();
-        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut entropy));
+        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut entropy), &mut OsEntropy);
         let mut reader = Directory::new(realm, Recipient::Node(b), BoxSecret::from_seed(&secret));
         let row = |name: &str| DirectoryRow::RealmName(Some(Name::new(name).unwrap()));
         let mut say = |reader: &mut Directory, seq, wall, name: &str| {
@@ -554,12 +577,13 @@ mod tests {
         reader.set_trust(trust(&ring, [2]));
         say(&mut reader, 1, 10, "newer");
         assert_eq!(reader.realm_name(), None);
-        let envelope = ring
-            .envelope(1, Recipient::Node(b), &BoxSecret::from_seed(&secret).public(), &mut OsEntropy)
-            .unwrap();
-        let from = From { origin: a, seq: 2, hlc: Hlc::default() };
-        let learned = reader.absorb(from, &envelope.to_bytes());
-        assert_eq!(learned, [Learned::Key(KeyOf::Directory), Learned::Row(RowKey::RealmName)]);
+        let mine = BoxSecret::from_seed(&secret).public();
+        for (key, then) in ring.iter().zip([Learned::Nothing, Learned::Row(RowKey::RealmName)]) {
+            let envelope = ring.envelope(key.version(), Recipient::Node(b), &mine, &mut OsEntropy).unwrap();
+            let from = From { origin: a, seq: 2, hlc: Hlc::default() };
+            let learned = reader.absorb(from, &envelope.to_bytes());
+            assert_eq!(learned, [Learned::Key(KeyOf::Directory), then]);
+        }
         assert_eq!(say(&mut reader, 3, 5, "older"), [Learned::Nothing]);
         assert_eq!(reader.realm_name(), Some("newer"));
     }
@@ -647,7 +671,7 @@ mod tests {
     #[test]
     fn a_new_name_wins_over_one_that_a_fast_clock_gave() {
         let (keeper, realm) = (NodeId::from_bytes([2; 32]), RealmId::from_bytes([1; 32]));
-        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy));
+        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy), &mut OsEntropy);
         let key = ring.current().unwrap().clone();
         let mut reader =
             Directory::new(realm, Recipient::Node(keeper), BoxSecret::from_seed(&OsEntropy.secret()));
@@ -673,7 +697,7 @@ mod tests {
         let (keeper, store) = (NodeId::from_bytes([2; 32]), NodeId::from_bytes([3; 32]));
         let mut reader =
             Directory::new(realm, Recipient::Node(keeper), BoxSecret::from_seed(&OsEntropy.secret()));
-        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy));
+        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy), &mut OsEntropy);
         let key = ring.current().unwrap().clone();
         reader.set_trust(trust(&ring, [2]));
         reader.own(ring);
@@ -694,7 +718,7 @@ mod tests {
     fn what_a_stolen_keeper_said_beyond_its_cut_names_nothing() {
         let realm = RealmId::from_bytes([1; 32]);
         let [admin, thief, other, me] = [2, 3, 4, 5].map(|n| NodeId::from_bytes([n; 32]));
-        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy));
+        let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy), &mut OsEntropy);
         let key = ring.current().unwrap().clone();
         let mut reader =
             Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&OsEntropy.secret()));

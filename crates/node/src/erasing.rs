@@ -1,6 +1,7 @@
-//! What a node does once a bucket is erased: it forgets the bucket's keys, erases what they sealed and
-//! the boxes that brought them, destroys the key that opened those boxes, and says so.
+//! What a node does once a bucket is erased, or earlier keys of one: it forgets the keys, erases what they sealed
+//! and the boxes that brought them, destroys the key that opened those boxes, and says so.
 
+mod keys;
 pub mod receipt;
 
 use std::collections::BTreeSet;
@@ -11,16 +12,79 @@ use std::time::Duration;
 use freehold_api::Problem;
 use freehold_crypt::BoxPublic;
 use freehold_disk::{OsEntropy, StoreError};
-use freehold_seal::{DirectoryRow, Envelope, Erased, KeyOf, KeyRing, Recipient};
+use freehold_realm::Ended;
+use freehold_seal::{DirectoryRow, Envelope, Erased, KeyOf, KeyRing, Recipient, ends_before};
 use freehold_wire::{BucketId, NodeId, OpId};
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::directory::Unwanted;
+use crate::directory::{Directory, Trust, Unwanted};
 use crate::identity::{draw_next_box, settle_next_box};
+use crate::log::View;
 use crate::problem::{get_problem, identity_problem, store_problem};
 use crate::scribe::Saying;
 use crate::shared::Shared;
+
+/// Whom to believe, and which keys are no more. A bucket goes only once nothing in it must be kept.
+pub(crate) fn trust(shared: &Shared) -> Trust {
+    let (view, mut trust) = (shared.log.view(), shared.log.view().trust());
+    let directory = shared.directory();
+    let is_done = |erasure| is_done(&directory, &view, shared.me(), erasure);
+    for (bucket, _) in view.state().erased().filter(|(_, erasure)| !is_done(*erasure)) {
+        let opens = directory.ring(KeyOf::Bucket(bucket)).is_some_and(|ring| ring.sealing().next().is_some());
+        let is_read = shared.keyring.has(&bucket);
+        let kept = shared.vault.must_stay(&bucket, clock::wall());
+        if kept > 0 {
+            tracing::warn!(bucket = %bucket.short(), kept, "a bucket is not erased: something in it must be kept");
+        }
+        if kept > 0 || (opens && !is_read) {
+            trust.erased.remove(&bucket);
+        }
+    }
+    let ended = view.state().ended();
+    let ended = ended.filter(|(bucket, ended)| has_ended(&directory, &view, shared.me(), *bucket, ended));
+    trust.ended = ended.map(|(bucket, ended)| (bucket, ended.kept)).collect();
+    trust
+}
+
+/// Whether this node has carried an erasure out, or never had what it is about.
+fn is_done(directory: &Directory, view: &View, me: NodeId, erasure: OpId) -> bool {
+    !view.was_here(me, erasure) || directory.erased_by(erasure).any(|said| said.node == me)
+}
+
+/// The same of earlier keys of a bucket. Who got them from guardians, after every machine was lost, may be the
+/// only one that can seal anew what lives.
+fn has_ended(directory: &Directory, view: &View, me: NodeId, bucket: BucketId, ended: &Ended) -> bool {
+    if view.was_here(me, ended.erasure) {
+        return is_done(directory, view, me, ended.erasure);
+    }
+    let ends = |ring: &KeyRing| ring.sealing().any(|key| ends_before(key.version(), ended.kept));
+    !directory.ring(KeyOf::Bucket(bucket)).is_some_and(ends)
+}
+
+/// Takes in, at the start, what this node has carried out.
+pub(crate) fn recall(directory: &mut Directory, view: &View, me: NodeId) {
+    let done = |erasure| is_done(directory, view, me, erasure);
+    let erased = view.state().erased().filter(|(_, erasure)| done(*erasure));
+    let ended = view.state().ended();
+    let ended = ended.filter(|(bucket, ended)| has_ended(directory, view, me, *bucket, ended));
+    let trust = Trust {
+        erased: erased.map(|(bucket, _)| bucket).collect(),
+        ended: ended.map(|(bucket, ended)| (bucket, ended.kept)).collect(),
+        ..view.trust()
+    };
+    directory.set_trust(trust);
+}
+
+/// Erases what has come of erased buckets since.
+pub(crate) async fn sweep(shared: &Shared) {
+    let erased = shared.directory().trust().erased.clone();
+    match shared.vault.erase_late_in(erased).await {
+        Ok(0) => {}
+        Ok(entries) => tracing::info!(entries, "what came of erased buckets was erased"),
+        Err(error) => tracing::warn!(%error, "what came of erased buckets was not erased"),
+    }
+}
 
 /// Carries out what the realm log says is erased and this node has not confirmed. Whoever calls it brings
 /// the node in line, so that no key changes meanwhile.
@@ -33,36 +97,46 @@ pub(crate) async fn carry_out(shared: &Shared) -> Result<(), Problem> {
     if shared.directory().ring(KeyOf::Directory).is_none_or(|ring| ring.current().is_none()) {
         return Ok(());
     }
+    let mut done = erase_buckets(shared, &view).await?;
+    done.extend(keys::end(shared, &view).await?);
     let late = shared.directory().unwanted();
-    let erased: Vec<(BucketId, OpId)> = view.state().erased().collect();
-    let mut due = unconfirmed(shared, &erased);
-    due.retain(|(_, erasure)| view.was_here(me, *erasure));
-    let renews = !due.is_empty() || (late.opened > 0 && shared.renewals.may_again());
+    let renews = !done.is_empty() || (late.opened > 0 && shared.renewals.may_again());
     if !renews && late.boxes == 0 {
         return Ok(());
     }
-    for (bucket, _) in &due {
-        shared.keyring.remove(bucket);
-        let gone = shared.vault.erase_bucket(*bucket).await;
-        let entries = gone.map_err(|error| get_problem(&bucket.short(), "what is to be erased", &error))?;
-        tracing::info!(bucket = %bucket.short(), entries, "a bucket was erased");
-    }
-    erase_boxes(shared, erased.iter().map(|(bucket, _)| *bucket).collect()).await?;
+    erase_boxes(shared).await?;
     // The boxes live on in copies of this disk: they go with what opens them.
     if renews {
         renew_box(shared).await?;
         shared.renewals.note();
     }
     let at = clock::wall();
-    let word = |(_, erasure): &(BucketId, OpId)| {
+    let word = |erasure: &OpId| {
         let said = Erased::sign(shared.realm(), me, *erasure, at, &shared.keys.node);
         Saying::Row(DirectoryRow::Erased(said))
     };
-    if !due.is_empty() {
-        shared.say(due.iter().map(word).collect()).await?;
+    if !done.is_empty() {
+        shared.say(done.iter().map(word).collect()).await?;
     }
     shared.settle_unwanted(Unwanted { opened: if renews { late.opened } else { 0 }, ..late });
     Ok(())
+}
+
+async fn erase_buckets(shared: &Shared, view: &View) -> Result<Vec<OpId>, Problem> {
+    let due: Vec<(BucketId, OpId)> = {
+        let directory = shared.directory();
+        let is_due = |(bucket, erasure): &(BucketId, OpId)| {
+            directory.trust().erased.contains(bucket) && !is_done(&directory, view, shared.me(), *erasure)
+        };
+        view.state().erased().filter(is_due).collect()
+    };
+    for (bucket, _) in &due {
+        shared.keyring.remove(bucket);
+        let gone = shared.vault.erase_bucket(*bucket).await;
+        let entries = gone.map_err(|error| get_problem(&bucket.short(), "what is to be erased", &error))?;
+        tracing::info!(bucket = %bucket.short(), entries, "a bucket was erased");
+    }
+    Ok(due.into_iter().map(|(_, erasure)| erasure).collect())
 }
 
 /// When this node's box key was renewed last, since it was started.
@@ -84,20 +158,15 @@ impl Renewals {
     }
 }
 
-fn unconfirmed(shared: &Shared, erased: &[(BucketId, OpId)]) -> Vec<(BucketId, OpId)> {
-    let (me, directory) = (shared.me(), shared.directory());
-    let is_confirmed = |erasure| directory.erased_by(erasure).any(|said| said.node == me);
-    erased.iter().filter(|(_, erasure)| !is_confirmed(*erasure)).copied().collect()
-}
-
-/// Erases the boxes with keys of these buckets.
-async fn erase_boxes(shared: &Shared, erased: BTreeSet<BucketId>) -> Result<(), Problem> {
+/// Erases the boxes with keys that are no more.
+async fn erase_boxes(shared: &Shared) -> Result<(), Problem> {
+    let trust = shared.directory().trust().clone();
     let (entries, of) = (Arc::clone(&shared.entries), shared.directory_bucket());
     let work = move || -> Result<Vec<(NodeId, u64)>, StoreError> {
         let mut boxes = Vec::new();
         entries.scan_bucket(&of, |row| {
             let envelope = row.payload.as_deref().and_then(|payload| Envelope::decode(payload).ok());
-            if envelope.is_some_and(|e| matches!(e.key_of, KeyOf::Bucket(of) if erased.contains(&of))) {
+            if envelope.is_some_and(|envelope| trust.is_unwanted(&envelope.key_of, envelope.version)) {
                 boxes.push((row.origin, row.seq));
             }
             ControlFlow::Continue(())

@@ -94,7 +94,7 @@ pub fn found(realm_name: &str, node_name: &str, now: Millis) -> Result<Founding,
         guardians,
         ops: Vec::new(),
         set: OpSet::new(realm),
-        directory: KeyRing::found_directory(realm, &directory),
+        directory: KeyRing::found_directory(realm, &directory, &mut entropy),
         bucket: KeyRing::found_bucket(realm, &mut entropy),
         recovery,
         names,
@@ -208,8 +208,10 @@ impl Founding {
                 (Recipient::Node(me), keys.box_secret().public()),
                 (Recipient::Recovery, self.recovery.public()),
             ] {
-                let envelope = ring.envelope(1, to, &public, &mut OsEntropy).map_err(FoundError::Box)?;
-                sayings.push(Saying::Key(Box::new(envelope)));
+                for key in ring.iter() {
+                    let envelope = ring.envelope(key.version(), to, &public, &mut OsEntropy);
+                    sayings.push(Saying::Key(Box::new(envelope.map_err(FoundError::Box)?)));
+                }
             }
         }
         let first_bucket = Name::new(FIRST_BUCKET).map_err(FoundError::Name)?;

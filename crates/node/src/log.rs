@@ -117,8 +117,16 @@ impl View {
     /// Whom the directory is to believe.
     pub fn trust(&self) -> Trust {
         let erased = self.state().erased().map(|(bucket, _)| bucket).collect();
-        Trust { root: self.state().directory, keepers: self.keepers.clone(), erased }
+        let kept = kept(self.state());
+        let (root, keepers) = (self.state().directory, self.keepers.clone());
+        Trust { root, keepers, erased, kept, ended: BTreeMap::new() }
     }
+}
+
+/// The keys of buckets that stay, with later ones, where earlier ones end.
+pub(crate) fn kept(state: &State) -> BTreeMap<BucketId, u32> {
+    // Each is of a later generation than the one before.
+    state.ended().map(|(bucket, ended)| (bucket, ended.kept)).collect()
 }
 
 /// Why a machine that guardians are bringing back has no rights.

@@ -164,6 +164,9 @@ fn trust(folded: &Folded, let_in: &BTreeMap<NodeId, NodeRoles>) -> Trust {
         root: folded.state.directory,
         keepers: crate::log::keepers(let_in),
         erased: folded.state.erased().map(|(bucket, _)| bucket).collect(),
+        kept: crate::log::kept(&folded.state),
+        // Perhaps nobody has sealed anew what earlier keys sealed.
+        ended: BTreeMap::new(),
     }
 }
 

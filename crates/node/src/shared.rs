@@ -258,7 +258,7 @@ impl Shared {
 
     /// Tells the directory whom to believe, as the log says now.
     pub fn trust_the_log(&self) {
-        let trust = self.log.view().trust();
+        let trust = crate::erasing::trust(self);
         if *self.directory().trust() == trust {
             return;
         }
@@ -284,6 +284,11 @@ impl Shared {
     /// Reads directory entries that are durable.
     pub fn absorb<'a>(&self, entries: impl IntoIterator<Item = (&'a Entry, &'a [u8])>) {
         absorb(&self.directory, &self.directory_version, entries);
+    }
+
+    /// Forgets keys of a bucket that end, for good.
+    pub(crate) fn end_keys(&self, bucket: BucketId, kept: u32) {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner).end_keys(bucket, kept);
     }
 
     /// Takes in what was done about boxes with keys of erased buckets.

@@ -109,6 +109,8 @@ pub async fn tidy_up(shared: &Shared) {
         tracing::error!(%error, "what a suspended node said could not be sorted out");
     }
     hand_keys_to_vault(shared).await;
+    // What must be kept of a bucket shows once it is read.
+    shared.trust_the_log();
     if know_who_vouches(shared) {
         hand_keys_to_vault(shared).await;
     }
@@ -139,7 +141,7 @@ async fn hand_keys_to_vault(shared: &Shared) {
     let rings: Vec<_> = shared.directory().rings().cloned().collect();
     for ring in rings {
         let KeyOf::Bucket(bucket) = ring.of() else { continue };
-        if ring.iter().next().is_none() || shared.keyring.has_all(&ring) {
+        if ring.sealing().next().is_none() || shared.keyring.has_all(&ring) {
             continue;
         }
         shared.keyring.set(ring);
@@ -309,7 +311,8 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
         for (to, public) in entitled.recipients().filter(|(to, _)| may || *to == Recipient::Node(me)) {
             let is_mine = to == Recipient::Node(me);
             for key in ring.iter().filter(|key| ring.is_vouched(key.version())) {
-                if !is_mine && !entitled.is_for(&to, key.generation()) {
+                // Others may have destroyed what ends already.
+                if !is_mine && (ring.is_ending(key.version()) || !entitled.is_for(&to, key.generation())) {
                     continue;
                 }
                 // Of a private bucket's key its own box says that it once was one to be trusted.

@@ -115,6 +115,8 @@ bodies! {
     28 QuotaSet;
     /// Erases a bucket: every node destroys its keys.
     29 BucketErase;
+    /// Ends earlier keys of a bucket: every node destroys them, once it has sealed anew what lives.
+    30 KeysErase;
 }
 
 /// A body of a kind we do not know.
@@ -669,6 +671,22 @@ pub struct BucketErase {
     /// The bucket, deleted before or not.
     #[n(0)]
     pub bucket: BucketId,
+}
+
+/// Ends a bucket's keys before one: whoever has them seals anew what lives, and destroys them. What was
+/// deleted before is then erased wherever it lies.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct KeysErase {
+    /// The bucket.
+    #[n(0)]
+    pub bucket: BucketId,
+    /// The version of the key that stays, with those of later generations; the generation is in the high 16 bits.
+    #[n(1)]
+    pub kept: u32,
+    /// Which object was deleted for it: a digest that tells its name to those who can read the bucket.
+    #[n(2)]
+    pub object: Option<Digest>,
 }
 
 /// Carries a signature that belongs to an operation in its causal past, so that signatures given

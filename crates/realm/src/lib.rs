@@ -27,7 +27,7 @@ pub use person::Statement;
 pub use reason::{Need, Reason, Thing};
 pub use roles::{MemberRoles, NodeRoles};
 pub use set::{InsertError, Inserted, OpSet};
-pub use state::{Alarm, Bucket, Device, Grant, Invitation, Node, Person, Side, Site, Standing, State};
+pub use state::{Alarm, Bucket, Device, Ended, Grant, Invitation, Node, Person, Side, Site, Standing, State};
 
 #[cfg(test)]
 mod tests;

@@ -216,6 +216,21 @@ pub struct Bucket {
     pub deleted: bool,
     /// The operation that erased it: no node keeps any of its keys.
     pub erased: Option<OpId>,
+    /// How its earlier keys ended, one after the other: each keeps a key of a later generation.
+    pub ended: Vec<Ended>,
+}
+
+/// Earlier keys of a bucket that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// The operation that ended them.
+    pub erasure: OpId,
+    /// The version of the key that stays, with those of later generations.
+    pub kept: u32,
+    /// Which object was deleted for it.
+    pub object: Option<Digest>,
+    /// When that was said, as its author says.
+    pub at: Millis,
 }
 
 impl State {
@@ -242,6 +257,11 @@ impl State {
     /// Buckets that were erased, and by which operation.
     pub fn erased(&self) -> impl Iterator<Item = (BucketId, OpId)> {
         self.buckets.iter().filter_map(|(id, bucket)| Some((*id, bucket.erased?)))
+    }
+
+    /// Buckets whose earlier keys ended, and how.
+    pub fn ended(&self) -> impl Iterator<Item = (BucketId, &Ended)> {
+        self.buckets.iter().flat_map(|(id, bucket)| bucket.ended.iter().map(move |ended| (*id, ended)))
     }
 
     /// Invitations that can still be redeemed at `now`: none outlives the rights of who gave it.

@@ -56,18 +56,6 @@ pub enum EnvelopeError {
     VersionZero,
 }
 
-/// What a key follows from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
-#[cbor(array)]
-pub struct Link {
-    /// The version that it follows.
-    #[n(0)]
-    pub after: u32,
-    /// Proof that whoever made it held that one.
-    #[n(1)]
-    pub proof: Digest,
-}
-
 /// One version of a key, boxed to one recipient. Everything but the key is readable by all.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -81,9 +69,9 @@ pub struct Envelope {
     /// Whom it is boxed to.
     #[n(2)]
     pub to: Recipient,
-    /// Proof that its maker held an earlier version; none for the first.
+    /// Proof that its maker held version 1; none for that itself.
     #[n(3)]
-    pub link: Option<Link>,
+    pub link: Option<Digest>,
     /// HPKE (RFC 9180) base mode: encapsulated key, ciphertext, tag.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub sealed: [u8; SEALED_LEN],
@@ -150,10 +138,10 @@ struct Info {
     #[n(3)]
     to: Recipient,
     #[n(4)]
-    link: Option<Link>,
+    link: Option<Digest>,
 }
 
-fn info(realm: RealmId, key_of: KeyOf, version: u32, to: Recipient, link: Option<Link>) -> Vec<u8> {
+fn info(realm: RealmId, key_of: KeyOf, version: u32, to: Recipient, link: Option<Digest>) -> Vec<u8> {
     let mut out = b"freehold 2026 envelope".to_vec();
     out.extend_from_slice(&to_canonical(&Info { realm, key_of, version, to, link }));
     out
@@ -168,7 +156,7 @@ pub fn seal_envelope(
     realm: RealmId,
     key_of: KeyOf,
     key: &BucketKey,
-    link: Option<Link>,
+    link: Option<Digest>,
     to: Recipient,
     public: &BoxPublic,
     entropy: &mut dyn Entropy,

@@ -10,7 +10,7 @@ use freehold_wire::{BucketId, Digest, RealmId, to_canonical};
 use minicbor::{Decode, Encode};
 
 use crate::Binding;
-use crate::envelope::{self, Envelope, EnvelopeError, Link, Recipient};
+use crate::envelope::{self, Envelope, EnvelopeError, Recipient};
 
 /// The key of one version of one object. Random; kept only in wrapped form.
 #[derive(Clone, PartialEq, Eq)]
@@ -38,6 +38,25 @@ impl fmt::Debug for ObjectKey {
     }
 }
 
+/// What stands for an object where its name must not stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectMark {
+    /// With it whoever knows the name can check the digest.
+    pub salt: Digest,
+    /// The digest.
+    pub digest: Digest,
+}
+
+impl ObjectMark {
+    /// That of a name with a salt.
+    pub fn of(salt: Digest, name: &str) -> Self {
+        let mut hasher = hash::Hasher::new("freehold 2026 erased object");
+        hasher.update(salt.as_bytes());
+        hasher.update(name.as_bytes());
+        Self { salt, digest: Digest::from_bytes(hasher.finish()) }
+    }
+}
+
 /// What a key opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum KeyOf {
@@ -49,10 +68,11 @@ pub enum KeyOf {
     Bucket(#[n(0)] BucketId),
 }
 
-/// One version of a bucket's key, or of the directory's. The first is 1; after a node is removed the
-/// next one keeps it out of what is written from then on. A later version has its generation, counted
-/// from 1, in the high 16 bits and a random number in the low ones: two nodes that rotate apart make
-/// two keys, all nodes know both, and seal with the higher.
+/// One version of a bucket's key, or of the directory's. Version 1 is the root: it seals nothing, but vouches
+/// for all others, so that each of them can be destroyed and each believed alone. Every other version has its
+/// generation, counted from 1, in the high 16 bits and a random number in the low ones: two nodes that
+/// rotate apart make two keys, all nodes know both, and seal with the higher. After a node is removed the next
+/// one keeps it out of what is written from then on.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BucketKey {
     version: u32,
@@ -60,9 +80,9 @@ pub struct BucketKey {
 }
 
 impl BucketKey {
-    /// A first key.
+    /// A root.
     pub fn random(entropy: &mut dyn Entropy) -> Self {
-        Self { version: 1, secret: entropy.secret() }
+        Self { version: ROOT, secret: entropy.secret() }
     }
 
     /// From a secret kept elsewhere.
@@ -75,7 +95,7 @@ impl BucketKey {
         self.version
     }
 
-    /// How many keys there were up to it, one after another.
+    /// How many keys that seal there were up to it, one after another; 0 for the root.
     pub const fn generation(&self) -> u32 {
         generation(self.version)
     }
@@ -85,7 +105,7 @@ impl BucketKey {
         &self.secret
     }
 
-    /// The id of the bucket that has this as its first key. The realm log names the bucket by
+    /// The id of the bucket that has this as its root. The realm log names the bucket by
     /// it, so a node without the key cannot pass off one of its own.
     pub fn bucket(&self) -> BucketId {
         BucketId::from_bytes(hash::digest("freehold 2026 bucket id", self.secret.expose()))
@@ -96,7 +116,7 @@ impl BucketKey {
         BucketId::from_bytes(hash::digest("freehold 2026 private bucket id", self.secret.expose()))
     }
 
-    /// What the genesis of a realm says of the directory's first key: hidden by nothing but the
+    /// What the genesis of a realm says of the directory's root: hidden by nothing but the
     /// key's own randomness, and made before the realm has an id.
     pub fn directory_root(&self) -> Digest {
         Digest::from_bytes(hash::digest("freehold 2026 directory root", self.secret.expose()))
@@ -115,7 +135,7 @@ impl BucketKey {
         unwrap_key(&self.secret, &binding.of_object_key(self.version), wrapped).map(ObjectKey)
     }
 
-    /// Proves that whoever made `next` held this key; tells nothing of either.
+    /// Of a root: proves that whoever made `next` held it; tells nothing of either.
     fn link(&self, realm: RealmId, of: KeyOf, next: &Self) -> Digest {
         let mut hasher = hash::Hasher::new("freehold 2026 key succession");
         hasher.update(self.secret.expose());
@@ -127,7 +147,16 @@ impl BucketKey {
 
 /// The generation of a key's version.
 pub const fn generation(version: u32) -> u32 {
-    (version >> 16).saturating_add(1)
+    version >> 16
+}
+
+/// The version of the key that vouches for all others.
+const ROOT: u32 = 1;
+
+/// Whether a version ends when it is said that of one bucket's keys `kept` stays and those of later generations:
+/// also one that was made apart from it.
+pub const fn ends_before(version: u32, kept: u32) -> bool {
+    version != ROOT && version != kept && generation(version) <= generation(kept)
 }
 
 impl fmt::Debug for BucketKey {
@@ -166,14 +195,14 @@ pub enum KeyRingError {
         /// Why not.
         source: EnvelopeError,
     },
-    /// A first key that is not the one that the log means: somebody tries to pass off their own.
+    /// A root that is not the one that the log means: somebody tries to pass off their own.
     #[error("not the first key that the realm log means: forged")]
     NotTheFirst,
-    /// The version that it follows must be admitted first.
-    #[error("key version {0} must be known first")]
+    /// A version that must be known first: the root, or one of the generation before.
+    #[error("key version {0} cannot be judged before an earlier one is known")]
     Missing(u32),
-    /// Not made by a holder of an earlier version.
-    #[error("key version {0} does not follow from an earlier one: forged")]
+    /// Not made by a holder of the root.
+    #[error("the first key does not vouch for key version {0}: forged")]
     NoSuccessor(u32),
     /// Another key with the same version is known.
     #[error("two different keys claim to be version {0}: rotate the key again")]
@@ -181,8 +210,8 @@ pub enum KeyRingError {
 }
 
 /// All versions of one bucket's key (or of the directory's) that this node holds, each vouched for
-/// by an earlier one, the first by the realm log: a bucket's id is a hash of its first key, and the
-/// genesis has one of the directory's.
+/// by the root, and that by the realm log: a bucket's id is a hash of its root, and the genesis has one of the
+/// directory's.
 #[derive(Clone)]
 pub struct KeyRing {
     realm: RealmId,
@@ -192,50 +221,67 @@ pub struct KeyRing {
     keys: BTreeMap<u32, Held>,
     /// Versions that somebody made or gave on who may, which matters in a private bucket alone.
     vouched: BTreeSet<u32>,
+    /// The version before which the realm log has all others end.
+    kept: Option<u32>,
 }
 
-/// A key, and what it follows from; nothing for the first.
-#[derive(Clone)]
+/// A key, and what vouches for it; nothing for the root.
+#[derive(Clone, PartialEq, Eq)]
 struct Held {
     key: BucketKey,
-    link: Option<Link>,
+    link: Option<Digest>,
 }
 
 impl KeyRing {
     /// An empty ring of a bucket.
     pub const fn of_bucket(realm: RealmId, bucket: BucketId) -> Self {
         let root = Digest::from_bytes(*bucket.as_bytes());
-        Self { realm, of: KeyOf::Bucket(bucket), root, keys: BTreeMap::new(), vouched: BTreeSet::new() }
+        Self {
+            realm,
+            of: KeyOf::Bucket(bucket),
+            root,
+            keys: BTreeMap::new(),
+            vouched: BTreeSet::new(),
+            kept: None,
+        }
     }
 
     /// An empty ring of the directory; `root` is what the realm's genesis says.
     pub const fn of_directory(realm: RealmId, root: Digest) -> Self {
-        Self { realm, of: KeyOf::Directory, root, keys: BTreeMap::new(), vouched: BTreeSet::new() }
+        Self {
+            realm,
+            of: KeyOf::Directory,
+            root,
+            keys: BTreeMap::new(),
+            vouched: BTreeSet::new(),
+            kept: None,
+        }
     }
 
-    /// The ring of a new realm's directory. The key came first: the genesis, and so the realm's
+    /// The ring of a new realm's directory. The root came first: the genesis, and so the realm's
     /// id, says its [`BucketKey::directory_root`].
-    pub fn found_directory(realm: RealmId, first: &BucketKey) -> Self {
-        Self::of_directory(realm, first.directory_root()).with_first(first.clone())
+    pub fn found_directory(realm: RealmId, root: &BucketKey, entropy: &mut dyn Entropy) -> Self {
+        Self::of_directory(realm, root.directory_root()).with_root(root.clone(), entropy)
     }
 
-    /// A new bucket's ring; the bucket's id follows from the first key.
+    /// A new bucket's ring; the bucket's id follows from the root.
     pub fn found_bucket(realm: RealmId, entropy: &mut dyn Entropy) -> (BucketId, Self) {
-        let key = BucketKey::random(entropy);
-        let bucket = key.bucket();
-        (bucket, Self::of_bucket(realm, bucket).with_first(key))
+        let root = BucketKey::random(entropy);
+        let bucket = root.bucket();
+        (bucket, Self::of_bucket(realm, bucket).with_root(root, entropy))
     }
 
     /// The same for a bucket whose key only those get who are named.
     pub fn found_private(realm: RealmId, entropy: &mut dyn Entropy) -> (BucketId, Self) {
-        let key = BucketKey::random(entropy);
-        let bucket = key.private_bucket();
-        (bucket, Self::of_bucket(realm, bucket).with_first(key))
+        let root = BucketKey::random(entropy);
+        let bucket = root.private_bucket();
+        (bucket, Self::of_bucket(realm, bucket).with_root(root, entropy))
     }
 
-    fn with_first(mut self, key: BucketKey) -> Self {
-        self.keys.insert(1, Held { key, link: None });
-        self.vouched.insert(1);
+    fn with_root(mut self, root: BucketKey, entropy: &mut dyn Entropy) -> Self {
+        self.keys.insert(ROOT, Held { key: root, link: None });
+        self.vouched.insert(ROOT);
+        self.make_next(0, entropy);
         self
     }
 
@@ -244,16 +290,63 @@ impl KeyRing {
         self.of
     }
 
-    /// Whether only those get the key who are named. So is a ring whose first key is not known.
+    /// Whether only those get the key who are named. So is a ring whose root is not known.
     pub fn is_private(&self) -> bool {
         let KeyOf::Bucket(bucket) = self.of else { return false };
-        self.get(1).is_none_or(|first| first.bucket() != bucket)
+        self.get(ROOT).is_none_or(|root| root.bucket() != bucket)
     }
 
-    /// The newest key, which is the one to seal with. Whoever once held a private bucket's key can make
-    /// another that follows from it: of such a bucket only a key counts that is vouched for.
+    /// The newest key, which is the one to seal with; never the root. Whoever once held a private bucket's
+    /// root can make another: of such a bucket only a key counts that is vouched for.
     pub fn current(&self) -> Option<&BucketKey> {
-        self.keys.iter().rev().find(|(version, _)| self.is_vouched(**version)).map(|(_, held)| &held.key)
+        let counts = |version: u32| self.is_vouched(version) && !self.is_ending(version);
+        let mut sealing = self.sealing();
+        sealing.rfind(|key| counts(key.version))
+    }
+
+    /// The keys that seal, oldest first: all but the root.
+    pub fn sealing(&self) -> impl DoubleEndedIterator<Item = &BucketKey> {
+        self.keys.values().map(|held| &held.key).filter(|key| key.version != ROOT)
+    }
+
+    /// Takes in which version the realm log says stays, with those of later generations. A private bucket's
+    /// keys are nobody's business but its holders'.
+    pub fn keep(&mut self, version: u32) {
+        self.kept = Some(version);
+    }
+
+    /// Whether a version is to be destroyed: it opens what it opens until then, and seals nothing. As long
+    /// as the one that stays is not known, none is.
+    pub fn is_ending(&self, version: u32) -> bool {
+        let ends = |kept| self.keys.contains_key(&kept) && ends_before(version, kept);
+        !self.is_private() && self.kept.is_some_and(ends)
+    }
+
+    /// Whether the log says that keys before one end, which is known.
+    pub fn has_ended(&self) -> bool {
+        !self.is_private() && self.kept.is_some_and(|kept| self.keys.contains_key(&kept))
+    }
+
+    /// Forgets what [`Self::is_ending`].
+    pub fn forget_ending(&mut self) {
+        if let Some(kept) = self.kept.filter(|kept| !self.is_private() && self.keys.contains_key(kept)) {
+            self.keys.retain(|version, _| !ends_before(*version, kept));
+            self.vouched.retain(|version| !ends_before(*version, kept));
+        }
+    }
+
+    /// What stands for an object in the realm's log, so that only those tell its name by it who have the root,
+    /// or are told its salt.
+    pub fn mark(&self, name: &str) -> Option<ObjectMark> {
+        let mut hasher = hash::Hasher::new("freehold 2026 erased object salt");
+        hasher.update(self.get(ROOT)?.secret.expose());
+        hasher.update(name.as_bytes());
+        Some(ObjectMark::of(Digest::from_bytes(hasher.finish()), name))
+    }
+
+    /// Whether it holds the same keys as another one, to the same purpose.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.keys, &self.vouched, self.kept) == (&other.keys, &other.vouched, other.kept)
     }
 
     /// Whether a version is to be sealed with and given on; one that is not opens what it opens.
@@ -266,20 +359,23 @@ impl KeyRing {
         self.keys.get(&version).map(|held| &held.key)
     }
 
-    /// Every key, oldest first.
+    /// Every key, oldest first; the root is among them.
     pub fn iter(&self) -> impl Iterator<Item = &BucketKey> {
         self.keys.values().map(|held| &held.key)
     }
 
-    /// Makes the next version, and returns it; `None` if the ring is empty.
+    /// Makes the next version, and returns it; `None` if there is none that it could follow.
     pub fn rotate(&mut self, entropy: &mut dyn Entropy) -> Option<&BucketKey> {
-        let newest = self.current()?;
-        let after = newest.version;
+        let after = self.current()?.generation();
+        self.make_next(after, entropy)
+    }
+
+    fn make_next(&mut self, after: u32, entropy: &mut dyn Entropy) -> Option<&BucketKey> {
         let [high, low, ..] = entropy.bytes32();
-        let next = u16::try_from(generation(after)).ok()?;
+        let next = u16::try_from(after.saturating_add(1)).ok()?;
         let version = u32::from(next) << 16 | u32::from(u16::from_be_bytes([high, low]));
         let key = BucketKey { version, secret: entropy.secret() };
-        let link = Link { after, proof: newest.link(self.realm, self.of, &key) };
+        let link = self.get(ROOT)?.link(self.realm, self.of, &key);
         self.keys.insert(version, Held { key, link: Some(link) });
         self.vouched.insert(version);
         self.get(version)
@@ -302,7 +398,7 @@ impl KeyRing {
             .map_err(|source| KeyRingError::Envelope { version, source })
     }
 
-    /// Opens an envelope and takes its key, if the chain from what the log says leads to it.
+    /// Opens an envelope and takes its key, if the root that the log means vouches for it.
     /// Envelopes are admitted in the order of their versions. `Ok(false)`: was known.
     ///
     /// # Errors
@@ -355,24 +451,33 @@ impl KeyRing {
         }
     }
 
-    /// Takes the first key from a store of one's own.
+    /// Takes a root and the keys that it vouches for from a store of one's own.
     ///
     /// # Errors
-    /// [`KeyRingError`] if it is not the one that the log means.
-    pub fn restore(&mut self, first: BucketKey) -> Result<(), KeyRingError> {
-        self.check(&first, None)?;
-        self.keys.insert(1, Held { key: first, link: None });
-        self.vouched.insert(1);
+    /// [`KeyRingError`] if the root is not the one that the log means.
+    pub fn restore(
+        &mut self,
+        root: BucketKey,
+        later: impl IntoIterator<Item = BucketKey>,
+    ) -> Result<(), KeyRingError> {
+        self.check(&root, None)?;
+        for key in later {
+            let link = root.link(self.realm, self.of, &key);
+            self.vouched.insert(key.version);
+            self.keys.insert(key.version, Held { key, link: Some(link) });
+        }
+        self.vouched.insert(ROOT);
+        self.keys.insert(ROOT, Held { key: root, link: None });
         Ok(())
     }
 
-    /// Whether a key is the first that the log means, or follows from one that is known.
-    fn check(&self, key: &BucketKey, link: Option<Link>) -> Result<(), KeyRingError> {
+    /// Whether a key is the root that the log means, or one that it vouches for.
+    fn check(&self, key: &BucketKey, link: Option<Digest>) -> Result<(), KeyRingError> {
         let version = key.version;
         let Some(link) = link else {
             let root = self.root.as_bytes();
             let meant = match self.of {
-                _ if version != 1 => return Err(KeyRingError::NoSuccessor(version)),
+                _ if version != ROOT => return Err(KeyRingError::NoSuccessor(version)),
                 KeyOf::Bucket(_) => {
                     key.bucket().as_bytes() == root || key.private_bucket().as_bytes() == root
                 }
@@ -380,16 +485,20 @@ impl KeyRing {
             };
             return if meant { Ok(()) } else { Err(KeyRingError::NotTheFirst) };
         };
-        // One by one: nobody uses them up by leaping.
-        if generation(link.after).checked_add(1) != Some(generation(version)) {
+        if generation(version) == 0 {
             return Err(KeyRingError::NoSuccessor(version));
         }
-        let before = self.get(link.after).ok_or(KeyRingError::Missing(link.after))?;
-        if before.link(self.realm, self.of, key) == link.proof {
-            Ok(())
-        } else {
-            Err(KeyRingError::NoSuccessor(version))
+        let root = self.get(ROOT).ok_or(KeyRingError::Missing(version))?;
+        if root.link(self.realm, self.of, key) != link {
+            return Err(KeyRingError::NoSuccessor(version));
         }
+        // One by one: nobody uses them up by leaping. Those before what the log says stays may be gone.
+        let kept = self.kept.filter(|_| !self.is_private());
+        let newest = self.keys.keys().chain(&kept).map(|version| generation(*version)).max();
+        if generation(version) > newest.unwrap_or_default().saturating_add(1) {
+            return Err(KeyRingError::Missing(version));
+        }
+        Ok(())
     }
 }
 

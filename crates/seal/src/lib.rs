@@ -31,11 +31,10 @@ pub use document::{
     Resealed, Right, Setting, SettingRow, Target,
 };
 pub use envelope::{
-    BoxHint, Envelope, EnvelopeDecodeError, EnvelopeError, Link, Recipient, box_hint, open_envelope,
-    seal_envelope,
+    BoxHint, Envelope, EnvelopeDecodeError, EnvelopeError, Recipient, box_hint, open_envelope, seal_envelope,
 };
 pub use erasure::Erased;
-pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey, generation};
+pub use key::{BucketKey, KeyOf, KeyRing, KeyRingError, ObjectKey, ObjectMark, ends_before, generation};
 pub use manifest::{
     ANNOTATIONS_MAX, Annotation, BlobsError, Checksum, ChecksumAlgorithm, Deed, HEADERS_MAX, Kind,
     METADATA_MAX, Manifest, ManifestPart, PARTS_MAX, PartSums, Stored, blob_list_digest,

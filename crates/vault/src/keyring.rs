@@ -26,14 +26,11 @@ impl Keyring {
         self.rings.write().unwrap_or_else(PoisonError::into_inner).remove(bucket);
     }
 
-    /// Whether all keys of a ring are here, and the one to seal with is the same.
+    /// Whether this very ring is here.
     pub fn has_all(&self, ring: &KeyRing) -> bool {
         let KeyOf::Bucket(bucket) = ring.of() else { return false };
         let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
-        let known = rings.get(&bucket);
-        known.is_some_and(|known| {
-            known.current() == ring.current() && ring.iter().all(|key| known.get(key.version()) == Some(key))
-        })
+        rings.get(&bucket).is_some_and(|known| known.is_same(ring))
     }
 
     /// Whether only those hold a bucket's keys who are named.
@@ -42,10 +39,24 @@ impl Keyring {
         rings.get(bucket).is_some_and(KeyRing::is_private)
     }
 
-    /// Whether there is a key of a bucket.
-    pub(crate) fn has(&self, bucket: &BucketId) -> bool {
+    /// Whether there is a key of a bucket that opens anything.
+    pub fn has(&self, bucket: &BucketId) -> bool {
         let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
-        rings.get(bucket).is_some_and(|ring| ring.iter().next().is_some())
+        rings.get(bucket).is_some_and(|ring| ring.sealing().next().is_some())
+    }
+
+    /// Whether a version of a bucket's key is to be destroyed, or was.
+    pub(crate) fn is_ending(&self, bucket: &BucketId, version: u32) -> bool {
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        rings.get(bucket).is_some_and(|ring| ring.is_ending(version))
+    }
+
+    /// The buckets of whose keys earlier ones were destroyed, and none is left that is to be.
+    pub(crate) fn ended(&self) -> Vec<BucketId> {
+        let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
+        let ended =
+            |ring: &KeyRing| ring.has_ended() && !ring.sealing().any(|key| ring.is_ending(key.version()));
+        rings.iter().filter(|(_, ring)| ended(ring)).map(|(bucket, _)| *bucket).collect()
     }
 
     /// The key that seals what is new.

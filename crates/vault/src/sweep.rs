@@ -44,6 +44,7 @@ impl Vault {
         let mut swept = Swept { uploads_ended: inner.end_resting_uploads(now).await?, ..Swept::default() };
         swept.expired = inner.run_lifecycles(now).await;
         swept.erased = inner.erase_superseded(now).await?;
+        inner.erase_late().await?;
         // Uploads before entries: one that completes in between is then seen at least once.
         let uploads = inner.blobs_of_uploads().await?;
         let mut named = inner.blobs_of_entries().await?;
@@ -103,6 +104,30 @@ impl Vault {
         Ok(erased)
     }
 
+    /// Erases what came of buckets after they were erased.
+    ///
+    /// # Errors
+    /// [`GetError`] if the depot or the entry store fails; what was done stays done.
+    pub async fn erase_late_in(&self, buckets: impl IntoIterator<Item = BucketId>) -> Result<u64, GetError> {
+        let mut erased = 0;
+        for bucket in buckets {
+            let inner = Arc::clone(&self.inner);
+            let any = blocking(move || {
+                let mut any = false;
+                let see = |row: EntryRow| {
+                    any |= row.payload.is_some();
+                    if any { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                inner.shared.entries.scan_bucket(&bucket, see).map_err(GetError::Store)?;
+                Ok(any)
+            });
+            if any.await? {
+                erased += self.erase_bucket(bucket).await?;
+            }
+        }
+        Ok(erased)
+    }
+
     /// How many versions of a bucket must be kept at `now`, as far as this node can read it.
     pub fn must_stay(&self, bucket: &BucketId, now: Millis) -> u64 {
         self.inner.index().must_stay(bucket, now)
@@ -111,8 +136,8 @@ impl Vault {
 
 /// Blobs that entries and uploads speak of.
 #[derive(Default)]
-struct Named {
-    live: BTreeSet<BlobName>,
+pub(crate) struct Named {
+    pub(crate) live: BTreeSet<BlobName>,
     /// An erased payload takes its object key with it: these are noise.
     dead: BTreeSet<BlobName>,
 }
@@ -178,6 +203,16 @@ impl Inner {
 
     /// Erases payloads; says how many were there.
     fn erase(&self, entries: &[Locator]) -> Result<u64, GetError> {
+        let erased = self.erase_payloads(entries)?;
+        let mut index = self.index_mut();
+        for at in entries {
+            index.erased(at);
+        }
+        Ok(erased)
+    }
+
+    /// The same, and nothing that is needed no longer is forgotten.
+    pub(crate) fn erase_payloads(&self, entries: &[Locator]) -> Result<u64, GetError> {
         let each = entries.to_vec();
         let erase = self.shared.entries.write(move |txn| {
             let erased = each.iter().map(|at| txn.erase_payload(&at.bucket, &at.origin, at.seq));
@@ -185,7 +220,6 @@ impl Inner {
         });
         let erased = erase.map_err(GetError::Store)?;
         for (at, erased) in entries.iter().zip(&erased) {
-            self.index_mut().erased(at);
             if *erased {
                 self.shared.replication.erased(&at.bucket, &at.origin, at.seq);
             }
@@ -237,7 +271,7 @@ impl Inner {
         replaced
     }
 
-    async fn blobs_of_uploads(self: &Arc<Self>) -> Result<BTreeSet<BlobName>, GetError> {
+    pub(crate) async fn blobs_of_uploads(self: &Arc<Self>) -> Result<BTreeSet<BlobName>, GetError> {
         let inner = Arc::clone(self);
         blocking(move || {
             let mut live = BTreeSet::new();
@@ -250,7 +284,7 @@ impl Inner {
         .await
     }
 
-    async fn blobs_of_entries(self: &Arc<Self>) -> Result<Named, GetError> {
+    pub(crate) async fn blobs_of_entries(self: &Arc<Self>) -> Result<Named, GetError> {
         let inner = Arc::clone(self);
         blocking(move || {
             let mut named = Named::default();
@@ -352,7 +386,7 @@ const fn is_suspicious(strange: usize, all: usize) -> bool {
     strange > 64 && strange > all / 4
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, GetError> + Send + 'static,
 ) -> Result<T, GetError> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(GetError::Closing))

@@ -4,6 +4,7 @@ mod commit;
 mod copy;
 mod cut;
 mod delete;
+mod ending;
 mod lifecycle;
 mod manifest;
 mod read;
@@ -15,6 +16,7 @@ mod upload;
 mod write;
 
 pub use self::copy::Place;
+pub use self::ending::Ended;
 pub(crate) use self::read::Opened;
 pub(crate) use self::release::is_release;
 pub use self::reseal::Renewed;

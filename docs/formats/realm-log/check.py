@@ -198,6 +198,7 @@ class Walk:
         self.guardians, self.witnesses, self.newer, self.bases = [], [], [], []
         self.grants, self.buckets, self.quotas, self.vetoed = {}, {}, {}, {}
         self.erased = set()
+        self.ended = {}
         self.burned, self.void, self.senior = {}, {}, {}
         self.rivals = {}
         self.verdict, self.scope, self.sealed = {}, set(), set()
@@ -659,6 +660,12 @@ class Walk:
         need(b[0] in self.buckets and b[0] not in self.erased, "no-such")
         self.buckets[b[0]] = None
         self.erased.add(b[0])
+
+    def kind_30(self, op, b):
+        self.admin(op)
+        need(b[0] in self.buckets and b[0] not in self.erased, "no-such")
+        need(b[1] >> 16 > self.ended.get(b[0], 0) >> 16, "numbers")
+        self.ended[b[0]] = b[1]
 
     def kind_26(self, op, b):
         self.actor(op)

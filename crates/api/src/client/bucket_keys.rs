@@ -6,8 +6,8 @@ use http::Method;
 
 use super::{Client, collect, request, segment};
 use crate::{
-    BucketKeys, BucketStatus, Erasure, ErasurePlan, LOG_MAX, NewPrivateBucket, Problem, Rewrapped, Rotated,
-    Rotation, Share,
+    BucketKeys, BucketStatus, Erasure, ErasurePlan, LOG_MAX, NewPrivateBucket, ObjectErasurePlan,
+    ObjectToErase, Problem, Rewrapped, Rotated, Rotation, Share,
 };
 
 impl Client {
@@ -45,6 +45,21 @@ impl Client {
     /// Erases a bucket with all that is in it.
     pub async fn erase(&self, bucket: &str) -> Result<Erasure, Problem> {
         self.send(Method::POST, &format!("/buckets/{}/erasure", segment(bucket)), &()).await
+    }
+
+    /// What erasing an object would come to.
+    pub async fn plan_object_erasure(
+        &self,
+        bucket: &str,
+        wish: &ObjectToErase,
+    ) -> Result<ObjectErasurePlan, Problem> {
+        let path = format!("/buckets/{}/object-erasure-plans", segment(bucket));
+        self.send(Method::POST, &path, wish).await
+    }
+
+    /// Erases an object with all its versions.
+    pub async fn erase_object(&self, bucket: &str, wish: &ObjectToErase) -> Result<Erasure, Problem> {
+        self.send(Method::POST, &format!("/buckets/{}/object-erasures", segment(bucket)), wish).await
     }
 
     /// Every erasure, the newest first.

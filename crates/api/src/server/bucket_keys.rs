@@ -8,8 +8,8 @@ use http::{HeaderName, StatusCode, header};
 use super::Node;
 use super::extract::{Asked, Named};
 use crate::{
-    BucketKeys, BucketStatus, Erasure, ErasurePlan, KeyControl, NewPrivateBucket, Problem, Rewrapped,
-    Rotated, Rotation, Share,
+    BucketKeys, BucketStatus, Erasure, ErasurePlan, KeyControl, NewPrivateBucket, ObjectErasurePlan,
+    ObjectToErase, Problem, Rewrapped, Rotated, Rotation, Share,
 };
 
 fn keys(node: &Node) -> Result<&dyn KeyControl, Problem> {
@@ -117,6 +117,35 @@ pub(super) async fn erase(
     Named(bucket): Named<String>,
 ) -> Result<Json<Erasure>, Problem> {
     keys(&node)?.erase(&bucket).await.map(Json)
+}
+
+/// What erasing an object would come to, if it may be erased
+#[utoipa::path(post, path = "/api/v1/buckets/{bucket}/object-erasure-plans", tag = "buckets",
+    params(("bucket" = String, Path)), request_body = ObjectToErase, responses(
+    (status = 200, body = ObjectErasurePlan),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn plan_object_erasure(
+    State(node): State<Node>,
+    Named(bucket): Named<String>,
+    Asked(wish): Asked<ObjectToErase>,
+) -> Result<Json<ObjectErasurePlan>, Problem> {
+    keys(&node)?.plan_object_erasure(&bucket, wish).await.map(Json)
+}
+
+/// Erase an object with all its versions
+///
+/// The bucket gets its next key, what lives is sealed anew with it, and every node destroys the earlier ones;
+/// nothing brings the object back. On a machine that is an admin's device.
+#[utoipa::path(post, path = "/api/v1/buckets/{bucket}/object-erasures", tag = "buckets",
+    params(("bucket" = String, Path)), request_body = ObjectToErase, responses(
+    (status = 200, body = Erasure),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn erase_object(
+    State(node): State<Node>,
+    Named(bucket): Named<String>,
+    Asked(wish): Asked<ObjectToErase>,
+) -> Result<Json<Erasure>, Problem> {
+    keys(&node)?.erase_object(&bucket, wish).await.map(Json)
 }
 
 /// Every erasure, the newest first

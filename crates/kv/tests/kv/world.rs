@@ -31,10 +31,11 @@ pub(crate) struct Agreed {
 
 /// Each database's key is its number, so that a process that was killed finds them again.
 fn ring(number: u8) -> (BucketId, KeyRing) {
-    let key = BucketKey::from_secret(1, Secret::from_bytes([number; 32]));
-    let bucket = key.bucket();
+    let root = BucketKey::from_secret(1, Secret::from_bytes([number; 32]));
+    let bucket = root.bucket();
     let mut ring = KeyRing::of_bucket(REALM, bucket);
-    ring.restore(key).unwrap();
+    let key = BucketKey::from_secret(1 << 16, Secret::from_bytes([number; 32]).derive("the key of a test"));
+    ring.restore(root, [key]).unwrap();
     (bucket, ring)
 }
 

@@ -108,10 +108,13 @@ async fn make(shared: &Shared, wish: &NewBucket, only_for: Option<&[NodeId]>) ->
     };
     // The node's box key must not change between the box and its entry.
     let same_key = shared.tidying.lock().await;
-    let mine = ring.envelope(1, Recipient::Node(shared.me()), &shared.box_public(), &mut OsEntropy);
-    let mine =
-        mine.map_err(|e| Problem::bug("the bucket's key was not kept", e.to_string(), None::<&str>))?;
-    sayings.push(Saying::Key(Box::new(mine)));
+    for key in ring.iter() {
+        let to = Recipient::Node(shared.me());
+        let mine = ring.envelope(key.version(), to, &shared.box_public(), &mut OsEntropy);
+        let mine =
+            mine.map_err(|e| Problem::bug("the bucket's key was not kept", e.to_string(), None::<&str>))?;
+        sayings.push(Saying::Key(Box::new(mine)));
+    }
     // The key is durable before anything can be sealed with it.
     shared.say(sayings).await?;
     drop(same_key);

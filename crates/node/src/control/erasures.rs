@@ -1,15 +1,17 @@
 //! Erasing a bucket, and telling how far that is.
 
-use freehold_api::{Erasure, ErasurePlan, Problem, words};
+use freehold_api::{Erasure, ErasurePlan, ObjectErasurePlan, ObjectToErase, Problem, words};
 use freehold_realm::Standing;
-use freehold_realm::body::BucketErase;
-use freehold_seal::DirectoryRow;
+use freehold_realm::body::{BucketErase, KeysErase};
+use freehold_seal::{BucketKey, DirectoryRow, KeyOf, KeyRing};
+use freehold_vault::PutError;
 use freehold_wire::{BucketId, OpId};
 
 use super::bucket;
 use crate::clock;
 use crate::erasing::receipt;
 use crate::log::By;
+use crate::problem::put_problem;
 use crate::scribe::Saying;
 use crate::shared::Shared;
 
@@ -71,6 +73,106 @@ pub(super) async fn erase(shared: &Shared, name: &str) -> Result<Erasure, Proble
     }
     crate::steward::tidy_up(shared).await;
     drop((closed, turn));
+    one(shared, &erasure.to_string()).await
+}
+
+/// What erasing an object would come to.
+pub(super) async fn plan_object(
+    shared: &Shared,
+    name: &str,
+    wish: &ObjectToErase,
+) -> Result<ObjectErasurePlan, Problem> {
+    let id = bucket::named(shared, name)?;
+    let ring = check_object(shared, name, id, wish).await?;
+    let (versions, bytes) = to_delete(shared, name, id, wish)?;
+    let mark = ring.mark(&wish.key).ok_or_else(|| lacks_key(&wish.key))?;
+    let view = shared.log.view();
+    let active = view.state().nodes.iter().filter(|(_, node)| node.standing == Standing::Active);
+    Ok(ObjectErasurePlan {
+        bucket: name.to_owned(),
+        key: wish.key.clone(),
+        versions,
+        bytes,
+        renewed: shared.vault.stats().get(&id).copied().unwrap_or_default().versions.saturating_sub(versions),
+        digest: mark.digest.to_string(),
+        salt: mark.salt.to_string(),
+        nodes: active.map(|(node, _)| shared.name_of(*node)).collect(),
+    })
+}
+
+fn to_delete(shared: &Shared, name: &str, id: BucketId, wish: &ObjectToErase) -> Result<(u64, u64), Problem> {
+    let ObjectToErase { key, bypass_governance } = wish;
+    if !shared.vault.knows(&id, key) {
+        return Err(Problem::not_found(
+            format!("{key} was not erased"),
+            format!("no object of that name is or was in {name}, as far as this node knows"),
+            None::<&str>,
+        ));
+    }
+    shared.vault.to_delete(&id, key, *bypass_governance).map_err(|error| match error {
+        PutError::Locked(locked) => {
+            Problem::refused(format!("{key} was not erased"), locked.to_string(), None::<&str>)
+        }
+        error => put_problem(name, key, &error),
+    })
+}
+
+fn lacks_key(key: &str) -> Problem {
+    Problem::refused(
+        format!("{key} was not erased"),
+        "this node has not been given the bucket's key",
+        Some("type it on a node that holds it: freehold node list"),
+    )
+}
+
+/// Whether this machine's person may have an object of a bucket erased.
+async fn check_object(
+    shared: &Shared,
+    name: &str,
+    id: BucketId,
+    wish: &ObjectToErase,
+) -> Result<KeyRing, Problem> {
+    let what = || format!("{} was not erased", wish.key);
+    let ring = shared.directory().ring(KeyOf::Bucket(id)).cloned();
+    let ring = ring.filter(|ring| ring.current().is_some()).ok_or_else(|| lacks_key(&wish.key))?;
+    if ring.is_private() {
+        return Err(Problem::refused(
+            what(),
+            format!(
+                "{name} is private: who holds its keys is said in it alone, sealed with those that would end"
+            ),
+            Some(format!("freehold bucket erase {name}    (the whole of it)")),
+        ));
+    }
+    if let Some(replica) = shared.replica.get() {
+        replica.listened(&id).await;
+    }
+    let next = ring.current().map_or(0, BucketKey::generation).saturating_add(1) << 16;
+    shared.log.would_take(KeysErase { bucket: id, kept: next, object: None }, By::Device).await?;
+    Ok(ring)
+}
+
+/// Erases an object: deletes all its versions, and ends every key that opens them.
+pub(super) async fn erase_object(
+    shared: &Shared,
+    name: &str,
+    wish: &ObjectToErase,
+) -> Result<Erasure, Problem> {
+    let id = bucket::named(shared, name)?;
+    let turn = shared.buckets_turn.lock().await;
+    check_object(shared, name, id, wish).await?;
+    to_delete(shared, name, id, wish)?;
+    let deleted = shared.vault.delete_all(&id, &wish.key, wish.bypass_governance).await;
+    deleted.map_err(|error| put_problem(name, &wish.key, &error))?;
+    // Deleted it is; if the rest fails, typing it again does it.
+    crate::steward::rotate(shared, KeyOf::Bucket(id)).await?;
+    let ring = shared.directory().ring(KeyOf::Bucket(id)).cloned();
+    let stays = ring.as_ref().and_then(|ring| Some((ring.current()?.version(), ring.mark(&wish.key)?)));
+    let (kept, mark) = stays.ok_or_else(|| lacks_key(&wish.key))?;
+    let ends = KeysErase { bucket: id, kept, object: Some(mark.digest) };
+    let erasure = shared.log.say(ends, By::Device).await?;
+    crate::steward::tidy_up(shared).await;
+    drop(turn);
     one(shared, &erasure.to_string()).await
 }
 

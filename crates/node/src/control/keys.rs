@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BucketKeys, BucketRules, BucketStatus, Erasure, ErasurePlan, KeyControl, KeyHolder, NewBucket,
-    NewPrivateBucket, Problem, Rewrapped, Rotated, Rotation, Sealed, Share,
+    NewPrivateBucket, ObjectErasurePlan, ObjectToErase, Problem, Rewrapped, Rotated, Rotation, Sealed, Share,
 };
 use freehold_seal::{Holder, KeyOf};
 use freehold_wire::{BucketId, NodeId};
@@ -64,6 +64,19 @@ impl KeyControl for Answers {
     async fn erase(&self, bucket: &str) -> Result<Erasure, Problem> {
         let name = bucket.to_owned();
         self.0.to_the_end(|shared| async move { erasures::erase(&shared, &name).await }).await
+    }
+
+    async fn plan_object_erasure(
+        &self,
+        bucket: &str,
+        wish: ObjectToErase,
+    ) -> Result<ObjectErasurePlan, Problem> {
+        erasures::plan_object(&self.0, bucket, &wish).await
+    }
+
+    async fn erase_object(&self, bucket: &str, wish: ObjectToErase) -> Result<Erasure, Problem> {
+        let name = bucket.to_owned();
+        self.0.to_the_end(|shared| async move { erasures::erase_object(&shared, &name, &wish).await }).await
     }
 
     async fn erasures(&self) -> Result<Vec<Erasure>, Problem> {

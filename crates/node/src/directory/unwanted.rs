@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use freehold_crypt::BoxSecret;
 use freehold_seal::{Envelope, KeyOf, KeyRing, Recipient, open_envelope};
-use freehold_wire::NodeId;
+use freehold_wire::{BucketId, NodeId};
 
 use super::Directory;
 
@@ -20,15 +20,31 @@ pub struct Unwanted {
 }
 
 impl Directory {
-    /// Forgets the keys of erased buckets.
+    /// Forgets the keys of erased buckets, and those that were to end.
     pub(super) fn drop_erased(&mut self) {
-        let erased = &self.trust.erased;
-        let goes = |of: &KeyOf| matches!(of, KeyOf::Bucket(bucket) if erased.contains(bucket));
-        self.rings.retain(|of, _| !goes(of));
-        let gone: Vec<_> = self.envelopes.extract_if(.., |(of, ..), _| goes(of)).collect();
+        let trust = &self.trust;
+        let is_erased = |of: &KeyOf| matches!(of, KeyOf::Bucket(bucket) if trust.erased.contains(bucket));
+        self.rings.retain(|of, _| !is_erased(of));
+        for (bucket, kept) in &trust.kept {
+            let Some(ring) = self.rings.get_mut(&KeyOf::Bucket(*bucket)) else { continue };
+            ring.keep(*kept);
+            if trust.ended.contains_key(bucket) {
+                ring.forget_ending();
+            }
+        }
+        let goes = |of: &KeyOf, version| trust.is_unwanted(of, version);
+        let gone: Vec<_> = self.envelopes.extract_if(.., |(of, version, ..), _| goes(of, *version)).collect();
         for ((.., origin), envelope) in gone {
             self.refuse(origin, &envelope);
         }
+    }
+
+    /// Forgets the keys of a bucket that end before one, now that nothing lives that they sealed; takes none of
+    /// them in again.
+    pub fn end_keys(&mut self, bucket: BucketId, kept: u32) {
+        self.trust.kept.insert(bucket, kept);
+        self.trust.ended.insert(bucket, kept);
+        self.drop_erased();
     }
 
     /// Notes a box that is not taken in.

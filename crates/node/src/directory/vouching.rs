@@ -18,10 +18,11 @@ fn who_left_a_private_bucket_makes_no_key_that_others_seal_with() {
     let mut rogue = made.clone();
     // However many.
     let later: Vec<u32> = (0..9).map(|_| rogue.rotate(&mut entropy).unwrap().version()).collect();
-    let mut said = vec![(maker, made.envelope(1, Recipient::Node(me), &mine, &mut entropy).unwrap())];
-    said.extend(
-        later.iter().map(|v| (left, rogue.envelope(*v, Recipient::Node(me), &mine, &mut OsEntropy).unwrap())),
-    );
+    let founded: Vec<u32> = made.iter().map(BucketKey::version).collect();
+    let boxed =
+        |ring: &KeyRing, version| ring.envelope(version, Recipient::Node(me), &mine, &mut OsEntropy).unwrap();
+    let mut said: Vec<_> = founded.iter().map(|version| (maker, boxed(&made, *version))).collect();
+    said.extend(later.iter().map(|version| (left, boxed(&rogue, *version))));
     let read = |said: &[(NodeId, Envelope)]| {
         let mut reader = Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&secret));
         for (seq, (origin, envelope)) in (1..).zip(said) {
@@ -34,18 +35,15 @@ fn who_left_a_private_bucket_makes_no_key_that_others_seal_with() {
     assert_eq!(generation(&reader), None, "it was not read yet who holds the bucket's key");
     assert!(reader.set_writers(bucket, [maker, me].into()));
     assert_eq!(generation(&reader), Some(1));
-    assert_eq!(reader.ring(of).unwrap().iter().count(), 10, "they open");
+    assert_eq!(reader.ring(of).unwrap().iter().count(), 11, "they open");
     // After a restart, with the box that this node made for itself.
-    said.push((
-        me,
-        reader.ring(of).unwrap().envelope(1, Recipient::Node(me), &mine, &mut OsEntropy).unwrap(),
-    ));
+    said.extend(founded.iter().map(|version| (me, boxed(reader.ring(of).unwrap(), *version))));
     let mut reader = read(&said);
     assert_eq!(generation(&reader), Some(1));
     // The next one of the maker.
     let mut made = made;
     let next = made.rotate(&mut OsEntropy).unwrap().version();
-    let next = made.envelope(next, Recipient::Node(me), &mine, &mut OsEntropy).unwrap();
+    let next = boxed(&made, next);
     reader.set_writers(bucket, [maker, me].into());
     reader.absorb(From { origin: maker, seq: 99, hlc: Hlc::default() }, &next.to_bytes());
     assert_eq!(generation(&reader), Some(2));

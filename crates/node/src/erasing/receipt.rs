@@ -22,13 +22,20 @@ const RECEIPT_MAX: usize = (1 << 30) + (1 << 20);
 const NODES_MAX: usize = 4096;
 
 /// What no erasure reaches, as every receipt says.
-const NOT_COVERED: [&str; 6] = [
+const NOT_COVERED: [&str; 5] = [
     "a copy of a machine's disk that was made, with its folder keys, before that machine confirmed",
     "the guardians' phrases, with a copy of the directory from before: together they open earlier keys",
     "what people or programs read, and keys that they noted, while the bucket was there",
-    "the bucket's own name, which the directory of names holds, and how many bytes it had",
     "blocks of an overwritten key file that a disk keeps without showing them",
     "what the realm's log says that the node did not have which made the receipt, later nodes for one",
+];
+
+const OF_BUCKETS: &[&str] =
+    &["the bucket's own name, which the directory of names holds, and how many bytes it had"];
+const OF_OBJECTS: &[&str] = &[
+    "the object's own name, in the note of its deletion, which holders of the bucket's keys read",
+    "what a machine wrote under that name, or copied from it, while it had not heard of the deletion",
+    "copies of the object under other names, or in other buckets",
 ];
 
 #[derive(Encode, Decode)]
@@ -94,7 +101,8 @@ pub(crate) async fn make(shared: &Shared, erasure: OpId) -> Result<Vec<u8>, Prob
 /// Every erasure of the realm, as this node knows it.
 pub(crate) async fn all(shared: &Shared) -> Result<Vec<Erasure>, Problem> {
     let view = shared.log.view();
-    let erased: Vec<OpId> = view.state().erased().map(|(_, erasure)| erasure).collect();
+    let ended = view.state().ended().map(|(_, ended)| ended.erasure);
+    let erased: Vec<OpId> = view.state().erased().map(|(_, erasure)| erasure).chain(ended).collect();
     if erased.is_empty() {
         return Ok(Vec::new());
     }
@@ -166,10 +174,16 @@ fn evaluate(
 ) -> Result<Erasure, String> {
     let state = &audit.folded.state;
     let op = audit.set.get(&erasure).ok_or("the realm's log has no such operation")?;
-    let Body::BucketErase(body) = op.body() else { return Err("that operation erases nothing".to_owned()) };
-    if state.buckets.get(&body.bucket).and_then(|bucket| bucket.erased) != Some(erasure) {
+    let (bucket, object) = match op.body() {
+        Body::BucketErase(body) => (body.bucket, None),
+        Body::KeysErase(body) => (body.bucket, body.object),
+        _ => return Err("that operation erases nothing".to_owned()),
+    };
+    let taken = state.erased().chain(state.ended().map(|(bucket, ended)| (bucket, ended.erasure)));
+    if !taken.into_iter().any(|taken| taken == (bucket, erasure)) {
         return Err("the realm's log does not take that operation".to_owned());
     }
+    let own = if matches!(op.body(), Body::BucketErase(_)) { OF_BUCKETS } else { OF_OBJECTS };
     let genuine = said.iter().filter(|said| said.erasure == erasure && said.is_genuine(state.realm));
     let genuine: BTreeMap<NodeId, Millis> = genuine.map(|said| (said.node, said.at)).collect();
     let (mut confirmed, mut pending, mut gone) = (Vec::new(), Vec::new(), Vec::new());
@@ -193,7 +207,8 @@ fn evaluate(
     Ok(Erasure {
         id: erasure.to_string(),
         realm: state.realm.to_string(),
-        bucket: body.bucket.to_string(),
+        bucket: bucket.to_string(),
+        object: object.map(|object| object.to_string()),
         decided_ms: op.head().hlc.wall.0,
         decided_by: state
             .device(&author)
@@ -201,7 +216,7 @@ fn evaluate(
         confirmed,
         pending,
         gone,
-        not_covered: NOT_COVERED.map(str::to_owned).to_vec(),
+        not_covered: NOT_COVERED.iter().chain(own).map(|what| (*what).to_owned()).collect(),
         receipt_ms: None,
     })
 }

@@ -211,6 +211,7 @@ fn undone(body: &Body) -> String {
         Body::NodeRemove(_) => "the node was not removed",
         Body::BucketDelete(_) => "the bucket was not deleted",
         Body::BucketErase(_) => "the bucket was not erased",
+        Body::KeysErase(_) => "nothing was erased",
         Body::GuardianTested(_) => "the test was not noted in the realm's log",
         Body::RecoveryVeto(_) => "the recovery was not stopped",
         other => return format!("the realm does not take this ({})", other.name()),
@@ -252,7 +253,8 @@ fn view_of(
     let known = |node: &freehold_realm::Node| first_seen.get(&node.admitted_in).copied();
     let known_since = folded.state.nodes.iter().filter_map(|(id, node)| Some((*id, known(node)?))).collect();
     let heard = |(_, erasure)| Some((erasure, *first_seen.get(&erasure)?));
-    let erased_since = folded.state.erased().filter_map(heard).collect();
+    let ended = folded.state.ended().map(|(bucket, ended)| (bucket, ended.erasure));
+    let erased_since = folded.state.erased().chain(ended).filter_map(heard).collect();
     View {
         known_since,
         erased_since,

@@ -1,6 +1,7 @@
 //! The inner planes of a node: its stores, its log, replication, the mesh, upkeep. They make it a
 //! member of its realm; what people and programs come in by is no part of them.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use freehold_wire::Millis;
 use futures::FutureExt as _;
 
 use crate::access_keys::{AccessKeys, access_keys_problem};
-use crate::directory::{Directory, read_directory};
+use crate::directory::{Directory, Trust, read_directory};
 use crate::gate::LogGate;
 use crate::home::Home;
 use crate::identity::{Identity, load_keys, settle_next_box};
@@ -24,7 +25,7 @@ use crate::replica::{self, ForVault};
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane, Supervisor};
 use crate::transfer::{Giving, ReadThrough};
-use crate::{clock, log, ports, steward};
+use crate::{clock, erasing, log, ports, steward};
 
 /// Room on the disk that writes leave free, so that the log and the system go on.
 const RESERVE_BYTES: u64 = 256 << 20;
@@ -97,8 +98,10 @@ impl Inner {
         let entries = Arc::new(EntryStore::open(&home.entries()).map_err(|e| store_problem(&e))?);
         let mut directory =
             Directory::new(identity.realm, Recipient::Node(keys.node_id()), keys.box_secret());
-        directory.set_trust(log.view().trust());
+        // What is erased and was not confirmed is looked at once what it holds can be read.
+        directory.set_trust(Trust { erased: BTreeSet::new(), ..log.view().trust() });
         read_directory(&mut directory, &entries, identity.realm).map_err(|e| store_problem(&e))?;
+        erasing::recall(&mut directory, &log.view(), keys.node_id());
         let told = directory.box_key(keys.node_id());
         if let Some(secret) = settle_next_box(&home, told).map_err(|e| identity_problem(&e))? {
             directory.set_secret(secret);
@@ -288,6 +291,7 @@ async fn sweep(shared: Arc<Shared>, plane: Plane) {
             Ok(_) => Health::Up(String::new()),
             Err(error) => Health::Degraded(chain(&error)),
         });
+        erasing::sweep(&shared).await;
         if let Err(error) = shared.depot.count_anew().await {
             tracing::warn!(%error, "the depot could not be measured");
         }

@@ -68,6 +68,7 @@ impl Run<'_> {
             Body::BucketSet(b) => self.bucket_set(at, b),
             Body::BucketDelete(b) => self.bucket_delete(at, b),
             Body::BucketErase(b) => self.bucket_erase(at, b),
+            Body::KeysErase(b) => self.keys_erase(at, b),
             Body::Endorse(_) => self.actor(at).map(|_| ()),
         }
     }

@@ -7,13 +7,13 @@ use freehold_wire::{KeyId, Millis, NodeId, PersonId};
 
 use crate::body::{
     BucketDelete, BucketErase, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel,
-    InvitationIssue, InvitationRedeem, NodeAdd, NodeChange, NodeRemove, NodeSet, QuotaOf, QuotaSet, Target,
-    Terms,
+    InvitationIssue, InvitationRedeem, KeysErase, NodeAdd, NodeChange, NodeRemove, NodeSet, QuotaOf,
+    QuotaSet, Target, Terms,
 };
 use crate::reason::{Need, Reason, Thing};
 use crate::roles::{MemberRoles, NodeRoles};
 use crate::set::{At, is_mere_store};
-use crate::state::{Bucket, Grant, Side, Site};
+use crate::state::{Bucket, Ended, Grant, Side, Site};
 use crate::world::{Backing, Holder, InvitationRow, NodeRow, Sponsor};
 
 use super::judge::Actor;
@@ -308,6 +308,7 @@ impl Run<'_> {
             created_in: entry.op.id(),
             deleted: false,
             erased: None,
+            ended: Vec::new(),
         });
         (bucket.copies, bucket.confirm, bucket.rules) = (body.copies, body.confirm, rules);
         Ok(())
@@ -327,6 +328,22 @@ impl Run<'_> {
         let bucket = self.world.buckets.get_mut(&body.bucket).filter(|bucket| bucket.erased.is_none());
         let bucket = bucket.ok_or(Reason::NoSuch(Thing::Bucket))?;
         (bucket.deleted, bucket.erased) = (true, Some(id));
+        Ok(())
+    }
+
+    /// The same. Of two that were said apart, and name keys of one generation, one counts: else neither key
+    /// would stay.
+    pub(super) fn keys_erase(&mut self, at: At, body: &KeysErase) -> Result<(), Reason> {
+        self.admin(at)?;
+        let erasure = self.id(at);
+        let said = self.frame.set.entry(at).map(|entry| entry.op.head().hlc.wall).unwrap_or_default();
+        let bucket = self.world.buckets.get_mut(&body.bucket).filter(|bucket| bucket.erased.is_none());
+        let bucket = bucket.ok_or(Reason::NoSuch(Thing::Bucket))?;
+        let generation = |version: u32| version >> 16;
+        if generation(body.kept) <= bucket.ended.last().map_or(0, |ended| generation(ended.kept)) {
+            return Err(Reason::Numbers);
+        }
+        bucket.ended.push(Ended { erasure, kept: body.kept, object: body.object, at: said });
         Ok(())
     }
 }

@@ -328,6 +328,30 @@ fn admins_alone_erase_a_bucket_and_once() {
 }
 
 #[test]
+fn keys_of_a_bucket_end_generation_by_generation() {
+    let mut lab = Lab::new(&["a"]);
+    lab.say("a", add_node("n", NodeRoles::GATEWAY), &["n"]);
+    lab.say("n", set_bucket(1), &[]);
+    let end = |kept| body::KeysErase { bucket: bucket(1), kept, object: None };
+    let kept = |lab: &Lab| -> Vec<u32> {
+        lab.fold().state.buckets[&bucket(1)].ended.iter().map(|ended| ended.kept).collect()
+    };
+    let by_gateway = lab.say("n", end(2 << 16), &[]);
+    let root = lab.say("a", end(1), &[]);
+    assert_eq!((lab.code(&by_gateway), lab.code(&root), kept(&lab)), ("not-allowed", "numbers", vec![]));
+    let unknown = body::KeysErase { bucket: bucket(2), kept: 2 << 16, object: None };
+    let unknown = lab.say("a", unknown, &[]);
+    assert_eq!(lab.code(&unknown), "no-such");
+    lab.say("a", end(2 << 16 | 7), &[]);
+    let same = lab.say("a", end(2 << 16 | 9), &[]);
+    lab.say("a", end(3 << 16), &[]);
+    assert_eq!((lab.code(&same), kept(&lab)), ("numbers", vec![2 << 16 | 7, 3 << 16]));
+    lab.say("a", body::BucketErase { bucket: bucket(1) }, &[]);
+    let gone = lab.say("a", end(4 << 16), &[]);
+    assert_eq!(lab.code(&gone), "no-such");
+}
+
+#[test]
 fn buckets_and_nodes_come_and_go() {
     let mut lab = Lab::new(&["a"]);
     lab.say("a", add_node("n", NodeRoles::GATEWAY), &["n"]);

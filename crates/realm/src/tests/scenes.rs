@@ -609,7 +609,7 @@ scenes! {
         assert!(ops.iter().all(|op| lab.code(op) == "not-allowed"));
         lab
     };
-    places: "Nodes try to say where nodes stand, where buckets may lie and how much is kept; admins do.", || {
+    places: "Nodes try to say where nodes stand, where buckets may lie, how much is kept and which keys end; admins do.", || {
         let mut lab = Lab::new(&["a", "b"]);
         lab.say("a", add_node("n", NodeRoles::STORAGE), &["n"]);
         lab.say("a", add_node("g", NodeRoles::GATEWAY), &["g"]);
@@ -640,6 +640,7 @@ scenes! {
         ];
         let quota = |of, bytes| body::QuotaSet { of, bytes };
         let service = body::QuotaOf::Service(freehold_wire::ServiceId::from_bytes([5; 32]));
+        let end = |n, kept| body::KeysErase { bucket: bucket(n), kept, object: None };
         let (realm, a) = (body::QuotaOf::Realm, body::QuotaOf::Person(person("a")));
         let ops = ops.into_iter().chain([
             (lab.say("g", quota(realm, Some(1)), &[]), "not-allowed"),
@@ -650,6 +651,11 @@ scenes! {
             (lab.say("a", quota(realm, Some(5)), &[]), "ok"),
             (lab.say("b", quota(a, Some(7)), &[]), "ok"),
             (lab.say("b", quota(realm, None), &[]), "ok"),
+            (lab.say("g", end(1, 2 << 16), &[]), "not-allowed"),
+            (lab.say("a", end(9, 2 << 16), &[]), "no-such"),
+            (lab.say("a", end(1, 1), &[]), "numbers"),
+            (lab.say("a", end(1, 2 << 16 | 7), &[]), "ok"),
+            (lab.say("b", end(1, 2 << 16 | 9), &[]), "numbers"),
         ]);
         for (at, (op, code)) in ops.enumerate() {
             assert_eq!(lab.code(&op), code, "{at}");

@@ -13,7 +13,7 @@ use freehold_disk::{EntryStore, OsEntropy};
 use freehold_s3::{
     Buckets, BucketsError, Credentials, Holder, Hosts, Keys, Limits, ServeError, serve_within,
 };
-use freehold_seal::{BucketKey, KeyRing};
+use freehold_seal::KeyRing;
 use freehold_vault::{Alone, BucketInfo, Depot, DepotLimits, Keyring, Shared, Vault, VaultConfig};
 use freehold_wire::{BucketId, Millis, NodeId, RealmId};
 use tokio::net::TcpListener;
@@ -68,10 +68,7 @@ impl Buckets for Ledger {
         if buckets.values().any(|info| info.name == name) {
             return Err(BucketsError::Exists);
         }
-        let key = BucketKey::from_secret(1, OsEntropy.secret());
-        let id = key.bucket();
-        let mut ring = KeyRing::of_bucket(REALM, id);
-        ring.restore(key).expect("a fresh ring takes a key");
+        let (id, ring) = KeyRing::found_bucket(REALM, &mut OsEntropy);
         self.keys.set(ring);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let info =

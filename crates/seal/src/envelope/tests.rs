@@ -32,7 +32,7 @@ fn an_envelope_moved_or_altered_does_not_open() {
     for forged in [
         Envelope { key_of: KeyOf::Directory, ..envelope.clone() },
         Envelope { version: 2, ..envelope.clone() },
-        Envelope { link: Some(Link { after: 1, proof: Digest::from_bytes([0; 32]) }), ..envelope.clone() },
+        Envelope { link: Some(Digest::from_bytes([0; 32])), ..envelope.clone() },
         Envelope { sealed: altered, ..envelope.clone() },
         Envelope { sealed: [0; 80], ..envelope.clone() },
     ] {

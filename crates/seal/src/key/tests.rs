@@ -5,6 +5,11 @@ fn box_secret(n: u8) -> BoxSecret {
     BoxSecret::from_seed(&Secret::from_bytes([n; 32]))
 }
 
+fn directory(entropy: &mut Seeded) -> KeyRing {
+    let root = BucketKey::random(entropy);
+    KeyRing::found_directory(REALM, &root, entropy)
+}
+
 const ME: Recipient = Recipient::Node(NODE);
 
 #[test]
@@ -29,11 +34,11 @@ fn a_ring_is_handed_on_version_by_version() {
     ring.rotate(&mut entropy).unwrap();
     let mine = box_secret(1);
     let versions: Vec<u32> = ring.iter().map(BucketKey::version).collect();
-    assert_eq!(versions.iter().map(|version| generation(*version)).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(versions.iter().map(|version| generation(*version)).collect::<Vec<_>>(), [0, 1, 2, 3]);
     let envelopes: Vec<_> =
         versions.iter().map(|v| ring.envelope(*v, ME, &mine.public(), &mut entropy).unwrap()).collect();
     let mut got = KeyRing::of_bucket(REALM, bucket);
-    assert_eq!(got.admit(&envelopes[1], ME, &mine), Err(KeyRingError::Missing(1)));
+    assert_eq!(got.admit(&envelopes[1], ME, &mine), Err(KeyRingError::Missing(versions[1])));
     for envelope in &envelopes {
         assert_eq!(got.admit(envelope, ME, &mine), Ok(true));
         assert_eq!(got.admit(envelope, ME, &mine), Ok(false));
@@ -55,8 +60,8 @@ fn a_node_without_the_key_cannot_pass_off_its_own() {
     let forged = envelope::seal_envelope(REALM, of, &own, None, ME, &mine.public(), &mut entropy).unwrap();
     assert_eq!(KeyRing::of_bucket(REALM, bucket).admit(&forged, ME, &mine), Err(KeyRingError::NotTheFirst));
     // As the next one, with no proof or a made-up one, or in the place of the one that is there.
-    let link = |after| Some(Link { after, proof: Digest::from_bytes([7; 32]) });
-    for (version, link) in [(1 << 16, None), (1 << 16, link(1)), (2, link(1)), (1 << 16, link(1 << 16))] {
+    let (before, link) = (ring.current().cloned(), Some(Digest::from_bytes([7; 32])));
+    for (version, link) in [(1 << 16, None), (1 << 16, link), (2, link)] {
         let own = BucketKey::from_secret(version, own.secret().clone());
         let forged =
             envelope::seal_envelope(REALM, of, &own, link, ME, &mine.public(), &mut entropy).unwrap();
@@ -64,12 +69,12 @@ fn a_node_without_the_key_cannot_pass_off_its_own() {
     }
     // As a first version with a proof that none has.
     let first =
-        envelope::seal_envelope(REALM, of, ring.get(1).unwrap(), link(1), ME, &mine.public(), &mut entropy);
+        envelope::seal_envelope(REALM, of, ring.get(1).unwrap(), link, ME, &mine.public(), &mut entropy);
     assert_eq!(
         KeyRing::of_bucket(REALM, bucket).admit(&first.unwrap(), ME, &mine),
         Err(KeyRingError::NoSuccessor(1))
     );
-    assert_eq!(ring.current().map(BucketKey::version), Some(1));
+    assert_eq!(ring.current(), before.as_ref());
 }
 
 #[test]
@@ -78,12 +83,12 @@ fn a_key_that_leaps_over_generations_is_refused() {
     let mine = box_secret(1);
     let (bucket, mut ring) = KeyRing::found_private(REALM, &mut entropy);
     let (of, first) = (KeyOf::Bucket(bucket), ring.get(1).unwrap().clone());
-    for (version, refused) in [(0xffff << 16, true), (2 << 16, true), (1 << 16 | 7, false)] {
+    for (version, refused) in [(0xffff << 16, true), (3 << 16, true), (2 << 16 | 7, false)] {
         let key = BucketKey::from_secret(version, entropy.secret());
-        let link = Some(Link { after: 1, proof: first.link(REALM, of, &key) });
+        let link = Some(first.link(REALM, of, &key));
         let envelope =
             envelope::seal_envelope(REALM, of, &key, link, ME, &mine.public(), &mut entropy).unwrap();
-        let wanted = if refused { Err(KeyRingError::NoSuccessor(version)) } else { Ok(true) };
+        let wanted = if refused { Err(KeyRingError::Missing(version)) } else { Ok(true) };
         assert_eq!(ring.admit(&envelope, ME, &mine), wanted);
     }
 }
@@ -95,25 +100,31 @@ fn a_private_buckets_key_that_nobody_vouches_for_opens_and_seals_not() {
     let (bucket, mut made) = KeyRing::found_private(REALM, &mut entropy);
     let mut rogue = made.clone();
     let of = KeyOf::Bucket(bucket);
+    let founded = made.current().unwrap().version();
     let genuine = made.rotate(&mut entropy).unwrap().clone();
     // Even of the same version, which shows in the boxes for others.
     let key = BucketKey::from_secret(genuine.version(), entropy.secret());
-    let link = Some(Link { after: 1, proof: rogue.get(1).unwrap().link(REALM, of, &key) });
+    let link = Some(rogue.get(1).unwrap().link(REALM, of, &key));
     let squats = envelope::seal_envelope(REALM, of, &key, link, ME, &mine.public(), &mut entropy).unwrap();
     let later = rogue.rotate(&mut entropy).unwrap().version();
     let later = rogue.envelope(later, ME, &mine.public(), &mut entropy).unwrap();
     let boxed = |ring: &KeyRing, version, entropy: &mut Seeded| {
         ring.envelope(version, ME, &mine.public(), entropy).unwrap()
     };
-    let [first, next] = [1, genuine.version()].map(|version| boxed(&made, version, &mut entropy));
+    let [root, first, next] =
+        [1, founded, genuine.version()].map(|version| boxed(&made, version, &mut entropy));
 
     let mut got = KeyRing::of_bucket(REALM, bucket);
-    assert_eq!(got.admit(&first, ME, &mine), Ok(true));
-    assert_eq!(got.current(), None, "not even the first: there may be a next one");
-    assert_eq!(got.admit_vouched(&first, ME, &mine), Ok(true));
+    for envelope in [&root, &first] {
+        assert_eq!(got.admit(envelope, ME, &mine), Ok(true));
+        assert_eq!(got.current(), None, "not even the first: there may be a next one");
+    }
+    for envelope in [&root, &first] {
+        assert_eq!(got.admit_vouched(envelope, ME, &mine), Ok(true));
+    }
     for envelope in [&squats, &later] {
         assert_eq!(got.admit(envelope, ME, &mine), Ok(true));
-        assert_eq!(got.current().map(BucketKey::version), Some(1));
+        assert_eq!(got.current().map(BucketKey::version), Some(founded));
     }
     assert_eq!(got.admit_vouched(&next, ME, &mine), Ok(true));
     assert_eq!(got.current(), Some(&genuine));
@@ -127,18 +138,18 @@ fn a_private_buckets_key_that_nobody_vouches_for_opens_and_seals_not() {
 fn a_forged_first_key_of_the_directory_is_refused() {
     let mut entropy = Seeded::new(1);
     let mine = box_secret(1);
-    let genuine = KeyRing::found_directory(REALM, &BucketKey::random(&mut entropy));
-    let root = genuine.current().unwrap().directory_root();
+    let genuine = directory(&mut entropy);
+    let root = genuine.get(1).unwrap().directory_root();
     let mut ring = KeyRing::of_directory(REALM, root);
-    let forged = KeyRing::found_directory(REALM, &BucketKey::random(&mut entropy));
+    let forged = directory(&mut entropy);
     let forged = forged.envelope(1, ME, &mine.public(), &mut entropy).unwrap();
     assert_eq!(ring.admit(&forged, ME, &mine), Err(KeyRingError::NotTheFirst));
     let envelope = genuine.envelope(1, ME, &mine.public(), &mut entropy).unwrap();
     assert_eq!(ring.admit(&envelope, ME, &mine), Ok(true));
-    assert!(ring.iter().eq(genuine.iter()));
+    assert_eq!(ring.get(1), genuine.get(1));
     // What vouches for a bucket vouches for no directory.
     let (bucket, ring) = KeyRing::found_bucket(REALM, &mut entropy);
-    assert_ne!(ring.current().unwrap().directory_root().as_bytes(), bucket.as_bytes());
+    assert_ne!(ring.get(1).unwrap().directory_root().as_bytes(), bucket.as_bytes());
 }
 
 #[test]
@@ -168,7 +179,7 @@ fn nodes_that_rotate_apart_come_to_seal_with_one_key() {
     assert_eq!(left.admit(&made[1], ME, &mine), Ok(true));
     assert_eq!(right.admit(&made[0], ME, &mine), Ok(true));
     assert!(left.iter().eq(right.iter()));
-    assert_eq!(left.iter().count(), 3);
+    assert_eq!(left.iter().count(), 4);
     assert_eq!(left.current().unwrap().generation(), 2);
     // Whoever rotates then follows the one that all seal with.
     assert_eq!(left.rotate(&mut entropy).unwrap().generation(), 3);
@@ -179,7 +190,7 @@ fn a_private_buckets_id_says_that_it_is() {
     let mut entropy = Seeded::new(1);
     let (bucket, ring) = KeyRing::found_private(REALM, &mut entropy);
     assert!(ring.is_private());
-    assert_ne!(ring.current().unwrap().bucket(), bucket);
+    assert_ne!(ring.get(1).unwrap().bucket(), bucket);
     let mine = box_secret(1);
     let envelope = ring.envelope(1, ME, &mine.public(), &mut entropy).unwrap();
     let mut got = KeyRing::of_bucket(REALM, bucket);
@@ -192,12 +203,12 @@ fn a_private_buckets_id_says_that_it_is() {
 fn two_keys_of_one_version_are_a_conflict() {
     let mut entropy = Seeded::new(1);
     let (_, mut bucket) = KeyRing::found_bucket(REALM, &mut entropy);
-    let mut ring = KeyRing::found_directory(REALM, &BucketKey::random(&mut entropy));
+    let mut ring = directory(&mut entropy);
     let mine = box_secret(1);
     let first = ring.get(1).unwrap().clone();
     let version = ring.rotate(&mut entropy).unwrap().version();
     let other = BucketKey::from_secret(version, entropy.secret());
-    let link = Link { after: 1, proof: first.link(REALM, KeyOf::Directory, &other) };
+    let link = first.link(REALM, KeyOf::Directory, &other);
     let boxed = envelope::seal_envelope(
         REALM,
         KeyOf::Directory,
@@ -218,4 +229,55 @@ fn nothing_secret_is_printed() {
     let (_, ring) = KeyRing::found_bucket(REALM, &mut entropy);
     let shown = format!("{ring:?} {:?} {:?}", ring.current(), ObjectKey::random(&mut entropy));
     assert!(!shown.contains(&hex::encode(ring.current().unwrap().secret().expose())[..8]), "{shown}");
+}
+
+#[test]
+fn earlier_keys_end_and_the_rest_is_believed_without_them() {
+    let mut entropy = Seeded::new(1);
+    let mine = box_secret(1);
+    let (bucket, mut ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    let first = ring.current().unwrap().version();
+    let apart = ring.clone().rotate(&mut entropy).unwrap().version();
+    let kept = ring.rotate(&mut entropy).unwrap().version();
+    let boxed = |ring: &KeyRing, version, entropy: &mut Seeded| {
+        ring.envelope(version, ME, &mine.public(), entropy).unwrap()
+    };
+    assert!([first, apart].iter().all(|version| ends_before(*version, kept)), "one that was made apart too");
+    assert!(![1, kept, kept + (1 << 16)].iter().any(|version| ends_before(*version, kept)));
+
+    // Not as long as the one is unknown that stays.
+    let mut holder = KeyRing::of_bucket(REALM, bucket);
+    holder.keep(kept);
+    for version in [1, first] {
+        assert_eq!(holder.admit(&boxed(&ring, version, &mut entropy), ME, &mine), Ok(true));
+    }
+    holder.forget_ending();
+    assert_eq!(holder.current(), ring.get(first));
+    assert_eq!(holder.admit(&boxed(&ring, kept, &mut entropy), ME, &mine), Ok(true));
+    assert!(holder.is_ending(first) && !holder.is_ending(kept) && !holder.is_ending(1));
+    assert_eq!(holder.current(), ring.get(kept));
+    assert!(holder.get(first).is_some(), "it opens until it is forgotten");
+    holder.forget_ending();
+    assert_eq!(holder.iter().map(BucketKey::version).collect::<Vec<_>>(), [1, kept]);
+
+    // Who comes later, and what follows.
+    let next = holder.rotate(&mut entropy).unwrap().version();
+    assert_eq!(generation(next), 3);
+    let mut later = KeyRing::of_bucket(REALM, bucket);
+    later.keep(kept);
+    for version in [1, kept, next] {
+        assert_eq!(later.admit(&boxed(&holder, version, &mut entropy), ME, &mine), Ok(true));
+    }
+    assert_eq!(later.current(), holder.get(next));
+}
+
+#[test]
+fn no_log_ends_the_keys_of_a_private_bucket() {
+    let mut entropy = Seeded::new(1);
+    let (_, mut ring) = KeyRing::found_private(REALM, &mut entropy);
+    let first = ring.current().unwrap().version();
+    let kept = ring.rotate(&mut entropy).unwrap().version();
+    ring.keep(kept);
+    ring.forget_ending();
+    assert!(!ring.is_ending(first) && ring.get(first).is_some());
 }

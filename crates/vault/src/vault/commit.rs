@@ -121,7 +121,13 @@ impl Inner {
         draft: Draft,
         before: &[Written],
     ) -> Result<Result<Written, PutError>, StoreError> {
-        let Draft { bucket, mut content, blobs, sealing, small, has_room: _ } = draft;
+        let Draft { bucket, mut content, blobs, mut sealing, small, has_room: _ } = draft;
+        if let Some(next) = self.in_place_of(&bucket, &sealing) {
+            if self.wrap_anew(&bucket, &mut content, [&sealing, &next]).is_err() {
+                return Ok(Err(PutError::NoBucketKey));
+            }
+            sealing = next;
+        }
         let node = self.config.node;
         let same = before.iter().rev().find(|written| written.bucket == bucket);
         let seq = match same {

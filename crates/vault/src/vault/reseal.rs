@@ -57,22 +57,7 @@ impl Vault {
         inner.may_write_now(bucket).await?;
         let generation = u16::try_from(key.generation()).unwrap_or(u16::MAX);
         let old = inner.index().sealed_before(bucket, generation);
-        let mut renewed = Renewed::default();
-        for stamps in old.chunks(BATCH) {
-            let (some, left) = inner.read_old(bucket, stamps, &key).await?;
-            renewed.left += left;
-            let mut here = Vec::with_capacity(some.len());
-            for old in some {
-                // Whoever writes an entry vouches for having its blobs.
-                if inner.has_all(&old.blobs).await? { here.push(old) } else { renewed.left += 1 }
-            }
-            renewed.done += inner.commit_renewed(*bucket, here, key.clone()).await?;
-            if renewed.done >= most {
-                renewed.more = true;
-                break;
-            }
-        }
-        Ok(renewed)
+        inner.seal_anew(bucket, &key, &old, most).await
     }
 
     /// How many living versions of a bucket are sealed with keys of which generation, from 1.
@@ -82,6 +67,53 @@ impl Vault {
 }
 
 impl Inner {
+    pub(super) async fn seal_anew(
+        self: &Arc<Self>,
+        bucket: &BucketId,
+        key: &BucketKey,
+        old: &[Stamp],
+        most: u64,
+    ) -> Result<Renewed, PutError> {
+        let mut renewed = Renewed::default();
+        for stamps in old.chunks(BATCH) {
+            let (some, left) = self.read_old(bucket, stamps, key).await?;
+            renewed.left += left;
+            let mut here = Vec::with_capacity(some.len());
+            for old in some {
+                // Whoever writes an entry vouches for having its blobs.
+                if self.has_all(&old.blobs).await? { here.push(old) } else { renewed.left += 1 }
+            }
+            renewed.done += self.commit_renewed(*bucket, here, key.clone()).await?;
+            if renewed.done >= most {
+                renewed.more = true;
+                break;
+            }
+        }
+        Ok(renewed)
+    }
+
+    /// What takes the place of a key that ended while something was under way that it was to seal.
+    pub(super) fn in_place_of(&self, bucket: &BucketId, sealing: &BucketKey) -> Option<BucketKey> {
+        let keys = &self.shared.keys;
+        keys.is_ending(bucket, sealing.version()).then(|| keys.current(bucket)).flatten()
+    }
+
+    /// Wraps what is wrapped in content with another key.
+    pub(super) fn wrap_anew(
+        &self,
+        bucket: &BucketId,
+        content: &mut Content,
+        [before, next]: [&BucketKey; 2],
+    ) -> Result<(), WrapError> {
+        let Content::Manifest(manifest) = content else { return Ok(()) };
+        let binding = manifest.binding(self.config.realm, *bucket);
+        if let Some(stored) = &mut manifest.stored {
+            let object = before.unwrap(&binding, &stored.key)?;
+            stored.key = next.wrap(&binding, &object, &mut OsEntropy);
+        }
+        Ok(())
+    }
+
     async fn has_all(&self, blobs: &[BlobRef]) -> Result<bool, PutError> {
         for blob in blobs {
             if self.shared.depot.len(blob.name).await.map_err(PutError::Depot)? != Some(blob.len) {
@@ -124,18 +156,13 @@ impl Inner {
         // Erased meanwhile: it was overwritten.
         let Some(payload) = row.payload.as_deref() else { return Ok(None) };
         let said = self.open_payload(&entry, payload)?;
-        if said.key.generation() >= key.generation() {
+        let ends = self.shared.keys.is_ending(bucket, said.key.version());
+        if said.key.generation() >= key.generation() && !ends {
             return Ok(None);
         }
         let mut content = said.content;
-        if let Content::Manifest(manifest) = &mut content {
-            let binding = manifest.binding(self.config.realm, *bucket);
-            if let Some(stored) = &mut manifest.stored {
-                let object = said.key.unwrap(&binding, &stored.key);
-                let object = object.map_err(|WrapError| GetError::Tampered)?;
-                stored.key = key.wrap(&binding, &object, &mut OsEntropy);
-            }
-        }
+        let wrapped = self.wrap_anew(bucket, &mut content, [&said.key, key]);
+        wrapped.map_err(|WrapError| GetError::Tampered)?;
         Ok(Some(Old { stamp, content, blobs: entry.blobs.clone() }))
     }
 

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod conditions;
+mod ending;
 mod foreign;
 mod hostile;
 mod kill;

@@ -67,10 +67,10 @@ pub(crate) fn node_id(n: u8) -> NodeId {
 }
 
 pub(crate) fn ring() -> (BucketId, KeyRing) {
-    let key = BucketKey::from_secret(1, Secret::from_bytes([5; 32]));
-    let bucket = key.bucket();
+    let root = BucketKey::from_secret(1, Secret::from_bytes([5; 32]));
+    let bucket = root.bucket();
     let mut ring = KeyRing::of_bucket(REALM, bucket);
-    ring.restore(key).unwrap();
+    ring.restore(root, [BucketKey::from_secret(1 << 16, Secret::from_bytes([6; 32]))]).unwrap();
     (bucket, ring)
 }
 

@@ -79,11 +79,48 @@ fn a_box_of_an_erased_bucket_counts_only_with_a_key_of_it() {
 }
 
 #[test]
+fn keys_that_ended_are_not_taken_in_again_and_who_comes_later_needs_none_of_them() {
+    let realm = RealmId::from_bytes([1; 32]);
+    let [keeper, me] = [2, 3].map(|n| NodeId::from_bytes([n; 32]));
+    let secret = OsEntropy.secret();
+    let mine = BoxSecret::from_seed(&secret).public();
+    let (bucket, mut ring) = KeyRing::found_bucket(realm, &mut OsEntropy);
+    let (of, first) = (KeyOf::Bucket(bucket), ring.current().unwrap().version());
+    let kept = ring.rotate(&mut OsEntropy).unwrap().version();
+    let trusted = Trust { kept: [(bucket, kept)].into(), ..trust(&ring, keeper) };
+    let read = |reader: &mut Directory, version| {
+        let envelope = ring.envelope(version, Recipient::Node(me), &mine, &mut OsEntropy).unwrap();
+        let from = From { origin: keeper, seq: version.into(), hlc: Hlc::default() };
+        reader.absorb(from, &envelope.to_bytes())
+    };
+    let versions = |reader: &Directory| -> Vec<u32> {
+        reader.ring(of).map(|ring| ring.iter().map(BucketKey::version).collect()).unwrap_or_default()
+    };
+    let mut holder = Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&secret));
+    holder.set_trust(trusted.clone());
+    for version in [1, first, kept] {
+        assert_eq!(read(&mut holder, version), [Learned::Key(of)]);
+    }
+    assert_eq!(versions(&holder), [1, first, kept], "what lives is still to be sealed anew");
+    holder.end_keys(bucket, kept);
+    assert_eq!((versions(&holder), holder.unwanted()), (vec![1, kept], Unwanted { boxes: 1, opened: 1 }));
+    assert_eq!(read(&mut holder, first), [Learned::Unwanted]);
+
+    let mut later = Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&secret));
+    later.set_trust(Trust { ended: [(bucket, kept)].into(), ..trusted });
+    for version in [kept, 1, first] {
+        read(&mut later, version);
+    }
+    assert_eq!(versions(&later), [1, kept]);
+    assert_eq!(later.ring(of).and_then(KeyRing::current), ring.get(kept));
+}
+
+#[test]
 fn a_nodes_word_on_an_erasure_needs_its_signature() {
     let realm = RealmId::from_bytes([1; 32]);
     let key = SigningKey::from_seed(Algorithm::Ed25519, &OsEntropy.secret());
     let me = NodeId::from_bytes(key.verifying().ed25519_bytes().unwrap());
-    let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy));
+    let ring = KeyRing::found_directory(realm, &BucketKey::random(&mut OsEntropy), &mut OsEntropy);
     let sealing = ring.current().unwrap().clone();
     let mut reader = Directory::new(realm, Recipient::Node(me), BoxSecret::from_seed(&OsEntropy.secret()));
     reader.set_trust(trust(&ring, me));

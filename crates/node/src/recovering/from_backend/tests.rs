@@ -193,7 +193,7 @@ fn no_key_of_an_erased_bucket_comes_back() {
         envelopes.filter(|envelope| matches!(envelope.key_of, KeyOf::Bucket(_))).count()
     };
     let known = lone.known();
-    assert_eq!(boxed(&known), 2, "for the laptop and the guardians");
+    assert_eq!(boxed(&known), 4, "two keys, for the laptop and the guardians");
     let bucket = *known.folded.state.buckets.keys().next().unwrap();
     let device = load_keys(&home).unwrap().device.unwrap();
     let erase = draft(&lone.set(), &known.folded.state, &device, BucketErase { bucket }, clock::wall());
