@@ -299,10 +299,12 @@ impl freehold_vault::Replication for ForVault {
         if self.0.is_closed(bucket) {
             return Own::Behind;
         }
-        if let Some(why) = self.0.kept_out_of(bucket) {
-            return why;
+        match (self.0.own(bucket), self.0.kept_out_of(bucket)) {
+            // Whoever is not of the realm is told that.
+            (Some(Own::Stranger), _) => Own::Stranger,
+            (_, Some(why)) => why,
+            (own, None) => own.unwrap_or(Own::Listening),
         }
-        self.0.own(bucket).unwrap_or(Own::Listening)
     }
 
     fn room(&self, bucket: &BucketId, bytes: u64) -> Result<Room, NoRoom> {
