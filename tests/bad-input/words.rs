@@ -85,7 +85,7 @@ fn what_would_happen_is_told_as_it_is() -> Result<()> {
         ensure!(said.contains("empty") && said.contains("only 1 node may hold it, and it wants 9"), "{said}");
         let bad = node.s3(&ready)?.aws(&["s3", "mb", "s3://Bad_Name"])?;
         bad.failed(&["InvalidBucketName", "lower-case letters"])?;
-        let file = story.file("photo", 10_000, 1)?;
+        let file = story.file("photo", 100_000, 1)?;
         node.s3(&ready)?.aws(&["s3", "cp", &file.to_string_lossy(), "s3://photos/photo"])?.good()?;
         let would = node.cli(&["bucket", "delete", "photos", "--dry-run"])?;
         would.refused(1, &["photos", "it holds 1 object"])?;
