@@ -14,6 +14,7 @@ use crate::{disk, get, keys, put};
 
 /// A copy of what a node stores, without its keys.
 fn copy(node: &Node<'_>, into: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(into)?;
     for file in disk::files(&node.home().join("depot"))? {
         let to = into.join(file.strip_prefix(node.home())?);
         std::fs::create_dir_all(to.parent().unwrap_or(into))?;
