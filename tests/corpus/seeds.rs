@@ -1,5 +1,6 @@
 //! One valid input of each kind.
 
+mod network;
 mod packets;
 mod resolved;
 mod shells;
@@ -133,7 +134,7 @@ fn bodies(device: &SigningKey, genesis: &Op) -> Vec<Body> {
         body::NodeAdd { node: verifying, box_key: box_public(), roles }.into(),
         body::NodeChange { node, roles }.into(),
         body::NodeRemove { node, last: 4 }.into(),
-        body::GrantOffer { grant, to: RealmId::from_bytes([8; 32]), terms }.into(),
+        body::GrantOffer { grant, to: RealmId::from_bytes([8; 32]), terms, keys: Bounded::new() }.into(),
         body::GrantRevoke { grant }.into(),
         body::BucketSet { bucket, copies: 2, confirm: 1, rules: None }.into(),
         body::BucketDelete { bucket }.into(),
@@ -158,7 +159,7 @@ pub(crate) fn realm() -> Seeds {
         if algorithm == Algorithm::Ed25519 {
             seeds.push(("export".to_owned(), Export::of(&set, Millis(5)).encode()));
         }
-        for body in bodies(&device, &genesis) {
+        for body in bodies(&device, &genesis).into_iter().chain(network::bodies()) {
             let head = Head {
                 realm: Some(genesis.realm()),
                 level: LEVEL,

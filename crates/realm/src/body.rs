@@ -13,6 +13,13 @@ use crate::op::Cosignature;
 use crate::person::{Chain, Statement};
 use crate::roles::{MemberRoles, NodeRoles};
 
+mod net;
+
+pub use net::{
+    HOMES_MAX, LIST_MAX, NOBODY, NetSet, NodeNet, PHONE_GATEWAYS_MAX, PhoneAdd, PhoneEnd, Ports, Preset,
+    Proto, ROUTES_MAX, RuleEnd, RuleFrom, RuleSet, RuleTo, ServiceEnd, ServiceSet,
+};
+
 /// The most bytes in a body.
 pub const BODY_MAX: usize = 64 * 1024;
 
@@ -117,6 +124,22 @@ bodies! {
     29 BucketErase;
     /// Ends earlier keys of a bucket: every node destroys them, once it has sealed anew what lives.
     30 KeysErase;
+    /// Says how the realm's network is as a whole.
+    40 NetSet;
+    /// Says what part a node has in the network.
+    41 NodeNet;
+    /// Makes or changes a service.
+    42 ServiceSet;
+    /// Ends a service.
+    43 ServiceEnd;
+    /// Makes or changes a rule of who may reach whom.
+    44 RuleSet;
+    /// Ends such a rule.
+    45 RuleEnd;
+    /// Lets a phone into the network.
+    46 PhoneAdd;
+    /// Shuts a phone out.
+    47 PhoneEnd;
 }
 
 /// A body of a kind we do not know.
@@ -535,6 +558,9 @@ pub enum Resource {
     /// Help with reaching each other.
     #[n(3)]
     Relay,
+    /// The services that name the grant.
+    #[n(4)]
+    Services,
 }
 
 /// What a grant may use at most; 0 is none.
@@ -589,6 +615,9 @@ pub struct GrantOffer {
     /// What is lent, how much and how long.
     #[n(2)]
     pub terms: Terms,
+    /// Keys of the other realm that sign for its machines when they come under the grant; none if none come.
+    #[n(3)]
+    pub keys: Bounded<VerifyingKey, 4>,
 }
 
 /// Accepts, in the log of the realm that borrows, what another offered in its own log.

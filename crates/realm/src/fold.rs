@@ -11,6 +11,7 @@ use crate::state::State;
 
 mod base;
 mod judge;
+mod net;
 mod people;
 mod present;
 mod run;

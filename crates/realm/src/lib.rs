@@ -27,7 +27,10 @@ pub use person::Statement;
 pub use reason::{Need, Reason, Thing};
 pub use roles::{MemberRoles, NodeRoles};
 pub use set::{InsertError, Inserted, OpSet};
-pub use state::{Alarm, Bucket, Device, Ended, Grant, Invitation, Node, Person, Side, Site, Standing, State};
+pub use state::{
+    Alarm, Bucket, Device, Ended, Grant, Invitation, Network, Node, NodeNetwork, Person, Phone, Rule, Said,
+    Service, Side, Site, Standing, State, network_of, own_range,
+};
 
 #[cfg(test)]
 mod tests;

@@ -90,6 +90,10 @@ pub enum Need {
     Operator,
     /// An admin or an operator: a node does not change where a bucket may lie.
     Person,
+    /// An admin or an operator, or the machine that it is about, for its own realm.
+    Home,
+    /// An admin, or the member concerned.
+    Member,
     /// A device of the person concerned.
     OwnDevice,
     /// The key of an invitation.
@@ -129,6 +133,16 @@ pub enum Thing {
     Recovery,
     /// A key.
     Key,
+    /// A service.
+    Service,
+    /// A rule of who may reach whom.
+    Rule,
+    /// A phone.
+    Phone,
+    /// An address.
+    Address,
+    /// A network behind a node.
+    Route,
 }
 
 impl fmt::Display for Thing {
@@ -144,6 +158,11 @@ impl fmt::Display for Thing {
             Self::Guardian => "guardian",
             Self::Recovery => "recovery",
             Self::Key => "key",
+            Self::Service => "service",
+            Self::Rule => "rule",
+            Self::Phone => "phone",
+            Self::Address => "address",
+            Self::Route => "network",
         })
     }
 }
@@ -154,6 +173,8 @@ impl fmt::Display for Need {
             Self::Admin => "an admin",
             Self::Operator => "an admin, an operator or a gateway node",
             Self::Person => "an admin or an operator: a node does not change where a bucket may lie",
+            Self::Home => "an admin or an operator, or a gateway for what it offers to its own realm",
+            Self::Member => "an admin, or the member whose phone it is",
             Self::OwnDevice => "another device of the same person",
             Self::Invitation => "the key of an open invitation",
             Self::NodeOrAdmin => "the node itself or an admin",

@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
 use freehold_wire::{
-    BucketId, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId, Region, ZoneId,
+    BucketId, Digest, GrantId, KeyId, Millis, NodeId, OpId, PersonId, PhoneId, RealmId, Region, RuleId,
+    ServiceId, ZoneId,
 };
 
 use crate::body::{GuardianSet, QuotaOf, Rules, Terms};
 use crate::person::Statement;
 use crate::roles::{MemberRoles, NodeRoles};
+
+mod net;
+
+pub use net::{Network, NodeNetwork, Phone, Rule, Said, Service, network_of, own_range};
 
 /// Whether a party's rights hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +56,14 @@ pub struct State {
     pub buckets: BTreeMap<BucketId, Bucket>,
     /// What somebody may keep at most, in bytes.
     pub quotas: BTreeMap<QuotaOf, u64>,
+    /// How the network is as a whole.
+    pub network: Network,
+    /// Services, ended ones included.
+    pub services: BTreeMap<ServiceId, Service>,
+    /// Rules of who may reach whom, ended ones included.
+    pub rules: BTreeMap<RuleId, Rule>,
+    /// Phones, those that were shut out included.
+    pub phones: BTreeMap<PhoneId, Phone>,
     /// Nodes that may sign checkpoints.
     pub witnesses: BTreeSet<NodeId>,
     /// How many of them must.
@@ -99,8 +112,12 @@ pub enum Alarm {
 pub struct Person {
     /// What they may do.
     pub roles: MemberRoles,
+    /// The operation that says so.
+    pub roles_in: OpId,
     /// Whether they may do it at present.
     pub standing: Standing,
+    /// If not, the operation by which they may not.
+    pub standing_in: Option<OpId>,
     /// Their devices.
     pub devices: BTreeMap<KeyId, Device>,
     /// Their statements, oldest first: to be shown to another realm.
@@ -118,6 +135,8 @@ pub struct Device {
     pub box_key: BoxPublic,
     /// Whether it may sign for its person.
     pub standing: Standing,
+    /// If not, the operation by which it may not.
+    pub standing_in: Option<OpId>,
 }
 
 /// A machine of the realm.
@@ -125,6 +144,8 @@ pub struct Device {
 pub struct Node {
     /// What it does.
     pub roles: NodeRoles,
+    /// The operation that says so.
+    pub roles_in: OpId,
     /// Its key.
     pub key: VerifyingKey,
     /// Where secrets for it are sealed to.
@@ -133,10 +154,18 @@ pub struct Node {
     pub admitted_by: Option<PersonId>,
     /// The operation that let it in.
     pub admitted_in: OpId,
+    /// The lower, the longer it is here.
+    pub seniority: u32,
+    /// The device that came in with it, as its owner's.
+    pub brought: Option<KeyId>,
     /// Whether its rights hold.
     pub standing: Standing,
+    /// If not, the operation by which they do not.
+    pub standing_in: Option<OpId>,
     /// Where it stands, and how much it is to do.
     pub site: Site,
+    /// Its part in the network.
+    pub network: NodeNetwork,
 }
 
 /// Where a node stands, and how much it is to do.
@@ -191,12 +220,18 @@ pub struct Grant {
     pub other: RealmId,
     /// The offer's operation, in the lending realm's log.
     pub offer: OpId,
+    /// The operation in this realm's log that says so.
+    pub said_in: OpId,
     /// What is lent, how much and how long.
     pub terms: Terms,
+    /// Keys that sign for the other realm's machines when they come under it.
+    pub keys: Vec<VerifyingKey>,
     /// Whether it was ended.
     pub revoked: bool,
     /// Whether it is suspended.
     pub suspended: bool,
+    /// The operation that ended it, or else the one that suspends it.
+    pub standing_in: Option<OpId>,
 }
 
 /// A bucket.
@@ -262,6 +297,21 @@ impl State {
     /// Buckets whose earlier keys ended, and how.
     pub fn ended(&self) -> impl Iterator<Item = (BucketId, &Ended)> {
         self.buckets.iter().flat_map(|(id, bucket)| bucket.ended.iter().map(move |ended| (*id, ended)))
+    }
+
+    /// Services that have not ended.
+    pub fn live_services(&self) -> impl Iterator<Item = (&ServiceId, &Service)> {
+        self.services.iter().filter(|(_, service)| service.ended.is_none())
+    }
+
+    /// Rules that have not been ended; some may have lapsed.
+    pub fn live_rules(&self) -> impl Iterator<Item = (&RuleId, &Rule)> {
+        self.rules.iter().filter(|(_, rule)| rule.ended.is_none())
+    }
+
+    /// Phones that were not shut out; some may have lapsed.
+    pub fn live_phones(&self) -> impl Iterator<Item = (&PhoneId, &Phone)> {
+        self.phones.iter().filter(|(_, phone)| phone.ended.is_none())
     }
 
     /// Invitations that can still be redeemed at `now`: none outlives the rights of who gave it.

@@ -5,6 +5,7 @@ mod bytes;
 mod checkpoints;
 mod kept;
 mod lab;
+mod network;
 mod random;
 mod rules;
 mod scenes;

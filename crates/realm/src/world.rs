@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
-use freehold_wire::{BucketId, Digest, GrantId, KeyId, NodeId, OpId, PersonId};
+use freehold_wire::{BucketId, Digest, GrantId, KeyId, NodeId, OpId, PersonId, PhoneId, RuleId, ServiceId};
 
-use crate::body::{GuardianSet, ImageKeysSet, InvitationIssue, QuotaOf, Target, WitnessesSet};
+use crate::body::{GuardianSet, ImageKeysSet, InvitationIssue, NetSet, QuotaOf, Target, WitnessesSet};
 use crate::person::Statement;
 use crate::roles::{MemberRoles, NodeRoles};
 use crate::set::{At, OpSet};
-use crate::state::{Bucket, Grant, Site};
+use crate::state::{Bucket, Grant, NodeNetwork, Phone, Rule, Service, Site};
 
 /// Whose key it is. A key is for one purpose only, for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub(crate) struct NodeRow {
     pub(crate) admitted: At,
     pub(crate) roles: Vec<(At, Option<NodeRoles>)>,
     pub(crate) site: Site,
+    pub(crate) network: NodeNetwork,
+    /// The device that came in with it.
+    pub(crate) brought: Option<KeyId>,
     pub(crate) seniority: u32,
 }
 
@@ -109,6 +112,10 @@ pub(crate) struct World {
     pub(crate) grants: BTreeMap<GrantId, Grant>,
     pub(crate) buckets: BTreeMap<BucketId, Bucket>,
     pub(crate) quotas: BTreeMap<QuotaOf, u64>,
+    pub(crate) network: Option<(NetSet, OpId)>,
+    pub(crate) services: BTreeMap<ServiceId, Service>,
+    pub(crate) rules: BTreeMap<RuleId, Rule>,
+    pub(crate) phones: BTreeMap<PhoneId, Phone>,
     pub(crate) cuts: BTreeMap<Target, Vec<Cut>>,
     /// Burned from this number on, with a proof.
     pub(crate) burned: BTreeMap<KeyId, (u64, OpId)>,
@@ -142,6 +149,10 @@ impl<'a> View<'a> {
         rows.iter().rev().find(|(op, _)| self.sees(*op)).map(|(_, row)| row)
     }
 
+    fn newest_at<T>(&self, rows: &[(At, T)]) -> Option<At> {
+        rows.iter().rev().map(|(op, _)| *op).find(|op| self.sees(*op))
+    }
+
     /// A member's roles.
     pub(crate) fn roles(&self, person: &PersonId) -> Option<MemberRoles> {
         *self.newest(&self.world.persons.get(person)?.roles)?
@@ -149,6 +160,16 @@ impl<'a> View<'a> {
 
     pub(crate) fn is_admin(&self, person: &PersonId) -> bool {
         self.roles(person).is_some_and(|roles| roles.contains(MemberRoles::ADMIN))
+    }
+
+    /// The operation that says what roles a member has.
+    pub(crate) fn roles_in(&self, person: &PersonId) -> Option<At> {
+        self.newest_at(&self.world.persons.get(person)?.roles)
+    }
+
+    /// The same of a node.
+    pub(crate) fn node_roles_in(&self, node: &NodeId) -> Option<At> {
+        self.newest_at(&self.world.nodes.get(node)?.roles)
     }
 
     /// A node's roles.

@@ -116,8 +116,12 @@ id! {
     BucketId;
     /// A grant: random.
     GrantId;
-    /// A service whose room is bounded: random; its name is elsewhere.
+    /// A service: random; its name is elsewhere.
     ServiceId;
+    /// A rule of who may reach whom: random.
+    RuleId;
+    /// A machine without this program that a gateway lets into the network: random.
+    PhoneId;
     /// An entry of a bucket's index: BLAKE3 over all of it but the signature.
     EntryId;
     /// A sealed blob's name on a backend: random.

@@ -7,14 +7,16 @@ pub mod cbor;
 mod id;
 mod locality;
 mod name;
+mod prefix;
 mod time;
 
 pub use bounded::{Bounded, Text, TooLong};
 pub use cbor::{DecodeError, from_canonical, to_canonical};
 pub use id::{
-    BlobName, BucketId, Digest, EntryId, GrantId, Hex, IdError, KeyId, NodeId, OpId, PersonId, RealmId,
-    ServiceId,
+    BlobName, BucketId, Digest, EntryId, GrantId, Hex, IdError, KeyId, NodeId, OpId, PersonId, PhoneId,
+    RealmId, RuleId, ServiceId,
 };
 pub use locality::{REGIONS_MAX, Region, Regions, ZoneId};
 pub use name::{Name, NameError};
+pub use prefix::{Prefix, PrefixError};
 pub use time::{Hlc, Millis};

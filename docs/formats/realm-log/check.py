@@ -6,6 +6,7 @@ Freehold's code and no care for speed. Exit code 0 if every outcome is as the ve
     python3 docs/formats/realm-log/check.py [FILE or DIRECTORY]
 """
 
+import ipaddress
 import json
 import pathlib
 import random
@@ -18,9 +19,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 
 HERE = pathlib.Path(__file__).parent / "vectors"
-ADMIN, OPERATOR = 1, 2
+ADMIN, OPERATOR, MEMBER = 1, 2, 8
 STORAGE, GATEWAY, WITNESS, SECRETS = 1, 4, 16, 32
-REDUCTIONS = {3, 5, 6, 11, 16, 20, 23}
+REDUCTIONS = {3, 5, 6, 11, 16, 20, 23, 43, 45, 47}
+PRIVATE = [ipaddress.ip_network(n) for n in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")]
+EVERYTHING = [0, 0, 65535]
 FORTNIGHT = 14 * 24 * 3600 * 1000
 ID = "freehold 2026 realm operation"
 STATEMENT = "freehold 2026 person statement"
@@ -42,9 +45,25 @@ class Invalid(Exception):
     pass
 
 
+def network(prefix):
+    return ipaddress.ip_network((prefix[0], prefix[1]))
+
+
+def within(inner, outer):
+    return inner.version == outer.version and inner.subnet_of(outer)
+
+
+def order(prefix):
+    return len(prefix[0]), prefix
+
+
 def need(condition, why):
     if not condition:
         raise Refused(why)
+
+
+def ascend(items):
+    return all(a < b for a, b in zip(items, items[1:]))
 
 
 def kdf(context, data):
@@ -198,6 +217,7 @@ class Walk:
         self.guardians, self.witnesses, self.newer, self.bases = [], [], [], []
         self.grants, self.buckets, self.quotas, self.vetoed = {}, {}, {}, {}
         self.erased = set()
+        self.said, self.parts, self.services, self.rules, self.phones = None, {}, {}, {}, {}
         self.ended = {}
         self.burned, self.void, self.senior = {}, {}, {}
         self.rivals = {}
@@ -416,6 +436,7 @@ class Walk:
         self.holder[key_id(key)] = ("node", key[1:])
         self.nodes.setdefault(key[1:], []).append((op, roles))
         self.sites[key[1:]] = {1: bytes(16), 2: "ZZ", 3: False, 4: 0}
+        self.parts[key[1:]] = {1: bytes(4), 2: False, 3: [], 4: bytes(32), 5: False}
 
     def judge(self, op):
         o, b = self.ops[op], self.ops[op].body
@@ -688,6 +709,130 @@ class Walk:
         need(self.newest(None, self.nodes.get(b[0], [])) is not None, "no-such")
         self.sites[b[0]] |= {field: b[field] for field in (1, 2, 3, 4) if b.get(field) is not None}
 
+    # The network.
+
+    def range(self):
+        if self.said and self.said.get(0):
+            return network(self.said[0])
+        a, b = kdf("freehold 2026 network range", self.log.realm)[:2]
+        return ipaddress.ip_network((bytes([100, 64 | a & 63, b & 0xF0, 0]), 20))
+
+    def own_network(self):
+        return ipaddress.ip_network((b"\xfd" + kdf("freehold 2026 network prefix", self.log.realm)[:5] + bytes(10), 48))
+
+    def there(self, *nodes):
+        need(all(self.newest(None, self.nodes.get(n, [])) is not None for n in nodes), "no-such")
+
+    def others(self, node):
+        return [p for n, p in self.parts.items() if n != node and self.newest(None, self.nodes[n]) is not None]
+
+    def kind_40(self, op, b):
+        self.admin(op)
+        if b.get(0):
+            said = network(b[0])
+            need(said.version == 4 and any(within(said, p) for p in PRIVATE) and b[0][1] <= 30, "numbers")
+        before, self.said = self.said, b
+        if any(network(r).overlaps(self.range()) for p in self.others(None) for r in p[3] if len(r[0]) == 4):
+            self.said = before
+            raise Refused("in-use")
+
+    def kind_41(self, op, b):
+        self.admin(op)
+        self.there(b[0])
+        v4, routes = b.get(1), b.get(3)
+        if v4 and any(v4):
+            at, within_range = ipaddress.ip_address(v4), self.range()
+            need(at in within_range and at not in (within_range[0], within_range[-1]), "numbers")
+            need(all(p[1] != v4 for p in self.others(b[0])), "in-use")
+        if routes is not None:
+            need(routes == sorted(routes, key=order) and all(a != c for a, c in zip(routes, routes[1:])), "numbers")
+            for route in map(network, routes):
+                narrow = route.prefixlen >= (8 if route.version == 4 else 16)
+                own = [n for n in (self.range(), self.own_network()) if n.version == route.version]
+                need(narrow and any(within(route, p) for p in PRIVATE), "numbers")
+                need(not any(route.overlaps(n) for n in own), "numbers")
+            need(not any(r in p[3] for p in self.others(b[0]) for r in routes), "in-use")
+            need(sum(len(p[3]) for p in self.others(b[0])) + len(routes) <= 1024, "numbers")
+        if b.get(4) and any(b[4]):
+            need(self.member(None, b[4]) is not None, "no-such")
+        self.parts[b[0]] = self.parts[b[0]] | {f: b[f] for f in (1, 2, 3, 4, 5) if b.get(f) is not None}
+
+    def ports_fit(self, ports):
+        need(ascend(ports), "numbers")
+        need(all(p == EVERYTHING or (p[0] in (6, 17) and 0 < p[1] <= p[2]) for p in ports), "numbers")
+
+    def room_for(self, table, known, most=1024):
+        need(known or sum(1 for row in table.values() if row) < most, "numbers")
+
+    def kind_42(self, op, b):
+        self.operator(op)
+        need(all(map(ascend, (b[1], b[4], b[5]))) and b[1] and b[2], "numbers")
+        self.ports_fit(b[2])
+        known = self.services.get(b[0])
+        need(known or b[0] not in self.services, "no-such")
+        kind, who, _ = self.actor(op)
+        for row in (known, (None, b)):
+            own = row is None or (row[1][1] == [who] and row[1][3] != 2 and not row[1][4])
+            need(kind == "device" or own, "not-allowed")
+        self.there(*b[1], *b[5])
+        need(all(g in self.grants for g in b[4]), "no-such")
+        self.room_for(self.services, known)
+        self.services[b[0]] = op, b
+
+    def kind_43(self, op, b):
+        kind, who, roles = self.actor(op)
+        row = self.services.get(b[0])
+        home = kind == "node" and (roles & GATEWAY or (row and who in row[1][1]))
+        need(home or (kind == "device" and roles & (ADMIN | OPERATOR)), "not-allowed")
+        need(row, "no-such")
+        self.services[b[0]] = None
+
+    def kind_44(self, op, b):
+        self.admin(op)
+        need(ascend(b[1]) and ascend(b[2]) and b[1] and b[2], "numbers")
+        self.ports_fit(b[3])
+        need(all(to[0] == 2 for to in b[2]) == (not b[3]), "numbers")
+        need(all(f[1][0] for f in b[1] if f[0] in (1, 2)), "numbers")
+        known = self.rules.get(b[0])
+        need(known or b[0] not in self.rules, "no-such")
+        for kind, (who,) in b[1]:
+            need(kind != 0 or self.member(None, who) is not None, "no-such")
+            need(kind != 4 or self.phones.get(who), "no-such")
+            need(kind != 5 or who in self.grants, "no-such")
+            if kind == 3:
+                self.there(who)
+        for kind, who in b[2]:
+            need(kind != 2 or self.services.get(who[0]), "no-such")
+            if kind == 1:
+                self.there(who[0])
+        self.room_for(self.rules, known)
+        self.rules[b[0]] = op, b
+
+    def kind_45(self, op, b):
+        self.admin(op)
+        need(self.rules.get(b[0]), "no-such")
+        self.rules[b[0]] = None
+
+    def kind_46(self, op, b):
+        kind, who, roles = self.actor(op)
+        own = who == b[2] and roles & (OPERATOR | MEMBER)
+        need(kind == "device" and (roles & ADMIN or own), "not-allowed")
+        need(ascend(b[3]) and b[3], "numbers")
+        need(self.member(None, b[2]) is not None, "no-such")
+        self.there(*b[3])
+        live = [row[1] for row in self.phones.values() if row]
+        need(b[0] not in self.phones and all(row[1] != b[1] for row in live), "in-use")
+        need(sum(1 for row in live if row[2] == b[2]) < 16, "numbers")
+        self.room_for(self.phones, None, 4096)
+        self.phones[b[0]] = op, b
+
+    def kind_47(self, op, b):
+        kind, who, roles = self.actor(op)
+        row = self.phones.get(b[0])
+        need(kind == "device" and (roles & ADMIN or (row and row[1][2] == who)), "not-allowed")
+        need(row, "no-such")
+        self.phones[b[0]] = None
+
     # Segments.
 
     def run(self, notes):
@@ -851,7 +996,7 @@ class Walk:
 
 class Log:
     def __init__(self, realm, encoded, matured):
-        self.matured = matured
+        self.matured, self.realm = matured, realm
         everything = {}
         for data in encoded:
             op = Op(data)
@@ -1030,6 +1175,47 @@ class Log:
         return self.settle(ready) if ready else walk
 
 
+def names(roles, words):
+    return [word for bit, word in words.items() if roles & bit]
+
+
+def said_of_network(walk, words):
+    """What the vectors have under "network"."""
+    members = {1: "admin", 2: "operator", 4: "auditor", 8: "member", 16: "guest"}
+    hexes = lambda ids: [i.hex() for i in ids]
+    lists = lambda ports: [list(p) for p in ports]
+    rows = lambda table: [(i.hex(), row[0].hex(), row[1]) for i, row in sorted(table.items()) if row]
+    nodes = []
+    for node, part in sorted(walk.parts.items()):
+        if walk.newest(None, walk.nodes[node]) is not None:
+            held = any(part[1]) and ipaddress.ip_address(part[1]) in walk.range()
+            v4 = str(ipaddress.ip_address(part[1])) if held else None
+            owner = part[4].hex() if any(part[4]) else None
+            routes = [str(network(r)) for r in part[3]]
+            nodes.append({"id": node.hex(), "v4": v4, "exit": part[2], "routes": routes, "owner": owner, "ingress": part[5]})
+    who = lambda f: [f[0], names(f[1][0], {1: members, 2: words}[f[0]]) if f[0] in (1, 2) else f[1][0].hex()]
+    return {
+        "range": str(walk.range()),
+        "guests_exit": bool(walk.said and walk.said[1]),
+        "strict": bool(walk.said and walk.said[2]),
+        "nodes": nodes,
+        "services": [
+            {"id": i, "by": by, "homes": hexes(b[1]), "ports": lists(b[2]), "preset": b[3]}
+            | {"grants": hexes(b[4]), "gateways": hexes(b[5]), "sign_on": b[6]}
+            for i, by, b in rows(walk.services)
+        ],
+        "rules": [
+            {"id": i, "by": by, "from": [who(f) for f in b[1]], "to": [[t[0], *hexes(t[1])] for t in b[2]]}
+            | {"ports": lists(b[3]), "until": b.get(4)}
+            for i, by, b in rows(walk.rules)
+        ],
+        "phones": [
+            {"id": i, "by": by, "person": b[2].hex(), "gateways": hexes(b[3]), "until": b.get(4)}
+            for i, by, b in rows(walk.phones)
+        ],
+    }
+
+
 def outcome(log):
     walk = log.fold()
     members = sorted(p for p in walk.roles if walk.member(None, p) is not None)
@@ -1070,6 +1256,7 @@ def outcome(log):
             {"of": " ".join([["realm", "person", "bucket", "service"][of[0]], *(i.hex() for i in of[1:])]), "bytes": n}
             for of, n in sorted(walk.quotas.items())
         ],
+        "network": said_of_network(walk, words),
         "newer_than_me": max((log.ops[n].level for n in walk.newer), default=None),
         "refused": [{"id": i.hex(), "reason": why} for i, why in verdicts if why and why not in pending],
         "pending": [i.hex() for i, why in verdicts if why in pending],

@@ -69,6 +69,14 @@ impl Run<'_> {
             Body::BucketDelete(b) => self.bucket_delete(at, b),
             Body::BucketErase(b) => self.bucket_erase(at, b),
             Body::KeysErase(b) => self.keys_erase(at, b),
+            Body::NetSet(b) => self.net_set(at, b),
+            Body::NodeNet(b) => self.node_net(at, b),
+            Body::ServiceSet(b) => self.service_set(at, b),
+            Body::ServiceEnd(b) => self.service_end(at, b),
+            Body::RuleSet(b) => self.rule_set(at, b),
+            Body::RuleEnd(b) => self.rule_end(at, b),
+            Body::PhoneAdd(b) => self.phone_add(at, b),
+            Body::PhoneEnd(b) => self.phone_end(at, b),
             Body::Endorse(_) => self.actor(at).map(|_| ()),
         }
     }

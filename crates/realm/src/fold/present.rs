@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use freehold_crypt::BoxPublic;
 use freehold_wire::{Bounded, KeyId, OpId, PersonId};
 
-use crate::body::{GuardianSet, Target};
+use crate::body::{GuardianSet, NetSet, Target};
 use crate::fold::{Folded, Pending};
 use crate::reason::Reason;
-use crate::state::{Alarm, Device, Grant, Invitation, Node, Person, Standing, State};
+use crate::state::{Alarm, Device, Grant, Invitation, Network, Node, Person, Standing, State};
 use crate::world::{Holder, NodeRow, PersonRow};
 
 use super::run::Run;
@@ -72,6 +72,10 @@ fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
         grants: world.grants.iter().map(|(id, grant)| (*id, presented(run, *id, grant))).collect(),
         buckets: world.buckets.clone(),
         quotas: world.quotas.clone(),
+        network: network(run),
+        services: world.services.clone(),
+        rules: world.rules.clone(),
+        phones: world.phones.clone(),
         witnesses: witnesses.map(|w| w.nodes.iter().copied().collect()).unwrap_or_default(),
         witness_threshold: witnesses.map_or(0, |w| w.threshold),
         image_keys: world.image_keys.as_ref().map(|i| i.keys.to_vec()).unwrap_or_default(),
@@ -81,42 +85,69 @@ fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
     }
 }
 
+fn network(run: &Run<'_>) -> Network {
+    let (said, said_in) = match run.world.network {
+        Some((said, by)) => (said, Some(by)),
+        None => (NetSet::default(), None),
+    };
+    Network { range: run.range(), guests_exit: said.guests_exit, strict: said.strict, said_in }
+}
+
+/// The suspension that holds of somebody.
+fn suspension(run: &Run<'_>, target: Target, admin: bool) -> Option<OpId> {
+    run.whole().suspensions(&target, admin).next().map(|cut| run.id(cut.op))
+}
+
 fn person(run: &Run<'_>, id: &PersonId, row: &PersonRow) -> Option<Person> {
     let whole = run.whole();
     let roles = whole.roles(id)?;
+    let roles_in = run.id(whole.roles_in(id)?);
     let admin = whole.is_admin(id);
     let mine = row.devices.iter().filter(|(key, _)| whole.person_of(key) == Some(*id));
     let devices: BTreeMap<_, _> = mine
         .map(|(key, device)| {
-            let suspended = whole.suspensions(&Target::Device(*key), admin).next().is_some();
-            let standing = standing(run.world.burned.contains_key(key), suspended);
-            (*key, Device { key: device.key, box_key: device.box_key, standing })
+            let proof = run.world.burned.get(key).map(|(_, proof)| *proof);
+            let suspension = suspension(run, Target::Device(*key), admin);
+            let standing = standing(proof.is_some(), suspension.is_some());
+            let standing_in = proof.or(suspension);
+            (*key, Device { key: device.key, box_key: device.box_key, standing, standing_in })
         })
         .collect();
     let burned = devices.values().all(|d| d.standing == Standing::Burned);
-    let suspended = whole.suspensions(&Target::Person(*id), admin).next().is_some();
-    let standing = standing(burned, suspended);
-    Some(Person { roles, standing, devices, chain: row.chain.clone(), seniority: row.seniority })
+    let proof = devices.values().find_map(|d| d.standing_in).filter(|_| burned);
+    let suspension = suspension(run, Target::Person(*id), admin);
+    let (standing, standing_in) = (standing(burned, suspension.is_some()), proof.or(suspension));
+    let (chain, seniority) = (row.chain.clone(), row.seniority);
+    Some(Person { roles, roles_in, standing, standing_in, devices, chain, seniority })
 }
 
 fn node(run: &Run<'_>, id: freehold_wire::NodeId, row: &NodeRow) -> Option<Node> {
     let whole = run.whole();
-    let burned = run.world.burned.contains_key(&row.key.id());
-    let suspended = whole.suspensions(&Target::Node(id), false).next().is_some();
+    let proof = run.world.burned.get(&row.key.id()).map(|(_, proof)| *proof);
+    let suspension = suspension(run, Target::Node(id), false);
+    let mut network = row.network.clone();
+    // What was given before the range was changed counts again once it is changed back.
+    network.v4 = network.v4.filter(|said| run.range().contains(said.what.into()));
     Some(Node {
         roles: whole.node_roles(&id)?,
+        roles_in: run.id(whole.node_roles_in(&id)?),
         key: row.key,
         box_key: row.box_key,
         admitted_by: row.by,
         admitted_in: run.id(row.admitted),
-        standing: standing(burned, suspended),
+        seniority: row.seniority,
+        brought: row.brought,
+        standing: standing(proof.is_some(), suspension.is_some()),
+        standing_in: proof.or(suspension),
         site: row.site,
+        network,
     })
 }
 
 fn presented(run: &Run<'_>, id: freehold_wire::GrantId, grant: &Grant) -> Grant {
-    let suspended = run.whole().suspensions(&Target::Grant(id), false).next().is_some();
-    Grant { suspended, ..grant.clone() }
+    let suspension = suspension(run, Target::Grant(id), false);
+    let standing_in = grant.standing_in.or(suspension);
+    Grant { suspended: suspension.is_some(), standing_in, ..grant.clone() }
 }
 
 const fn standing(burned: bool, suspended: bool) -> Standing {

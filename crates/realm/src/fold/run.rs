@@ -411,5 +411,8 @@ const fn is_reduction(body: &Body) -> bool {
             | Body::GrantRevoke(_)
             | Body::InvitationCancel(_)
             | Body::RecoveryVeto(_)
+            | Body::ServiceEnd(_)
+            | Body::RuleEnd(_)
+            | Body::PhoneEnd(_)
     )
 }

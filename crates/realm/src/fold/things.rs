@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
-use freehold_wire::{KeyId, Millis, NodeId, PersonId};
+use freehold_wire::{GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId};
 
 use crate::body::{
     BucketDelete, BucketErase, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel,
     InvitationIssue, InvitationRedeem, KeysErase, NodeAdd, NodeChange, NodeRemove, NodeSet, QuotaOf,
     QuotaSet, Target, Terms,
 };
+use crate::person::{Change, Statement};
 use crate::reason::{Need, Reason, Thing};
 use crate::roles::{MemberRoles, NodeRoles};
 use crate::set::{At, is_mere_store};
-use crate::state::{Bucket, Ended, Grant, Side, Site};
+use crate::state::{Bucket, Ended, Grant, NodeNetwork, Side, Site};
 use crate::world::{Backing, Holder, InvitationRow, NodeRow, Sponsor};
 
 use super::judge::Actor;
@@ -89,6 +90,11 @@ impl Run<'_> {
             self.invited_device(at, key, statement)?;
         }
         self.add_node(at, node, (&body.node, body.box_key), roles, Some(by));
+        if let (Some(Change::Add { key, .. }), Some(row)) =
+            (body.device.as_ref().map(Statement::change), self.world.nodes.get_mut(&node))
+        {
+            row.brought = Some(key.id());
+        }
         if let Some(row) = self.world.invitations.get_mut(&key) {
             (row.redeemed, row.contradicted) = (Some((node, at, sponsor)), false);
         }
@@ -167,9 +173,12 @@ impl Run<'_> {
             admitted: at,
             roles: Vec::new(),
             site: Site::default(),
+            network: NodeNetwork::default(),
+            brought: None,
             seniority,
         });
         (row.box_key, row.by, row.admitted, row.site) = (box_key, by, at, Site::default());
+        (row.network, row.brought) = (NodeNetwork::default(), None);
         row.roles.push((at, Some(roles)));
     }
 
@@ -237,8 +246,17 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn grant(&mut self, at: At, id: freehold_wire::GrantId, grant: Grant) -> Result<(), Reason> {
+    /// A grant as it is at first.
+    fn grant(
+        &mut self,
+        at: At,
+        id: GrantId,
+        (side, other, offer): (Side, RealmId, OpId),
+        (terms, keys): (Terms, Vec<VerifyingKey>),
+    ) -> Result<(), Reason> {
         self.admin(at)?;
+        let (said_in, revoked, suspended, standing_in) = (self.id(at), false, false, None);
+        let grant = Grant { side, other, offer, said_in, terms, keys, revoked, suspended, standing_in };
         let Terms { from, until, .. } = grant.terms;
         if from >= until {
             return Err(Reason::Numbers);
@@ -251,28 +269,26 @@ impl Run<'_> {
     }
 
     pub(super) fn grant_offer(&mut self, at: At, body: &GrantOffer) -> Result<(), Reason> {
-        let (offer, terms) = (self.id(at), body.terms);
-        let grant =
-            Grant { side: Side::Lends, other: body.to, offer, terms, revoked: false, suspended: false };
-        self.grant(at, body.grant, grant)
+        let whose = (Side::Lends, body.to, self.id(at));
+        self.grant(at, body.grant, whose, (body.terms, body.keys.to_vec()))
     }
 
     pub(super) fn grant_accept(&mut self, at: At, body: &GrantAccept) -> Result<(), Reason> {
-        let (offer, terms) = (body.offer, body.terms);
-        let grant =
-            Grant { side: Side::Borrows, other: body.from, offer, terms, revoked: false, suspended: false };
-        self.grant(at, body.grant, grant)
+        let whose = (Side::Borrows, body.from, body.offer);
+        self.grant(at, body.grant, whose, (body.terms, Vec::new()))
     }
 
     pub(super) fn grant_revoke(&mut self, at: At, body: &GrantRevoke) -> Result<(), Reason> {
         self.admin(at)?;
+        let by = self.id(at);
         let grant = self.world.grants.get_mut(&body.grant).ok_or(Reason::NoSuch(Thing::Grant))?;
         grant.revoked = true;
+        grant.standing_in.get_or_insert(by);
         Ok(())
     }
 
     /// Whoever may make and delete buckets.
-    fn operator(&self, at: At) -> Result<(), Reason> {
+    pub(super) fn operator(&self, at: At) -> Result<(), Reason> {
         let may = match self.actor(at)? {
             Actor::Device(_, roles) => {
                 roles.contains(MemberRoles::ADMIN) || roles.contains(MemberRoles::OPERATOR)

@@ -12,7 +12,8 @@ use crate::set::OpSet;
 use crate::state::Standing;
 
 use super::lab::Lab;
-use super::scenes::SCENES;
+use super::network;
+use super::scenes;
 
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/formats/realm-log/vectors")
@@ -34,7 +35,7 @@ fn expectation(folded: &Folded) -> Value {
     };
     let regions = |list: &[Region]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     let reasons = folded.refused.iter().map(|(id, why)| json!({"id": id.to_string(), "reason": why.code()}));
-    json!({
+    let mut expected = json!({
         "epoch": state.epoch,
         "base": state.base.map(|base| base.to_string()),
         "directory": state.directory.map(|root| root.to_string()),
@@ -58,7 +59,11 @@ fn expectation(folded: &Folded) -> Value {
         "newer_than_me": state.newer_than_me,
         "refused": reasons.collect::<Vec<_>>(),
         "pending": folded.pending.keys().map(ToString::to_string).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(network) = network::expectation(state) {
+        expected["network"] = network;
+    }
+    expected
 }
 
 fn vector(name: &str, about: &str, lab: &Lab) -> Value {
@@ -84,7 +89,7 @@ fn file_name(name: &str) -> String {
 #[ignore = "writes docs/formats/realm-log/vectors anew"]
 fn write_vectors() {
     std::fs::create_dir_all(directory()).unwrap();
-    for scene in SCENES {
+    for scene in scenes::all() {
         let vector = vector(scene.name, scene.about, &(scene.play)());
         let text = serde_json::to_string_pretty(&vector).unwrap();
         std::fs::write(directory().join(file_name(scene.name)), text + "\n").unwrap();
@@ -97,14 +102,16 @@ fn write_histories() {
     let directory = std::env::temp_dir().join("freehold-realm-histories");
     std::fs::create_dir_all(&directory).unwrap();
     for seed in 0..200 {
-        let vector = vector(&format!("history {seed}"), "random", &super::random::heard(seed));
-        std::fs::write(directory.join(format!("{seed}.json")), vector.to_string()).unwrap();
+        let history = vector(&format!("history {seed}"), "random", &super::random::heard(seed));
+        std::fs::write(directory.join(format!("{seed}.json")), history.to_string()).unwrap();
+        let vector = vector(&format!("network {seed}"), "random", &network::history(seed));
+        std::fs::write(directory.join(format!("network-{seed}.json")), vector.to_string()).unwrap();
     }
 }
 
 #[test]
 fn every_attack_ends_as_its_vector_says() {
-    for scene in SCENES {
+    for scene in scenes::all() {
         let lab = (scene.play)();
         let path = directory().join(file_name(scene.name));
         let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -160,5 +167,5 @@ fn vectors_replay_from_their_bytes_in_any_order() {
         }
         files += 1;
     }
-    assert_eq!(files, SCENES.len());
+    assert_eq!(files, scenes::all().count());
 }

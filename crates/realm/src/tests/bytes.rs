@@ -9,10 +9,10 @@ use crate::roles::NodeRoles;
 use crate::set::{InsertError, OpSet};
 
 use super::lab::*;
-use super::scenes::SCENES;
+use super::scenes;
 
 fn samples() -> Vec<Vec<u8>> {
-    let labs = SCENES.iter().map(|scene| (scene.play)());
+    let labs = scenes::all().map(|scene| (scene.play)());
     labs.flat_map(|lab| lab.set.iter().map(Op::to_bytes).collect::<Vec<_>>()).collect()
 }
 
@@ -112,7 +112,7 @@ fn signatures_of_p256_keys_count() {
 
 #[test]
 fn an_export_tells_what_it_says() {
-    for scene in SCENES {
+    for scene in scenes::all() {
         let lab = (scene.play)();
         let export = Export::of(&lab.set, lab.clock.now).with_matured(&lab.clock.matured);
         assert_eq!(Export::decode(&export.encode()), Ok(export.clone()));

@@ -283,7 +283,8 @@ fn grants_are_offered_accepted_suspended_and_ended() {
         until: Millis(START + 365 * DAY),
         wind_down_days: 30,
     };
-    let offer = lends.say("a", body::GrantOffer { grant, to: borrows.set.realm(), terms }, &[]);
+    let offer =
+        lends.say("a", body::GrantOffer { grant, to: borrows.set.realm(), terms, keys: list([]) }, &[]);
     borrows.say("b", body::GrantAccept { grant, from: lends.set.realm(), offer, terms }, &[]);
     let (ours, theirs) =
         (lends.fold().state.grants[&grant].clone(), borrows.fold().state.grants[&grant].clone());

@@ -10,6 +10,13 @@ use crate::set::{InsertError, OpSet};
 
 use super::lab::*;
 
+pub(crate) mod network;
+
+/// All of them.
+pub(crate) fn all() -> impl Iterator<Item = &'static Scene> {
+    SCENES.iter().chain(network::NETWORK)
+}
+
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -18,7 +25,7 @@ pub(crate) struct Scene {
 
 macro_rules! scenes {
     ($($name:ident: $about:literal, $play:expr;)*) => {
-        pub(crate) const SCENES: &[Scene] = &[$(Scene { name: stringify!($name), about: $about, play: $play }),*];
+        const SCENES: &[Scene] = &[$(Scene { name: stringify!($name), about: $about, play: $play }),*];
     };
 }
 
