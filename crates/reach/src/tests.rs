@@ -1,0 +1,7 @@
+//! What must hold.
+
+mod flowing;
+mod lab;
+mod laws;
+mod places;
+mod telling;

@@ -1,0 +1,101 @@
+//! Flows under way: what answers may come, and what a right that ends takes with it.
+
+use freehold_packet::Flow;
+use freehold_realm::body;
+use freehold_realm::body::{Ports, Proto, RuleFrom, RuleTo};
+use freehold_wire::Millis;
+
+use super::lab::*;
+use crate::{Flows, Verdict};
+
+fn yes() -> Verdict {
+    let lab = Lab::house();
+    let net = lab.net("m");
+    let own = net.addresses(at("m")).unwrap().0.into();
+    let verdict = net.judge(at("lc"), &flow(own, 6, 1));
+    assert!(verdict.allowed());
+    verdict
+}
+
+fn tcp(sport: u16, dport: u16) -> Flow {
+    let (src, dst) = ("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap());
+    Flow { src, dst, proto: 6, sport, dport }
+}
+
+fn unasked() -> Verdict {
+    panic!("it is known")
+}
+
+const T: Millis = Millis(1_000_000);
+
+#[test]
+fn an_answer_comes_in_because_something_went_out() {
+    let mut flows = Flows::new([3; 16], 1024);
+    let out = tcp(40_000, 443);
+    assert!(!flows.inbound(1, T, &out.reversed(), || Verdict::SHUT));
+    assert!(!flows.answered(T, &out.reversed()));
+    // What is no beginning begins nothing.
+    assert!(flows.outbound(1, T, &out, false));
+    assert!(!flows.answered(T, &out.reversed()));
+    assert!(flows.outbound(1, T, &out, true));
+    assert!(flows.inbound(1, T, &out.reversed(), unasked) && flows.answered(T, &out.reversed()));
+    // Nor does it let in anything else.
+    for other in [tcp(40_001, 443), tcp(40_000, 444), Flow { proto: 17, ..out }, out.reversed()] {
+        assert!(!flows.answered(T, &other.reversed()), "{other:?}");
+    }
+    // It stands when the log says something else, and lapses when nobody says anything.
+    assert!(flows.inbound(2, T, &out.reversed(), unasked));
+    let later = T.plus(Millis::from_hours(3));
+    assert!(!flows.inbound(2, later, &out.reversed(), || Verdict::SHUT));
+}
+
+#[test]
+fn a_flow_is_asked_about_once_until_the_log_says_something_else() {
+    let (mut flows, yes) = (Flows::new([3; 16], 1024), yes());
+    let inward = tcp(40_000, 22);
+    assert!(flows.inbound(1, T, &inward, || yes) && flows.inbound(1, T, &inward, unasked));
+    // The answers to it are no beginning of ours.
+    assert!(flows.outbound(1, T, &inward.reversed(), true));
+    assert!(!flows.answered(T, &inward));
+    assert!(flows.inbound(2, T, &inward, || yes) && flows.inbound(2, T, &inward, unasked));
+    // The right ends, and the flow with it; what this side still says does not begin it anew.
+    assert!(!flows.inbound(3, T, &inward, || Verdict::SHUT));
+    assert!(!flows.outbound(3, T, &inward.reversed(), true));
+    assert!(!flows.inbound(3, T, &inward, unasked) && !flows.answered(T, &inward));
+    // It may again.
+    assert!(flows.inbound(4, T, &inward, || yes) && flows.outbound(4, T, &inward.reversed(), false));
+}
+
+#[test]
+fn a_rule_that_ends_ends_what_goes_by_it() {
+    let mut lab = Lab::house();
+    let rule =
+        allow(1, RuleFrom::Person(person("h")), RuleTo::Node(node("o")), &[Ports::one(Proto::Tcp, 22)]);
+    lab.must("a", rule.clone(), &[]);
+    let own = |lab: &Lab| lab.net("o").addresses(at("o")).unwrap().0.into();
+    let inward = flow(own(&lab), 6, 22);
+    let mut flows = Flows::new([9; 16], 1024);
+    let net = lab.net("o");
+    assert!(flows.inbound(1, T, &inward, || net.judge(at("lh"), &inward)));
+    lab.must("b", body::RuleEnd { rule: rule.rule }, &[]);
+    let net = lab.net("o");
+    assert!(!flows.inbound(2, T, &inward, || net.judge(at("lh"), &inward)));
+    assert!(!flows.outbound(2, T, &inward.reversed(), true));
+}
+
+#[test]
+fn of_too_many_flows_the_silent_ones_go() {
+    let (mut flows, yes) = (Flows::new([3; 16], 4096), yes());
+    assert_eq!(flows.room(), 1024);
+    for n in 0..20_000_u16 {
+        let now = T.plus(Millis(n.into()));
+        assert!(flows.outbound(1, now, &tcp(n, 443), true));
+        // One that goes on talking stays.
+        assert!(flows.inbound(1, now, &tcp(7, 7), || if n == 0 { yes } else { unasked() }), "{n}");
+    }
+    assert_eq!(flows.room(), 4096);
+    let end = T.plus(Millis(20_000));
+    let kept = (0..20_000_u16).filter(|n| flows.answered(end, &tcp(*n, 443).reversed())).count();
+    assert!((3500..=4096).contains(&kept), "{kept}");
+    assert!((19_900..20_000_u16).all(|n| flows.answered(end, &tcp(n, 443).reversed())));
+}
