@@ -5,6 +5,8 @@ mod bucket_keys;
 mod kv;
 mod socket;
 
+use socket::Socket;
+
 pub use socket::NO_NODE;
 
 use std::path::PathBuf;
@@ -47,14 +49,14 @@ pub struct Client(Transport);
 
 #[derive(Debug, Clone)]
 enum Transport {
-    Socket(PathBuf),
+    Socket(Socket),
     Router(Router),
 }
 
 impl Client {
     /// Asks the node that listens on this Unix socket.
     pub fn over_socket(path: impl Into<PathBuf>) -> Self {
-        Self(Transport::Socket(path.into()))
+        Self(Transport::Socket(Socket::at(path.into())))
     }
 
     /// Asks the node whose [`router`] this is.
@@ -380,7 +382,7 @@ impl Client {
 
     async fn raw(&self, asked: Request<Body>) -> Result<Response<Body>, Problem> {
         match &self.0 {
-            Transport::Socket(path) => socket::ask(path, asked).await,
+            Transport::Socket(socket) => socket.ask(asked).await,
             Transport::Router(router) => match router.clone().oneshot(asked).await {
                 Ok(answer) => Ok(answer),
                 Err(never) => match never {},

@@ -1,6 +1,7 @@
 //! The API over both of its roads, and the gate in front of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +12,8 @@ use freehold_api::*;
 use freehold_crypt::Entropy;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
@@ -128,6 +131,37 @@ async fn both_roads_lead_to_the_same_node() {
         let missing = client.verify_bucket_to_end("nothing", true).await.unwrap_err();
         assert_eq!(missing.next.as_deref(), Some("freehold bucket list"));
         assert_eq!(client.import_log(client.export_log().await.unwrap()).await.unwrap().known, 47);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_and_a_lost_one_made_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let socket = home.path().join("control.sock");
+    let client = Client::over_socket(&socket);
+    for _ in 0..2 {
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        let made = Arc::new(AtomicUsize::new(0));
+        let mut serving = JoinSet::new();
+        let counted = Arc::clone(&made);
+        serving.spawn(async move {
+            let mut guests = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let routes = TowerToHyperService::new(node());
+                guests.spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), routes),
+                );
+            }
+        });
+        for _ in 0..20 {
+            assert_eq!(client.nodes().await.unwrap().len(), 3);
+            assert!(client.head_object("photos", "nothing").await.is_err());
+            client.delete_object("photos", "nothing").await.unwrap();
+        }
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        serving.shutdown().await;
+        std::fs::remove_file(&socket).unwrap();
     }
 }
 

@@ -15,7 +15,7 @@ use freehold_seal::{
     Binding, BucketKey, KeyRing, Manifest, ManifestPart, ObjectKey, PayloadPlace, Stored, VersionId,
     blob_list_digest, cipher_len,
 };
-use freehold_vault::{Alone, Depot, DepotLimits, Keyring, ListQuery, Shared, Vault, VaultConfig};
+use freehold_vault::{Alone, BucketInfo, Depot, DepotLimits, Keyring, ListQuery, Shared, Vault, VaultConfig};
 use freehold_wire::{BlobName, Bounded, BucketId, Digest, Hlc, Millis, NodeId, RealmId, Text};
 
 #[global_allocator]
@@ -82,6 +82,7 @@ async fn run() -> Result<()> {
     let (vault, _machine) = Vault::open_telling(config, shared, (machine, held), tell).await?;
     start.said("opening vault and replication")?;
     let opened = whole.0.elapsed();
+    vault.set_buckets([(bucket, realm.info())].into());
     let listed = Watch::start()?;
     list(&vault, &bucket, objects)?;
     row(&format!("a vault of {objects} objects opens"), opened)?;
@@ -124,6 +125,10 @@ impl Realm {
             cuts: freehold_placement::Cuts::new(),
             quiet: BTreeSet::new(),
         }
+    }
+
+    fn info(&self) -> BucketInfo {
+        BucketInfo { name: "album".to_owned(), copies: 1, confirm: 1, created: Millis(0) }
     }
 
     /// As if `objects` had been written one after another, but for the waiting.
