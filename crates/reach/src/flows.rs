@@ -66,17 +66,7 @@ impl Flows {
         judge: impl FnOnce() -> Verdict,
     ) -> bool {
         if let Some(entry) = self.find(flow, now) {
-            entry.last = now;
-            return match entry.stands {
-                Stands::Ours => true,
-                Stands::Theirs(of) if of == generation => true,
-                Stands::Over(of) if of == generation => false,
-                Stands::Theirs(_) | Stands::Over(_) => {
-                    let may = judge().allowed();
-                    entry.stands = if may { Stands::Theirs(generation) } else { Stands::Over(generation) };
-                    may
-                }
-            };
+            return entry.goes_on(generation, now, judge);
         }
         let may = judge().allowed();
         if may {
@@ -99,16 +89,19 @@ impl Flows {
 
     /// Notes a packet that goes out, so that answers may come. `opens`: whether it can be the first of a
     /// flow. Of TCP that is one with SYN and without ACK; for a while after a start, when connections are
-    /// older than this table, a shell may count all of them. Whether it may go: not if it is the answer to
-    /// what was let in and may come no more.
-    pub fn outbound(&mut self, generation: u64, now: Millis, flow: &Flow, opens: bool) -> bool {
+    /// older than this table, a shell may count all of them. Whether it may go: not if it belongs to what was
+    /// let in and may come no more; `judge` is asked about that flow, as it came in, at a new generation.
+    pub fn outbound(
+        &mut self,
+        generation: u64,
+        now: Millis,
+        flow: &Flow,
+        opens: bool,
+        judge: impl FnOnce() -> Verdict,
+    ) -> bool {
         let back = flow.reversed();
         if let Some(entry) = self.find(&back, now) {
-            entry.last = now;
-            return match entry.stands {
-                Stands::Over(of) => of != generation,
-                Stands::Ours | Stands::Theirs(_) => true,
-            };
+            return entry.goes_on(generation, now, judge);
         }
         if opens {
             self.keep(Entry { flow: back, stands: Stands::Ours, last: now });
@@ -169,6 +162,21 @@ impl Flows {
 }
 
 impl Entry {
+    /// Whether another packet of it may pass, in either direction.
+    fn goes_on(&mut self, generation: u64, now: Millis, judge: impl FnOnce() -> Verdict) -> bool {
+        self.last = now;
+        match self.stands {
+            Stands::Ours => true,
+            Stands::Theirs(of) if of == generation => true,
+            Stands::Over(of) if of == generation => false,
+            Stands::Theirs(_) | Stands::Over(_) => {
+                let may = judge().allowed();
+                self.stands = if may { Stands::Theirs(generation) } else { Stands::Over(generation) };
+                may
+            }
+        }
+    }
+
     fn lives(&self, now: Millis) -> bool {
         let idle = match self.flow.proto {
             protocol::TCP => TCP_IDLE,

@@ -145,7 +145,8 @@ impl Rule {
         let inside = matches!(goal, Goal::Own | Goal::Service(_));
         match self.why {
             Why::Ping => ping && inside,
-            _ if ping && inside => false,
+            // An echo has no port, so that only whoever may send anything may send one.
+            _ if ping && inside => there && self.ports.contains(&Ports::ALL),
             _ => there && self.ports.iter().any(|ports| ports.contain(proto, port)),
         }
     }

@@ -90,7 +90,7 @@ pub enum Need {
     Operator,
     /// An admin or an operator: a node does not change where a bucket may lie.
     Person,
-    /// An admin or an operator, or the machine that it is about, for its own realm.
+    /// An admin or an operator, or the only machine that it is about, for its own realm.
     Home,
     /// An admin, or the member concerned.
     Member,
@@ -173,7 +173,7 @@ impl fmt::Display for Need {
             Self::Admin => "an admin",
             Self::Operator => "an admin, an operator or a gateway node",
             Self::Person => "an admin or an operator: a node does not change where a bucket may lie",
-            Self::Home => "an admin or an operator, or a gateway for what it offers to its own realm",
+            Self::Home => "an admin or an operator, or a machine for what it alone offers to its own realm",
             Self::Member => "an admin, or the member whose phone it is",
             Self::OwnDevice => "another device of the same person",
             Self::Invitation => "the key of an open invitation",

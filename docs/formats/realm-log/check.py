@@ -774,6 +774,8 @@ class Walk:
         for row in (known, (None, b)):
             own = row is None or (row[1][1] == [who] and row[1][3] != 2 and not row[1][4])
             need(kind == "device" or own, "not-allowed")
+        mine = sum(1 for row in self.services.values() if row and row[1][1] == [who])
+        need(kind == "device" or known or mine < 64, "numbers")
         self.there(*b[1], *b[5])
         need(all(g in self.grants for g in b[4]), "no-such")
         self.room_for(self.services, known)
@@ -782,7 +784,7 @@ class Walk:
     def kind_43(self, op, b):
         kind, who, roles = self.actor(op)
         row = self.services.get(b[0])
-        home = kind == "node" and (roles & GATEWAY or (row and who in row[1][1]))
+        home = kind == "node" and row and row[1][1] == [who]
         need(home or (kind == "device" and roles & (ADMIN | OPERATOR)), "not-allowed")
         need(row, "no-such")
         self.services[b[0]] = None

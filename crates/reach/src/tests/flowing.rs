@@ -35,9 +35,9 @@ fn an_answer_comes_in_because_something_went_out() {
     assert!(!flows.inbound(1, T, &out.reversed(), || Verdict::SHUT));
     assert!(!flows.answered(T, &out.reversed()));
     // What is no beginning begins nothing.
-    assert!(flows.outbound(1, T, &out, false));
+    assert!(flows.outbound(1, T, &out, false, unasked));
     assert!(!flows.answered(T, &out.reversed()));
-    assert!(flows.outbound(1, T, &out, true));
+    assert!(flows.outbound(1, T, &out, true, unasked));
     assert!(flows.inbound(1, T, &out.reversed(), unasked) && flows.answered(T, &out.reversed()));
     // Nor does it let in anything else.
     for other in [tcp(40_001, 443), tcp(40_000, 444), Flow { proto: 17, ..out }, out.reversed()] {
@@ -55,15 +55,21 @@ fn a_flow_is_asked_about_once_until_the_log_says_something_else() {
     let inward = tcp(40_000, 22);
     assert!(flows.inbound(1, T, &inward, || yes) && flows.inbound(1, T, &inward, unasked));
     // The answers to it are no beginning of ours.
-    assert!(flows.outbound(1, T, &inward.reversed(), true));
+    assert!(flows.outbound(1, T, &inward.reversed(), true, unasked));
     assert!(!flows.answered(T, &inward));
     assert!(flows.inbound(2, T, &inward, || yes) && flows.inbound(2, T, &inward, unasked));
     // The right ends, and the flow with it; what this side still says does not begin it anew.
     assert!(!flows.inbound(3, T, &inward, || Verdict::SHUT));
-    assert!(!flows.outbound(3, T, &inward.reversed(), true));
+    assert!(!flows.outbound(3, T, &inward.reversed(), true, unasked));
     assert!(!flows.inbound(3, T, &inward, unasked) && !flows.answered(T, &inward));
+    // Nor does a stream that only goes out go on.
+    let stream = Flow { proto: 17, ..tcp(5004, 5004) };
+    assert!(flows.inbound(1, T, &stream, || yes));
+    assert!(flows.outbound(2, T, &stream.reversed(), true, || yes));
+    assert!(!flows.outbound(3, T, &stream.reversed(), true, || Verdict::SHUT));
+    assert!(!flows.inbound(3, T, &stream, unasked));
     // It may again.
-    assert!(flows.inbound(4, T, &inward, || yes) && flows.outbound(4, T, &inward.reversed(), false));
+    assert!(flows.inbound(4, T, &inward, || yes) && flows.outbound(4, T, &inward.reversed(), false, unasked));
 }
 
 #[test]
@@ -80,7 +86,7 @@ fn a_rule_that_ends_ends_what_goes_by_it() {
     lab.must("b", body::RuleEnd { rule: rule.rule }, &[]);
     let net = lab.net("o");
     assert!(!flows.inbound(2, T, &inward, || net.judge(at("lh"), &inward)));
-    assert!(!flows.outbound(2, T, &inward.reversed(), true));
+    assert!(!flows.outbound(2, T, &inward.reversed(), true, unasked));
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn of_too_many_flows_the_silent_ones_go() {
     assert_eq!(flows.room(), 1024);
     for n in 0..20_000_u16 {
         let now = T.plus(Millis(n.into()));
-        assert!(flows.outbound(1, now, &tcp(n, 443), true));
+        assert!(flows.outbound(1, now, &tcp(n, 443), true, unasked));
         // One that goes on talking stays.
         assert!(flows.inbound(1, now, &tcp(7, 7), || if n == 0 { yes } else { unasked() }), "{n}");
     }

@@ -158,6 +158,10 @@ fn a_rule_opens_what_it_says_for_as_long_as_it_says() {
             assert_eq!(why(&lab, from, to, 3000), None, "{from:?} to {to}");
         }
     }
+    // Whoever may send everything may also see whether somebody is there.
+    assert_eq!(lab.may(guest(2, "y"), "o", PING, 1), None);
+    lab.must("a", allow(1, RuleFrom::Grant(grant(2)), RuleTo::Node(node("o")), &[Ports::ALL]), &[]);
+    assert!(lab.may(guest(2, "y"), "o", PING, 1).is_some());
     // A service has its own ports, and that machine's others stay shut.
     let rule = allow(1, RuleFrom::Person(person("h")), RuleTo::Service(service(1)), &[]);
     lab.must("a", rule.clone(), &[]);

@@ -10,7 +10,7 @@ use crate::body::{
     ServiceEnd, ServiceSet,
 };
 use crate::reason::{Need, Reason, Thing};
-use crate::roles::{MemberRoles, NodeRoles};
+use crate::roles::MemberRoles;
 use crate::set::At;
 use crate::state::{NodeNetwork, Phone, Rule, Said, Service, network_of, own_range};
 
@@ -21,6 +21,8 @@ use super::run::Run;
 const MOST: usize = 1024;
 /// The most phones.
 const PHONES_MAX: usize = 4096;
+/// The most services that run on one node alone, as far as that says so itself.
+const OWN_SERVICES_MAX: usize = 64;
 /// The most phones of one member.
 const OWN_PHONES_MAX: usize = 16;
 /// The fewest bits that tell one network behind a node from others.
@@ -155,6 +157,10 @@ impl Run<'_> {
             if !was || !own(&body.homes, body.preset, &body.grants) {
                 return Err(Reason::NotAllowed(Need::Home));
             }
+            // Nor leave others no room.
+            let services = self.world.services.values().filter(|service| service.ended.is_none());
+            let mine = services.filter(|service| service.homes == [node]).count();
+            fits(known.is_some() || mine < OWN_SERVICES_MAX)?;
         }
         self.nodes_exist(&body.homes)?;
         self.nodes_exist(&body.gateways)?;
@@ -183,14 +189,11 @@ impl Run<'_> {
             Actor::Device(_, roles) => {
                 roles.contains(MemberRoles::ADMIN) || roles.contains(MemberRoles::OPERATOR)
             }
-            Actor::Node(node, roles) => {
-                let home = service.as_ref().is_some_and(|service| service.homes.contains(&node));
-                roles.contains(NodeRoles::GATEWAY) || home
-            }
+            Actor::Node(node, _) => service.as_ref().is_some_and(|service| service.homes == [node]),
             Actor::Invitation(_) => false,
         };
         if !may {
-            return Err(Reason::NotAllowed(Need::Operator));
+            return Err(Reason::NotAllowed(Need::Home));
         }
         service.ok_or(Reason::NoSuch(Thing::Service))?.ended = Some(by);
         Ok(())

@@ -250,6 +250,20 @@ fn there_is_a_bound_to_phones_of_one_member() {
 }
 
 #[test]
+fn a_gateway_leaves_others_room_for_services() {
+    let mut lab = Lab::new(&["a"]);
+    lab.say("a", add_node("g", NodeRoles::GATEWAY), &["g"]);
+    for n in 0..64 {
+        let op = lab.say("g", serve(n, &["g"], Preset::Realm), &[]);
+        assert_eq!(lab.code(&op), "ok", "{n}");
+    }
+    let more = lab.say("g", serve(64, &["g"], Preset::Realm), &[]);
+    let admins = lab.say("a", serve(65, &["g"], Preset::Realm), &[]);
+    let same = lab.say("g", serve(3, &["g"], Preset::Lan), &[]);
+    assert_eq!([&more, &admins, &same].map(|op| lab.code(op)), ["numbers", "ok", "ok"]);
+}
+
+#[test]
 fn a_device_that_comes_with_its_machine_is_told() {
     let mut lab = Lab::new(&["a"]);
     let delegate = crate::draft::delegate_device(&lab.fold().state, &key("a"), key("i").verifying()).unwrap();

@@ -194,6 +194,8 @@ fn about_services() -> Steps {
         ("q", serve(4, &["n"], Preset::Lan).into(), "ok"),
         ("c", body::ServiceEnd { service: service(4) }.into(), "not-allowed"),
         ("n", body::ServiceEnd { service: service(2) }.into(), "not-allowed"),
+        ("k", body::ServiceEnd { service: service(1) }.into(), "not-allowed"),
+        ("g", body::ServiceEnd { service: service(4) }.into(), "not-allowed"),
         ("n", body::ServiceEnd { service: service(4) }.into(), "ok"),
         ("q", serve(4, &["n"], Preset::Lan).into(), "no-such"),
         ("a", body::ServiceEnd { service: service(9) }.into(), "no-such"),
