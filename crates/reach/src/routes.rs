@@ -121,10 +121,12 @@ impl Routes {
 /// Whether an address is one of the internet. An exit leads there, and not into the house it stands in.
 pub(crate) fn is_world(at: IpAddr) -> bool {
     let private = Prefix::around(at, u8::MAX).is_private();
-    let special = match at {
-        IpAddr::V4(at) => at.is_link_local() || at.is_broadcast() || at.octets().first() == Some(&0),
+    match at {
+        IpAddr::V4(at) => {
+            let special = matches!(at.octets(), [0 | 127 | 224.., ..]) || at.is_link_local();
+            !(private || special)
+        }
         // Only what was given out as unicast: neither link-local nor a name for an IPv4 address.
-        IpAddr::V6(at) => !matches!(at.segments(), [0x2000..=0x3fff, ..]),
-    };
-    !(private || special || at.is_loopback() || at.is_multicast() || at.is_unspecified())
+        IpAddr::V6(at) => matches!(at.segments(), [0x2000..=0x3fff, ..]),
+    }
 }

@@ -5,3 +5,4 @@ mod lab;
 mod laws;
 mod places;
 mod telling;
+mod vectors;

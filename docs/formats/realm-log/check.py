@@ -218,6 +218,8 @@ class Walk:
         self.grants, self.buckets, self.quotas, self.vetoed = {}, {}, {}, {}
         self.erased = set()
         self.said, self.parts, self.services, self.rules, self.phones = None, {}, {}, {}, {}
+        # By which operation something of the network, a node or a grant is so: see ../network/check.py.
+        self.by, self.admitted, self.brought, self.revoked = {}, {}, {}, set()
         self.ended = {}
         self.burned, self.void, self.senior = {}, {}, {}
         self.rivals = {}
@@ -437,6 +439,7 @@ class Walk:
         self.nodes.setdefault(key[1:], []).append((op, roles))
         self.sites[key[1:]] = {1: bytes(16), 2: "ZZ", 3: False, 4: 0}
         self.parts[key[1:]] = {1: bytes(4), 2: False, 3: [], 4: bytes(32), 5: False}
+        self.admitted[key[1:]], self.brought[key[1:]] = op, None
 
     def judge(self, op):
         o, b = self.ops[op], self.ops[op].body
@@ -606,6 +609,7 @@ class Walk:
             need(self.member(None, row["by"]) is not None, "no-such")
             self.add_device(op, row["by"], b[2])
         self.add_node(op, b[0], row["body"][1])
+        self.brought[b[0][1:]] = key_id(b[2][2][1][0]) if b.get(2) else None
         row["redeemed"] = (op, by)
 
     def sponsor(self, op):
@@ -647,6 +651,7 @@ class Walk:
         need(b[2][2] < b[2][3], "numbers")
         need(b[0] not in self.grants, "in-use")
         self.grants[b[0]] = b
+        self.by[b[0]] = op
 
     def kind_22(self, op, b):
         self.kind_21(op, {0: b[0], 2: b[3]})
@@ -654,6 +659,7 @@ class Walk:
     def kind_23(self, op, b):
         self.admin(op)
         need(b[0] in self.grants, "no-such")
+        self.revoked.add(b[0])
 
     def operator(self, op):
         kind, _, roles = self.actor(op)
@@ -735,6 +741,7 @@ class Walk:
         if any(network(r).overlaps(self.range()) for p in self.others(None) for r in p[3] if len(r[0]) == 4):
             self.said = before
             raise Refused("in-use")
+        self.by["network"] = op
 
     def kind_41(self, op, b):
         self.admin(op)
@@ -755,7 +762,9 @@ class Walk:
             need(sum(len(p[3]) for p in self.others(b[0])) + len(routes) <= 1024, "numbers")
         if b.get(4) and any(b[4]):
             need(self.member(None, b[4]) is not None, "no-such")
-        self.parts[b[0]] = self.parts[b[0]] | {f: b[f] for f in (1, 2, 3, 4, 5) if b.get(f) is not None}
+        said = {f: b[f] for f in (1, 2, 3, 4, 5) if b.get(f) is not None}
+        self.parts[b[0]] = self.parts[b[0]] | said
+        self.by |= {(b[0], f): op for f in said}
 
     def ports_fit(self, ports):
         need(ascend(ports), "numbers")

@@ -12,9 +12,10 @@ use freehold_wire::NodeId;
 use super::lab::*;
 use crate::{Cause, Net, Party, Why, explain};
 
-const RECEIVERS: [&str; 8] = ["la", "lc", "lh", "n", "m", "o", "g", "k"];
+pub(super) const RECEIVERS: [&str; 8] = ["la", "lc", "lh", "n", "m", "o", "g", "k"];
 /// An echo, names, an administered port, a served port, another one, and something without ports.
-const KINDS: [(u8, u16); 7] = [(58, 3), (17, 53), (6, 22), (6, 443), (6, 3000), (17, 3000), (47, 0)];
+pub(super) const KINDS: [(u8, u16); 7] =
+    [(58, 3), (17, 53), (6, 22), (6, 443), (6, 3000), (17, 3000), (47, 0)];
 
 type Open = BTreeMap<(Party, NodeId, IpAddr, u8, u16), Cause>;
 
@@ -138,6 +139,23 @@ fn told_as_judged(lab: &Lab, state: &State, open: &Open) {
     }
 }
 
+/// Says the next word of a history; whether it takes rights away.
+fn go_on(lab: &mut Lab, dice: &mut Dice, step: usize) -> bool {
+    let reduces = step > 5 && dice.roll(3) == 0;
+    let body = if reduces { reducing(dice, lab) } else { widening(dice) };
+    lab.say(["a", "b"][dice.roll(2)], body, &[]);
+    reduces
+}
+
+/// A history for the vectors.
+pub(super) fn some_history(seed: u64) -> Lab {
+    let (mut dice, mut lab) = (Dice(seed), Lab::house());
+    for step in 0..24 {
+        go_on(&mut lab, &mut dice, step);
+    }
+    lab
+}
+
 #[test]
 fn what_takes_rights_away_opens_nothing_and_what_is_told_is_what_is_judged() {
     let house = Lab::house();
@@ -146,9 +164,7 @@ fn what_takes_rights_away_opens_nothing_and_what_is_told_is_what_is_judged() {
         let (mut dice, mut lab) = (Dice(seed), house.clone());
         let mut before = open(&lab, &lab.state());
         for step in 0..24 {
-            let reduces = step > 5 && dice.roll(3) == 0;
-            let body = if reduces { reducing(&mut dice, &lab) } else { widening(&mut dice) };
-            lab.say(["a", "b"][dice.roll(2)], body, &[]);
+            let reduces = go_on(&mut lab, &mut dice, step);
             let state = lab.state();
             let after = open(&lab, &state);
             no_realm_is_open_to_another(&state, &after);

@@ -269,6 +269,7 @@ fn an_exit_leads_to_the_internet_and_not_into_the_house() {
         (at("lc"), "::ffff:192.168.1.1", None),
         (at("lc"), "ff02::1", None),
         (at("lc"), "0.0.0.0", None),
+        (at("lc"), "241.0.0.1", None),
     ] {
         assert_eq!(judge(&lab, from, to), expected, "{from:?} to {to}");
     }
