@@ -100,10 +100,7 @@ pub(crate) async fn carry_out(shared: &Shared) -> Result<(), Problem> {
     let mut done = erase_buckets(shared, &view).await?;
     done.extend(keys::end(shared, &view).await?);
     let late = shared.directory().unwanted();
-    let renews = !done.is_empty() || (late.opened > 0 && shared.renewals.may_again());
-    if !renews && late.boxes == 0 {
-        return Ok(());
-    }
+    let Some(renews) = due(!done.is_empty(), late, shared.renewals.may_again()) else { return Ok(()) };
     erase_boxes(shared).await?;
     // The boxes live on in copies of this disk: they go with what opens them.
     if renews {
@@ -120,6 +117,13 @@ pub(crate) async fn carry_out(shared: &Shared) -> Result<(), Problem> {
     }
     shared.settle_unwanted(Unwanted { opened: if renews { late.opened } else { 0 }, ..late });
     Ok(())
+}
+
+/// Whether the box key is to be renewed, where anything is to be done about boxes. Those for which it is renewed
+/// later stay until then: a start finds by them that it is due.
+const fn due(erased: bool, late: Unwanted, may_again: bool) -> Option<bool> {
+    let renews = erased || (late.opened > 0 && may_again);
+    if renews || (late.boxes > 0 && late.opened == 0) { Some(renews) } else { None }
 }
 
 async fn erase_buckets(shared: &Shared, view: &View) -> Result<Vec<OpId>, Problem> {
@@ -232,4 +236,19 @@ fn settle(
 ) -> Result<Vec<KeyRing>, Problem> {
     let settle = || settle_next_box(&shared.home, told).map_err(|error| identity_problem(&error));
     shared.settle_box_secret(boxed, settle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_that_has_the_key_renewed_stays_until_it_is() {
+        let late = |boxes, opened| Unwanted { boxes, opened };
+        assert_eq!(due(false, late(0, 0), true), None);
+        assert_eq!(due(false, late(2, 0), false), Some(false), "nothing opens it");
+        assert_eq!(due(false, late(2, 1), false), None, "or nobody would know of it after a restart");
+        assert_eq!(due(false, late(2, 1), true), Some(true));
+        assert_eq!(due(true, late(0, 0), false), Some(true));
+    }
 }
