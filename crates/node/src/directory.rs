@@ -334,13 +334,19 @@ impl Directory {
     }
 
     /// Whether a later key than this version was boxed for others, and for this reader none: it is not
-    /// among those who are to have it.
+    /// among those who are to have it. Who makes a key boxes it for itself last.
     pub(crate) fn is_left_out(&self, key_of: KeyOf, version: u32, counts: impl Fn(&NodeId) -> bool) -> bool {
         let later = self.envelopes.keys().filter(|(of, other, _, _, origin)| {
             *of == key_of && generation(*other) > generation(version) && counts(origin)
         });
-        let mut later = later.map(|(_, _, to, ..)| to).peekable();
-        later.peek().is_some() && later.all(|to| *to != self.me)
+        let mut is_said = false;
+        for (_, _, to, _, origin) in later {
+            if *to == self.me {
+                return false;
+            }
+            is_said |= *to == Recipient::Node(*origin);
+        }
+        is_said
     }
 
     /// A clock reading at `now` or later that wins over what is known of these rows, though a node
@@ -664,6 +670,8 @@ mod tests {
         say(&mut reader, other, &ring, other);
         assert!(!is_out(&reader), "anybody can box noise");
         say(&mut reader, keeper, &ring, other);
+        assert!(!is_out(&reader), "not all that it boxed may have come");
+        say(&mut reader, keeper, &ring, keeper);
         assert!(is_out(&reader));
         say(&mut reader, keeper, &ring, me);
         assert!(!is_out(&reader), "it was only on its way");

@@ -362,7 +362,10 @@ pub(crate) async fn rotate(shared: &Shared, of: KeyOf) -> Result<(), freehold_ap
     let version = ring.rotate(&mut OsEntropy).map(freehold_seal::BucketKey::version);
     let version = version.ok_or_else(no_key)?;
     let mut sayings = Vec::new();
-    for (to, public) in entitled.recipients() {
+    // Who hears of this node's own has heard of all others.
+    let is_mine = |(to, _): &(Recipient, _)| *to == Recipient::Node(shared.me());
+    let (mine, others): (Vec<_>, Vec<_>) = entitled.recipients().partition(is_mine);
+    for (to, public) in others.into_iter().chain(mine) {
         match ring.envelope(version, to, &public, &mut OsEntropy) {
             Ok(envelope) => sayings.push(Saying::Key(Box::new(envelope))),
             Err(error) => tracing::error!(%error, ?to, "a key could not be boxed"),
