@@ -77,6 +77,8 @@ pub enum Reason {
     Numbers,
     /// A person's chain has no room for it.
     ChainFull,
+    /// It would take the role `secrets` from a node that stays.
+    KeepsSecrets,
     /// It undoes what it stands on.
     SelfDefeating,
 }
@@ -214,6 +216,7 @@ impl Reason {
             Self::InvitationLapsed => "invitation-lapsed",
             Self::Statement => "statement",
             Self::Numbers | Self::ChainFull => "numbers",
+            Self::KeepsSecrets => "keeps-secrets",
             Self::SelfDefeating => "self-defeating",
         }
     }
@@ -257,6 +260,9 @@ impl fmt::Display for Reason {
             Self::Statement => f.write_str("the statement inside does not fit the person's chain"),
             Self::Numbers => f.write_str("its numbers do not fit each other"),
             Self::ChainFull => f.write_str("its person has said of devices as much as a person can"),
+            Self::KeepsSecrets => {
+                f.write_str("a node that holds the realm's secrets does so until it is suspended or removed")
+            }
             Self::SelfDefeating => f.write_str("it undoes what it stands on"),
         }
     }

@@ -194,6 +194,10 @@ impl Run<'_> {
         self.admin(at)?;
         let has = self.whole().node_roles(&body.node).ok_or(Reason::NoSuch(Thing::Node))?;
         self.secrets_need_power(at, body.roles, has)?;
+        // What it wrote later would count for ever: nothing names its last entry that does.
+        if has.contains(NodeRoles::SECRETS) && !body.roles.contains(NodeRoles::SECRETS) {
+            return Err(Reason::KeepsSecrets);
+        }
         if let Some(row) = self.world.nodes.get_mut(&body.node) {
             row.roles.push((at, Some(body.roles)));
         }

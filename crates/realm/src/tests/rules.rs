@@ -528,3 +528,16 @@ fn a_draft_names_no_more_heads_than_it_may() {
     let id = lab.take(carried);
     assert!(lab.set.is_before(&proposal, &id));
 }
+
+#[test]
+fn the_role_secrets_is_not_taken_from_a_node_that_stays() {
+    let mut lab = Lab::new(&["a"]);
+    let all = NodeRoles::STORAGE.with(NodeRoles::SECRETS);
+    lab.say("a", add_node("n", all), &["n"]);
+    let change = |roles| body::NodeChange { node: node_id("n"), roles };
+    let less = lab.say("a", change(NodeRoles::STORAGE), &[]);
+    assert_eq!(lab.code(&less), "keeps-secrets");
+    let other = lab.say("a", change(NodeRoles::SECRETS), &[]);
+    assert_eq!(lab.code(&other), "ok");
+    assert_eq!(lab.fold().state.nodes[&node_id("n")].roles, NodeRoles::SECRETS);
+}
