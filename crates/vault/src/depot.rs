@@ -22,7 +22,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 pub use self::read::BlobReader;
 pub(crate) use self::read::read_at;
 pub(crate) use self::small::PendingBlob;
-use self::small::Small;
+use self::small::{ALL_MAX, Small};
 pub use self::write::BlobWriter;
 use crate::BoxError;
 
@@ -171,7 +171,7 @@ impl Depot {
         root: &Path,
         limits: DepotLimits,
     ) -> Result<Self, DepotError> {
-        Self::in_directory(root, Some(Small::new(entries)), limits).await
+        Self::in_directory(root, Some(Small::new(entries, ALL_MAX)), limits).await
     }
 
     async fn in_directory(
@@ -306,7 +306,7 @@ impl Depot {
         self.delete_all(&[name]).await
     }
 
-    /// Removes blobs: small ones together.
+    /// Removes blobs, small ones together; also a file that a kill left beside a small one of its name.
     ///
     /// # Errors
     /// [`DepotError`] if the backend cannot; some may be gone then.
@@ -332,7 +332,26 @@ impl Depot {
         }
         let removed = small.remove(here).await?;
         self.inner.give_back(removed.iter().map(|(_, len)| len).sum());
-        Ok(removed.into_iter().map(|(name, _)| name).collect())
+        let removed: BTreeSet<BlobName> = removed.into_iter().map(|(name, _)| name).collect();
+        self.remove_files(removed.iter().copied().collect()).await?;
+        Ok(removed)
+    }
+
+    /// Removes files of such names, of which there are hardly any.
+    async fn remove_files(&self, names: Vec<BlobName>) -> Result<(), DepotError> {
+        let Some(root) = self.inner.root.clone() else { return Ok(()) };
+        let remove = blocking(move || {
+            let mut bytes = 0;
+            for name in names {
+                let path = root.join(place(name).as_ref());
+                let Ok(meta) = std::fs::metadata(&path) else { continue };
+                std::fs::remove_file(&path).map_err(io("removing", &path))?;
+                bytes += meta.len();
+            }
+            Ok(bytes)
+        });
+        self.inner.give_back(remove.await?);
+        Ok(())
     }
 
     async fn delete_file(&self, name: BlobName) -> Result<(), DepotError> {

@@ -20,9 +20,14 @@ use crate::vault::now;
 pub(super) const SMALL_MAX: usize = 16_000;
 /// Bytes of all of them. After a power cut the store is read through from end to end, which must not
 /// take long: what is more lies in files.
-const ALL_MAX: u64 = 512 << 20;
+pub(super) const ALL_MAX: u64 = 512 << 20;
 /// Rows read, or removed, in one transaction.
 const PAGE: usize = 1000;
+
+/// Whether a sealed blob of so many bytes is small.
+pub(super) const fn fits(len: usize) -> bool {
+    len <= SMALL_MAX
+}
 
 /// Where small blobs are.
 #[derive(Debug, Clone)]
@@ -30,11 +35,13 @@ pub(super) struct Small {
     entries: Arc<EntryStore>,
     /// Bytes of all.
     held: Arc<AtomicU64>,
+    /// From how many bytes on new ones are files.
+    most: u64,
 }
 
 impl Small {
-    pub(super) fn new(entries: Arc<EntryStore>) -> Self {
-        Self { entries, held: Arc::default() }
+    pub(super) fn new(entries: Arc<EntryStore>, most: u64) -> Self {
+        Self { entries, held: Arc::default(), most }
     }
 
     /// The names of all; and counts them.
@@ -45,7 +52,12 @@ impl Small {
     }
 
     pub(super) fn takes(&self, len: usize) -> bool {
-        len <= SMALL_MAX && self.held.load(Ordering::Relaxed) < ALL_MAX
+        fits(len) && self.held.load(Ordering::Relaxed) < self.most
+    }
+
+    /// Whether one of this name is here already, which is looked for here before any file.
+    pub(super) fn has(&self, name: &BlobName) -> Result<bool, DepotError> {
+        self.find(name).map(|found| found.is_some())
     }
 
     /// Counts what has been written in place of `old` bytes.

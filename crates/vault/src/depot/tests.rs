@@ -179,3 +179,51 @@ async fn a_small_blob_is_read_as_it_is_opened() {
     let missing = depot.open_reading(BlobName::from_bytes([9; 32]), 10).await;
     assert!(matches!(missing, Err(DepotError::Missing { .. })));
 }
+
+/// All of a blob, as it is read.
+async fn read(depot: &Depot, name: BlobName) -> Vec<u8> {
+    let reader = depot.open(name).await.unwrap();
+    reader.read(0..reader.len()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_small_blob_is_mended_where_it_lies_however_many_there_are() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, limits) = (home.path().join("depot"), limits());
+    let entries = Arc::new(EntryStore::open(&home.path().join("entries.redb")).unwrap());
+    let small = Small::new(Arc::clone(&entries), 1000);
+    let depot = Depot::in_directory(&root, Some(small), limits).await.unwrap();
+    let content = vec![1; 600];
+    let [first, second, third] = [1, 2, 3].map(|name| blob(&content, name));
+    for blob in [&first, &second, &third] {
+        depot.put_stream(blob, stream(&content, 100)).await.unwrap();
+    }
+    assert_eq!(files(&root), 1, "the third is one too many");
+    // One of either form is damaged; more room comes for the third, which stays what it is.
+    let damage = |len: usize| {
+        move |txn: &mut freehold_disk::EntryTxn<'_>| {
+            txn.put_blob(&BlobName::from_bytes([1; 32]), &vec![9; len], Millis(1)).map(drop)
+        }
+    };
+    let path = root.join(place(third.name).as_ref());
+    for (len, lack) in [(600, false), (600, true), (1, false)] {
+        entries.write(damage(len)).unwrap();
+        freehold_disk::replace(&path, &vec![9; len], 0o600).unwrap();
+        if lack {
+            depot.delete(second.name).await.unwrap();
+        }
+        for blob in [&first, &third] {
+            depot.put_stream(blob, stream(&content, 100)).await.unwrap();
+            assert_eq!(read(&depot, blob.name).await, content);
+        }
+        assert_eq!(files(&root), 1);
+    }
+    depot.count_anew().await.unwrap();
+    assert_eq!((depot.measure().await.unwrap(), depot.used()), ((2, 1200), 1200));
+    // A file of the same name goes with it.
+    std::fs::create_dir_all(root.join(place(first.name).as_ref()).parent().unwrap()).unwrap();
+    freehold_disk::replace(&root.join(place(first.name).as_ref()), &content, 0o600).unwrap();
+    depot.delete_all(&[first.name, third.name]).await.unwrap();
+    assert_eq!(depot.measure().await.unwrap(), (0, 0));
+    assert!(matches!(depot.open(first.name).await, Err(DepotError::Missing { .. })));
+}

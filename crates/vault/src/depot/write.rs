@@ -10,7 +10,7 @@ use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload};
 use tokio::task::JoinSet;
 
 use self::staged::Staged;
-use super::small::Small;
+use super::small::{Small, fits};
 use super::{Depot, DepotError, PendingBlob, place};
 
 /// Handed on at once; a smaller blob is one call. S3 wants at least 5 MiB.
@@ -109,15 +109,23 @@ impl BlobWriter {
             }
             self.settle().await?;
         }
+        let beside = self.beside()?;
         match std::mem::replace(&mut self.sink, Sink::NotYet) {
             Sink::Local(staged) => staged.publish().await.map_err(|error| self.depot.full(error))?,
             Sink::Remote(mut upload) => {
                 upload.complete().await.map_err(|error| self.depot.backend("completing", error))?;
             }
-            Sink::NotYet => self.put_at_once().await?,
+            Sink::NotYet => return self.put_at_once(beside).await,
         }
+        give_way(beside, self.name).await?;
         self.count.keep();
         Ok(())
+    }
+
+    /// Those small blobs among which one of this name is.
+    fn beside(&self) -> Result<Option<Small>, DepotError> {
+        let Some(small) = &self.depot.inner.small else { return Ok(None) };
+        Ok(small.has(&self.name)?.then(|| small.clone()))
     }
 
     /// The same; but one that is small is handed back, for the transaction of its entry.
@@ -137,14 +145,25 @@ impl BlobWriter {
         small.filter(|small| small.takes(self.pending_len))
     }
 
-    async fn put_at_once(&mut self) -> Result<(), DepotError> {
-        self.depot.check_room(self.pending_len as u64)?;
-        if let Some(small) = self.small() {
-            return small.put(self.name, joined(&self.pending)).await;
+    /// In the form that it has here already, if it has one.
+    async fn put_at_once(mut self, beside: Option<Small>) -> Result<(), DepotError> {
+        let len = self.pending_len;
+        self.depot.check_room(len as u64)?;
+        let is_file = self.count.replaced > 0;
+        let small = match &beside {
+            Some(small) => Some(small).filter(|_| fits(len)),
+            None => self.small().filter(|_| !is_file),
+        };
+        if let Some(small) = small {
+            small.put(self.name, joined(&self.pending)).await?;
+        } else {
+            let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));
+            let put = self.depot.inner.store.put(&place(self.name), payload).await;
+            put.map_err(|error| self.depot.backend("writing", error))?;
+            give_way(beside, self.name).await?;
         }
-        let payload = PutPayload::from_iter(std::mem::take(&mut self.pending));
-        let put = self.depot.inner.store.put(&place(self.name), payload).await;
-        put.map(|_| ()).map_err(|error| self.depot.backend("writing", error))
+        self.count.keep();
+        Ok(())
     }
 
     async fn send(&mut self) -> Result<(), DepotError> {
@@ -186,6 +205,12 @@ impl BlobWriter {
         }
         Ok(())
     }
+}
+
+/// A small blob would be found before the file of its name.
+async fn give_way(beside: Option<Small>, name: BlobName) -> Result<(), DepotError> {
+    let Some(small) = beside else { return Ok(()) };
+    small.remove(vec![name]).await.map(drop)
 }
 
 /// One piece is taken as it is.
