@@ -268,6 +268,7 @@ pub(crate) fn placement() -> Seeds {
             hlc: Hlc { wall: Millis(1_795_000_000_000), count: 1 },
             blobs: Bounded::from_vec(blobs).unwrap(),
             payload_hash: payload_hash(b"payload"),
+            says: None,
         };
         draft.sign(&node)
     };

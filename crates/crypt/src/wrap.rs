@@ -22,6 +22,13 @@ pub struct WrappedKey {
     sealed: [u8; 32 + TAG_LEN],
 }
 
+impl WrappedKey {
+    /// All zero: stands where it does not matter how a key is wrapped. It opens under none.
+    pub const fn blank() -> Self {
+        Self { salt: [0; 32], commitment: [0; 32], sealed: [0; 32 + TAG_LEN] }
+    }
+}
+
 const ONLY: Position = Position { index: 0, last: true };
 
 /// Wraps `key` under `under`; `binding` says in canonical bytes what the key is for, and must be

@@ -2,19 +2,21 @@
 
 mod carrier;
 mod erasure;
+mod hiding;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use freehold_placement::{Cuts, is_cut_off};
 use freehold_seal::{Aspect, Setting, Target};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId};
 
+pub use self::carrier::Carried;
 use self::carrier::Carrier;
+use self::hiding::Hiding;
 use crate::history::{Changed, Written};
 use crate::settings::Register;
 use crate::words::Words;
-use crate::{Fact, Locator, Row, Settings, Stamp, State, Version, Word, Writers, is_of_each};
+use crate::{Fact, Locator, Row, Settings, Stamp, State, Version, Word, is_of_each};
 
 /// One bucket.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,7 @@ pub struct Index {
     buckets: BTreeMap<BucketId, BucketIndex>,
     superseded: BTreeMap<Locator, Overtaken>,
     resealed: BTreeMap<Locator, Carrier>,
+    hiding: BTreeMap<BucketId, Hiding>,
 }
 
 impl Index {
@@ -76,6 +79,9 @@ impl Index {
     }
 
     fn take(&mut self, bucket: BucketId, stamp: Stamp, fact: Fact, since: impl Fn(Hlc) -> Millis) {
+        if let Some(hiding) = self.hiding.get_mut(&bucket) {
+            hiding.note(stamp, &fact);
+        }
         let index = self.buckets.entry(bucket).or_default();
         let mut over = |stamp: Stamp, winner: Hlc, of: Of| {
             let overtaken = Overtaken { of, since: since(winner) };
@@ -122,42 +128,6 @@ impl Index {
         for entry in changed.back {
             self.superseded.remove(&entry.locator(bucket));
         }
-    }
-
-    /// Takes out what does not count any more. What it had overtaken must be taken in again. Words stay
-    /// though their node may not write: whoever adds them up knows whom to believe. Returns whether there
-    /// was anything.
-    pub fn hide(&mut self, bucket: &BucketId, cuts: &Cuts, writers: Option<&Writers>) -> bool {
-        let Some(index) = self.buckets.get_mut(bucket) else { return false };
-        let is_cut = |stamp: &Stamp| is_cut_off(cuts, bucket, &stamp.origin, stamp.seq);
-        let is_out = |stamp: &Stamp| {
-            is_cut(stamp) || writers.is_some_and(|writers| !writers.lets(&stamp.origin, stamp.seq))
-        };
-        let gone = index.keys.iter().filter(|(_, state)| state.any_entry(is_out));
-        let gone: BTreeSet<Box<str>> = gone.map(|(key, _)| key.clone()).collect();
-        for key in &gone {
-            if let Some(state) = index.keys.remove(key) {
-                index.counts.take(&state);
-            }
-        }
-        let unset = index.settings.hide(is_out);
-        let unsaid = index.words.hide(is_cut);
-        let carriers = self.hide_carriers(bucket, is_out);
-        if gone.is_empty() && unset.is_empty() && unsaid.is_empty() && !carriers {
-            return false;
-        }
-        self.superseded.retain(|at, overtaken| {
-            at.bucket != *bucket
-                || match &overtaken.of {
-                    Of::Null(key) | Of::Said(key, ..) | Of::Ended(key, _) => !gone.contains(key),
-                    Of::Setting(setting) => !unset.contains(setting),
-                    Of::Word(setting, node) => !unsaid.contains(&(*setting, *node)),
-                    Of::Released => true,
-                    // The carrier that counts may be cut off: it is found out anew.
-                    Of::Resealed(_) => false,
-                }
-        });
-        true
     }
 
     /// Takes in that an entry is not needed any more, where it cannot be told what it said.

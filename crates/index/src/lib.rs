@@ -19,7 +19,7 @@ mod writers;
 pub use etag::{Etag, EtagError};
 pub use fact::{Fact, Says};
 pub use history::{History, Living};
-pub use index::{BucketIndex, Due, Index};
+pub use index::{BucketIndex, Carried, Due, Index};
 pub use lifecycle::{
     Action, DAY, Expiration, Filter, Lifecycle, Noncurrent, RULES_MAX, Rule, Seen, Spelled, due,
 };

@@ -60,6 +60,11 @@ impl Words {
         self.0.get(&(setting, node))
     }
 
+    /// The entries that all words come from.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Stamp> {
+        self.0.values().map(|word| word.stamp)
+    }
+
     /// Forgets words that do not count. What they had overtaken must be put in again.
     pub(crate) fn hide(&mut self, is_cut: impl Fn(&Stamp) -> bool) -> Vec<(Setting, NodeId)> {
         let gone: Vec<_> = self.0.iter().filter(|(_, word)| is_cut(&word.stamp)).map(|(at, _)| *at).collect();

@@ -131,6 +131,11 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
         PutError::CatchingUp => {
             Problem::unreachable(what, why, Some("freehold status    (shows when it has caught up)"))
         }
+        PutError::Ahead => Problem::refused(
+            what,
+            why,
+            Some("set the clock right that is wrong: freehold status    (shows whose is)"),
+        ),
         PutError::Cloned => Problem::refused(
             what,
             why,

@@ -39,17 +39,44 @@ pub(crate) enum Ask {
     Stored(Ticket, bool),
     Fetched(BlobRef, Result<(), FetchError>),
     Lost(BlobRef),
+    /// A node passed off something as another one's.
+    Forged(NodeId),
     Verified(BlobRef),
     Look,
-    Await { entry: EntryId, copies: u16, reply: oneshot::Sender<()> },
+    Await {
+        entry: EntryId,
+        copies: u16,
+        reply: oneshot::Sender<()>,
+    },
     Forget(EntryId),
-    Copies { entry: EntryId, reply: oneshot::Sender<u16> },
-    CopiesOf { places: Vec<Place>, reply: oneshot::Sender<Vec<u16>> },
-    Lengths { origin: NodeId, reply: oneshot::Sender<BTreeMap<BucketId, u64>> },
-    Wanted { blob: BlobRef, reply: oneshot::Sender<bool> },
-    Holders { blob: BlobRef, reply: oneshot::Sender<Vec<NodeId>> },
-    InStep { bucket: BucketId, reply: oneshot::Sender<bool> },
-    Parting { node: NodeId, reply: oneshot::Sender<Parting> },
+    Copies {
+        entry: EntryId,
+        reply: oneshot::Sender<u16>,
+    },
+    CopiesOf {
+        places: Vec<Place>,
+        reply: oneshot::Sender<Vec<u16>>,
+    },
+    Lengths {
+        origin: NodeId,
+        reply: oneshot::Sender<BTreeMap<BucketId, u64>>,
+    },
+    Wanted {
+        blob: BlobRef,
+        reply: oneshot::Sender<bool>,
+    },
+    Holders {
+        blob: BlobRef,
+        reply: oneshot::Sender<Vec<NodeId>>,
+    },
+    InStep {
+        bucket: BucketId,
+        reply: oneshot::Sender<bool>,
+    },
+    Parting {
+        node: NodeId,
+        reply: oneshot::Sender<Parting>,
+    },
     Looked(BucketId, Millis),
 }
 
@@ -320,6 +347,11 @@ impl freehold_vault::Replication for ForVault {
     fn lost(&self, _bucket: &BucketId, blob: &BlobRef) {
         // If the owner is busy the next verification tells again.
         drop(self.0.asks.try_send(Ask::Lost(*blob)));
+    }
+
+    fn forged(&self, _: &BucketId, by: &NodeId) {
+        // The next start tells again.
+        drop(self.0.asks.try_send(Ask::Forged(*by)));
     }
 
     async fn copies(&self, bucket: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16> {

@@ -126,6 +126,7 @@ impl Scribe {
                 hlc,
                 blobs: Bounded::new(),
                 payload_hash: payload_hash(&payload),
+                says: None,
             };
             written.push(Written { entry: draft.sign(&self.key), payload });
         }

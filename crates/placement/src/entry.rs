@@ -65,6 +65,10 @@ pub struct Draft {
     /// [`payload_hash`] of the payload.
     #[n(6)]
     pub payload_hash: Digest,
+    /// A digest of what the payload says, whatever key seals it: who seals it anew can say nothing else. None
+    /// where nobody does.
+    #[n(7)]
+    pub says: Option<Digest>,
 }
 
 /// A signed entry.

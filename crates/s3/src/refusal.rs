@@ -87,7 +87,9 @@ pub(crate) fn of_write(error: &PutError) -> S3Error {
         PutError::NotAWriter | PutError::OnlyReads | PutError::TakenBack | PutError::Barred => {
             s3_error!(AccessDenied, "{}", says)
         }
-        PutError::CatchingUp | PutError::Cloned => s3_error!(ServiceUnavailable, "{}", says),
+        PutError::CatchingUp | PutError::Ahead | PutError::Cloned => {
+            s3_error!(ServiceUnavailable, "{}", says)
+        }
         PutError::Depot(DepotError::NoSpace { .. }) => full(),
         PutError::Closing => closing(),
         _ => failed(error),

@@ -6,7 +6,7 @@ use freehold_wire::{Bounded, Hlc, NodeId, PersonId, Text, TooLong};
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
 use crate::payload::{self, CONTENT_MAX, PayloadError};
-use crate::{BucketKey, DirectoryRow, Manifest, PayloadPlace, VersionId, manifest};
+use crate::{Blinding, BucketKey, DirectoryRow, Manifest, PayloadPlace, VersionId, manifest};
 
 /// Bytes of one document at most.
 pub const DOCUMENT_MAX: usize = 1 << 16;
@@ -254,6 +254,9 @@ pub struct Resealed {
     /// What it said: sort and fields, but for the object's key, which is wrapped anew.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub content: Vec<u8>,
+    /// With it, that is what the entry's digest is of. It counts as the entry for nobody if it is not.
+    #[n(4)]
+    pub blinding: Blinding,
 }
 
 impl Resealed {

@@ -18,6 +18,7 @@ mod opener;
 mod payload;
 mod range;
 mod release;
+mod said;
 mod sealer;
 
 pub use binding::{Binding, PayloadPlace, VersionId, VersionIdError, object_digest};
@@ -46,4 +47,5 @@ pub use payload::{
 };
 pub use range::{RangeError, RangePlan, plan_range};
 pub use release::{ORIGINS_MAX, RELEASED_MAX, Release, ReleaseDecodeError, Released};
+pub use said::Blinding;
 pub use sealer::{BlobSealer, SealError, SealedSummary};

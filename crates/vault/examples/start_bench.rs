@@ -183,6 +183,7 @@ impl Realm {
             hlc: Hlc { wall: Millis(seq), count: 0 },
             blobs: Bounded::from_vec(vec![blob])?,
             payload_hash: payload_hash(&payload),
+            says: None,
         };
         let entry = draft.sign(&self.signing).to_bytes();
         Ok(EntryRow { bucket: self.bucket, origin: self.node, seq, entry, payload: Some(payload) })

@@ -57,6 +57,11 @@ pub enum PutError {
     /// This node's disk was rolled back or lost; its own entries are coming from the others.
     #[error("this node is fetching its own earlier writes from the others; it may write when it has them")]
     CatchingUp,
+    /// What is written must be later than what is there, which is too far ahead of this machine's clock.
+    #[error(
+        "what is there was written more than an hour ahead of this machine's clock: what follows it would count nowhere"
+    )]
+    Ahead,
     /// Two nodes write in this node's name.
     #[error("another machine has written in this node's name; this node may not write any more")]
     Cloned,

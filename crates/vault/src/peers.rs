@@ -89,6 +89,11 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// that other ones lie there.
     async fn wanted(&self, blob: &BlobRef) -> bool;
 
+    /// A node wrote what claims to be an entry of another one, sealed anew, and is not.
+    fn forged(&self, bucket: &BucketId, by: &NodeId) {
+        tracing::error!(bucket = %bucket.short(), by = %by.short(), "an entry is forged");
+    }
+
     /// The payload of an entry was erased here, and its blobs go.
     fn erased(&self, bucket: &BucketId, origin: &NodeId, seq: u64);
 

@@ -13,6 +13,7 @@ mod release;
 mod reseal;
 mod settings;
 mod upload;
+mod vetting;
 mod write;
 
 pub use self::copy::Place;
@@ -35,6 +36,7 @@ use freehold_seal::{BucketKey, PayloadPlace};
 use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId};
 use tokio::sync::oneshot;
 
+use self::vetting::Awaited;
 use crate::opening::Sources;
 use crate::sealing::Press;
 use crate::{BucketInfo, Depot, GetError, Keyring, Peers, PutError, Replication, Room};
@@ -107,6 +109,7 @@ pub(crate) struct Inner {
     writers: RwLock<Arc<BTreeMap<BucketId, Writers>>>,
     /// Buckets in which an entry was passed over because its node may not write there.
     passed_over: Mutex<BTreeSet<BucketId>>,
+    awaited: Mutex<Awaited>,
     words: tokio::sync::watch::Sender<()>,
     clock: Mutex<Hlc>,
     stripes: Vec<Arc<tokio::sync::Mutex<()>>>,
@@ -143,6 +146,7 @@ impl Vault {
             cuts: RwLock::default(),
             writers: RwLock::default(),
             passed_over: Mutex::default(),
+            awaited: Mutex::default(),
             words: tokio::sync::watch::channel(()).0,
             clock: Mutex::new(Hlc::default()),
             stripes: std::iter::repeat_with(Arc::default).take(STRIPES).collect(),
@@ -199,6 +203,10 @@ impl Inner {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn awaited(&self) -> MutexGuard<'_, Awaited> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -252,8 +260,17 @@ impl Inner {
         &self,
         job: impl FnOnce(&mut EntryTxn<'_>) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, PutError> {
+        self.store_then(job, |done| done).await
+    }
+
+    /// The same, with something that is done once it is durable, be it that nobody waits any more.
+    async fn store_then<T: Send + 'static, U: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut EntryTxn<'_>) -> Result<T, StoreError> + Send + 'static,
+        then: impl FnOnce(T) -> U + Send + 'static,
+    ) -> Result<U, PutError> {
         let (tell, told) = oneshot::channel();
-        self.shared.entries.submit(job, move |result| drop(tell.send(result)));
+        self.shared.entries.submit(job, move |result| drop(tell.send(result.map(then))));
         told.await.map_err(|_| PutError::Closing)?.map_err(PutError::of_store)
     }
 
@@ -301,6 +318,11 @@ impl Inner {
         let mut clock = self.clock.lock().unwrap_or_else(PoisonError::into_inner);
         *clock = (*clock).max(own);
     }
+}
+
+/// A reading that is later than one that is known.
+fn after(read: Hlc, known: Option<Hlc>) -> Hlc {
+    known.filter(|known| *known >= read).map_or(read, |known| known.tick(known.wall))
 }
 
 /// Which lock a key falls on.

@@ -241,7 +241,7 @@ def read_content(file, content):
         said = read_document(SETTINGS.get(fields[0]), fields[1] if len(fields) == 2 else None)
         return f"setting {fields[0]}: {said}"
     if sort == 5:
-        assert set(fields) == {0, 1, 2, 3} and len(fields[1]) == 32
+        assert set(fields) == {0, 1, 2, 3, 4} and len(fields[1]) == len(fields[4]) == 32
         need(fields[3][0] in (1, 3, 4), "sealed anew what no bucket says")
         return f"entry {fields[2]} of {fields[1].hex()[:8]}: {read_content(file, fields[3])}"
     assert sort == 2
@@ -253,10 +253,29 @@ def read_content(file, content):
     return f"{ROWS[fields[0]]}: {fields[1][1:]}"
 
 
+def says(file, content):
+    """What the signed part of the entry says that had this content first."""
+    place = [un(file["realm"]), un(file["bucket"]), un(file["origin"]), file["seq"], file["key_version"]]
+    blinding = derive("freehold 2026 entry blinding", un(file["bucket_key"]), cbor(place))
+    if content[0] == 5:
+        fields = from_cbor(content[1:])
+        content, blinding = fields[3], fields[4]
+    key = bytes(32)
+    if content[0] == 1:
+        fields = from_cbor(content[1:])
+        if 3 in fields:
+            f = {**file, "object_name": fields[0], "version": fields[1].hex()}
+            key = unwrap(f, cbor(fields[3][8]))
+            fields[3][8] = [bytes(32), bytes(32), bytes(48)]
+        content = content[:1] + cbor(fields)
+    return derive("freehold 2026 entry says", blinding, key, content).hex()
+
+
 def payloads(file):
     for vector in file["opens"]:
         content = open_payload(file, base64.b64decode(vector["payload"]))
         assert content == un(vector["content"])
+        assert vector["says"] == (None if content[0] == 2 else says(file, content))
         print(f"  opened: {vector['name']}: {read_content(file, content)}")
     first = base64.b64decode(file["opens"][0]["payload"])
     for attack in file["refused"]:

@@ -105,6 +105,7 @@ impl Machine {
             hlc: Hlc { wall, count: 0 },
             blobs: Bounded::fill(&mut blobs.into_iter()),
             payload_hash: payload_hash(&payload),
+            says: None,
         };
         Row { entry: draft.sign(&self.key), payload: Some(payload.into()) }
     }

@@ -154,6 +154,7 @@ impl ReplicaWorld {
                 hlc: Hlc { wall: self.wall(), count: 0 },
                 blobs: Bounded::new(),
                 payload_hash: payload_hash(b"lie"),
+                says: None,
             };
             let row = Row { entry: draft.sign(&key), payload: Some(b"lie".to_vec().into()) };
             Message::Entries { rows: Bounded::fill(&mut [row].into_iter()) }

@@ -8,35 +8,51 @@ use freehold_wire::{BucketId, Millis};
 use super::{Due, Index, Of, Overtaken};
 use crate::{Locator, Stamp};
 
+/// An entry that carries what another one said. Of several the last in this order does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Carried {
+    /// Whether its own node may write. It says the same if not, but others may not have it, and nothing goes
+    /// because of it.
+    pub counts: bool,
+    /// The generation of the key that it is sealed with.
+    pub generation: u16,
+    /// The entry.
+    pub stamp: Stamp,
+}
+
 /// Who carries what an entry said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Carrier {
-    /// The generation of the key that it is sealed with, and the entry that carries it.
-    by: (u16, Stamp),
+    by: Carried,
     since: Millis,
     /// Whether the first entry's payload was erased.
     gone: bool,
+    /// Whether it cannot be read for another reason.
+    alone: bool,
+}
+
+impl Carrier {
+    /// Whether it is borrowed from one who does not count.
+    const fn is_borrowed(&self) -> bool {
+        !self.by.counts
+    }
 }
 
 impl Index {
-    /// Takes in that an entry of a bucket was sealed anew by another one.
-    pub fn carried(
-        &mut self,
-        bucket: BucketId,
-        original: Stamp,
-        (generation, carrier): (u16, Stamp),
-        since: Millis,
-    ) {
+    /// Takes in that an entry of a bucket was sealed anew by another one; `alone` if the first cannot be read.
+    pub fn carried(&mut self, bucket: BucketId, original: Stamp, by: Carried, alone: bool, since: Millis) {
         let at = original.locator(bucket);
-        let by = (generation, carrier);
         let before = self.resealed.get(&at).copied();
         let over = match before {
-            Some(before) if before.by == by => return,
-            Some(before) if before.by > by => Some(carrier),
+            Some(before) if before.by.stamp == by.stamp => {
+                self.resealed.insert(at, Carrier { by, alone, ..before });
+                None
+            }
+            Some(before) if before.by > by => Some(by.stamp),
             _ => {
                 let gone = before.is_some_and(|before| before.gone);
-                self.resealed.insert(at, Carrier { by, since, gone });
-                before.map(|before| before.by.1)
+                self.resealed.insert(at, Carrier { by, since, gone, alone });
+                before.map(|before| before.by.stamp)
             }
         };
         if let Some(over) = over {
@@ -47,7 +63,14 @@ impl Index {
 
     /// Where what an entry said is to be read.
     pub fn place_of(&self, at: Locator) -> Locator {
-        self.carrier_of(&at).unwrap_or(at)
+        let carrier = self.resealed.get(&at);
+        let carrier = carrier.filter(|carrier| !carrier.is_borrowed() || carrier.gone || carrier.alone);
+        carrier.map_or(at, |carrier| carrier.by.stamp.locator(at.bucket))
+    }
+
+    /// Whether what an entry said is carried by one that does not count: it is to be sealed anew again.
+    pub fn is_borrowed(&self, at: &Locator) -> bool {
+        self.resealed.get(at).is_some_and(Carrier::is_borrowed)
     }
 
     /// Whether an entry may go only because another one says the same: that one names its blobs.
@@ -59,15 +82,18 @@ impl Index {
     }
 
     pub(super) fn carrier_of(&self, at: &Locator) -> Option<Locator> {
-        self.resealed.get(at).map(|carrier| carrier.by.1.locator(at.bucket))
+        self.resealed.get(at).map(|carrier| carrier.by.stamp.locator(at.bucket))
     }
 
     /// The first entries that are not needed beside those that carry what they said.
     pub(super) fn originals_due(&self, now: Millis, grace: Millis) -> impl Iterator<Item = Due> {
         let due = self.resealed.iter().filter(move |(at, carrier)| {
-            !carrier.gone && now.since(carrier.since) >= grace && !self.superseded.contains_key(at)
+            !carrier.gone
+                && !carrier.is_borrowed()
+                && now.since(carrier.since) >= grace
+                && !self.superseded.contains_key(at)
         });
-        due.map(|(at, carrier)| (*at, Some(carrier.by.1.locator(at.bucket))))
+        due.map(|(at, carrier)| (*at, Some(carrier.by.stamp.locator(at.bucket))))
     }
 
     /// Takes in which entries have no payload any more.
@@ -81,10 +107,15 @@ impl Index {
         }
     }
 
+    /// Finds out anew which count; says whether that has changed.
     pub(super) fn hide_carriers(&mut self, bucket: &BucketId, is_out: impl Fn(&Stamp) -> bool) -> bool {
-        let before = self.resealed.len();
-        self.resealed.retain(|at, carrier| at.bucket != *bucket || !is_out(&carrier.by.1));
-        self.resealed.len() < before
+        let mut changed = false;
+        for (_, carrier) in self.resealed.iter_mut().filter(|(at, _)| at.bucket == *bucket) {
+            let counts = !is_out(&carrier.by.stamp);
+            changed |= counts != carrier.by.counts;
+            carrier.by.counts = counts;
+        }
+        changed
     }
 
     /// How many living versions of a bucket are sealed with keys of which generation.
@@ -93,7 +124,8 @@ impl Index {
         let states = self.buckets.get(bucket).into_iter().flat_map(|index| index.keys.values());
         for living in states.flat_map(super::State::living) {
             let at = living.row.stamp.locator(*bucket);
-            let generation = self.resealed.get(&at).map_or(living.row.generation, |carrier| carrier.by.0);
+            let carrier = self.resealed.get(&at).filter(|carrier| !carrier.is_borrowed());
+            let generation = carrier.map_or(living.row.generation, |carrier| carrier.by.generation);
             *all.entry(generation).or_default() += 1;
         }
         all
@@ -107,8 +139,9 @@ impl Index {
         let settings = index.settings.entries();
         let needed = |stamp: &Stamp| {
             let at = stamp.locator(*bucket);
-            let renewed = self.resealed.get(&at).is_some_and(|carrier| carrier.by.0 >= generation);
-            !renewed && !self.superseded.contains_key(&at)
+            let carrier = self.resealed.get(&at).filter(|carrier| !carrier.is_borrowed());
+            carrier.is_none_or(|carrier| carrier.by.generation < generation)
+                && !self.superseded.contains_key(&at)
         };
         objects.chain(settings).filter(needed).collect()
     }

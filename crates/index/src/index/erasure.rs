@@ -11,6 +11,7 @@ impl Index {
         self.buckets.remove(bucket);
         self.superseded.retain(|at, _| at.bucket != *bucket);
         self.resealed.retain(|at, _| at.bucket != *bucket);
+        self.hiding.remove(bucket);
     }
 
     /// How many versions of a bucket must be kept at `now`, whoever says otherwise: those under

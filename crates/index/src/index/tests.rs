@@ -1,10 +1,13 @@
+use std::collections::BTreeSet;
+
+use freehold_placement::{Cuts, is_cut_off};
 use freehold_seal::{Deed, VersionId};
 use freehold_wire::NodeId;
 use proptest::prelude::*;
 use proptest::sample::Index as Pick;
 
 use super::*;
-use crate::{Etag, ListQuery, Locks, Mode, Retention, Says, VersionItem, VersionQuery, versions};
+use crate::{Etag, ListQuery, Locks, Mode, Retention, Says, VersionItem, VersionQuery, Writers, versions};
 
 const BUCKET: BucketId = BucketId::from_bytes([1; 32]);
 const LATER: Millis = Millis(1 << 40);
@@ -244,10 +247,13 @@ proptest! {
         let counts =
             |entry: &&Entry| is_word(entry) || writers.lets(&entry.stamp.origin, entry.stamp.seq);
         let mut index = fold(&entries);
-        index.hide(&BUCKET, &Cuts::new(), Some(&writers));
+        let before = listed(&index);
+        index.begin_hiding(&BUCKET, &Cuts::new(), Some(&writers));
         for Entry { stamp, fact } in entries.iter().filter(counts) {
             index.restore(BUCKET, *stamp, fact.clone(), LATER);
         }
+        prop_assert_eq!(listed(&index), before);
+        prop_assert!(index.end_hiding(&BUCKET, &Cuts::new(), Some(&writers), LATER));
         let wanted = fold(entries.iter().filter(counts));
         prop_assert_eq!(listed(&index), listed(&wanted));
         prop_assert_eq!(index.settings(&BUCKET), wanted.settings(&BUCKET));
@@ -259,10 +265,11 @@ proptest! {
         let cuts: Cuts = [(NodeId::from_bytes([origin; 32]), [(BUCKET, last)].into())].into();
         let counts = |entry: &&Entry| !is_cut_off(&cuts, &BUCKET, &entry.stamp.origin, entry.stamp.seq);
         let mut index = fold(&entries);
-        index.hide(&BUCKET, &cuts, None);
+        index.begin_hiding(&BUCKET, &cuts, None);
         for Entry { stamp, fact } in entries.iter().filter(counts) {
             index.restore(BUCKET, *stamp, fact.clone(), LATER);
         }
+        index.end_hiding(&BUCKET, &cuts, None, LATER);
         let wanted = fold(entries.iter().filter(counts));
         prop_assert_eq!(listed(&index), listed(&wanted));
         prop_assert_eq!(index.settings(&BUCKET), wanted.settings(&BUCKET));
@@ -377,13 +384,42 @@ fn what_was_erased_is_forgotten() {
     assert_eq!(index, fold(&entries[1..]));
 }
 
+const fn carried(generation: u16, stamp: Stamp) -> Carried {
+    Carried { counts: true, generation, stamp }
+}
+
+#[test]
+fn nothing_goes_because_of_what_one_sealed_anew_who_does_not_count() {
+    let first = version(stamp(1, 1, 1), "k", 1, Deed::NullWrite, None);
+    let (at, by) = (stamp(1, 1, 1).locator(BUCKET), stamp(9, 2, 1));
+    let mut index = fold([&first]);
+    index.carried(BUCKET, stamp(1, 1, 1), Carried { counts: false, ..carried(2, by) }, false, Millis(9));
+    assert!(index.is_borrowed(&at) && index.place_of(at) == at);
+    assert_eq!(index.sealed_before(&BUCKET, 2), [stamp(1, 1, 1)]);
+    assert_eq!(index.generations(&BUCKET), [(1, 1)].into());
+    assert!(index.due(LATER, Millis(0)).is_empty());
+    // Where the first is gone it is all there is.
+    index.are_erased([&at]);
+    assert_eq!(index.place_of(at), by.locator(BUCKET));
+    let again = stamp(12, 3, 1);
+    index.carried(BUCKET, stamp(1, 1, 1), carried(2, again), false, Millis(12));
+    assert_eq!(index.place_of(at), again.locator(BUCKET));
+    assert_eq!(index.due(LATER, Millis(0)), [(by.locator(BUCKET), Some(again.locator(BUCKET)))]);
+    // Its node's rights are taken away: who counts takes over again.
+    let out = Writers { all: [stamp(1, 2, 1).origin, stamp(1, 1, 1).origin].into(), ..Writers::default() };
+    assert!(index.begin_hiding(&BUCKET, &Cuts::new(), Some(&out)));
+    index.carried(BUCKET, stamp(1, 1, 1), carried(2, by), false, Millis(9));
+    assert!(index.end_hiding(&BUCKET, &Cuts::new(), Some(&out), LATER));
+    assert_eq!(index.place_of(at), by.locator(BUCKET));
+}
+
 #[test]
 fn what_was_sealed_anew_stands_where_the_first_entry_stood() {
     let first = version(stamp(1, 1, 1), "k", 1, Deed::NullWrite, None);
     let (at, by) = (stamp(1, 1, 1).locator(BUCKET), stamp(9, 2, 1));
     let mut index = fold([&first]);
     assert_eq!(index.sealed_before(&BUCKET, 2), [stamp(1, 1, 1)]);
-    index.carried(BUCKET, stamp(1, 1, 1), (2, by), Millis(9));
+    index.carried(BUCKET, stamp(1, 1, 1), carried(2, by), false, Millis(9));
     assert_eq!(index.place_of(at), by.locator(BUCKET));
     assert_eq!(index.generations(&BUCKET), [(2, 1)].into());
     assert!(index.sealed_before(&BUCKET, 2).is_empty());
@@ -396,8 +432,8 @@ fn what_was_sealed_anew_stands_where_the_first_entry_stood() {
     assert!(index.visible(&BUCKET, "k").is_some());
     // Later generations take over, whatever came first; what was in between goes.
     let (late, middle) = (stamp(20, 1, 8), stamp(21, 2, 2));
-    index.carried(BUCKET, stamp(1, 1, 1), (4, late), Millis(20));
-    index.carried(BUCKET, stamp(1, 1, 1), (3, middle), Millis(21));
+    index.carried(BUCKET, stamp(1, 1, 1), carried(4, late), false, Millis(20));
+    index.carried(BUCKET, stamp(1, 1, 1), carried(3, middle), false, Millis(21));
     assert_eq!(index.place_of(at), late.locator(BUCKET));
     let mut due = index.due(LATER, Millis(0));
     due.sort();

@@ -15,6 +15,7 @@ const SHOWN: Millis = Millis::from_secs(3600);
 pub(super) enum Kind {
     Fork,
     Dispute,
+    Forgery,
     Early,
     Behind,
     PeerBehind,
@@ -61,6 +62,20 @@ impl Alarm {
                 by.origin.short(),
                 kept.name.short(),
                 other.origin.short()
+            ),
+            next: "freehold node list, then suspend the machine that lies",
+        }
+    }
+
+    /// What claims to be an entry of another node is not.
+    pub(super) fn forgery(by: NodeId) -> Self {
+        Self {
+            kind: Kind::Forgery,
+            node: by,
+            what: "a node passes off what it wrote as another's",
+            why: format!(
+                "{} wrote that it had sealed an entry anew which did not say that; what it wrote does not count",
+                by.short()
             ),
             next: "freehold node list, then suspend the machine that lies",
         }
@@ -123,7 +138,7 @@ impl Alarms {
     pub(super) fn settle(&mut self, now: Millis, machine: &Machine, view: &View) {
         self.0.retain(|(kind, node), (told, _)| match kind {
             _ if view.nodes.get(node).is_some_and(|node| node.suspended) => false,
-            Kind::Fork | Kind::Dispute => true,
+            Kind::Fork | Kind::Dispute | Kind::Forgery => true,
             Kind::Early => machine.is_early(node),
             Kind::Behind => machine.is_behind() || now.since(*told) < SHOWN,
             // It says what it has every half minute, and is told of again while it lacks something.

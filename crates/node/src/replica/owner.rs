@@ -379,6 +379,7 @@ impl Owner {
             Ask::Looked(bucket, at) => Input::Looked(bucket, at),
             Ask::Lost(blob) => Input::Lost(blob),
             Ask::Verified(blob) => Input::Verified(blob),
+            Ask::Forged(by) => return self.say_forged(by),
             Ask::Look => {
                 let view = view(&self.parts, self.shared.upgrade().as_deref());
                 self.view = Some(view.clone());
@@ -400,10 +401,7 @@ impl Owner {
                 }
                 return;
             }
-            Ask::Copies { entry, reply } => {
-                reply.send(self.copies(&entry)).ok();
-                return;
-            }
+            Ask::Copies { entry, reply } => return reply.send(self.copies(&entry)).unwrap_or_default(),
             Ask::Lengths { origin, reply } => return drop(reply.send(self.machine.lengths(&origin))),
             Ask::CopiesOf { places, reply } => {
                 let copies = places.iter().map(|place| self.machine.copies(place)).collect();
@@ -516,6 +514,11 @@ impl Owner {
                 }
             }
         }
+    }
+
+    fn say_forged(&mut self, by: NodeId) {
+        self.alarm(Alarm::forgery(by));
+        self.publish(&BTreeSet::new());
     }
 
     fn alarm(&mut self, alarm: Alarm) {

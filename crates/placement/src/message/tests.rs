@@ -18,6 +18,7 @@ fn row(blobs: usize, payload: usize) -> Row {
         hlc: Hlc { wall: Millis(u64::MAX), count: u32::MAX },
         blobs: Bounded::fill(&mut std::iter::repeat_n(blob, blobs)),
         payload_hash: payload_hash(&payload),
+        says: None,
     };
     Row { entry: draft.sign(&key), payload: Some(payload.into()) }
 }

@@ -49,6 +49,7 @@ fn row(by: u8, seq: u64, blobs: &[BlobRef], says: &str) -> Row {
         hlc: Hlc { wall: Millis(seq), count: 0 },
         blobs: Bounded::fill(&mut blobs.iter().copied()),
         payload_hash: payload_hash(says.as_bytes()),
+        says: None,
     };
     Row { entry: draft.sign(&key(by)), payload: Some(says.as_bytes().to_vec().into()) }
 }

@@ -15,7 +15,8 @@ fn amendment(document: Option<&[u8]>) -> Amendment {
 
 fn resealed(content: &Content) -> Resealed {
     let hlc = Hlc { wall: Millis(5), count: 2 };
-    Resealed { hlc, origin: NODE, seq: 9, content: content.to_bytes() }
+    let blinding = Blinding::of(&fixture::bucket_key(), &fixture::place());
+    Resealed { hlc, origin: NODE, seq: 9, content: content.to_bytes(), blinding }
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Entropy, Secret, SigningKey, hash};
 use freehold_seal::{
-    Amendment, Annotation, Aspect, Binding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm, Content,
-    DirectoryRow, Document, Envelope, Erased, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind, Manifest,
-    ManifestPart, ObjectKey, PartSums, PayloadPlace, Recipient, Release, Released, Resealed, Right, Setting,
-    SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
+    Amendment, Annotation, Aspect, Binding, Blinding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm,
+    Content, DirectoryRow, Document, Envelope, Erased, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind,
+    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, Recipient, Release, Released, Resealed, Right,
+    Setting, SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, RealmId, ServiceId, Text,
@@ -173,7 +173,9 @@ fn later() -> [(&'static str, u8, Vec<u8>); 10] {
     .unwrap();
     let resealed = |content: Content| {
         let hlc = Hlc { wall: Millis(1_795_000_000_000), count: 1 };
-        to_canonical(&Resealed { hlc, origin: NODE, seq: 257, content: content.to_bytes() })
+        let earlier = BucketKey::from_secret(1 << 16, Secret::from_bytes([0x67; 32]));
+        let blinding = Blinding::of(&earlier, &PayloadPlace { seq: 257, ..PLACE });
+        to_canonical(&Resealed { hlc, origin: NODE, seq: 257, content: content.to_bytes(), blinding })
     };
     let untagged = Amendment { name: text(NAME), target: null, aspect: Aspect::Tags, document: None };
     [
@@ -190,10 +192,21 @@ fn later() -> [(&'static str, u8, Vec<u8>); 10] {
     ]
 }
 
+const PLACE: PayloadPlace = PayloadPlace { realm: REALM, bucket: BUCKET, origin: NODE, seq: 258 };
+
 fn payload(name: &str, content: &[u8], seed: u64) -> Value {
-    let place = PayloadPlace { realm: REALM, bucket: BUCKET, origin: NODE, seq: 258 };
-    let sealed = seal_payload(&bucket_key(1), &place, content, &mut Seeded(seed, 0)).unwrap();
-    json!({ "name": name, "content": hex::encode(content), "payload": BASE64.encode(&sealed) })
+    let sealed = seal_payload(&bucket_key(1), &PLACE, content, &mut Seeded(seed, 0)).unwrap();
+    let says = says(&bucket_key(1), &PLACE, &Content::decode(content).unwrap());
+    json!({ "name": name, "content": hex::encode(content), "payload": BASE64.encode(&sealed), "says": says })
+}
+
+/// What the entry that said it first commits itself to.
+pub(crate) fn says(key: &BucketKey, place: &PayloadPlace, content: &Content) -> Option<String> {
+    let says = match content {
+        Content::Resealed(resealed) => resealed.content().unwrap().says(key, place, &resealed.blinding),
+        content => content.says(key, place, &Blinding::of(key, place)),
+    };
+    says.map(|says| says.to_string())
 }
 
 fn erased() -> Erased {

@@ -111,7 +111,9 @@ pub(crate) fn payloads(file: &Value) -> (usize, usize) {
         counts.0 += 1;
         let content = open_payload(&key_of(file), &place(file), &payload(vector)).unwrap();
         assert_eq!(hex::encode(&*content), vector["content"], "{}", vector["name"]);
-        assert!(Content::decode(&content).is_ok(), "{}", vector["name"]);
+        let content = Content::decode(&content).unwrap();
+        let says = making::says(&key_of(file), &place(file), &content);
+        assert_eq!(says.as_deref(), vector["says"].as_str(), "{}", vector["name"]);
     }
     for attack in file["refused"].as_array().unwrap() {
         counts.1 += 1;

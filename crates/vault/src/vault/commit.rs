@@ -5,11 +5,11 @@ use std::sync::Arc;
 use freehold_disk::{EntryRow, EntryTxn, OsEntropy, StoreError};
 use freehold_index::{Fact, Row, Stamp};
 use freehold_placement::{BLOBS_MAX, BlobRef, Entry, payload_hash};
-use freehold_seal::{BucketKey, Content};
-use freehold_wire::{Bounded, BucketId, EntryId, Hlc, Millis};
+use freehold_seal::{Blinding, BucketKey, Content};
+use freehold_wire::{Bounded, BucketId, Digest, EntryId, Hlc, Millis};
 use tokio::sync::oneshot;
 
-use super::{Inner, KeyLocks};
+use super::{Inner, KeyLocks, after};
 use crate::depot::PendingBlob;
 use crate::{BucketInfo, Conditions, PutError, Room, Version};
 
@@ -136,11 +136,14 @@ impl Inner {
         };
         let seq = seq.saturating_add(1);
         let read = self.tick();
-        // A node whose clock was ahead may have written this key: what follows it must win.
-        let hlc = match self.newest(&bucket, &content) {
-            Some(last) if last >= read => last.tick(last.wall),
-            _ => read,
-        };
+        // A node whose clock was ahead may have written this key: what follows it must win. From one that was
+        // too far ahead nobody would take it in.
+        let newest = self.newest(&bucket, &content);
+        let latest = super::now().plus(Hlc::DRIFT_MAX);
+        if newest.is_some_and(|newest| newest >= read && newest.wall > latest) {
+            return Ok(Err(PutError::Ahead));
+        }
+        let hlc = after(read, newest);
         if let Content::Manifest(manifest) = &mut content {
             manifest.modified = read.wall;
         }
@@ -148,7 +151,10 @@ impl Inner {
         let Ok(payload) = content.seal(&sealing, &place, &mut OsEntropy) else {
             return Ok(Err(PutError::MetaTooLarge));
         };
-        let entry = self.sign(bucket, seq, hlc, blobs, &payload);
+        let Some(says) = content.says(&sealing, &place, &Blinding::of(&sealing, &place)) else {
+            return Ok(Err(PutError::NoBucketKey));
+        };
+        let entry = self.sign(bucket, seq, hlc, blobs, &payload, Some(says));
         let stamp = Stamp { hlc, origin: node, seq };
         let Some(fact) = Fact::of(&content, stamp) else {
             return Ok(Err(PutError::Format("it contradicts itself")));
@@ -173,6 +179,7 @@ impl Inner {
         hlc: Hlc,
         blobs: Bounded<BlobRef, BLOBS_MAX>,
         payload: &[u8],
+        says: Option<Digest>,
     ) -> Entry {
         let draft = freehold_placement::Draft {
             realm: self.config.realm,
@@ -182,6 +189,7 @@ impl Inner {
             hlc,
             blobs,
             payload_hash: payload_hash(payload),
+            says,
         };
         draft.sign(&self.config.signing)
     }

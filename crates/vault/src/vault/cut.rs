@@ -10,7 +10,7 @@ use freehold_index::Writers;
 use freehold_placement::{Cuts, is_cut_off};
 use freehold_wire::{BucketId, NodeId};
 
-use super::{Inner, Vault};
+use super::{Inner, Vault, now};
 
 impl Vault {
     /// Says what counts of nodes whose rights were taken away.
@@ -51,9 +51,9 @@ impl Vault {
             let more = was.is_some_and(|was| now.is_none_or(|now| now.let_more_than(was)));
             // Reading all anew takes long, and most newcomers have not written yet.
             let more = more && self.inner.passed_over().remove(bucket);
-            let less = self.inner.index_mut().hide(bucket, &cuts, now);
+            let less = self.inner.index_mut().begin_hiding(bucket, &cuts, now);
             if (more || less)
-                && let Err(error) = self.reopen(bucket).await
+                && let Err(error) = self.count_anew(bucket, &cuts, now).await
             {
                 // So that it is done when it is said again.
                 self.inner.passed_over().insert(*bucket);
@@ -68,10 +68,33 @@ impl Vault {
         let buckets: Vec<BucketId> = self.inner.index().buckets().map(|(bucket, _)| *bucket).collect();
         let writers = Arc::clone(&self.inner.writers.read().unwrap_or_else(PoisonError::into_inner));
         for bucket in buckets {
-            self.inner.index_mut().hide(&bucket, cuts, writers.get(&bucket));
-            self.reopen(&bucket).await?;
+            let writers = writers.get(&bucket);
+            self.inner.index_mut().begin_hiding(&bucket, cuts, writers);
+            self.count_anew(&bucket, cuts, writers).await?;
         }
         Ok(())
+    }
+
+    /// Reads a bucket anew. What does not count any more goes in the moment in which what it hid shows.
+    async fn count_anew(
+        &self,
+        bucket: &BucketId,
+        cuts: &Cuts,
+        writers: Option<&Writers>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let read = self.reopen(bucket).await;
+            let mut index = self.inner.index_mut();
+            if read.is_err() {
+                index.give_up_hiding(bucket);
+                return read;
+            }
+            // Else something came in between that counted when it came.
+            if index.end_hiding(bucket, cuts, writers, now()) {
+                return Ok(());
+            }
+            index.begin_hiding(bucket, cuts, writers);
+        }
     }
 }
 

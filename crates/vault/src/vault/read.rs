@@ -6,7 +6,7 @@ use std::sync::Arc;
 use freehold_disk::EntryRow;
 use freehold_index::{Locator, Row, Stamp};
 use freehold_placement::Entry;
-use freehold_seal::{BucketKey, Content, Manifest, ObjectKey, PayloadHeader, Resealed, Stored};
+use freehold_seal::{Blinding, BucketKey, Content, Manifest, ObjectKey, PayloadHeader, Resealed, Stored};
 use freehold_wire::BucketId;
 use futures::StreamExt as _;
 
@@ -25,7 +25,15 @@ pub(crate) struct Said {
     /// The key that it is sealed with.
     pub(crate) key: BucketKey,
     /// The entry whose content this is, sealed anew; nothing if it is its own.
-    pub(crate) of: Option<Stamp>,
+    pub(crate) of: Option<Original>,
+}
+
+/// The entry that something sealed anew claims to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Original {
+    pub(crate) stamp: Stamp,
+    /// What proves it.
+    pub(crate) blinding: Blinding,
 }
 
 /// An entry with its payload opened.
@@ -194,8 +202,9 @@ impl Inner {
         match Content::open(&key, &place, payload).map_err(|_| GetError::Tampered)? {
             Content::Resealed(resealed) => {
                 let content = resealed.content().map_err(|_| GetError::Tampered)?;
-                let Resealed { hlc, origin, seq, .. } = resealed;
-                Ok(Said { content, key, of: Some(Stamp { hlc, origin, seq }) })
+                let Resealed { hlc, origin, seq, blinding, .. } = resealed;
+                let stamp = Stamp { hlc, origin, seq };
+                Ok(Said { content, key, of: Some(Original { stamp, blinding }) })
             }
             content => Ok(Said { content, key, of: None }),
         }

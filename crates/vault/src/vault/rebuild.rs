@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use freehold_disk::{EntryRow, StoreError};
-use freehold_index::{Fact, Index, Locator, Stamp};
+use freehold_index::{Carried, Fact, Index, Locator, Stamp};
 use freehold_placement::Entry;
 use freehold_wire::{BucketId, Hlc, Millis, NodeId};
 
@@ -35,22 +35,15 @@ impl Vault {
         let inner = &self.inner;
         for (entry, payload) in entries {
             inner.heard(entry.origin, entry.hlc);
-            if !inner.counts(&entry.bucket, &entry.origin, entry.seq) {
-                continue;
-            }
             if payload.is_some_and(is_release) {
-                inner.hear_release(entry, payload.unwrap_or_default(), now());
+                if inner.counts(&entry.bucket, &entry.origin, entry.seq) {
+                    inner.hear_release(entry, payload.unwrap_or_default(), now());
+                }
                 continue;
             }
-            let opened = payload.map(|payload| inner.open_payload(entry, payload));
-            match opened {
-                Some(Ok(said)) => {
-                    if let Some(heard) = Heard::of(&said, stamp_of(entry)) {
-                        inner.take_in(&mut inner.index_mut(), entry.bucket, heard, Index::apply);
-                    }
-                }
-                Some(Err(error)) => pass_over(entry, &error),
-                None => {}
+            let heard = payload.and_then(|payload| inner.open_entry(entry, payload));
+            for heard in heard.into_iter().chain(inner.sealed_anew_of(&locator_of(entry))) {
+                inner.take_in(&mut inner.index_mut(), entry.bucket, heard, Index::apply);
             }
         }
     }
@@ -147,24 +140,19 @@ impl Inner {
     }
 
     fn open_batch(&self, batch: Batch) {
-        let open = |(entry, payload): (Entry, Vec<u8>)| match self.open_payload(&entry, &payload) {
-            Ok(said) => Some((entry.bucket, Heard::of(&said, stamp_of(&entry))?)),
-            Err(error) => {
-                pass_over(&entry, &error);
-                None
-            }
+        let open = |(entry, payload): (Entry, Vec<u8>)| {
+            self.open_entry(&entry, &payload).map(|heard| (entry.bucket, heard))
         };
         let opened: Vec<_> = batch.sealed.into_iter().filter_map(open).collect();
         // The lock is taken once for many, so that readers are not kept waiting.
         let mut index = self.index_mut();
         for (bucket, heard) in opened {
-            if self.counts(&bucket, &heard.entry.origin, heard.entry.seq) {
-                self.take_in(&mut index, bucket, heard, Index::restore);
-            }
+            self.take_in(&mut index, bucket, heard, Index::restore);
         }
     }
 
-    /// Shows what an entry says, as that of the entry whose content it is.
+    /// Shows what an entry says, as that of the entry whose content it is, if both count. What was sealed anew
+    /// is what it is, whoever did it: of one who may not write, it is made use of where there is nothing else.
     pub(super) fn take_in(
         &self,
         index: &mut Index,
@@ -172,7 +160,10 @@ impl Inner {
         heard: Heard,
         take: fn(&mut Index, BucketId, Stamp, Fact, Millis),
     ) {
-        let Heard { entry, stamp, generation, fact } = heard;
+        let Heard { entry, stamp, generation, fact, alone } = heard;
+        if !self.counts(&bucket, &stamp.origin, stamp.seq) {
+            return;
+        }
         if fact.is_of_each() {
             // It would be another node's word on its own authority.
             if entry != stamp {
@@ -180,17 +171,14 @@ impl Inner {
             }
             // Nobody sees it before the index is let go.
             self.note_word();
-        } else if !self.may_say(&bucket, &entry.origin, entry.seq) {
+        } else if !self.may_say(&bucket, &stamp.origin, stamp.seq) {
             return;
         }
         if entry != stamp {
-            // Nor does what did not count come to count by being sealed anew.
-            if !self.counts(&bucket, &stamp.origin, stamp.seq)
-                || !self.may_say(&bucket, &stamp.origin, stamp.seq)
-            {
-                return;
-            }
-            index.carried(bucket, stamp, (generation, entry), entry.hlc.wall.min(now()));
+            let counts = self.counts(&bucket, &entry.origin, entry.seq)
+                && self.may_say(&bucket, &entry.origin, entry.seq);
+            let by = Carried { counts, generation, stamp: entry };
+            index.carried(bucket, stamp, by, alone, entry.hlc.wall.min(now()));
         }
         take(index, bucket, stamp, fact, now());
     }
@@ -208,27 +196,30 @@ pub(super) struct Heard {
     stamp: Stamp,
     generation: u16,
     fact: Fact,
+    /// Whether that one cannot be read here.
+    alone: bool,
 }
 
 impl Heard {
     /// Nothing for what says nothing of a bucket.
-    pub(super) fn of(said: &Said, entry: Stamp) -> Option<Self> {
-        let stamp = said.of.unwrap_or(entry);
+    pub(super) fn of(said: &Said, entry: &Entry, alone: bool) -> Option<Self> {
+        let entry = Stamp { hlc: entry.hlc, origin: entry.origin, seq: entry.seq };
+        let stamp = said.of.as_ref().map_or(entry, |original| original.stamp);
         let generation = u16::try_from(said.key.generation()).unwrap_or(u16::MAX);
         let fact = Fact::of(&said.content, stamp)?.sealed_with(generation);
-        Some(Self { entry, stamp, generation, fact })
+        Some(Self { entry, stamp, generation, fact, alone })
     }
 }
 
-pub(super) fn stamp_of(entry: &Entry) -> Stamp {
-    Stamp { hlc: entry.hlc, origin: entry.origin, seq: entry.seq }
+pub(super) fn locator_of(entry: &Entry) -> Locator {
+    Locator { bucket: entry.bucket, origin: entry.origin, seq: entry.seq }
 }
 
 fn next(batches: &Mutex<Receiver<Batch>>) -> Option<Batch> {
     batches.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-fn pass_over(entry: &Entry, error: &GetError) {
+pub(super) fn pass_over(entry: &Entry, error: &GetError) {
     match error {
         GetError::NoBucketKey => {}
         error => tracing::warn!(

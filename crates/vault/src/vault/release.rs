@@ -77,7 +77,7 @@ impl Inner {
         let job = move |txn: &mut EntryTxn<'_>| {
             let origin = inner.config.node;
             let seq = txn.last_seq(&bucket, &origin)?.saturating_add(1);
-            let entry = inner.sign(bucket, seq, inner.tick(), Bounded::new(), &payload);
+            let entry = inner.sign(bucket, seq, inner.tick(), Bounded::new(), &payload, None);
             let row = EntryRow { bucket, origin, seq, entry: entry.to_bytes(), payload: Some(payload) };
             txn.insert(&row)?;
             Ok((entry, row.payload.unwrap_or_default()))

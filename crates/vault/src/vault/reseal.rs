@@ -8,13 +8,13 @@ use freehold_crypt::WrapError;
 use freehold_disk::{EntryRow, EntryTxn, OsEntropy};
 use freehold_index::{Index, Stamp};
 use freehold_placement::{BLOBS_MAX, BlobRef, Entry};
-use freehold_seal::{BucketKey, Content, Resealed};
+use freehold_seal::{Blinding, BucketKey, Content, Resealed};
 use freehold_wire::{Bounded, BucketId};
 use tokio::sync::oneshot;
 
-use super::read::Said;
-use super::rebuild::{Heard, stamp_of};
-use super::{Inner, Vault};
+use super::read::{Original, Said};
+use super::rebuild::Heard;
+use super::{Inner, Vault, after};
 use crate::{GetError, PutError};
 
 /// Entries written in one transaction.
@@ -35,6 +35,7 @@ pub struct Renewed {
 struct Old {
     stamp: Stamp,
     content: Content,
+    blinding: Blinding,
     blobs: Bounded<BlobRef, BLOBS_MAX>,
 }
 
@@ -149,7 +150,11 @@ impl Inner {
 
     /// What an entry says, with its object's key wrapped anew; nothing if it need not be.
     fn old(&self, bucket: &BucketId, stamp: Stamp, key: &BucketKey) -> Result<Option<Old>, GetError> {
-        let at = self.index().place_of(stamp.locator(*bucket));
+        let (at, counts) = {
+            let index = self.index();
+            let first = stamp.locator(*bucket);
+            (index.place_of(first), !index.is_borrowed(&first))
+        };
         let row = self.shared.entries.entry(&at.bucket, &at.origin, at.seq).map_err(GetError::Store)?;
         let row = row.ok_or(GetError::Missing)?;
         let entry = Entry::decode(&row.entry).map_err(|_| GetError::Tampered)?;
@@ -157,13 +162,15 @@ impl Inner {
         let Some(payload) = row.payload.as_deref() else { return Ok(None) };
         let said = self.open_payload(&entry, payload)?;
         let ends = self.shared.keys.is_ending(bucket, said.key.version());
-        if said.key.generation() >= key.generation() && !ends {
+        if said.key.generation() >= key.generation() && !ends && counts {
             return Ok(None);
         }
+        let place = self.place(at.bucket, at.origin, at.seq);
+        let blinding = said.of.map_or_else(|| Blinding::of(&said.key, &place), |original| original.blinding);
         let mut content = said.content;
         let wrapped = self.wrap_anew(bucket, &mut content, [&said.key, key]);
         wrapped.map_err(|WrapError| GetError::Tampered)?;
-        Ok(Some(Old { stamp, content, blobs: entry.blobs.clone() }))
+        Ok(Some(Old { stamp, content, blinding, blobs: entry.blobs.clone() }))
     }
 
     async fn commit_renewed(
@@ -209,17 +216,19 @@ impl Inner {
 
     /// Nothing if it would not fit: then it stays as it is.
     fn renewed(&self, bucket: BucketId, seq: u64, old: Old, key: &BucketKey) -> Option<Written> {
-        let Old { stamp, content, blobs } = old;
+        let Old { stamp, content, blinding, blobs } = old;
+        let Stamp { hlc, origin, seq: number } = stamp;
         let resealed =
-            Resealed { hlc: stamp.hlc, origin: stamp.origin, seq: stamp.seq, content: content.to_bytes() };
+            Resealed { hlc, origin, seq: number, content: content.to_bytes(), blinding: blinding.clone() };
         let place = self.place(bucket, self.config.node, seq);
         let payload = Content::Resealed(resealed).seal(key, &place, &mut OsEntropy).ok()?;
-        let entry = self.sign(bucket, seq, self.tick(), blobs, &payload);
-        Some(Written { entry, payload, said: Said { content, key: key.clone(), of: Some(stamp) } })
+        let entry = self.sign(bucket, seq, after(self.tick(), Some(hlc)), blobs, &payload, None);
+        let of = Some(Original { stamp, blinding });
+        Some(Written { entry, payload, said: Said { content, key: key.clone(), of } })
     }
 
     fn show_renewed(&self, one: &Written) {
-        if let Some(heard) = Heard::of(&one.said, stamp_of(&one.entry)) {
+        if let Some(heard) = Heard::of(&one.said, &one.entry, false) {
             self.take_in(&mut self.index_mut(), one.entry.bucket, heard, Index::apply);
         }
     }

@@ -17,6 +17,7 @@ use super::commit::Committed;
 use super::manifest::{Contents, meta};
 use super::write::written;
 use super::{Inner, Vault, now};
+use crate::depot::PendingBlob;
 use crate::etag::of_parts;
 use crate::sealing::{Target, seal_body};
 use crate::{
@@ -93,7 +94,7 @@ impl Vault {
         };
         let sealed = PartRecord::new(upload, number, part, now())?.seal(inner, *bucket, &sealing)?;
         let row = PartRow { number, record: sealed };
-        let kept = inner.store(move |txn| {
+        let keep = move |txn: &mut EntryTxn<'_>| {
             let under_way = txn.has_upload(&upload.0)?;
             if under_way {
                 if let Some(small) = &small {
@@ -102,14 +103,16 @@ impl Vault {
                 txn.put_part(&upload.0, &row)?;
             }
             Ok((under_way, small))
-        });
-        let (under_way, small) = kept.await?;
+        };
         // Ended while the part came: its blob is swept.
-        if !under_way {
+        let count = |(under_way, small): (bool, Option<PendingBlob>)| {
+            if let Some(small) = small.filter(|_| under_way) {
+                small.kept();
+            }
+            under_way
+        };
+        if !inner.store_then(keep, count).await? {
             return Err(PutError::NoSuchUpload);
-        }
-        if let Some(small) = small {
-            small.kept();
         }
         // Taken until the upload ends, however it does.
         inner.rooms().entry(upload.0).or_default().insert(number, room);

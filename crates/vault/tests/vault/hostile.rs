@@ -249,6 +249,7 @@ async fn an_entry_that_disputes_a_blob_does_not_have_it_replaced() {
         hlc: Hlc::default(),
         blobs: Bounded::fill(&mut [blob].into_iter()),
         payload_hash: payload_hash(b"lie"),
+        says: None,
     };
     let (entry, payload) = (draft.sign(&key).to_bytes(), Some(b"lie".to_vec()));
     let row = EntryRow { bucket: world.bucket, origin, seq: 1, entry, payload };

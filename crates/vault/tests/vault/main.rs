@@ -5,6 +5,7 @@
 mod conditions;
 mod ending;
 mod foreign;
+mod forgery;
 mod hostile;
 mod kill;
 mod lifecycle;

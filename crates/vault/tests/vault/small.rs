@@ -123,3 +123,21 @@ async fn one_that_was_altered_is_told_and_mended() {
     world.entries.write(move |txn| txn.put_blob(&name, &whole, Millis(1)).map(drop)).unwrap();
     assert_eq!(world.get("k").await.unwrap(), content);
 }
+
+#[tokio::test]
+async fn a_part_counts_though_its_client_has_gone() {
+    let home = tempfile::tempdir().unwrap();
+    let world = World::open(home.path()).await;
+    let upload = world.vault.begin_upload(&world.bucket, "parts", UploadRequest::default()).await.unwrap();
+    let (go_on, wait) = std::sync::mpsc::channel();
+    world.entries.submit(move |_| Ok::<u8, _>(wait.recv().unwrap()), drop);
+    let content = random(2000);
+    let part =
+        world.vault.put_part(&world.bucket, "parts", upload, 1, PartRequest::default(), body(&content));
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(300), part).await;
+    assert!(waits.is_err(), "it is being written");
+    go_on.send(0).unwrap();
+    world.entries.write(|_| Ok(())).unwrap();
+    let (blobs, bytes) = world.vault.depot().measure().await.unwrap();
+    assert_eq!((blobs, bytes), (1, world.vault.depot().used()));
+}

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use freehold_crypt::{Algorithm, Entropy as _, Secret, SigningKey};
 use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::{BlobRef, Entry, Own};
-use freehold_seal::{BucketKey, KeyRing};
+use freehold_seal::{Blinding, BucketKey, Content, KeyRing, PayloadPlace};
 use freehold_vault::{
     Alone, BlobStream, Body, BoxError, BucketInfo, ByteRange, DeleteRequest, Depot, DepotLimits, GetError,
     GetObject, Keyring, NotConfirmed, PeerError, Peers, PutDone, PutError, PutRequest, Replication, Shared,
@@ -199,15 +199,11 @@ impl World {
         self.entries
             .scan(|row| {
                 let entry = Entry::decode(&row.entry).unwrap();
-                let place = freehold_seal::PayloadPlace {
-                    realm: REALM,
-                    bucket: row.bucket,
-                    origin: row.origin,
-                    seq: row.seq,
-                };
+                let place =
+                    PayloadPlace { realm: REALM, bucket: row.bucket, origin: row.origin, seq: row.seq };
                 if let Some(payload) = &row.payload {
-                    let content = freehold_seal::Content::open(ring.current().unwrap(), &place, payload);
-                    if let freehold_seal::Content::Manifest(manifest) = content.unwrap()
+                    let content = Content::open(ring.current().unwrap(), &place, payload);
+                    if let Content::Manifest(manifest) = content.unwrap()
                         && manifest.name.as_str() == key
                     {
                         found.push(entry.blobs.to_vec());
@@ -221,11 +217,7 @@ impl World {
 
     /// Lets another gateway delete a key, by a clock that is `ahead` milliseconds ahead.
     pub(crate) fn forge_deletion(&self, key: &str, seq: u64, ahead: u64) -> NodeId {
-        let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([99; 32]));
-        let origin = NodeId::from_bytes(signing.verifying().ed25519_bytes().unwrap());
-        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let wall = Millis(u64::try_from(wall.as_millis()).unwrap() + ahead);
-        let place = freehold_seal::PayloadPlace { realm: REALM, bucket: self.bucket, origin, seq };
+        let wall = wall(ahead);
         let manifest = freehold_seal::Manifest {
             name: freehold_wire::Text::new(key).unwrap(),
             version: freehold_seal::VersionId::random(&mut OsEntropy),
@@ -233,22 +225,17 @@ impl World {
             stored: None,
             kind: None,
         };
-        let payload = manifest.seal(ring().1.current().unwrap(), &place, &mut OsEntropy).unwrap();
-        let draft = freehold_placement::Draft {
-            realm: REALM,
-            bucket: self.bucket,
-            origin,
-            seq,
-            hlc: Hlc { wall, count: 0 },
-            blobs: freehold_wire::Bounded::new(),
-            payload_hash: freehold_placement::payload_hash(&payload),
-        };
-        let entry = draft.sign(&signing);
-        let (bytes, kept) = (entry.to_bytes(), Some(payload.clone()));
-        let row = EntryRow { bucket: self.bucket, origin, seq, entry: bytes, payload: kept };
-        self.entries.write(move |txn| txn.insert(&row).map(|_| ())).unwrap();
-        self.vault.apply_remote([(&entry, Some(payload.as_slice()))]);
-        origin
+        let hlc = Hlc { wall, count: 0 };
+        self.hear(&made(99, seq, hlc, &Content::Manifest(manifest), &[]));
+        node_id(99)
+    }
+
+    /// Hears of an entry of another node, as from replication.
+    pub(crate) fn hear(&self, row: &EntryRow) {
+        let stored = row.clone();
+        self.entries.write(move |txn| txn.insert(&stored).map(|_| ())).unwrap();
+        let entry = Entry::decode(&row.entry).unwrap();
+        self.vault.apply_remote([(&entry, row.payload.as_deref())]);
     }
 
     /// A release from a node of which nobody asks whether it may.
@@ -266,6 +253,7 @@ impl World {
             hlc: Hlc::default(),
             blobs: freehold_wire::Bounded::new(),
             payload_hash: freehold_placement::payload_hash(&payload),
+            says: None,
         };
         self.vault.apply_remote([(&draft.sign(&signing), Some(payload.as_slice()))]);
     }
@@ -286,6 +274,33 @@ impl World {
             to.vault.apply_remote([(&entry, payload.as_deref())]);
         }
     }
+}
+
+/// The wall time, so many milliseconds ahead.
+pub(crate) fn wall(ahead: u64) -> Millis {
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Millis(u64::try_from(wall.as_millis()).unwrap() + ahead)
+}
+
+/// An entry of any node that has the key, saying anything.
+pub(crate) fn made(node: u8, seq: u64, hlc: Hlc, content: &Content, blobs: &[BlobRef]) -> EntryRow {
+    let signing = SigningKey::from_seed(Algorithm::Ed25519, &Secret::from_bytes([node; 32]));
+    let (bucket, ring) = ring();
+    let origin = node_id(node);
+    let (key, place) = (ring.current().unwrap(), PayloadPlace { realm: REALM, bucket, origin, seq });
+    let payload = content.seal(key, &place, &mut OsEntropy).unwrap();
+    let draft = freehold_placement::Draft {
+        realm: REALM,
+        bucket,
+        origin,
+        seq,
+        hlc,
+        blobs: freehold_wire::Bounded::from_vec(blobs.to_vec()).unwrap(),
+        payload_hash: freehold_placement::payload_hash(&payload),
+        says: content.says(key, &place, &Blinding::of(key, &place)),
+    };
+    let entry = draft.sign(&signing).to_bytes();
+    EntryRow { bucket, origin, seq, entry, payload: Some(payload) }
 }
 
 pub(crate) fn blob_path(home: &Path, name: BlobName) -> PathBuf {
@@ -331,6 +346,7 @@ impl Peers for Peer {
 pub(crate) struct Witness {
     pub(crate) committed: Mutex<Vec<(EntryId, u64)>>,
     pub(crate) lost: Mutex<Vec<BlobName>>,
+    pub(crate) forged: Mutex<Vec<NodeId>>,
     pub(crate) copies: u16,
     pub(crate) releases: bool,
     pub(crate) erased: Mutex<Vec<u64>>,
@@ -356,6 +372,10 @@ impl Replication for Witness {
 
     fn lost(&self, _: &BucketId, blob: &BlobRef) {
         self.lost.lock().unwrap().push(blob.name);
+    }
+
+    fn forged(&self, _: &BucketId, by: &NodeId) {
+        self.forged.lock().unwrap().push(*by);
     }
 
     fn belongs_here(&self, _: &BucketId, _: &EntryId) -> bool {
