@@ -82,7 +82,7 @@ async fn run() -> Result<()> {
     let (vault, _machine) = Vault::open_telling(config, shared, (machine, held), tell).await?;
     start.said("opening vault and replication")?;
     let opened = whole.0.elapsed();
-    vault.set_buckets([(bucket, realm.info())].into());
+    vault.set_buckets([(bucket, Realm::info())].into());
     let listed = Watch::start()?;
     list(&vault, &bucket, objects)?;
     row(&format!("a vault of {objects} objects opens"), opened)?;
@@ -127,7 +127,7 @@ impl Realm {
         }
     }
 
-    fn info(&self) -> BucketInfo {
+    fn info() -> BucketInfo {
         BucketInfo { name: "album".to_owned(), copies: 1, confirm: 1, created: Millis(0) }
     }
 
