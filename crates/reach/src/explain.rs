@@ -27,6 +27,8 @@ pub enum Barrier {
         /// The operation that says for how long.
         said_in: OpId,
     },
+    /// The device that let the phone in has lost its rights; another one may say so again.
+    NoGiver,
     /// None of the gateways that serve the phone stands.
     NoGateway,
     /// Nobody reaches into a phone, another realm or the network around.

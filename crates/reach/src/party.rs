@@ -1,7 +1,7 @@
 //! Who can send a packet, and what the log says of them.
 
 use freehold_realm::body::RuleFrom;
-use freehold_realm::{Grant, MemberRoles, Node, NodeRoles, Person, Standing, State};
+use freehold_realm::{Grant, MemberRoles, Node, NodeRoles, Person, Phone, Standing, State};
 use freehold_wire::{GrantId, Millis, NodeId, OpId, PersonId, PhoneId};
 
 use crate::explain::Barrier;
@@ -115,6 +115,14 @@ fn owner_of(state: &State, person: PersonId, owns_in: OpId) -> Option<Owner> {
     Some(Owner { person, roles: known.roles, owns_in, roles_in: known.roles_in })
 }
 
+/// Whether the device that let a phone in still might: an admin's, or of whose phone it is.
+fn is_given(state: &State, phone: &Phone) -> bool {
+    let Some((person, device)) = state.device(&phone.given_by) else { return false };
+    let roles = active(state, &person).map(|known| known.roles);
+    let may = roles.is_some_and(|roles| person == phone.person || roles.contains(MemberRoles::ADMIN));
+    device.standing == Standing::Active && may
+}
+
 /// A node whose rights hold.
 pub(crate) fn active_node<'a>(state: &'a State, node: &NodeId) -> Option<&'a Node> {
     state.nodes.get(node).filter(|node| node.standing == Standing::Active)
@@ -160,6 +168,9 @@ pub(crate) fn class(state: &State, now: Millis, party: Party) -> Result<Class, B
             let known = state.persons.get(&phone.person).ok_or(Barrier::Unknown)?;
             if let Some(by) = known.standing_in {
                 return Err(Barrier::Suspended { by });
+            }
+            if !is_given(state, phone) {
+                return Err(Barrier::NoGiver);
             }
             if !phone.gateways.iter().any(|node| active_gateway(state, node)) {
                 return Err(Barrier::NoGateway);

@@ -136,7 +136,7 @@ bodies! {
     44 RuleSet;
     /// Ends such a rule.
     45 RuleEnd;
-    /// Lets a phone into the network.
+    /// Lets a phone into the network, or says so again.
     46 PhoneAdd;
     /// Shuts a phone out.
     47 PhoneEnd;

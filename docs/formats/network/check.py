@@ -123,6 +123,12 @@ class Network:
             if b is None or (b.get(4) is not None and self.now > b[4]):
                 return None
             owner = self.person(b[2], op)
+            giver = self.walk.ops[op].author
+            by_whom = self.walk.person_of(None, giver)
+            roles = self.active_person(by_whom) if by_whom else None
+            held = by_whom and self.suspended(("d", giver), self.walk.is_admin(None, by_whom))
+            if roles is None or held or giver in self.walk.burned or not (by_whom == b[2] or roles & ADMIN):
+                return None
             served = any((self.roles(g) or 0) & GATEWAY for g in b[3])
             return what | {"owner": owner, "by": op} if owner and served else None
         if kind == "guest":

@@ -831,10 +831,12 @@ class Walk:
         need(ascend(b[3]) and b[3], "numbers")
         need(self.member(None, b[2]) is not None, "no-such")
         self.there(*b[3])
-        live = [row[1] for row in self.phones.values() if row]
-        need(b[0] not in self.phones and all(row[1] != b[1] for row in live), "in-use")
+        known = self.phones.get(b[0])
+        need(b[0] not in self.phones or (known and known[1][1] == b[1] and known[1][2] == b[2]), "in-use")
+        live = [row[1] for id, row in self.phones.items() if row and id != b[0]]
+        need(all(row[1] != b[1] for row in live), "in-use")
         need(sum(1 for row in live if row[2] == b[2]) < 16, "numbers")
-        self.room_for(self.phones, None, 4096)
+        self.room_for(self.phones, known, 4096)
         self.phones[b[0]] = op, b
 
     def kind_47(self, op, b):
@@ -1222,6 +1224,7 @@ def said_of_network(walk, words):
         ],
         "phones": [
             {"id": i, "by": by, "person": b[2].hex(), "gateways": hexes(b[3]), "until": b.get(4)}
+            | {"given_by": walk.ops[bytes.fromhex(by)].author.hex()}
             for i, by, b in rows(walk.phones)
         ],
     }

@@ -215,6 +215,32 @@ fn what_stands_in_the_way_is_told_with_the_operation() {
 }
 
 #[test]
+fn a_phone_goes_with_the_device_that_let_it_in() {
+    let mut lab = Lab::house();
+    let more = draft::add_device(&lab.state(), &key("c"), &key("c2"), box_key("c2")).unwrap();
+    lab.must("c", more, &[]);
+    let mine = |n| Party::Phone(phone(n));
+    // Whoever has the laptop for an hour.
+    lab.must("c2", call(7, "c", "g"), &[]);
+    assert_eq!(why(&lab, mine(7), "g", 53), Some(Why::Names));
+    let gone = draft::remove_device(&lab.set, &lab.state(), &key("c"), key_id("c2")).unwrap();
+    lab.must("c", gone, &[]);
+    assert_eq!(why(&lab, mine(7), "g", 53), None);
+    let sender = |lab: &Lab, n| explain(&lab.state(), NOW, mine(n), at("g"), TCP, 53).sender;
+    assert_eq!(sender(&lab, 7), Some(Barrier::NoGiver));
+    // What was the owner's after all is said again.
+    lab.must("c", call(7, "c", "k"), &[]);
+    assert_eq!(why(&lab, mine(7), "g", 53), Some(Why::Names));
+    // The same of an admin's device, for somebody else's phone.
+    lab.must("b", call(8, "q", "g"), &[]);
+    assert_eq!(sender(&lab, 8), None);
+    let target = Target::Device(key_id("b"));
+    let body = draft::suspend(&lab.set, &lab.state(), target);
+    lab.must("a", body, &["b"]);
+    assert_eq!(sender(&lab, 8), Some(Barrier::NoGiver));
+}
+
+#[test]
 fn a_laptop_is_the_persons_whose_device_came_with_it_while_that_is_theirs() {
     let mut lab = Lab::house();
     let delegate = draft::delegate_device(&lab.state(), &key("a"), key("i").verifying()).unwrap();

@@ -239,7 +239,8 @@ pub struct RuleEnd {
     pub rule: RuleId,
 }
 
-/// Lets a machine without this program into the network, by WireGuard through gateways.
+/// Lets a machine without this program into the network, by WireGuard through gateways, or says so again:
+/// by another device, or for other gateways, or longer.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct PhoneAdd {

@@ -273,11 +273,13 @@ impl Run<'_> {
         fits(ascending(&body.gateways) && !body.gateways.is_empty())?;
         there(self.whole().roles(&body.person).is_some(), Thing::Member)?;
         self.nodes_exist(&body.gateways)?;
-        if self.world.phones.contains_key(&body.phone) {
+        let Some(given_by) = self.frame.set.entry(at).map(|e| e.author) else { return Err(Reason::Stranger) };
+        let known = self.world.phones.get(&body.phone);
+        if known.is_some_and(|it| it.ended.is_some() || it.key != body.key || it.person != body.person) {
             return Err(Reason::InUse(Thing::Phone));
         }
-        let live = self.world.phones.values().filter(|phone| phone.ended.is_none());
-        let live: Vec<&Phone> = live.collect();
+        let live = self.world.phones.iter().filter(|(id, it)| it.ended.is_none() && **id != body.phone);
+        let live: Vec<&Phone> = live.map(|(_, phone)| phone).collect();
         if live.iter().any(|phone| phone.key == body.key) {
             return Err(Reason::InUse(Thing::Key));
         }
@@ -286,6 +288,7 @@ impl Run<'_> {
         let phone = Phone {
             key: body.key,
             person: body.person,
+            given_by,
             gateways: body.gateways.to_vec(),
             until: body.until,
             said_in: self.id(at),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use freehold_crypt::{BoxPublic, hash};
-use freehold_wire::{GrantId, Millis, NodeId, OpId, PersonId, Prefix, RealmId};
+use freehold_wire::{GrantId, KeyId, Millis, NodeId, OpId, PersonId, Prefix, RealmId};
 
 use crate::body::{Ports, Preset, RuleFrom, RuleTo};
 
@@ -89,6 +89,9 @@ pub struct Phone {
     pub key: BoxPublic,
     /// Whose it is.
     pub person: PersonId,
+    /// The device that let it in, or said so again. It counts no longer than that one's rights: or else
+    /// whoever has a stolen laptop for an hour has a phone for good.
+    pub given_by: KeyId,
     /// The gateways that serve it.
     pub gateways: Vec<NodeId>,
     /// Until then.

@@ -52,6 +52,7 @@ pub(super) fn expectation(state: &State) -> Option<Value> {
         json!({
             "id": id.to_string(), "by": of.said_in.to_string(), "person": of.person.to_string(),
             "gateways": ids(&of.gateways), "until": of.until.map(|until| until.0),
+            "given_by": of.given_by.to_string(),
         })
     });
     (!quiet).then(|| {
