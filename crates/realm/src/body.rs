@@ -124,6 +124,8 @@ bodies! {
     29 BucketErase;
     /// Ends earlier keys of a bucket: every node destroys them, once it has sealed anew what lives.
     30 KeysErase;
+    /// Erases a person: every node destroys the keys of what is theirs alone.
+    31 PersonErase;
     /// Says how the realm's network is as a whole.
     40 NetSet;
     /// Says what part a node has in the network.
@@ -716,6 +718,22 @@ pub struct KeysErase {
     /// Which object was deleted for it: a digest that tells its name to those who can read the bucket.
     #[n(2)]
     pub object: Option<Digest>,
+}
+
+/// Buckets at most that one [`PersonErase`] names.
+pub const PERSON_BUCKETS_MAX: usize = 1024;
+
+/// Erases a person, whose membership another operation ends: what they are called, and the buckets that are
+/// theirs alone. Nothing brings it back.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct PersonErase {
+    /// The person, a member or once one.
+    #[n(0)]
+    pub person: PersonId,
+    /// The buckets, deleted before or not; among them the one that says what the person is called.
+    #[n(1)]
+    pub buckets: Bounded<BucketId, PERSON_BUCKETS_MAX>,
 }
 
 /// Carries a signature that belongs to an operation in its causal past, so that signatures given

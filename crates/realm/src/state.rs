@@ -56,6 +56,8 @@ pub struct State {
     pub buckets: BTreeMap<BucketId, Bucket>,
     /// What somebody may keep at most, in bytes.
     pub quotas: BTreeMap<QuotaOf, u64>,
+    /// Who was erased, by the operation that said so.
+    pub erased_persons: BTreeMap<OpId, PersonId>,
     /// How the network is as a whole.
     pub network: Network,
     /// Services, ended ones included.
@@ -289,7 +291,7 @@ impl State {
         self.buckets.iter().filter(|(_, b)| !b.deleted)
     }
 
-    /// Buckets that were erased, and by which operation.
+    /// Buckets that were erased, and by which operation: of several, if a person was erased.
     pub fn erased(&self) -> impl Iterator<Item = (BucketId, OpId)> {
         self.buckets.iter().filter_map(|(id, bucket)| Some((*id, bucket.erased?)))
     }

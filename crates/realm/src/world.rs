@@ -112,6 +112,8 @@ pub(crate) struct World {
     pub(crate) grants: BTreeMap<GrantId, Grant>,
     pub(crate) buckets: BTreeMap<BucketId, Bucket>,
     pub(crate) quotas: BTreeMap<QuotaOf, u64>,
+    /// Who was erased, and by which operation.
+    pub(crate) erased: BTreeMap<OpId, PersonId>,
     pub(crate) network: Option<(NetSet, OpId)>,
     pub(crate) services: BTreeMap<ServiceId, Service>,
     pub(crate) rules: BTreeMap<RuleId, Rule>,

@@ -694,6 +694,15 @@ class Walk:
         need(b[1] >> 16 > self.ended.get(b[0], 0) >> 16, "numbers")
         self.ended[b[0]] = b[1]
 
+    def kind_31(self, op, b):
+        self.admin(op)
+        need(b[0] in self.roles, "no-such")
+        need(len(b[1]) <= 1024 and all(bucket in self.buckets for bucket in b[1]), "no-such")
+        for bucket in b[1]:
+            self.buckets[bucket] = None
+            self.erased.add(bucket)
+        self.quotas.pop((1, b[0]), None)
+
     def kind_26(self, op, b):
         self.actor(op)
 

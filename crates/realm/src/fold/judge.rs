@@ -69,6 +69,7 @@ impl Run<'_> {
             Body::BucketDelete(b) => self.bucket_delete(at, b),
             Body::BucketErase(b) => self.bucket_erase(at, b),
             Body::KeysErase(b) => self.keys_erase(at, b),
+            Body::PersonErase(b) => self.person_erase(at, b),
             Body::NetSet(b) => self.net_set(at, b),
             Body::NodeNet(b) => self.node_net(at, b),
             Body::ServiceSet(b) => self.service_set(at, b),

@@ -72,6 +72,7 @@ fn state(run: &Run<'_>, pending: &BTreeMap<OpId, Pending>) -> State {
         grants: world.grants.iter().map(|(id, grant)| (*id, presented(run, *id, grant))).collect(),
         buckets: world.buckets.clone(),
         quotas: world.quotas.clone(),
+        erased_persons: world.erased.clone(),
         network: network(run),
         services: world.services.clone(),
         rules: world.rules.clone(),

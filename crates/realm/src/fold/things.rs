@@ -7,8 +7,8 @@ use freehold_wire::{GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId};
 
 use crate::body::{
     BucketDelete, BucketErase, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel,
-    InvitationIssue, InvitationRedeem, KeysErase, NodeAdd, NodeChange, NodeRemove, NodeSet, QuotaOf,
-    QuotaSet, Target, Terms,
+    InvitationIssue, InvitationRedeem, KeysErase, NodeAdd, NodeChange, NodeRemove, NodeSet, PersonErase,
+    QuotaOf, QuotaSet, Target, Terms,
 };
 use crate::person::{Change, Statement};
 use crate::reason::{Need, Reason, Thing};
@@ -348,6 +348,26 @@ impl Run<'_> {
         let bucket = self.world.buckets.get_mut(&body.bucket).filter(|bucket| bucket.erased.is_none());
         let bucket = bucket.ok_or(Reason::NoSuch(Thing::Bucket))?;
         (bucket.deleted, bucket.erased) = (true, Some(id));
+        Ok(())
+    }
+
+    /// The same of several buckets. Those that were erased before stay so by what erased them.
+    pub(super) fn person_erase(&mut self, at: At, body: &PersonErase) -> Result<(), Reason> {
+        self.admin(at)?;
+        if !self.world.persons.contains_key(&body.person) {
+            return Err(Reason::NoSuch(Thing::Member));
+        }
+        if body.buckets.iter().any(|bucket| !self.world.buckets.contains_key(bucket)) {
+            return Err(Reason::NoSuch(Thing::Bucket));
+        }
+        let id = self.id(at);
+        for bucket in &body.buckets {
+            if let Some(bucket) = self.world.buckets.get_mut(bucket) {
+                (bucket.deleted, bucket.erased) = (true, bucket.erased.or(Some(id)));
+            }
+        }
+        self.world.quotas.remove(&QuotaOf::Person(body.person));
+        self.world.erased.insert(id, body.person);
         Ok(())
     }
 

@@ -329,6 +329,38 @@ fn admins_alone_erase_a_bucket_and_once() {
 }
 
 #[test]
+fn admins_alone_erase_a_person_with_buckets_that_are_there() {
+    let mut lab = Lab::new(&["a"]);
+    lab.say("a", add_node("n", NodeRoles::GATEWAY), &["n"]);
+    lab.say("a", add_member("s"), &[]);
+    for n in [1, 2, 3] {
+        lab.say("n", set_bucket(n), &[]);
+    }
+    let of = body::QuotaOf::Person(person("s"));
+    lab.say("a", body::QuotaSet { of, bytes: Some(1) }, &[]);
+    let erase = |who: &str, buckets: &[u8]| body::PersonErase {
+        person: person(who),
+        buckets: list(buckets.iter().copied().map(bucket)),
+    };
+    let before = lab.say("a", body::BucketErase { bucket: bucket(1) }, &[]);
+    lab.say("a", remove("s", 0), &[]);
+    let ops = [
+        (lab.say("n", erase("s", &[2]), &[]), "not-allowed"),
+        (lab.say("a", erase("x", &[2]), &[]), "no-such"),
+        (lab.say("a", erase("s", &[2, 9]), &[]), "no-such"),
+    ];
+    assert!(ops.iter().all(|(op, code)| lab.code(op) == *code));
+    assert_eq!((lab.buckets(), lab.fold().state.quotas.len()), (vec![2, 3], 1));
+    let erased = lab.say("a", erase("s", &[1, 2]), &[]);
+    let later = lab.say("a", erase("s", &[]), &[]);
+    let state = lab.fold().state;
+    let by = [1, 2, 3].map(|n| state.buckets[&bucket(n)].erased);
+    assert_eq!((by, lab.buckets()), ([Some(before), Some(erased), None], vec![3]));
+    assert_eq!(state.erased_persons, [(erased, person("s")), (later, person("s"))].into());
+    assert!(state.quotas.is_empty());
+}
+
+#[test]
 fn keys_of_a_bucket_end_generation_by_generation() {
     let mut lab = Lab::new(&["a"]);
     lab.say("a", add_node("n", NodeRoles::GATEWAY), &["n"]);

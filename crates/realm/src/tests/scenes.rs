@@ -648,6 +648,7 @@ scenes! {
         let quota = |of, bytes| body::QuotaSet { of, bytes };
         let service = body::QuotaOf::Service(freehold_wire::ServiceId::from_bytes([5; 32]));
         let end = |n, kept| body::KeysErase { bucket: bucket(n), kept, object: None };
+        let erase = |who: &str, of: &[u8]| body::PersonErase { person: person(who), buckets: list(of.iter().copied().map(bucket)) };
         let (realm, a) = (body::QuotaOf::Realm, body::QuotaOf::Person(person("a")));
         let ops = ops.into_iter().chain([
             (lab.say("g", quota(realm, Some(1)), &[]), "not-allowed"),
@@ -663,6 +664,12 @@ scenes! {
             (lab.say("a", end(1, 1), &[]), "numbers"),
             (lab.say("a", end(1, 2 << 16 | 7), &[]), "ok"),
             (lab.say("b", end(1, 2 << 16 | 9), &[]), "numbers"),
+            (lab.say("g", erase("c", &[2]), &[]), "not-allowed"),
+            (lab.say("a", erase("x", &[2]), &[]), "no-such"),
+            (lab.say("a", erase("c", &[9]), &[]), "no-such"),
+            (lab.say("a", add_member("c"), &[]), "ok"),
+            (lab.say("a", remove("c", 0), &[]), "ok"),
+            (lab.say("a", erase("c", &[2]), &[]), "ok"),
         ]);
         for (at, (op, code)) in ops.enumerate() {
             assert_eq!(lab.code(&op), code, "{at}");
