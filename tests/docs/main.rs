@@ -125,7 +125,8 @@ fn run(story: &Story, page: &Path) -> Result<()> {
                 machine.node.invite(&command.split_whitespace().skip(2).collect::<Vec<_>>())?,
             );
         }
-        if command.starts_with("freehold bucket erase") && !command.contains("--dry-run") {
+        let erases = ["freehold bucket erase", "freehold person erase"];
+        if erases.iter().any(|words| command.starts_with(words)) && !command.contains("--dry-run") {
             let all: serde_json::Value = machine.node.ask(&["receipt", "list"])?;
             let id = all.pointer("/0/id").and_then(serde_json::Value::as_str);
             words.insert("erasure", id.context("something was erased")?.chars().take(8).collect());
@@ -190,6 +191,11 @@ fn access_keys() -> Result<()> {
 #[test]
 fn keys() -> Result<()> {
     page("docs/user/keys.md")
+}
+
+#[test]
+fn people() -> Result<()> {
+    page("docs/user/people.md")
 }
 
 #[test]

@@ -10,7 +10,7 @@ use freehold_disk::{EntryRow, EntryStore, KeyStore};
 use freehold_placement::Entry;
 use freehold_seal::{
     BlobOpener, BucketKey, CHUNK_LEN, Content, DirectoryRow, Envelope, HEADER_LEN, KeyOf, Manifest,
-    ObjectKey, PayloadPlace, SEALED_CHUNK_LEN, object_digest, open_envelope,
+    ObjectKey, PayloadPlace, SEALED_CHUNK_LEN, Setting, SettingRow, object_digest, open_envelope,
 };
 use freehold_wire::{BlobName, BucketId, RealmId, to_canonical};
 
@@ -59,6 +59,10 @@ pub(crate) fn open(home: &Path, boxes: &[Secret], known: &Opened) -> Result<Open
                 (KeyOf::Bucket(bucket), Ok(Content::Manifest(manifest))) => {
                     take(&disk, &mut opened, entry, bucket, &manifest, &key);
                 }
+                (KeyOf::Bucket(_), Ok(Content::Setting(SettingRow { setting: Setting::Name, document }))) => {
+                    let name = document.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
+                    opened.names.extend(name);
+                }
                 (KeyOf::Bucket(bucket), Ok(Content::Resealed(resealed))) => {
                     if let Ok(Content::Manifest(manifest)) = resealed.content() {
                         take(&disk, &mut opened, entry, bucket, &manifest, &key);
@@ -76,7 +80,7 @@ fn name(row: &DirectoryRow) -> Option<String> {
         DirectoryRow::RealmName(name)
         | DirectoryRow::NodeName(_, name)
         | DirectoryRow::BucketName(_, name)
-        | DirectoryRow::PersonName(_, name) => name.as_ref().map(|name| name.as_str().to_owned()),
+        | DirectoryRow::ServiceName(_, name) => name.as_ref().map(|name| name.as_str().to_owned()),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use freehold_wire::NodeId;
 use crate::{disk, get, keys, put};
 
 /// A copy of what a node stores, without its keys.
-fn copy(node: &Node<'_>, into: &Path) -> Result<PathBuf> {
+pub(crate) fn copy(node: &Node<'_>, into: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(into)?;
     for file in disk::files(&node.home().join("depot"))? {
         let to = into.join(file.strip_prefix(node.home())?);
@@ -25,7 +25,7 @@ fn copy(node: &Node<'_>, into: &Path) -> Result<PathBuf> {
 }
 
 /// Opens an older copy of a disk with all that a home holds now.
-fn opened_with(older: &Path, home: &Path) -> Result<disk::Opened> {
+pub(crate) fn opened_with(older: &Path, home: &Path) -> Result<disk::Opened> {
     let secret = disk::box_secret(home)?;
     let secrets = std::slice::from_ref(&secret);
     let known = disk::open(home, secrets, &disk::Opened::default())?;
@@ -53,7 +53,7 @@ fn signed_by_a_stranger(receipt: &[u8], shown: &Erasure) -> Result<Vec<u8>> {
     Ok([&[0x82], told.as_slice(), &[0x58, 0x40], signature.as_bytes()].concat())
 }
 
-fn forgeries_are_refused(node: &Node<'_>, file: &str, shown: &Erasure) -> Result<()> {
+pub(crate) fn forgeries_are_refused(node: &Node<'_>, file: &str, shown: &Erasure) -> Result<()> {
     let receipt = std::fs::read(file)?;
     let mut altered = receipt.clone();
     let middle = altered.len() / 2;
@@ -115,7 +115,7 @@ fn what_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
         })?;
         one.cli(&["receipt", "save", &erased.id, &file, "--overwrite"])?.good()?;
         let shown: Erasure = one.ask(&["receipt", "check", &file])?;
-        ensure!(shown.bucket == erased.bucket && shown.confirmed.len() == 2, "{shown:?}");
+        ensure!(shown.buckets == erased.buckets && shown.confirmed.len() == 2, "{shown:?}");
         forgeries_are_refused(&one, &file, &shown)?;
         one.stop()?;
         other.stop()?;

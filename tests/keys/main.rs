@@ -4,8 +4,10 @@
 
 mod disk;
 mod erasure;
+mod person;
 mod private;
 mod tenant;
+mod waiting;
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::{Audit, BucketAccess, BucketKeys, Rewrapped, Sealed};

@@ -3,6 +3,7 @@
 mod backend;
 mod bucket_keys;
 mod kv;
+mod people;
 mod socket;
 
 use socket::Socket;

@@ -13,8 +13,8 @@ use crate::kv::KvControl;
 use crate::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest,
     ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
-    NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, Phrase,
-    Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
+    NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
+    PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -104,6 +104,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// The keys of buckets, if this node answers for them.
     fn bucket_keys(&self) -> Option<&dyn KeyControl> {
+        None
+    }
+
+    /// The realm's people, if this node answers for them.
+    fn people(&self) -> Option<&dyn PeopleControl> {
         None
     }
 

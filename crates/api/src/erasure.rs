@@ -69,8 +69,11 @@ pub struct Erasure {
     pub id: String,
     /// The realm.
     pub realm: String,
-    /// The bucket's id.
-    pub bucket: String,
+    /// The person's id, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// The ids of the buckets: one, or those of a person, with the one that said what they are called.
+    pub buckets: Vec<String>,
     /// What stands for the name of the object, if it was one: a digest, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,

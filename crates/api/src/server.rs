@@ -8,6 +8,7 @@ mod key;
 mod kv;
 mod node;
 mod object;
+mod people;
 mod place;
 mod realm;
 mod setup;
@@ -99,6 +100,10 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(bucket_keys::erase_object))
         .routes(routes!(bucket_keys::erasures))
         .routes(routes!(bucket_keys::receipt))
+        .routes(routes!(people::people, people::add_person))
+        .routes(routes!(people::rename_person))
+        .routes(routes!(people::plan_person_erasure))
+        .routes(routes!(people::erase_person))
         .routes(routes!(object::list_objects))
         .routes(routes!(backend::backends, backend::attach))
         .routes(routes!(backend::probe))

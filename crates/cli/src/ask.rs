@@ -47,6 +47,7 @@ pub(crate) async fn ask(
         Command::Bucket { command } => bucket(terminal, &client, command).await,
         Command::Object { command } => crate::receipt::object(terminal, &client, command).await,
         Command::Receipt { command } => crate::receipt::receipt(terminal, &client, command).await,
+        Command::Person { command } => crate::person::person(terminal, &client, command).await,
         Command::Node { command } => node(terminal, &client, command).await,
         Command::Usage => crate::quota::usage(terminal, &client).await,
         Command::Quota { command: QuotaCommand::Set(set) } => crate::quota::set(terminal, &client, set).await,

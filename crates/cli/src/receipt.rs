@@ -100,13 +100,9 @@ pub(crate) async fn receipt(
             show(terminal, &all, |all| {
                 let one = |erasure: &Erasure| {
                     format!(
-                        "{}  bucket {}{}, erased on {} by {}\n{}",
+                        "{}  {}, erased on {} by {}\n{}",
                         short(&erasure.id),
-                        short(&erasure.bucket),
-                        erasure
-                            .object
-                            .as_deref()
-                            .map_or(String::new(), |object| format!(", object {object}")),
+                        what(erasure),
                         words::date(erasure.decided_ms),
                         short(&erasure.decided_by),
                         progress(erasure)
@@ -142,11 +138,27 @@ fn planned(plan: &ErasurePlan) -> String {
     )
 }
 
+/// What was erased.
+fn what(erasure: &Erasure) -> String {
+    let buckets: Vec<&str> = erasure.buckets.iter().map(|id| short(id)).collect();
+    let buckets = match buckets.as_slice() {
+        [] => String::new(),
+        [one] => format!("bucket {one}"),
+        all => format!("buckets {}", all.join(", ")),
+    };
+    match (&erasure.person, &erasure.object) {
+        (Some(person), _) if erasure.buckets.is_empty() => format!("person {}", short(person)),
+        (Some(person), _) => format!("person {} with {buckets}", short(person)),
+        (None, Some(object)) => format!("{buckets}, object {object}"),
+        (None, None) => buckets,
+    }
+}
+
 fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
-fn progress(erasure: &Erasure) -> String {
+pub(crate) fn progress(erasure: &Erasure) -> String {
     let lines = [
         ("have destroyed their keys of it", &erasure.confirmed),
         ("have not yet: they do it when they are on", &erasure.pending),
@@ -163,7 +175,6 @@ fn proof(shown: &Erasure) -> String {
     let mut out = vec![
         "The receipt is genuine: its signatures and the realm's log in it were checked.".to_owned(),
         format!("  realm        {}", shown.realm),
-        format!("  bucket       {}", shown.bucket),
         format!(
             "  erased by    {} (an admin), with operation {}",
             short(&shown.decided_by),
@@ -171,12 +182,13 @@ fn proof(shown: &Erasure) -> String {
         ),
         progress(shown),
     ];
-    if let Some(object) = &shown.object {
-        out.insert(3, format!("  object       {object} (a digest of its name)"));
-    }
+    let of = shown.buckets.iter().map(|bucket| format!("  bucket       {bucket}"));
+    let person = shown.person.iter().map(|person| format!("  person       {person}"));
+    let object = shown.object.iter().map(|object| format!("  object       {object} (a digest of its name)"));
+    drop(out.splice(2..2, person.chain(of).chain(object)));
     out.push(if shown.pending.is_empty() && shown.gone.is_empty() {
-        "Every machine that can have had a key of the bucket has signed that it is destroyed: older copies of \
-         their disks do not open with what they hold now."
+        "Every machine that can have had a key of it has signed that it is destroyed: older copies of their disks \
+         do not open with what they hold now."
             .to_owned()
     } else {
         "As long as a machine has not confirmed, what it holds may still open.".to_owned()

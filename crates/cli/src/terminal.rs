@@ -140,7 +140,7 @@ pub(crate) fn told_home(home: &Path) -> Option<&'static str> {
 }
 
 /// Commands that ask the node of a home.
-const OF_A_HOME: [&str; 13] = [
+const OF_A_HOME: [&str; 15] = [
     "up",
     "stop",
     "status",
@@ -150,6 +150,8 @@ const OF_A_HOME: [&str; 13] = [
     "bucket",
     "backend",
     "key",
+    "person",
+    "receipt",
     "node",
     "realm",
     "guardians",

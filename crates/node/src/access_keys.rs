@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::credentials::new_pair;
+use crate::people;
 use crate::problem::own_problem;
 use crate::shared::Shared;
 
@@ -114,6 +115,11 @@ impl AccessKeys {
     /// Whoever has a key.
     pub(crate) fn principals(&self) -> Vec<Principal> {
         self.records().values().map(|record| record.who.clone()).collect()
+    }
+
+    /// The ids of the keys of those who are such.
+    pub(crate) fn ids_of(&self, such: impl Fn(&Principal) -> bool) -> Vec<String> {
+        self.records().iter().filter(|(_, record)| such(&record.who)).map(|(id, _)| id.clone()).collect()
     }
 
     fn snapshot(&self) -> Arc<Records> {
@@ -215,29 +221,6 @@ impl Keys for NodeKeys {
 
 const NOT_MADE: &str = "the access key was not made";
 
-/// The person that somebody typed: a name, an id, or the start of one.
-pub(crate) fn person_named(shared: &Shared, typed: &str, not: &str) -> Result<PersonId, Problem> {
-    let view = shared.log.view();
-    let directory = shared.directory();
-    let is_meant = |person: &&PersonId| {
-        directory.person_name(**person) == Some(typed)
-            || (typed.len() >= ID_START_MIN && person.to_string().starts_with(typed))
-    };
-    let meant: Vec<PersonId> = view.state().persons.keys().filter(is_meant).copied().collect();
-    let [person] = meant.as_slice() else {
-        let why = match meant.len() {
-            0 => format!("the realm has no member {typed:?}"),
-            several => format!("{typed:?} may be any of {several} members"),
-        };
-        return Err(Problem::not_found(
-            not,
-            why,
-            Some("freehold realm export FILE, then: freehold realm audit FILE    (shows the members)"),
-        ));
-    };
-    Ok(*person)
-}
-
 fn right(right: KeyRight) -> Right {
     match right {
         KeyRight::Read => Right::Read,
@@ -282,7 +265,7 @@ fn wished(shared: &Shared, wish: NewKey) -> Result<(Principal, Rights), Problem>
     let invalid = |why: String| Problem::invalid(NOT_MADE, why, Some("freehold key create --help"));
     let account = match &wish.person {
         None => Account::Realm,
-        Some(typed) => Account::Person(person_named(shared, typed, NOT_MADE)?),
+        Some(typed) => Account::Person(people::named(shared, typed, NOT_MADE)?),
     };
     let who = match &wish.service {
         None => Principal::Account(account),
@@ -304,11 +287,7 @@ fn wished(shared: &Shared, wish: NewKey) -> Result<(Principal, Rights), Problem>
         return Err(invalid(format!("{why} already")));
     }
     if let Some(why) = ill_standing(shared, &who) {
-        return Err(Problem::refused(
-            NOT_MADE,
-            why,
-            Some("freehold realm export FILE, then: freehold realm audit FILE    (shows the members)"),
-        ));
+        return Err(Problem::refused(NOT_MADE, why, Some("freehold person list")));
     }
     for bucket in &rights.buckets {
         if shared.vault.bucket_named(bucket).is_none() {
@@ -364,6 +343,24 @@ pub async fn revoke(shared: &Shared, typed: &str) -> Result<(), Problem> {
         Ok(())
     };
     shared.access_keys.change(removing).await
+}
+
+/// Ends every key of a person, and of the services that act for them; how many there were.
+///
+/// # Errors
+/// A [`Problem`] if the file cannot be written.
+pub(crate) async fn revoke_of(shared: &Shared, person: PersonId) -> Result<usize, Problem> {
+    let keys = &shared.access_keys;
+    let theirs = |who: &Principal| who.account() == Some(Account::Person(person));
+    if !keys.principals().iter().any(theirs) {
+        return Ok(0);
+    }
+    let removing = |records: &mut Records| {
+        let before = records.len();
+        records.retain(|_, record| !theirs(&record.who));
+        Ok(before.saturating_sub(records.len()))
+    };
+    keys.change(removing).await
 }
 
 #[cfg(test)]

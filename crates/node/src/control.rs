@@ -6,6 +6,7 @@ mod databases;
 mod erasures;
 mod keys;
 mod objects;
+mod people;
 mod places;
 mod realm;
 mod report;
@@ -20,7 +21,7 @@ use freehold_api::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control,
     Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
     Listing, MadeKey, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
-    ObjectRead, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
+    ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 
 use crate::access_keys;
@@ -181,6 +182,10 @@ impl Control for Answers {
     }
 
     fn bucket_keys(&self) -> Option<&dyn KeyControl> {
+        Some(self)
+    }
+
+    fn people(&self) -> Option<&dyn PeopleControl> {
         Some(self)
     }
 

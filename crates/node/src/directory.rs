@@ -15,7 +15,7 @@ use freehold_seal::{
     BoxHint, DirectoryRow, Envelope, Erased, KeyOf, KeyRing, PayloadKind, PayloadPlace, Recipient, RowKey,
     box_hint, ends_before, generation, payload_kind,
 };
-use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, OpId, PersonId, RealmId, ServiceId, ZoneId};
+use freehold_wire::{BucketId, Digest, Hlc, Name, NodeId, OpId, RealmId, ServiceId, ZoneId};
 
 /// The bucket id under which a realm's directory entries travel.
 pub fn directory_bucket(realm: RealmId) -> BucketId {
@@ -369,14 +369,6 @@ impl Directory {
     pub fn node_name(&self, node: NodeId) -> Option<&str> {
         match self.row(RowKey::NodeName(node))? {
             DirectoryRow::NodeName(_, name) => name.as_ref().map(Name::as_str),
-            _ => None,
-        }
-    }
-
-    /// A person's name.
-    pub fn person_name(&self, person: PersonId) -> Option<&str> {
-        match self.row(RowKey::PersonName(person))? {
-            DirectoryRow::PersonName(_, name) => name.as_ref().map(Name::as_str),
             _ => None,
         }
     }

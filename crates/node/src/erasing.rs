@@ -2,45 +2,70 @@
 //! and the boxes that brought them, destroys the key that opened those boxes, and says so.
 
 mod keys;
+mod person;
 pub mod receipt;
+mod turn;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use freehold_api::Problem;
 use freehold_crypt::BoxPublic;
-use freehold_disk::{OsEntropy, StoreError};
+use freehold_disk::{EntryStore, OsEntropy, StoreError};
 use freehold_realm::Ended;
 use freehold_seal::{DirectoryRow, Envelope, Erased, KeyOf, KeyRing, Recipient, ends_before};
-use freehold_wire::{BucketId, NodeId, OpId};
+use freehold_wire::{BucketId, Millis, NodeId, OpId};
 use tokio::time::Instant;
 
 use crate::clock;
 use crate::directory::{Directory, Trust, Unwanted};
+use crate::entitled::is_active;
 use crate::identity::{draw_next_box, settle_next_box};
 use crate::log::View;
 use crate::problem::{get_problem, identity_problem, store_problem};
 use crate::scribe::Saying;
 use crate::shared::Shared;
+use turn::Sight;
 
-/// Whom to believe, and which keys are no more. A bucket goes only once nothing in it must be kept.
+const BEGUN: &str = "erasures begun";
+
+/// Erasures that this node has begun to carry out: it goes on with them after a restart, though it may have
+/// no key any more that shows what they are about.
+#[derive(Debug, Default)]
+pub(crate) struct Begun(Mutex<BTreeSet<OpId>>);
+
+impl Begun {
+    fn has(&self, erasure: &OpId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(erasure)
+    }
+
+    fn add(&self, erasures: impl IntoIterator<Item = OpId>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(erasures);
+    }
+
+    fn all(&self) -> BTreeSet<OpId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes back what was begun before a restart.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub(crate) fn restore(&self, entries: &EntryStore) -> Result<(), StoreError> {
+        let kept = entries.meta(BEGUN)?.unwrap_or_default();
+        self.add(kept.as_chunks::<32>().0.iter().map(|id| OpId::from_bytes(*id)));
+        Ok(())
+    }
+}
+
+/// Whom to believe, and which keys are no more.
 pub(crate) fn trust(shared: &Shared) -> Trust {
     let (view, mut trust) = (shared.log.view(), shared.log.view().trust());
     let directory = shared.directory();
-    let is_done = |erasure| is_done(&directory, &view, shared.me(), erasure);
-    for (bucket, _) in view.state().erased().filter(|(_, erasure)| !is_done(*erasure)) {
-        let opens = directory.ring(KeyOf::Bucket(bucket)).is_some_and(|ring| ring.sealing().next().is_some());
-        let is_read = shared.keyring.has(&bucket);
-        let kept = shared.vault.must_stay(&bucket, clock::wall());
-        if kept > 0 {
-            tracing::warn!(bucket = %bucket.short(), kept, "a bucket is not erased: something in it must be kept");
-        }
-        if kept > 0 || (opens && !is_read) {
-            trust.erased.remove(&bucket);
-        }
-    }
+    let goes = |erasure| shared.begun.has(&erasure) || is_done(&directory, &view, shared.me(), erasure);
+    trust.erased = view.state().erased().filter(|(_, erasure)| goes(*erasure)).map(|(of, _)| of).collect();
     let ended = view.state().ended();
     let ended = ended.filter(|(bucket, ended)| has_ended(&directory, &view, shared.me(), *bucket, ended));
     trust.ended = ended.map(|(bucket, ended)| (bucket, ended.kept)).collect();
@@ -60,6 +85,89 @@ fn has_ended(directory: &Directory, view: &View, me: NodeId, bucket: BucketId, e
     }
     let ends = |ring: &KeyRing| ring.sealing().any(|key| ends_before(key.version(), ended.kept));
     !directory.ring(KeyOf::Bucket(bucket)).is_some_and(ends)
+}
+
+/// The erasures that this node has neither carried out nor begun, with their buckets.
+fn waiting(shared: &Shared) -> BTreeMap<OpId, Vec<BucketId>> {
+    let view = shared.log.view();
+    let directory = shared.directory();
+    let persons = view.state().erased_persons.keys();
+    let mut all: BTreeMap<OpId, Vec<BucketId>> = persons.map(|erasure| (*erasure, Vec::new())).collect();
+    for (bucket, erasure) in view.state().erased() {
+        all.entry(erasure).or_default().push(bucket);
+    }
+    all.retain(|erasure, _| !shared.begun.has(erasure) && !is_done(&directory, &view, shared.me(), *erasure));
+    all
+}
+
+fn is_keyed(shared: &Shared, bucket: &BucketId) -> bool {
+    let directory = shared.directory();
+    directory.ring(KeyOf::Bucket(*bucket)).is_some_and(|ring| ring.sealing().next().is_some())
+}
+
+/// Whether an erasure waits here until others were heard, or something may go: nothing tells when that is.
+pub(crate) fn is_due(shared: &Shared) -> bool {
+    waiting(shared).values().flatten().any(|bucket| is_keyed(shared, bucket))
+}
+
+/// Begins what it is this node's turn to carry out.
+pub(crate) async fn begin_due(shared: &Shared) -> Result<(), Problem> {
+    let mut due = Vec::new();
+    for (erasure, buckets) in waiting(shared) {
+        let mut is_due = true;
+        for bucket in &buckets {
+            is_due &= has_come(shared, bucket, erasure).await;
+        }
+        due.extend(is_due.then_some(erasure));
+    }
+    if due.is_empty() { Ok(()) } else { begin(shared, due).await }
+}
+
+/// Has this node carry erasures out, whatever it hears from now on.
+///
+/// # Errors
+/// A [`Problem`] if that cannot be kept.
+pub(crate) async fn begin(shared: &Shared, erasures: Vec<OpId>) -> Result<(), Problem> {
+    let mut all = shared.begun.all();
+    all.extend(&erasures);
+    {
+        // What is done needs no note.
+        let (view, directory) = (shared.log.view(), shared.directory());
+        all.retain(|erasure| !is_done(&directory, &view, shared.me(), *erasure));
+    }
+    let bytes: Vec<u8> = all.iter().flat_map(|erasure| *erasure.as_bytes()).collect();
+    let (tell, told) = tokio::sync::oneshot::channel();
+    shared.entries.submit(move |txn| txn.set_meta(BEGUN, &bytes), move |kept| drop(tell.send(kept)));
+    let stopping =
+        |_| Problem::unreachable("nothing was erased yet", "the node is stopping", Some("freehold up"));
+    told.await.map_err(stopping)?.map_err(|error| store_problem(&error))?;
+    shared.begun.add(erasures);
+    Ok(())
+}
+
+async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
+    let sight = if is_keyed(shared, bucket) {
+        let heard = match shared.replica.get() {
+            Some(replica) => replica.in_step(*bucket).await,
+            None => false,
+        };
+        let kept = shared.vault.must_stay(bucket, clock::wall());
+        if kept > 0 {
+            tracing::warn!(bucket = %bucket.short(), kept, "a bucket is not erased: something in it must be kept");
+        }
+        Sight::Keyed { is_sure: heard && shared.keyring.has(bucket), kept }
+    } else {
+        let known = shared.log.view().erased_since.get(&erasure).copied();
+        Sight::Blind { waited: known.map_or(Millis(0), |known| clock::wall().since(known)) }
+    };
+    let (view, me) = (shared.log.view(), shared.me());
+    let directory = shared.directory();
+    let had = directory.had_keys(bucket);
+    let counts = |node: &NodeId| had.contains(node) || view.keepers.contains(node);
+    let said = directory.erased_by(erasure).map(|said| said.node).filter(counts).collect();
+    let mut keyed = had;
+    keyed.retain(|node| *node != me && is_active(view.state(), node) && view.was_here(*node, erasure));
+    turn::has_come(sight, &keyed, &said)
 }
 
 /// Takes in, at the start, what this node has carried out.
@@ -98,6 +206,7 @@ pub(crate) async fn carry_out(shared: &Shared) -> Result<(), Problem> {
         return Ok(());
     }
     let mut done = erase_buckets(shared, &view).await?;
+    person::end_keys(shared, &view, &mut done).await?;
     done.extend(keys::end(shared, &view).await?);
     let late = shared.directory().unwanted();
     let Some(renews) = due(!done.is_empty(), late, shared.renewals.may_again()) else { return Ok(()) };
@@ -126,7 +235,7 @@ const fn due(erased: bool, late: Unwanted, may_again: bool) -> Option<bool> {
     if renews || (late.boxes > 0 && late.opened == 0) { Some(renews) } else { None }
 }
 
-async fn erase_buckets(shared: &Shared, view: &View) -> Result<Vec<OpId>, Problem> {
+async fn erase_buckets(shared: &Shared, view: &View) -> Result<BTreeSet<OpId>, Problem> {
     let due: Vec<(BucketId, OpId)> = {
         let directory = shared.directory();
         let is_due = |(bucket, erasure): &(BucketId, OpId)| {

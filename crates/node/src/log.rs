@@ -23,7 +23,7 @@ use crate::directory::Trust;
 
 pub use mark::Mark;
 pub use owner::{Owner, keep_matured, open};
-pub(crate) use owner::{keepers, let_in};
+pub(crate) use owner::{asked, keepers, let_in};
 
 /// Requests that wait for the owner: more than all fronts together have under way.
 pub(crate) const ASKS: usize = 256;
@@ -58,7 +58,9 @@ pub struct View {
     pub devices: BTreeMap<NodeId, KeyId>,
     /// When the operation that let each node in first came here.
     pub known_since: BTreeMap<NodeId, Millis>,
-    /// When the operations came here that erased buckets.
+    /// Of each erasure the nodes that were let in by somebody who did not know of it.
+    pub asked: BTreeMap<OpId, BTreeSet<NodeId>>,
+    /// When the operations came here that erase something.
     pub erased_since: BTreeMap<OpId, Millis>,
     /// The newest time that any operation names.
     pub newest: Millis,
@@ -102,11 +104,9 @@ impl View {
         }
     }
 
-    /// Whether this node can have had keys of what was erased. One that was let in afterwards got the log
-    /// with both in it, at once.
-    pub fn was_here(&self, me: NodeId, erasure: OpId) -> bool {
-        let (came, erased) = (self.known_since.get(&me), self.erased_since.get(&erasure));
-        came.is_none() || came != erased
+    /// Whether a node can have had keys of what was erased.
+    pub fn was_here(&self, node: NodeId, erasure: OpId) -> bool {
+        self.asked.get(&erasure).is_some_and(|nodes| nodes.contains(&node))
     }
 
     /// Whether a node was of the realm once and was removed.

@@ -131,7 +131,8 @@ pub(crate) fn usage(shared: &Shared) -> Vec<UsageStatus> {
     let live: Vec<BucketId> = view.state().live_buckets().map(|(id, _)| *id).collect();
     all.extend(live.iter().filter_map(|id| owners.person_of(id)).map(|id| (QuotaOf::Person(id), None)));
     all.extend(owners.services().map(|id| (QuotaOf::Service(id), None)));
-    all.extend(live.iter().map(|id| (QuotaOf::Bucket(*id), None)));
+    let records: Vec<BucketId> = crate::people::records(shared).into_iter().map(|(_, id)| id).collect();
+    all.extend(live.iter().filter(|id| !records.contains(id)).map(|id| (QuotaOf::Bucket(*id), None)));
     let ended = |of: &QuotaOf| matches!(of, QuotaOf::Bucket(id) if !live.contains(id));
     let bounds = view.state().quotas.iter().filter(|(of, _)| !ended(of));
     all.extend(bounds.map(|(of, bytes)| (*of, Some(*bytes))));

@@ -11,7 +11,7 @@ use freehold_placement::{COPIES_TOLD, Cuts, Entry, Own};
 use freehold_realm::Standing;
 use freehold_seal::{KeyOf, KeyRing};
 use freehold_vault::{Depot, Keyring, Vault};
-use freehold_wire::{BucketId, Hlc, Millis, NodeId, PersonId, RealmId, ZoneId};
+use freehold_wire::{BucketId, Hlc, Millis, NodeId, RealmId, ZoneId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::access_keys::AccessKeys;
 use crate::clock;
 use crate::directory::{Directory, From, Learned, Unwanted, directory_bucket, read_directory};
-use crate::erasing::Renewals;
+use crate::erasing::{Begun, Renewals};
 use crate::home::Home;
 use crate::hosting::Backends;
 use crate::identity::{Identity, Keys};
@@ -102,6 +102,8 @@ pub struct Shared {
     pub(crate) neighbours: Neighbours,
     /// When this node's box key was renewed last.
     pub(crate) renewals: Renewals,
+    /// Erasures that this node has begun to carry out.
+    pub(crate) begun: Begun,
     /// Backends that this node hosts.
     pub(crate) backends: Backends,
 }
@@ -156,6 +158,7 @@ impl Shared {
             errands: TaskTracker::new(),
             neighbours,
             renewals: Renewals::default(),
+            begun: Begun::default(),
             backends: Backends::default(),
         }
     }
@@ -226,14 +229,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes the list of visitors back, and what was found damaged.
+    /// Takes the list of visitors back, what was found damaged, and which erasures were begun.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub fn recall(&self) -> Result<(), freehold_disk::StoreError> {
         self.damages.restore(&self.entries.meta(DAMAGES)?.unwrap_or_default());
         self.visitors.restore(&self.entries.meta(VISITORS)?.unwrap_or_default());
-        Ok(())
+        self.begun.restore(&self.entries)
     }
 
     /// The realm.
@@ -459,11 +462,6 @@ impl Shared {
     /// What people call a node.
     pub fn name_of(&self, node: NodeId) -> String {
         self.directory().node_name(node).map_or_else(|| node.short(), str::to_owned)
-    }
-
-    /// What a person is called.
-    pub fn person_name(&self, person: PersonId) -> String {
-        self.directory().person_name(person).map_or_else(|| person.short(), str::to_owned)
     }
 
     /// What people call a zone.

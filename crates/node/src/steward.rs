@@ -32,6 +32,8 @@ const LOOK_EVERY: Duration = Duration::from_mins(10);
 /// Whoever shut a node out rotates the keys at once. One node does it for them a while later, if that
 /// was not so.
 const ROTATE_AFTER: Duration = Duration::from_secs(30);
+/// How often it looks whether others were heard, where something waits for that.
+const HEARD_EVERY: Duration = Duration::from_secs(10);
 
 /// Works until told to stop.
 pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
@@ -64,6 +66,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = neighbours.changed() => if changed.is_err() { return },
             changed = words.changed() => if changed.is_err() { return },
             () = shared.until_may_say(), if !may_say => {}
+            () = tokio::time::sleep(HEARD_EVERY), if crate::erasing::is_due(&shared) => {}
             () = until(rotation) => {
                 rotation = None;
                 rotate_ours(&shared).await;
@@ -110,6 +113,9 @@ pub async fn tidy_up(shared: &Shared) {
     }
     hand_keys_to_vault(shared).await;
     // What must be kept of a bucket shows once it is read.
+    if let Err(problem) = crate::erasing::begin_due(shared).await {
+        tracing::warn!(%problem, "what is to be erased waits");
+    }
     shared.trust_the_log();
     if know_who_vouches(shared) {
         hand_keys_to_vault(shared).await;

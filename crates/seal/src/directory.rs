@@ -1,7 +1,7 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
 use freehold_crypt::{BoxPublic, Entropy};
-use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, PersonId, ServiceId, Text, ZoneId};
+use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, ServiceId, Text, ZoneId};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
@@ -23,9 +23,6 @@ pub enum DirectoryRow {
     /// A bucket's name.
     #[n(2)]
     BucketName(#[n(0)] BucketId, #[n(1)] Option<Name>),
-    /// What a person is called.
-    #[n(3)]
-    PersonName(#[n(0)] PersonId, #[n(1)] Option<Name>),
     /// Where a node is reached: socket addresses and relay URLs. Only a node itself may say so.
     #[n(4)]
     Addresses(#[n(0)] NodeId, #[n(1)] Bounded<Text<256>, 32>),
@@ -58,8 +55,6 @@ pub enum RowKey {
     NodeName(NodeId),
     /// A bucket's name.
     BucketName(BucketId),
-    /// A person's name.
-    PersonName(PersonId),
     /// A node's addresses.
     Addresses(NodeId),
     /// What counts of a node.
@@ -81,7 +76,6 @@ impl DirectoryRow {
             Self::RealmName(_) => RowKey::RealmName,
             Self::NodeName(node, _) => RowKey::NodeName(*node),
             Self::BucketName(bucket, _) => RowKey::BucketName(*bucket),
-            Self::PersonName(person, _) => RowKey::PersonName(*person),
             Self::Addresses(node, _) => RowKey::Addresses(*node),
             Self::Cut(node, _) => RowKey::Cut(*node),
             Self::ZoneName(zone, _) => RowKey::ZoneName(*zone),
@@ -101,7 +95,6 @@ impl DirectoryRow {
             Self::RealmName(_)
             | Self::NodeName(..)
             | Self::BucketName(..)
-            | Self::PersonName(..)
             | Self::ZoneName(..)
             | Self::ServiceName(..) => true,
         }
@@ -116,7 +109,6 @@ impl DirectoryRow {
             Self::Erased(erased) => erased.node != origin,
             Self::RealmName(_)
             | Self::BucketName(..)
-            | Self::PersonName(..)
             | Self::Cut(..)
             | Self::ZoneName(..)
             | Self::ServiceName(..) => true,

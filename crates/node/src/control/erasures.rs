@@ -9,7 +9,7 @@ use freehold_wire::{BucketId, OpId};
 
 use super::bucket;
 use crate::clock;
-use crate::erasing::receipt;
+use crate::erasing::{self, receipt};
 use crate::log::By;
 use crate::problem::put_problem;
 use crate::scribe::Saying;
@@ -67,6 +67,8 @@ pub(super) async fn erase(shared: &Shared, name: &str) -> Result<Erasure, Proble
     bucket::commits_are_through(shared).await?;
     check(shared, name, id).await?;
     let erasure = shared.log.say(BucketErase { bucket: id }, By::Device).await?;
+    // What others have locked meanwhile they keep.
+    erasing::begin(shared, vec![erasure]).await?;
     // The rest can be made good later, and a name of nothing does no harm.
     if let Err(problem) = shared.say(vec![Saying::Row(DirectoryRow::BucketName(id, None))]).await {
         tracing::warn!(%problem, "the name of an erased bucket was not taken back");

@@ -13,6 +13,7 @@ use super::{Answers, bucket, erasures, report, sharing};
 use crate::control::realm::node_named;
 use crate::entitled::{Due, holders, to_rotate};
 use crate::erasing::receipt;
+use crate::people;
 use crate::problem::put_problem;
 use crate::shared::Shared;
 use crate::steward;
@@ -157,8 +158,7 @@ pub(super) fn holder(shared: &Shared, who: Holder, read_only: bool) -> KeyHolder
             KeyHolder { id: node.to_string(), name: shared.name_of(node), person: false, read_only }
         }
         Holder::Person(person) => {
-            let name = shared.directory().person_name(person).map(str::to_owned);
-            let name = name.unwrap_or_else(|| person.short());
+            let name = people::name_of(shared, person);
             KeyHolder { id: person.to_string(), name, person: true, read_only }
         }
     }

@@ -18,6 +18,7 @@ use freehold_wire::{BucketId, Millis, NodeId};
 use crate::clock;
 use crate::heard::silent;
 use crate::log::{NotYet, View};
+use crate::people::is_record;
 use crate::shared::Shared;
 use crate::supervisor::Health;
 
@@ -38,7 +39,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         alarms: findings(shared, &view).into_iter().filter(|found| found.level == Level::Alarm).collect(),
         planes: planes(shared),
         nodes: nodes(shared),
-        buckets: buckets(shared),
+        buckets: buckets(shared).into_iter().filter(|bucket| !is_record(&bucket.name)).collect(),
         log: LogStatus {
             heads: view.heads.iter().map(ToString::to_string).collect(),
             operations: view.operations as u64,

@@ -9,8 +9,8 @@ use freehold_wire::{BucketId, NodeId, to_canonical};
 
 use super::keys::{holder, rotate, status};
 use super::{bucket, realm::node_named};
-use crate::access_keys::person_named;
 use crate::entitled::{holders, is_active, named, nodes_of};
+use crate::people;
 use crate::problem::put_problem;
 use crate::shared::Shared;
 use crate::sharing::{Held, Unshared, may_name};
@@ -18,7 +18,7 @@ use crate::steward;
 
 fn holder_named(shared: &Shared, typed: &str) -> Result<Holder, Problem> {
     node_named(shared, typed).map(Holder::Node).or_else(|problem| {
-        let person = person_named(shared, typed, "nothing was shared").map(Holder::Person);
+        let person = people::named(shared, typed, "nothing was shared").map(Holder::Person);
         person.map_err(|_| Problem { what: format!("{typed} gets no keys"), ..problem })
     })
 }

@@ -47,6 +47,17 @@ impl Directory {
         self.drop_erased();
     }
 
+    /// Nodes that were given keys of a bucket, by somebody who had them: a keeper, or themselves.
+    pub fn had_keys(&self, bucket: &BucketId) -> BTreeSet<NodeId> {
+        let of = KeyOf::Bucket(*bucket);
+        let boxes = self.envelopes.keys().filter(|(boxed, ..)| *boxed == of);
+        let given = boxes.filter_map(|(_, _, to, _, origin)| match to {
+            Recipient::Node(node) if node == origin || self.trust.keepers.contains(origin) => Some(*node),
+            Recipient::Node(_) | Recipient::Recovery => None,
+        });
+        given.collect()
+    }
+
     /// Notes a box that is not taken in.
     pub(super) fn refuse(&mut self, origin: NodeId, envelope: &Envelope) {
         let opened = self.brings_back(origin, envelope);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use freehold_api::{Erasure, ErasureNode, Problem};
 use freehold_crypt::{Signature, VerifyingKey};
 use freehold_realm::audit::{self, Audit};
-use freehold_realm::{Body, Clock, Standing};
+use freehold_realm::{Body, Clock, Standing, State};
 use freehold_seal::Erased;
 use freehold_wire::{
     Bounded, DecodeError, Millis, Name, NodeId, OpId, RealmId, from_canonical, to_canonical,
@@ -14,6 +14,7 @@ use freehold_wire::{
 use minicbor::{Decode, Encode};
 
 use crate::clock;
+use crate::log::asked;
 use crate::shared::Shared;
 
 const TAG: &str = "freehold erasure receipt";
@@ -25,13 +26,18 @@ const NODES_MAX: usize = 4096;
 const NOT_COVERED: [&str; 5] = [
     "a copy of a machine's disk that was made, with its folder keys, before that machine confirmed",
     "the guardians' phrases, with a copy of the directory from before: together they open earlier keys",
-    "what people or programs read, and keys that they noted, while the bucket was there",
+    "what people or programs read, and keys that they noted, while it was there",
     "blocks of an overwritten key file that a disk keeps without showing them",
     "what the realm's log says that the node did not have which made the receipt, later nodes for one",
 ];
 
 const OF_BUCKETS: &[&str] =
     &["the bucket's own name, which the directory of names holds, and how many bytes it had"];
+const OF_PERSONS: &[&str] = &[
+    "names of buckets, machines and services that the person chose, in older copies of the directory of names",
+    "buckets that others may use as well, and what the person wrote in buckets of others, unless they are named here",
+    "buckets whose keys the machine did not hold on which the erasure was typed",
+];
 const OF_OBJECTS: &[&str] = &[
     "the object's own name, in the note of its deletion, which holders of the bucket's keys read",
     "what a machine wrote under that name, or copied from it, while it had not heard of the deletion",
@@ -98,11 +104,17 @@ pub(crate) async fn make(shared: &Shared, erasure: OpId) -> Result<Vec<u8>, Prob
     Ok(to_canonical(&Receipt { told, signature }))
 }
 
+/// Every operation that erases something, once.
+fn erasures(state: &State) -> BTreeSet<OpId> {
+    let ended = state.ended().map(|(_, ended)| ended.erasure);
+    let buckets = state.erased().map(|(_, erasure)| erasure);
+    buckets.chain(ended).chain(state.erased_persons.keys().copied()).collect()
+}
+
 /// Every erasure of the realm, as this node knows it.
 pub(crate) async fn all(shared: &Shared) -> Result<Vec<Erasure>, Problem> {
     let view = shared.log.view();
-    let ended = view.state().ended().map(|(_, ended)| ended.erasure);
-    let erased: Vec<OpId> = view.state().erased().map(|(_, erasure)| erasure).chain(ended).collect();
+    let erased = erasures(view.state());
     if erased.is_empty() {
         return Ok(Vec::new());
     }
@@ -174,20 +186,21 @@ fn evaluate(
 ) -> Result<Erasure, String> {
     let state = &audit.folded.state;
     let op = audit.set.get(&erasure).ok_or("the realm's log has no such operation")?;
-    let (bucket, object) = match op.body() {
-        Body::BucketErase(body) => (body.bucket, None),
-        Body::KeysErase(body) => (body.bucket, body.object),
+    let (buckets, object, person, own) = match op.body() {
+        Body::BucketErase(body) => (vec![body.bucket], None, None, OF_BUCKETS),
+        Body::KeysErase(body) => (vec![body.bucket], body.object, None, OF_OBJECTS),
+        Body::PersonErase(body) => (body.buckets.to_vec(), None, Some(body.person), OF_PERSONS),
         _ => return Err("that operation erases nothing".to_owned()),
     };
-    let taken = state.erased().chain(state.ended().map(|(bucket, ended)| (bucket, ended.erasure)));
-    if !taken.into_iter().any(|taken| taken == (bucket, erasure)) {
+    if !erasures(state).contains(&erasure) {
         return Err("the realm's log does not take that operation".to_owned());
     }
-    let own = if matches!(op.body(), Body::BucketErase(_)) { OF_BUCKETS } else { OF_OBJECTS };
+    let again = person.filter(|person| state.persons.contains_key(person));
+    let again = again.map(|_| "the person is a member of the realm, again or still");
     let genuine = said.iter().filter(|said| said.erasure == erasure && said.is_genuine(state.realm));
     let genuine: BTreeMap<NodeId, Millis> = genuine.map(|said| (said.node, said.at)).collect();
     let (mut confirmed, mut pending, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    for node in asked(audit, erasure) {
+    for node in asked(&audit.set, &audit.folded, &erasure) {
         let at = genuine.get(&node).map(|at| at.0);
         let stays = state.nodes.get(&node).is_some_and(|node| node.standing == Standing::Active);
         let of = if at.is_some() {
@@ -207,7 +220,8 @@ fn evaluate(
     Ok(Erasure {
         id: erasure.to_string(),
         realm: state.realm.to_string(),
-        bucket: bucket.to_string(),
+        person: person.map(|person| person.to_string()),
+        buckets: buckets.iter().map(ToString::to_string).collect(),
         object: object.map(|object| object.to_string()),
         decided_ms: op.head().hlc.wall.0,
         decided_by: state
@@ -216,35 +230,7 @@ fn evaluate(
         confirmed,
         pending,
         gone,
-        not_covered: NOT_COVERED.iter().chain(own).map(|what| (*what).to_owned()).collect(),
+        not_covered: NOT_COVERED.iter().chain(own).copied().chain(again).map(str::to_owned).collect(),
         receipt_ms: None,
     })
-}
-
-/// The nodes that can have had the bucket's keys: all but those that were let in afterwards.
-fn asked(audit: &Audit, erasure: OpId) -> BTreeSet<NodeId> {
-    let in_effect = audit.set.iter().filter(|op| !audit.folded.refused.contains_key(&op.id()));
-    let let_in = in_effect.filter_map(|op| {
-        let node = match op.body() {
-            Body::NodeAdd(add) => add.node.ed25519_bytes()?,
-            Body::InvitationRedeem(redeem) => redeem.node.ed25519_bytes()?,
-            _ => return None,
-        };
-        (!follows(audit, op.id(), erasure)).then(|| NodeId::from_bytes(node))
-    });
-    let_in.collect()
-}
-
-/// Whether `later` knew of `earlier`.
-fn follows(audit: &Audit, later: OpId, earlier: OpId) -> bool {
-    let (mut seen, mut open) = (BTreeSet::new(), vec![later]);
-    while let Some(id) = open.pop() {
-        if id == earlier {
-            return true;
-        }
-        if let Some(op) = audit.set.get(&id).filter(|_| seen.insert(id)) {
-            open.extend(op.head().parents.iter().chain(&op.head().prev));
-        }
-    }
-    false
 }

@@ -167,6 +167,21 @@ pub(crate) fn let_in(set: &OpSet, folded: &Folded) -> BTreeMap<NodeId, NodeRoles
     all
 }
 
+/// The nodes that can have had keys of what an operation erases: all but those that were let in by somebody
+/// who knew of it.
+pub(crate) fn asked(set: &OpSet, folded: &Folded, erasure: &OpId) -> BTreeSet<NodeId> {
+    let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
+    let let_in = in_effect.filter_map(|op| {
+        let node = match op.body() {
+            Body::NodeAdd(add) => add.node.ed25519_bytes()?,
+            Body::InvitationRedeem(redeem) => redeem.node.ed25519_bytes()?,
+            _ => return None,
+        };
+        (!set.is_before(erasure, &op.id())).then(|| NodeId::from_bytes(node))
+    });
+    let_in.collect()
+}
+
 /// Nodes that some operation in effect removed, and that did not come back.
 fn removed(set: &OpSet, folded: &Folded) -> BTreeSet<NodeId> {
     let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
@@ -212,6 +227,8 @@ fn undone(body: &Body) -> String {
         Body::BucketDelete(_) => "the bucket was not deleted",
         Body::BucketErase(_) => "the bucket was not erased",
         Body::KeysErase(_) => "nothing was erased",
+        Body::MemberAdd(_) => "nobody was taken in",
+        Body::MemberRemove(_) | Body::PersonErase(_) => "the person was not erased",
         Body::NetSet(_) | Body::NodeNet(_) => "the network was not changed",
         Body::ServiceSet(_) => "the service was not made or changed",
         Body::ServiceEnd(_) => "the service was not ended",
@@ -259,11 +276,15 @@ fn view_of(
     let devices = devices.collect();
     let known = |node: &freehold_realm::Node| first_seen.get(&node.admitted_in).copied();
     let known_since = folded.state.nodes.iter().filter_map(|(id, node)| Some((*id, known(node)?))).collect();
-    let heard = |(_, erasure)| Some((erasure, *first_seen.get(&erasure)?));
-    let ended = folded.state.ended().map(|(bucket, ended)| (bucket, ended.erasure));
-    let erased_since = folded.state.erased().chain(ended).filter_map(heard).collect();
+    let ended = folded.state.ended().map(|(_, ended)| ended.erasure);
+    let erased = folded.state.erased().map(|(_, erasure)| erasure).chain(ended);
+    let erasures: BTreeSet<OpId> = erased.chain(folded.state.erased_persons.keys().copied()).collect();
+    let heard = |erasure: &OpId| Some((*erasure, *first_seen.get(erasure)?));
+    let erased_since = erasures.iter().filter_map(heard).collect();
+    let asked = erasures.iter().map(|erasure| (*erasure, asked(set, &folded, erasure))).collect();
     View {
         known_since,
+        asked,
         erased_since,
         operations: set.len(),
         heads: set.heads().iter().copied().collect(),

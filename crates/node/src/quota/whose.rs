@@ -11,7 +11,7 @@ use freehold_seal::{DirectoryRow, Setting};
 use freehold_wire::{BucketId, Name, PersonId, ServiceId};
 
 use super::{DATABASE, Ledger, kept};
-use crate::access_keys::person_named;
+use crate::people;
 use crate::replica::Report;
 use crate::scribe::Saying;
 use crate::shared::Shared;
@@ -104,7 +104,7 @@ impl Owners {
     pub(super) fn name_of(&self, shared: &Shared, of: QuotaOf) -> String {
         match of {
             QuotaOf::Realm => shared.realm_name().unwrap_or_else(|| "the realm".to_owned()),
-            QuotaOf::Person(person) => shared.person_name(person),
+            QuotaOf::Person(person) => people::name_of(shared, person),
             QuotaOf::Service(service) => {
                 let known = self.services.get(&service);
                 known.map_or_else(|| service.short(), |service| service_name(shared, service))
@@ -147,7 +147,7 @@ pub(super) fn bucket_name(shared: &Shared, bucket: &BucketId) -> String {
 fn service_name(shared: &Shared, service: &Principal) -> String {
     match service {
         Principal::Service(Account::Person(person), name) => {
-            format!("{}/{name}", shared.person_name(*person))
+            format!("{}/{name}", people::name_of(shared, *person))
         }
         service => service.shown(),
     }
@@ -161,7 +161,7 @@ pub(super) async fn meant(shared: &Shared, whose: &QuotaWhose) -> Result<QuotaOf
     };
     match whose {
         QuotaWhose::Realm => Ok(QuotaOf::Realm),
-        QuotaWhose::Person(typed) => Ok(QuotaOf::Person(person_named(shared, typed, NOT_SET)?)),
+        QuotaWhose::Person(typed) => Ok(QuotaOf::Person(people::named(shared, typed, NOT_SET)?)),
         QuotaWhose::Bucket(name) => bucket(name),
         QuotaWhose::Database(name) => bucket(&format!("{DATABASE}{name}")),
         QuotaWhose::Service(typed) => service(shared, typed).await.map(QuotaOf::Service),

@@ -162,7 +162,8 @@ impl Asked<'_> {
         let Folded { state, refused, pending, .. } = &known.folded;
         let directory = self.directory(letters, known)?;
         let person = |id: &PersonId, standing: Standing| {
-            let name = directory.person_name(*id).map_or_else(|| id.short(), str::to_owned);
+            // Names of people are in buckets, which are not opened for this.
+            let name = id.short();
             if standing == Standing::Active { name } else { format!("{name} (suspended)") }
         };
         let is_admin = |id: &PersonId| state.admins().any(|(admin, _)| admin == id);

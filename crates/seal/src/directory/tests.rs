@@ -14,7 +14,7 @@ fn rows() -> Vec<DirectoryRow> {
         DirectoryRow::BucketName(BUCKET, None),
         DirectoryRow::ZoneName(ZoneId::from_bytes([6; 16]), Some(name("attic"))),
         DirectoryRow::ServiceName(ServiceId::from_bytes([8; 32]), Some(name("freehold/backup"))),
-        DirectoryRow::PersonName(PersonId::from_bytes([4; 32]), Some(name("Zoë"))),
+        DirectoryRow::ZoneName(ZoneId::from_bytes([4; 16]), Some(name("Zoë"))),
         DirectoryRow::Cut(NODE, Some(Bounded::from_vec(vec![(BUCKET, 7)]).unwrap())),
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![Text::new("192.0.2.7:4433").unwrap()]).unwrap()),
     ]

@@ -221,7 +221,7 @@ pub(crate) fn payloads() -> Value {
         DirectoryRow::NodeName(NODE, Some(Name::new("attic").unwrap())),
         DirectoryRow::BucketName(BUCKET, Some(Name::new("photos").unwrap())),
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap()),
-        DirectoryRow::PersonName(PersonId::from_bytes([0x88; 32]), None),
+        DirectoryRow::ServiceName(ServiceId::from_bytes([0x88; 32]), None),
         DirectoryRow::ZoneName(ZoneId::from_bytes([0x99; 16]), Some(Name::new("cellar").unwrap())),
         DirectoryRow::ServiceName(
             ServiceId::from_bytes([0xaa; 32]),
