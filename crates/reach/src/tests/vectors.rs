@@ -83,7 +83,6 @@ fn vector(name: &str, lab: &Lab) -> Value {
 
 #[test]
 #[ignore = "writes docs/formats/network/rules anew"]
-#[expect(clippy::disallowed_methods, reason = "vectors need not survive a crash")]
 fn write_rules() {
     std::fs::create_dir_all(directory()).unwrap();
     for (name, lab) in histories() {
@@ -94,7 +93,6 @@ fn write_rules() {
 
 #[test]
 #[ignore = "writes random histories for docs/formats/network/check.py"]
-#[expect(clippy::disallowed_methods, reason = "they need not survive a crash")]
 fn write_histories() {
     let directory = std::env::temp_dir().join("freehold-reach-histories");
     std::fs::create_dir_all(&directory).unwrap();
