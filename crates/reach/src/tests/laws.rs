@@ -84,7 +84,8 @@ fn reducing(dice: &mut Dice, lab: &Lab) -> Body {
     let one = |dice: &mut Dice| u8::try_from(1 + dice.roll(3)).unwrap();
     let (who, machine) = (["q", "c", "h"][dice.roll(3)], RECEIVERS[dice.roll(8)]);
     let state = lab.state();
-    match dice.roll(9) {
+    match dice.roll(10) {
+        8 => draft::suspend(&lab.set, &state, Target::Device(key_id(who))).into(),
         0 => body::ServiceEnd { service: service(one(dice)) }.into(),
         1 => body::RuleEnd { rule: freehold_wire::RuleId::from_bytes([one(dice); 32]) }.into(),
         2 => body::PhoneEnd { phone: phone(one(dice)) }.into(),
@@ -143,7 +144,11 @@ fn told_as_judged(lab: &Lab, state: &State, open: &Open) {
 fn go_on(lab: &mut Lab, dice: &mut Dice, step: usize) -> bool {
     let reduces = step > 5 && dice.roll(3) == 0;
     let body = if reduces { reducing(dice, lab) } else { widening(dice) };
-    lab.say(["a", "b"][dice.roll(2)], body, &[]);
+    // Members add phones of their own; admins say everything.
+    let own =
+        ["c", "q"].into_iter().find(|who| matches!(&body, Body::PhoneAdd(add) if add.person == person(who)));
+    let author = own.filter(|_| dice.roll(2) == 0).unwrap_or(["a", "b"][dice.roll(2)]);
+    lab.say(author, body, &[]);
     reduces
 }
 
