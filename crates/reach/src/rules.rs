@@ -78,7 +78,7 @@ pub(crate) enum Who {
     Members,
     /// Those of guests.
     Guests,
-    /// Machines with a role.
+    /// Machines with a role besides storage: what merely stores may stand anywhere.
     Servers,
     /// One machine.
     Node(NodeId),
@@ -100,7 +100,7 @@ impl Who {
             Self::Stewards => class.client_of().is_some_and(|owner| shared(owner.roles, stewards)),
             Self::Members => class.hand_of().is_some_and(|owner| is_member(owner.roles)),
             Self::Guests => class.hand_of().is_some_and(|owner| owner.roles.contains(MemberRoles::GUEST)),
-            Self::Servers => class.node.is_some_and(|roles| !roles.is_empty()),
+            Self::Servers => class.node.is_some_and(|roles| !NodeRoles::STORAGE.contains(roles)),
             Self::Node(node) => class.party == Party::Node(node),
             Self::Grant(grant) => matches!(class.party, Party::Guest(own, _) if own == grant),
             Self::Lan => class.party == Party::Lan,

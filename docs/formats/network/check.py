@@ -156,7 +156,7 @@ class Network:
 
     def service(self, at, b, party):
         hand, owner = self.hand(party), self.owner(at)
-        if b[3] == 0 and ((hand and hand[1] & MEMBERS) or (party["kind"] == "node" and party["roles"])):
+        if b[3] == 0 and ((hand and hand[1] & MEMBERS) or (party["kind"] == "node" and party["roles"] & ~1)):
             return True
         if b[3] == 1 and ((hand and owner and hand[0] == owner[0]) or party["kind"] == "lan"):
             return True

@@ -87,7 +87,7 @@ fn a_service_is_open_to_whom_its_preset_says() {
     };
     for (preset, lent, gateway, expected) in [
         //                             a q c h x o k 1 2 x y lan
-        (Preset::Realm, false, false, "++?--+++----"),
+        (Preset::Realm, false, false, "++?---++----"),
         (Preset::Lan, false, false, "--?----+---+"),
         (Preset::Public, false, false, "++?++++++--+"),
         (Preset::Lan, true, false, "--?----+-+-+"),

@@ -125,7 +125,7 @@ impl Ports {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Preset {
-    /// Members and nodes of the realm, not guests.
+    /// Members, and nodes with a role besides storage; not guests.
     #[n(0)]
     Realm,
     /// The machines of whoever owns the one that it runs on, and the network that this one stands in.
