@@ -45,6 +45,7 @@ impl Vault {
         swept.expired = inner.run_lifecycles(now).await;
         swept.erased = inner.erase_superseded(now).await?;
         inner.erase_late().await?;
+        inner.seal_borrowed_anew().await;
         // Uploads before entries: one that completes in between is then seen at least once.
         let uploads = inner.blobs_of_uploads().await?;
         let mut named = inner.blobs_of_entries().await?;

@@ -1,7 +1,7 @@
 //! Entries whose content another entry carries, sealed anew with a newer key of the bucket. All else in
 //! the index goes on as if the first one were there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use freehold_wire::{BucketId, Millis};
 
@@ -116,6 +116,20 @@ impl Index {
             carrier.by.counts = counts;
         }
         changed
+    }
+
+    /// The entries that are needed of which nothing is left but what one sealed anew who does not count, by bucket.
+    /// Who joins later does not get that.
+    pub fn all_borrowed(&self) -> BTreeMap<BucketId, Vec<Stamp>> {
+        let lone = |carrier: &Carrier| carrier.is_borrowed() && (carrier.gone || carrier.alone);
+        let buckets: BTreeSet<BucketId> =
+            self.resealed.iter().filter(|(_, carrier)| lone(carrier)).map(|(at, _)| at.bucket).collect();
+        let of = |bucket: BucketId| {
+            let mut stamps = self.sealed_before(&bucket, 0);
+            stamps.retain(|stamp| self.resealed.get(&stamp.locator(bucket)).is_some_and(lone));
+            (bucket, stamps)
+        };
+        buckets.into_iter().map(of).collect()
     }
 
     /// How many living versions of a bucket are sealed with keys of which generation.

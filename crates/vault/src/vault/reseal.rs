@@ -93,6 +93,27 @@ impl Inner {
         Ok(renewed)
     }
 
+    /// Seals anew once more what only one sealed anew whose rights were taken away: who joins later would not get
+    /// it. Where this node may not write, or has not the blobs, another one does.
+    pub(crate) async fn seal_borrowed_anew(self: &Arc<Self>) {
+        let all = self.index().all_borrowed();
+        for (bucket, stamps) in all {
+            let Ok((_, key)) = self.bucket_to_write(&bucket, "any") else { continue };
+            let sealed = match self.may_write_now(&bucket).await {
+                Ok(()) => self.seal_anew(&bucket, &key, &stamps, u64::MAX).await,
+                Err(error) => Err(error),
+            };
+            match sealed {
+                Ok(Renewed { done, left, .. }) => {
+                    tracing::info!(bucket = %bucket.short(), done, left, "what a node without rights sealed anew was again");
+                }
+                Err(error) => {
+                    tracing::warn!(bucket = %bucket.short(), %error, "what a node without rights sealed anew stays so");
+                }
+            }
+        }
+    }
+
     /// What takes the place of a key that ended while something was under way that it was to seal.
     pub(super) fn in_place_of(&self, bucket: &BucketId, sealing: &BucketKey) -> Option<BucketKey> {
         let keys = &self.shared.keys;
