@@ -136,13 +136,17 @@ pub(crate) async fn begin(shared: &Shared, erasures: Vec<OpId>) -> Result<(), Pr
         all.retain(|erasure| !is_done(&directory, &view, shared.me(), *erasure));
     }
     let bytes: Vec<u8> = all.iter().flat_map(|erasure| *erasure.as_bytes()).collect();
-    let (tell, told) = tokio::sync::oneshot::channel();
-    shared.entries.submit(move |txn| txn.set_meta(BEGUN, &bytes), move |kept| drop(tell.send(kept)));
-    let stopping =
-        |_| Problem::unreachable("nothing was erased yet", "the node is stopping", Some("freehold up"));
-    told.await.map_err(stopping)?.map_err(|error| store_problem(&error))?;
+    set_meta(shared, BEGUN, bytes).await?;
     shared.begun.add(erasures);
     Ok(())
+}
+
+async fn set_meta(shared: &Shared, row: &'static str, bytes: Vec<u8>) -> Result<(), Problem> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    shared.entries.submit(move |txn| txn.set_meta(row, &bytes), move |kept| drop(tell.send(kept)));
+    let stopping =
+        |_| Problem::unreachable("nothing was erased yet", "the node is stopping", Some("freehold up"));
+    told.await.map_err(stopping)?.map_err(|error| store_problem(&error))
 }
 
 async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
@@ -209,12 +213,19 @@ pub(crate) async fn carry_out(shared: &Shared) -> Result<(), Problem> {
     person::end_keys(shared, &view, &mut done).await?;
     done.extend(keys::end(shared, &view).await?);
     let late = shared.directory().unwanted();
-    let Some(renews) = due(!done.is_empty(), late, shared.renewals.may_again()) else { return Ok(()) };
-    erase_boxes(shared).await?;
+    let owed = late.opened > 0 || is_owed(&shared.entries).map_err(|error| store_problem(&error))?;
+    let renews = !done.is_empty() || (owed && shared.renewals.may_again());
+    if !renews && late.boxes == 0 {
+        return Ok(());
+    }
+    erase_boxes(shared, late.opened > 0).await?;
     // The boxes live on in copies of this disk: they go with what opens them.
     if renews {
         renew_box(shared).await?;
         shared.renewals.note();
+        if owed {
+            set_meta(shared, OWED, Vec::new()).await?;
+        }
     }
     let at = clock::wall();
     let word = |erasure: &OpId| {
@@ -228,11 +239,11 @@ pub(crate) async fn carry_out(shared: &Shared) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether the box key is to be renewed, where anything is to be done about boxes. Those for which it is renewed
-/// later stay until then: a start finds by them that it is due.
-const fn due(erased: bool, late: Unwanted, may_again: bool) -> Option<bool> {
-    let renews = erased || (late.opened > 0 && may_again);
-    if renews || (late.boxes > 0 && late.opened == 0) { Some(renews) } else { None }
+/// Notes that the box key is to be renewed: what told of it goes before.
+const OWED: &str = "box renewal";
+
+fn is_owed(entries: &EntryStore) -> Result<bool, StoreError> {
+    entries.meta(OWED).map(|noted| noted.is_some_and(|noted| !noted.is_empty()))
 }
 
 async fn erase_buckets(shared: &Shared, view: &View) -> Result<BTreeSet<OpId>, Problem> {
@@ -271,8 +282,8 @@ impl Renewals {
     }
 }
 
-/// Erases the boxes with keys that are no more.
-async fn erase_boxes(shared: &Shared) -> Result<(), Problem> {
+/// Erases the boxes with keys that are no more; with `owed`, it stays known that one of them opened.
+async fn erase_boxes(shared: &Shared, owed: bool) -> Result<(), Problem> {
     let trust = shared.directory().trust().clone();
     let (entries, of) = (Arc::clone(&shared.entries), shared.directory_bucket());
     let work = move || -> Result<Vec<(NodeId, u64)>, StoreError> {
@@ -286,6 +297,9 @@ async fn erase_boxes(shared: &Shared) -> Result<(), Problem> {
         })?;
         let each = boxes.clone();
         entries.write(move |txn| {
+            if owed {
+                txn.set_meta(OWED, &[1])?;
+            }
             each.iter().try_for_each(|(origin, seq)| txn.erase_payload(&of, origin, *seq).map(drop))
         })?;
         Ok(boxes)
@@ -352,12 +366,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_box_that_has_the_key_renewed_stays_until_it_is() {
-        let late = |boxes, opened| Unwanted { boxes, opened };
-        assert_eq!(due(false, late(0, 0), true), None);
-        assert_eq!(due(false, late(2, 0), false), Some(false), "nothing opens it");
-        assert_eq!(due(false, late(2, 1), false), None, "or nobody would know of it after a restart");
-        assert_eq!(due(false, late(2, 1), true), Some(true));
-        assert_eq!(due(true, late(0, 0), false), Some(true));
+    fn that_the_box_key_is_to_be_renewed_outlives_a_restart() {
+        let home = tempfile::tempdir().unwrap();
+        let open = || EntryStore::open(&home.path().join("entries.redb")).unwrap();
+        let set = |bytes: &'static [u8]| open().write(move |txn| txn.set_meta(OWED, bytes)).unwrap();
+        assert!(!is_owed(&open()).unwrap());
+        set(&[1]);
+        assert!(is_owed(&open()).unwrap());
+        set(&[]);
+        assert!(!is_owed(&open()).unwrap());
     }
 }
