@@ -75,6 +75,16 @@ pub(crate) fn open(home: &Path, boxes: &[Secret], known: &Opened) -> Result<Open
     Ok(opened)
 }
 
+/// The boxes on a disk.
+pub(crate) fn boxes(home: &Path) -> Result<Vec<Envelope>> {
+    let mut all = Vec::new();
+    EntryStore::open(&home.join("entries.redb"))?.scan(|EntryRow { payload, .. }| {
+        all.extend(payload.and_then(|payload| Envelope::decode(&payload).ok()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(all)
+}
+
 fn name(row: &DirectoryRow) -> Option<String> {
     match row {
         DirectoryRow::RealmName(name)

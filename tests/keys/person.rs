@@ -35,12 +35,29 @@ fn proven(node: &Node<'_>, file: &str, erased: &Erasure) -> Result<()> {
     forgeries_are_refused(node, file, &shown)
 }
 
-#[test]
-fn a_person_who_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
+/// What the person and others have: two buckets of theirs alone, one that others may use, and one of others.
+fn fill<'a>(one: &Node<'a>, other: &Node<'_>, ready: &Ready) -> Result<S3<'a>> {
     const OPEN: &str = "import boto3\n\
         rule = '{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\", \"Principal\": \"*\", \
             \"Action\": \"s3:GetObject\", \"Resource\": \"arn:aws:s3:::club/*\"}}'\n\
         boto3.client('s3').put_bucket_policy(Bucket='club', Policy=rule)";
+    let theirs = pair(one, ready, NAME, "theirs")?;
+    for (bucket, object) in [("journal", "diary"), ("attic", "letter"), ("club", "rules")] {
+        theirs.aws(&["s3", "mb", &format!("s3://{bucket}")])?.good()?;
+        put(&theirs, bucket, object, object)?;
+    }
+    theirs.boto3(OPEN, &[])?.good()?;
+    let s3 = one.s3(ready)?;
+    put(&s3, "files", "recipe", "two eggs")?;
+    for bucket in ["journal", "attic", "club", "files"] {
+        one.protected(bucket, 1)?;
+        until(60, "bob has the key", || keys(other, bucket).map(drop))?;
+    }
+    Ok(theirs)
+}
+
+#[test]
+fn a_person_who_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
     story("a_person_who_was_erased_opens_with_no_key_that_is_left", |story| {
         let (alice, bob) = (story.host("alice")?, story.host("bob")?);
         let (mut one, mut other) = (alice.node()?, bob.node()?);
@@ -53,18 +70,7 @@ fn a_person_who_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
             ensure!(all.iter().any(|person| person.id == made.id && person.name == NAME), "{all:?}");
             Ok(())
         })?;
-        let theirs = pair(&one, &ready, NAME, "theirs")?;
-        for (bucket, object) in [("journal", "diary"), ("attic", "letter"), ("club", "rules")] {
-            theirs.aws(&["s3", "mb", &format!("s3://{bucket}")])?.good()?;
-            put(&theirs, bucket, object, object)?;
-        }
-        theirs.boto3(OPEN, &[])?.good()?;
-        let s3 = one.s3(&ready)?;
-        put(&s3, "files", "recipe", "two eggs")?;
-        for bucket in ["journal", "attic", "club", "files"] {
-            one.protected(bucket, 1)?;
-            until(60, "bob has the key", || keys(&other, bucket).map(drop))?;
-        }
+        let theirs = fill(&one, &other, &ready)?;
         one.stop()?;
         other.stop()?;
         let older = [copy(&one, &story.folder().join("one"))?, copy(&other, &story.folder().join("other"))?];
@@ -99,12 +105,15 @@ fn a_person_who_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
         let people: Vec<PersonStatus> = one.ask(&["person", "list"])?;
         ensure!(people.iter().all(|person| person.id != made.id), "{people:?}");
         one.cli(&["person", "erase", NAME, "-y"])?.failed(&["no member"])?;
+        // Whoever made it cannot be named any more, but their id still owns it.
+        let again: Erasure = one.ask(&["person", "erase", &made.id, "--also-shared", "club", "-y"])?;
+        ensure!(again.person == erased.person && again.buckets.len() == 1, "{again:?}");
+        ensure!(get(&s3, "club", "rules").is_err(), "it reads what was named");
 
         other.resume()?;
         erasures_end(&one, 2)?;
         let file = story.folder().join("receipt");
-        let all: Vec<Erasure> = one.ask(&["receipt", "list"])?;
-        proven(&one, &file.to_string_lossy(), all.first().context("one erasure")?)?;
+        proven(&one, &file.to_string_lossy(), &erased)?;
         one.stop()?;
         other.stop()?;
         for older in older.iter().map(std::path::PathBuf::as_path).chain([one.home(), other.home()]) {

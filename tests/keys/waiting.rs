@@ -1,8 +1,10 @@
 //! Who cannot read what is to be erased waits for those who can.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use freehold_api::Erasure;
+use freehold_crypt::BoxSecret;
 use freehold_harness::{story, until};
+use freehold_seal::{Envelope, KeyOf, box_hint};
 
 use crate::{disk, keys, put};
 
@@ -58,11 +60,17 @@ fn a_machine_without_keys_erases_nothing_that_another_keeps() -> Result<()> {
         let all: Vec<Erasure> = store.ask(&["receipt", "list"])?;
         let pending = all.iter().find(|one| one.id == erased.id).map(|one| names(&one.pending));
         ensure!(pending == Some(vec!["bob", "carol"]), "{all:?}");
-        other.stop()?;
-        store.stop()?;
+        for node in [&mut one, &mut other, &mut store] {
+            node.stop()?;
+        }
         let bobs = disk::open(other.home(), &[disk::box_secret(other.home())?], &disk::Opened::default())?;
         let carols = disk::open(store.home(), &[], &bobs)?;
         ensure!(carols.objects.contains_key("2026"), "carol's copy is gone: {:?}", carols.names);
+        // Nor does bob give alice the key again that she has destroyed.
+        let books = KeyOf::Bucket(erased.buckets.first().context("one bucket")?.parse()?);
+        let alices = box_hint(&BoxSecret::from_seed(&disk::box_secret(one.home())?).public());
+        let is_hers = |given: &Envelope| given.key_of == books && given.hint == alices;
+        ensure!(!disk::boxes(other.home())?.iter().any(is_hers), "bob boxed it for her");
         Ok(())
     })
 }

@@ -221,6 +221,9 @@ pub(crate) fn to_rotate(shared: &Shared) -> Vec<Due> {
     let mut due = Vec::new();
     for ring in rings {
         let Some(newest) = ring.current().map(BucketKey::version) else { continue };
+        if is_erased(&view, &ring) {
+            continue;
+        }
         let entitled = Entitled::to(shared, &view, &ring);
         // Of a private bucket it is not known yet whom it names.
         if ring.is_private() && !entitled.is_said() {
@@ -248,6 +251,12 @@ pub(crate) fn to_rotate(shared: &Shared) -> Vec<Due> {
         due.push(Due { of: ring.of(), known_to, is_ours: first == Some(shared.me()) });
     }
     due
+}
+
+/// Whether the log says that a ring's bucket is erased, though this node keeps its keys still.
+pub(crate) fn is_erased(view: &View, ring: &KeyRing) -> bool {
+    let KeyOf::Bucket(bucket) = ring.of() else { return false };
+    view.state().buckets.get(&bucket).is_some_and(|bucket| bucket.erased.is_some())
 }
 
 /// Whether this node's boxes for others are believed.

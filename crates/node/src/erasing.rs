@@ -8,6 +8,7 @@ mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,19 +35,28 @@ const BEGUN: &str = "erasures begun";
 /// Erasures that this node has begun to carry out: it goes on with them after a restart, though it may have
 /// no key any more that shows what they are about.
 #[derive(Debug, Default)]
-pub(crate) struct Begun(Mutex<BTreeSet<OpId>>);
+pub(crate) struct Begun {
+    erasures: Mutex<BTreeSet<OpId>>,
+    /// Whether another one waits until others were heard.
+    listens: AtomicBool,
+}
 
 impl Begun {
     fn has(&self, erasure: &OpId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(erasure)
+        self.erasures.lock().unwrap_or_else(PoisonError::into_inner).contains(erasure)
     }
 
     fn add(&self, erasures: impl IntoIterator<Item = OpId>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(erasures);
+        self.erasures.lock().unwrap_or_else(PoisonError::into_inner).extend(erasures);
     }
 
     fn all(&self) -> BTreeSet<OpId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.erasures.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it is to be looked again soon: nothing tells when others were heard.
+    pub(crate) fn listens(&self) -> bool {
+        self.listens.load(Ordering::Relaxed)
     }
 
     /// Takes back what was begun before a restart.
@@ -105,14 +115,10 @@ fn is_keyed(shared: &Shared, bucket: &BucketId) -> bool {
     directory.ring(KeyOf::Bucket(*bucket)).is_some_and(|ring| ring.sealing().next().is_some())
 }
 
-/// Whether an erasure waits here until others were heard, or something may go: nothing tells when that is.
-pub(crate) fn is_due(shared: &Shared) -> bool {
-    waiting(shared).values().flatten().any(|bucket| is_keyed(shared, bucket))
-}
-
 /// Begins what it is this node's turn to carry out.
 pub(crate) async fn begin_due(shared: &Shared) -> Result<(), Problem> {
     let mut due = Vec::new();
+    shared.begun.listens.store(false, Ordering::Relaxed);
     for (erasure, buckets) in waiting(shared) {
         let mut is_due = true;
         for bucket in &buckets {
@@ -155,6 +161,9 @@ async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
             Some(replica) => replica.in_step(*bucket).await,
             None => false,
         };
+        if !heard {
+            shared.begun.listens.store(true, Ordering::Relaxed);
+        }
         let kept = shared.vault.must_stay(bucket, clock::wall());
         if kept > 0 {
             tracing::warn!(bucket = %bucket.short(), kept, "a bucket is not erased: something in it must be kept");

@@ -23,7 +23,7 @@ use crate::directory::Trust;
 
 pub use mark::Mark;
 pub use owner::{Owner, keep_matured, open};
-pub(crate) use owner::{asked, keepers, let_in};
+pub(crate) use owner::{admissions, asked, keepers, let_in};
 
 /// Requests that wait for the owner: more than all fronts together have under way.
 pub(crate) const ASKS: usize = 256;

@@ -54,8 +54,18 @@ pub(crate) fn name_of(shared: &Shared, person: PersonId) -> String {
 
 /// The member that somebody typed: a name, an id, or the start of one.
 pub(crate) fn named(shared: &Shared, typed: &str, not: &str) -> Result<PersonId, Problem> {
-    let view = shared.log.view();
-    one_of(&names(shared), view.state().persons.keys().copied(), typed).map_err(|several| {
+    let members: Vec<PersonId> = shared.log.view().state().persons.keys().copied().collect();
+    meant(shared, members, typed, not)
+}
+
+/// The one of these that somebody typed.
+pub(crate) fn meant(
+    shared: &Shared,
+    people: impl IntoIterator<Item = PersonId>,
+    typed: &str,
+    not: &str,
+) -> Result<PersonId, Problem> {
+    one_of(&names(shared), people.into_iter(), typed).map_err(|several| {
         let why = match several {
             0 => format!("the realm has no member {typed:?}"),
             several => format!("{typed:?} may be any of {several} members"),
@@ -65,7 +75,7 @@ pub(crate) fn named(shared: &Shared, typed: &str, not: &str) -> Result<PersonId,
 }
 
 /// The one that is meant; else how many may be.
-pub(crate) fn one_of(
+fn one_of(
     names: &BTreeMap<PersonId, String>,
     people: impl Iterator<Item = PersonId>,
     typed: &str,

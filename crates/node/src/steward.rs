@@ -18,7 +18,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::sharing;
-use crate::entitled::{Access, Entitled, access, holders, is_active, may_box, named, person_of, to_rotate};
+use crate::entitled::{
+    Access, Entitled, access, holders, is_active, is_erased, may_box, named, person_of, to_rotate,
+};
 use crate::log::{By, View};
 use crate::naming::{self, Called};
 use crate::scribe::Saying;
@@ -66,7 +68,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = neighbours.changed() => if changed.is_err() { return },
             changed = words.changed() => if changed.is_err() { return },
             () = shared.until_may_say(), if !may_say => {}
-            () = tokio::time::sleep(HEARD_EVERY), if crate::erasing::is_due(&shared) => {}
+            () = tokio::time::sleep(HEARD_EVERY), if shared.begun.listens() => {}
             () = until(rotation) => {
                 rotation = None;
                 rotate_ours(&shared).await;
@@ -309,7 +311,8 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
     }
     for ring in rings {
         let entitled = Entitled::to(shared, &view, &ring);
-        let may = may_box(shared, &view, &ring, &entitled);
+        // Others may have destroyed what is to be erased: a box would bring it back to them.
+        let may = may_box(shared, &view, &ring, &entitled) && !is_erased(&view, &ring);
         let counts = |origin: &NodeId| {
             *origin == me || if ring.is_private() { entitled.writes(origin) } else { keeps(origin) }
         };

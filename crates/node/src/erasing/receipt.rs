@@ -14,7 +14,7 @@ use freehold_wire::{
 use minicbor::{Decode, Encode};
 
 use crate::clock;
-use crate::log::asked;
+use crate::log::{admissions, asked};
 use crate::shared::Shared;
 
 const TAG: &str = "freehold erasure receipt";
@@ -200,7 +200,7 @@ fn evaluate(
     let genuine = said.iter().filter(|said| said.erasure == erasure && said.is_genuine(state.realm));
     let genuine: BTreeMap<NodeId, Millis> = genuine.map(|said| (said.node, said.at)).collect();
     let (mut confirmed, mut pending, mut gone) = (Vec::new(), Vec::new(), Vec::new());
-    for node in asked(&audit.set, &audit.folded, &erasure) {
+    for node in asked(&audit.set, &admissions(&audit.set, &audit.folded), &erasure) {
         let at = genuine.get(&node).map(|at| at.0);
         let stays = state.nodes.get(&node).is_some_and(|node| node.standing == Standing::Active);
         let of = if at.is_some() {

@@ -167,9 +167,8 @@ pub(crate) fn let_in(set: &OpSet, folded: &Folded) -> BTreeMap<NodeId, NodeRoles
     all
 }
 
-/// The nodes that can have had keys of what an operation erases: all but those that were let in by somebody
-/// who knew of it.
-pub(crate) fn asked(set: &OpSet, folded: &Folded, erasure: &OpId) -> BTreeSet<NodeId> {
+/// Each node that some operation in effect let in, with that operation.
+pub(crate) fn admissions(set: &OpSet, folded: &Folded) -> Vec<(OpId, NodeId)> {
     let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
     let let_in = in_effect.filter_map(|op| {
         let node = match op.body() {
@@ -177,9 +176,16 @@ pub(crate) fn asked(set: &OpSet, folded: &Folded, erasure: &OpId) -> BTreeSet<No
             Body::InvitationRedeem(redeem) => redeem.node.ed25519_bytes()?,
             _ => return None,
         };
-        (!set.is_before(erasure, &op.id())).then(|| NodeId::from_bytes(node))
+        Some((op.id(), NodeId::from_bytes(node)))
     });
     let_in.collect()
+}
+
+/// The nodes that can have had keys of what an operation erases: all but those that were let in by somebody
+/// who knew of it.
+pub(crate) fn asked(set: &OpSet, let_in: &[(OpId, NodeId)], erasure: &OpId) -> BTreeSet<NodeId> {
+    let before = let_in.iter().filter(|(by, _)| !set.is_before(erasure, by));
+    before.map(|(_, node)| *node).collect()
 }
 
 /// Nodes that some operation in effect removed, and that did not come back.
@@ -281,7 +287,8 @@ fn view_of(
     let erasures: BTreeSet<OpId> = erased.chain(folded.state.erased_persons.keys().copied()).collect();
     let heard = |erasure: &OpId| Some((*erasure, *first_seen.get(erasure)?));
     let erased_since = erasures.iter().filter_map(heard).collect();
-    let asked = erasures.iter().map(|erasure| (*erasure, asked(set, &folded, erasure))).collect();
+    let admissions = admissions(set, &folded);
+    let asked = erasures.iter().map(|erasure| (*erasure, asked(set, &admissions, erasure))).collect();
     View {
         known_since,
         asked,

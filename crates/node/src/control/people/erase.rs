@@ -94,15 +94,15 @@ fn too_many(name: &str) -> Problem {
     )
 }
 
-/// A member, or, by the whole id, somebody who was one: what came to light of them later goes as well.
+/// A member, or somebody who was one: of whom something is left, or what came to light later goes as well.
 fn named(shared: &Shared, view: &View, typed: &str) -> Result<PersonId, Problem> {
-    if let Ok(id) = typed.parse::<PersonId>()
-        && (view.state().persons.contains_key(&id)
-            || view.state().erased_persons.values().any(|erased| *erased == id))
-    {
-        return Ok(id);
+    let erased = view.state().erased_persons.values().copied();
+    if let Some(again) = typed.parse().ok().and_then(|id| erased.clone().find(|erased| *erased == id)) {
+        return Ok(again);
     }
-    people::named(shared, typed, "nobody was erased")
+    let left = people::records(shared).into_iter().map(|(person, _)| person);
+    let all: BTreeSet<PersonId> = view.state().persons.keys().copied().chain(left).collect();
+    people::meant(shared, all, typed, "nobody was erased")
 }
 
 async fn find(shared: &Shared, typed: &str, wish: &PersonToErase) -> Result<Found, Problem> {
