@@ -156,14 +156,16 @@ impl Index {
         self.superseded.contains_key(at)
     }
 
-    /// What may go. What was sealed anew goes with the entry that it stands for.
+    /// What may go. What was sealed anew goes with the entry that it stands for. Of a bucket of which something
+    /// is to be hidden nothing may: it may be what overtook it.
     pub fn due(&self, now: Millis, grace: Millis) -> Vec<Due> {
         let due = self.superseded.iter().filter(|(_, overtaken)| now.since(overtaken.since) >= grace);
         let due = due.flat_map(|(at, overtaken)| {
             let winner = self.winner(&at.bucket, &overtaken.of).map(|at| self.place_of(at));
             [Some(*at), self.carrier_of(at)].into_iter().flatten().map(move |at| (at, winner))
         });
-        due.chain(self.originals_due(now, grace)).collect()
+        let due = due.chain(self.originals_due(now, grace));
+        due.filter(|(at, _)| !self.hiding.contains_key(&at.bucket)).collect()
     }
 
     fn winner(&self, bucket: &BucketId, of: &Of) -> Option<Locator> {

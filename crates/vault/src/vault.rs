@@ -109,6 +109,8 @@ pub(crate) struct Inner {
     writers: RwLock<Arc<BTreeMap<BucketId, Writers>>>,
     /// Buckets in which an entry was passed over because its node may not write there.
     passed_over: Mutex<BTreeSet<BucketId>>,
+    /// Of which reading who counts failed, or is under way.
+    uncounted: Mutex<BTreeSet<BucketId>>,
     awaited: Mutex<Awaited>,
     words: tokio::sync::watch::Sender<()>,
     clock: Mutex<Hlc>,
@@ -146,6 +148,7 @@ impl Vault {
             cuts: RwLock::default(),
             writers: RwLock::default(),
             passed_over: Mutex::default(),
+            uncounted: Mutex::default(),
             awaited: Mutex::default(),
             words: tokio::sync::watch::channel(()).0,
             clock: Mutex::new(Hlc::default()),

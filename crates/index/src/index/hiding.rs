@@ -34,7 +34,7 @@ impl Hiding {
 
 impl Index {
     /// Says whether anything of a bucket does not count any more. Then all that does has to be taken in again, be it
-    /// known, and [`Self::end_hiding`] called. Words stay though their node may not write: whoever adds them up knows
+    /// known, and [`Self::end_hiding`] called; until then nothing of it is due. Words stay though their node may not write: whoever adds them up knows
     /// whom to believe.
     pub fn begin_hiding(&mut self, bucket: &BucketId, cuts: &Cuts, writers: Option<&Writers>) -> bool {
         let Some(index) = self.buckets.get(bucket) else { return false };
@@ -44,7 +44,8 @@ impl Index {
         let keys: BTreeSet<Box<str>> = gone.map(|(key, _)| key.clone()).collect();
         let is_said = index.settings.entries().any(|stamp| is_out(&stamp))
             || index.words.entries().any(|stamp| is_cut(&stamp));
-        if !self.hide_carriers(bucket, is_out) && keys.is_empty() && !is_said {
+        let less = self.hide_carriers(bucket, is_out) || !keys.is_empty() || is_said;
+        if !less && !self.hiding.contains_key(bucket) {
             return false;
         }
         // Which carrier counts is found out anew.
@@ -86,11 +87,6 @@ impl Index {
             self.restore(*bucket, stamp, fact, now);
         }
         gone.is_subset(&keys)
-    }
-
-    /// What counts could not be read: all stays as it is until it is begun again.
-    pub fn give_up_hiding(&mut self, bucket: &BucketId) {
-        self.hiding.remove(bucket);
     }
 }
 

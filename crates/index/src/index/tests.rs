@@ -408,6 +408,10 @@ fn nothing_goes_because_of_what_one_sealed_anew_who_does_not_count() {
     // Its node's rights are taken away: who counts takes over again.
     let out = Writers { all: [stamp(1, 2, 1).origin, stamp(1, 1, 1).origin].into(), ..Writers::default() };
     assert!(index.begin_hiding(&BUCKET, &Cuts::new(), Some(&out)));
+    assert!(index.due(LATER, Millis(0)).is_empty());
+    // Reading it failed, and it is begun anew.
+    assert!(index.begin_hiding(&BUCKET, &Cuts::new(), Some(&out)));
+    assert!(index.due(LATER, Millis(0)).is_empty());
     index.carried(BUCKET, stamp(1, 1, 1), carried(2, by), false, Millis(9));
     assert!(index.end_hiding(&BUCKET, &Cuts::new(), Some(&out), LATER));
     assert_eq!(index.place_of(at), by.locator(BUCKET));

@@ -16,28 +16,34 @@ impl Vault {
     /// Says what counts of nodes whose rights were taken away.
     ///
     /// # Errors
-    /// [`StoreError`] if the entry store cannot be read.
+    /// [`StoreError`] if the entry store cannot be read. Saying it again tries again.
     pub async fn set_cuts(&self, cuts: Cuts) -> Result<(), StoreError> {
         let cuts = Arc::new(cuts);
-        let before = {
+        let is_news = {
             let mut known = self.inner.cuts.write().unwrap_or_else(PoisonError::into_inner);
-            if *known == cuts {
-                return Ok(());
-            }
-            std::mem::replace(&mut *known, Arc::clone(&cuts))
+            let is_news = *known != cuts;
+            *known = Arc::clone(&cuts);
+            is_news
         };
-        let done = self.cut(&cuts).await;
-        if done.is_err() {
-            // So that it is done when it is said again.
-            *self.inner.cuts.write().unwrap_or_else(PoisonError::into_inner) = before;
+        let failed = self.inner.uncounted().clone();
+        let mut buckets: Vec<BucketId> = self.inner.index().buckets().map(|(bucket, _)| *bucket).collect();
+        buckets.retain(|bucket| is_news || failed.contains(bucket));
+        let writers = Arc::clone(&self.inner.writers.read().unwrap_or_else(PoisonError::into_inner));
+        for bucket in &buckets {
+            // Before the first is read: that takes long, and meanwhile nothing of the last may go.
+            self.inner.index_mut().begin_hiding(bucket, &cuts, writers.get(bucket));
         }
-        done
+        let mut outcome = Ok(());
+        for bucket in &buckets {
+            outcome = self.count_anew(bucket, &cuts, writers.get(bucket)).await.and(outcome);
+        }
+        outcome
     }
 
     /// Says whose entries count, bucket by bucket. In a bucket that is not there everybody's do.
     ///
     /// # Errors
-    /// [`StoreError`] if the entry store cannot be read.
+    /// [`StoreError`] if the entry store cannot be read. Saying it again tries again.
     pub async fn set_writers(&self, writers: BTreeMap<BucketId, Writers>) -> Result<(), StoreError> {
         let writers = Arc::new(writers);
         let before = {
@@ -45,34 +51,25 @@ impl Vault {
             std::mem::replace(&mut *known, Arc::clone(&writers))
         };
         let cuts = Arc::clone(&self.inner.cuts.read().unwrap_or_else(PoisonError::into_inner));
-        let all: BTreeSet<&BucketId> = before.keys().chain(writers.keys()).collect();
-        for bucket in all.into_iter().filter(|bucket| before.get(bucket) != writers.get(bucket)) {
+        let failed = self.inner.uncounted().clone();
+        let mut all: BTreeSet<&BucketId> = before.keys().chain(writers.keys()).collect();
+        all.retain(|bucket| failed.contains(*bucket) || before.get(bucket) != writers.get(bucket));
+        let mut due = Vec::new();
+        for bucket in all {
             let (was, now) = (before.get(bucket), writers.get(bucket));
             let more = was.is_some_and(|was| now.is_none_or(|now| now.let_more_than(was)));
             // Reading all anew takes long, and most newcomers have not written yet.
             let more = more && self.inner.passed_over().remove(bucket);
             let less = self.inner.index_mut().begin_hiding(bucket, &cuts, now);
-            if (more || less)
-                && let Err(error) = self.count_anew(bucket, &cuts, now).await
-            {
-                // So that it is done when it is said again.
-                self.inner.passed_over().insert(*bucket);
-                *self.inner.writers.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&before);
-                return Err(error);
+            if more || less || failed.contains(bucket) {
+                due.push((bucket, now));
             }
         }
-        Ok(())
-    }
-
-    async fn cut(&self, cuts: &Cuts) -> Result<(), StoreError> {
-        let buckets: Vec<BucketId> = self.inner.index().buckets().map(|(bucket, _)| *bucket).collect();
-        let writers = Arc::clone(&self.inner.writers.read().unwrap_or_else(PoisonError::into_inner));
-        for bucket in buckets {
-            let writers = writers.get(&bucket);
-            self.inner.index_mut().begin_hiding(&bucket, cuts, writers);
-            self.count_anew(&bucket, cuts, writers).await?;
+        let mut outcome = Ok(());
+        for (bucket, now) in due {
+            outcome = self.count_anew(bucket, &cuts, now).await.and(outcome);
         }
-        Ok(())
+        outcome
     }
 
     /// Reads a bucket anew. What does not count any more goes in the moment in which what it hid shows.
@@ -82,15 +79,13 @@ impl Vault {
         cuts: &Cuts,
         writers: Option<&Writers>,
     ) -> Result<(), StoreError> {
+        self.inner.uncounted().insert(*bucket);
         loop {
-            let read = self.reopen(bucket).await;
+            self.reopen(bucket).await?;
             let mut index = self.inner.index_mut();
-            if read.is_err() {
-                index.give_up_hiding(bucket);
-                return read;
-            }
             // Else something came in between that counted when it came.
             if index.end_hiding(bucket, cuts, writers, now()) {
+                self.inner.uncounted().remove(bucket);
                 return Ok(());
             }
             index.begin_hiding(bucket, cuts, writers);
@@ -118,5 +113,10 @@ impl Inner {
 
     fn passed_over(&self) -> MutexGuard<'_, BTreeSet<BucketId>> {
         self.passed_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Buckets of which it is still to be found out what counts.
+    fn uncounted(&self) -> MutexGuard<'_, BTreeSet<BucketId>> {
+        self.uncounted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
