@@ -87,6 +87,13 @@ pub struct Erasure {
     pub pending: Vec<ErasureNode>,
     /// Nodes that have left the realm or are suspended, and never said so.
     pub gone: Vec<ErasureNode>,
+    /// What the node that is asked waits for before it destroys keys, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<String>,
+    /// Entries there that stay, sealed with keys that are destroyed: of them it cannot be told whether somebody
+    /// needs them.
+    #[serde(default)]
+    pub unread: u64,
     /// What no erasure reaches.
     pub not_covered: Vec<String>,
     /// When the receipt was made, if this was read from one.

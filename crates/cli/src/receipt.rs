@@ -63,8 +63,13 @@ pub(crate) async fn object(
     let erased = client.erase_object(&bucket, &wish).await?;
     show(terminal, &erased, |erased| {
         let id = short(&erased.id);
+        let how = if erased.pending.is_empty() {
+            "erased"
+        } else {
+            "deleted, and its keys are destroyed once every machine that can have them is ready"
+        };
         format!(
-            "{key} in {bucket} is erased.\n{}\nfreehold receipt save {id} FILE    (the receipt, now or later)\n\
+            "{key} in {bucket} is {how}.\n{}\nfreehold receipt save {id} FILE    (the receipt, now or later)\n\
              In it the name stands as {}, which whoever has the salt {} can check.",
             progress(erased),
             plan.digest,
@@ -168,7 +173,12 @@ pub(crate) fn progress(erasure: &Erasure) -> String {
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         (!names.is_empty()).then(|| format!("  {what}: {}", names.join(", ")))
     };
-    lines.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+    let waits = erasure.waits.iter().map(|until| format!("  this machine waits {until}"));
+    let unread = (erasure.unread > 0).then(|| {
+        let entries = count(erasure.unread, "entry");
+        format!("  {entries} here stay that this machine cannot read, and no key that is left opens them")
+    });
+    lines.iter().filter_map(line).chain(waits).chain(unread).collect::<Vec<_>>().join("\n")
 }
 
 fn proof(shown: &Erasure) -> String {

@@ -230,6 +230,11 @@ impl Index {
         words.cloned().collect()
     }
 
+    /// Whether an entry is some node's last word on a setting.
+    pub fn is_word(&self, at: &Locator) -> bool {
+        self.buckets.get(&at.bucket).is_some_and(|index| index.words.has(at.origin, at.seq))
+    }
+
     /// One node's.
     pub fn word(&self, bucket: &BucketId, setting: Setting, node: NodeId) -> Option<&Word> {
         self.buckets.get(bucket)?.words.of(setting, node)

@@ -65,6 +65,11 @@ impl Words {
         self.0.values().map(|word| word.stamp)
     }
 
+    /// Whether an entry is somebody's last word.
+    pub(crate) fn has(&self, origin: NodeId, seq: u64) -> bool {
+        self.0.values().any(|word| (word.stamp.origin, word.stamp.seq) == (origin, seq))
+    }
+
     /// Forgets words that do not count. What they had overtaken must be put in again.
     pub(crate) fn hide(&mut self, is_cut: impl Fn(&Stamp) -> bool) -> Vec<(Setting, NodeId)> {
         let gone: Vec<_> = self.0.iter().filter(|(_, word)| is_cut(&word.stamp)).map(|(at, _)| *at).collect();

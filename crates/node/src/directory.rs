@@ -1,6 +1,7 @@
 //! The directory as this node reads it: names, addresses and keys, from the entries that every node
 //! of the realm holds. Last writer wins; what cannot be opened yet waits for its key.
 
+mod ending;
 mod unwanted;
 
 pub use unwanted::Unwanted;
@@ -44,7 +45,7 @@ pub struct Trust {
     pub erased: BTreeSet<BucketId>,
     /// The key of a bucket that stays, with later ones, where the log says that earlier ones end.
     pub kept: BTreeMap<BucketId, u32>,
-    /// The same of buckets whose earlier keys this node has destroyed: it takes none in any more.
+    /// Before which key of a bucket this node has destroyed others: it takes none of them in any more.
     pub ended: BTreeMap<BucketId, u32>,
 }
 
@@ -52,7 +53,8 @@ impl Trust {
     /// Whether a version of a key was destroyed.
     pub fn is_unwanted(&self, of: &KeyOf, version: u32) -> bool {
         let KeyOf::Bucket(bucket) = of else { return false };
-        self.erased.contains(bucket) || self.ended.get(bucket).is_some_and(|kept| ends_before(version, *kept))
+        let ended = |before: &u32| ends_before(version, *before) && self.kept.get(bucket) != Some(&version);
+        self.erased.contains(bucket) || self.ended.get(bucket).is_some_and(ended)
     }
 }
 

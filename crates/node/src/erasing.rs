@@ -4,6 +4,7 @@
 mod keys;
 mod person;
 pub mod receipt;
+mod rule;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,8 +16,7 @@ use std::time::Duration;
 use freehold_api::Problem;
 use freehold_crypt::BoxPublic;
 use freehold_disk::{EntryStore, OsEntropy, StoreError};
-use freehold_realm::Ended;
-use freehold_seal::{DirectoryRow, Envelope, Erased, KeyOf, KeyRing, Recipient, ends_before};
+use freehold_seal::{DirectoryRow, Envelope, Erased, KeyOf, KeyRing, Recipient};
 use freehold_wire::{BucketId, Millis, NodeId, OpId};
 use tokio::time::Instant;
 
@@ -76,25 +76,33 @@ pub(crate) fn trust(shared: &Shared) -> Trust {
     let directory = shared.directory();
     let goes = |erasure| shared.begun.has(&erasure) || is_done(&directory, &view, shared.me(), erasure);
     trust.erased = view.state().erased().filter(|(_, erasure)| goes(*erasure)).map(|(of, _)| of).collect();
-    let ended = view.state().ended();
-    let ended = ended.filter(|(bucket, ended)| has_ended(&directory, &view, shared.me(), *bucket, ended));
-    trust.ended = ended.map(|(bucket, ended)| (bucket, ended.kept)).collect();
+    let mut none_left = BTreeMap::new();
+    for (bucket, ended) in view.state().ended() {
+        // Who came later has nothing to carry out, and waits for the others all the same.
+        let is_over = has_confirmed(&directory, shared.me(), ended.erasure)
+            || (!view.was_here(shared.me(), ended.erasure)
+                && *none_left
+                    .entry(bucket)
+                    .or_insert_with(|| keys::none_is_left(shared, &view, &directory, bucket)));
+        if is_over {
+            note_ended(&mut trust, bucket, ended.kept);
+        }
+    }
     trust
+}
+
+fn note_ended(trust: &mut Trust, bucket: BucketId, kept: u32) {
+    let ended = trust.ended.entry(bucket).or_default();
+    *ended = kept.max(*ended);
+}
+
+fn has_confirmed(directory: &Directory, me: NodeId, erasure: OpId) -> bool {
+    directory.erased_by(erasure).any(|said| said.node == me)
 }
 
 /// Whether this node has carried an erasure out, or never had what it is about.
 fn is_done(directory: &Directory, view: &View, me: NodeId, erasure: OpId) -> bool {
-    !view.was_here(me, erasure) || directory.erased_by(erasure).any(|said| said.node == me)
-}
-
-/// The same of earlier keys of a bucket. Who got them from guardians, after every machine was lost, may be the
-/// only one that can seal anew what lives.
-fn has_ended(directory: &Directory, view: &View, me: NodeId, bucket: BucketId, ended: &Ended) -> bool {
-    if view.was_here(me, ended.erasure) {
-        return is_done(directory, view, me, ended.erasure);
-    }
-    let ends = |ring: &KeyRing| ring.sealing().any(|key| ends_before(key.version(), ended.kept));
-    !directory.ring(KeyOf::Bucket(bucket)).is_some_and(ends)
+    !view.was_here(me, erasure) || has_confirmed(directory, me, erasure)
 }
 
 /// The erasures that this node has neither carried out nor begun, with their buckets.
@@ -187,13 +195,11 @@ async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
 pub(crate) fn recall(directory: &mut Directory, view: &View, me: NodeId) {
     let done = |erasure| is_done(directory, view, me, erasure);
     let erased = view.state().erased().filter(|(_, erasure)| done(*erasure));
+    let mut trust = Trust { erased: erased.map(|(bucket, _)| bucket).collect(), ..view.trust() };
     let ended = view.state().ended();
-    let ended = ended.filter(|(bucket, ended)| has_ended(directory, view, me, *bucket, ended));
-    let trust = Trust {
-        erased: erased.map(|(bucket, _)| bucket).collect(),
-        ended: ended.map(|(bucket, ended)| (bucket, ended.kept)).collect(),
-        ..view.trust()
-    };
+    for (bucket, ended) in ended.filter(|(_, ended)| has_confirmed(directory, me, ended.erasure)) {
+        note_ended(&mut trust, bucket, ended.kept);
+    }
     directory.set_trust(trust);
 }
 
@@ -218,9 +224,13 @@ pub(crate) async fn carry_out(shared: &Shared) -> Result<(), Problem> {
     if shared.directory().ring(KeyOf::Directory).is_none_or(|ring| ring.current().is_none()) {
         return Ok(());
     }
-    let mut done = erase_buckets(shared, &view).await?;
-    person::end_keys(shared, &view, &mut done).await?;
-    done.extend(keys::end(shared, &view).await?);
+    let (mut done, failed) = erase_buckets(shared, &view).await;
+    // One that fails does not keep the others.
+    if let Err(problem) = person::end_keys(shared, &view, &mut done).await {
+        tracing::warn!(%problem, "a person's access keys do not end yet");
+    }
+    done.retain(|erasure| !failed.contains(erasure));
+    done.extend(keys::end(shared, &view).await);
     let late = shared.directory().unwanted();
     let owed = late.opened > 0 || is_owed(&shared.entries).map_err(|error| store_problem(&error))?;
     let renews = !done.is_empty() || (owed && shared.renewals.may_again());
@@ -255,7 +265,8 @@ fn is_owed(entries: &EntryStore) -> Result<bool, StoreError> {
     entries.meta(OWED).map(|noted| noted.is_some_and(|noted| !noted.is_empty()))
 }
 
-async fn erase_buckets(shared: &Shared, view: &View) -> Result<BTreeSet<OpId>, Problem> {
+/// Says which erasures were carried out, and which of them could not be in some bucket.
+async fn erase_buckets(shared: &Shared, view: &View) -> (BTreeSet<OpId>, BTreeSet<OpId>) {
     let due: Vec<(BucketId, OpId)> = {
         let directory = shared.directory();
         let is_due = |(bucket, erasure): &(BucketId, OpId)| {
@@ -263,13 +274,58 @@ async fn erase_buckets(shared: &Shared, view: &View) -> Result<BTreeSet<OpId>, P
         };
         view.state().erased().filter(is_due).collect()
     };
-    for (bucket, _) in &due {
-        shared.keyring.remove(bucket);
-        let gone = shared.vault.erase_bucket(*bucket).await;
-        let entries = gone.map_err(|error| get_problem(&bucket.short(), "what is to be erased", &error))?;
-        tracing::info!(bucket = %bucket.short(), entries, "a bucket was erased");
+    let (mut done, mut failed) = (BTreeSet::new(), BTreeSet::new());
+    for (bucket, erasure) in due {
+        shared.keyring.remove(&bucket);
+        match shared.vault.erase_bucket(bucket).await {
+            Ok(entries) => {
+                tracing::info!(bucket = %bucket.short(), entries, "a bucket was erased");
+                done.insert(erasure);
+            }
+            Err(error) => {
+                let problem = get_problem(&bucket.short(), "what is to be erased", &error);
+                tracing::warn!(%problem, "a bucket is not erased yet");
+                failed.insert(erasure);
+            }
+        }
     }
-    Ok(due.into_iter().map(|(_, erasure)| erasure).collect())
+    (done, failed)
+}
+
+/// What keys that are to end wait for here, by bucket.
+#[derive(Debug, Default)]
+pub(crate) struct Endings(Mutex<BTreeMap<BucketId, Waiting>>);
+
+/// Why keys of a bucket have not ended yet on this node.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// What has to come first, in words.
+    pub(crate) until: Vec<String>,
+    /// Entries of which this node could not tell whether they are needed: they stay, and no key opens them that is
+    /// left. Known since it was started.
+    pub(crate) unread: u64,
+}
+
+impl Endings {
+    fn set(&self, bucket: BucketId, until: Vec<String>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(bucket).or_default().until = until;
+    }
+
+    fn note_unread(&self, bucket: BucketId, unread: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(bucket).or_default().unread = unread;
+    }
+
+    /// Whether any waits.
+    pub(crate) fn waits(&self) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().any(|waiting| !waiting.until.is_empty())
+    }
+
+    /// Why those of a bucket wait.
+    pub(crate) fn of(&self, bucket: &BucketId) -> Option<Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned()
+    }
 }
 
 /// When this node's box key was renewed last, since it was started.

@@ -125,8 +125,8 @@ impl View {
 
 /// The keys of buckets that stay, with later ones, where earlier ones end.
 pub(crate) fn kept(state: &State) -> BTreeMap<BucketId, u32> {
-    // Each is of a later generation than the one before.
-    state.ended().map(|(bucket, ended)| (bucket, ended.kept)).collect()
+    let ended = state.ended().map(|(bucket, _)| bucket);
+    ended.filter_map(|bucket| Some((bucket, state.kept(&bucket)?))).collect()
 }
 
 /// Why a machine that guardians are bringing back has no rights.

@@ -239,6 +239,13 @@ impl Replica {
         answer.await.unwrap_or_default()
     }
 
+    /// How many active nodes, this one included, have an entry.
+    pub(crate) async fn copies_of(&self, place: Place) -> u16 {
+        let (reply, copies) = oneshot::channel();
+        self.tell(Ask::CopiesOf { places: vec![place], reply }).await;
+        copies.await.ok().and_then(|copies| copies.first().copied()).unwrap_or_default()
+    }
+
     /// Whether all is here that anybody has told of a bucket.
     pub(crate) async fn in_step(&self, bucket: BucketId) -> bool {
         let (reply, answer) = oneshot::channel();
@@ -359,6 +366,10 @@ impl freehold_vault::Replication for ForVault {
         let (reply, copies) = oneshot::channel();
         self.0.tell(Ask::CopiesOf { places: places.collect(), reply }).await;
         copies.await.unwrap_or_default()
+    }
+
+    async fn is_elsewhere(&self, blob: &BlobRef) -> bool {
+        !crate::transfer::Holders::of(&self.0, blob).await.is_empty()
     }
 
     async fn confirmed(&self, entry: EntryId, copies: u16, timeout: Millis) -> Result<(), NotConfirmed> {

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::access_keys::AccessKeys;
 use crate::clock;
 use crate::directory::{Directory, From, Learned, Unwanted, directory_bucket, read_directory};
-use crate::erasing::{Begun, Renewals};
+use crate::erasing::{Begun, Endings, Renewals};
 use crate::home::Home;
 use crate::hosting::Backends;
 use crate::identity::{Identity, Keys};
@@ -104,6 +104,8 @@ pub struct Shared {
     pub(crate) renewals: Renewals,
     /// Erasures that this node has begun to carry out.
     pub(crate) begun: Begun,
+    /// What keys that are to end wait for.
+    pub(crate) endings: Endings,
     /// Backends that this node hosts.
     pub(crate) backends: Backends,
 }
@@ -159,6 +161,7 @@ impl Shared {
             neighbours,
             renewals: Renewals::default(),
             begun: Begun::default(),
+            endings: Endings::default(),
             backends: Backends::default(),
         }
     }

@@ -37,6 +37,10 @@ const ROTATE_AFTER: Duration = Duration::from_secs(30);
 /// How often it looks whether others were heard, where something waits for that.
 const HEARD_EVERY: Duration = Duration::from_secs(10);
 
+/// How soon it is looked again whether keys may end, which nothing else tells; twice as late each time.
+const ENDINGS_AGAIN: Duration = Duration::from_secs(1);
+const ENDINGS_RARELY: Duration = Duration::from_mins(5);
+
 /// Works until told to stop.
 pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
     let mut log = shared.log.watch();
@@ -47,6 +51,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
     // Not at once: the other nodes may have something to say first.
     let mut checkpoints = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK_EVERY);
     let mut rotation: Option<Instant> = None;
+    let mut endings = ENDINGS_AGAIN;
     loop {
         log.mark_unchanged();
         directory.mark_unchanged();
@@ -58,6 +63,9 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             say_again(&shared).await;
         }
         let ours = may_say && to_rotate(&shared).iter().any(|due| due.is_ours);
+        let look = shared.endings.waits().then(|| Instant::now() + endings);
+        let rarer = endings.saturating_mul(2).min(ENDINGS_RARELY);
+        endings = ENDINGS_AGAIN;
         rotation = rotation.filter(|_| ours).or_else(|| ours.then(|| Instant::now() + ROTATE_AFTER));
         tokio::select! {
             biased;
@@ -69,6 +77,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = words.changed() => if changed.is_err() { return },
             () = shared.until_may_say(), if !may_say => {}
             () = tokio::time::sleep(HEARD_EVERY), if shared.begun.listens() => {}
+            () = until(look) => endings = rarer,
             () = until(rotation) => {
                 rotation = None;
                 rotate_ours(&shared).await;
@@ -149,13 +158,17 @@ async fn hand_keys_to_vault(shared: &Shared) {
     let rings: Vec<_> = shared.directory().rings().cloned().collect();
     for ring in rings {
         let KeyOf::Bucket(bucket) = ring.of() else { continue };
-        if ring.sealing().next().is_none() || shared.keyring.has_all(&ring) {
+        if ring.sealing().next().is_none()
+            || (shared.keyring.has_all(&ring) && shared.keyring.is_read(&bucket))
+        {
             continue;
         }
         shared.keyring.set(ring);
-        if let Err(error) = shared.vault.reopen(&bucket).await {
+        let read = shared.vault.reopen(&bucket).await;
+        if let Err(error) = &read {
             tracing::error!(%error, "a bucket's entries could not be opened with its key");
         }
+        shared.keyring.note_read(bucket, read.is_ok());
     }
 }
 
@@ -387,7 +400,7 @@ pub(crate) async fn rotate(shared: &Shared, of: KeyOf) -> Result<(), freehold_ap
     drop(turn);
     if let KeyOf::Bucket(bucket) = of {
         // Until that is heard nobody else gives the key on to those who are named.
-        sharing::say_again(shared, &bucket).await;
+        say_holders_again(shared, &bucket).await;
     }
     Ok(())
 }
@@ -408,8 +421,14 @@ async fn say_again(shared: &Shared) {
             && newest.generation() == u32::from(held.generation)
             && may_box(shared, &view, &ring, &entitled)
         {
-            sharing::say_again(shared, &bucket).await;
+            say_holders_again(shared, &bucket).await;
         }
+    }
+}
+
+async fn say_holders_again(shared: &Shared, bucket: &BucketId) {
+    if let Err(problem) = sharing::say_again(shared, bucket).await {
+        tracing::warn!(bucket = %bucket.short(), %problem, "who holds a bucket's keys was not said again");
     }
 }
 

@@ -253,7 +253,8 @@ pub struct Bucket {
     pub deleted: bool,
     /// The operation that erased it: no node keeps any of its keys.
     pub erased: Option<OpId>,
-    /// How its earlier keys ended, one after the other: each keeps a key of a later generation.
+    /// How its earlier keys ended, one after the other: none keeps a key of an earlier generation than the one
+    /// before.
     pub ended: Vec<Ended>,
 }
 
@@ -294,6 +295,11 @@ impl State {
     /// Buckets that were erased, and by which operation: of several, if a person was erased.
     pub fn erased(&self) -> impl Iterator<Item = (BucketId, OpId)> {
         self.buckets.iter().filter_map(|(id, bucket)| Some((*id, bucket.erased?)))
+    }
+
+    /// Of the keys of a bucket that were said to stay, the one that does, with those of later generations.
+    pub fn kept(&self, bucket: &BucketId) -> Option<u32> {
+        self.buckets.get(bucket)?.ended.iter().map(|ended| ended.kept).max()
     }
 
     /// Buckets whose earlier keys ended, and how.

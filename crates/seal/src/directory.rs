@@ -44,6 +44,25 @@ pub enum DirectoryRow {
     /// A node has carried out an erasure. Only the node itself may say so.
     #[n(9)]
     Erased(#[n(0)] Erased),
+    /// A node is ready for keys of a bucket to end. Only the node itself may say so.
+    #[n(16)]
+    Ready(#[n(0)] NodeId, #[n(1)] BucketId, #[n(2)] Ready),
+}
+
+/// A node's word that the keys of a bucket may end before one: nothing that it can read lives on them alone,
+/// and it seals nothing with them any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Ready {
+    /// The version of the key that stays.
+    #[n(0)]
+    pub kept: u32,
+    /// The number of its last entry in the bucket: what it sealed anew comes before.
+    #[n(1)]
+    pub last: u64,
+    /// Whether it has all keys that end, so that nothing is here of which it could not tell.
+    #[n(2)]
+    pub whole: bool,
 }
 
 /// What a row is about: rows with the same key replace each other.
@@ -67,6 +86,8 @@ pub enum RowKey {
     BoxKey(NodeId),
     /// An erasure on a node.
     Erased(OpId, NodeId),
+    /// Whether a node is ready for a bucket's keys to end.
+    Ready(BucketId, NodeId),
 }
 
 impl DirectoryRow {
@@ -82,6 +103,7 @@ impl DirectoryRow {
             Self::ServiceName(service, _) => RowKey::ServiceName(*service),
             Self::BoxKey(node, _) => RowKey::BoxKey(*node),
             Self::Erased(erased) => RowKey::Erased(erased.erasure, erased.node),
+            Self::Ready(node, bucket, _) => RowKey::Ready(*bucket, *node),
         }
     }
 
@@ -89,7 +111,7 @@ impl DirectoryRow {
     /// check [`Self::needs_keeper`] as well.
     pub fn may_come_from(&self, origin: NodeId) -> bool {
         match self {
-            Self::Addresses(node, _) | Self::BoxKey(node, _) => *node == origin,
+            Self::Addresses(node, _) | Self::BoxKey(node, _) | Self::Ready(node, ..) => *node == origin,
             Self::Erased(erased) => erased.node == origin,
             Self::Cut(node, _) => *node != origin,
             Self::RealmName(_)
@@ -105,7 +127,10 @@ impl DirectoryRow {
     /// a mere store could swap the names of two buckets and have one written in place of the other.
     pub fn needs_keeper(&self, origin: NodeId) -> bool {
         match self {
-            Self::Addresses(node, _) | Self::NodeName(node, _) | Self::BoxKey(node, _) => *node != origin,
+            Self::Addresses(node, _)
+            | Self::NodeName(node, _)
+            | Self::BoxKey(node, _)
+            | Self::Ready(node, ..) => *node != origin,
             Self::Erased(erased) => erased.node != origin,
             Self::RealmName(_)
             | Self::BucketName(..)

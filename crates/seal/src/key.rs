@@ -315,24 +315,26 @@ impl KeyRing {
         self.kept = Some(version);
     }
 
+    /// The version that stays by what the realm log says, if it is here.
+    pub fn kept(&self) -> Option<&BucketKey> {
+        self.get(self.kept?).filter(|_| !self.is_private())
+    }
+
     /// Whether a version is to be destroyed: it opens what it opens until then, and seals nothing. As long
     /// as the one that stays is not known, none is.
     pub fn is_ending(&self, version: u32) -> bool {
-        let ends = |kept| self.keys.contains_key(&kept) && ends_before(version, kept);
-        !self.is_private() && self.kept.is_some_and(ends)
+        self.kept().is_some_and(|kept| ends_before(version, kept.version))
     }
 
-    /// Whether the log says that keys before one end, which is known.
-    pub fn has_ended(&self) -> bool {
-        !self.is_private() && self.kept.is_some_and(|kept| self.keys.contains_key(&kept))
-    }
-
-    /// Forgets what [`Self::is_ending`].
-    pub fn forget_ending(&mut self) {
-        if let Some(kept) = self.kept.filter(|kept| !self.is_private() && self.keys.contains_key(kept)) {
-            self.keys.retain(|version, _| !ends_before(*version, kept));
-            self.vouched.retain(|version| !ends_before(*version, kept));
+    /// Forgets the keys that end before one, of which it was said that it stays; but not the one that stays
+    /// by what was said since.
+    pub fn forget_before(&mut self, ended: u32) {
+        if self.is_private() {
+            return;
         }
+        let stays = |version: u32| !ends_before(version, ended) || self.kept == Some(version);
+        self.keys.retain(|version, _| stays(*version));
+        self.vouched.retain(|version| stays(*version));
     }
 
     /// What stands for an object in the realm's log, so that only those tell its name by it who have the root,
@@ -364,9 +366,11 @@ impl KeyRing {
         self.keys.values().map(|held| &held.key)
     }
 
-    /// Makes the next version, and returns it; `None` if there is none that it could follow.
+    /// Makes the next version, and returns it; `None` if there is none that it could follow. It follows also
+    /// the one that is to stay: if that never came here, nothing but a later one can take its place.
     pub fn rotate(&mut self, entropy: &mut dyn Entropy) -> Option<&BucketKey> {
-        let after = self.current()?.generation();
+        let kept = self.kept.filter(|_| !self.is_private()).map_or(0, generation);
+        let after = self.current()?.generation().max(kept);
         self.make_next(after, entropy)
     }
 

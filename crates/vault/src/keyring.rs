@@ -1,6 +1,6 @@
 //! The bucket keys this node has been given, in memory only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use freehold_seal::{BucketKey, KeyOf, KeyRing};
@@ -10,6 +10,8 @@ use freehold_wire::BucketId;
 #[derive(Debug, Clone, Default)]
 pub struct Keyring {
     rings: Arc<RwLock<BTreeMap<BucketId, KeyRing>>>,
+    /// Buckets whose entries could not be read with the keys that have come.
+    unread: Arc<RwLock<BTreeSet<BucketId>>>,
 }
 
 impl Keyring {
@@ -33,6 +35,21 @@ impl Keyring {
         rings.get(&bucket).is_some_and(|known| known.is_same(ring))
     }
 
+    /// Notes whether a bucket's entries were read with the keys that came last.
+    pub fn note_read(&self, bucket: BucketId, was_read: bool) {
+        let mut unread = self.unread.write().unwrap_or_else(PoisonError::into_inner);
+        if was_read {
+            unread.remove(&bucket)
+        } else {
+            unread.insert(bucket)
+        };
+    }
+
+    /// Whether they were.
+    pub fn is_read(&self, bucket: &BucketId) -> bool {
+        !self.unread.read().unwrap_or_else(PoisonError::into_inner).contains(bucket)
+    }
+
     /// Whether only those hold a bucket's keys who are named.
     pub fn is_private(&self, bucket: &BucketId) -> bool {
         let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
@@ -51,12 +68,12 @@ impl Keyring {
         rings.get(bucket).is_some_and(|ring| ring.is_ending(version))
     }
 
-    /// The buckets of whose keys earlier ones were destroyed, and none is left that is to be.
-    pub(crate) fn ended(&self) -> Vec<BucketId> {
+    /// Whether a version is the one of a bucket's keys that stays, and here: then nothing is sealed any more with
+    /// those that end before it.
+    pub(crate) fn keeps(&self, bucket: &BucketId, version: u32) -> bool {
         let rings = self.rings.read().unwrap_or_else(PoisonError::into_inner);
-        let ended =
-            |ring: &KeyRing| ring.has_ended() && !ring.sealing().any(|key| ring.is_ending(key.version()));
-        rings.iter().filter(|(_, ring)| ended(ring)).map(|(bucket, _)| *bucket).collect()
+        let kept = rings.get(bucket).and_then(KeyRing::kept);
+        kept.is_some_and(|kept| kept.version() == version)
     }
 
     /// The key that seals what is new.

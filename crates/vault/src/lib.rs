@@ -33,5 +33,5 @@ pub use object::{
 };
 pub use peers::{Alone, BlobStream, NoRoom, NotConfirmed, PeerError, Peers, Replication, Room};
 pub use sweep::Swept;
-pub use vault::{BucketStats, Ended, Place, Renewed, Shared, Vault, VaultConfig};
+pub use vault::{BucketStats, Ended, Ending, Outlived, Place, Renewed, Shared, Vault, VaultConfig};
 pub use verify::{Damage, Finding, VerifyReport};

@@ -117,6 +117,11 @@ pub trait Replication: Send + Sync + std::fmt::Debug {
     /// included) hold it with its blobs.
     async fn copies(&self, bucket: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16>;
 
+    /// Whether another node is known to hold a blob.
+    async fn is_elsewhere(&self, _blob: &BlobRef) -> bool {
+        false
+    }
+
     /// Waits until `copies` nodes (this one included) have confirmed the entry and its blobs.
     async fn confirmed(&self, entry: EntryId, copies: u16, timeout: Millis) -> Result<(), NotConfirmed>;
 }

@@ -44,7 +44,6 @@ impl Vault {
         let mut swept = Swept { uploads_ended: inner.end_resting_uploads(now).await?, ..Swept::default() };
         swept.expired = inner.run_lifecycles(now).await;
         swept.erased = inner.erase_superseded(now).await?;
-        inner.erase_late().await?;
         inner.seal_borrowed_anew().await;
         // Uploads before entries: one that completes in between is then seen at least once.
         let uploads = inner.blobs_of_uploads().await?;

@@ -17,7 +17,7 @@ mod vetting;
 mod write;
 
 pub use self::copy::Place;
-pub use self::ending::Ended;
+pub use self::ending::{Ended, Ending, Outlived};
 pub(crate) use self::read::Opened;
 pub(crate) use self::release::is_release;
 pub use self::reseal::Renewed;

@@ -691,7 +691,8 @@ class Walk:
     def kind_30(self, op, b):
         self.admin(op)
         need(b[0] in self.buckets and b[0] not in self.erased, "no-such")
-        need(b[1] >> 16 > self.ended.get(b[0], 0) >> 16, "numbers")
+        last = self.ended.get(b[0], 0) >> 16
+        need(max(last, 1) <= b[1] >> 16 <= last + 4096, "numbers")
         self.ended[b[0]] = b[1]
 
     def kind_31(self, op, b):

@@ -154,19 +154,6 @@ async fn check_object(
     Ok(ring)
 }
 
-/// Nodes without keys of the bucket, and those that cannot read an entry, destroy boxes and blobs before what
-/// lives is sealed anew and copied: until they wait for that, the rest of a bucket could be lost with its object.
-fn check_is_finished(name: &str, key: &str) -> Result<(), Problem> {
-    if std::env::var_os("FREEHOLD_TEST_ONLY_OBJECT_ERASURE").is_some() {
-        return Ok(());
-    }
-    Err(Problem::refused(
-        format!("{key} was not erased"),
-        "this is not finished: were a machine lost while it runs, the rest of the bucket could go with it",
-        Some(format!("delete {key}, or erase the whole: freehold bucket erase {name}")),
-    ))
-}
-
 /// Erases an object: deletes all its versions, and ends every key that opens them.
 pub(super) async fn erase_object(
     shared: &Shared,
@@ -177,7 +164,6 @@ pub(super) async fn erase_object(
     let turn = shared.buckets_turn.lock().await;
     check_object(shared, name, id, wish).await?;
     to_delete(shared, name, id, wish)?;
-    check_is_finished(name, &wish.key)?;
     let deleted = shared.vault.delete_all(&id, &wish.key, wish.bypass_governance).await;
     deleted.map_err(|error| put_problem(name, &wish.key, &error))?;
     // Deleted it is; if the rest fails, typing it again does it.

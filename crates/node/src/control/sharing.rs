@@ -154,19 +154,37 @@ fn may_become(
     })
 }
 
+/// Whether this node's own word on who holds a bucket's key says all that it knows.
+pub(crate) fn has_said_all(shared: &Shared, bucket: &BucketId) -> bool {
+    let held = held(shared, bucket);
+    let words = shared.vault.words(bucket, Setting::Holders);
+    let mine = words.iter().find(|word| word.stamp.origin == shared.me());
+    let mine = mine.and_then(|word| word.document.as_deref());
+    !held.is_said() || held.document().is_ok_and(|all| mine == Some(to_canonical(&all).as_slice()))
+}
+
 /// Says under the bucket's newest key whom this node knows to hold it, and its name if it gave it.
-pub(crate) async fn say_again(shared: &Shared, bucket: &BucketId) {
+///
+/// # Errors
+/// A [`Problem`]; then others may need the words that it has not said again.
+pub(crate) async fn say_again(shared: &Shared, bucket: &BucketId) -> Result<(), Problem> {
     let held = held(shared, bucket);
     if !held.is_said() {
-        return;
+        return Ok(());
     }
-    let Ok(document) = held.document() else { return };
+    let document = held.document().map_err(|_| {
+        Problem::refused(
+            "who holds a bucket's keys was not said again",
+            "too many machines and people hold them, or held them once",
+            None::<&str>,
+        )
+    })?;
     let names = shared.vault.words(bucket, Setting::Name).into_iter();
     let name = names.filter(|word| word.stamp.origin == shared.me()).find_map(|word| word.document);
     let name = name.map(|name| (Setting::Name, name.to_vec()));
     for (setting, document) in [(Setting::Holders, to_canonical(&document))].into_iter().chain(name) {
-        if let Err(error) = shared.vault.set(bucket, setting, Some(document)).await {
-            tracing::warn!(bucket = %bucket.short(), %error, "who holds a bucket's keys was not said again");
-        }
+        let said = shared.vault.set(bucket, setting, Some(document)).await;
+        said.map_err(|error| put_problem(&bucket.short(), "who holds its keys", &error))?;
     }
+    Ok(())
 }

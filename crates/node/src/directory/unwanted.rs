@@ -28,8 +28,8 @@ impl Directory {
         for (bucket, kept) in &trust.kept {
             let Some(ring) = self.rings.get_mut(&KeyOf::Bucket(*bucket)) else { continue };
             ring.keep(*kept);
-            if trust.ended.contains_key(bucket) {
-                ring.forget_ending();
+            if let Some(ended) = trust.ended.get(bucket) {
+                ring.forget_before(*ended);
             }
         }
         let goes = |of: &KeyOf, version| trust.is_unwanted(of, version);

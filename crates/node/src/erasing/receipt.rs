@@ -124,10 +124,17 @@ pub(crate) async fn all(shared: &Shared) -> Result<Vec<Erasure>, Problem> {
     let bug = |why: String| Problem::bug("the erasures cannot be told", why, None::<&str>);
     let audit = judged.and_then(|judged| judged).map_err(bug)?;
     let directory = shared.directory();
+    let me = shared.me();
     let name = |node: NodeId| directory.node_name(node).map(str::to_owned);
     let told = erased.into_iter().map(|erasure| {
         let said: Vec<Erased> = directory.erased_by(erasure).copied().collect();
-        evaluate(&audit, erasure, &said, name)
+        let mut told = evaluate(&audit, erasure, &said, name)?;
+        let bucket = told.buckets.first().filter(|_| told.object.is_some()).and_then(|id| id.parse().ok());
+        if let Some(waiting) = bucket.and_then(|bucket| shared.endings.of(&bucket)) {
+            told.unread = waiting.unread;
+            told.waits = if said.iter().all(|one| one.node != me) { waiting.until } else { Vec::new() };
+        }
+        Ok::<Erasure, String>(told)
     });
     let mut told = told.collect::<Result<Vec<_>, _>>().map_err(bug)?;
     told.sort_by_key(|erasure| std::cmp::Reverse(erasure.decided_ms));
@@ -230,6 +237,8 @@ fn evaluate(
         confirmed,
         pending,
         gone,
+        waits: Vec::new(),
+        unread: 0,
         not_covered: NOT_COVERED.iter().chain(own).copied().chain(again).map(str::to_owned).collect(),
         receipt_ms: None,
     })

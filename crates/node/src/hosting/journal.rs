@@ -165,7 +165,9 @@ impl<'a> Journal<'a> {
         let (view, me) = (self.shared.log.view(), self.shared.me());
         let directory = self.shared.directory();
         let here = |erasure: OpId| directory.erased_by(erasure).any(|said| said.node == me);
-        view.state().erased().filter(|(_, erasure)| here(*erasure)).count() as u64
+        let ended = view.state().ended().map(|(_, ended)| ended.erasure);
+        let all = view.state().erased().map(|(_, erasure)| erasure).chain(ended);
+        all.filter(|erasure| here(*erasure)).count() as u64
     }
 
     /// Removes what was told anew, once the letter names the new parts: until then only the old ones are a

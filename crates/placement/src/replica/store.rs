@@ -155,7 +155,8 @@ impl Replica {
             }
             grown.insert(key);
             let blobs: &[BlobRef] = if payload_len.is_some() { &entry.blobs } else { &[] };
-            if blobs.is_empty() {
+            // What was sealed anew names the blobs of the entry that it stands for.
+            if blobs.iter().all(|blob| self.holds_for_another((key, entry.seq), blob) == Some(true)) {
                 self.stream_mut(key).mine.set(entry.seq, true);
                 held.push((key, entry.seq));
             } else if self.belongs_here(&key.0, &entry.id()) {
@@ -197,7 +198,15 @@ impl Replica {
         }
     }
 
-    /// An entry of this node's own, which is durable with its blobs.
+    /// Whether a blob of an entry lies here for the sake of another one; none if no other names it.
+    fn holds_for_another(&self, of: (Key, u64), blob: &BlobRef) -> Option<bool> {
+        let others = self.entries_with(blob).into_iter().filter(|other| *other != of);
+        let held = |(key, seq): (Key, u64)| self.streams.get(&key).is_some_and(|stream| stream.mine.get(seq));
+        others.map(held).reduce(|one, other| one || other)
+    }
+
+    /// An entry of this node's own, which is durable with its blobs, but for those of an entry that it stands
+    /// for and of which this node has none.
     pub(super) fn wrote(&mut self, now: Millis, entry: Entry, payload: Payload) {
         let key = (entry.bucket, entry.origin);
         let place = Place { bucket: entry.bucket, origin: entry.origin, seq: entry.seq };
@@ -215,7 +224,12 @@ impl Replica {
         if entry.seq != len.saturating_add(1) || !self.add(key, &entry, Some(payload.len())) {
             return self.out.push_back(Output::Tell(Event::OutOfOrder(place)));
         }
-        self.stream_mut(key).mine.set(entry.seq, true);
+        let here = |blob: &BlobRef| self.holds_for_another((key, entry.seq), blob) != Some(false);
+        if entry.blobs.iter().all(here) {
+            self.stream_mut(key).mine.set(entry.seq, true);
+        } else if self.belongs_here(&key.0, &entry.id()) {
+            self.want(now, key, entry.seq, &entry.blobs);
+        }
         self.recount(now, key, entry.seq);
         let has_rest = |peer: &super::Peer| peer.vectors.get(&key).map_or(0, |vector| vector.seq) >= len;
         let (level, behind): (Vec<_>, Vec<_>) = self.peers.iter().partition(|(_, peer)| has_rest(peer));

@@ -20,6 +20,10 @@ use crate::world::{Backing, Holder, InvitationRow, NodeRow, Sponsor};
 use super::judge::Actor;
 use super::run::{Effect, Run};
 
+/// So many generations after the last one that was said to stay another one may be at most: more than a
+/// bucket's key has followers between two erasures.
+const GENERATIONS_AT_ONCE: u32 = 4096;
+
 impl Run<'_> {
     pub(super) fn invitation_issue(&mut self, at: At, body: &InvitationIssue) -> Result<(), Reason> {
         let by = self.admin(at)?;
@@ -371,8 +375,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The same. Of two that were said apart, and name keys of one generation, one counts: else neither key
-    /// would stay.
+    /// The same. Of two that were said apart, and name keys of one generation, both count: the key with the
+    /// higher version is the one that stays. A leap would use the generations up.
     pub(super) fn keys_erase(&mut self, at: At, body: &KeysErase) -> Result<(), Reason> {
         self.admin(at)?;
         let erasure = self.id(at);
@@ -380,7 +384,8 @@ impl Run<'_> {
         let bucket = self.world.buckets.get_mut(&body.bucket).filter(|bucket| bucket.erased.is_none());
         let bucket = bucket.ok_or(Reason::NoSuch(Thing::Bucket))?;
         let generation = |version: u32| version >> 16;
-        if generation(body.kept) <= bucket.ended.last().map_or(0, |ended| generation(ended.kept)) {
+        let last = bucket.ended.last().map_or(0, |ended| generation(ended.kept));
+        if !(last.max(1)..=last.saturating_add(GENERATIONS_AT_ONCE)).contains(&generation(body.kept)) {
             return Err(Reason::Numbers);
         }
         bucket.ended.push(Ended { erasure, kept: body.kept, object: body.object, at: said });

@@ -376,9 +376,14 @@ fn keys_of_a_bucket_end_generation_by_generation() {
     let unknown = lab.say("a", unknown, &[]);
     assert_eq!(lab.code(&unknown), "no-such");
     lab.say("a", end(2 << 16 | 7), &[]);
+    // As if it was said apart.
     let same = lab.say("a", end(2 << 16 | 9), &[]);
+    assert_eq!((lab.code(&same), lab.fold().state.kept(&bucket(1))), ("ok", Some(2 << 16 | 9)));
     lab.say("a", end(3 << 16), &[]);
-    assert_eq!((lab.code(&same), kept(&lab)), ("numbers", vec![2 << 16 | 7, 3 << 16]));
+    let earlier = lab.say("a", end(2 << 16), &[]);
+    let leap = lab.say("a", end(5000 << 16), &[]);
+    assert_eq!((lab.code(&earlier), lab.code(&leap)), ("numbers", "numbers"));
+    assert_eq!(kept(&lab), [2 << 16 | 7, 2 << 16 | 9, 3 << 16]);
     lab.say("a", body::BucketErase { bucket: bucket(1) }, &[]);
     let gone = lab.say("a", end(4 << 16), &[]);
     assert_eq!(lab.code(&gone), "no-such");

@@ -17,6 +17,7 @@ fn rows() -> Vec<DirectoryRow> {
         DirectoryRow::ZoneName(ZoneId::from_bytes([4; 16]), Some(name("Zoë"))),
         DirectoryRow::Cut(NODE, Some(Bounded::from_vec(vec![(BUCKET, 7)]).unwrap())),
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![Text::new("192.0.2.7:4433").unwrap()]).unwrap()),
+        DirectoryRow::Ready(NODE, BUCKET, Ready { kept: 2 << 16 | 7, last: 9, whole: true }),
     ]
 }
 
@@ -45,14 +46,15 @@ fn a_node_tells_only_its_own_addresses() {
     for row in rows() {
         // Nor does it say what of its own counts, once it was suspended.
         assert_eq!(row.may_come_from(NODE), row.key() != RowKey::Cut(NODE));
-        assert_eq!(row.may_come_from(other), row.key() != RowKey::Addresses(NODE));
+        let alone = [RowKey::Addresses(NODE), RowKey::Ready(BUCKET, NODE)].contains(&row.key());
+        assert_eq!(row.may_come_from(other), !alone);
     }
 }
 
 #[test]
 fn a_mere_store_names_nothing_but_itself() {
     for row in rows() {
-        let own = matches!(row.key(), RowKey::NodeName(_) | RowKey::Addresses(_));
+        let own = matches!(row.key(), RowKey::NodeName(_) | RowKey::Addresses(_) | RowKey::Ready(..));
         assert_eq!(row.needs_keeper(NODE), !own);
         assert!(row.needs_keeper(NodeId::from_bytes([9; 32])));
     }

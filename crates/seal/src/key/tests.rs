@@ -251,13 +251,13 @@ fn earlier_keys_end_and_the_rest_is_believed_without_them() {
     for version in [1, first] {
         assert_eq!(holder.admit(&boxed(&ring, version, &mut entropy), ME, &mine), Ok(true));
     }
-    holder.forget_ending();
+    assert!(!holder.is_ending(first));
     assert_eq!(holder.current(), ring.get(first));
     assert_eq!(holder.admit(&boxed(&ring, kept, &mut entropy), ME, &mine), Ok(true));
     assert!(holder.is_ending(first) && !holder.is_ending(kept) && !holder.is_ending(1));
     assert_eq!(holder.current(), ring.get(kept));
     assert!(holder.get(first).is_some(), "it opens until it is forgotten");
-    holder.forget_ending();
+    holder.forget_before(kept);
     assert_eq!(holder.iter().map(BucketKey::version).collect::<Vec<_>>(), [1, kept]);
 
     // Who comes later, and what follows.
@@ -278,6 +278,28 @@ fn no_log_ends_the_keys_of_a_private_bucket() {
     let first = ring.current().unwrap().version();
     let kept = ring.rotate(&mut entropy).unwrap().version();
     ring.keep(kept);
-    ring.forget_ending();
+    ring.forget_before(kept);
     assert!(!ring.is_ending(first) && ring.get(first).is_some());
+}
+
+#[test]
+fn what_stays_by_a_later_word_is_not_forgotten_and_another_takes_the_place_of_one_that_never_came() {
+    let mut entropy = Seeded::new(1);
+    let (_, mut ring) = KeyRing::found_bucket(REALM, &mut entropy);
+    let [one, two] = [(); 2].map(|()| ring.rotate(&mut entropy).unwrap().version());
+    // The first erasure is carried out, the second is not: what it has to seal anew needs this key.
+    ring.keep(two);
+    ring.forget_before(one);
+    assert_eq!(ring.iter().map(BucketKey::version).collect::<Vec<_>>(), [1, one, two]);
+    // Said apart of one generation: the higher one stays, whichever was carried out.
+    let mut apart = ring.clone();
+    apart.keep(two);
+    apart.forget_before(two ^ 1);
+    assert_eq!(apart.iter().map(BucketKey::version).collect::<Vec<_>>(), [1, two]);
+
+    let lost = 9 << 16;
+    ring.keep(lost);
+    assert_eq!(ring.current().map(BucketKey::version), Some(two), "nothing ends as long as it is not known");
+    let next = ring.rotate(&mut entropy).unwrap();
+    assert_eq!(next.generation(), 10);
 }

@@ -5,8 +5,8 @@ use freehold_crypt::{BoxSecret, Entropy, Secret, SigningKey, hash};
 use freehold_seal::{
     Amendment, Annotation, Aspect, Binding, Blinding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm,
     Content, DirectoryRow, Document, Envelope, Erased, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind,
-    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, Recipient, Release, Released, Resealed, Right,
-    Setting, SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
+    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, Ready, Recipient, Release, Released, Resealed,
+    Right, Setting, SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, RealmId, ServiceId, Text,
@@ -229,6 +229,7 @@ pub(crate) fn payloads() -> Value {
         ),
         DirectoryRow::BoxKey(NODE, BoxSecret::from_seed(&Secret::from_bytes([0x99; 32])).public()),
         DirectoryRow::Erased(erased()),
+        DirectoryRow::Ready(NODE, BUCKET, Ready { kept: 2 << 16 | 7, last: 258, whole: true }),
     ];
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),

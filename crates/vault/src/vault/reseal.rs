@@ -25,7 +25,8 @@ const BATCH: usize = 256;
 pub struct Renewed {
     /// Entries sealed anew.
     pub done: u64,
-    /// Entries that stay as they were, because they or their blobs are not here, or would not fit.
+    /// Entries that stay as they were, because they are not here, nobody is known to hold their blobs, or they
+    /// would not fit.
     pub left: u64,
     /// Whether there are more.
     pub more: bool,
@@ -81,8 +82,8 @@ impl Inner {
             renewed.left += left;
             let mut here = Vec::with_capacity(some.len());
             for old in some {
-                // Whoever writes an entry vouches for having its blobs.
-                if self.has_all(&old.blobs).await? { here.push(old) } else { renewed.left += 1 }
+                // Somebody must have them; whoever has not does not say so.
+                if self.are_held(&old.blobs).await? { here.push(old) } else { renewed.left += 1 }
             }
             renewed.done += self.commit_renewed(*bucket, here, key.clone()).await?;
             if renewed.done >= most {
@@ -136,9 +137,11 @@ impl Inner {
         Ok(())
     }
 
-    async fn has_all(&self, blobs: &[BlobRef]) -> Result<bool, PutError> {
+    /// Whether each of some blobs is here, or on another node.
+    async fn are_held(&self, blobs: &[BlobRef]) -> Result<bool, PutError> {
         for blob in blobs {
-            if self.shared.depot.len(blob.name).await.map_err(PutError::Depot)? != Some(blob.len) {
+            let here = self.shared.depot.len(blob.name).await.map_err(PutError::Depot)? == Some(blob.len);
+            if !here && !self.shared.replication.is_elsewhere(blob).await {
                 return Ok(false);
             }
         }

@@ -353,6 +353,8 @@ pub(crate) struct Witness {
     pub(crate) own: Mutex<Option<Own>>,
     /// How often it was asked for that.
     pub(crate) asked: AtomicUsize,
+    /// Whether other nodes hold every blob.
+    pub(crate) away: bool,
     /// Whether the blobs of all entries belong on other nodes.
     pub(crate) elsewhere: bool,
     /// How many nodes hold an entry, by its number, where it is not one.
@@ -408,6 +410,10 @@ impl Replication for Witness {
     async fn copies(&self, _: &BucketId, entries: Vec<(NodeId, u64)>) -> Vec<u16> {
         let held = self.held.lock().unwrap();
         entries.iter().map(|(_, seq)| held.get(seq).copied().unwrap_or(1)).collect()
+    }
+
+    async fn is_elsewhere(&self, _: &BlobRef) -> bool {
+        self.away
     }
 
     async fn confirmed(&self, entry: EntryId, copies: u16, _: Millis) -> Result<(), NotConfirmed> {

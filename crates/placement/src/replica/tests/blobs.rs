@@ -130,3 +130,25 @@ fn a_flood_of_complaints_has_two_blobs_looked_at_at_a_time() {
     }
     assert_eq!(looked_at.len(), 256, "nor has one peer all of them looked at");
 }
+
+#[test]
+fn who_has_the_blobs_of_what_was_sealed_anew_holds_it_and_who_wrote_it_may_not() {
+    let mut seen = view(&[1, 2], 1);
+    seen.nodes.get_mut(&node(2)).unwrap().stores = false;
+    let mut nodes: Vec<Node> = [1, 2].map(|n| Node::new(n, seen.clone())).into();
+    connect(&mut nodes, 0, 1);
+    nodes[0].write(row(1, 1, &[blob(1)], "a"));
+    settle(&mut nodes);
+    assert!(nodes[1].blobs.is_empty());
+    let anew = row(2, 1, &[blob(1)], "b");
+    nodes[1].rows.insert(place(&anew), anew.clone());
+    nodes[1].core.handle(NOW, Input::Wrote(Box::new(anew.entry.clone()), b"b".to_vec()));
+    settle(&mut nodes);
+    for one in &nodes {
+        assert_eq!(one.core.copies(&place(&anew)), 1, "of node 1, for the first entry's sake");
+    }
+    assert_eq!(nodes[1].core.holders(&blob(1)), [node(1)]);
+    assert!(nodes[1].blobs.is_empty());
+    nodes[1].write(row(2, 2, &[blob(2)], "c"));
+    assert_eq!(nodes[1].core.copies(&place(&row(2, 2, &[blob(2)], "c"))), 1, "its own it has");
+}
