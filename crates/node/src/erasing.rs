@@ -176,7 +176,9 @@ async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
         if kept > 0 {
             tracing::warn!(bucket = %bucket.short(), kept, "a bucket is not erased: something in it must be kept");
         }
-        Sight::Keyed { is_sure: heard && shared.keyring.has(bucket), kept }
+        // What it cannot read may be under a lock, or say that another one is.
+        let reads = shared.keyring.is_read(bucket) && matches!(shared.vault.unopened(bucket).await, Ok(0));
+        Sight::Keyed { is_sure: heard && shared.keyring.has(bucket) && reads, kept }
     } else {
         let known = shared.log.view().erased_since.get(&erasure).copied();
         Sight::Blind { waited: known.map_or(Millis(0), |known| clock::wall().since(known)) }

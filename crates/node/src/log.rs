@@ -50,6 +50,8 @@ pub struct View {
     /// Nodes that the realm ever let in, with every role that each ever had: who may, or once might,
     /// write entries.
     pub let_in: BTreeMap<NodeId, NodeRoles>,
+    /// Nodes that some operation was to let in, be it refused.
+    pub named: BTreeSet<NodeId>,
     /// Nodes that were removed.
     pub removed: BTreeSet<NodeId>,
     /// The person on whose device a node is, or was before it left.

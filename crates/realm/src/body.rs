@@ -718,6 +718,10 @@ pub struct KeysErase {
     /// Which object was deleted for it: a digest that tells its name to those who can read the bucket.
     #[n(2)]
     pub object: Option<Digest>,
+    /// When it was deleted, by the clock that the bucket's entries follow: what is put later is another object.
+    /// Absent for when this is said.
+    #[n(3)]
+    pub deleted: Option<Millis>,
 }
 
 /// Buckets at most that one [`PersonErase`] names.

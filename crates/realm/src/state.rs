@@ -267,7 +267,7 @@ pub struct Ended {
     pub kept: u32,
     /// Which object was deleted for it.
     pub object: Option<Digest>,
-    /// When that was said, as its author says.
+    /// When it was deleted, or else when that was said, as its author says.
     pub at: Millis,
 }
 

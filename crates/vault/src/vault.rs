@@ -161,6 +161,11 @@ impl Vault {
         Ok((vault, listener))
     }
 
+    /// What the clock says that entries follow: later than anything that was heard, within reason.
+    pub fn clock(&self) -> Millis {
+        self.inner.tick().wall
+    }
+
     /// Says which buckets the realm has; called at the start and after each change.
     pub fn set_buckets(&self, buckets: BTreeMap<BucketId, BucketInfo>) {
         *self.inner.buckets.write().unwrap_or_else(PoisonError::into_inner) = buckets;

@@ -150,7 +150,10 @@ async fn check_object(
         replica.listened(&id).await;
     }
     let next = ring.current().map_or(0, BucketKey::generation).saturating_add(1) << 16;
-    shared.log.would_take(KeysErase { bucket: id, kept: next, object: None }, By::Device).await?;
+    shared
+        .log
+        .would_take(KeysErase { bucket: id, kept: next, object: None, deleted: None }, By::Device)
+        .await?;
     Ok(ring)
 }
 
@@ -166,12 +169,13 @@ pub(super) async fn erase_object(
     to_delete(shared, name, id, wish)?;
     let deleted = shared.vault.delete_all(&id, &wish.key, wish.bypass_governance).await;
     deleted.map_err(|error| put_problem(name, &wish.key, &error))?;
+    let deleted = Some(shared.vault.clock());
     // Deleted it is; if the rest fails, typing it again does it.
     crate::steward::rotate(shared, KeyOf::Bucket(id)).await?;
     let ring = shared.directory().ring(KeyOf::Bucket(id)).cloned();
     let stays = ring.as_ref().and_then(|ring| Some((ring.current()?.version(), ring.mark(&wish.key)?)));
     let (kept, mark) = stays.ok_or_else(|| lacks_key(&wish.key))?;
-    let ends = KeysErase { bucket: id, kept, object: Some(mark.digest) };
+    let ends = KeysErase { bucket: id, kept, object: Some(mark.digest), deleted };
     let erasure = shared.log.say(ends, By::Device).await?;
     crate::steward::tidy_up(shared).await;
     drop(turn);

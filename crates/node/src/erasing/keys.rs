@@ -59,7 +59,7 @@ fn scene(shared: &Shared, view: &View, directory: &Directory, (bucket, kept): (B
     Scene {
         kept,
         active: active.map(|(id, node)| (*id, node.roles.contains(NodeRoles::SECRETS))).collect(),
-        let_in: view.let_in.keys().copied().collect(),
+        named: view.named.clone(),
         boxed: directory.boxed_before(bucket, kept),
         said: directory.ready(bucket),
         // If it cannot be read, nobody's entries have come.
@@ -139,6 +139,16 @@ async fn end_in(shared: &Shared, view: &View, bucket: BucketId, ends: bool) -> R
     }
     if now.ready(&me).is_some() && !is_known_elsewhere(shared, &now).await? {
         return Ok(vec!["until another machine has heard that this one is ready".to_owned()]);
+    }
+    if part == Part::Lost {
+        let own = shared.vault.own_passed_over(&bucket, kept).await;
+        let own = own.map_err(|error| put_problem(&bucket.short(), "what earlier keys sealed", &error))?;
+        if own > 0 {
+            return Ok(vec![format!(
+                "until the bucket is shared with this machine again, or it is removed: nobody else can seal {} of its own anew, which count then",
+                count(own, "entry")
+            )]);
+        }
     }
     if matches!(part, Part::Reads | Part::Writes) {
         // Something may have come from somebody who was not ready then.
@@ -264,7 +274,9 @@ async fn delete_again(
     let Some(ring) = shared.directory().ring(KeyOf::Bucket(bucket)).cloned() else { return Ok((0, 0)) };
     let (mut locked, mut left) = (0, 0);
     for (_, ended) in view.state().ended().filter(|(of, _)| *of == bucket) {
-        let Some(object) = ended.object else { continue };
+        // Once this node has confirmed it, its turn is over: whatever comes then is another object.
+        let is_over = super::has_confirmed(&shared.directory(), shared.me(), ended.erasure);
+        let Some(object) = ended.object.filter(|_| !is_over) else { continue };
         let is_meant = |name: &str| ring.mark(name).is_some_and(|mark| mark.digest == object);
         let outlived = shared.vault.outlived(&bucket, ended.at, is_meant);
         locked += outlived.locked;

@@ -13,8 +13,8 @@ pub(super) struct Scene {
     pub(super) kept: u32,
     /// Nodes whose rights hold, and whether they have the role `secrets`.
     pub(super) active: BTreeMap<NodeId, bool>,
-    /// Every node that the log ever let in.
-    pub(super) let_in: BTreeSet<NodeId>,
+    /// Every node that the log was ever to let in, also where that was refused later.
+    pub(super) named: BTreeSet<NodeId>,
     /// Nodes that such a key was boxed to, by themselves or by a keeper; and whether by a keeper.
     pub(super) boxed: BTreeMap<NodeId, bool>,
     /// Who is ready.
@@ -60,7 +60,7 @@ impl Scene {
             return Err(Wait::Guardians);
         }
         // A keeper gives keys to those alone whom the log lets in; what each boxes for itself proves nothing.
-        if self.boxed.iter().any(|(node, by_keeper)| *by_keeper && !self.let_in.contains(node)) {
+        if self.boxed.iter().any(|(node, by_keeper)| *by_keeper && !self.named.contains(node)) {
             return Err(Wait::Log);
         }
         let silent: BTreeSet<NodeId> =

@@ -169,8 +169,14 @@ pub(crate) fn let_in(set: &OpSet, folded: &Folded) -> BTreeMap<NodeId, NodeRoles
 
 /// Each node that some operation in effect let in, with that operation.
 pub(crate) fn admissions(set: &OpSet, folded: &Folded) -> Vec<(OpId, NodeId)> {
-    let in_effect = set.iter().filter(|op| !folded.refused.contains_key(&op.id()));
-    let let_in = in_effect.filter_map(|op| {
+    let mut all = named(set);
+    all.retain(|(by, _)| !folded.refused.contains_key(by));
+    all
+}
+
+/// The same, be the operation refused.
+pub(crate) fn named(set: &OpSet) -> Vec<(OpId, NodeId)> {
+    let let_in = set.iter().filter_map(|op| {
         let node = match op.body() {
             Body::NodeAdd(add) => add.node.ed25519_bytes()?,
             Body::InvitationRedeem(redeem) => redeem.node.ed25519_bytes()?,
@@ -291,6 +297,7 @@ fn view_of(
     let asked = erasures.iter().map(|erasure| (*erasure, asked(set, &admissions, erasure))).collect();
     View {
         known_since,
+        named: named(set).into_iter().map(|(_, node)| node).collect(),
         asked,
         erased_since,
         operations: set.len(),

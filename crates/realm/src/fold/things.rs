@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use freehold_crypt::{BoxPublic, VerifyingKey};
-use freehold_wire::{GrantId, KeyId, Millis, NodeId, OpId, PersonId, RealmId};
+use freehold_wire::{GrantId, Hlc, KeyId, Millis, NodeId, OpId, PersonId, RealmId};
 
 use crate::body::{
     BucketDelete, BucketErase, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel,
@@ -388,7 +388,8 @@ impl Run<'_> {
         if !(last.max(1)..=last.saturating_add(GENERATIONS_AT_ONCE)).contains(&generation(body.kept)) {
             return Err(Reason::Numbers);
         }
-        bucket.ended.push(Ended { erasure, kept: body.kept, object: body.object, at: said });
+        let at = body.deleted.map_or(said, |deleted| deleted.min(said.plus(Hlc::DRIFT_MAX)));
+        bucket.ended.push(Ended { erasure, kept: body.kept, object: body.object, at });
         Ok(())
     }
 }

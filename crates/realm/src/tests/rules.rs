@@ -365,14 +365,14 @@ fn keys_of_a_bucket_end_generation_by_generation() {
     let mut lab = Lab::new(&["a"]);
     lab.say("a", add_node("n", NodeRoles::GATEWAY), &["n"]);
     lab.say("n", set_bucket(1), &[]);
-    let end = |kept| body::KeysErase { bucket: bucket(1), kept, object: None };
+    let end = |kept| body::KeysErase { bucket: bucket(1), kept, object: None, deleted: None };
     let kept = |lab: &Lab| -> Vec<u32> {
         lab.fold().state.buckets[&bucket(1)].ended.iter().map(|ended| ended.kept).collect()
     };
     let by_gateway = lab.say("n", end(2 << 16), &[]);
     let root = lab.say("a", end(1), &[]);
     assert_eq!((lab.code(&by_gateway), lab.code(&root), kept(&lab)), ("not-allowed", "numbers", vec![]));
-    let unknown = body::KeysErase { bucket: bucket(2), kept: 2 << 16, object: None };
+    let unknown = body::KeysErase { bucket: bucket(2), kept: 2 << 16, object: None, deleted: None };
     let unknown = lab.say("a", unknown, &[]);
     assert_eq!(lab.code(&unknown), "no-such");
     lab.say("a", end(2 << 16 | 7), &[]);
@@ -384,8 +384,14 @@ fn keys_of_a_bucket_end_generation_by_generation() {
     let leap = lab.say("a", end(5000 << 16), &[]);
     assert_eq!((lab.code(&earlier), lab.code(&leap)), ("numbers", "numbers"));
     assert_eq!(kept(&lab), [2 << 16 | 7, 2 << 16 | 9, 3 << 16]);
+    let said = |deleted: Option<Millis>| body::KeysErase { deleted, ..end(4 << 16) };
+    let times = |lab: &Lab| lab.fold().state.buckets[&bucket(1)].ended.last().unwrap().at;
+    lab.say("a", said(Some(Millis(5))), &[]);
+    assert_eq!(times(&lab), Millis(5));
+    lab.say("a", said(Some(Millis(u64::MAX))), &[]);
+    assert!(times(&lab) < Millis(u64::MAX / 2), "nobody kills what is written for ever after");
     lab.say("a", body::BucketErase { bucket: bucket(1) }, &[]);
-    let gone = lab.say("a", end(4 << 16), &[]);
+    let gone = lab.say("a", end(5 << 16), &[]);
     assert_eq!(lab.code(&gone), "no-such");
 }
 

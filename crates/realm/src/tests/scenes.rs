@@ -647,7 +647,7 @@ scenes! {
         ];
         let quota = |of, bytes| body::QuotaSet { of, bytes };
         let service = body::QuotaOf::Service(freehold_wire::ServiceId::from_bytes([5; 32]));
-        let end = |n, kept| body::KeysErase { bucket: bucket(n), kept, object: None };
+        let end = |n, kept| body::KeysErase { bucket: bucket(n), kept, object: None, deleted: None };
         let erase = |who: &str, of: &[u8]| body::PersonErase { person: person(who), buckets: list(of.iter().copied().map(bucket)) };
         let (realm, a) = (body::QuotaOf::Realm, body::QuotaOf::Person(person("a")));
         let ops = ops.into_iter().chain([

@@ -130,7 +130,7 @@ impl Vault {
         let index = self.inner.index();
         let mut outlived = Outlived::default();
         let keys = index.bucket(bucket).into_iter().flat_map(freehold_index::BucketIndex::keys);
-        let older = |living: &Living<'_>| living.row.is_write() && living.row.stamp.hlc.wall <= when;
+        let older = |living: &Living<'_>| living.row.is_write() && living.row.stamp.hlc.wall < when;
         for (key, state) in keys.filter(|(key, state)| state.living().any(|one| older(&one)) && is_meant(key))
         {
             for Living { row, .. } in state.living().filter(older) {
@@ -172,6 +172,33 @@ impl Vault {
         Ok(Ended { renewed, away, waiting, left: sealed.living.len() as u64, ..sealed.told })
     }
 
+    /// This node's own entries that are sealed with a key from before one and do not count, because the bucket was
+    /// taken away from it: nobody else seals them anew, and they count if it is given back.
+    ///
+    /// # Errors
+    /// [`PutError`] if they cannot be read.
+    pub async fn own_passed_over(&self, bucket: &BucketId, kept: u32) -> Result<u64, PutError> {
+        let own = self.inner.config.node;
+        self.inner
+            .count_sealed(*bucket, move |inner, at, version| {
+                at.origin == own && ends_before(version, kept) && !inner.is_heard(at)
+            })
+            .await
+    }
+
+    /// Entries of a bucket that count and are sealed with keys that are not here: what they say of others cannot be
+    /// known.
+    ///
+    /// # Errors
+    /// [`PutError`] if they cannot be read.
+    pub async fn unopened(&self, bucket: &BucketId) -> Result<u64, PutError> {
+        self.inner
+            .count_sealed(*bucket, |inner, at, version| {
+                inner.shared.keys.version(&at.bucket, version).is_none() && inner.is_heard(at)
+            })
+            .await
+    }
+
     /// Erases what is sealed with keys that are to end and nobody needs, with its blobs. Every node has said that it
     /// is ready; whoever calls it has just asked [`Self::renew_ending`], and destroys the keys next.
     ///
@@ -200,6 +227,26 @@ impl Inner {
             Ok(look.sealed)
         });
         read.await.map_err(of_get)
+    }
+
+    async fn count_sealed(
+        self: &Arc<Self>,
+        bucket: BucketId,
+        is: impl Fn(&Self, &Locator, u32) -> bool + Send + 'static,
+    ) -> Result<u64, PutError> {
+        let inner = Arc::clone(self);
+        let counted = blocking(move || {
+            let mut count = 0;
+            let see = |row: EntryRow| {
+                let header = row.payload.as_deref().and_then(|payload| PayloadHeader::decode(payload).ok());
+                let at = Locator { bucket, origin: row.origin, seq: row.seq };
+                count += u64::from(header.is_some_and(|header| is(&inner, &at, header.key_version)));
+                ControlFlow::Continue(())
+            };
+            inner.shared.entries.scan_bucket(&bucket, see).map_err(GetError::Store)?;
+            Ok(count)
+        });
+        counted.await.map_err(of_get)
     }
 
     /// Of entries, those whose winner is not on as many nodes, or as many as the bucket asks for.

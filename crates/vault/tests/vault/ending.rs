@@ -166,7 +166,9 @@ async fn nothing_is_erased_that_was_not_read() {
     second.put("theirs", b"three eggs").await.unwrap();
     // Shared with the second node no longer: what it wrote does not count, but may again.
     let alone = Writers { all: [node_id(1)].into(), ..Writers::default() };
-    world.vault.set_writers(BTreeMap::from([(world.bucket, alone)])).await.unwrap();
+    for node in [&world, &second] {
+        node.vault.set_writers(BTreeMap::from([(world.bucket, alone.clone())])).await.unwrap();
+    }
     second.send_entries(&world);
     let mut ring = ending();
     // It came into the directory, and not yet here: what is being written is sealed with an earlier one still.
@@ -174,6 +176,11 @@ async fn nothing_is_erased_that_was_not_read() {
     let early = Ending { kept, writes: true, leave_to: &none, ended: None };
     assert!(matches!(world.vault.renew_ending(&world.bucket, early).await, Err(PutError::NoBucketKey)));
     world.vault.keys().set(ring.clone());
+    // Nobody else seals that anew: whoever wrote it must not destroy the key.
+    for (node, own) in [(&world, 0), (&second, 1)] {
+        assert_eq!(node.vault.own_passed_over(&world.bucket, kept).await.unwrap(), own);
+        assert_eq!(node.vault.unopened(&world.bucket).await.unwrap(), 0);
+    }
     let ended = renew(&world, &[]).await;
     assert_eq!((ended.renewed, ended.left, ended.unread, ended.unknown), (1, 0, 1, 0));
     world.vault.erase_ended(&world.bucket).await.unwrap();
@@ -191,6 +198,7 @@ async fn nothing_is_erased_that_was_not_read() {
     third.put("apart", b"four eggs").await.unwrap();
     world.vault.set_writers(BTreeMap::new()).await.unwrap();
     third.send_entries(&world);
+    assert_eq!(world.vault.unopened(&world.bucket).await.unwrap(), 1, "it may be locked");
     let ended = renew(&world, &[node_id(2)]).await;
     assert_eq!((ended.left, ended.unknown), (1, 1), "{ended:?}");
     ring.forget_before(kept);
@@ -290,7 +298,9 @@ async fn what_is_locked_is_not_deleted_and_what_outlives_its_deletion_shows() {
     assert_eq!((outlived(LATE, "sums").0, outlived(LATE, "sums").1.len()), (1, 0));
     assert_eq!((outlived(LATE, "draft").0, outlived(LATE, "draft").1.len()), (0, 0));
     assert_eq!(outlived(Millis(1), "sums").0, 0, "what was written afterwards is another's");
+    let deleted = world.vault.clock();
     world.put("draft", b"again").await.unwrap();
+    assert!(outlived(deleted, "draft").1.is_empty(), "what was written afterwards is another object");
     let (locked, removals) = outlived(LATE, "draft");
     assert_eq!((locked, removals.len()), (0, 1), "what came meanwhile");
     world.vault.delete_many(&bucket, &removals).await.unwrap();

@@ -17,7 +17,7 @@ fn scene(said: &[(usize, Ready)]) -> Scene {
         kept: KEPT,
         // Two with the role, one that it is shared with, one that only stores.
         active: [(1, true), (2, true), (3, false), (4, false)].map(|(n, keeps)| (id(n), keeps)).into(),
-        let_in: (1..6).map(id).collect(),
+        named: (1..6).map(id).collect(),
         boxed: [(1, true), (3, true)].map(|(n, by_keeper)| (id(n), by_keeper)).into(),
         said: said.iter().map(|(n, ready)| (id(*n), *ready)).collect(),
         here: [(1, 5), (2, 5), (3, 5)].map(|(n, last)| (id(n), last)).into(),
@@ -136,7 +136,7 @@ impl World {
         for op in self.known(n) {
             match op {
                 Op::LetIn(m) => {
-                    scene.let_in.insert(id(*m));
+                    scene.named.insert(id(*m));
                     scene.active.insert(id(*m), is_keeper(*m));
                 }
                 Op::Remove(m) => drop(scene.active.remove(&id(*m))),
