@@ -161,6 +161,16 @@ impl World {
         matches!(self.log.iter().rfind(of), Some(Op::LetIn(_)))
     }
 
+    /// Whether somebody with rights has not heard of a machine that one let in: if that one is removed then, nobody
+    /// waits for the new machine. A gap that is known (decision 7).
+    fn let_in_unheard(&self, by: usize) -> bool {
+        let op = self.log.iter().position(|op| matches!(op, Op::LetIn(2)));
+        let by_it = self.said[by].iter().any(|say| matches!(say, Say::Box(2)));
+        let unheard =
+            |op: usize| (0..NODES).any(|m| self.is_active(m) && !self.machines[m].log.contains(&op));
+        by_it && op.is_some_and(unheard)
+    }
+
     fn is_anew(&self, known_to: usize, origin: usize, seq: u64) -> bool {
         let known = self.machines[known_to].entries;
         let mut all = (0..NODES).flat_map(|m| &self.written[m][..known[m]]);
@@ -261,6 +271,7 @@ proptest! {
         for (at, step) in steps.into_iter().enumerate() {
             if let Some((_, dead)) = dies.filter(|(when, _)| *when == at)
                 && world.is_active(dead)
+                && !world.let_in_unheard(dead)
             {
                 world.decide(3, Op::Remove(dead));
             }
