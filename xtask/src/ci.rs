@@ -92,20 +92,27 @@ fn clippy(root: &Path, _: &[&str]) -> Result<()> {
     check(&mut command(root, cargo(), &arguments))
 }
 
-/// The names of the story crates.
-fn story_crates(root: &Path) -> Result<Vec<String>> {
+/// The integration tests: those of the story crates, and the others.
+fn integration_tests(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
     let graph = Graph::load(root)?;
-    let mut names: Vec<String> = graph.members().map(|member| member.name.to_string()).collect();
-    names.retain(|name| name.starts_with("story-"));
-    names.sort();
-    Ok(names)
+    let tests = graph.members().flat_map(|member| {
+        let story = member.name.starts_with("story-");
+        member.targets.iter().filter(|target| target.is_test()).map(move |test| (story, test.name.clone()))
+    });
+    let (mut stories, mut others): (Vec<_>, Vec<_>) = tests.partition(|(story, _)| *story);
+    stories.sort();
+    others.sort();
+    let names = |tests: Vec<(bool, String)>| tests.into_iter().map(|(_, name)| name).collect();
+    Ok((names(stories), names(others)))
 }
 
+/// Tests are named rather than packages: with fewer packages, Cargo would build what they stand on
+/// once more, with fewer features.
 fn unit(root: &Path, _: &[&str]) -> Result<()> {
-    let stories = story_crates(root)?;
-    let mut arguments = vec!["test", "--workspace", "--locked", "--lib", "--bins", "--tests"];
-    for name in &stories {
-        arguments.extend(["--exclude", name]);
+    let (_, tests) = integration_tests(root)?;
+    let mut arguments = vec!["test", "--workspace", "--locked", "--lib", "--bins"];
+    for name in &tests {
+        arguments.extend(["--test", name]);
     }
     let mut test = command(root, cargo(), &arguments);
     test.env("PATH", tools::path_with_clients(root)?);
@@ -134,19 +141,18 @@ fn in_namespaces<'a>(root: &Path, test: &'a mut Command) -> &'a mut Command {
     test
 }
 
-/// Builds with the same set of crates as `unit`, so that nothing is compiled twice.
+/// Builds as `unit` does, so that nothing is compiled twice.
 fn stories(root: &Path, arguments: &[&str]) -> Result<()> {
-    check(&mut command(root, cargo(), &["build", "--workspace", "--bins", "--locked"]))?;
+    check(&mut command(root, cargo(), &["build", "--workspace", "--bins", "--tests", "--locked"]))?;
     let binary = binary(root);
-    let crates = story_crates(root)?;
-    if let Some(typo) = arguments.iter().find(|wanted| !crates.iter().any(|name| name.ends_with(*wanted))) {
-        bail!("there is no story `{typo}`: {}", crates.join(" "));
+    let (stories, _) = integration_tests(root)?;
+    let wanted: Vec<String> = arguments.iter().map(|word| word.replace('-', "_")).collect();
+    if let Some(typo) = wanted.iter().find(|wanted| !stories.contains(wanted)) {
+        bail!("there is no story `{typo}`: {}", stories.join(" "));
     }
-    for name in crates {
-        if !arguments.is_empty() && !arguments.iter().any(|wanted| name.ends_with(wanted)) {
-            continue;
-        }
-        let mut test = command(root, cargo(), &["test", "--locked", "-p", &name, "--", "--test-threads=2"]);
+    for name in stories.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
+        let arguments = ["test", "--workspace", "--locked", "--test", name, "--", "--test-threads=2"];
+        let mut test = command(root, cargo(), &arguments);
         test.env("FREEHOLD_TEST_BINARY", &binary).envs(tools::environment(root));
         check(in_namespaces(root, &mut test))?;
     }
