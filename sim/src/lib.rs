@@ -6,6 +6,7 @@
 
 mod check;
 mod choose;
+mod crowd;
 mod log_world;
 mod network;
 mod options;
@@ -15,6 +16,7 @@ mod test_log;
 mod trace;
 
 pub use choose::{Bytes, Choose, Exhaustive, Seeded};
+pub use crowd::{Crowd, Spread};
 pub use log_world::LogWorld;
 pub use network::Name;
 pub use options::{Fault, Kind, Options};

@@ -9,7 +9,7 @@ use freehold_wire::OpId;
 /// An operation's number.
 type At = u32;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Place {
     id: OpId,
     parents: Box<[At]>,
@@ -18,7 +18,7 @@ struct Place {
 }
 
 /// The operations admitted, by number.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Graph {
     places: Vec<Place>,
     index: BTreeMap<OpId, At>,

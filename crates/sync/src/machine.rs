@@ -91,7 +91,7 @@ pub enum Event<R> {
 }
 
 /// Replicates one log with any number of peers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LogSync<L: Log> {
     log: L,
     graph: Graph,
@@ -114,14 +114,14 @@ pub struct LogSync<L: Log> {
     queued: BTreeMap<NodeId, usize>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Peer {
     /// Heads it told of that are not here.
     lacking: BTreeSet<OpId>,
     tell_at: Millis,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Asking {
     peer: NodeId,
     until: Millis,
@@ -131,7 +131,7 @@ struct Asking {
     named: BTreeSet<OpId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Storing<T> {
     from: Option<NodeId>,
     /// Whether this node made it just now.

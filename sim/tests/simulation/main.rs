@@ -2,6 +2,8 @@
 //! `FREEHOLD_SEED` replays one seed with its trace, `FREEHOLD_SEEDS` says how many to run.
 
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod replica;

@@ -13,7 +13,7 @@ const ORPHAN_BYTES_MAX: usize = 4 << 20;
 
 /// Operations that came before their parents. If there are too many, whoever made most of them gives
 /// way; what is dropped is asked for again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Orphans<T> {
     kept: BTreeMap<OpId, (KeyId, Storing<T>)>,
     /// Parent -> those that name it.
