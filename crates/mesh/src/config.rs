@@ -2,17 +2,27 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use freehold_crypt::Secret;
 use freehold_wire::NodeId;
 
 use crate::RelayUrl;
 
+/// So long a line stays without datagrams, unless said otherwise.
+const LINE_IDLE: Duration = Duration::from_mins(1);
+
 /// Who belongs to the realm. Asked at every connection and before every blob, so it must be quick
 /// and must not block.
 pub trait Gate: Send + Sync + 'static {
     /// Whether this node may connect and be connected to, now.
     fn admits(&self, node: NodeId) -> bool;
+
+    /// Whether there may be a line to this node, now: whoever is admitted may have one, and others may
+    /// have only that.
+    fn admits_line(&self, node: NodeId) -> bool {
+        self.admits(node)
+    }
 }
 
 /// Settings of the mesh.
@@ -31,12 +41,22 @@ pub struct Config {
     pub relay_only: bool,
     /// Ask the router for a port (UPnP, PCP, NAT-PMP). Sends to the local network's gateway.
     pub map_port: bool,
+    /// How long a line stays without datagrams.
+    pub line_idle: Duration,
 }
 
 impl Config {
     /// A node on these sockets, with no relay of its own or others'.
     pub const fn new(secret: Secret, bind: Vec<SocketAddr>) -> Self {
-        Self { secret, bind, relay_serve: None, relays: Vec::new(), relay_only: false, map_port: false }
+        Self {
+            secret,
+            bind,
+            relay_serve: None,
+            relays: Vec::new(),
+            relay_only: false,
+            map_port: false,
+            line_idle: LINE_IDLE,
+        }
     }
 }
 

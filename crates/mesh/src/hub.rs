@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use freehold_wire::NodeId;
-use iroh::endpoint::{ConnectError, ConnectingError, Connection, SendStream};
+use iroh::endpoint::{ConnectError, ConnectWithOptsError, ConnectingError, Connection, SendStream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::hello::{self, Start};
 use crate::link::{self, Inbox, Link};
 use crate::protocol::Protocol;
 use crate::relay;
-use crate::shared::{Note, Shared};
+use crate::shared::{Note, REALM_RELAYS, Shared};
 use crate::{Addresses, RelayUrl, Trouble, Why};
 
 /// A dial that found nobody after this long is given up.
@@ -37,8 +37,6 @@ const PROVEN: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(5);
 /// Connections of one peer waiting for its hello.
 const GREETINGS: usize = 4;
-/// Relays of the realm tried for each peer.
-const REALM_RELAYS: usize = 8;
 
 /// What the hub reacts to.
 pub(crate) enum Input {
@@ -125,6 +123,9 @@ impl Hub {
         match input {
             Input::SetPeers(peers) => {
                 let grown = self.set_relays(&peers).await;
+                if let Ok(mut places) = self.shared.places.write() {
+                    places.1.clone_from(&self.relays);
+                }
                 self.set_peers(peers, grown);
             }
             Input::Opened { node, connection, dialled } => self.opened(node, connection, dialled),
@@ -461,10 +462,11 @@ impl Peer {
     }
 }
 
-fn dial_trouble(error: &ConnectError) -> Trouble {
+pub(crate) fn dial_trouble(error: &ConnectError) -> Trouble {
     match error {
         ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. }
         | ConnectError::Connection { source, .. } => hello::trouble(source),
+        ConnectError::Connect { source: ConnectWithOptsError::NoAddress { .. }, .. } => Trouble::NoAddress,
         _ => Trouble::Unreachable,
     }
 }

@@ -1,17 +1,21 @@
 //! The mesh: connections between the nodes of a realm over iroh (QUIC between endpoint keys, hole
-//! punching, own relays). It carries frames by channel, streams of blobs, and the one exchange a
-//! newcomer may have at the door. It must never know what a message says, decide who belongs to
+//! punching, own relays). It carries frames by channel, streams of blobs, packets as datagrams on
+//! lines of their own, and the one exchange a newcomer may have at the door. It must never know what a message says, decide who belongs to
 //! the realm, or talk to a service that nobody configured. Start reading at [`Mesh`]; the bytes on
 //! the wire are in `docs/formats/mesh.md`.
 
 mod address;
+mod arrivals;
 mod blob;
 mod config;
+mod congestion;
 mod door;
 mod event;
 mod frame;
 mod hello;
 mod hub;
+mod line;
+mod lines;
 mod link;
 mod mesh;
 mod pace;
@@ -27,5 +31,7 @@ pub use config::{Config, Gate, RelayServe, StartError};
 pub use door::{Doorman, KnockError, MAX_ANSWER, MAX_REQUEST, Proof};
 pub use event::{Channel, Event, Path, PeerHealth, RelayHealth, SendError, Trouble, Why};
 pub use frame::MAX_FRAME;
+pub use line::{Line, LineError, LineEvent};
+pub use lines::{Lines, Opener};
 pub use mesh::{LateShutdown, Mesh};
 pub use pace::Pace;

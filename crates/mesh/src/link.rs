@@ -197,17 +197,24 @@ impl Link {
 
     /// The path in use and its round-trip time.
     pub(crate) fn path(&self) -> (Path, Option<Duration>) {
-        let paths = self.connection.paths();
-        let Some(path) = paths.iter().find(iroh::endpoint::Path::is_selected) else {
-            return (Path::Unknown, None);
-        };
-        let at = match path.remote_addr() {
-            TransportAddr::Ip(at) => Path::Direct(*at),
-            TransportAddr::Relay(url) => RelayUrl::from_inner(url).map_or(Path::Unknown, Path::Relay),
-            _ => Path::Unknown,
-        };
-        (at, Some(path.rtt()))
+        path_of(&self.connection)
     }
+}
+
+/// The path that a connection uses and its round-trip time. A path may be the chosen one of a peer and
+/// gone from this connection: then another one that is open does.
+pub(crate) fn path_of(connection: &Connection) -> (Path, Option<Duration>) {
+    let paths = connection.paths();
+    let Some(path) = paths.iter().find(iroh::endpoint::Path::is_selected).or_else(|| paths.iter().next())
+    else {
+        return (Path::Unknown, None);
+    };
+    let at = match path.remote_addr() {
+        TransportAddr::Ip(at) => Path::Direct(*at),
+        TransportAddr::Relay(url) => RelayUrl::from_inner(url).map_or(Path::Unknown, Path::Relay),
+        _ => Path::Unknown,
+    };
+    (at, Some(path.rtt()))
 }
 
 /// Carries a link from its first moment to its end, and tells both.

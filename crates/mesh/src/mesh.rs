@@ -4,44 +4,40 @@ use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use freehold_crypt::SigningKey;
 use freehold_wire::{BlobName, NodeId};
 use iroh::dns::DnsResolver;
-use iroh::endpoint::{
-    BindOpts, IdleTimeout, Incoming, IncomingAddr, PortmapperConfig, QuicTransportConfig, VarInt, presets,
-};
+use iroh::endpoint::{BindOpts, IdleTimeout, PortmapperConfig, QuicTransportConfig, VarInt, presets};
 use iroh::{Endpoint, NetReportConfig, RelayMap, RelayMode, SecretKey, Watcher as _};
 use iroh_relay::tls::CaTlsConfig;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info};
+use tracing::info;
 
 use crate::address::node_id;
+use crate::arrivals::accept_all;
 use crate::blob;
 use crate::door;
-use crate::frame::close_code;
 use crate::hub::{Hub, Input};
-use crate::protocol::{self, Protocol};
+use crate::line;
+use crate::lines::{LineInput, Switch};
+use crate::protocol::Protocol;
 use crate::relay::{self, AnyRelay, House};
 use crate::shared::{Note, Shared};
 use crate::{
     Addresses, BlobSource, BlobStream, Channel, Config, Doorman, Event, FetchError, Gate, Haste, KnockError,
-    Path, PeerHealth, RelayHealth, RelayUrl, SendError, StartError, Why,
+    Lines, Path, PeerHealth, RelayHealth, RelayUrl, SendError, StartError, Why,
 };
-use freehold_ports::{Porter, Source, Tries};
+use freehold_ports::Porter;
 
 /// Events that may wait for the owner; then peers are held back.
 const EVENTS: usize = 64;
 const INPUTS: usize = 256;
-/// Handshakes under way at a time.
-const HANDSHAKES: usize = 64;
-/// What a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long the start waits for the machine's own addresses to be known.
 const OWN_ADDRESSES: Duration = Duration::from_secs(3);
 
@@ -100,6 +96,11 @@ impl Mesh {
         }
         let (events, told) = mpsc::channel(EVENTS);
         let (hub, inputs) = mpsc::channel(INPUTS);
+        let (lines_hub, line_inputs) = mpsc::channel(INPUTS);
+        let line_transport = line::transport();
+        let names = vec![Protocol::line(me).name().to_vec()];
+        let line_server = endpoint.create_server_config_builder(names);
+        let line_server = line_server.set_transport_config(line_transport.clone()).build();
         let shared = Arc::new(Shared {
             me,
             addresses: watch::Sender::new(addresses(&endpoint.addr(), serves.as_ref())),
@@ -116,9 +117,16 @@ impl Mesh {
             hub,
             links: RwLock::default(),
             notes: RwLock::default(),
+            places: RwLock::default(),
+            lines_hub,
+            lines: RwLock::default(),
+            line_transport,
+            line_server: Arc::new(line_server),
+            line_idle: config.line_idle,
         });
         let tasks = &shared.tasks;
         tasks.spawn(Hub::new(Arc::clone(&shared), inputs, own_relays, boot).run());
+        tasks.spawn(Switch::new(Arc::clone(&shared), line_inputs).run());
         tasks.spawn(accept_all(Arc::clone(&shared)));
         tasks.spawn(watch_addresses(Arc::clone(&shared), serves));
         if shared.relay.is_some() {
@@ -159,6 +167,10 @@ impl Mesh {
     /// leave out those of nodes that may not be relays ([`Addresses::without_relay_service`]), and
     /// others that nodes only name ([`Addresses::reached_only_by`]).
     pub async fn set_peers(&self, peers: BTreeMap<NodeId, Addresses>) {
+        // At once: a line may be asked for before the hub is through with it.
+        if let Ok(mut places) = self.shared.places.write() {
+            places.0.clone_from(&peers);
+        }
         self.shared.ask(Input::SetPeers(peers)).await;
     }
 
@@ -248,9 +260,16 @@ impl Mesh {
         health.collect()
     }
 
-    /// Cuts a node off at once: its connection, blobs on their way to it, and its place at our
+    /// Has the lines of this node, on which packets travel; whoever had them before has none any more.
+    pub async fn lines(&self) -> Lines {
+        Lines::take(&self.shared).await
+    }
+
+    /// Cuts a node off at once: its connection, its lines, blobs on their way to it, and its place at our
     /// relay. It stays away only if the gate no longer admits it.
     pub fn disconnect(&self, node: NodeId) {
+        self.shared.cut_lines(node);
+        drop(self.shared.lines_hub.try_send(LineInput::Cut(node)));
         if let Some(link) = self.shared.link(node) {
             link.close(Why::Cut);
         }
@@ -373,85 +392,5 @@ async fn sweep_relay(shared: Arc<Shared>) {
             () = shared.cancel.cancelled() => return,
             _ = tick.tick() => if let Some(house) = &shared.relay { house.sweep() },
         }
-    }
-}
-
-/// Who may begin a handshake: 10 a second for each source after 60 at once; behind a relay, whose
-/// guests are few, ten times that.
-struct Arrivals {
-    networks: Tries<Source>,
-    relays: Tries<String>,
-    handshakes: Arc<Semaphore>,
-}
-
-async fn accept_all(shared: Arc<Shared>) {
-    let arrivals = Arrivals {
-        networks: Tries::new(60, Duration::from_millis(100)),
-        relays: Tries::new(600, Duration::from_millis(10)),
-        handshakes: Arc::new(Semaphore::new(HANDSHAKES)),
-    };
-    loop {
-        let incoming = tokio::select! {
-            biased;
-            () = shared.cancel.cancelled() => None,
-            incoming = shared.endpoint.accept() => incoming,
-        };
-        let Some(incoming) = incoming else { break };
-        arrivals.receive(&shared, incoming);
-    }
-    // Here and not in the handle, which may just be dropped: tells every peer that we leave.
-    shared.endpoint.close().await;
-}
-
-impl Arrivals {
-    fn receive(&self, shared: &Arc<Shared>, incoming: Incoming) {
-        if !protocol::is_for(shared.me, &incoming) {
-            incoming.ignore();
-            return;
-        }
-        let (fresh, proven, from) = match incoming.remote_addr() {
-            IncomingAddr::Ip(at) => {
-                let from = at.ip().into();
-                (self.networks.take(from, Instant::now()), incoming.remote_addr_validated(), from)
-            }
-            IncomingAddr::Relay { url, .. } => {
-                let url = url.to_string();
-                let from = relay::source(&url);
-                (self.relays.take(url, Instant::now()), true, from)
-            }
-            _ => (false, true, Source::Here),
-        };
-        let crowded = self.handshakes.available_permits() < HANDSHAKES / 2;
-        if !proven && (crowded || !fresh) {
-            // A forged sender never comes back; a real one shows that it gets our answers.
-            drop(incoming.retry());
-            return;
-        }
-        let Some(place) = fresh.then(|| Arc::clone(&self.handshakes).try_acquire_owned().ok()).flatten()
-        else {
-            incoming.refuse();
-            return;
-        };
-        let shared_here = Arc::clone(shared);
-        shared.tasks.spawn(async move {
-            let shared = shared_here;
-            let handshake = async { incoming.accept().ok()?.await.ok() };
-            let done = tokio::select! {
-                biased;
-                () = shared.cancel.cancelled() => return,
-                done = timeout(HANDSHAKE, handshake) => done,
-            };
-            drop(place);
-            let Ok(Some(connection)) = done else { return };
-            let node = node_id(connection.remote_id());
-            if connection.alpn() == Protocol::door(shared.me).name() {
-                door::answer(shared, connection, from).await;
-            } else if shared.gate.admits(node) {
-                shared.ask(Input::Opened { node, connection, dialled: false }).await;
-            } else {
-                debug!(node = %node.short(), "a stranger was turned away");
-                connection.close(close_code(Why::Refused), b"");
-            }
-        });
     }
 }

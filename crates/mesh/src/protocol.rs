@@ -16,6 +16,11 @@ impl Protocol {
         Self::new("freehold 2026 mesh protocol, members, 1", of)
     }
 
+    /// For packets.
+    pub(crate) fn line(of: NodeId) -> Self {
+        Self::new("freehold 2026 mesh protocol, packets, 1", of)
+    }
+
     /// For newcomers and guardians.
     pub(crate) fn door(of: NodeId) -> Self {
         Self::new("freehold 2026 mesh protocol, door, 1", of)
@@ -30,11 +35,31 @@ impl Protocol {
     }
 }
 
-/// Whether a dial is meant for this node. If the name cannot be read, TLS will sort it out.
-pub(crate) fn is_for(node: NodeId, incoming: &Incoming) -> bool {
-    let ours = [Protocol::member(node), Protocol::door(node)];
-    let Some(mut names) = incoming.decrypt().and_then(|packet| packet.alpns()) else { return true };
-    names.any(|name| name.is_ok_and(|name| ours.iter().any(|our| our.name() == name)))
+/// What somebody dials for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// Membership or the door.
+    Here,
+    /// A line.
+    Line,
+    /// Another node.
+    Elsewhere,
+}
+
+/// What a dial is meant for. If the name cannot be read, TLS will sort it out.
+pub(crate) fn meant(node: NodeId, incoming: &Incoming) -> Meant {
+    let Some(names) = incoming.decrypt().and_then(|packet| packet.alpns()) else { return Meant::Here };
+    let (line, ours) = (Protocol::line(node), [Protocol::member(node), Protocol::door(node)]);
+    let mut meant = Meant::Elsewhere;
+    for name in names.flatten() {
+        if ours.iter().any(|our| our.name() == name) {
+            return Meant::Here;
+        }
+        if line.name() == name {
+            meant = Meant::Line;
+        }
+    }
+    meant
 }
 
 #[cfg(test)]
@@ -54,6 +79,10 @@ mod tests {
         assert_eq!(
             Hex(Protocol::door(node).name()).to_string(),
             "acb619b11d349f8bbb083fcdac7ce10f76b4dc69c2b08885788d7f19ae996894"
+        );
+        assert_eq!(
+            Hex(Protocol::line(node).name()).to_string(),
+            "56d6ce0ea6cab827b70e18145cfaf82c44e9f6f1a58ea1f06899e5632a890360"
         );
     }
 }

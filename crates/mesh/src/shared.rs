@@ -2,20 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use freehold_ports::Porter;
 use freehold_wire::NodeId;
-use iroh::Endpoint;
+use iroh::endpoint::{QuicTransportConfig, ServerConfig};
+use iroh::{Endpoint, EndpointAddr, EndpointId};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::blob::Places;
 use crate::hub::Input;
+use crate::line::Line;
+use crate::lines::LineInput;
 use crate::link::Link;
 use crate::relay::House;
-use crate::{Addresses, BlobSource, Doorman, Event, Gate, Trouble};
+use crate::{Addresses, BlobSource, Doorman, Event, Gate, RelayUrl, Trouble, Why};
+
+/// Relays of the realm tried for each peer.
+pub(crate) const REALM_RELAYS: usize = 8;
 
 /// What all tasks of the mesh know.
 pub(crate) struct Shared {
@@ -37,6 +43,16 @@ pub(crate) struct Shared {
     pub(crate) links: RwLock<BTreeMap<NodeId, Arc<Link>>>,
     /// What is known of peers that ought to be there.
     pub(crate) notes: RwLock<BTreeMap<NodeId, Note>>,
+    /// Where peers are, and the relays in use.
+    pub(crate) places: RwLock<(BTreeMap<NodeId, Addresses>, Vec<RelayUrl>)>,
+    pub(crate) lines_hub: mpsc::Sender<LineInput>,
+    /// Lines that are open; written by their owner and by a line's own end.
+    pub(crate) lines: RwLock<Vec<Line>>,
+    /// What lines are dialled and let in with.
+    pub(crate) line_transport: QuicTransportConfig,
+    pub(crate) line_server: Arc<ServerConfig>,
+    /// So long a line stays without datagrams.
+    pub(crate) line_idle: Duration,
 }
 
 /// What is known of a peer beside its link.
@@ -65,6 +81,37 @@ impl Shared {
         }
     }
 
+    /// What iroh dials to reach a node.
+    pub(crate) fn known_target(&self, node: NodeId, id: EndpointId) -> EndpointAddr {
+        match self.places.read() {
+            Ok(places) => {
+                let (addresses, relays) = &*places;
+                let none = Addresses::default();
+                addresses.get(&node).unwrap_or(&none).endpoint(id, relays.iter().take(REALM_RELAYS))
+            }
+            Err(_) => id.into(),
+        }
+    }
+
+    pub(crate) fn keep_line(&self, line: &Line) {
+        if let Ok(mut lines) = self.lines.write() {
+            lines.push(line.clone());
+        }
+    }
+
+    pub(crate) fn forget_line(&self, line: &Line) {
+        if let Ok(mut lines) = self.lines.write() {
+            lines.retain(|other| !other.is(line));
+        }
+    }
+
+    /// Ends the lines to a node at once.
+    pub(crate) fn cut_lines(&self, node: NodeId) {
+        if let Ok(lines) = self.lines.read() {
+            lines.iter().filter(|line| line.node() == node).for_each(|line| line.close(Why::Cut));
+        }
+    }
+
     /// Tells the owner, waiting for it: that is what holds back peers who send faster than we work.
     pub(crate) async fn tell(&self, event: Event) {
         let Ok(place) = (tokio::select! {
@@ -76,6 +123,15 @@ impl Shared {
             return;
         };
         place.send(event);
+    }
+
+    /// Tells the owner of the lines.
+    pub(crate) async fn ask_lines(&self, input: LineInput) {
+        tokio::select! {
+            biased;
+            _ = self.lines_hub.send(input) => {}
+            () = self.cancel.cancelled() => {}
+        }
     }
 
     /// Tells the hub.

@@ -8,6 +8,8 @@ mod door;
 #[cfg(test)]
 mod garbage;
 #[cfg(test)]
+mod lines;
+#[cfg(test)]
 mod members;
 #[cfg(test)]
 mod nat;

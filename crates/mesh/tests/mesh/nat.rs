@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use freehold_mesh::{Addresses, Channel, Config, Event, Path, RelayServe};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use freehold_mesh::{Addresses, Channel, Config, Event, Line, LineEvent, Lines, Path, RelayServe};
+use freehold_wire::NodeId;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use crate::world::{Node, Realm, id, key, poll, seed, within};
@@ -116,6 +117,22 @@ END
         ));
     }
 
+    /// The routers pass nothing on between each other any more, and say so to nobody.
+    fn cut(&self) {
+        for (side, other) in [("a", 2), ("b", 1)] {
+            sh(&format!(
+                "ip netns exec {}n{side} nft -f - <<'END'
+                 table ip cut {{
+                   chain pre {{ type filter hook prerouting priority -300; ip saddr 203.0.113.1{other} drop; }}
+                   chain post {{ type filter hook postrouting priority -300; ip daddr 203.0.113.1{other} drop; }}
+                 }}
+END
+                ",
+                self.0
+            ));
+        }
+    }
+
     fn host(&self, space: &str, of: u8) -> Host {
         let me = std::env::current_exe().unwrap();
         let mut child = Command::new("ip")
@@ -146,7 +163,7 @@ impl Drop for Lab {
 struct Host {
     of: u8,
     to: ChildStdin,
-    from: Lines<BufReader<ChildStdout>>,
+    from: tokio::io::Lines<BufReader<ChildStdout>>,
     _child: Child,
 }
 
@@ -216,6 +233,33 @@ async fn two_hosts_behind_routers_meet_by_a_relay_and_then_directly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn packets_leave_a_path_that_was_cut_within_two_seconds() {
+    let Some(lab) = Lab::build("c", [Router::Easy, Router::Easy]) else { return };
+    let mut relay = lab.host("pub", 1);
+    let at_relay = relay.hear("at", |at| at.contains('+')).await;
+    let (mut a, mut b) = (lab.host("ha", 2), lab.host("hb", 3));
+    for host in [&mut relay, &mut a, &mut b] {
+        host.say("member 2").await;
+        host.say("member 3").await;
+    }
+    a.say(&format!("peers 1={at_relay}")).await;
+    let at_a = a.hear("at", |at| at.contains("203.0.113.11:") && at.contains("http://")).await;
+    b.say(&format!("peers 1={at_relay} 2={at_a}")).await;
+    b.hear("up 2", |_| true).await;
+    // A datagram every 20 ms; the other one sends each back.
+    b.say("packets 2").await;
+    b.hear("line 2", |path| path.starts_with("Direct")).await;
+    b.say("gap 2").await;
+    let calm = b.hear("gap", |_| true).await;
+    lab.cut();
+    b.hear("line 2", |path| path.starts_with("Relay")).await;
+    b.say("gap 2").await;
+    let cut: u64 = b.hear("gap", |_| true).await.parse().unwrap();
+    println!("longest silence before {calm} ms, over the cut {cut} ms");
+    assert!((500..2000).contains(&cut), "silent for {cut} ms");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_no_hole_can_be_punched_the_relay_carries_them() {
     meet("h", [Router::Hard, Router::Hard], "relay").await;
 }
@@ -238,16 +282,18 @@ async fn host() {
             Some(RelayServe { bind: "203.0.113.1:4711".parse().unwrap(), url: None, connections: 64 });
     }
     let mut node = Node::with(config, &realm).await;
+    let mut packets = Packets::of(&node).await;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut at = node.mesh.watch_addresses();
     at.mark_changed();
     loop {
         tokio::select! {
             line = lines.next_line() => match line.unwrap() {
-                Some(line) => obey(&node, &realm, &line).await,
+                Some(line) => obey(&node, &realm, &mut packets, &line).await,
                 None => return,
             },
             _ = at.changed() => println!("\nat {}", *at.borrow_and_update()),
+            () = packets.turn() => {}
             event = node.told.recv() => match event.unwrap() {
                 Event::Up(peer, _) => println!("\nup {}", name(peer)),
                 Event::Down(peer, why) => println!("\ndown {} {why:?}", name(peer)),
@@ -259,14 +305,76 @@ async fn host() {
     }
 }
 
-fn name(node: freehold_wire::NodeId) -> u8 {
+fn name(node: NodeId) -> u8 {
     (1..10).find(|of| id(*of) == node).unwrap()
 }
 
-async fn obey(node: &Node, realm: &Arc<Realm>, line: &str) {
+/// What a host does with lines: sends a datagram every 20 ms if it is told to whom, and else sends back
+/// what comes.
+struct Packets {
+    lines: Lines,
+    line: Option<Line>,
+    to: Option<NodeId>,
+    pulse: tokio::time::Interval,
+    path: String,
+    heard: Instant,
+    silence: Duration,
+}
+
+impl Packets {
+    async fn of(node: &Node) -> Self {
+        let pulse = tokio::time::interval(Duration::from_millis(20));
+        let (lines, heard) = (node.mesh.lines().await, Instant::now());
+        Self { lines, line: None, to: None, pulse, path: String::new(), heard, silence: Duration::ZERO }
+    }
+
+    async fn turn(&mut self) {
+        let mut into = vec![Bytes::new(); 16];
+        let line = self.line.clone();
+        let receive = async {
+            match &line {
+                Some(line) => line.receive(&mut into).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = self.lines.next() => match event {
+                Some(LineEvent::Up(line)) => self.line = Some(line),
+                Some(other) => println!("\n{other:?}"),
+                None => std::future::pending().await,
+            },
+            got = receive => match (got, self.to, &line) {
+                (Ok(_), Some(_), _) => {
+                    self.silence = self.silence.max(self.heard.elapsed());
+                    self.heard = Instant::now();
+                }
+                (Ok(count), None, Some(line)) => drop(line.send(&into[..count])),
+                _ => self.line = None,
+            },
+            _ = self.pulse.tick() => {
+                let Some(to) = self.to else { return };
+                let Some(line) = &self.line else { return self.lines.opener().open(to) };
+                drop(line.send(&[Bytes::from_static(b"still there?")]));
+                // The answer shows that it works, and the path that it changed.
+                let path = format!("{:?}", line.path().0);
+                if path != self.path && self.heard.elapsed() < Duration::from_millis(200) {
+                    println!("\nline {} {path}", name(to));
+                    self.path = path;
+                }
+            }
+        }
+    }
+}
+
+async fn obey(node: &Node, realm: &Arc<Realm>, packets: &mut Packets, line: &str) {
     let (verb, rest) = line.split_once(' ').unwrap();
     match verb {
         "member" => drop(realm.members.write().unwrap().insert(id(rest.parse().unwrap()))),
+        "packets" => packets.to = Some(id(rest.parse().unwrap())),
+        "gap" => {
+            println!("\ngap {}", packets.silence.max(packets.heard.elapsed()).as_millis());
+            (packets.silence, packets.heard) = (Duration::ZERO, Instant::now());
+        }
         "peers" => {
             let peer = |peer: &str| {
                 let (of, at) = peer.split_once('=').unwrap();
