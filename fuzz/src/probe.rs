@@ -4,6 +4,8 @@
 
 #[path = "documents.rs"]
 mod asked;
+#[path = "gateway.rs"]
+mod door;
 mod packets;
 #[path = "names.rs"]
 mod resolved;
@@ -13,6 +15,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use asked::documents;
+pub use door::gateway;
 use freehold_crypt::stream::{Position, StreamKey};
 use freehold_crypt::{
     Algorithm, BoxPublic, BoxSecret, Entropy, Phrase, Secret, Share, Signature, SigningKey, VerifyingKey,

@@ -1,5 +1,6 @@
 //! One valid input of each kind.
 
+mod door;
 mod network;
 mod packets;
 mod resolved;
@@ -18,6 +19,7 @@ use freehold_wire::{
 };
 use serde_json::Value;
 
+pub(crate) use door::gateway;
 pub(crate) use packets::packet;
 pub(crate) use resolved::names;
 pub(crate) use shells::{api, documents, mesh, node, world};

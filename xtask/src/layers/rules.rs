@@ -49,9 +49,13 @@ pub(crate) const ENGINES: [Engine; 20] = [
     engine("iroh", &["freehold-mesh"]),
     engine("iroh-relay", &["freehold-mesh"]),
     // The mesh makes the relay's certificate and TLS, the node the console's and the S3 endpoint's; a
-    // backend says which cryptography the client of an S3 takes; the resolver serves and asks over TLS.
-    engine("rustls", &["freehold-backend", "freehold-mesh", "freehold-node", "freehold-resolver"]),
-    engine("tokio-rustls", &["freehold-node", "freehold-resolver"]),
+    // backend says which cryptography the client of an S3 takes; the resolver serves and asks over TLS;
+    // the door ends the TLS of services.
+    engine(
+        "rustls",
+        &["freehold-backend", "freehold-gateway", "freehold-mesh", "freehold-node", "freehold-resolver"],
+    ),
+    engine("tokio-rustls", &["freehold-gateway", "freehold-node", "freehold-resolver"]),
     engine("rcgen", &["freehold-mesh", "freehold-node"]),
     engine("s3s", &["freehold-s3"]),
     engine("askama", &["freehold-console"]),

@@ -1,0 +1,197 @@
+//! One thread's part of the door, with connections, TLS and upstreams of its own.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::BytesMut;
+use freehold_ports::{Guest, Places, Porter, Source, Stall};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::door::Settings;
+use crate::gate::{Client, Handed, Judgement};
+use crate::host::folded;
+use crate::line::Again;
+use crate::live::Live;
+use crate::pass::{Opening, keeps_its_tls, pass};
+use crate::table::Routes;
+use crate::upstream::Upstreams;
+use crate::visit::{Scheme, Visit};
+
+/// How often kept connections are looked through.
+const SWEEP: Duration = Duration::from_secs(15);
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) handed: Handed,
+    pub(crate) routes: ArcSwap<Routes>,
+    /// Goes up when what is under way has to be judged again.
+    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) began: Instant,
+    /// So that nobody outside knows who shares a row with whom.
+    pub(crate) seed: RandomState,
+}
+
+impl Shared {
+    /// Since the door opened.
+    pub(crate) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(crate) fn number_of(&self, source: Source) -> u64 {
+        self.seed.hash_one(match source {
+            Source::Here => (0, 0),
+            Source::V4(ip) => (1, u64::from(u32::from_be_bytes(ip))),
+            Source::V6(net) => (2, net),
+        })
+    }
+
+    /// Whether a client may use a service as it is published now.
+    pub(crate) fn judge(&self, client: &Client, live: &Live) -> Judgement {
+        match self.routes.load().service(&live.service.id) {
+            Some(now) => self.handed.gatekeeper.judge(client, &now.service),
+            None => Judgement::Hidden,
+        }
+    }
+}
+
+/// One thread's part.
+pub(crate) struct Worker {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) upstreams: Arc<Upstreams>,
+    /// Clients' connections.
+    pub(crate) visits: TaskTracker,
+    porter: Porter,
+    acceptor: TlsAcceptor,
+}
+
+impl Worker {
+    /// Serves until the door closes and its clients have gone, or the time for that is over. What is left
+    /// then ends with the runtime.
+    pub(crate) async fn run(
+        shared: Arc<Shared>,
+        acceptor: TlsAcceptor,
+        https: Vec<TcpListener>,
+        http: Vec<TcpListener>,
+    ) {
+        let each = shared.settings.connections.div_ceil(shared.settings.workers.get());
+        let upstreams = Arc::new(Upstreams::new(Arc::clone(&shared.handed.dial), TaskTracker::new()));
+        let porter = Porter::new(Places::of(each, shared.settings.rest));
+        let visits = TaskTracker::new();
+        let worker = Arc::new(Self { shared, upstreams, visits, porter, acceptor });
+        let shared = Arc::clone(&worker.shared);
+        for listener in https {
+            worker.visits.spawn(Arc::clone(&worker).listen(listener, true));
+        }
+        for listener in http {
+            worker.visits.spawn(Arc::clone(&worker).listen(listener, false));
+        }
+        while timeout(SWEEP, shared.cancel.cancelled()).await.is_err() {
+            worker.upstreams.sweep();
+        }
+        worker.visits.close();
+        // A little longer than connections take to say good-bye.
+        drop(timeout(shared.settings.drain + Duration::from_secs(1), worker.visits.wait()).await);
+    }
+
+    async fn listen(self: Arc<Self>, listener: TcpListener, secure: bool) {
+        loop {
+            let (stream, guest) = tokio::select! {
+                biased;
+                () = self.shared.cancel.cancelled() => return,
+                accepted = self.porter.accept(&listener) => accepted,
+            };
+            let worker = Arc::clone(&self);
+            self.visits.spawn(async move {
+                let Some(client) = addresses(&stream) else { return };
+                // A small answer is not held back for a larger one.
+                drop(stream.set_nodelay(true));
+                if secure {
+                    worker.secure(stream, client, guest).await;
+                } else {
+                    let stall = worker.shared.settings.stall;
+                    let visit = Visit::new(worker, client, None, guest, Scheme::Http);
+                    Arc::new(visit).serve(Stall::new(stream, stall)).await;
+                }
+            });
+        }
+    }
+
+    async fn secure(self: Arc<Self>, stream: TcpStream, client: Client, guest: Guest) {
+        let greeting = async {
+            tokio::select! {
+                biased;
+                greeted = timeout(self.shared.settings.head_within, self.greet(stream, client, &guest)) => greeted.ok().flatten(),
+                () = guest.has_to_go() => None,
+                () = self.shared.cancel.cancelled() => None,
+            }
+        };
+        match greeting.await {
+            Some(Greeted::Pass(live, opening)) => pass(&self, live, opening, guest).await,
+            Some(Greeted::Here(stream, client)) => {
+                let tls = stream.get_ref().1;
+                let protocol = tls.alpn_protocol();
+                // The handshake was the answer (RFC 8737).
+                if protocol == Some(ACME_TLS) {
+                    return;
+                }
+                let two = protocol == Some(b"h2");
+                let named = tls.server_name().map(|name| folded(name).into_owned());
+                let visit = Visit::new(self, client, named, guest, Scheme::Https { two });
+                Arc::new(visit).serve(stream).await;
+            }
+            None => {}
+        }
+    }
+
+    /// Sees who comes and for which name, and shakes hands unless the service does that itself.
+    async fn greet(&self, stream: TcpStream, client: Client, guest: &Guest) -> Option<Greeted> {
+        let mut opening = Opening { stream, client, read: BytesMut::new() };
+        if self.shared.handed.gatekeeper.speaks_for_others(client.from.ip()) {
+            opening.hear().await.ok()?;
+        }
+        let routes = self.shared.routes.load_full();
+        if routes.passes() {
+            let name = opening.name().await.ok()?;
+            let live = name.and_then(|name| routes.find(&name).map(Arc::clone));
+            if let Some(live) = live.filter(|live| keeps_its_tls(&live.service.target).is_some()) {
+                return Some(Greeted::Pass(live, opening));
+            }
+        }
+        guest.touch();
+        let client = opening.client;
+        let stream = self.acceptor.accept(Stall::new(opening.again(), self.shared.settings.stall)).await;
+        match stream {
+            Ok(stream) => Some(Greeted::Here(Box::new(stream), client)),
+            Err(error) => {
+                tracing::debug!(%error, "no TLS was agreed on");
+                None
+            }
+        }
+    }
+}
+
+enum Greeted {
+    /// The service keeps its TLS.
+    Pass(Arc<Live>, Opening),
+    /// TLS ends here.
+    Here(Box<TlsStream<Stall<Again<TcpStream>>>>, Client),
+}
+
+/// What a certificate authority speaks to see who answers for a name (RFC 8737, 6.2).
+pub(crate) const ACME_TLS: &[u8] = b"acme-tls/1";
+
+fn addresses(stream: &TcpStream) -> Option<Client> {
+    let plain = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
+    Some(Client { from: plain(stream.peer_addr().ok()?), to: plain(stream.local_addr().ok()?) })
+}

@@ -1,0 +1,14 @@
+//! The door between real clients and services: curl, a WebSocket client, browsers' HTTP/2, and whoever sends
+//! bytes that no client would.
+
+#![cfg(test)]
+
+mod around;
+mod bodies;
+mod changes;
+mod clients;
+mod failures;
+mod passed;
+mod rights;
+mod smuggling;
+mod websocket;

@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use freehold_gateway::{Access, Announced, Host, Judgement, Pass, Service, Target, Upstream, read_announced};
+use freehold_wire::ServiceId;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+use crate::around::{
+    CLOUD, Certificate, HERE, House, Keeper, LONG, Server, cloud, curl, settings, shake, task, until,
+};
+
+fn passed(at: std::net::SocketAddr, announce: bool) -> Service {
+    Service {
+        id: ServiceId::from_bytes([9; 32]),
+        hosts: vec![Host::parse("own.test").unwrap()],
+        access: Access::Public,
+        target: Target::Pass(Pass {
+            upstreams: vec![Upstream::Tcp(at)],
+            announce,
+            quiet: Duration::from_mins(1),
+        }),
+    }
+}
+
+/// Two doors: a friend's, which has the address and no key, and the owner's, which has the key.
+#[tokio::test]
+async fn a_friends_door_sees_the_name_and_the_owner_sees_the_client() {
+    let echo = Server::echo().await;
+    let owners =
+        House::with(settings(), Keeper { believes: true, ..Keeper::default() }, vec![cloud(&[echo.at])]);
+    let mut to_owner = passed(owners.at(), true);
+    to_owner.hosts = vec![Host::parse(CLOUD).unwrap()];
+    let here = Server::echo().await;
+    let friends = House::open(vec![to_owner, crate::around::service(2, "other.test", &[here.at], |_| {})]);
+    let port = friends.at().port();
+    let resolve = format!("{CLOUD}:{port}:127.0.0.1");
+    // The owner's certificate, by the friend's address, from an address that the owner cannot see itself.
+    let ca = owners.certificate.pem.path().to_str().unwrap();
+    let arguments = ["--interface", "127.0.0.77", "--cacert", ca, "--resolve", &resolve];
+    for version in ["--http1.1", "--http2"] {
+        let url = format!("https://{CLOUD}:{port}/");
+        let seen = curl(&[&arguments[..], &[version, &url]].concat()).await;
+        assert_eq!((seen.exit, seen.status), (0, 200), "{seen:?}");
+        assert!(seen.text().contains("x-forwarded-for: 127.0.0.77\n"), "{}", seen.text());
+    }
+    // What the friend publishes itself goes on beside it.
+    assert_eq!(friends.curl("other.test", "/", &[]).await.status, 200);
+    let shown = friends.door.counted().into_iter().find(|one| one.service == ServiceId::from_bytes([9; 32]));
+    assert!(shown.unwrap().shown.sent > 0);
+    // Who is believed has to say for whom it speaks.
+    assert!(shake(owners.at(), &owners.certificate, CLOUD, &["h2"]).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_passed_on_is_as_it_came_and_ends_with_its_right() {
+    let listener = TcpListener::bind(HERE).await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let own = Certificate::of(&["own.test"]);
+    let key = std::sync::Arc::clone(&own.key);
+    let _server = task(async move {
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(std::sync::Arc::new(rustls::sign::SingleCertAndKey::from(key)));
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 28];
+        stream.read_exact(&mut head).await.unwrap();
+        assert!(matches!(read_announced(&head), Announced::Client { len: 28, .. }));
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        let mut said = [0; 5];
+        while stream.read_exact(&mut said).await.is_ok() {
+            stream.write_all(&said).await.unwrap();
+        }
+    });
+    let house = House::open(vec![passed(at, true)]);
+    let mut stream = shake(house.at(), &own, "own.test", &[]).await.unwrap();
+    for _ in 0..3 {
+        stream.write_all(b"hello").await.unwrap();
+        let mut said = [0; 5];
+        timeout(LONG, stream.read_exact(&mut said)).await.unwrap().unwrap();
+        assert_eq!(&said, b"hello");
+    }
+    assert_eq!(house.shown().tunnels, 1);
+    house.say(Judgement::Hidden);
+    let mut rest = Vec::new();
+    drop(timeout(LONG, stream.read_to_end(&mut rest)).await.expect("cut"));
+    until("the end", || house.shown().tunnels == 0).await;
+    // And nobody comes in anew.
+    assert!(shake(house.at(), &own, "own.test", &[]).await.is_err());
+}

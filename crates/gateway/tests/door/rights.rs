@@ -1,0 +1,106 @@
+use std::time::{Duration, Instant};
+
+use freehold_gateway::{Judgement, SignOn, Table, Upstream};
+use http::{HeaderName, HeaderValue, header};
+use http_body_util::BodyExt as _;
+use tokio::time::timeout;
+
+use crate::around::{CLOUD, House, LONG, Server, cloud, get, said, service};
+
+#[tokio::test]
+async fn who_may_not_know_sees_what_is_seen_where_nothing_is() {
+    let echo = Server::echo().await;
+    let house = House::open(vec![cloud(&[echo.at])]);
+    let nothing = house.curl("unknown.test", "/", &[]).await;
+    house.say(Judgement::Hidden);
+    let hidden = house.curl(CLOUD, "/", &[]).await;
+    assert_eq!((hidden.status, hidden.text()), (404, nothing.text()));
+    house.say(Judgement::Refused("Only machines of the realm come in here.".into()));
+    let refused = house.curl(CLOUD, "/", &[]).await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("Only machines of the realm"), "{refused:?}");
+    assert_eq!(house.shown().turned_away, 2);
+    let seen = house.keeper.seen.lock().unwrap().clone();
+    assert!(seen.iter().all(|client| client.from.ip().is_loopback() && client.to == house.at()));
+}
+
+/// An answer without end, on a connection that is there.
+#[tokio::test]
+async fn a_right_that_ends_cuts_what_is_under_way() {
+    let server = Server::new(|_| async {
+        let first = futures::stream::once(async { Ok(http_body::Frame::data("first".into())) });
+        let endless = futures::StreamExt::chain(first, futures::stream::pending());
+        http::Response::new(http_body_util::StreamBody::new(endless).boxed())
+    })
+    .await;
+    let house = House::open(vec![cloud(&[server.at])]);
+    for gone in [false, true] {
+        let (mut client, _task) = house.http2().await;
+        let mut answer = client.send_request(get("/")).await.unwrap();
+        assert!(answer.frame().await.unwrap().is_ok());
+        let began = Instant::now();
+        // Judged again, and allowed: it goes on.
+        house.door.judge_again();
+        assert!(timeout(Duration::from_millis(200), answer.frame()).await.is_err());
+        if gone {
+            house.door.swap(Table::new(vec![]).unwrap());
+        } else {
+            house.say(Judgement::Hidden);
+        }
+        let end = timeout(LONG, answer.frame()).await.expect("cut");
+        assert!(end.is_none_or(|frame| frame.is_err()));
+        assert!(began.elapsed() < Duration::from_secs(2));
+        house.say(Judgement::Allowed);
+    }
+}
+
+async fn sign_on() -> Server {
+    Server::new(|request: http::Request<hyper::body::Incoming>| async move {
+        assert_eq!(request.method(), "GET");
+        assert_eq!(request.uri(), "/verify");
+        let headers = request.headers();
+        assert_eq!(headers.get("x-forwarded-host").unwrap().to_str().unwrap().split(':').next(), Some(CLOUD));
+        assert_eq!(headers.get(header::HOST).unwrap(), "auth.test");
+        let about = format!("{:?} {:?}", headers["x-forwarded-method"], headers["x-forwarded-uri"]);
+        if headers.get(header::COOKIE).is_some_and(|cookie| cookie == "session=good") {
+            let mut said = said(204, "");
+            said.headers_mut().insert("remote-user", HeaderValue::from_static("ada"));
+            said.headers_mut().insert("x-private", HeaderValue::from_static("not for the service"));
+            return said;
+        }
+        let mut said = said(302, about);
+        said.headers_mut().insert(header::LOCATION, HeaderValue::from_static("https://auth.test/"));
+        said
+    })
+    .await
+}
+
+#[tokio::test]
+async fn only_who_has_signed_on_gets_through() {
+    let (auth, echo) = (sign_on().await, Server::echo().await);
+    let hook = |at| SignOn {
+        upstream: Upstream::Tcp(at),
+        host: "auth.test".to_owned(),
+        path: "/verify".to_owned(),
+        copy: vec![HeaderName::from_static("remote-user"), HeaderName::from_static("remote-groups")],
+        within: Duration::from_secs(5),
+    };
+    let house = House::open(vec![service(1, CLOUD, &[echo.at], |web| web.sign_on = Some(hook(auth.at)))]);
+    let sent_away = house.curl(CLOUD, "/wish?x=1", &["-X", "DELETE"]).await;
+    assert_eq!((sent_away.status, sent_away.text().as_str()), (302, "\"DELETE\" \"/wish?x=1\""));
+    assert!(sent_away.head.contains("location: https://auth.test/\r\n"));
+    let forged = ["-H", "Remote-User: root", "-H", "Remote_Groups: admins", "-H", "Remote-Groups: admins"];
+    for version in ["--http1.1", "--http2"] {
+        let signed = ["-b", "session=good", "-d", "body", version];
+        let seen = house.curl(CLOUD, "/", &[&signed[..], &forged].concat()).await;
+        assert_eq!(seen.status, 200, "{seen:?}");
+        assert!(seen.text().contains("remote-user: ada\n"), "{}", seen.text());
+        assert!(seen.text().contains("body: 4\n"), "{}", seen.text());
+        assert!(!seen.text().contains("admins") && !seen.text().contains("private"), "{}", seen.text());
+    }
+    // Without it nobody is let in.
+    let away = tokio::net::TcpListener::bind(crate::around::HERE).await.unwrap().local_addr().unwrap();
+    let shut = service(1, CLOUD, &[echo.at], |web| web.sign_on = Some(hook(away)));
+    house.door.swap(Table::new(vec![shut]).unwrap());
+    assert_eq!(house.curl(CLOUD, "/", &["-b", "session=good"]).await.status, 503);
+}
