@@ -2,14 +2,13 @@
 //! one command that repeats it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::layers::Graph;
-use crate::run::{cargo, check, command, succeeds};
-use crate::{layers, supply, tidy, tools};
+use crate::run::{cargo, check, command};
+use crate::{built, layers, supply, tidy, tools};
 
 /// One step of the whole.
 struct Step {
@@ -92,31 +91,13 @@ fn clippy(root: &Path, _: &[&str]) -> Result<()> {
     check(&mut command(root, cargo(), &arguments))
 }
 
-/// The integration tests: those of the story crates, and the others.
-fn integration_tests(root: &Path) -> Result<(Vec<String>, Vec<String>)> {
-    let graph = Graph::load(root)?;
-    let tests = graph.members().flat_map(|member| {
-        let story = member.name.starts_with("story-");
-        member.targets.iter().filter(|target| target.is_test()).map(move |test| (story, test.name.clone()))
-    });
-    let (mut stories, mut others): (Vec<_>, Vec<_>) = tests.partition(|(story, _)| *story);
-    stories.sort();
-    others.sort();
-    let names = |tests: Vec<(bool, String)>| tests.into_iter().map(|(_, name)| name).collect();
-    Ok((names(stories), names(others)))
-}
-
-/// Tests are named rather than packages: with fewer packages, Cargo would build what they stand on
-/// once more, with fewer features.
 fn unit(root: &Path, _: &[&str]) -> Result<()> {
-    let (_, tests) = integration_tests(root)?;
-    let mut arguments = vec!["test", "--workspace", "--locked", "--lib", "--bins"];
-    for name in &tests {
-        arguments.extend(["--test", name]);
+    let path = tools::path_with_clients(root)?;
+    for test in built::tests(root)?.iter().filter(|test| !test.is_story) {
+        println!("   {}", test.name);
+        check(test.command(root, &["--quiet"]).env("PATH", &path))?;
     }
-    let mut test = command(root, cargo(), &arguments);
-    test.env("PATH", tools::path_with_clients(root)?);
-    check(in_namespaces(root, &mut test))
+    Ok(())
 }
 
 /// Each format under docs/formats/ brings a program that reads its vectors by the page alone.
@@ -131,30 +112,18 @@ fn vectors(root: &Path, _: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Tests make hosts of their own: root may, others enter a user namespace first.
-fn in_namespaces<'a>(root: &Path, test: &'a mut Command) -> &'a mut Command {
-    if !succeeds(&mut command(root, "sh", &["-c", "test $(id -u) = 0"])) {
-        let runner = root.join("tests/harness/in-namespace");
-        test.env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
-        test.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", &runner);
-    }
-    test
-}
-
-/// Builds as `unit` does, so that nothing is compiled twice.
 fn stories(root: &Path, arguments: &[&str]) -> Result<()> {
-    check(&mut command(root, cargo(), &["build", "--workspace", "--bins", "--tests", "--locked"]))?;
-    let binary = binary(root);
-    let (stories, _) = integration_tests(root)?;
+    let mut stories = built::tests(root)?;
+    stories.retain(|test| test.is_story);
     let wanted: Vec<String> = arguments.iter().map(|word| word.replace('-', "_")).collect();
-    if let Some(typo) = wanted.iter().find(|wanted| !stories.contains(wanted)) {
-        bail!("there is no story `{typo}`: {}", stories.join(" "));
+    let names: Vec<&str> = stories.iter().map(|story| story.name.as_str()).collect();
+    if let Some(typo) = wanted.iter().find(|wanted| !names.contains(&wanted.as_str())) {
+        bail!("there is no story `{typo}`: {}", names.join(" "));
     }
-    for name in stories.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
-        let arguments = ["test", "--workspace", "--locked", "--test", name, "--", "--test-threads=2"];
-        let mut test = command(root, cargo(), &arguments);
-        test.env("FREEHOLD_TEST_BINARY", &binary).envs(tools::environment(root));
-        check(in_namespaces(root, &mut test))?;
+    for story in stories.iter().filter(|story| wanted.is_empty() || wanted.contains(&story.name)) {
+        println!("   {}", story.name);
+        let mut test = story.command(root, &["--test-threads=2"]);
+        check(test.env("FREEHOLD_TEST_BINARY", binary(root)).envs(tools::environment(root)))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "a tool for developers speaks on standard output")]
 
 mod bench;
+mod built;
 mod ci;
 mod fuzz;
 mod layers;
