@@ -1,0 +1,105 @@
+//! What the tunnel is told at its start and whenever the log changes, and what can be wrong with it.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+use freehold_reach::{Net, Party, Wish};
+use freehold_wire::{NodeId, Prefix};
+
+use crate::kernel::RouteError;
+
+/// The largest packet on the device: what one datagram of a line carries over most of the internet.
+pub const MTU: u16 = 1400;
+/// What Linux takes as a name of a device, in bytes.
+const NAME_MAX: usize = 15;
+
+/// How the device is to be.
+#[derive(Debug)]
+pub struct Config {
+    /// Its name; another program must not have it.
+    pub name: String,
+    /// The largest packet on it, in bytes; at least 1,280, which IPv6 asks for.
+    pub mtu: u16,
+    /// A TUN that somebody has opened with this name for a process without rights (`IFF_TUN`, `IFF_NO_PI`,
+    /// `IFF_VNET_HDR`), up, with its addresses and routes set: then nothing of that is touched.
+    pub opened: Option<OwnedFd>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { name: "freehold0".to_owned(), mtu: MTU, opened: None }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if self.name.is_empty() || self.name.len() > NAME_MAX || !self.name.chars().all(plain) {
+            return Err(StartError::Name(self.name.clone()));
+        }
+        if self.mtu < 1280 { Err(StartError::Mtu(self.mtu)) } else { Ok(()) }
+    }
+}
+
+/// What the tunnel goes by: the log at one moment, as the node sees it.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// Another number with each change: flows are judged again.
+    pub generation: u64,
+    /// Who may reach whom.
+    pub net: Net,
+    /// What this machine uses of what others offer.
+    pub wish: Wish,
+    /// What the kernel is to send into the device.
+    pub networks: Vec<Prefix>,
+}
+
+impl View {
+    /// The addresses of a machine.
+    pub(crate) fn own(&self, me: NodeId) -> Vec<IpAddr> {
+        let known = self.net.addresses(Party::Node(me));
+        known
+            .map(|(v6, v4)| std::iter::once(v6.into()).chain(v4.map(IpAddr::from)).collect())
+            .unwrap_or_default()
+    }
+}
+
+/// Why there is no tunnel.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The name cannot be a device's.
+    #[error("{0:?} cannot be the name of a network device: 1 to {NAME_MAX} letters, digits, - _ .")]
+    Name(String),
+    /// Too small.
+    #[error("a device whose packets have at most {0} bytes carries no IPv6; 1280 is the least")]
+    Mtu(u16),
+    /// The kernel has no TUN.
+    #[error(
+        "this machine has no /dev/net/tun: load the kernel's module with `sudo modprobe tun`, or give the \
+         container the device"
+    )]
+    NoTun,
+    /// No right to make a network device.
+    #[error(
+        "no right to make the network device {0}: give the program that one right with \
+         `sudo setcap cap_net_admin+ep \"$(readlink -f \"$(command -v freehold)\")\"`, or its systemd unit \
+         `AmbientCapabilities=CAP_NET_ADMIN`"
+    )]
+    NotAllowed(String),
+    /// The name is in use.
+    #[error("another program has the network device {0}; is a daemon running already?")]
+    Taken(String),
+    /// Something else about the device.
+    #[error("the network device {name} could not be made")]
+    Device {
+        /// Its name.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Addresses or routes.
+    #[error("the network device is there, and could not be set up")]
+    Routes(#[from] RouteError),
+}

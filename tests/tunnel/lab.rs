@@ -1,0 +1,212 @@
+//! Two machines on one cable, each a network namespace with the program of the story in it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// No single wait takes longer.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+
+pub(super) fn sh(line: &str) -> String {
+    let done = Command::new("sh").arg("-c").arg(line).output().unwrap();
+    assert!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// A program whose lines are heard.
+pub(super) struct Running {
+    what: String,
+    child: Child,
+    to: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    pub(super) fn start(space: &str, program: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", space, program])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let from = BufReader::new(child.stdout.take().unwrap());
+        let (tx, lines) = channel();
+        // Ends with the program's output.
+        let hear = move || from.lines().map_while(Result::ok).all(|line| tx.send(line).is_ok());
+        std::thread::Builder::new().spawn(hear).unwrap();
+        let what = format!("{program} {}", arguments.join(" "));
+        Self { what, to: child.stdin.take(), child, lines }
+    }
+
+    pub(super) fn say(&mut self, line: &str) {
+        let to = self.to.as_mut().unwrap();
+        to.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Waits for a line that begins so, and gives the rest of it.
+    pub(super) fn hear(&self, begin: &str) -> String {
+        self.hear_that(begin, |_| true)
+    }
+
+    pub(super) fn hear_that(&self, begin: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + LIMIT;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left);
+            let line = line.unwrap_or_else(|why| panic!("{} did not say {begin}: {why}", self.what));
+            if let Some(rest) = line.strip_prefix(begin).map(str::trim)
+                && wanted(rest)
+            {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    /// Says something and waits until it has been done; what was said meanwhile.
+    pub(super) fn tell(&mut self, line: &str) -> Vec<String> {
+        self.say(line);
+        let mut meanwhile = Vec::new();
+        let until = Instant::now() + LIMIT;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let heard = self.lines.recv_timeout(left).unwrap_or_else(|why| panic!("{line}: {why}"));
+            if heard == format!("done {line}") {
+                return meanwhile;
+            }
+            meanwhile.push(heard);
+        }
+    }
+
+    /// How long after a moment lines still came, until none did for a second.
+    pub(super) fn last_line(&self, begun: Instant) -> Duration {
+        let mut last = Duration::ZERO;
+        while self.lines.recv_timeout(Duration::from_secs(1)).is_ok() {
+            last = begun.elapsed();
+            assert!(last < LIMIT, "{} says more and more", self.what);
+        }
+        last
+    }
+
+    /// Ends it in order.
+    pub(super) fn stop(mut self) {
+        drop(self.to.take());
+        self.hear("stopped");
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Names of namespaces; gone when dropped.
+struct Spaces(String);
+
+/// Machines s and t.
+pub(super) struct Lab {
+    pub(super) s: Running,
+    pub(super) t: Running,
+    /// Where t is inside the tunnel.
+    pub(super) t6: String,
+    pub(super) t4: String,
+    pub(super) s6: String,
+    /// Last, so that the programs end first.
+    spaces: Spaces,
+}
+
+impl Lab {
+    /// With a cable that carries packets of so many bytes. `None` where it cannot be had.
+    pub(super) fn build(name: &str, mtu: u16) -> Option<Self> {
+        let able = "test $(id -u) = 0 && command -v ip python3 curl && test -e /dev/net/tun && \
+                    ip netns add fhtprobe$$ && ip netns del fhtprobe$$";
+        if !Command::new("sh").arg("-c").arg(able).output().unwrap().status.success() {
+            println!("not run: needs root, /dev/net/tun, ip, python3 and curl");
+            return None;
+        }
+        let name = format!("fht{name}{}", std::process::id());
+        let spaces = Spaces(name.clone());
+        sh(&format!(
+            "set -e
+             ip netns add {name}s
+             ip netns add {name}t
+             ip -n {name}s link set lo up
+             ip -n {name}t link set lo up
+             ip -n {name}s link add eth0 type veth peer name eth0 netns {name}t
+             ip -n {name}s addr add 192.0.2.1/24 dev eth0
+             ip -n {name}t addr add 192.0.2.2/24 dev eth0
+             ip -n {name}s link set eth0 mtu {mtu} up
+             ip -n {name}t link set eth0 mtu {mtu} up"
+        ));
+        let host =
+            |one: &str| Running::start(&format!("{name}{one}"), env!("CARGO_BIN_EXE_tunnel-host"), &[one]);
+        let (mut s, mut t) = (host("s"), host("t"));
+        let inside = |host: &Running| {
+            let said = host.hear("inside");
+            said.split_once(' ').map(|(v6, v4)| (v6.to_owned(), v4.to_owned())).unwrap()
+        };
+        let ((s6, _), (t6, t4)) = (inside(&s), inside(&t));
+        let at = |host: &Running| host.hear_that("at", |at| at.contains("192.0.2."));
+        let (at_s, at_t) = (at(&s), at(&t));
+        s.say(&format!("peer t={at_t}"));
+        t.say(&format!("peer s={at_s}"));
+        s.hear("up");
+        t.hear("up");
+        Some(Self { s, t, t6, t4, s6, spaces })
+    }
+
+    pub(super) fn space(&self, of: &str) -> String {
+        format!("{}{of}", self.spaces.0)
+    }
+
+    /// Runs a command on a machine; what it said, if it went well.
+    pub(super) fn run(&self, of: &str, line: &str) -> Result<String, String> {
+        let space = self.space(of);
+        let done = Command::new("ip").args(["netns", "exec", &space, "sh", "-c", line]).output().unwrap();
+        let said = [done.stdout, done.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        if done.status.success() { Ok(said) } else { Err(said) }
+    }
+
+    /// Both hear the same from the log.
+    pub(super) fn both(&mut self, line: &str) {
+        self.s.tell(line);
+        self.t.tell(line);
+    }
+
+    pub(super) fn talk(&self, of: &str, arguments: &[&str]) -> Running {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/talk.py");
+        Running::start(&self.space(of), "python3", &[&[script], arguments].concat())
+    }
+
+    /// Machine s takes so many bytes from t, at this address.
+    pub(super) fn take(&self, from: &str, port: &str, bytes: usize) -> String {
+        let took = self.talk("s", &["take", from, port, &bytes.to_string()]);
+        took.hear("took")
+    }
+
+    /// Ends both in order: nothing is left of their devices.
+    pub(super) fn stop(self) {
+        self.s.stop();
+        self.t.stop();
+    }
+
+    /// A smaller or larger cable.
+    pub(super) fn mtu(&self, mtu: u16) {
+        for of in ["s", "t"] {
+            sh(&format!("ip -n {} link set eth0 mtu {mtu}", self.space(of)));
+        }
+    }
+}
+
+impl Drop for Spaces {
+    fn drop(&mut self) {
+        for of in ["s", "t"] {
+            drop(Command::new("ip").args(["netns", "del", &format!("{}{of}", self.0)]).output());
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The tunnel between two real kernels: what the log does not open is shut and said so, what it opens
+//! passes, what it takes back ends, on cables of any width, and the tunnel never runs inside itself.
+//! Needs root, `/dev/net/tun` and network namespaces; says so if they are not there.
+
+#![cfg(test)]
+
+mod lab;
+
+use std::time::{Duration, Instant};
+
+use lab::{Lab, Running};
+
+const PORT: &str = "8000";
+
+fn ping(lab: &Lab, from: &str, to: &str, size: u16) -> Result<String, String> {
+    lab.run(from, &format!("ping -c 2 -i 0.2 -W 3 -s {size} {to}"))
+}
+
+fn serving(lab: &Lab, on: &str) -> Running {
+    let server = lab.talk(on, &["serve", PORT]);
+    server.hear("serving");
+    server
+}
+
+#[test]
+fn nothing_but_ping_passes_until_the_log_says_so() {
+    let Some(mut lab) = Lab::build("p", 1500) else { return };
+    for to in [&lab.t6, &lab.t4] {
+        ping(&lab, "s", to, 56).unwrap();
+        ping(&lab, "s", to, 4000).unwrap();
+    }
+    let (_on_t, _on_s) = (serving(&lab, "t"), serving(&lab, "s"));
+    // Shut, and whoever asks hears so at once instead of waiting for it.
+    let shut = |from: &str, to: &str| {
+        let begun = Instant::now();
+        let why = lab.run(from, &format!("curl -sS -m 20 http://[{to}]:{PORT}/")).unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(5), "{why}");
+    };
+    shut("s", &lab.t6);
+    shut("t", &lab.s6);
+    lab.both("allow 8000");
+    for to in [lab.t6.clone(), lab.t4.clone()] {
+        println!("{}", lab.take(&to, PORT, 32 << 20));
+    }
+    // It opens one port, one way.
+    let begun = Instant::now();
+    lab.run("t", &format!("curl -sS -m 20 http://[{}]:{PORT}/", lab.s6)).unwrap_err();
+    lab.run("s", &format!("curl -sS -m 20 http://[{}]:8001/", lab.t6)).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    let status = lab.t.tell("status").join("\n");
+    println!("{status}");
+    assert!(!status.contains("trouble") && status.contains("broken: 0"), "{status}");
+    assert!(!status.contains("refused: 0"), "{status}");
+    lab.stop();
+}
+
+#[test]
+fn what_the_log_takes_back_ends_within_two_seconds() {
+    let Some(mut lab) = Lab::build("r", 1500) else { return };
+    let _server = serving(&lab, "t");
+    lab.both("allow 8000");
+    let flow = lab.talk("s", &["drip", &lab.t6, PORT]);
+    flow.hear("drip");
+    // Only the receiver knows of it: it is the one who judges.
+    let begun = Instant::now();
+    lab.t.tell("end");
+    let rule = flow.last_line(begun);
+    assert!(rule < Duration::from_secs(2), "{rule:?}");
+    lab.s.tell("end");
+    lab.both("allow 8000");
+    let flow = lab.talk("s", &["drip", &lab.t6, PORT]);
+    flow.hear("drip");
+    let begun = Instant::now();
+    lab.t.tell("suspend s");
+    let suspended = flow.last_line(begun);
+    assert!(suspended < Duration::from_secs(2), "{suspended:?}");
+    println!("a rule that ended: {rule:?}; a machine that was suspended: {suspended:?}");
+    ping(&lab, "s", &lab.t6, 56).unwrap_err();
+}
+
+#[test]
+fn a_narrow_cable_and_one_that_becomes_narrow_lose_nothing() {
+    let Some(mut lab) = Lab::build("n", 1280) else { return };
+    let _server = serving(&lab, "t");
+    lab.both("allow 8000");
+    for to in [lab.t6.clone(), lab.t4.clone()] {
+        ping(&lab, "s", &to, 1300).unwrap();
+        println!("narrow: {}", lab.take(&to, PORT, 16 << 20));
+    }
+    lab.mtu(1500);
+    let flow = lab.talk("s", &["drip", &lab.t6, PORT]);
+    flow.hear("drip");
+    let before = lab.take(&lab.t6, PORT, 16 << 20);
+    // In the middle of it, without a word to anybody.
+    let taking = lab.talk("s", &["take", &lab.t6, PORT, &(64 << 20).to_string()]);
+    lab.mtu(1300);
+    println!("before: {before}; through the change: {}", taking.hear("took"));
+    flow.hear("drip");
+    ping(&lab, "s", &lab.t6, 4000).unwrap();
+}
+
+#[test]
+fn the_tunnel_is_never_offered_as_a_way_to_the_machine() {
+    let Some(mut lab) = Lab::build("o", 1500) else { return };
+    ping(&lab, "s", &lab.t6, 56).unwrap();
+    ping(&lab, "s", &lab.t4, 56).unwrap();
+    // They are there, in the way that keeps them from being offered.
+    for of in ["s", "t"] {
+        let inside = if of == "s" { [&lab.s6, &lab.s6] } else { [&lab.t6, &lab.t4] };
+        let has = lab.run(of, "ip -o addr").unwrap();
+        assert!(inside.iter().all(|at| has.contains(at.as_str())), "{has}");
+        assert!(has.lines().any(|line| line.contains("freehold0") && line.contains("deprecated")), "{has}");
+    }
+    // A change of the machine's addresses makes the mesh look for them again.
+    let space = lab.space("t");
+    lab::sh(&format!("ip -n {space} addr add 192.0.2.77/24 dev eth0"));
+    let offered = lab.t.hear_that("at", |at| at.contains("192.0.2.77"));
+    assert!(!offered.contains(&lab.t6) && !offered.contains(&lab.t4), "{offered}");
+    let status = lab.s.tell("status").join("\n");
+    assert!(status.contains("Direct(192.0.2.2:4710)"), "{status}");
+    lab.stop();
+}
