@@ -5,6 +5,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+/// The program of a machine.
+pub(super) const HOST: &str = env!("CARGO_BIN_EXE_tunnel-host");
+
 /// No single wait takes longer.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
@@ -115,6 +118,7 @@ pub(super) struct Lab {
     pub(super) t6: String,
     pub(super) t4: String,
     pub(super) s6: String,
+    at_s: String,
     /// Last, so that the programs end first.
     spaces: Spaces,
 }
@@ -142,8 +146,7 @@ impl Lab {
              ip -n {name}s link set eth0 mtu {mtu} up
              ip -n {name}t link set eth0 mtu {mtu} up"
         ));
-        let host =
-            |one: &str| Running::start(&format!("{name}{one}"), env!("CARGO_BIN_EXE_tunnel-host"), &[one]);
+        let host = |one: &str| Running::start(&format!("{name}{one}"), HOST, &[one]);
         let (mut s, mut t) = (host("s"), host("t"));
         let inside = |host: &Running| {
             let said = host.hear("inside");
@@ -156,7 +159,7 @@ impl Lab {
         t.say(&format!("peer s={at_s}"));
         s.hear("up");
         t.hear("up");
-        Some(Self { s, t, t6, t4, s6, spaces })
+        Some(Self { s, t, t6, t4, s6, at_s, spaces })
     }
 
     pub(super) fn space(&self, of: &str) -> String {
@@ -170,6 +173,17 @@ impl Lab {
         let said = [done.stdout, done.stderr].concat();
         let said = String::from_utf8_lossy(&said).into_owned();
         if done.status.success() { Ok(said) } else { Err(said) }
+    }
+
+    /// Machine t loses its power and comes again.
+    pub(super) fn reset_t(&mut self) {
+        let space = self.space("t");
+        // Killed and waited for, before its name and port are wanted again.
+        drop(std::mem::replace(&mut self.t, Running::start(&space, "true", &[])));
+        self.t = Running::start(&space, HOST, &["t"]);
+        self.t.hear("inside");
+        let at_s = self.at_s.clone();
+        self.t.say(&format!("peer s={at_s}"));
     }
 
     /// Both hear the same from the log.
@@ -193,6 +207,12 @@ impl Lab {
     pub(super) fn stop(self) {
         self.s.stop();
         self.t.stop();
+    }
+
+    /// Ends machine s's program in order.
+    pub(super) fn stop_s(&mut self) {
+        let space = self.space("s");
+        std::mem::replace(&mut self.s, Running::start(&space, "true", &[])).stop();
     }
 
     /// A smaller or larger cable.

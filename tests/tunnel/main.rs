@@ -8,7 +8,7 @@ mod lab;
 
 use std::time::{Duration, Instant};
 
-use lab::{Lab, Running};
+use lab::{HOST, Lab, Running};
 
 const PORT: &str = "8000";
 
@@ -37,6 +37,9 @@ fn nothing_but_ping_passes_until_the_log_says_so() {
         assert!(begun.elapsed() < Duration::from_secs(5), "{why}");
     };
     shut("s", &lab.t6);
+    let begun = Instant::now();
+    lab.run("s", &format!("curl -sS -m 20 http://{}:{PORT}/", lab.t4)).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(5));
     shut("t", &lab.s6);
     lab.both("allow 8000");
     for to in [lab.t6.clone(), lab.t4.clone()] {
@@ -75,7 +78,32 @@ fn what_the_log_takes_back_ends_within_two_seconds() {
     let suspended = flow.last_line(begun);
     assert!(suspended < Duration::from_secs(2), "{suspended:?}");
     println!("a rule that ended: {rule:?}; a machine that was suspended: {suspended:?}");
-    ping(&lab, "s", &lab.t6, 56).unwrap_err();
+    // Who has no line is told so by its own machine.
+    for to in [&lab.t6, &lab.t4] {
+        let why = ping(&lab, "s", to, 56).unwrap_err();
+        assert!(why.contains("nreachable"), "{why}");
+    }
+}
+
+#[test]
+fn a_machine_that_lost_its_power_is_found_again() {
+    let Some(mut lab) = Lab::build("l", 1500) else { return };
+    ping(&lab, "s", &lab.t6, 56).unwrap();
+    lab.reset_t();
+    let begun = Instant::now();
+    while ping(&lab, "s", &lab.t6, 56).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "not found again");
+    }
+    println!("found again after {:?}", begun.elapsed());
+}
+
+#[test]
+fn without_the_right_to_make_a_device_it_says_what_to_type() {
+    let Some(mut lab) = Lab::build("x", 1500) else { return };
+    lab.stop_s();
+    let nobody = "setpriv --bounding-set=-all --inh-caps=-all";
+    let why = lab.run("s", &format!("{nobody} {HOST} s </dev/null")).unwrap_err();
+    assert!(why.contains("setcap cap_net_admin") && why.contains("AmbientCapabilities"), "{why}");
 }
 
 #[test]
@@ -109,7 +137,8 @@ fn the_tunnel_is_never_offered_as_a_way_to_the_machine() {
         let inside = if of == "s" { [&lab.s6, &lab.s6] } else { [&lab.t6, &lab.t4] };
         let has = lab.run(of, "ip -o addr").unwrap();
         assert!(inside.iter().all(|at| has.contains(at.as_str())), "{has}");
-        assert!(has.lines().any(|line| line.contains("freehold0") && line.contains("deprecated")), "{has}");
+        let mut own = has.lines().filter(|line| line.contains("freehold0"));
+        assert!(own.all(|line| line.contains("deprecated") && line.contains("inet6 fd")), "{has}");
     }
     // A change of the machine's addresses makes the mesh look for them again.
     let space = lab.space("t");

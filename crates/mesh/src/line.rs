@@ -28,8 +28,8 @@ const COST: usize = size_of::<Bytes>();
 const KEEP_ALIVE: Duration = Duration::from_millis(400);
 /// A path on which nothing is heard for so long is left for another.
 const PATH_IDLE: Duration = Duration::from_millis(1250);
-/// The same for all paths together.
-const SILENCE: VarInt = VarInt::from_u32(20_000);
+/// Nothing on any path for so long: the peer is gone, or was started anew and knows nothing of this line.
+const SILENCE: VarInt = VarInt::from_u32(5_000);
 
 /// How lines differ from the members' connections.
 pub(crate) fn transport() -> QuicTransportConfig {

@@ -6,6 +6,8 @@
 //! kernel would choose neither by itself.
 
 use std::collections::BTreeSet;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
 
 use freehold_wire::Prefix;
@@ -56,42 +58,47 @@ impl Kernel {
         let mut found = handle.link().get().match_name(name.to_owned()).execute();
         let link = found.try_next().await.map_err(failed(format!("look for the device {name}")))?;
         let index = link.map_or(0, |link| link.header.index);
+        settle(name);
         let up = LinkUnspec::new_with_index(index).mtu(u32::from(mtu)).up().build();
         handle.link().set(up).execute().await.map_err(failed(format!("switch the device {name} on")))?;
         Ok(Self { handle, index, set: Wanted::default() })
     }
 
-    /// Makes addresses and routes what they are to be. What fails is tried again with the next change.
+    /// Makes addresses and routes what they are to be, as far as that goes; what fails is tried again with
+    /// the next change.
     pub(crate) async fn want(&mut self, wanted: &Wanted) -> Result<(), RouteError> {
+        let mut trouble = Ok(());
         for network in self.set.networks.difference(&wanted.networks).copied().collect::<Vec<_>>() {
-            let gone = self.handle.route().del(self.route(network, None)).execute().await;
+            // Gone already is as good.
+            drop(self.handle.route().del(self.route(network, None)).execute().await);
             self.set.networks.remove(&network);
-            // The kernel takes routes away by itself, with their source.
-            drop(gone);
+        }
+        if self.set.addresses != wanted.addresses {
+            // Routes name the address that they are used with, and some go with it.
+            self.set.networks.clear();
         }
         for address in self.set.addresses.difference(&wanted.addresses).copied().collect::<Vec<_>>() {
             self.remove(address).await;
             self.set.addresses.remove(&address);
         }
-        for address in &wanted.addresses {
-            if !self.set.addresses.contains(address) {
-                self.add(*address).await.map_err(failed(format!("set the address {address}")))?;
-                self.set.addresses.insert(*address);
+        for address in wanted.addresses.difference(&self.set.addresses).copied().collect::<Vec<_>>() {
+            match self.add(address).await.map_err(failed(format!("set the address {address}"))) {
+                Ok(()) => drop(self.set.addresses.insert(address)),
+                Err(error) => trouble = Err(error),
             }
         }
-        for network in &wanted.networks {
-            if self.set.networks.contains(network) {
-                continue;
-            }
+        for network in wanted.networks.difference(&self.set.networks).copied().collect::<Vec<_>>() {
             let v6 = network.first().is_ipv6();
             let source = self.set.addresses.iter().find(|address| address.is_ipv6() == v6);
             // Without an address of the family nothing could be sent there.
             let Some(source) = source.copied() else { continue };
-            let route = self.handle.route().add(self.route(*network, Some(source))).replace();
-            route.execute().await.map_err(failed(format!("set the route to {network}")))?;
-            self.set.networks.insert(*network);
+            let route = self.handle.route().add(self.route(network, Some(source))).replace().execute();
+            match route.await.map_err(failed(format!("set the route to {network}"))) {
+                Ok(()) => drop(self.set.networks.insert(network)),
+                Err(error) => trouble = Err(error),
+            }
         }
-        Ok(())
+        trouble
     }
 
     /// Takes back what would outlive the device.
@@ -143,6 +150,15 @@ impl Kernel {
                 }
             }
         }
+    }
+}
+
+/// IPv6 on this device also where others have none, and no address but the one that is set: the kernel would
+/// make a link-local one. Where neither may be said, setting the address tells what is wrong.
+fn settle(name: &str) {
+    for (setting, value) in [("disable_ipv6", "0"), ("addr_gen_mode", "1")] {
+        let path = format!("/proc/sys/net/ipv6/conf/{name}/{setting}");
+        drop(OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(value.as_bytes())));
     }
 }
 
