@@ -1,10 +1,11 @@
 //! A machine of the story: a real mesh and a real tunnel, told by lines what the log says. `tunnel-host
-//! NAME` runs until standard input ends.
+//! NAME [handed]` runs until standard input ends; `handed` says that standard error is its device.
 
 mod realm;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::os::fd::AsFd as _;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -58,9 +59,15 @@ struct Host {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::from_default_env();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let name = std::env::args().nth(1).context("say which")?;
+    let opened = match std::env::args().nth(2).as_deref() {
+        Some("handed") => Some(std::io::stderr().as_fd().try_clone_to_owned()?),
+        _ => {
+            let filter = tracing_subscriber::EnvFilter::from_default_env();
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+            None
+        }
+    };
     let (me, mut realm) = (node(&name)?, Realm::found()?);
     let house = Arc::new(House::default());
     let config = Config::new(seed(&name), vec!["0.0.0.0:4710".parse()?, "[::]:4710".parse()?]);
@@ -70,7 +77,7 @@ async fn main() -> Result<()> {
     let first = realm.view(me);
     let (v6, v4) = first.net.addresses(Party::Node(me)).context("it is in the log")?;
     let (view, seen) = watch::channel(Arc::new(first));
-    let tunnel = Tunnel::start(freehold_tunnel::Config::default(), &mesh, seen).await?;
+    let tunnel = Tunnel::start(freehold_tunnel::Config { opened, ..Default::default() }, &mesh, seen).await?;
     say(&format!("inside {v6} {}", v4.context("it has an IPv4 address")?));
     let mut host = Host { me, realm, house, mesh, view, tunnel };
     host.changed()?;

@@ -118,7 +118,9 @@ pub(super) struct Lab {
     pub(super) t6: String,
     pub(super) t4: String,
     pub(super) s6: String,
+    s4: String,
     at_s: String,
+    at_t: String,
     /// Last, so that the programs end first.
     spaces: Spaces,
 }
@@ -152,14 +154,14 @@ impl Lab {
             let said = host.hear("inside");
             said.split_once(' ').map(|(v6, v4)| (v6.to_owned(), v4.to_owned())).unwrap()
         };
-        let ((s6, _), (t6, t4)) = (inside(&s), inside(&t));
+        let ((s6, s4), (t6, t4)) = (inside(&s), inside(&t));
         let at = |host: &Running| host.hear_that("at", |at| at.contains("192.0.2."));
         let (at_s, at_t) = (at(&s), at(&t));
         s.say(&format!("peer t={at_t}"));
         t.say(&format!("peer s={at_s}"));
         s.hear("up");
         t.hear("up");
-        Some(Self { s, t, t6, t4, s6, at_s, spaces })
+        Some(Self { s, t, t6, t4, s6, s4, at_s, at_t, spaces })
     }
 
     pub(super) fn space(&self, of: &str) -> String {
@@ -207,6 +209,17 @@ impl Lab {
     pub(super) fn stop(self) {
         self.s.stop();
         self.t.stop();
+    }
+
+    /// Machine s has no rights, and its device from somebody who has.
+    pub(super) fn hand_to_s(&mut self) {
+        self.stop_s();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/handed.py");
+        let arguments = [script, &self.s6, &self.s4, &self.t6, &self.t4, HOST, "s"];
+        self.s = Running::start(&self.space("s"), "python3", &arguments);
+        self.s.hear("inside");
+        self.s.say(&format!("peer t={}", self.at_t));
+        self.s.hear("up");
     }
 
     /// Ends machine s's program in order.

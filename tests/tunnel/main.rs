@@ -107,6 +107,18 @@ fn without_the_right_to_make_a_device_it_says_what_to_type() {
 }
 
 #[test]
+fn a_device_that_was_opened_for_it_needs_no_rights() {
+    let Some(mut lab) = Lab::build("h", 1500) else { return };
+    lab.hand_to_s();
+    let _server = serving(&lab, "t");
+    lab.both("allow 8000");
+    for to in [lab.t6.clone(), lab.t4.clone()] {
+        ping(&lab, "s", &to, 56).unwrap();
+        println!("handed: {}", lab.take(&to, PORT, 8 << 20));
+    }
+}
+
+#[test]
 fn a_narrow_cable_and_one_that_becomes_narrow_lose_nothing() {
     let Some(mut lab) = Lab::build("n", 1280) else { return };
     let _server = serving(&lab, "t");

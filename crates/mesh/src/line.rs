@@ -182,6 +182,16 @@ impl Line {
         path_of(&self.0.connection)
     }
 
+    /// How many bytes may be under way on the path in use: much on a direct one, where the flows inside
+    /// hold back by themselves.
+    pub fn window(&self) -> u64 {
+        let connection = &self.0.connection;
+        let paths = connection.paths();
+        let used = paths.iter().find(iroh::endpoint::Path::is_selected).or_else(|| paths.iter().next());
+        let controller = used.and_then(|path| connection.congestion_state(path.id()));
+        controller.map_or(0, |controller| controller.window())
+    }
+
     /// Whether it is there.
     pub fn is_open(&self) -> bool {
         self.0.connection.close_reason().is_none()

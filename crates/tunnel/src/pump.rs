@@ -192,11 +192,10 @@ impl Pump {
     /// Says to a program of this machine that its packet goes nowhere, as if the other end said so: the
     /// kernel believes no error that comes from itself.
     fn refuse(&self, desk: &mut Desk, packet: &[u8], why: Refusal) {
-        if !desk.errors.take() {
-            return;
-        }
         let from = Head::parse(packet).ok().map(|head| head.flow.dst);
-        if let Some(error) = from.and_then(|from| icmp::error(packet, from, why)) {
+        if let Some(error) = from.and_then(|from| icmp::error(packet, from, why))
+            && desk.errors.take()
+        {
             self.device.offer(&error);
         }
     }

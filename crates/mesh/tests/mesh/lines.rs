@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use freehold_mesh::{Config, Line, LineError, LineEvent, Lines, Opener, Trouble, Why};
+use freehold_mesh::{Config, Line, LineError, LineEvent, Lines, Opener, Path, Trouble, Why};
 use freehold_wire::NodeId;
 
-use crate::world::{LIMIT, Node, Realm, by_id, config, id, pair, within};
+use crate::relay::apart;
+use crate::world::{LIMIT, Node, Realm, by_id, config, id, pair, poll, within};
 
 /// Lines and what was told of them.
 struct Wire {
@@ -112,6 +113,27 @@ async fn batches_travel_both_ways_as_they_were() {
 
 fn there_was(line: &Line) -> NodeId {
     line.node()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_is_held_back_for_and_a_direct_path_is_not() {
+    let realm = Realm::of(&[id(1), id(2), id(3)]);
+    let (_a, b, mut wa, _wb) = both(&realm).await;
+    wa.opener.open(b.id());
+    let line = wa.up(b.id()).await;
+    poll("an open window", || (line.window() == 64 << 20).then_some(())).await;
+    let (_host, a, b) = apart(&realm, &realm).await;
+    let (mut wa, mut wb) = (Wire::of(&a).await, Wire::of(&b).await);
+    wa.opener.open(b.id());
+    let (there, here) = (wa.up(b.id()).await, wb.up(a.id()).await);
+    assert_eq!(there.send(&batch(0, 100, 1100)), Ok(100));
+    wait_for(&here, 99).await;
+    assert!(matches!(there.path().0, Path::Relay(_)), "{:?}", there.path());
+    assert!((1..1 << 20).contains(&there.window()), "{}", there.window());
+    // What waits for a relay waits in a short queue, and nobody waits to get into it.
+    let all = batch(0, 4000, 1100);
+    let taken = there.send_within(&all, LIMIT).await.unwrap();
+    assert!(taken < 400, "{taken}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

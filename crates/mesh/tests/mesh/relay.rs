@@ -10,7 +10,7 @@ use freehold_mesh::{Addresses, Channel, Config, KnockError, Path, RelayServe, Tr
 use crate::world::{Node, Realm, config, id, key, poll, relay_only, with_relay, within};
 
 /// A relay, and two members who can be reached through it only.
-async fn apart(hosts: &Arc<Realm>, realm: &Arc<Realm>) -> (Node, Node, Node) {
+pub(crate) async fn apart(hosts: &Arc<Realm>, realm: &Arc<Realm>) -> (Node, Node, Node) {
     let host = Node::with(with_relay(1), hosts).await;
     let url = host.addresses().await.serves().unwrap().clone();
     let a = Node::with(relay_only(2, vec![url.clone()]), realm).await;
