@@ -3,6 +3,7 @@
 mod backend;
 mod bucket_keys;
 mod kv;
+mod net;
 mod people;
 mod socket;
 

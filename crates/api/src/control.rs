@@ -13,7 +13,7 @@ use crate::kv::KvControl;
 use crate::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest,
     ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
-    NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
+    NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
     PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
@@ -124,6 +124,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// The backends, if this node can have any.
     fn backends(&self) -> Option<&dyn BackendControl> {
+        None
+    }
+
+    /// The realm's network, if this node answers for it.
+    fn net(&self) -> Option<&dyn NetControl> {
         None
     }
 

@@ -9,7 +9,7 @@ use crate::Role;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewInvitation {
-    /// Roles of the new node.
+    /// Roles of the new node; none for a laptop.
     pub roles: Vec<Role>,
     /// Hours until it lapses.
     pub hours: u32,

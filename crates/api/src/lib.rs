@@ -13,6 +13,7 @@ mod erasure;
 mod invitation;
 mod key;
 pub mod kv;
+mod net;
 mod node;
 mod object;
 mod people;
@@ -47,6 +48,10 @@ pub use erasure::{Erasure, ErasureNode, ErasurePlan, ObjectErasurePlan, ObjectTo
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};
+pub use net::{
+    Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting, NetStatus,
+    NewRule, NewService, Question, Reach, SaidBy,
+};
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
 pub use people::{BucketOfPerson, PeopleControl, PersonErasurePlan, PersonStatus, PersonToErase};

@@ -6,6 +6,7 @@ mod bucket_keys;
 mod extract;
 mod key;
 mod kv;
+mod net;
 mod node;
 mod object;
 mod people;
@@ -51,6 +52,7 @@ const KV_MAX: usize = 8 << 20;
         (name = "buckets", description = "Buckets and the objects in them"),
         (name = "kv", description = "Databases: keys, documents, indexes"),
         (name = "backends", description = "Foreign object stores that this node keeps sealed objects on"),
+        (name = "net", description = "The realm's network: who may reach whom, services, rules"),
         (name = "keys", description = "Access keys of the S3 endpoint"),
         (name = "setup", description = "Signing in to the console")
     )
@@ -117,12 +119,27 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(setup::sign_in, setup::sign_out).layer(DefaultBodyLimit::max(CODE_MAX)))
         .routes(routes!(realm::import_log))
         .routes(routes!(object::get_object, object::head_object, object::put_object, object::delete_object))
+        .merge(network())
         .merge(databases())
         .split_for_parts();
     // The router's way to say "the rest of the path" is not OpenAPI's.
     document.paths.paths =
         document.paths.paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     (router, document)
+}
+
+fn network() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(net::net, net::set_net))
+        .routes(routes!(net::set_net_node))
+        .routes(routes!(net::explain))
+        .routes(routes!(net::services, net::add_service))
+        .routes(routes!(net::end_service))
+        .routes(routes!(net::rules, net::add_rule))
+        .routes(routes!(net::end_rule))
+        .routes(routes!(net::phones))
+        .routes(routes!(net::end_phone))
+        .layer(DefaultBodyLimit::max(JSON_MAX))
 }
 
 fn databases() -> OpenApiRouter<Node> {

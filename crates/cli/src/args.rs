@@ -93,6 +93,12 @@ pub enum Command {
         #[command(subcommand)]
         command: crate::kv::args::KvCommand,
     },
+    /// The network: who is in it, what is open to whom and why; services and rules
+    Net {
+        /// What to do with the network.
+        #[command(subcommand)]
+        command: crate::net::args::NetCommand,
+    },
     /// What the realm, its members, services and buckets keep, and may keep
     Usage,
     /// Quotas: bound what the realm, a member, a service or a bucket may keep
@@ -240,6 +246,9 @@ pub struct Invite {
     /// Roles of the new node
     #[arg(long, value_delimiter = ',', default_value = "storage,gateway,secrets", value_parser = offered())]
     pub roles: Vec<String>,
+    /// A laptop: it has no role, and uses what the realm offers
+    #[arg(long, conflicts_with = "roles")]
+    pub laptop: bool,
     /// Hours until the invitation lapses
     #[arg(long, default_value_t = 24)]
     pub hours: u32,

@@ -51,6 +51,7 @@ pub(crate) async fn ask(
         Command::Node { command } => node(terminal, &client, command).await,
         Command::Usage => crate::quota::usage(terminal, &client).await,
         Command::Quota { command: QuotaCommand::Set(set) } => crate::quota::set(terminal, &client, set).await,
+        Command::Net { command } => crate::net::net(terminal, &client, command).await,
         Command::Kv { command } => crate::kv::kv(terminal, &client, command).await,
         Command::Backend { command } => crate::backend::backend(terminal, &client, command).await,
         Command::Key { command } => crate::key::key(terminal, &client, command).await,
@@ -148,7 +149,8 @@ async fn console(terminal: Terminal, client: &Client, sign_out: bool) -> Result<
 }
 
 async fn invite(terminal: Terminal, client: &Client, wish: Invite) -> Result<(), Problem> {
-    let roles = wish.roles.iter().map(|role| role.parse()).collect::<Result<Vec<_>, Problem>>()?;
+    let roles = if wish.laptop { Vec::new() } else { wish.roles };
+    let roles = roles.iter().map(|role| role.parse()).collect::<Result<Vec<_>, Problem>>()?;
     let made = client.invite(&NewInvitation { roles, hours: wish.hours, device: wish.device }).await?;
     show(terminal, &made, |made| {
         let code = terminal.is_interactive().then(|| qr(&made.text)).flatten();

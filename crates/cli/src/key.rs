@@ -40,7 +40,15 @@ pub(crate) async fn key(terminal: Terminal, client: &Client, command: KeyCommand
 async fn create(terminal: Terminal, client: &Client, wish: NewKeyArgs) -> Result<(), Problem> {
     let NewKeyArgs { person, service, buckets, prefix, allow, until, out } = wish;
     let allow = allow.iter().map(|right| right.parse()).collect::<Result<Vec<KeyRight>, Problem>>()?;
-    let until_ms = until.as_deref().map(|until| end(until, now_ms())).transpose()?;
+    let wrong = |text: &str| {
+        Problem::invalid(
+            NOT_MADE,
+            format!("{text:?} is no end"),
+            Some("freehold key create --until 30d    (or 12h, 8w, 2027-01-31)"),
+        )
+    };
+    let until_ms =
+        until.as_deref().map(|until| end(until, now_ms()).ok_or_else(|| wrong(until))).transpose()?;
     // Made before the key is: one whose secret cannot be written would be of no use to anybody.
     let file = out.as_deref().map(private_file).transpose()?;
     let new = NewKey { person, service, buckets, prefix: prefix.unwrap_or_default(), allow, until_ms };
@@ -89,25 +97,18 @@ fn not_written(out: &Path, error: &std::io::Error) -> Problem {
     Problem::refused(format!("cannot write {}", out.display()), why, Some("name another file: --out FILE"))
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When a key ends: `12h`, `30d` and `8w` from now, or a day (`2027-01-31`, at midnight UTC).
-fn end(text: &str, now_ms: u64) -> Result<u64, Problem> {
-    let wrong = || {
-        Problem::invalid(
-            NOT_MADE,
-            format!("{text:?} is no end"),
-            Some("freehold key create --until 30d    (or 12h, 8w, 2027-01-31)"),
-        )
-    };
+/// When something ends: `12h`, `30d` and `8w` from now, or a day (`2027-01-31`, at midnight UTC).
+pub(crate) fn end(text: &str, now_ms: u64) -> Option<u64> {
     let span = [("h", 1), ("d", 24), ("w", 7 * 24)].into_iter().find_map(|(unit, hours)| {
         let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
         count.checked_mul(hours * HOUR_MS)?.checked_add(now_ms)
     });
-    span.or_else(|| midnight(text)).ok_or_else(wrong)
+    span.or_else(|| midnight(text))
 }
 
 /// The beginning of a day, in milliseconds since 1970.
@@ -171,7 +172,7 @@ mod tests {
             ("99999999999999999999d", None),
             ("d", None),
         ] {
-            assert_eq!(end(text, 1000).ok(), expected, "{text}");
+            assert_eq!(end(text, 1000), expected, "{text}");
         }
     }
 

@@ -12,6 +12,7 @@ mod found;
 mod host;
 mod key;
 mod kv;
+mod net;
 mod person;
 mod place;
 mod quota;

@@ -140,7 +140,7 @@ pub(crate) fn told_home(home: &Path) -> Option<&'static str> {
 }
 
 /// Commands that ask the node of a home.
-const OF_A_HOME: [&str; 15] = [
+const OF_A_HOME: [&str; 16] = [
     "up",
     "stop",
     "status",
@@ -152,6 +152,7 @@ const OF_A_HOME: [&str; 15] = [
     "key",
     "person",
     "receipt",
+    "net",
     "node",
     "realm",
     "guardians",

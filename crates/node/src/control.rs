@@ -5,6 +5,7 @@ mod bucket;
 mod databases;
 mod erasures;
 mod keys;
+mod net;
 mod objects;
 mod people;
 mod places;
@@ -20,7 +21,7 @@ use freehold_api::kv::KvControl;
 use freehold_api::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control,
     Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
-    Listing, MadeKey, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
+    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
     ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 
@@ -203,6 +204,10 @@ impl Control for Answers {
     }
 
     fn backends(&self) -> Option<&dyn BackendControl> {
+        Some(self)
+    }
+
+    fn net(&self) -> Option<&dyn NetControl> {
         Some(self)
     }
 

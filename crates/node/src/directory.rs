@@ -2,6 +2,7 @@
 //! of the realm holds. Last writer wins; what cannot be opened yet waits for its key.
 
 mod ending;
+mod network;
 mod unwanted;
 
 pub use unwanted::Unwanted;

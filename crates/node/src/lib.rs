@@ -28,6 +28,7 @@ pub mod logs;
 mod membership;
 mod naming;
 mod neighbours;
+pub mod net;
 mod people;
 pub mod ports;
 pub mod problem;

@@ -1,6 +1,7 @@
 //! The realm log on this node: one owner of the set, its store and the state folded from it.
 //! Everybody else reads the newest state and asks the owner to say or take operations.
 
+mod about;
 mod checkpoint;
 mod mark;
 mod owner;
@@ -197,6 +198,10 @@ pub(crate) enum Ask {
         node: NodeId,
         reply: oneshot::Sender<u64>,
     },
+    About {
+        ops: BTreeSet<OpId>,
+        reply: oneshot::Sender<BTreeMap<OpId, About>>,
+    },
     Checkpoint {
         asked: bool,
         reply: oneshot::Sender<Result<OpId, Problem>>,
@@ -226,6 +231,17 @@ pub struct Taken {
     pub known: u64,
     /// Could not be believed.
     pub unbelievable: u64,
+}
+
+/// What an operation says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
+    /// Its kind, as the format names it.
+    pub kind: &'static str,
+    /// The key that wrote it.
+    pub author: KeyId,
+    /// When, as its author says.
+    pub at: Millis,
 }
 
 /// A handle to the log.
@@ -303,6 +319,14 @@ impl Log {
     /// A [`Problem`] if the node is stopping.
     pub async fn last_of(&self, node: NodeId) -> Result<u64, Problem> {
         self.ask(|reply| Ask::LastOf { node, reply }).await
+    }
+
+    /// What operations say of themselves, those of them that are here.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the node is stopping.
+    pub async fn about(&self, ops: BTreeSet<OpId>) -> Result<BTreeMap<OpId, About>, Problem> {
+        self.ask(|reply| Ask::About { ops, reply }).await
     }
 
     /// Makes or signs the checkpoint that is due, and returns it. If an admin `asked`, nothing has

@@ -185,6 +185,7 @@ async fn start(
     let shared = &node.shared;
     let relay = options.relay.map(|at| (at, options.room.relay));
     let relay = node.join_in(supervisor, &MeshWish { port: options.mesh_port, relay }, moved).await?;
+    crate::net::start(&supervisor.plane("network"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;

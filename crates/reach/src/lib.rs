@@ -15,12 +15,12 @@ mod routes;
 pub mod rules;
 mod table;
 
-pub use explain::{Barrier, Miss, Story, explain};
+pub use explain::{Barrier, Miss, Story, explain, explain_service};
 pub use flows::Flows;
 pub use label::{label, labels};
 pub use neighbours::{CLOSE_MAX, neighbours};
 pub use net::{Net, Verdict};
-pub use party::{Guest, Party};
+pub use party::{Guest, Party, barrier, hands, owner_of_node};
 pub use routes::{Accepted, Wish};
 pub use rules::{Cause, Why};
 

@@ -110,6 +110,26 @@ fn owner(state: &State, node: &Node) -> Option<Owner> {
     owner_of(state, person, owns_in)
 }
 
+/// Whose machine a node is, if it is anybody's whose rights hold.
+pub fn owner_of_node(state: &State, node: &NodeId) -> Option<PersonId> {
+    owner(state, state.nodes.get(node)?).map(|owner| owner.person)
+}
+
+/// A person's laptops and phones, those included that have no rights at present.
+pub fn hands(state: &State, person: &PersonId) -> Vec<Party> {
+    let laptop = |(id, node): (&NodeId, &Node)| {
+        let is_theirs = node.roles.is_empty() && owner(state, node).is_some_and(|own| own.person == *person);
+        is_theirs.then_some(Party::Node(*id))
+    };
+    let phones = state.live_phones().filter(|(_, phone)| phone.person == *person);
+    state.nodes.iter().filter_map(laptop).chain(phones.map(|(id, _)| Party::Phone(*id))).collect()
+}
+
+/// Why a party is nobody at a time, if it is.
+pub fn barrier(state: &State, now: Millis, party: Party) -> Option<Barrier> {
+    class(state, now, party).err()
+}
+
 fn owner_of(state: &State, person: PersonId, owns_in: OpId) -> Option<Owner> {
     let known = active(state, &person)?;
     Some(Owner { person, roles: known.roles, owns_in, roles_in: known.roles_in })

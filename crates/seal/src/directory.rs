@@ -1,7 +1,7 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
 use freehold_crypt::{BoxPublic, Entropy};
-use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, ServiceId, Text, ZoneId};
+use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, RuleId, ServiceId, Text, ZoneId};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
@@ -44,6 +44,12 @@ pub enum DirectoryRow {
     /// A node has carried out an erasure. Only the node itself may say so.
     #[n(9)]
     Erased(#[n(0)] Erased),
+    /// What people call a service of the network, which is also its label in the realm's zone.
+    #[n(10)]
+    NetService(#[n(0)] ServiceId, #[n(1)] Option<Name>),
+    /// What people call a rule of who may reach whom.
+    #[n(11)]
+    NetRule(#[n(0)] RuleId, #[n(1)] Option<Name>),
     /// A node is ready for keys of a bucket to end. Only the node itself may say so.
     #[n(16)]
     Ready(#[n(0)] NodeId, #[n(1)] BucketId, #[n(2)] Ready),
@@ -86,6 +92,10 @@ pub enum RowKey {
     BoxKey(NodeId),
     /// An erasure on a node.
     Erased(OpId, NodeId),
+    /// A name of a service of the network.
+    NetService(ServiceId),
+    /// A name of a rule of the network.
+    NetRule(RuleId),
     /// Whether a node is ready for a bucket's keys to end.
     Ready(BucketId, NodeId),
 }
@@ -103,6 +113,8 @@ impl DirectoryRow {
             Self::ServiceName(service, _) => RowKey::ServiceName(*service),
             Self::BoxKey(node, _) => RowKey::BoxKey(*node),
             Self::Erased(erased) => RowKey::Erased(erased.erasure, erased.node),
+            Self::NetService(service, _) => RowKey::NetService(*service),
+            Self::NetRule(rule, _) => RowKey::NetRule(*rule),
             Self::Ready(node, bucket, _) => RowKey::Ready(*bucket, *node),
         }
     }
@@ -118,7 +130,9 @@ impl DirectoryRow {
             | Self::NodeName(..)
             | Self::BucketName(..)
             | Self::ZoneName(..)
-            | Self::ServiceName(..) => true,
+            | Self::ServiceName(..)
+            | Self::NetService(..)
+            | Self::NetRule(..) => true,
         }
     }
 
@@ -136,7 +150,9 @@ impl DirectoryRow {
             | Self::BucketName(..)
             | Self::Cut(..)
             | Self::ZoneName(..)
-            | Self::ServiceName(..) => true,
+            | Self::ServiceName(..)
+            | Self::NetService(..)
+            | Self::NetRule(..) => true,
         }
     }
 

@@ -155,7 +155,7 @@ fn visitor(shared: &Shared, id: NodeId, peers: &[PeerHealth]) -> NodeStatus {
     }
 }
 
-fn path(health: Option<&PeerHealth>) -> Option<Path> {
+pub(super) fn path(health: Option<&PeerHealth>) -> Option<Path> {
     match health.filter(|peer| peer.connected)?.path {
         freehold_mesh::Path::Direct(_) => Some(Path::Direct),
         freehold_mesh::Path::Relay(_) => Some(Path::Relay),
@@ -164,7 +164,7 @@ fn path(health: Option<&PeerHealth>) -> Option<Path> {
 }
 
 /// In this run, or before it.
-fn last_heard(shared: &Shared, node: NodeId, health: Option<&PeerHealth>) -> Option<u64> {
+pub(super) fn last_heard(shared: &Shared, node: NodeId, health: Option<&PeerHealth>) -> Option<u64> {
     let now = health.and_then(|peer| peer.last_heard);
     let now = now.map(|ago| u64::try_from(ago.as_millis()).unwrap_or(u64::MAX));
     let before = shared.replica.get().and_then(|replica| replica.report().heard.get(&node).copied());

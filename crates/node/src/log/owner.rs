@@ -411,6 +411,7 @@ impl Owner {
                 let key = self.view.borrow().state().nodes.get(&node).map(|node| node.key.id());
                 reply.send(key.map_or(0, |key| self.sync.log().last_seq(&key))).ok();
             }
+            Ask::About { ops, reply } => drop(reply.send(self.about(ops))),
             Ask::Checkpoint { asked, reply } => drop(reply.send(self.checkpoint(asked))),
             Ask::Take { ops, reply } => drop(reply.send(self.take(ops))),
             Ask::LetIn { op, reply } => drop(reply.send(self.let_in(*op))),

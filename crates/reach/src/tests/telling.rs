@@ -7,7 +7,7 @@ use freehold_realm::{MemberRoles, NodeRoles, draft};
 use freehold_wire::Millis;
 
 use super::lab::*;
-use crate::{Barrier, Cause, Miss, Party, Why, explain};
+use crate::{Barrier, Cause, Miss, Party, Why, explain, explain_service};
 
 const TCP: u8 = 6;
 const PING: u8 = 58;
@@ -310,4 +310,45 @@ fn an_exit_leads_to_the_internet_and_not_into_the_house() {
     assert!([at("lc"), at("lh"), c1].into_iter().all(|of| through.contains(&address(of))));
     assert!(![at("o"), at("lx"), guest(1, "x")].into_iter().any(|of| through.contains(&address(of))));
     assert!(lab.net("k").through().is_empty());
+}
+
+#[test]
+fn at_a_services_own_address_only_its_ports_are_open() {
+    let mut lab = Lab::house();
+    let op = lab.must("a", serve(1, &["m", "o"], &[tcp(443)], Preset::Realm), &[]);
+    let ask = |lab: &Lab, from, port| explain_service(&lab.state(), NOW, from, service(1), (TCP, port));
+    let (home, told) = ask(&lab, at("lc"), 443);
+    assert_eq!(told.verdict.cause, Some(Cause { why: Why::Service(service(1)), op }));
+    // As it is judged where it arrives, also of c's own laptop, which reaches everything on m.
+    let place = crate::address::of_service(&lab.state().realm, &service(1)).into();
+    let home = home.unwrap();
+    for (from, port) in [(at("lc"), 443), (at("lc"), 22), (at("lh"), 443), (at("lq"), 22), (at("o"), 443)] {
+        let net = seen_by(&lab, home);
+        assert_eq!(ask(&lab, from, port).1.verdict, net.judge(from, &flow(place, TCP, port)), "{from:?} {port}");
+    }
+    assert_eq!(ask(&lab, at("lh"), 443).1.near.map(|(miss, _)| miss), Some(Miss::Who));
+    lab.must("a", draft::suspend(&lab.set, &lab.state(), Target::Node(home)), &[]);
+    assert_ne!(ask(&lab, at("lc"), 443).0, Some(home));
+    let other = ask(&lab, at("lc"), 443).0.unwrap();
+    lab.must("a", draft::suspend(&lab.set, &lab.state(), Target::Node(other)), &[]);
+    assert_eq!(ask(&lab, at("lc"), 443).1.receiver, Some(Barrier::NoHome));
+    let by = lab.must("a", body::ServiceEnd { service: service(1) }, &[]);
+    assert_eq!(ask(&lab, at("lc"), 443).1.receiver, Some(Barrier::Ended { by }));
+}
+
+fn seen_by(lab: &Lab, me: freehold_wire::NodeId) -> crate::Net {
+    crate::Net::of(&lab.state(), me, &lab.guests, NOW)
+}
+
+#[test]
+fn a_persons_hands_are_their_laptops_and_phones() {
+    let mut lab = Lab::house();
+    let of = |lab: &Lab, name: &str| crate::hands(&lab.state(), &person(name));
+    assert_eq!(of(&lab, "c"), [at("lc"), Party::Phone(phone(1))]);
+    assert_eq!(crate::owner_of_node(&lab.state(), &node("m")), Some(person("c")));
+    assert_eq!(crate::owner_of_node(&lab.state(), &node("o")), None);
+    // What has no rights at present is theirs all the same.
+    lab.must("a", draft::suspend(&lab.set, &lab.state(), Target::Node(node("lc"))), &[]);
+    assert_eq!(of(&lab, "c"), [at("lc"), Party::Phone(phone(1))]);
+    assert!(matches!(crate::barrier(&lab.state(), NOW, at("lc")), Some(Barrier::Suspended { .. })));
 }

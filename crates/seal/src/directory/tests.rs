@@ -17,6 +17,8 @@ fn rows() -> Vec<DirectoryRow> {
         DirectoryRow::ZoneName(ZoneId::from_bytes([4; 16]), Some(name("Zoë"))),
         DirectoryRow::Cut(NODE, Some(Bounded::from_vec(vec![(BUCKET, 7)]).unwrap())),
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![Text::new("192.0.2.7:4433").unwrap()]).unwrap()),
+        DirectoryRow::NetService(ServiceId::from_bytes([8; 32]), Some(name("wiki"))),
+        DirectoryRow::NetRule(RuleId::from_bytes([8; 32]), None),
         DirectoryRow::Ready(NODE, BUCKET, Ready { kept: 2 << 16 | 7, last: 9, whole: true }),
     ]
 }

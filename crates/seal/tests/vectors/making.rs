@@ -230,6 +230,8 @@ pub(crate) fn payloads() -> Value {
         DirectoryRow::BoxKey(NODE, BoxSecret::from_seed(&Secret::from_bytes([0x99; 32])).public()),
         DirectoryRow::Erased(erased()),
         DirectoryRow::Ready(NODE, BUCKET, Ready { kept: 2 << 16 | 7, last: 258, whole: true }),
+        DirectoryRow::NetService(ServiceId::from_bytes([0xbb; 32]), Some(Name::new("wiki").unwrap())),
+        DirectoryRow::NetRule(RuleId::from_bytes([0xcc; 32]), Some(Name::new("ssh for ann").unwrap())),
     ];
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),
