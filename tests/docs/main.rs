@@ -209,6 +209,11 @@ fn places() -> Result<()> {
 }
 
 #[test]
+fn network() -> Result<()> {
+    page("docs/user/network.md")
+}
+
+#[test]
 fn usage() -> Result<()> {
     page("docs/user/usage.md")
 }
