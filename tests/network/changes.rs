@@ -69,7 +69,8 @@ fn what_makes_no_sense_is_refused_with_what_to_type() -> Result<()> {
         let me = one.status()?.this_node;
         one.cli(&["node", "rename", &me, "alice"])?.good()?;
         let good = "service add wiki --node alice --port tcp/8080";
-        one.cli(&["net", "service", "add", "wiki", "--node", "alice", "--port", "tcp/8080", "--dry-run"])?.good()?;
+        one.cli(&["net", "service", "add", "wiki", "--node", "alice", "--port", "tcp/8080", "--dry-run"])?
+            .good()?;
         ensure!(one.ask::<Vec<NetService>>(&["net", "service", "list"])?.is_empty(), "a dry run made it");
         one.cli(&[&["net"], &good.split(' ').collect::<Vec<_>>()[..]].concat())?.good()?;
 
@@ -79,7 +80,11 @@ fn what_makes_no_sense_is_refused_with_what_to_type() -> Result<()> {
             ("service add Wiki --node alice --port 80", 2, ["lower-case", "call it wiki"]),
             ("service add shop --node attic --port 80", 1, ["no node attic", "freehold node list"]),
             ("service add shop --node alice --port http", 2, ["\"http\" is no port", "tcp/8080"]),
-            ("service add shop --node alice --port 80 --access friends", 2, ["friends", "realm, lan or public"]),
+            (
+                "service add shop --node alice --port 80 --access friends",
+                2,
+                ["friends", "realm, lan or public"],
+            ),
             ("service end shop", 1, ["no service shop", "freehold net service list"]),
             ("rule add r --from eve --to alice --port 22", 1, ["person", "eve"]),
             ("rule add r --from alice --to wiki --port 22", 2, ["own ports", "hint"]),

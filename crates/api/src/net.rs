@@ -34,6 +34,7 @@ pub struct NetStatus {
 }
 
 /// A machine in the network.
+#[expect(clippy::struct_excessive_bools, reason = "each stands for itself, in a row of a table")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NetNode {
     /// Its id, in hex.

@@ -81,13 +81,11 @@ async fn service(terminal: Terminal, client: &Client, command: ServiceCommand) -
         ServiceCommand::Add(wish) => {
             let ServiceAddArgs { name, nodes, ports, access, gateways, sign_on, dry_run } = wish;
             let wish = NewService { name, nodes, ports, access, gateways, sign_on };
-            match client.add_service(&wish, dry_run).await? {
-                Some(made) => show(terminal, &made, service_line),
-                None => {
-                    terminal.done(false, format!("The service {} would be made so.", wish.name));
-                    Ok(())
-                }
+            if let Some(made) = client.add_service(&wish, dry_run).await? {
+                return show(terminal, &made, service_line);
             }
+            terminal.done(false, format!("The service {} would be made so.", wish.name));
+            Ok(())
         }
         ServiceCommand::List => {
             let all = client.services().await?;
@@ -114,13 +112,11 @@ async fn rule(terminal: Terminal, client: &Client, command: RuleCommand) -> Resu
             let until_ms =
                 until.map(|until| end(&until, now_ms()).ok_or_else(|| wrong(&until))).transpose()?;
             let wish = NewRule { name, from, to, ports, until_ms };
-            match client.add_rule(&wish, dry_run).await? {
-                Some(made) => show(terminal, &made, rule_line),
-                None => {
-                    terminal.done(false, format!("The rule {} would be made so.", wish.name));
-                    Ok(())
-                }
+            if let Some(made) = client.add_rule(&wish, dry_run).await? {
+                return show(terminal, &made, rule_line);
             }
+            terminal.done(false, format!("The rule {} would be made so.", wish.name));
+            Ok(())
         }
         RuleCommand::List => {
             let all = client.rules().await?;

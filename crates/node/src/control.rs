@@ -21,8 +21,9 @@ use freehold_api::kv::KvControl;
 use freehold_api::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control,
     Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
-    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
-    ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
+    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
+    ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus,
+    VerifyEvents,
 };
 
 use crate::access_keys;

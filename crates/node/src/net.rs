@@ -82,9 +82,8 @@ async fn keep(
 ) -> Result<(), String> {
     loop {
         let due = sender.borrow().net.next_change();
-        let wait = due.map_or(LOOK_AGAIN, |due| {
-            Duration::from_millis(due.since(clock::wall()).0).min(LOOK_AGAIN)
-        });
+        let wait =
+            due.map_or(LOOK_AGAIN, |due| Duration::from_millis(due.since(clock::wall()).0).min(LOOK_AGAIN));
         let is_new = tokio::select! {
             biased;
             () = plane.cancel().cancelled() => return Ok(()),
@@ -127,9 +126,9 @@ fn health(shared: &Shared, now: &Snapshot) -> Health {
 /// What is wrong with the network as a whole, in words.
 pub(crate) fn troubles(net: &Net) -> Vec<String> {
     let (twice, left_out) = net.troubles();
-    let twice = twice.iter().map(|at| {
-        format!("two machines come to the address {at}, and the one that was here first keeps it")
-    });
+    let twice = twice
+        .iter()
+        .map(|at| format!("two machines come to the address {at}, and the one that was here first keeps it"));
     let left_out = (left_out > 0).then(|| format!("there was no room for {left_out} machines or phones"));
     twice.chain(left_out).collect()
 }

@@ -69,7 +69,8 @@ impl NetControl for Answers {
         let node = self.0.to_the_end(set).await?;
         let (view, peers) = (self.0.log.view(), peers(&self.0));
         let known = view.state().nodes.get(&node);
-        let known = known.map(|known| in_net(&self.0, &view, &called(&self.0, view.state()), &peers, (&node, known)));
+        let known =
+            known.map(|known| in_net(&self.0, &view, &called(&self.0, view.state()), &peers, (&node, known)));
         known.ok_or_else(|| Problem::bug("the node was changed but is gone", node.to_string(), None::<&str>))
     }
 
@@ -140,8 +141,9 @@ impl NetControl for Answers {
         let Thing::Phone(phone) = called(&self.0, view.state()).meant(typed, &[Sort::Phone])? else {
             return Err(Problem::bug("the phone was not shut out", typed, None::<&str>));
         };
-        let end =
-            move |shared: Arc<Shared>| async move { say(&shared, PhoneEnd { phone }, By::Device, dry_run).await };
+        let end = move |shared: Arc<Shared>| async move {
+            say(&shared, PhoneEnd { phone }, By::Device, dry_run).await
+        };
         self.0.to_the_end(end).await
     }
 }
@@ -207,7 +209,11 @@ async fn make(
     Ok(())
 }
 
-async fn add_service(shared: &Shared, wish: &NewService, dry_run: bool) -> Result<Option<ServiceId>, Problem> {
+async fn add_service(
+    shared: &Shared,
+    wish: &NewService,
+    dry_run: bool,
+) -> Result<Option<ServiceId>, Problem> {
     let view = shared.log.view();
     let called = called(shared, view.state());
     let name = service_name(&called, &wish.name)?;
@@ -340,7 +346,10 @@ fn in_net(
         path: report::path(health),
         rtt_us: health.filter(|peer| peer.connected).and_then(|peer| peer.rtt).map(micros),
         last_heard_ms: if is_me { Some(0) } else { report::last_heard(shared, *id, health) },
-        trouble: health.filter(|_| !connected).and_then(|peer| peer.trouble).map(|why| trouble(why).to_owned()),
+        trouble: health
+            .filter(|_| !connected)
+            .and_then(|peer| peer.trouble)
+            .map(|why| trouble(why).to_owned()),
     }
 }
 

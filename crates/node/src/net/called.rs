@@ -299,7 +299,7 @@ impl Called {
     }
 
     /// Whom a rule lets through, as it can be typed.
-    pub(crate) fn from_shown(&self, from: &RuleFrom) -> String {
+    pub(crate) fn sender_shown(&self, from: &RuleFrom) -> String {
         match from {
             RuleFrom::Person(id) => self.shown(Thing::Person(*id)),
             RuleFrom::Members(roles) => format!("{ROLE}{}", roles.names().collect::<Vec<_>>().join("+")),
@@ -311,7 +311,7 @@ impl Called {
     }
 
     /// What a rule opens, as it can be typed.
-    pub(crate) fn to_shown(&self, to: &RuleTo) -> String {
+    pub(crate) fn target_shown(&self, to: &RuleTo) -> String {
         match to {
             RuleTo::All => ALL.to_owned(),
             RuleTo::Node(id) => self.shown(Thing::Node(*id)),

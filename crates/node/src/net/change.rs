@@ -4,9 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use freehold_api::{NetNodeSetting, NetSetting, NewRule, NewService, Problem};
-use freehold_realm::body::{
-    NOBODY, NetSet, NodeNet, Ports, Preset, RuleFrom, RuleSet, RuleTo, ServiceSet,
-};
+use freehold_realm::body::{NOBODY, NetSet, NodeNet, Ports, Preset, RuleFrom, RuleSet, RuleTo, ServiceSet};
 use freehold_realm::{State, network_of, own_range};
 use freehold_wire::{Bounded, Millis, NodeId, Prefix, RuleId, ServiceId};
 
@@ -64,7 +62,9 @@ pub(crate) fn of_whole(state: &State, called: &Called, wish: &NetSetting) -> Res
     {
         return Err(odd(
             NOT_CHANGED,
-            format!("{range} cannot be the range of IPv4 addresses: it takes an IPv4 network of at most 30 bits"),
+            format!(
+                "{range} cannot be the range of IPv4 addresses: it takes an IPv4 network of at most 30 bits"
+            ),
             "freehold net set --range 10.20.0.0/16",
         ));
     }
@@ -84,7 +84,8 @@ pub(crate) fn of_whole(state: &State, called: &Called, wish: &NetSetting) -> Res
 }
 
 fn routes(state: &State) -> impl Iterator<Item = (Prefix, NodeId)> {
-    let parts = state.nodes.iter().flat_map(|(id, node)| node.network.routes.iter().map(move |said| (id, said)));
+    let parts =
+        state.nodes.iter().flat_map(|(id, node)| node.network.routes.iter().map(move |said| (id, said)));
     parts.flat_map(|(id, said)| said.what.iter().map(move |route| (*route, *id)))
 }
 
@@ -124,7 +125,11 @@ fn free_address(state: &State, node: NodeId) -> Result<Ipv4Addr, Problem> {
     }
     let taken: Vec<Ipv4Addr> = taken(state, node).map(|(at, _)| at).collect();
     let (IpAddr::V4(first), IpAddr::V4(last)) = (range.first(), range.last()) else {
-        return Err(odd(NOT_CHANGED, format!("{range} is no IPv4 network"), "freehold net set --range 10.20.0.0/16"));
+        return Err(odd(
+            NOT_CHANGED,
+            format!("{range} is no IPv4 network"),
+            "freehold net set --range 10.20.0.0/16",
+        ));
     };
     let all = (first.to_bits().saturating_add(1)..last.to_bits()).map(Ipv4Addr::from_bits);
     all.into_iter().find(|at| !taken.contains(at)).ok_or_else(|| {
@@ -199,8 +204,13 @@ fn wanted_ports(what: &str, typed: &[String]) -> Result<Vec<Ports>, Problem> {
 }
 
 /// What is to be said of a service.
-pub(crate) fn of_service(called: &Called, service: ServiceId, wish: &NewService) -> Result<ServiceSet, Problem> {
-    let nodes = |typed: &[String]| typed.iter().map(|typed| called.node(typed)).collect::<Result<Vec<_>, _>>();
+pub(crate) fn of_service(
+    called: &Called,
+    service: ServiceId,
+    wish: &NewService,
+) -> Result<ServiceSet, Problem> {
+    let nodes =
+        |typed: &[String]| typed.iter().map(|typed| called.node(typed)).collect::<Result<Vec<_>, _>>();
     let (homes, wanted) = (nodes(&wish.nodes)?, wanted_ports(NO_SERVICE, &wish.ports)?);
     if homes.is_empty() || wanted.is_empty() {
         return Err(odd(
@@ -243,7 +253,12 @@ pub(crate) fn of_service(called: &Called, service: ServiceId, wish: &NewService)
 }
 
 /// What is to be said of a rule.
-pub(crate) fn of_rule(called: &Called, rule: RuleId, now: Millis, wish: &NewRule) -> Result<RuleSet, Problem> {
+pub(crate) fn of_rule(
+    called: &Called,
+    rule: RuleId,
+    now: Millis,
+    wish: &NewRule,
+) -> Result<RuleSet, Problem> {
     let from = wish.from.iter().map(|typed| called.rule_from(typed)).collect::<Result<Vec<RuleFrom>, _>>()?;
     let to = wish.to.iter().map(|typed| called.rule_to(typed)).collect::<Result<Vec<RuleTo>, _>>()?;
     let wanted = wanted_ports(NO_RULE, &wish.ports)?;

@@ -66,8 +66,7 @@ impl Lab {
 
     fn say(&mut self, body: impl Into<Body>, cosigner: Option<&str>) -> OpId {
         self.now += 1000;
-        let mut op =
-            draft(&self.set, &self.state(), &key("ann"), body.into(), Millis(self.now)).unwrap();
+        let mut op = draft(&self.set, &self.state(), &key("ann"), body.into(), Millis(self.now)).unwrap();
         if let Some(name) = cosigner {
             op.add_signature(&key(name));
         }

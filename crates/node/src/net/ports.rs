@@ -36,7 +36,7 @@ pub(crate) fn one(text: &str) -> Option<(u8, u16)> {
 }
 
 /// The same the other way round.
-pub(crate) fn shown(ports: &Ports) -> String {
+pub(crate) fn shown(ports: Ports) -> String {
     match (ports.proto, ports.first == ports.last) {
         (Proto::Any, _) => ANY.to_owned(),
         (proto, true) => format!("{}/{}", word(proto), ports.first),
@@ -95,7 +95,7 @@ mod tests {
             ("any/22", None),
             ("ping", None),
         ] {
-            assert_eq!(read(text).as_ref().map(shown).as_deref(), shown_as, "{text}");
+            assert_eq!(read(text).map(shown).as_deref(), shown_as, "{text}");
         }
     }
 

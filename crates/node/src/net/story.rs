@@ -124,12 +124,7 @@ impl Answer {
     }
 
     /// In words.
-    pub(crate) fn words(
-        &self,
-        view: &View,
-        called: &Called,
-        about: &BTreeMap<OpId, About>,
-    ) -> Explanation {
+    pub(crate) fn words(&self, view: &View, called: &Called, about: &BTreeMap<OpId, About>) -> Explanation {
         let reach = |told: &Told| {
             let (from, to) = (party_shown(called, told.from), called.shown(told.to));
             let port = ports::one_shown(told.port);
@@ -190,7 +185,10 @@ fn why(
     let why = match story.near {
         None => "nothing in the realm's log opens it, and what nothing opens is shut".to_owned(),
         Some((Miss::Who, cause)) => {
-            format!("nothing opens it to {from}. This port is open to others: {}", opened(state, called, cause))
+            format!(
+                "nothing opens it to {from}. This port is open to others: {}",
+                opened(state, called, cause)
+            )
         }
         Some((Miss::Port, cause)) => {
             format!("nothing opens this port. {from} reaches others there: {}", opened(state, called, cause))
@@ -261,12 +259,7 @@ fn barred(called: &Called, who: &str, thing: Option<Thing>, barrier: Barrier) ->
 }
 
 /// Which operation, who wrote it, and when.
-pub(crate) fn said_by(
-    view: &View,
-    called: &Called,
-    about: &BTreeMap<OpId, About>,
-    op: OpId,
-) -> SaidBy {
+pub(crate) fn said_by(view: &View, called: &Called, about: &BTreeMap<OpId, About>, op: OpId) -> SaidBy {
     let known = about.get(&op);
     SaidBy {
         operation: op.to_string(),

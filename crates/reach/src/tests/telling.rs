@@ -324,7 +324,11 @@ fn at_a_services_own_address_only_its_ports_are_open() {
     let home = home.unwrap();
     for (from, port) in [(at("lc"), 443), (at("lc"), 22), (at("lh"), 443), (at("lq"), 22), (at("o"), 443)] {
         let net = seen_by(&lab, home);
-        assert_eq!(ask(&lab, from, port).1.verdict, net.judge(from, &flow(place, TCP, port)), "{from:?} {port}");
+        assert_eq!(
+            ask(&lab, from, port).1.verdict,
+            net.judge(from, &flow(place, TCP, port)),
+            "{from:?} {port}"
+        );
     }
     assert_eq!(ask(&lab, at("lh"), 443).1.near.map(|(miss, _)| miss), Some(Miss::Who));
     lab.must("a", draft::suspend(&lab.set, &lab.state(), Target::Node(home)), &[]);

@@ -48,7 +48,7 @@ fn what_may_be_several_is_refused_and_each_is_named_so_that_it_can_be_typed() {
     let problem = called.rule_from("bo").unwrap_err();
     assert_eq!(problem.why, "node:bo, person:bo", "{problem:?}");
     assert_eq!(called.rule_from("node:bo").unwrap(), RuleFrom::Node(node("pad")));
-    assert_eq!(called.from_shown(&RuleFrom::Person(bo)), "person:bo");
+    assert_eq!(called.sender_shown(&RuleFrom::Person(bo)), "person:bo");
     assert_eq!(called.shown(Thing::Node(node("nas"))), "nas");
     // Two of one sort: nothing is left but ids.
     lab.said.things.insert(Thing::Node(node("door")), "bo".to_owned());
@@ -66,12 +66,12 @@ fn roles_stand_for_all_who_have_them() {
     let lab = Lab::house();
     let called = lab.called();
     for typed in ["role:admin+operator", "nodes:gateway", "ann", "nas"] {
-        assert_eq!(called.from_shown(&called.rule_from(typed).unwrap()), typed);
+        assert_eq!(called.sender_shown(&called.rule_from(typed).unwrap()), typed);
     }
     for typed in ["role:king", "nodes:admin", "role:", "all"] {
         assert!(called.rule_from(typed).is_err(), "{typed}");
     }
-    assert_eq!(called.to_shown(&called.rule_to("all").unwrap()), "all");
+    assert_eq!(called.target_shown(&called.rule_to("all").unwrap()), "all");
     assert!(called.rule_to("ann").is_err());
 }
 

@@ -68,7 +68,11 @@ fn what_lies_behind_nodes_is_private_and_nobody_elses() {
     assert!(problem.why.contains("behind"), "{problem:?}");
     for odd in ["10.0.0.0/31", "fd00::/48", "11.0.0.0/8", "10"] {
         let wish = NetSetting { range: Some(odd.to_owned()), ..NetSetting::default() };
-        assert_eq!(of_whole(&lab.state(), &lab.called(), &wish).unwrap_err().kind, ProblemKind::Invalid, "{odd}");
+        assert_eq!(
+            of_whole(&lab.state(), &lab.called(), &wish).unwrap_err().kind,
+            ProblemKind::Invalid,
+            "{odd}"
+        );
     }
 }
 

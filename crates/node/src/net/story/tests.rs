@@ -7,7 +7,12 @@ use super::super::lab::{Lab, NOW, node};
 use super::*;
 
 /// What is told of one question: allowed or not, why, which operation, what to type.
-fn ask(lab: &Lab, from: &str, to: &str, port: Option<&str>) -> Vec<(bool, String, Option<OpId>, Option<String>)> {
+fn ask(
+    lab: &Lab,
+    from: &str,
+    to: &str,
+    port: Option<&str>,
+) -> Vec<(bool, String, Option<OpId>, Option<String>)> {
     let (state, called) = (lab.state(), lab.called());
     let port = port.map(str::to_owned);
     let question = Question { from: from.to_owned(), to: to.to_owned(), port };

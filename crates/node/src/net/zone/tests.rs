@@ -57,7 +57,7 @@ fn every_machine_and_service_has_a_name_and_its_addresses_have_it_back() {
     assert!(ask(&zones, &reverse::name_of(v4.into()).to_string(), kind::PTR).0);
     assert!(!ask(&zones, "attic.the-smiths.internal", kind::AAAA).0);
     // Nobody outside is asked for an address of ours that nobody has.
-    let free = reverse::name_of(std::net::Ipv4Addr::from_bits(v4.to_bits() + 9).into());
+    let free = reverse::name_of(Ipv4Addr::from_bits(v4.to_bits() + 9).into());
     assert!(zones.owns(&free));
 }
 
