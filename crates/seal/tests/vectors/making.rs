@@ -9,8 +9,8 @@ use freehold_seal::{
     Right, Setting, SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, RealmId, ServiceId, Text,
-    ZoneId, to_canonical,
+    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, RealmId, RuleId,
+    ServiceId, Text, ZoneId, to_canonical,
 };
 use serde_json::{Value, json};
 
