@@ -1,5 +1,6 @@
 //! A machine of the story: a real mesh and a real tunnel, told by lines what the log says. `tunnel-host
-//! NAME [handed]` runs until standard input ends; `handed` says that standard error is its device.
+//! NAME [MODE]` runs until standard input ends. Modes: `handed`, standard error is its device; `serves`, it
+//! runs a relay; `relayed`, it reaches others by that alone.
 
 mod realm;
 
@@ -11,13 +12,18 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
-use freehold_mesh::{Addresses, BlobSource, Config, Doorman, Event, Gate, Mesh, Proof, Served, Unavailable};
+use freehold_mesh::{
+    Addresses, BlobSource, Config, Doorman, Event, Gate, Mesh, Proof, RelayServe, Served, Unavailable,
+};
 use freehold_reach::Party;
 use freehold_tunnel::{Tunnel, View};
 use freehold_wire::{BlobName, NodeId};
 use realm::{Realm, node, seed};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::watch;
+
+/// Where machine t runs a relay, if it does.
+const RELAY: &str = "192.0.2.2:4711";
 
 /// Who belongs; there are no blobs, and nobody is let in.
 #[derive(Default)]
@@ -60,17 +66,25 @@ struct Host {
 #[tokio::main]
 async fn main() -> Result<()> {
     let name = std::env::args().nth(1).context("say which")?;
-    let opened = match std::env::args().nth(2).as_deref() {
-        Some("handed") => Some(std::io::stderr().as_fd().try_clone_to_owned()?),
-        _ => {
-            let filter = tracing_subscriber::EnvFilter::from_default_env();
-            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-            None
-        }
+    let modes: Vec<String> = std::env::args().skip(2).collect();
+    let is = |mode: &str| modes.iter().any(|one| one == mode);
+    let opened = if is("handed") {
+        Some(std::io::stderr().as_fd().try_clone_to_owned()?)
+    } else {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        None
     };
     let (me, mut realm) = (node(&name)?, Realm::found()?);
     let house = Arc::new(House::default());
-    let config = Config::new(seed(&name), vec!["0.0.0.0:4710".parse()?, "[::]:4710".parse()?]);
+    let mut config = Config::new(seed(&name), vec!["0.0.0.0:4710".parse()?, "[::]:4710".parse()?]);
+    if is("serves") {
+        config.relay_serve = Some(RelayServe { bind: RELAY.parse()?, url: None, connections: 16 });
+    }
+    if is("relayed") {
+        config.relays = vec![format!("http://{RELAY}").parse()?];
+        config.relay_only = true;
+    }
     let gate = Arc::clone(&house) as Arc<dyn Gate>;
     let (mesh, mut told) =
         Mesh::start(config, gate, Arc::clone(&house) as _, Arc::clone(&house) as _).await?;

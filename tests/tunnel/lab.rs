@@ -107,6 +107,12 @@ impl Drop for Running {
     }
 }
 
+/// Where a machine says that it is inside the tunnel, as IPv6 and IPv4.
+fn inside(host: &Running) -> (String, String) {
+    let said = host.hear("inside");
+    said.split_once(' ').map(|(v6, v4)| (v6.to_owned(), v4.to_owned())).unwrap()
+}
+
 /// Names of namespaces; gone when dropped.
 struct Spaces(String);
 
@@ -128,6 +134,15 @@ pub(super) struct Lab {
 impl Lab {
     /// With a cable that carries packets of so many bytes. `None` where it cannot be had.
     pub(super) fn build(name: &str, mtu: u16) -> Option<Self> {
+        Self::build_with(name, mtu, &["s"], &["t"])
+    }
+
+    /// Where s reaches t by the relay that t runs, and by nothing else.
+    pub(super) fn relayed(name: &str) -> Option<Self> {
+        Self::build_with(name, 1500, &["s", "relayed"], &["t", "serves"])
+    }
+
+    fn build_with(name: &str, mtu: u16, s: &[&str], t: &[&str]) -> Option<Self> {
         let able = "test $(id -u) = 0 && command -v ip python3 curl && test -e /dev/net/tun && \
                     ip netns add fhtprobe$$ && ip netns del fhtprobe$$";
         if !Command::new("sh").arg("-c").arg(able).output().unwrap().status.success() {
@@ -148,13 +163,11 @@ impl Lab {
              ip -n {name}s link set eth0 mtu {mtu} up
              ip -n {name}t link set eth0 mtu {mtu} up"
         ));
-        let host = |one: &str| Running::start(&format!("{name}{one}"), HOST, &[one]);
-        let (mut s, mut t) = (host("s"), host("t"));
-        let inside = |host: &Running| {
-            let said = host.hear("inside");
-            said.split_once(' ').map(|(v6, v4)| (v6.to_owned(), v4.to_owned())).unwrap()
-        };
-        let ((s6, s4), (t6, t4)) = (inside(&s), inside(&t));
+        // The relay is there before it is wanted.
+        let mut t = Running::start(&format!("{name}t"), HOST, t);
+        let (t6, t4) = inside(&t);
+        let mut s = Running::start(&format!("{name}s"), HOST, s);
+        let (s6, s4) = inside(&s);
         let at = |host: &Running| host.hear_that("at", |at| at.contains("192.0.2."));
         let (at_s, at_t) = (at(&s), at(&t));
         s.say(&format!("peer t={at_t}"));

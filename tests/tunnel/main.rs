@@ -86,6 +86,26 @@ fn what_the_log_takes_back_ends_within_two_seconds() {
 }
 
 #[test]
+fn over_a_relay_a_transfer_leaves_room_for_others() {
+    let Some(mut lab) = Lab::relayed("y") else { return };
+    let _server = serving(&lab, "t");
+    lab.both("allow 8000");
+    ping(&lab, "s", &lab.t4, 3000).unwrap();
+    println!("relayed: {}", lab.take(&lab.t6, PORT, 8 << 20));
+    let flow = lab.talk("s", &["drip", &lab.t6, PORT]);
+    flow.hear("drip");
+    // What waits in a queue of the tunnel's shows in how long a ping takes.
+    let said = lab.run("s", &format!("ping -c 20 -i 0.1 -W 3 {}", lab.t6)).unwrap();
+    // rtt min/avg/max/mdev = 10.147/22.534/39.981/6.834 ms
+    let times = said.rsplit("= ").next().unwrap_or_default();
+    println!("ping beside it: {times}");
+    let average: f64 = times.split('/').nth(1).unwrap().parse().unwrap();
+    assert!(average < 500.0, "{said}");
+    let status = lab.s.tell("status").join("\n");
+    assert!(status.contains("Relay(http://192.0.2.2:4711"), "{status}");
+}
+
+#[test]
 fn a_machine_that_lost_its_power_is_found_again() {
     let Some(mut lab) = Lab::build("l", 1500) else { return };
     ping(&lab, "s", &lab.t6, 56).unwrap();
