@@ -253,13 +253,17 @@ impl Switch {
     /// Takes a connection, unless it is not to count.
     fn opened(&mut self, node: NodeId, connection: Connection, dialled: bool) -> Option<Line> {
         let leads = self.shared.me < node;
+        if self.owner.is_none() || !self.shared.gate.admits_line(node) {
+            if let Some(peer) = self.peers.get_mut(&node).filter(|_| dialled) {
+                peer.dialling = None;
+            }
+            connection.close(close_code(Why::Refused), b"");
+            return None;
+        }
+        // Not before: nothing is kept of strangers.
         let peer = self.peers.entry(node).or_default();
         if dialled {
             peer.dialling = None;
-        }
-        if self.owner.is_none() || !self.shared.gate.admits_line(node) {
-            connection.close(close_code(Why::Refused), b"");
-            return None;
         }
         let line = Line::new(node, connection, dialled);
         if let Some(current) = peer.lines.last().filter(|current| current.is_open()) {
@@ -300,10 +304,6 @@ impl Switch {
         if last && why == Why::Refused {
             peer.failed = Some((Instant::now(), Trouble::Refused));
         }
-        self.peers.retain(|_, peer| {
-            let waits = peer.failed.is_some_and(|(at, _)| at.elapsed() < PAUSE);
-            !peer.lines.is_empty() || peer.dialling.is_some() || waits
-        });
         last
     }
 
@@ -320,8 +320,13 @@ impl Switch {
         }
     }
 
-    /// Ends those whose peer the gate no longer admits, should nobody have cut them.
-    fn look(&self) {
+    /// Ends those whose peer the gate no longer admits, should nobody have cut them, and forgets peers with
+    /// whom there is nothing.
+    fn look(&mut self) {
+        self.peers.retain(|_, peer| {
+            let waits = peer.failed.is_some_and(|(at, _)| at.elapsed() < PAUSE);
+            !peer.lines.is_empty() || peer.dialling.is_some() || waits
+        });
         for (node, peer) in &self.peers {
             if !peer.lines.is_empty() && !self.shared.gate.admits_line(*node) {
                 peer.lines.iter().for_each(|line| line.close(Why::Cut));

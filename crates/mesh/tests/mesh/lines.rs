@@ -6,9 +6,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use freehold_mesh::{Config, Line, LineError, LineEvent, Lines, Opener, Path, Trouble, Why};
 use freehold_wire::NodeId;
+use iroh::endpoint::ConnectionError;
 
 use crate::relay::apart;
-use crate::world::{LIMIT, Node, Realm, by_id, config, id, pair, poll, within};
+use crate::world::{LIMIT, Node, Realm, bare, by_id, config, id, pair, poll, target, within};
+
+/// As docs/formats/mesh.md has it.
+const PROTOCOL: &str = "freehold 2026 mesh protocol, packets, 1";
 
 /// Lines and what was told of them.
 struct Wire {
@@ -250,6 +254,26 @@ async fn nobody_has_lines_with_a_node_that_wants_none() {
     drop(wb);
     assert_eq!(wa.down(b.id()).await, Why::Left);
     assert!(!there.is_open() && !here.is_open());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_turned_away_and_nobody_is_told() {
+    let realm = Realm::of(&[id(1), id(2)]);
+    let (a, b) = pair(&realm, 1, 2).await;
+    let (mut wa, mut wb) = (Wire::of(&a).await, Wire::of(&b).await);
+    let stranger = bare(9).await;
+    let protocol = freehold_crypt::hash::digest(PROTOCOL, a.id().as_bytes());
+    for _ in 0..3 {
+        let dialled = stranger.connect(target(&a).await, &protocol).await.unwrap();
+        match within("the end", dialled.closed()).await {
+            ConnectionError::ApplicationClosed(close) => assert_eq!(close.error_code.into_inner(), 1),
+            other => panic!("{other:?}"),
+        }
+    }
+    // The first that is told of is a member's.
+    wb.opener.open(a.id());
+    wb.up(a.id()).await;
+    wa.up(b.id()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
