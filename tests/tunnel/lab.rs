@@ -92,6 +92,22 @@ impl Running {
         last
     }
 
+    /// What it has used of a processor, in seconds.
+    pub(super) fn seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // After the name, which may hold anything, comes the third field; user and system time are 14 and 15.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: u32 = fields[11..13].iter().map(|field| field.parse::<u32>().unwrap()).sum();
+        f64::from(ticks) / 100.0
+    }
+
+    /// The most memory that it ever had.
+    pub(super) fn most_memory(&self) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.trim_start_matches("VmHWM:").trim().to_owned()
+    }
+
     /// Ends it in order.
     pub(super) fn stop(mut self) {
         drop(self.to.take());
@@ -205,6 +221,10 @@ impl Lab {
     pub(super) fn both(&mut self, line: &str) {
         self.s.tell(line);
         self.t.tell(line);
+    }
+
+    pub(super) fn start(&self, of: &str, program: &str, arguments: &[&str]) -> Running {
+        Running::start(&self.space(of), program, arguments)
     }
 
     pub(super) fn talk(&self, of: &str, arguments: &[&str]) -> Running {

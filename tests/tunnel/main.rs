@@ -85,6 +85,30 @@ fn what_the_log_takes_back_ends_within_two_seconds() {
     }
 }
 
+/// How fast one stream is, and what that costs both machines' programs. Meaningful only optimised, on a
+/// machine that does nothing else: `cargo test --release -p story-tunnel -- --ignored --nocapture speed`.
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let Some(mut lab) = Lab::build("v", 1500) else { return };
+    lab.both("allow 5201");
+    let server = lab.start("t", "iperf3", &["-s", "--forceflush"]);
+    server.hear("-----");
+    for (what, more) in [("one stream", ""), ("four", "-P 4"), ("back", "-R")] {
+        let before = (lab.s.seconds(), lab.t.seconds());
+        let said = lab.run("s", &format!("iperf3 -c {} -t 6 -f m {more}", lab.t6)).unwrap();
+        let after = (lab.s.seconds(), lab.t.seconds());
+        let total = said.lines().rfind(|line| line.contains("receiver")).unwrap();
+        let rate = total.split_whitespace().rev().skip_while(|word| !word.starts_with("Mbits")).nth(1);
+        let rate: f64 = rate.unwrap().parse().unwrap();
+        let (sender, receiver) = (after.0 - before.0, after.1 - before.1);
+        let each = (sender + receiver) / (rate * 6.0 / 8000.0);
+        println!("{what}: {rate:.0} Mbit/s, {each:.2} processor seconds a GB ({sender:.2} + {receiver:.2})");
+    }
+    println!("most memory: {} and {}", lab.s.most_memory(), lab.t.most_memory());
+    println!("{}", lab.s.tell("status").join("\n"));
+}
+
 #[test]
 fn over_a_relay_a_transfer_leaves_room_for_others() {
     let Some(mut lab) = Lab::relayed("y") else { return };
