@@ -225,3 +225,20 @@ test("the theme is chosen and kept", async () => {
   assert.equal(await paper(), dark);
   await page.check();
 });
+
+test("who may reach whom is asked by keyboard alone, and answered below", async () => {
+  const page = await tab({ viewport: { width: 360, height: 740 } });
+  await page.goto(`${BASE}/network`);
+  const name = await page.locator("#net-nodes h2").first().innerText();
+  await tabTo(page, page.getByLabel("From"));
+  await page.keyboard.type(name);
+  await tabTo(page, page.getByLabel("To", { exact: true }));
+  await page.keyboard.type(name);
+  await tabTo(page, page.getByLabel("Port"));
+  await page.keyboard.type("22");
+  await page.keyboard.press("Enter");
+  await page.getByText(/^(Allowed|Shut)$/).first().waitFor();
+  assert.equal(await page.getByLabel("From").inputValue(), name);
+  await audit(page, "an answer");
+  await page.check();
+});

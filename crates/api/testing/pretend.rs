@@ -10,12 +10,14 @@ use bytes::Bytes;
 use freehold_api::{
     Audit, BucketChange, BucketRules, BucketStatus, Burden, ByteRange, ByteStream, Card, Checkpoint, Control,
     Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey,
-    NewBucket, NewInvitation, NewKey, NewName, NodePlace, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
-    Phrase, Problem, Protection, PutOptions, QuotaSetting, QuotaWhose, Standing, Status, UsageStatus,
-    VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
+    NetControl, NewBucket, NewInvitation, NewKey, NewName, NodePlace, NodeSetting, NodeStatus, ObjectInfo,
+    ObjectRead, Phrase, Problem, Protection, PutOptions, QuotaSetting, QuotaWhose, Standing, Status,
+    UsageStatus, VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+#[path = "pretend_net.rs"]
+mod net;
 #[path = "pretend_realm.rs"]
 mod realm;
 
@@ -111,6 +113,10 @@ impl World {
 
 #[async_trait]
 impl Control for Pretend {
+    fn net(&self) -> Option<&dyn NetControl> {
+        Some(self)
+    }
+
     async fn status(&self) -> Result<Status, Problem> {
         let mut world = self.world();
         world.count();

@@ -58,6 +58,7 @@ pub(crate) enum Place {
     Home,
     Files,
     Nodes,
+    Network,
     Buckets,
     Health,
     Realm,
@@ -72,10 +73,11 @@ pub(crate) struct Link {
     pub(crate) icon: &'static str,
 }
 
-const LINKS: [Link; 6] = [
+const LINKS: [Link; 7] = [
     Link { place: Place::Home, href: "/", name: "Home", icon: "home" },
     Link { place: Place::Files, href: "/files", name: "Files", icon: "folder" },
     Link { place: Place::Nodes, href: "/nodes", name: "Nodes", icon: "node" },
+    Link { place: Place::Network, href: "/network", name: "Network", icon: "network" },
     Link { place: Place::Buckets, href: "/buckets", name: "Buckets", icon: "bucket" },
     Link { place: Place::Health, href: "/health", name: "Health", icon: "pulse" },
     Link { place: Place::Realm, href: "/realm", name: "Realm", icon: "key" },

@@ -18,6 +18,7 @@ mod buckets;
 mod files;
 mod health;
 mod home;
+mod network;
 mod nodes;
 mod realm;
 

@@ -104,6 +104,9 @@ fn pages() -> Vec<String> {
         "/files/music",
         "/nodes",
         "/nodes/invite",
+        "/network",
+        "/network?from=pad&to=wiki&port=",
+        "/network?from=pad&to=nobody&port=22",
         "/buckets",
         "/buckets/photos",
         "/health",
@@ -404,4 +407,22 @@ async fn what_is_not_there_and_what_is_mistyped_is_told_for_this_page() {
     assert!(gone.contains("There is no file zzz in photos") && !gone.contains("answered"), "{gone}");
     let wrong = text(browser.post("/realm/guardian", "phrase=abandon+about").await).await;
     assert!(wrong.contains("type it again below") && !wrong.contains("freehold guardians test"), "{wrong}");
+}
+
+#[tokio::test]
+async fn the_network_page_tells_who_is_connected_how_and_why_something_is_open() {
+    let browser = Browser::signed_in(World::family()).await;
+    let page = browser.page("/network").await;
+    let told = ["attic.smith.internal", "Through a relay, 18.4 ms there and back", "Last heard 3 hours ago"];
+    for wanted in [&told[..], &["wiki.smith.internal", "leads to 192.168.1.0/24", "backups"]].concat() {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+    let open = browser.page("/network?from=pad&to=wiki&port=").await;
+    assert!(open.contains("Allowed") && open.contains("said by ann at attic"), "{open}");
+    let shut = browser.page("/network?from=pad&to=cellar&port=22").await;
+    assert!(shut.contains("Shut") && shut.contains("freehold net rule add"), "{shut}");
+    let wrong = browser.page("/network?from=%3Cb%3E&to=nobody&port=22").await;
+    assert!(wrong.contains("Nothing is called nobody") && !wrong.contains("<b>"), "{wrong}");
+    let alone = Browser::signed_in(World::fresh()).await;
+    assert!(alone.page("/network").await.contains("Nothing is offered yet"));
 }

@@ -1,0 +1,151 @@
+//! The pretended realm's network.
+
+use async_trait::async_trait;
+use freehold_api::{
+    Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting, NetStatus,
+    NewRule, NewService, NodeStatus, Problem, Question, Reach, SaidBy,
+};
+
+use super::{HOUR_MS, Pretend, now_ms};
+
+fn said(kind: &str) -> SaidBy {
+    let at_ms = now_ms() - 30 * HOUR_MS;
+    SaidBy { operation: "4e".repeat(32), kind: kind.to_owned(), by: "ann at attic".to_owned(), at_ms }
+}
+
+fn member(number: usize, node: &NodeStatus, this_node: &str) -> NetNode {
+    let laptop = node.roles.is_empty();
+    NetNode {
+        id: node.id.clone(),
+        name: node.name.clone(),
+        domain: format!("{}.smith.internal", node.name.replace(['\'', ' '], "-")),
+        address: format!("fd4b:91c2:770e::{number:x}"),
+        ipv4: (number == 1).then(|| "100.96.0.1".to_owned()),
+        owner: laptop.then(|| "ann".to_owned()),
+        laptop,
+        exit: number == 1,
+        ingress: false,
+        routes: if number == 1 { vec!["192.168.1.0/24".to_owned()] } else { Vec::new() },
+        standing: node.standing,
+        connected: node.connected || node.id == this_node,
+        path: node.path.filter(|_| node.connected && node.id != this_node),
+        rtt_us: (node.connected && node.id != this_node).then_some(18_400),
+        last_heard_ms: node.last_heard_ms,
+        trouble: None,
+    }
+}
+
+fn unmade<T>() -> Result<T, Problem> {
+    Err(Problem::unreachable("nothing was done", "this node is pretended", None::<&str>))
+}
+
+#[async_trait]
+impl NetControl for Pretend {
+    async fn net(&self) -> Result<NetStatus, Problem> {
+        let status = self.world().status.clone();
+        let nodes = status.nodes.iter().enumerate();
+        let nodes: Vec<NetNode> = nodes.map(|(n, node)| member(n + 1, node, &status.this_node)).collect();
+        Ok(NetStatus {
+            zone: "smith.internal".to_owned(),
+            network: "fd4b:91c2:770e::/48".to_owned(),
+            range: "100.96.0.0/20".to_owned(),
+            guests_exit: false,
+            strict: false,
+            this_node: status.this_node,
+            services: self.services().await?.len() as u64,
+            rules: self.rules().await?.len() as u64,
+            phones: self.phones().await?.len() as u64,
+            troubles: Vec::new(),
+            nodes,
+        })
+    }
+
+    async fn set_net(&self, _: NetSetting, _: bool) -> Result<NetStatus, Problem> {
+        unmade()
+    }
+
+    async fn set_net_node(&self, _: &str, _: NetNodeSetting, _: bool) -> Result<NetNode, Problem> {
+        unmade()
+    }
+
+    async fn explain(&self, question: Question) -> Result<Explanation, Problem> {
+        if question.to == "nobody" {
+            return Err(Problem::not_found(
+                "nothing is called nobody",
+                "no node, service or phone of the realm has this name",
+                Some("freehold net status"),
+            ));
+        }
+        let allowed = question.to == "wiki";
+        let why = if allowed { "the service wiki is open to the realm" } else { "nothing opens it" };
+        let next = "freehold net rule add NAME --from pad --to cellar --port tcp/22";
+        let answer = Reach {
+            from: question.from,
+            to: question.to,
+            port: question.port.unwrap_or_else(|| "tcp/8080".to_owned()),
+            allowed,
+            why: why.to_owned(),
+            said: allowed.then(|| said("service-set")),
+            next: (!allowed).then(|| next.to_owned()),
+        };
+        Ok(Explanation { answers: vec![answer], notes: Vec::new() })
+    }
+
+    async fn services(&self) -> Result<Vec<NetService>, Problem> {
+        if self.world().status.nodes.len() < 2 {
+            return Ok(Vec::new());
+        }
+        Ok(vec![NetService {
+            id: "7a".repeat(32),
+            name: "wiki".to_owned(),
+            domain: "wiki.smith.internal".to_owned(),
+            address: "fd4b:91c2:770e:8000::7a".to_owned(),
+            nodes: vec!["attic".to_owned()],
+            ports: vec!["tcp/8080".to_owned()],
+            access: vec!["realm".to_owned()],
+            gateways: Vec::new(),
+            sign_on: false,
+            said: said("service-set"),
+        }])
+    }
+
+    async fn add_service(&self, _: NewService, _: bool) -> Result<Option<NetService>, Problem> {
+        unmade()
+    }
+
+    async fn end_service(&self, _: &str, _: bool) -> Result<(), Problem> {
+        unmade()
+    }
+
+    async fn rules(&self) -> Result<Vec<NetRule>, Problem> {
+        if self.world().status.nodes.len() < 2 {
+            return Ok(Vec::new());
+        }
+        Ok(vec![NetRule {
+            id: "7b".repeat(32),
+            name: "backups".to_owned(),
+            from: vec!["cellar".to_owned()],
+            to: vec!["attic".to_owned()],
+            ports: vec!["tcp/2222".to_owned()],
+            until_ms: Some(now_ms() + 20 * 24 * HOUR_MS),
+            lapsed: false,
+            said: said("rule-set"),
+        }])
+    }
+
+    async fn add_rule(&self, _: NewRule, _: bool) -> Result<Option<NetRule>, Problem> {
+        unmade()
+    }
+
+    async fn end_rule(&self, _: &str, _: bool) -> Result<(), Problem> {
+        unmade()
+    }
+
+    async fn phones(&self) -> Result<Vec<NetPhone>, Problem> {
+        Ok(Vec::new())
+    }
+
+    async fn end_phone(&self, _: &str, _: bool) -> Result<(), Problem> {
+        unmade()
+    }
+}
