@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 16] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -31,6 +31,10 @@ const TOOLS: [Tool; 12] = [
     tool(&["node", "--version"], "nodejs"),
     tool(&["npm", "--version"], "npm"),
     tool(&["restic", "version"], "restic"),
+    tool(&["openssl", "version"], "openssl"),
+    tool(&["pebble", "-h"], "pebble"),
+    tool(&["named", "-v"], "bind9"),
+    tool(&["nsupdate", "-V"], "bind9-dnsutils"),
 ];
 
 /// Where Cargo builds.

@@ -33,7 +33,7 @@ const fn engine(name: &'static str, homes: &'static [&'static str]) -> Engine {
 }
 
 /// Each engine has one home; a second one stands here with its reason.
-pub(crate) const ENGINES: [Engine; 22] = [
+pub(crate) const ENGINES: [Engine; 24] = [
     engine("ring", &["freehold-crypt"]),
     engine("ed25519-dalek", &["freehold-crypt"]),
     engine("p256", &["freehold-crypt"]),
@@ -55,10 +55,19 @@ pub(crate) const ENGINES: [Engine; 22] = [
     // the door ends the TLS of services.
     engine(
         "rustls",
-        &["freehold-backend", "freehold-gateway", "freehold-mesh", "freehold-node", "freehold-resolver"],
+        &[
+            "freehold-backend",
+            "freehold-certs",
+            "freehold-gateway",
+            "freehold-mesh",
+            "freehold-node",
+            "freehold-resolver",
+        ],
     ),
     engine("tokio-rustls", &["freehold-gateway", "freehold-node", "freehold-resolver"]),
-    engine("rcgen", &["freehold-mesh", "freehold-node"]),
+    engine("rcgen", &["freehold-certs", "freehold-mesh", "freehold-node"]),
+    engine("instant-acme", &["freehold-certs"]),
+    engine("domain", &["freehold-certs"]),
     engine("s3s", &["freehold-s3"]),
     engine("askama", &["freehold-console"]),
     engine("utoipa", &["freehold-api"]),
