@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, hea
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use crate::body::{Ask, Progress, Reply};
+use crate::body::{self, Ask, Progress, Reply};
 use crate::forward::{Errand, Failed};
 use crate::gate::Judgement;
 use crate::heads::{self, Origin};
@@ -43,16 +43,22 @@ pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Incoming>) -> Res
         return page(StatusCode::MISDIRECTED_REQUEST, "This connection was made for another name.");
     }
     let routes = visit.worker.shared.routes.load();
-    let Some(live) = routes.find(&host).map(Arc::clone) else { return nothing_here() };
+    let live = routes.find(&host).map(Arc::clone);
     drop(routes);
-    let Some(web) = live.web() else { return nothing_here() };
-    let response = match admit(&visit, &live, web, &parts) {
+    let Some((live, web)) = live.as_ref().and_then(|live| Some((live, live.web()?))) else {
+        body::forget(&parts.headers, body).await;
+        return nothing_here();
+    };
+    let response = match admit(&visit, live, web, &parts) {
         Ok(()) => {
-            let begun = (visit.begin(&live), visit.guest.request());
-            let response = pass_on(&visit, (&live, web), parts, body).await;
+            let begun = (visit.begin(live), visit.guest.request());
+            let response = pass_on(&visit, (live, web), parts, body).await;
             response.map(|body| body.holding(Some(begun)))
         }
-        Err(response) => *response,
+        Err(response) => {
+            body::forget(&parts.headers, body).await;
+            *response
+        }
     };
     live.tally.answered(response.status().as_u16(), began.elapsed());
     response
@@ -132,7 +138,10 @@ async fn pass_on(
     if let Some(sign_on) = &web.sign_on {
         match sign_on::ask(&errand, sign_on, &parts, origin).await {
             Ok(said) => sign_on::note(&mut parts.headers, sign_on, &said),
-            Err(response) => return *response,
+            Err(response) => {
+                body::forget(&parts.headers, body).await;
+                return *response;
+            }
         }
     }
     let ready = make_ready(web, parts, body, origin, live);

@@ -9,13 +9,18 @@ use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use freehold_ports::Busy;
+use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout};
 
 use crate::tally::Tally;
 use crate::upstream::Lease;
 use crate::visit::Use;
+
+/// How long, and how much, of a body is read that nobody wants.
+const FORGOTTEN: (Duration, usize) = (Duration::from_secs(1), 64 << 10);
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +199,25 @@ impl Body for Ask {
             Self::Coming(coming) => coming.body.size_hint(),
         }
     }
+}
+
+/// Reads the rest of a small body that nobody wants, for a moment: many clients hear no answer before they have
+/// sent all. Who waits to be told to send is not told.
+pub(crate) async fn forget(headers: &HeaderMap, mut body: Incoming) {
+    if body.is_end_stream() || headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let read = async {
+        let mut left = FORGOTTEN.1;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Buf::remaining));
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // After that time the answer is sent all the same.
+    drop(timeout(FORGOTTEN.0, read).await);
 }
 
 /// The body of an answer.

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Sleep;
 
 use crate::Upstream;
 
@@ -161,5 +163,81 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Again<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// How long and how much a client may go on sending after the last answer.
+const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
+
+/// A client's connection that is closed once the client has heard: closing on what was not read makes the kernel
+/// say RST, which takes the answer with it.
+#[derive(Debug)]
+pub(crate) struct Linger<S> {
+    stream: S,
+    /// Until when, and how much more, is read and forgotten; none until the own side is closed.
+    closing: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+impl<S> Linger<S> {
+    pub(crate) const fn new(stream: S) -> Self {
+        Self { stream, closing: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Linger<S> {
+    fn poll_forget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let (until, left) =
+            self.closing.get_or_insert_with(|| (Box::pin(tokio::time::sleep(LINGER.0)), LINGER.1));
+        let mut bytes = [0; 4096];
+        while until.as_mut().poll(cx).is_pending() {
+            let mut read = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read)) {
+                Ok(()) if !read.filled().is_empty() => *left = left.saturating_sub(read.filled().len()),
+                _ => break,
+            }
+            if *left == 0 {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Linger<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.closing.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        }
+        self.poll_forget(cx).map(Ok)
     }
 }

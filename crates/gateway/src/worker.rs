@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::door::Settings;
 use crate::gate::{Client, Handed, Judgement};
 use crate::host::folded;
-use crate::line::Again;
+use crate::line::{Again, Linger};
 use crate::live::Live;
 use crate::pass::{Opening, keeps_its_tls, pass};
 use crate::table::Routes;
@@ -121,7 +121,7 @@ impl Worker {
                 } else {
                     let stall = worker.shared.settings.stall;
                     let visit = Visit::new(worker, client, None, guest, Scheme::Http);
-                    Arc::new(visit).serve(Stall::new(stream, stall)).await;
+                    Arc::new(visit).serve(Stall::new(Linger::new(stream), stall)).await;
                 }
             });
         }
@@ -170,7 +170,8 @@ impl Worker {
         }
         guest.touch();
         let client = opening.client;
-        let stream = self.acceptor.accept(Stall::new(opening.again(), self.shared.settings.stall)).await;
+        let stream =
+            self.acceptor.accept(Stall::new(Linger::new(opening.again()), self.shared.settings.stall)).await;
         match stream {
             Ok(stream) => Some(Greeted::Here(Box::new(stream), client)),
             Err(error) => {
@@ -185,7 +186,7 @@ enum Greeted {
     /// The service keeps its TLS.
     Pass(Arc<Live>, Opening),
     /// TLS ends here.
-    Here(Box<TlsStream<Stall<Again<TcpStream>>>>, Client),
+    Here(Box<TlsStream<Stall<Linger<Again<TcpStream>>>>>, Client),
 }
 
 /// What a certificate authority speaks to see who answers for a name (RFC 8737, 6.2).

@@ -56,12 +56,28 @@ async fn a_service_that_does_not_read_holds_its_client_back() {
 async fn what_is_too_large_is_refused_before_it_is_sent_or_where_it_becomes_so() {
     let echo = Server::echo().await;
     let house = House::open(vec![service(1, CLOUD, &[echo.at], |web| web.limits.body = Some(10))]);
-    let ask = async |more: &[&str]| house.curl(CLOUD, "/", more).await.status;
+    let ask = async |more: &[&str]| {
+        let seen = house.curl(CLOUD, "/", more).await;
+        assert_eq!(seen.exit, 0, "{seen:?}");
+        seen.status
+    };
     for version in ["--http1.1", "--http2"] {
         assert_eq!(ask(&[version, "-d", "0123456789"]).await, 200);
         assert_eq!(ask(&[version, "-d", "0123456789a"]).await, 413);
     }
     assert_eq!(ask(&["--http1.1", "-H", "Transfer-Encoding: chunked", "-d", "0123456789a"]).await, 413);
+
+    // One that goes on sending hears it all the same.
+    let mut stream = house.tls(CLOUD, &["http/1.1"]).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {CLOUD}\r\nContent-Length: 1000000\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..20 {
+        stream.write_all(&[0; 10_000]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut answer = Vec::new();
+    timeout(LONG, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 413"));
 
     // A client that asks first sends nothing.
     let mut stream = house.tls(CLOUD, &["http/1.1"]).await;

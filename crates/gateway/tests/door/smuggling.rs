@@ -33,6 +33,7 @@ async fn send(bytes: &str) -> (String, Vec<String>) {
     stream.write_all(bytes.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     drop(timeout(LONG, stream.read_to_end(&mut answer)).await.expect("the door closes"));
+    drop(stream);
     house.door.close().await;
     let seen = seen.lock().unwrap().clone();
     (String::from_utf8_lossy(&answer).into_owned(), seen)
