@@ -18,10 +18,13 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 16] = [
+const TOOLS: [Tool; 19] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
+    tool(&["dig", "-v"], "bind9-dnsutils"),
+    tool(&["kdig", "-V"], "knot-dnsutils"),
+    tool(&["dbus-daemon", "--version"], "dbus"),
     tool(&["tc", "-V"], "iproute2"),
     tool(&["curl", "--version"], "curl"),
     tool(&["faketime", "--version"], "faketime"),
@@ -54,7 +57,8 @@ pub(crate) fn python_program(root: &Path) -> PathBuf {
 
 /// What the story tests are told about the tools.
 pub(crate) fn environment(root: &Path) -> Vec<(&'static str, PathBuf)> {
-    vec![("FREEHOLD_TEST_PYTHON", venv(root).join("bin"))]
+    let resolved = target(root).join("tools/resolved");
+    vec![("FREEHOLD_TEST_PYTHON", venv(root).join("bin")), ("FREEHOLD_TEST_RESOLVED", resolved)]
 }
 
 /// The search path with the S3 clients of `tests/requirements.txt` in front, for tests that call
@@ -68,6 +72,7 @@ pub(crate) fn path_with_clients(root: &Path) -> Result<OsString> {
 /// The `tools` step.
 pub(crate) fn install(root: &Path) -> Result<()> {
     debian(root)?;
+    resolved(root)?;
     python(root)?;
     browser_tests(root)
 }
@@ -93,6 +98,22 @@ fn debian(root: &Path) -> Result<()> {
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(missing);
     check(command(root, "apt-get", &arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// systemd-resolved, unpacked beside the tests' other tools: installed, it would look names up for this
+/// machine from then on.
+fn resolved(root: &Path) -> Result<()> {
+    let (folder, program) = (target(root).join("tools/resolved"), "lib/systemd/systemd-resolved");
+    if folder.join(program).exists() || Path::new("/").join(program).exists() {
+        return Ok(());
+    }
+    if !succeeds(&mut command(root, "sh", &["-c", "command -v apt-get dpkg-deb"])) {
+        bail!("the tests need systemd-resolved, which need not run");
+    }
+    std::fs::create_dir_all(&folder)?;
+    let script = "set -e; apt-get download -qq systemd-resolved; dpkg-deb -x systemd-resolved_*.deb .; \
+        rm systemd-resolved_*.deb";
+    check(&mut command(&folder, "sh", &["-c", script]))
 }
 
 fn python(root: &Path) -> Result<()> {

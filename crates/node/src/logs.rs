@@ -12,13 +12,15 @@ use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
 /// malformed request of a stranger an error, `s3s` every refused one, and iroh its own end.
 const SHOWN: &str = "error,iroh_relay::server=off,s3s=off,\
     iroh::socket::transports::relay=off,iroh::socket::transports::relay::actor=error,\
-    freehold_node=info,freehold_mesh=warn,freehold_vault=warn,freehold_s3=warn";
+    freehold_node=info,freehold_mesh=warn,freehold_vault=warn,freehold_s3=warn,\
+    freehold_resolver=warn";
 
 /// Engines that write requests into the log as they are: names of objects, signatures, cookies. What
 /// they say below a warning is never logged, whatever is asked for.
 const TALKATIVE: [&str; 7] = ["h2", "hyper", "hyper_util", "axum", "axum_core", "tower", "object_store"];
-/// This one does so even where it calls something an error: the whole body that it could not read.
-const SILENT: &str = "s3s";
+/// These do so even where they call something an error: a body that could not be read, a name that was asked
+/// for.
+const SILENT: [&str; 3] = ["hickory_net", "hickory_proto", "s3s"];
 
 /// Starts logging. `FREEHOLD_LOG` sets another filter (as in `info,freehold_mesh=debug`).
 pub fn start(json: bool) {
@@ -36,7 +38,7 @@ pub fn start(json: bool) {
 
 fn may_log(target: &str, level: Level) -> bool {
     let engine = target.split("::").next().unwrap_or_default();
-    engine != SILENT && (level <= Level::WARN || !TALKATIVE.contains(&engine))
+    !SILENT.contains(&engine) && (level <= Level::WARN || !TALKATIVE.contains(&engine))
 }
 
 #[cfg(test)]
@@ -58,9 +60,12 @@ mod tests {
 
     #[test]
     fn requests_are_not_logged_even_if_asked_for() {
-        for target in ["s3s::service", "s3s", "hyper::proto::h1::io", "h2::codec::framed_read"] {
+        for target in
+            ["s3s::service", "s3s", "hickory_net::dnssec", "hyper::proto::h1::io", "h2::codec::framed_read"]
+        {
             assert!(!may_log(target, Level::TRACE) && !may_log(target, Level::INFO), "{target}");
-            assert_eq!(may_log(target, Level::ERROR), !target.starts_with("s3s"), "{target}");
+            let silent = target.starts_with("s3s") || target.starts_with("hickory");
+            assert_eq!(may_log(target, Level::ERROR), !silent, "{target}");
         }
         assert!(may_log("freehold_s3::server", Level::TRACE) && may_log("hypertext", Level::TRACE));
     }

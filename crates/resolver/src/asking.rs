@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use freehold_names::Why;
+use freehold_names::{Found, Why};
 use freehold_wire::Millis;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -51,20 +51,25 @@ impl Asking {
 
     /// What others say. Who stops waiting stops nobody else, and the answer is kept all the same.
     pub(crate) async fn ask(&self, ask: Ask) -> Told {
-        let Some(mut told) = self.begin(ask) else { return Err(Why::Unreachable) };
+        let Some(mut told) = self.begin(ask, false) else { return Err(Why::Unreachable) };
         let told = told.wait_for(Option::is_some).await;
         told.ok().and_then(|told| told.clone()).unwrap_or(Err(Why::Unreachable))
     }
 
     /// Asks anew what is nearly over, if there is a place.
     pub(crate) fn renew(&self, ask: Ask) {
-        drop(self.begin(ask));
+        drop(self.begin(ask, true));
     }
 
-    fn begin(&self, ask: Ask) -> Option<watch::Receiver<Option<Told>>> {
+    fn begin(&self, ask: Ask, anew: bool) -> Option<watch::Receiver<Option<Told>>> {
         let mut under_way = self.under_way();
         if let Some(told) = under_way.get(&ask) {
             return Some(told.clone());
+        }
+        // It may have come since it was looked for: what is under way no longer is kept.
+        let mut known = Vec::new();
+        if !anew && let Found::Fresh { .. } = self.0.store.find(&ask.key(), self.now(), &mut known) {
+            return Some(watch::channel(Some(Ok(known.into()))).1);
         }
         let place = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
         let (tell, told) = watch::channel(None);
@@ -90,7 +95,7 @@ impl Asking {
         let servers = |view: &View| view.upstreams.get(usize::from(ask.upstream)).cloned();
         let group = servers(&self.0.view.borrow()).ok_or(Why::Unreachable)?;
         let told = group.answer(ask).await;
-        let now = Millis(u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let now = self.now();
         let still = servers(&self.0.view.borrow()).is_some_and(|still| Arc::ptr_eq(&still, &group));
         match told {
             Ok(answer) => {
@@ -107,6 +112,10 @@ impl Asking {
                 Err(why)
             }
         }
+    }
+
+    fn now(&self) -> Millis {
+        Millis(u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     fn under_way(&self) -> MutexGuard<'_, BTreeMap<Ask, watch::Receiver<Option<Told>>>> {

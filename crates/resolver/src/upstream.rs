@@ -3,6 +3,7 @@
 mod line;
 mod reading;
 mod servers;
+mod wildcard;
 
 use std::fmt;
 use std::sync::Arc;
@@ -77,11 +78,7 @@ impl Group {
                     let mut request = request(self, ask, ask.signatures)?;
                     request.metadata.checking_disabled = ask.unchecked;
                     let said = self.servers.send(request).first_answer().await;
-                    let said = said.map_err(|error| {
-                        tracing::debug!(%error, "no server answered");
-                        Why::Unreachable
-                    })?;
-                    reading::plain(said, ask)
+                    reading::plain(said.map_err(|_| Why::Unreachable)?, ask)
                 }
             }
         });

@@ -37,6 +37,8 @@ const PATH: &str = "/dns-query";
 pub(crate) const FORM: &str = "application/dns-message";
 /// The longest question; honest ones have a few hundred bytes.
 const QUESTION: usize = 4096;
+/// More than that of a body is not read.
+const BODY: usize = 64 << 10;
 /// The largest head of a request, with a question in its path.
 const HEAD: usize = 16 << 10;
 /// The same with HTTP/2.
@@ -208,21 +210,24 @@ impl Desk {
 
 /// The question of a request.
 async fn read(request: Request<Incoming>) -> Result<Bytes, Refused> {
-    if request.uri().path() != PATH {
+    let (head, body) = request.into_parts();
+    // Read in any case: a client that is answered before it has said all takes that for an error.
+    let body = Limited::new(Patient::new(body, PIECE), BODY);
+    let body = body.collect().await.map_err(|_| Refused::Long)?.to_bytes();
+    if head.uri.path() != PATH {
         return Err(Refused::NoSuchPath);
     }
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return request::in_query(request.uri().query().unwrap_or("")).map(Bytes::from);
+    match head.method {
+        Method::GET | Method::HEAD => request::in_query(head.uri.query().unwrap_or("")).map(Bytes::from),
+        Method::POST => {
+            let form = head.headers.get(header::CONTENT_TYPE).and_then(|form| form.to_str().ok());
+            if !form.is_some_and(|form| form.trim().eq_ignore_ascii_case(FORM)) {
+                return Err(Refused::Form);
+            }
+            if body.len() > QUESTION { Err(Refused::Long) } else { Ok(body) }
+        }
+        _ => Err(Refused::Method),
     }
-    if *request.method() != Method::POST {
-        return Err(Refused::Method);
-    }
-    let form = request.headers().get(header::CONTENT_TYPE).and_then(|form| form.to_str().ok());
-    if !form.is_some_and(|form| form.trim().eq_ignore_ascii_case(FORM)) {
-        return Err(Refused::Form);
-    }
-    let body = Limited::new(Patient::new(request.into_body(), PIECE), QUESTION);
-    Ok(body.collect().await.map_err(|_| Refused::Long)?.to_bytes())
 }
 
 fn refuse(refused: Refused) -> Response<Held<Full<Bytes>>> {

@@ -1,11 +1,16 @@
 //! Over TLS and HTTPS: as a server, and to servers. One resolver asks another.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use freehold_names::{Rcode, Why};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
-use super::house::{House, Other, address, ok, v4, zone};
+use super::house::{House, Other, address, ok, until, v4, zone};
 use crate::{Roots, Server, Setting, Speaks, Upstream, Way};
 
 /// A certificate for a name, and who trusts it.
@@ -65,6 +70,62 @@ async fn one_asks_another_sealed_and_takes_nobody_else_for_it() {
         assert_eq!(address(near.plain, "a.far").await.pair(), ok([192, 0, 2, 7]));
         near.end().await;
     }
+    far.end().await;
+}
+
+/// Carries bytes to a server, until it is told to carry no more on the connections that there are.
+struct Wire {
+    address: SocketAddr,
+    frozen: Arc<AtomicUsize>,
+    _tasks: JoinSet<()>,
+}
+
+impl Wire {
+    async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, frozen) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (mut tasks, cold) = (JoinSet::new(), Arc::clone(&frozen));
+        tasks.spawn(async move {
+            let mut carried = JoinSet::new();
+            for number in 1.. {
+                let (near, _) = listener.accept().await.unwrap();
+                let far = TcpStream::connect(server).await.unwrap();
+                let (near, far) = (near.into_split(), far.into_split());
+                for (mut from, mut to) in [(near.0, far.1), (far.0, near.1)] {
+                    let cold = Arc::clone(&cold);
+                    carried.spawn(async move {
+                        let mut room = vec![0; 4096];
+                        while let Ok(len @ 1..) = from.read(&mut room).await {
+                            if cold.load(Ordering::SeqCst) >= number {
+                                std::future::pending::<()>().await;
+                            }
+                            to.write_all(&room[..len]).await.unwrap();
+                        }
+                    });
+                }
+            }
+        });
+        Self { address, frozen, _tasks: tasks }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_goes_silent_is_left_for_a_new_one() {
+    let (tls, roots) = certificate("dns.example");
+    let rows = vec![zone("far"), v4("a.far", [192, 0, 2, 1]), v4("b.far", [192, 0, 2, 2])];
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let setting = Setting { rows, ..Setting::default() };
+    let far = House::serving(setting, folder, &[Speaks::Tls], Some(tls), Roots::default()).await;
+    let wire = Wire::to(far.plain).await;
+    let servers = vec![Server { address: wire.address, way: Way::Tls("dns.example".to_owned()) }];
+    let upstreams = vec![Upstream { servers, validate: false, anchors: None }];
+    let near = house(Setting { upstreams, ..Setting::default() }, roots).await;
+    assert_eq!(address(near.plain, "a.far").await.pair(), ok([192, 0, 2, 1]));
+    // As a router does that forgets a connection.
+    wire.frozen.store(1, Ordering::SeqCst);
+    assert_eq!(address(near.plain, "b.far").await.code, Rcode::FAILED);
+    until("a new one", async || address(near.plain, "b.far").await.pair() == ok([192, 0, 2, 2])).await;
+    near.end().await;
     far.end().await;
 }
 

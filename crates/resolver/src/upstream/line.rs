@@ -1,5 +1,6 @@
 //! One server, and the connections to it, which are made when they are needed and kept while they hold.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,12 +9,15 @@ use futures::future::{BoxFuture, Shared};
 use hickory_net::NetError;
 use hickory_net::h2::HttpsClientStream;
 use hickory_net::proto::op::{DnsRequest, DnsResponse};
-use hickory_net::runtime::TokioRuntimeProvider;
+use hickory_net::runtime::iocompat::AsyncIoTokioAsStd;
+use hickory_net::runtime::{RuntimeProvider as _, Spawn as _, TokioRuntimeProvider};
 use hickory_net::tcp::TcpClientStream;
-use hickory_net::tls::tls_exchange;
+use hickory_net::tls::tls_from_stream;
 use hickory_net::udp::UdpClientStream;
-use hickory_net::xfer::{DnsExchange, DnsHandle as _, FirstAnswer as _};
+use hickory_net::xfer::{DnsExchange, DnsHandle as _, DnsMultiplexer, FirstAnswer as _};
 use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::servers::ServerState;
 use crate::config::{Server, Way};
@@ -22,6 +26,8 @@ use crate::config::{Server, Way};
 const WITHIN: Duration = Duration::from_secs(4);
 /// A server that failed is asked after others for so long.
 const AVOIDED: Duration = Duration::from_secs(30);
+/// A connection by which nothing comes for so long is given up.
+const DEAD: Duration = Duration::from_secs(2);
 /// Questions at a time on one connection.
 const AT_A_TIME: usize = 256;
 
@@ -43,6 +49,7 @@ pub(super) struct Line {
 struct Kept {
     number: u64,
     connecting: Option<Connecting>,
+    is_proven: bool,
 }
 
 #[derive(Default)]
@@ -71,18 +78,23 @@ impl Line {
                 Err(error) => return Err(error),
             }
         }
-        tokio::time::timeout(WITHIN, self.ask_stream(request)).await.unwrap_or(Err(NetError::Timeout))
+        self.ask_stream(request).await
     }
 
     async fn ask_stream(&self, request: DnsRequest) -> Result<DnsResponse, NetError> {
         loop {
             let (number, connecting, is_new) = self.connection();
-            let told = match connecting.await {
-                Ok(exchange) => exchange.send(request.clone()).first_answer().await,
-                Err(error) => Err(error),
-            };
+            let mut using = Using { line: self, number, since: Instant::now(), is_over: false };
+            let told = tokio::time::timeout(WITHIN, async {
+                connecting.await?.send(request.clone()).first_answer().await
+            });
+            let told = told.await.unwrap_or(Err(NetError::Timeout));
+            using.is_over = true;
             let error = match told {
-                Ok(said) => return Ok(said),
+                Ok(said) => {
+                    self.prove(number);
+                    return Ok(said);
+                }
                 Err(error) => error,
             };
             self.forget(number);
@@ -99,10 +111,15 @@ impl Line {
         if let Some(connecting) = &kept.connecting {
             return (kept.number, connecting.clone(), false);
         }
-        kept.number += 1;
         let connecting = self.connect().shared();
-        kept.connecting = Some(connecting.clone());
+        *kept = Kept { number: kept.number + 1, connecting: Some(connecting.clone()), is_proven: false };
         (kept.number, connecting, true)
+    }
+
+    /// Something came by it.
+    fn prove(&self, number: u64) {
+        let mut kept = lock(&self.stream);
+        kept.is_proven |= kept.number == number;
     }
 
     fn forget(&self, number: u64) {
@@ -116,13 +133,7 @@ impl Line {
         let (address, tasks) = (self.server.address, self.tasks.clone());
         match &self.server.way {
             Way::Plain => TcpClientStream::exchange(address, None, WITHIN, Some(AT_A_TIME), tasks).boxed(),
-            Way::Tls(name) => {
-                let Ok(name) = ServerName::try_from(name.clone()) else {
-                    return futures::future::err(NetError::Message("no name for a certificate")).boxed();
-                };
-                let tls = rustls::ClientConfig::clone(&self.tls);
-                tls_exchange(address, name, tls, WITHIN, Some(AT_A_TIME), tasks).boxed()
-            }
+            Way::Tls(name) => sealed(address, name.clone(), Arc::clone(&self.tls), tasks).boxed(),
             Way::Https(name, path) => {
                 let mut builder = HttpsClientStream::builder(Arc::clone(&self.tls), tasks);
                 builder.request_timeout(WITHIN);
@@ -143,6 +154,17 @@ impl Line {
         record.problem = None;
     }
 
+    /// Another one answered sooner.
+    pub(super) fn late(&self) {
+        let mut kept = lock(&self.stream);
+        // One by which something came before may be dead; one that is being made is not judged yet.
+        if kept.is_proven {
+            kept.connecting = None;
+        }
+        drop(kept);
+        self.failed("another server, asked later, answered sooner".to_owned());
+    }
+
     pub(super) fn failed(&self, problem: String) {
         let mut record = lock(&self.record);
         if record.problem.is_none() {
@@ -161,6 +183,44 @@ impl Line {
             problem: record.problem.as_ref().map(|(_, problem)| problem.clone()),
         }
     }
+}
+
+/// A question under way on a connection. If nobody waits for it any more after long, the connection is not
+/// used again.
+struct Using<'a> {
+    line: &'a Line,
+    number: u64,
+    since: Instant,
+    is_over: bool,
+}
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        if !self.is_over && self.since.elapsed() >= DEAD {
+            self.line.forget(self.number);
+        }
+    }
+}
+
+/// Connects over TLS, with the name in the greeting: there are servers that know a customer by it. The
+/// engine's own way leaves it out.
+async fn sealed(
+    address: SocketAddr,
+    name: String,
+    tls: Arc<rustls::ClientConfig>,
+    tasks: TokioRuntimeProvider,
+) -> Result<Exchange, NetError> {
+    let name = ServerName::try_from(name).map_err(|_| NetError::Message("no name for a certificate"))?;
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let stream = TlsConnector::from(tls).connect(name, stream).await?;
+    let (stream, sender) = tls_from_stream(AsyncIoTokioAsStd(stream), address);
+    let multiplexer = DnsMultiplexer::new(TcpClientStream::from_stream(stream), sender)
+        .with_timeout(WITHIN)
+        .with_max_active_requests(AT_A_TIME);
+    let (exchange, background) = DnsExchange::from_stream(multiplexer);
+    tasks.create_handle().spawn_bg(background);
+    Ok(exchange)
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -6,6 +6,7 @@ use hickory_net::proto::op::{DnsResponse, Message as Parsed};
 use hickory_net::proto::rr::{Name, RData, Record, RecordType};
 use hickory_net::{DnsError, NetError};
 
+use super::wildcard;
 use crate::store::Ask;
 
 const AUTHENTIC: u8 = 0x20;
@@ -32,14 +33,13 @@ pub(super) fn verified(said: Result<DnsResponse, NetError>, ask: &Ask) -> Result
         Err(NetError::Dns(DnsError::Nsec { response, proof: Proof::Insecure, .. })) => {
             (response.into_message(), false)
         }
-        Err(NetError::Dns(DnsError::Nsec { query, proof, .. })) => {
-            tracing::debug!(%query, ?proof, "there is no proof that it is not there");
-            return Err(Why::Bogus);
+        Err(NetError::Dns(DnsError::Nsec { response, .. })) if wildcard::is_proven(&response) => {
+            let message = response.into_message();
+            let secure = worth(&message)?;
+            (message, secure)
         }
-        Err(error) => {
-            tracing::debug!(%error, "no server answered");
-            return Err(Why::Unreachable);
-        }
+        Err(NetError::Dns(DnsError::Nsec { .. })) => return Err(Why::Bogus),
+        Err(_) => return Err(Why::Unreachable),
     };
     message.metadata.authentic_data = secure;
     in_order(&mut message);

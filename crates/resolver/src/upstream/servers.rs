@@ -82,7 +82,7 @@ impl Servers {
                 Ok(said) if is_usable(&said) => {
                     line.answered();
                     for late in under_way.iter().take(place) {
-                        late.failed("another server, asked later, answered sooner".to_owned());
+                        late.late();
                     }
                     return Ok(said);
                 }
