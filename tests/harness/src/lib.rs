@@ -15,7 +15,7 @@ mod wait;
 
 pub use binary::{binary, python};
 pub use host::{Answer, Host};
-pub use network::Router;
+pub use network::{Router, Translation};
 pub use node::{Node, Ready};
 pub use s3::S3;
 pub use seaweed::SeaweedFs;

@@ -75,6 +75,12 @@ impl Switch {
         Ok(Port { space, address, plug: (self.space.0.clone(), plug) })
     }
 
+    /// The address of whoever is connected next.
+    fn following(&self) -> Ipv4Addr {
+        let [a, b, c] = self.prefix;
+        Ipv4Addr::new(a, b, c, u8::try_from(self.next.load(Ordering::Relaxed)).unwrap_or(u8::MAX))
+    }
+
     /// Connects a namespace to this switch.
     fn connect(&self, to: &Namespace, name: &str) -> Result<(Ipv4Addr, String)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -89,7 +95,47 @@ impl Switch {
     }
 }
 
-/// A home router: hosts behind it reach the street, nobody on the street reaches them first.
+/// How a router translates addresses, and what it lets in (RFC 4787's terms in brackets).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Translation {
+    /// Who has sent once is reached by everybody (independent mapping, independent filtering).
+    FullCone,
+    /// By those addresses that it has sent to (address-dependent filtering).
+    Restricted,
+    /// By those addresses and ports (address- and port-dependent filtering).
+    PortRestricted,
+    /// And by a port of its own for each of them (dependent mapping): no hole can be punched.
+    Symmetric,
+    /// As [`Self::PortRestricted`], and no UDP at all.
+    NoUdp,
+}
+
+impl Translation {
+    /// The rules of nftables; `host` is the first behind the router, whose ports the open kinds keep open.
+    fn rules(self, host: Ipv4Addr) -> String {
+        let draw = if self == Self::Symmetric { "fully-random" } else { "" };
+        let told = format!("iifname wan meta l4proto udp udp dport 1024-65535 dnat to {host};");
+        let into = match self {
+            Self::FullCone => told,
+            Self::Restricted => format!("ip saddr @met {told}"),
+            _ => String::new(),
+        };
+        let shut = if self == Self::NoUdp { "meta l4proto udp drop;" } else { "" };
+        format!(
+            "table ip nat {{
+               set met {{ type ipv4_addr; flags dynamic,timeout; timeout 120s; }}
+               chain met {{ type filter hook postrouting priority 90; oifname wan add @met {{ ip daddr }}; }}
+               chain out {{ type nat hook postrouting priority 100; oifname wan masquerade {draw}; }}
+               chain into {{ type nat hook prerouting priority -100; {into} }}
+               chain pass {{ type filter hook forward priority 0; policy drop; {shut} iifname lan accept;
+                 ct state established,related accept; ct status dnat accept; }}
+               chain own {{ type filter hook input priority 0; iifname wan ct state new udp dport 1024-65535 drop; }}
+             }}"
+        )
+    }
+}
+
+/// A home router: hosts behind it reach the street, and are reached as its [`Translation`] says.
 #[derive(Debug)]
 pub struct Router {
     inside: Switch,
@@ -100,20 +146,26 @@ pub struct Router {
 
 impl Router {
     /// Puts a router on the street, with a private network behind it.
-    pub(crate) fn new(street: &Switch, private: u8) -> Result<Self> {
+    pub(crate) fn new(street: &Switch, inside: [u8; 3], kind: Translation) -> Result<Self> {
+        Self::with_way(street, inside, kind, None)
+    }
+
+    /// Puts a router behind this one: a provider that translates once more.
+    pub(crate) fn behind(&self, inside: [u8; 3], kind: Translation) -> Result<Self> {
+        Self::with_way(&self.inside, inside, kind, Some(self.gateway))
+    }
+
+    fn with_way(street: &Switch, inside: [u8; 3], kind: Translation, way: Option<Ipv4Addr>) -> Result<Self> {
         let space = Namespace::new("r")?;
         street.connect(&space, "wan")?;
-        let inside = Switch::new([192, 168, private])?;
+        let inside = Switch::new(inside)?;
         let (gateway, _) = inside.connect(&space, "lan")?;
-        run(
-            "nsenter",
-            &[&format!("--net=/run/netns/{}", space.0), "sysctl", "-qw", "net.ipv4.ip_forward=1"],
-        )?;
-        // `fully-random` makes a new port for each destination: the router that no hole punches.
-        let rules = "table ip nat { chain out { type nat hook postrouting priority 100; \
-                     oifname wan masquerade fully-random; }; chain in { type filter hook forward priority 0; \
-                     policy drop; iifname lan accept; ct state established,related accept; }; }";
-        run("nsenter", &[&format!("--net=/run/netns/{}", space.0), "nft", rules])?;
+        if let Some(way) = way {
+            ip(&format!("-n {} route add default via {way}", space.0))?;
+        }
+        let within = format!("--net=/run/netns/{}", space.0);
+        run("nsenter", &[&within, "sysctl", "-qw", "net.ipv4.ip_forward=1"])?;
+        run("nsenter", &[&within, "nft", &kind.rules(inside.following())])?;
         Ok(Self { inside, gateway, _space: space })
     }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::host::Host;
-use crate::network::{Router, Switch};
+use crate::network::{Router, Switch, Translation};
 
 /// How much of each log a failure shows.
 const TAIL_LINES: usize = 40;
@@ -27,10 +27,23 @@ impl Story {
         Host::new(name, self.street()?.cable()?, &self.folder)
     }
 
-    /// A router on the street with a network of its own behind it.
+    /// A router on the street with a network of its own behind it, which no hole punches.
     pub fn router(&self) -> Result<Router> {
-        let number = self.routers.fetch_add(1, Ordering::Relaxed);
-        Router::new(self.street()?, number.saturating_add(1))
+        self.router_that(Translation::Symmetric)
+    }
+
+    /// A router on the street with a network of its own behind it.
+    pub fn router_that(&self, translates: Translation) -> Result<Router> {
+        Router::new(self.street()?, [192, 168, self.next_router()], translates)
+    }
+
+    /// A router behind a router, as where the provider translates addresses too.
+    pub fn router_behind(&self, provider: &Router, translates: Translation) -> Result<Router> {
+        provider.behind([192, 168, self.next_router()], translates)
+    }
+
+    fn next_router(&self) -> u8 {
+        self.routers.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 
     /// A host behind a router.
