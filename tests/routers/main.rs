@@ -93,7 +93,7 @@ fn who_is_behind_which_router_meets_whom_directly() -> Result<()> {
             for (name, kind, ..) in KINDS.iter().skip(at + 1) {
                 let own = KINDS.get(at).and_then(|own| own.1);
                 if is_direct(own, *kind) {
-                    until(60, &format!("{} finds {name} directly", KINDS[at].0), || {
+                    until(180, &format!("{} finds {name} directly", KINDS[at].0), || {
                         ensure!(path(node, name)? == Path::Direct, "it is relayed");
                         Ok(())
                     })?;
