@@ -283,11 +283,21 @@ impl House {
         tls: Option<Arc<rustls::ServerConfig>>,
         roots: Roots,
     ) -> Self {
+        let listen = speaks.iter().map(|speaks| Listen { address: at("127.0.0.1:0"), speaks: *speaks });
+        Self::listening(setting, folder, listen.collect(), tls, roots).await
+    }
+
+    pub(super) async fn listening(
+        setting: Setting,
+        folder: Arc<tempfile::TempDir>,
+        listen: Vec<Listen>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        roots: Roots,
+    ) -> Self {
         let now = Arc::new(Mutex::new(Millis::from_secs(1_800_000_000)));
         let clock = Arc::clone(&now);
-        let listen = speaks.iter().map(|speaks| Listen { address: at("127.0.0.1:0"), speaks: *speaks });
         let config = Config {
-            listen: listen.collect(),
+            listen,
             tls,
             // 127.0.0.9 is a stranger.
             parties: Arc::new(|from: SocketAddr| {

@@ -1,16 +1,17 @@
 //! Who is answered what.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use freehold_names::tally::Counts;
 use freehold_names::{Group, Member, Rcode, Shape, Why, kind};
 use tokio::net::{TcpStream, UdpSocket};
 
 use super::house::{
-    House, LONG, Other, Said, address, alias, ask, ask_raw, ask_tcp, domain, everyone, ok, question,
+    House, LONG, Other, Said, address, alias, ask, ask_raw, ask_tcp, at, domain, everyone, ok, question,
     read_tcp, v4, zone,
 };
-use crate::Setting;
+use crate::{Listen, Roots, Setting, Speaks};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn own_names_are_answered_here_and_go_nowhere() {
@@ -161,6 +162,31 @@ async fn policy_is_by_who_asks_and_changes_whole() {
     assert!(house.handle.frequent(true, 9).is_empty(), "names are forgotten at once");
     *house.now.lock().unwrap() = now.plus(freehold_wire::Millis(60_000));
     assert_eq!(from("127.0.0.5", "ads.example").await.pair(), ok([0, 0, 0, 0]), "over");
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_one_of_many_addresses_is_answered_by_that_one() {
+    let rows = vec![zone("home.internal"), v4("nas.home.internal", [10, 0, 0, 2])];
+    let listen = ["0.0.0.0:0", "[::]:0"].map(|text| Listen { address: at(text), speaks: Speaks::Plain });
+    let (setting, folder) = (Setting { rows, ..Setting::default() }, Arc::new(tempfile::tempdir().unwrap()));
+    let house = House::listening(setting, folder, listen.into(), None, Roots::default()).await;
+    let ports: Vec<u16> = house.handle.bound().iter().map(|bound| bound.address.port()).collect();
+    for (from, to, port) in [
+        ("127.0.0.1", "127.0.0.77", ports[0]),
+        ("127.0.0.5", "127.0.0.1", ports[0]),
+        ("::1", "::1", ports[1]),
+    ] {
+        let socket = UdpSocket::bind((from, 0)).await.unwrap();
+        // A connected socket hears nobody else.
+        socket.connect((to, port)).await.unwrap();
+        for _ in 0..3 {
+            socket.send(&question("nas.home.internal", kind::A, None)).await.unwrap();
+            let mut room = vec![0; 512];
+            let len = tokio::time::timeout(LONG, socket.recv(&mut room)).await.unwrap().unwrap();
+            assert_eq!(Said::of(&room[..len]).pair(), ok([10, 0, 0, 2]), "{to}");
+        }
+    }
     house.end().await;
 }
 
