@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use freehold_wire::NodeId;
 use futures::StreamExt as _;
-use iroh::endpoint::{Connection, IdleTimeout, PathList, QuicTransportConfig, SendDatagramError, VarInt};
+use iroh::endpoint::{
+    AckFrequencyConfig, Connection, IdleTimeout, PathList, QuicTransportConfig, SendDatagramError, VarInt,
+};
 use tokio::time::{sleep_until, timeout_at};
 
 use crate::congestion::{Steering, steer};
@@ -17,13 +19,15 @@ use crate::shared::Shared;
 use crate::{Path, Trouble, Why};
 
 /// Bytes that may wait to go out; beyond them nothing is taken.
-const SEND_BUFFER: usize = 2 << 20;
+const SEND_BUFFER: usize = 1 << 20;
 /// The same over a relay, which is slower: what waits too long is worth nothing to the flow inside.
 const RELAYED_BUFFER: usize = 256 << 10;
 /// Bytes that came and were not read yet; beyond them the oldest go.
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// What a datagram costs in a buffer beside its bytes.
 const COST: usize = size_of::<Bytes>();
+/// Packets for which one acknowledgement is asked.
+const ACKNOWLEDGED: u32 = 16;
 /// Something is sent on each path at least this often, so that one that is cut shows.
 const KEEP_ALIVE: Duration = Duration::from_millis(400);
 /// A path on which nothing is heard for so long is left for another.
@@ -41,8 +45,16 @@ pub(crate) fn transport() -> QuicTransportConfig {
         .default_path_max_idle_timeout(PATH_IDLE)
         .datagram_send_buffer_size(SEND_BUFFER)
         .datagram_receive_buffer_size(Some(RECEIVE_BUFFER))
+        .ack_frequency_config(Some(acknowledgements()))
         .congestion_controller_factory(Arc::new(Steering::default()))
         .build()
+}
+
+/// Nobody sends a datagram anew, so that acknowledgements only tell what a path is like: few will do.
+fn acknowledgements() -> AckFrequencyConfig {
+    let mut config = AckFrequencyConfig::default();
+    config.ack_eliciting_threshold(VarInt::from_u32(ACKNOWLEDGED));
+    config
 }
 
 /// What happens to lines, to whoever has [`crate::Mesh::lines`].

@@ -31,8 +31,9 @@ use crate::tunnel::{Shared, Trouble};
 const READS: usize = 64;
 /// Datagrams that are sent at a time.
 const BATCH: usize = 256;
-/// How long a line that is busy is waited for: as long as it takes to send what is in its queue.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// How long a line that is busy is waited for, while all others wait, too: some times what it takes to send
+/// what is in its queue.
+const PATIENCE: Duration = Duration::from_millis(10);
 /// After a start, connections may be older than what is remembered of flows.
 const OLDER: Millis = Millis::from_secs(60);
 
