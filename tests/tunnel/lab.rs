@@ -159,10 +159,11 @@ impl Lab {
     }
 
     fn build_with(name: &str, mtu: u16, s: &[&str], t: &[&str]) -> Option<Self> {
-        let able = "test $(id -u) = 0 && command -v ip python3 curl && test -e /dev/net/tun && \
+        let able = "for one in ip python3 curl ping setpriv; do command -v $one || exit 1; done; \
+                    test $(id -u) = 0 && test -e /dev/net/tun && \
                     ip netns add fhtprobe$$ && ip netns del fhtprobe$$";
         if !Command::new("sh").arg("-c").arg(able).output().unwrap().status.success() {
-            println!("not run: needs root, /dev/net/tun, ip, python3 and curl");
+            println!("not run: needs root, /dev/net/tun, ip, python3, curl, ping and setpriv");
             return None;
         }
         let name = format!("fht{name}{}", std::process::id());

@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 19] = [
+const TOOLS: [Tool; 20] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -26,6 +26,7 @@ const TOOLS: [Tool; 19] = [
     tool(&["kdig", "-V"], "knot-dnsutils"),
     tool(&["dbus-daemon", "--version"], "dbus"),
     tool(&["tc", "-V"], "iproute2"),
+    tool(&["ping", "-V"], "iputils-ping"),
     tool(&["curl", "--version"], "curl"),
     tool(&["faketime", "--version"], "faketime"),
     tool(&["systemd-analyze", "--version"], "systemd"),
