@@ -1,6 +1,8 @@
 //! The realm's network: what one machine opens, every machine explains, with the operation that says so.
 
 mod changes;
+mod names;
+mod packets;
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::{Explanation, NetNode, NetStatus, Reach};

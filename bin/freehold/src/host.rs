@@ -8,6 +8,7 @@ use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked,
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
+use freehold_node::net::{NamesWish, TunnelWish};
 use freehold_node::vacant::Vacant;
 use freehold_node::{clock, control, erasing, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
@@ -98,6 +99,8 @@ impl Host for NodeHost {
             console_port: options.console_port,
             mesh_port: options.mesh_port,
             relay: options.relay,
+            tunnel: TunnelWish { off: options.no_tun, device: None },
+            names: NamesWish { listen: options.dns, port: options.dns_port, servers: options.dns_upstream },
             room: process::Room::within(process::raise_descriptors()),
         };
         let tell = |up: run::Ready| {

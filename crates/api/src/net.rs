@@ -69,6 +69,20 @@ pub struct NetNode {
     pub last_heard_ms: Option<u64>,
     /// Why there is no connection, if there is none and that is known.
     pub trouble: Option<String>,
+    /// Packets to and from it, if this node carries any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
+}
+
+/// Packets to and from a machine, since the node began to carry any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Carried {
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes that came and were let through.
+    pub received: u64,
+    /// Packets that came and were not allowed.
+    pub refused: u64,
 }
 
 /// What to change of the network as a whole; what is absent stays.

@@ -103,6 +103,8 @@ pub enum PlaneState {
     Degraded,
     /// Not running.
     Stopped,
+    /// Not wanted, or not possible here; the node does without.
+    Off,
 }
 
 /// A part of the node.
@@ -167,6 +169,9 @@ pub struct Endpoints {
     /// Address of the relay, if this node runs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<String>,
+    /// Where this node answers for names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 /// Something worth doing once.

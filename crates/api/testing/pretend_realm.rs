@@ -111,6 +111,7 @@ impl World {
                 console: vec!["https://127.0.0.1:8443".to_owned(), "https://attic.lan:8443".to_owned()],
                 fingerprint: Some("5B:0E:91:7C:D4:22:AF:68:03:9E:B1:47:7A:F0:5D:C8".to_owned()),
                 relay: None,
+                names: Vec::new(),
             },
             recoveries: Vec::new(),
             checklist: vec![

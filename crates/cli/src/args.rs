@@ -172,6 +172,17 @@ pub struct Run {
     /// Run a relay for the realm's other nodes; this machine needs an address they can reach
     #[arg(long, value_name = "IP:PORT")]
     pub relay: Option<std::net::SocketAddr>,
+    /// Carry no packets of other programs: make no network device
+    #[arg(long)]
+    pub no_tun: bool,
+    /// Answer for names on this address, which may be given several times; 0.0.0.0:53 is all of them
+    /// [default: 127.0.0.1:5300, another port if it is in use]
+    #[arg(long, value_name = "IP:PORT")]
+    pub dns: Vec<std::net::SocketAddr>,
+    /// Ask this server for the internet's names, as 192.0.2.1 or tls://NAME@192.0.2.1; may be given several
+    /// times, in order [default: nobody is asked]
+    #[arg(long, value_name = "SERVER")]
+    pub dns_upstream: Vec<String>,
     /// Write the log as JSON lines
     #[arg(long)]
     pub log_json: bool,

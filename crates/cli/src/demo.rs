@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::args::Run;
-use crate::host::Host;
+use crate::host::{Host, RunOptions};
 use crate::terminal::Terminal;
 use crate::up::{announce, host_name, options};
 
@@ -34,7 +34,7 @@ pub(crate) async fn demo(host: &dyn Host, terminal: Terminal, run: &Run) -> Resu
         announce(terminal, &scratch.0, &ready);
         up.notify_one();
     };
-    let running = host.run(&scratch.0, options(run), &ready);
+    let running = host.run(&scratch.0, RunOptions { no_tun: true, ..options(run) }, &ready);
     let mut running = std::pin::pin!(running);
     tokio::select! {
         ended = running.as_mut() => ended,

@@ -27,6 +27,14 @@ pub struct RunOptions {
     pub mesh_port: u16,
     /// Where to run a relay, if at all.
     pub relay: Option<SocketAddr>,
+    /// Carry no packets of other programs.
+    pub no_tun: bool,
+    /// Where to answer for names, if somebody said where.
+    pub dns: Vec<SocketAddr>,
+    /// Else the wanted port on this machine's loopback.
+    pub dns_port: u16,
+    /// Who is asked for the internet's names.
+    pub dns_upstream: Vec<String>,
     /// Log as JSON lines.
     pub log_json: bool,
 }

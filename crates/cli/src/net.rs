@@ -2,7 +2,7 @@
 
 pub(crate) mod args;
 
-use freehold_api::words::{count, date, span};
+use freehold_api::words::{bytes, count, date, span};
 use freehold_api::{
     Client, Explanation, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting, NetStatus,
     NewRule, NewService, Path, Problem, Question, Reach, SaidBy, Standing,
@@ -191,6 +191,13 @@ fn node_lines(node: &NetNode, is_here: bool) -> Vec<String> {
     if !node.routes.is_empty() {
         parts.push(format!("leads to {}", node.routes.join(", ")));
     }
+    parts.extend(node.carried.map(|carried| {
+        let refused = match carried.refused {
+            0 => String::new(),
+            refused => format!(", {} refused", count(refused, "packet")),
+        };
+        format!("{} there, {} back{refused}", bytes(carried.sent), bytes(carried.received))
+    }));
     let mut out = vec![format!("  {:<28} {}{v4}  {presence}", node.domain, node.address)];
     if !parts.is_empty() {
         out.push(format!("  {:<28} {}", "", parts.join("; ")));

@@ -7,6 +7,7 @@ use freehold_api::Problem;
 use crate::args::Run;
 use crate::terminal::Terminal;
 
+const TUN_ALONE: &str = "DevicePolicy=closed\nDeviceAllow=/dev/net/tun rw";
 const UNIT: &str = include_str!("freehold.service");
 
 /// Writes the unit for this home and says what to type next: the system's one if we are root,
@@ -76,6 +77,11 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
     let mut flags = String::new();
     let domains = run.s3_domain.iter().map(|name| ("--s3-domain", Some(name.clone())));
     let websites = run.website_domain.iter().map(|name| ("--website-domain", Some(name.clone())));
+    if run.no_tun {
+        flags.push_str(" --no-tun");
+    }
+    let names = run.dns.iter().map(|at| ("--dns", Some(at.to_string())));
+    let servers = run.dns_upstream.iter().map(|server| ("--dns-upstream", Some(server.clone())));
     for (flag, value) in [
         ("--s3-port", run.s3_port.map(|p| p.to_string())),
         ("--console-port", run.console_port.map(|p| p.to_string())),
@@ -86,6 +92,8 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
     ]
     .into_iter()
     .chain(domains)
+    .chain(names)
+    .chain(servers)
     .chain(websites)
     {
         if let Some(value) = value {
@@ -99,6 +107,10 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         .replace("@ARGUMENT@", &quoted(home, true))
         .replace("@HOME@", &quoted(home, false))
         .replace("@FLAGS@", &flags)
+        // What the network device takes, and to answer for names on port 53. A person's own manager has neither
+        // to give.
+        .replace("@RIGHTS@", if system { "CAP_NET_ADMIN CAP_NET_BIND_SERVICE" } else { "" })
+        .replace("@DEVICES@", if system { TUN_ALONE } else { "PrivateDevices=yes" })
         // A person's own manager can close the file system off only in a user namespace.
         .replace("@USERS@", if system { "" } else { "PrivateUsers=yes\n" })
         .replace("@TARGET@", if system { "multi-user.target" } else { "default.target" })
@@ -131,20 +143,26 @@ mod tests {
             s3_domain: vec!["s3.example.org".to_owned()],
             website_domain: Vec::new(),
             relay: None,
+            no_tun: true,
+            dns: vec!["192.168.1.2:53".parse().unwrap()],
+            dns_upstream: Vec::new(),
             log_json: false,
         };
         let unit = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, true);
         assert!(unit.contains(
-            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --s3-port 9100 --s3-domain s3.example.org\n"
+            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --s3-port 9100 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ));
         assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
-        for blank in ["PROGRAM", "ARGUMENT", "HOME", "FLAGS", "USERS", "TARGET"] {
+        assert!(unit.contains("\nDeviceAllow=/dev/net/tun rw\n") && !unit.contains("PrivateDevices"));
+        let own = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, false);
+        assert!(own.contains("\nCapabilityBoundingSet=\n") && own.contains("\nPrivateDevices=yes\n"));
+        for blank in ["PROGRAM", "ARGUMENT", "HOME", "FLAGS", "USERS", "TARGET", "RIGHTS", "DEVICES"] {
             assert!(!unit.contains(&format!("@{blank}@")), "{unit}");
         }
         let odd = fill(Path::new("/opt/my tools/freehold"), Path::new("/srv/100% $HOME"), &run, true);
         assert!(odd.contains(
-            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --s3-port 9100 --s3-domain s3.example.org\n"
+            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --s3-port 9100 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ), "{odd}");
         assert!(odd.contains("ReadWritePaths=\"/srv/100%% $HOME\"\n"), "{odd}");
     }

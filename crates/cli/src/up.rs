@@ -28,6 +28,10 @@ pub(crate) fn options(run: &args::Run) -> RunOptions {
         console_port: run.console_port.unwrap_or(8443),
         mesh_port: run.mesh_port.unwrap_or(4433),
         relay: run.relay,
+        no_tun: run.no_tun,
+        dns: run.dns.clone(),
+        dns_port: 5300,
+        dns_upstream: run.dns_upstream.clone(),
         log_json: run.log_json,
     }
 }

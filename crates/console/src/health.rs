@@ -39,6 +39,7 @@ impl Page {
             PlaneState::Starting => Mark { tone: "quiet", word: "Starting" },
             PlaneState::Degraded => Mark { tone: "wait", word: "Needs a look" },
             PlaneState::Stopped => Mark { tone: "bad", word: "Stopped" },
+            PlaneState::Off => Mark { tone: "quiet", word: "Off" },
         }
     }
 }

@@ -124,6 +124,11 @@ impl Home {
         self.root.join("backends")
     }
 
+    /// Folder of the lists of blocked names.
+    pub fn names(&self) -> PathBuf {
+        self.root.join("names")
+    }
+
     /// Certificate of the console.
     pub fn console_certificate(&self) -> PathBuf {
         self.root.join("console.pem")

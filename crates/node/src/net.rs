@@ -2,7 +2,9 @@
 //! answers, made anew when the log or the directory say something else, or a time comes at which a right begins
 //! or lapses. Whoever carries packets or answers for names takes it from here.
 
+pub(crate) mod answers;
 pub(crate) mod called;
+pub(crate) mod carrying;
 pub(crate) mod change;
 #[cfg(test)]
 mod lab;
@@ -21,7 +23,9 @@ use freehold_realm::State;
 use freehold_wire::Millis;
 use tokio::sync::watch;
 
+pub use self::answers::NamesWish;
 use self::called::{Called, Said, Thing};
+pub use self::carrying::TunnelWish;
 use crate::clock;
 use crate::log::View;
 use crate::shared::Shared;

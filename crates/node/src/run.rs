@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::inner::{Begun, Inner, MeshWish};
 use crate::home::Home;
 use crate::neighbours::Neighbours;
+use crate::net::{self, NamesWish, TunnelWish};
 use crate::problem::lock_problem;
 use crate::process::Room;
 use crate::shared::Shared;
@@ -44,6 +45,10 @@ pub struct Options {
     pub mesh_port: u16,
     /// Where to run a relay, if at all.
     pub relay: Option<SocketAddr>,
+    /// Where to answer for names.
+    pub names: NamesWish,
+    /// Whether to carry packets.
+    pub tunnel: TunnelWish,
     /// How many connections the ports may have.
     pub room: Room,
 }
@@ -185,10 +190,12 @@ async fn start(
     let shared = &node.shared;
     let relay = options.relay.map(|at| (at, options.room.relay));
     let relay = node.join_in(supervisor, &MeshWish { port: options.mesh_port, relay }, moved).await?;
-    crate::net::start(&supervisor.plane("network"), shared);
+    let view = net::start(&supervisor.plane("network"), shared);
+    net::carrying::start(&supervisor.plane("tunnel"), shared, view.clone(), &options.tunnel).await;
+    let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;
-    endpoints.relay = relay;
+    (endpoints.relay, endpoints.names) = (relay, names);
     Ok(endpoints)
 }

@@ -24,6 +24,8 @@ pub enum Health {
     Up(String),
     /// Doing part of it, with the reason.
     Degraded(String),
+    /// Not wanted, or not possible here, with the reason; the node does without.
+    Off(String),
     /// Ended, with the reason.
     Failed(String),
 }

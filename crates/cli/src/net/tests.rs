@@ -52,6 +52,7 @@ fn a_node_is_told_with_how_it_is_reached() {
         rtt_us: Some(1_730),
         last_heard_ms: Some(0),
         trouble: None,
+        carried: None,
     };
     let lines = node_lines(&node, false);
     assert!(lines[0].ends_with("fd12::1, 100.64.0.1  connected directly, 1.7 ms"), "{lines:?}");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use freehold_api::{
-    Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting, NetStatus,
-    NewRule, NewService, Problem, Question,
+    Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting,
+    NetStatus, NewRule, NewService, Problem, Question,
 };
 use freehold_crypt::Entropy as _;
 use freehold_disk::OsEntropy;
@@ -346,11 +346,17 @@ fn in_net(
         path: report::path(health),
         rtt_us: health.filter(|peer| peer.connected).and_then(|peer| peer.rtt).map(micros),
         last_heard_ms: if is_me { Some(0) } else { report::last_heard(shared, *id, health) },
+        carried: carried(shared, *id),
         trouble: health
             .filter(|_| !connected)
             .and_then(|peer| peer.trouble)
             .map(|why| trouble(why).to_owned()),
     }
+}
+
+fn carried(shared: &Shared, node: NodeId) -> Option<Carried> {
+    let peer = shared.tunnel.get()?.peers().into_iter().find(|peer| peer.node == node)?;
+    Some(Carried { sent: peer.sent_bytes, received: peer.received_bytes, refused: peer.refused })
 }
 
 /// What is in the way of a connection.

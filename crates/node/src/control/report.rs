@@ -71,6 +71,7 @@ fn planes(shared: &Shared) -> Vec<PlaneStatus> {
             Health::Starting => (PlaneState::Starting, String::new()),
             Health::Up(detail) => (PlaneState::Running, detail),
             Health::Degraded(detail) => (PlaneState::Degraded, detail),
+            Health::Off(detail) => (PlaneState::Off, detail),
             Health::Failed(detail) => (PlaneState::Stopped, detail),
         };
         PlaneStatus { name: name.to_owned(), state, detail }
@@ -288,6 +289,9 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
                 plane.detail,
                 Some("freehold stop, then freehold up"),
             )),
+            PlaneState::Off => {
+                all.push(found(Level::Notice, format!("the {} is off", plane.name), plane.detail, None));
+            }
             _ => all.push(found(Level::Good, format!("{} runs", plane.name), plane.detail, None)),
         }
     }

@@ -47,6 +47,7 @@ pub(super) async fn start(
         console,
         fingerprint: Some(fingerprint),
         relay: None,
+        names: Vec::new(),
     })
 }
 

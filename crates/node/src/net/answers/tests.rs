@@ -1,0 +1,64 @@
+use std::collections::BTreeMap;
+
+use freehold_names::{Owned, Question, Zones};
+use freehold_reach::{Net, address};
+
+use super::super::lab::{Lab, NOW, node};
+use super::super::zone;
+use super::*;
+
+fn snapshot(lab: &Lab) -> Snapshot {
+    let (state, called) = (lab.state(), lab.called());
+    let net = Net::of(&state, node("nas"), &BTreeMap::new(), NOW);
+    let zone = zone::rows(&state, &net, &called, node("nas"), 7).into();
+    Snapshot { generation: 1, net: Arc::new(net), called: Arc::new(called), zone }
+}
+
+#[test]
+fn strangers_get_no_answer_and_who_is_suspended_is_one() {
+    let mut lab = Lab::house();
+    let (realm, now) = (lab.state().realm, snapshot(&lab));
+    let pad = IpAddr::from(address::of_node(&realm, &node("pad")));
+    assert_eq!(party(&now, pad), Some(PolicyParty { node: Some(node("pad")), ..PolicyParty::default() }));
+    for (at, is_served) in [
+        ("127.0.0.1", true),
+        ("::1", true),
+        ("192.168.1.7", true),
+        ("::ffff:192.168.1.7", true),
+        ("fe80::1", true),
+        ("192.0.2.1", false),
+        ("2606:4700::1111", false),
+    ] {
+        assert_eq!(party(&now, at.parse().unwrap()).is_some(), is_served, "{at}");
+    }
+    lab.suspend("pad");
+    assert_eq!(party(&snapshot(&lab), pad), None);
+}
+
+#[test]
+fn only_the_realms_own_names_are_answered_of_those_that_mean_something_here_alone() {
+    let lab = Lab::house();
+    let setting = setting(&snapshot(&lab), &[]);
+    let zones = Zones::of(&setting.rows);
+    let ask = |name: &str| {
+        let name: Domain = name.parse().unwrap();
+        let head = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+        let asked = [&head[..], name.as_wire(), &[0, 28, 0, 1]].concat();
+        zones.answer(&Question::parse(&asked).unwrap(), &mut Vec::new())
+    };
+    assert_eq!(ask("nas.the-smiths.internal"), Owned::Answered);
+    // Nobody outside is asked for these.
+    for name in ["attic.the-smiths.internal", "nas.jones.internal", "printer.local"] {
+        assert_eq!(ask(name), Owned::NoSuch, "{name}");
+    }
+    assert_eq!(ask("example.org"), Owned::NotOurs);
+}
+
+#[test]
+fn a_server_that_makes_no_sense_is_refused() {
+    assert!(upstreams(&[]).unwrap().is_empty());
+    let good = ["192.0.2.1".to_owned(), "tls://dns.example@192.0.2.1".to_owned()];
+    assert_eq!(upstreams(&good).unwrap()[0].servers.len(), 2);
+    let problem = upstreams(&["dns.example".to_owned()]).unwrap_err();
+    assert!(problem.next.is_some() && problem.kind == freehold_api::ProblemKind::Invalid);
+}
