@@ -8,7 +8,7 @@ use super::{house, in_net};
 /// What dig reads: one line an answer.
 fn dig(host: &Host, server: &str, question: &[&str]) -> Result<String> {
     let (ip, port) = server.rsplit_once(':').context("an address with a port")?;
-    let at = format!("@{ip}");
+    let at = format!("@{}", ip.trim_matches(['[', ']']));
     let fixed = [at.as_str(), "-p", port, "+short", "+tries=1", "+time=2"];
     Ok(host.run("dig", &[&fixed, question].concat())?.good()?.out.trim().to_owned())
 }
@@ -50,6 +50,26 @@ fn every_machine_answers_for_the_realms_names_also_offline() -> Result<()> {
         carol.plug_in()?;
         one.cli(&["--yes", "node", "suspend", "The NAS"])?.good()?;
         answers(&["AAAA", "the-nas.the-smiths.internal"], "")
+    })
+}
+
+/// A gateway answers members' laptops, at its own address in the network.
+#[test]
+fn a_laptop_asks_a_gateway_through_the_network_and_nobody_else() -> Result<()> {
+    story("a_laptop_asks_a_gateway_through_the_network", |story| {
+        let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
+        let (mut one, mut other, mut laptop) = (alice.node()?, bob.node()?, carol.node()?);
+        house(&mut one, &mut other, &mut laptop)?;
+        let (gateway, address) = (in_net(&laptop, "alice")?.address, in_net(&laptop, "bob")?.address);
+        let at = format!("[{gateway}]:53");
+        ensure!(one.status()?.endpoints.names.contains(&at), "{:?}", one.status()?.endpoints.names);
+        let question = ["AAAA", "bob.the-smiths.internal"];
+        eventually(30, "the laptop hears the name", || {
+            Ok(dig(&carol, &at, &question).is_ok_and(|said| said == address))
+        })?;
+        let own = in_net(&laptop, "pad")?.address;
+        ensure!(dig(&bob, &format!("[{own}]:53"), &question).is_err(), "a laptop is asked by others");
+        Ok(())
     })
 }
 

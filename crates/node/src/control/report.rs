@@ -276,25 +276,25 @@ fn found(level: Level, what: impl Into<String>, why: impl Into<String>, next: Op
 
 const MORE_NODES: &str = "bring the other nodes online, or add one: freehold invite";
 
+fn of_plane(plane: PlaneStatus) -> Finding {
+    match plane.state {
+        PlaneState::Degraded | PlaneState::Stopped if !plane.detail.is_empty() => found(
+            Level::Alarm,
+            format!("the {} does not work as it should", plane.name),
+            plane.detail,
+            Some("freehold stop, then freehold up"),
+        ),
+        PlaneState::Off => found(Level::Notice, format!("the {} is off", plane.name), plane.detail, None),
+        _ => found(Level::Good, format!("{} runs", plane.name), plane.detail, None),
+    }
+}
+
 fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     let mut all = Vec::new();
     all.extend(of_disk_and_clock(shared));
     all.extend(of_phrases(shared));
     all.extend(of_log(shared, view));
-    for plane in planes(shared) {
-        match plane.state {
-            PlaneState::Degraded | PlaneState::Stopped if !plane.detail.is_empty() => all.push(found(
-                Level::Alarm,
-                format!("the {} does not work as it should", plane.name),
-                plane.detail,
-                Some("freehold stop, then freehold up"),
-            )),
-            PlaneState::Off => {
-                all.push(found(Level::Notice, format!("the {} is off", plane.name), plane.detail, None));
-            }
-            _ => all.push(found(Level::Good, format!("{} runs", plane.name), plane.detail, None)),
-        }
-    }
+    all.extend(planes(shared).into_iter().map(of_plane));
     let alone = is_alone(shared, view);
     for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
         let wanted = words::count(bucket.copies.into(), "node");

@@ -22,6 +22,8 @@ use crate::supervisor::{Health, Plane};
 
 /// For answers of others: many times what a household asks for in a day.
 const CACHE_BYTES: usize = 8 << 20;
+/// Where everybody asks for names.
+const NAMES_PORT: u16 = 53;
 /// More names than any list has.
 const BLOCKED_MAX: usize = 4_000_000;
 
@@ -53,20 +55,32 @@ pub(crate) async fn start(
         listen.push(here(wish.port, moved).await?);
     }
     let first = view.borrow_and_update().clone();
-    let parties = view.clone();
-    let config = Config {
-        listen: listen.iter().map(|at| Listen { address: *at, speaks: Speaks::Plain }).collect(),
-        tls: None,
-        parties: Arc::new(move |from| party(&parties.borrow(), from.ip())),
-        // Nobody has said any hours yet: UTC will do.
-        clock: Arc::new(|| LocalTime::at(clock::wall(), 0)),
-        cache: CACHE_BYTES,
-        folder: shared.home.names(),
-        roots: Roots::System,
-        names_max: BLOCKED_MAX,
-        setting: setting(&first, &upstreams),
+    let config = |listen: &[SocketAddr]| {
+        let parties = view.clone();
+        Config {
+            listen: listen.iter().map(|at| Listen { address: *at, speaks: Speaks::Plain }).collect(),
+            tls: None,
+            parties: Arc::new(move |from| party(&parties.borrow(), from.ip())),
+            // Nobody has said any hours yet: UTC will do.
+            clock: Arc::new(|| LocalTime::at(clock::wall(), 0)),
+            cache: CACHE_BYTES,
+            folder: shared.home.names(),
+            roots: Roots::System,
+            names_max: BLOCKED_MAX,
+            setting: setting(&first, &upstreams),
+        }
     };
-    let handle = Resolver::start(config).await.map_err(|error| not_served(&error))?;
+    let handle = match in_network(shared, &first) {
+        None => Resolver::start(config(&listen)).await,
+        Some(own) => match Resolver::start(config(&[listen.as_slice(), &[own]].concat())).await {
+            // Nobody asked for that: whoever has the port there, or the right to it, keeps it.
+            Err(StartError::Listen { address, .. }) if address == own => {
+                Resolver::start(config(&listen)).await
+            }
+            started => started,
+        },
+    };
+    let handle = handle.map_err(|error| not_served(&error))?;
     let bound: Vec<String> = handle.bound().iter().map(|bound| bound.address.to_string()).collect();
     plane.report(Health::Up(format!("{} at {}", first.called.zone(), bound.join(", "))));
     plane.spawn_vital(keep(plane.clone(), handle, view, upstreams));
@@ -98,6 +112,13 @@ async fn keep(
     Ok(())
 }
 
+/// Where the realm's machines and phones ask this one, if packets come here: its rules say who may.
+fn in_network(shared: &Shared, now: &Snapshot) -> Option<SocketAddr> {
+    shared.tunnel.get()?;
+    let (own, _) = now.net.addresses(Party::Node(shared.me()))?;
+    Some(SocketAddr::new(own.into(), NAMES_PORT))
+}
+
 /// What is answered here, and who is asked for the rest.
 fn setting(now: &Snapshot, upstreams: &[Upstream]) -> Setting {
     let own = now.zone.iter().filter_map(|row| match row {
@@ -120,9 +141,8 @@ fn party(now: &Snapshot, from: IpAddr) -> Option<PolicyParty> {
     match now.net.party_of(from) {
         Some(Party::Node(node)) => Some(PolicyParty { node: Some(node), ..nobody }),
         Some(Party::Phone(phone)) => Some(PolicyParty { phone: Some(*phone.as_bytes()), ..nobody }),
-        Some(Party::Guest(..) | Party::Lan) => None,
         None if is_near(from) => Some(PolicyParty { address: Some(from), ..nobody }),
-        None => None,
+        Some(Party::Guest(..) | Party::Lan) | None => None,
     }
 }
 
