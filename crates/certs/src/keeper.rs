@@ -132,7 +132,8 @@ impl Keeper {
     }
 
     /// Works until cancelled: whenever something else is wanted, and whenever something is due. Says in
-    /// `standing` how it stands with each.
+    /// `standing` how it stands with each. Cancelled while a name is proved, it may leave a record in the zone:
+    /// it proves nothing any more.
     pub async fn run(
         mut self,
         mut wanted: watch::Receiver<Vec<Wanted>>,

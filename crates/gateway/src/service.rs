@@ -109,7 +109,7 @@ pub enum Speaks {
 pub struct Limits {
     /// The largest body of a request, in bytes.
     pub body: Option<u64>,
-    /// Requests under way on one worker.
+    /// Requests under way at a time.
     pub at_once: usize,
     /// Requests of one client.
     pub rate: Option<Rate>,
