@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use freehold_names::Row;
 use freehold_reach::Net;
-use freehold_realm::State;
-use freehold_wire::Millis;
+use freehold_realm::{State, network_of};
+use freehold_wire::{Millis, Prefix};
 use tokio::sync::watch;
 
 pub use self::answers::NamesWish;
@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub called: Arc<Called>,
     /// What this node answers about the realm's names.
     pub zone: Arc<[Row]>,
+    /// The networks that the realm's addresses are in.
+    pub own: [Prefix; 2],
 }
 
 /// What everything in the network is called now.
@@ -64,7 +66,7 @@ fn look(shared: &Shared, view: &View, before: Option<&Snapshot>, is_new: bool, n
     // Seconds, so that it rises over a restart as well.
     let serial = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX);
     let zone = zone::rows(state, &net, &called, shared.me(), serial).into();
-    Snapshot { generation, net, called, zone }
+    Snapshot { generation, net, called, zone, own: [network_of(&state.realm), state.network.range] }
 }
 
 /// Starts to keep the view; it ends with the plane.

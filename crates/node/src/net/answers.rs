@@ -141,7 +141,10 @@ fn party(now: &Snapshot, from: IpAddr) -> Option<PolicyParty> {
     match now.net.party_of(from) {
         Some(Party::Node(node)) => Some(PolicyParty { node: Some(node), ..nobody }),
         Some(Party::Phone(phone)) => Some(PolicyParty { phone: Some(*phone.as_bytes()), ..nobody }),
-        None if is_near(from) => Some(PolicyParty { address: Some(from), ..nobody }),
+        // Who has no rights in the realm is no neighbour by an address of it.
+        None if is_near(from) && !now.own.iter().any(|own| own.contains(from)) => {
+            Some(PolicyParty { address: Some(from), ..nobody })
+        }
         Some(Party::Guest(..) | Party::Lan) | None => None,
     }
 }

@@ -11,7 +11,8 @@ fn snapshot(lab: &Lab) -> Snapshot {
     let (state, called) = (lab.state(), lab.called());
     let net = Net::of(&state, node("nas"), &BTreeMap::new(), NOW);
     let zone = zone::rows(&state, &net, &called, node("nas"), 7).into();
-    Snapshot { generation: 1, net: Arc::new(net), called: Arc::new(called), zone }
+    let own = [freehold_realm::network_of(&state.realm), state.network.range];
+    Snapshot { generation: 1, net: Arc::new(net), called: Arc::new(called), zone, own }
 }
 
 #[test]
