@@ -105,7 +105,17 @@ fn what_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
         let file = file.to_string_lossy();
         one.cli(&["receipt", "save", &erased.id, &file])?.good()?;
         let shown = one.cli(&["receipt", "check", &file])?.good()?;
+        ensure!(shown.out.contains("have not yet: bob"), "{}", shown.out);
+        let shown = one.cli(&["receipt", "list"])?.good()?;
         ensure!(shown.out.contains("have not yet: they do it when they are on: bob"), "{}", shown.out);
+        let shown = one.cli(&["status"])?.good()?;
+        ensure!(
+            shown.out.contains("Erasures that are not over") && shown.out.contains("bob"),
+            "{}",
+            shown.out
+        );
+        let shown = one.cli(&["doctor"])?.good()?;
+        ensure!(shown.out.contains(&format!("the erasure {} of bucket", &erased.id[..8])), "{}", shown.out);
 
         other.resume()?;
         until(120, "bob confirms", || {
@@ -113,6 +123,8 @@ fn what_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
             ensure!(all.iter().all(|one| one.pending.is_empty() && one.confirmed.len() == 2), "{all:?}");
             Ok(())
         })?;
+        let shown = one.cli(&["status"])?.good()?;
+        ensure!(!shown.out.contains("Erasures that are not over"), "{}", shown.out);
         one.cli(&["receipt", "save", &erased.id, &file, "--overwrite"])?.good()?;
         let shown: Erasure = one.ask(&["receipt", "check", &file])?;
         ensure!(shown.buckets == erased.buckets && shown.confirmed.len() == 2, "{shown:?}");

@@ -76,6 +76,13 @@ pub struct BucketStatus {
     /// What the node that tells this can do with it.
     #[serde(default)]
     pub access: BucketAccess,
+    /// When it was made, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_ms: Option<u64>,
+    /// Who made it, and where, if another bucket has the same name: two machines apart can give one name to two. Then
+    /// only their ids tell them apart, and commands take those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
 }
 
 /// A wish for a bucket.

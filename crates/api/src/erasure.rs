@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 pub struct ErasurePlan {
     /// The bucket's name.
     pub bucket: String,
+    /// Its id, in hex: two buckets can have one name.
+    pub id: String,
     /// Objects in it.
     pub objects: u64,
     /// All their versions.
@@ -34,6 +36,8 @@ pub struct ObjectToErase {
 pub struct ObjectErasurePlan {
     /// The bucket's name.
     pub bucket: String,
+    /// The bucket's id, in hex.
+    pub bucket_id: String,
     /// The object's name.
     pub key: String,
     /// Its versions, delete markers among them.
@@ -60,6 +64,28 @@ pub struct ErasureNode {
     /// When it has destroyed them, in milliseconds since 1970, as it says itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_ms: Option<u64>,
+    /// Whether it is on, as far as the node knows that is asked; a receipt does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected: Option<bool>,
+}
+
+/// An erasure that is not over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasureUnderWay {
+    /// Its id.
+    pub id: String,
+    /// What is erased, in words.
+    pub what: String,
+    /// How long ago the node that answers heard of it, in milliseconds.
+    pub since_ms: u64,
+    /// Nodes of the realm that have not confirmed it.
+    pub pending: Vec<ErasureNode>,
+    /// What the node that answers waits for, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<String>,
+    /// Versions there that must be kept, and keep it from ending: under a retention, or a legal hold.
+    #[serde(default)]
+    pub kept: u64,
 }
 
 /// An erasure, and how far it is.

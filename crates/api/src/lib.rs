@@ -44,7 +44,7 @@ pub use bucket_keys::{
 };
 pub use client::{Client, NO_NODE};
 pub use control::{ByteStream, Control, VerifyEvents};
-pub use erasure::{Erasure, ErasureNode, ErasurePlan, ObjectErasurePlan, ObjectToErase};
+pub use erasure::{Erasure, ErasureNode, ErasurePlan, ErasureUnderWay, ObjectErasurePlan, ObjectToErase};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};

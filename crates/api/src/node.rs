@@ -133,6 +133,10 @@ impl NodeStatus {
 /// # Errors
 /// A [`Problem`] if there is none, or if it may be several: those are named.
 pub fn node_named<'a>(nodes: &'a [NodeStatus], typed: &str) -> Result<&'a NodeStatus, Problem> {
+    // Whoever is called as another one's id is not that one.
+    if let Some(whole) = nodes.iter().find(|node| node.id == typed) {
+        return Ok(whole);
+    }
     let meant: Vec<&NodeStatus> = nodes
         .iter()
         .filter(|node| node.name == typed || (typed.len() >= 4 && node.id.starts_with(typed)))
@@ -187,6 +191,8 @@ mod tests {
         let all = [node("84cff153", "desk"), node("a1b2c3d4", "desk"), node("abcd0000", "84cff1")];
         assert_eq!(node_named(&all, "a1b2").unwrap().name, "desk");
         assert_eq!(node_named(&all, &all[0].id).unwrap().id, all[0].id);
+        let called = [node("84cff153", "desk"), node("a1b2c3d4", &"84cff153".repeat(8))];
+        assert_eq!(node_named(&called, &called[0].id).unwrap().name, "desk", "a whole id comes first");
         for (typed, says) in [
             ("desk", "desk (84cff153), desk (a1b2c3d4)"),
             ("84cff1", "desk (84cff153), 84cff1 (abcd0000)"),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{BucketStatus, NodeStatus};
+use crate::{BucketStatus, ErasureUnderWay, NodeStatus};
 
 /// Everything a person wants to know at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -34,6 +34,9 @@ pub struct Status {
     pub checklist: Vec<ChecklistItem>,
     /// Recoveries that have not taken effect.
     pub recoveries: Vec<RecoveryStatus>,
+    /// Erasures that are not over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erasures: Vec<ErasureUnderWay>,
 }
 
 /// A recovery by guardians that has not taken effect.

@@ -76,6 +76,15 @@ pub fn date(ms: u64) -> String {
     )
 }
 
+/// A word as it is to be typed, so that a shell reads it as one: quoted where that is needed.
+pub fn typed(word: &str) -> std::borrow::Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', r"'\''")).into()
+}
+
 /// `waits` for one, `wait` for more.
 pub fn verb(n: u64, of_one: &'static str, of_more: &'static str) -> &'static str {
     if n == 1 { of_one } else { of_more }
@@ -89,6 +98,21 @@ mod tests {
     fn a_date_is_one_that_sorts() {
         assert_eq!(date(1_795_314_925_000), "2026-11-22 02:35 UTC");
         assert_eq!((date(0).as_str(), date(u64::MAX).as_str()), ("1970-01-01 00:00 UTC", "an unknown date"));
+    }
+
+    #[test]
+    fn what_is_typed_again_stays_one_word() {
+        for (word, shown) in [
+            ("nas", "nas"),
+            ("2026/a_b.jpg", "2026/a_b.jpg"),
+            ("Zoë", "Zoë"),
+            ("ann smith", "'ann smith'"),
+            ("Zoë's $HOME", r"'Zoë'\''s $HOME'"),
+            ("a;b", "'a;b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(typed(word), shown);
+        }
     }
 
     #[test]

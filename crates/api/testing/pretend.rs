@@ -313,6 +313,8 @@ impl Control for Pretend {
             unchecked: 0,
             lacks: None,
             access: freehold_api::BucketAccess::Writes,
+            made_ms: None,
+            made_by: None,
         };
         world.status.buckets.push(made.clone());
         Ok(made)

@@ -59,6 +59,8 @@ fn bucket(id: u8, name: &str, copies: u16) -> BucketStatus {
         unchecked: 0,
         lacks: None,
         access: freehold_api::BucketAccess::Writes,
+        made_ms: None,
+        made_by: None,
     }
 }
 
@@ -114,6 +116,7 @@ impl World {
                 names: Vec::new(),
             },
             recoveries: Vec::new(),
+            erasures: Vec::new(),
             checklist: vec![
                 check("second-node", "Add a second machine", false, "freehold invite"),
                 check("backup", "Keep a backup outside the realm", false, "freehold realm export"),

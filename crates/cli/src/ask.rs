@@ -206,13 +206,17 @@ async fn bucket(terminal: Terminal, client: &Client, command: BucketCommand) -> 
                 (true, true) => Err(Problem::corrupt(
                     format!("{name} is damaged"),
                     "nothing was repaired, as --no-repair says",
-                    Some(format!("freehold bucket verify {name}    (repairs it from a good copy)")),
+                    Some(format!(
+                        "freehold bucket verify {}    (repairs it from a good copy)",
+                        words::typed(&name)
+                    )),
                 )),
                 (true, false) => Err(Problem::corrupt(
                     format!("{name} is damaged"),
                     "some of it could not be repaired from another node",
                     Some(format!(
-                        "bring a node that holds a good copy online, then: freehold bucket verify {name}"
+                        "bring a node that holds a good copy online, then: freehold bucket verify {}",
+                        words::typed(&name)
                     )),
                 )),
             }

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use freehold_api::words::{bytes, count, span, verb};
+use freehold_api::words::{self, bytes, count, span, verb};
 use freehold_api::{
     Attached, BackendState, BackendStatus, Client, Detach, Detached, NewBackend, NewStore, Probed, Problem,
 };
@@ -63,7 +63,11 @@ pub(crate) async fn backend(
         BackendCommand::Detach { name, force, dry_run } => {
             if force && !dry_run {
                 let undone = format!("{name} was not detached");
-                terminal.is_meant(&undone, &name, &format!("freehold backend detach {name} --force"))?;
+                terminal.is_meant(
+                    &undone,
+                    &name,
+                    &format!("freehold backend detach {} --force", words::typed(&name)),
+                )?;
             }
             let done = client.detach_backend(&name, Detach { force, dry_run }).await?;
             show(terminal, &done, |done| detached(&name, done, dry_run))

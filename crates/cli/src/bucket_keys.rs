@@ -1,6 +1,6 @@
 //! `freehold bucket keys`, `rotate`, `share` and `unshare`.
 
-use freehold_api::words::{count, verb};
+use freehold_api::words::{self, count, verb};
 use freehold_api::{BucketAccess, BucketKeys, Client, Problem, Rewrapped, Rotated, Rotation, Share};
 
 use crate::ask::show;
@@ -125,7 +125,7 @@ fn shown(keys: &BucketKeys) -> String {
         let known = keys.to_rotate.join(", ");
         out.push(format!(
             "  {known} knows the newest key and should not: freehold bucket rotate {}",
-            keys.bucket
+            words::typed(&keys.bucket)
         ));
     }
     out.join("\n")

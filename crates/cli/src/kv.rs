@@ -71,7 +71,7 @@ async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Re
         }
         KvCommand::Drop { name } => {
             let undone = format!("the database {name} was not deleted");
-            terminal.is_meant(&undone, &name, &format!("freehold kv drop {name}"))?;
+            terminal.is_meant(&undone, &name, &format!("freehold kv drop {}", words::typed(&name)))?;
             Database::of(client, &name).delete_all().await?;
             terminal.done(true, format!("The database {name} is deleted."));
             Ok(())
@@ -100,7 +100,10 @@ async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Re
             let all = Database::of(client, &name).snapshots().await?;
             show(terminal, &all, |all| match all.as_slice() {
                 [] => {
-                    format!("There is no snapshot with a name yet: freehold kv snapshot {name} --name NAME")
+                    format!(
+                        "There is no snapshot with a name yet: freehold kv snapshot {} --name NAME",
+                        words::typed(&name)
+                    )
                 }
                 all => all.iter().map(|kept| kept.id.clone()).collect::<Vec<_>>().join("\n"),
             })
@@ -246,7 +249,10 @@ async fn index(terminal: Terminal, client: &Client, command: IndexCommand) -> Re
                 Database::of(client, &name).until_whole(&collection, &index).await?;
                 terminal.done(true, format!("The index {index} is whole."));
             } else {
-                terminal.done(true, format!("The index {index} is being built: freehold kv show {name}"));
+                terminal.done(
+                    true,
+                    format!("The index {index} is being built: freehold kv show {}", words::typed(&name)),
+                );
             }
             Ok(())
         }

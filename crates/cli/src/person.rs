@@ -49,6 +49,9 @@ async fn erase(
     also_shared: Vec<String>,
     dry_run: bool,
 ) -> Result<(), Problem> {
+    let also: String =
+        also_shared.iter().map(|bucket| format!(" --also-shared {}", words::typed(bucket))).collect();
+    let command = format!("freehold person erase {}{also}", words::typed(typed));
     let wish = PersonToErase { also_shared };
     let plan = client.plan_person_erasure(typed, &wish).await?;
     if dry_run {
@@ -59,13 +62,13 @@ async fn erase(
         return Err(Problem::refused(
             undone,
             plan.refused.join("; "),
-            Some(format!("freehold person erase {typed} --dry-run    (all that would go)")),
+            Some(format!("{command} --dry-run    (all that would go)")),
         ));
     }
     if terminal.can_ask() {
         terminal.say(planned(&plan));
     }
-    terminal.is_meant(&undone, &plan.name, &format!("freehold person erase {typed}"))?;
+    terminal.is_meant(&undone, &plan.name, &command)?;
     let erased = client.erase_person(&plan.id, &wish).await?;
     show(terminal, &erased, |erased| {
         format!(

@@ -137,11 +137,15 @@ pub(crate) async fn drain(
                 "Nothing depends on {} any more. End it with: freehold {} {}",
                 told(node),
                 if node.backend.is_some() { "backend detach" } else { "node remove" },
-                node.name
+                words::typed(&node.name)
             )
         }
         _ => {
-            format!("{} is being emptied. freehold node drain {} --wait waits for it.", told(node), node.name)
+            format!(
+                "{} is being emptied. freehold node drain {} --wait waits for it.",
+                told(node),
+                words::typed(&node.name)
+            )
         }
     })
 }
@@ -224,7 +228,8 @@ async fn until_empty(terminal: Terminal, client: &Client, id: &str) -> Result<No
                 Some(format!(
                     "freehold invite    (adds a node), or freehold bucket set {}, or freehold node drain {} \
                      --cancel",
-                    bucket.name, node.name
+                    words::typed(&bucket.name),
+                    words::typed(&node.name)
                 )),
             ));
         }
@@ -246,7 +251,7 @@ pub(crate) async fn remove(
     let nodes = client.nodes().await?;
     let meant = node_named(&nodes, node)?;
     if force && !dry_run {
-        let command = format!("freehold node remove {} --force", meant.name);
+        let command = format!("freehold node remove {} --force", words::typed(&meant.name));
         terminal.is_meant(&format!("{} was not removed", meant.name), &meant.name, &command)?;
     }
     // What stands in the way otherwise is what is lost.

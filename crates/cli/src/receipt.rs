@@ -14,19 +14,21 @@ use crate::terminal::Terminal;
 pub(crate) async fn erase(
     terminal: Terminal,
     client: &Client,
-    name: &str,
+    typed: &str,
     dry_run: bool,
 ) -> Result<(), Problem> {
-    let plan = client.plan_erasure(name).await?;
+    let plan = client.plan_erasure(typed).await?;
     if dry_run {
         return show(terminal, &plan, planned);
     }
     if terminal.can_ask() {
         terminal.say(planned(&plan));
     }
+    let name = &plan.bucket;
     let undone = format!("the bucket {name} was not erased");
-    terminal.is_meant(&undone, name, &format!("freehold bucket erase {name}"))?;
-    let erased = client.erase(name).await?;
+    terminal.is_meant(&undone, name, &format!("freehold bucket erase {}", words::typed(typed)))?;
+    // Another one may have got that name meanwhile.
+    let erased = client.erase(&plan.id).await?;
     show(terminal, &erased, |erased| {
         let id = erased.id.get(..8).unwrap_or(&erased.id);
         format!(
@@ -47,20 +49,14 @@ pub(crate) async fn object(
     if dry_run {
         return show(terminal, &plan, planned_object);
     }
-    let refused = |why| {
-        let next = format!("freehold object erase {bucket} {key}");
-        Problem::refused(format!("{key} was not erased"), why, Some(next))
-    };
     if terminal.can_ask() {
         terminal.say(planned_object(&plan));
-        let typed = terminal.ask("Nothing brings it back. Type the object's name to erase it:");
-        if typed.is_none_or(|typed| typed.trim() != key) {
-            return Err(refused("something else was typed"));
-        }
-    } else if !terminal.quiet {
-        return Err(refused("nothing brings it back, and nobody is here to be asked: say --yes"));
     }
-    let erased = client.erase_object(&bucket, &wish).await?;
+    let bypass = if bypass_governance { " --bypass-governance" } else { "" };
+    let command = format!("freehold object erase {} {}{bypass}", words::typed(&bucket), words::typed(&key));
+    terminal.is_meant(&format!("{key} was not erased"), &key, &command)?;
+    let bucket = &plan.bucket;
+    let erased = client.erase_object(&plan.bucket_id, &wish).await?;
     show(terminal, &erased, |erased| {
         let id = short(&erased.id);
         let how = if erased.pending.is_empty() {
@@ -164,12 +160,15 @@ fn short(id: &str) -> &str {
 }
 
 pub(crate) fn progress(erasure: &Erasure) -> String {
-    let lines = [
-        ("have destroyed their keys of it", &erasure.confirmed),
-        ("have not yet: they do it when they are on", &erasure.pending),
-        ("left before they did, and may still have them", &erasure.gone),
+    let pending = |on| erasure.pending.iter().filter(move |node| node.connected == on).collect();
+    let lines: [(&str, Vec<&ErasureNode>); 5] = [
+        ("have destroyed their keys of it", erasure.confirmed.iter().collect()),
+        ("are on, and get ready (freehold receipt list there says what they wait for)", pending(Some(true))),
+        ("have not yet: they do it when they are on", pending(Some(false))),
+        ("have not yet", pending(None)),
+        ("left before they did, and may still have them", erasure.gone.iter().collect()),
     ];
-    let line = |(what, nodes): &(&str, &Vec<ErasureNode>)| {
+    let line = |(what, nodes): &(&str, Vec<&ErasureNode>)| {
         let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
         (!names.is_empty()).then(|| format!("  {what}: {}", names.join(", ")))
     };

@@ -1,9 +1,10 @@
 //! Answers as people read them: one screen, alarms first, nothing that needs a manual.
 
-use freehold_api::words::{bytes, count, span, verb};
+use freehold_api::words::{self, bytes, count, span, verb};
 use freehold_api::{
-    Audit, BucketAccess, BucketStatus, Damage, Doctor, Finding, GuardianTest, ImportReport, Level, NodePlace,
-    NodeStatus, Path, PlaneState, Protection, Role, Standing, Status, VerifyFinding, VerifyReport,
+    Audit, BucketAccess, BucketStatus, Damage, Doctor, ErasureUnderWay, Finding, GuardianTest, ImportReport,
+    Level, NodePlace, NodeStatus, Path, PlaneState, Protection, Role, Standing, Status, VerifyFinding,
+    VerifyReport,
 };
 
 fn finding(found: &Finding) -> String {
@@ -48,6 +49,11 @@ pub(crate) fn status(status: &Status) -> String {
     for plane in status.planes.iter().filter(|plane| plane.state != PlaneState::Running) {
         out.push(format!("  plane {}: {:?}, {}", plane.name, plane.state, plane.detail));
     }
+    if !status.erasures.is_empty() {
+        out.push(String::new());
+        out.push("Erasures that are not over".to_owned());
+        out.extend(status.erasures.iter().map(erasure));
+    }
     let open: Vec<_> = status.checklist.iter().filter(|item| !item.done).collect();
     if !open.is_empty() {
         out.push(String::new());
@@ -73,6 +79,27 @@ pub(crate) fn status(status: &Status) -> String {
             .map_or("no checkpoint yet".to_owned(), |ms| format!("last checkpoint {} ago", span(ms)))
     ));
     out.join("\n")
+}
+
+/// An erasure that is not over: whom it waits for, and how long already.
+fn erasure(one: &ErasureUnderWay) -> String {
+    let id: String = one.id.chars().take(8).collect();
+    let names = |on: bool| -> Vec<&str> {
+        one.pending
+            .iter()
+            .filter(|node| (node.connected == Some(true)) == on)
+            .map(|node| node.name.as_str())
+            .collect()
+    };
+    let mut said = vec![format!("  {id}  {}, for {}", one.what, span(one.since_ms))];
+    for (what, names) in [("off", names(false)), ("on, and not ready yet", names(true))] {
+        if !names.is_empty() {
+            said.push(format!("{what}: {}", names.join(", ")));
+        }
+    }
+    said.extend(one.waits.iter().map(|until| format!("this machine waits {until}")));
+    said.extend((one.kept > 0).then(|| format!("{} here must be kept", count(one.kept, "version"))));
+    said.join("; ")
 }
 
 /// One node in a line.
@@ -136,7 +163,17 @@ pub(crate) fn buckets(all: &[BucketStatus]) -> String {
     if all.is_empty() {
         return NO_BUCKETS.to_owned();
     }
-    all.iter().map(bucket).collect::<Vec<_>>().join("\n")
+    let is_double = |one: &BucketStatus| all.iter().filter(|other| other.name == one.name).count() > 1;
+    let line = |one: &BucketStatus| if is_double(one) { told_apart(one) } else { bucket(one) };
+    all.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A bucket with what tells it from another one of its name.
+fn told_apart(one: &BucketStatus) -> String {
+    let id: String = one.id.chars().take(8).collect();
+    let made = one.made_ms.map(|ms| format!(", made {}", words::date(ms))).unwrap_or_default();
+    let by = one.made_by.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
+    format!("{}\n  {:<16} another bucket has that name; this one is {id}{made}{by}", bucket(one), "")
 }
 
 const NO_BUCKETS: &str = "  none yet: freehold bucket create photos --copies 2";

@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use freehold_api::Problem;
+use freehold_api::{Problem, words};
 use zeroize::Zeroizing;
 
 /// Whether a JSON document stands on standard output: programs read one, so a problem that comes after
@@ -110,7 +110,7 @@ impl Terminal {
             ));
         }
         let typed = self.ask(&format!("Nothing brings back what goes with it. Type {name} to go on:"));
-        if typed.is_some_and(|typed| typed.trim() == name) {
+        if typed.is_some_and(|typed| typed.trim() == name.trim()) {
             return Ok(());
         }
         Err(Problem::refused(undone, "something else was typed", Some(command)))
@@ -133,14 +133,12 @@ pub(crate) fn told_home(home: &Path) -> Option<&'static str> {
         return None;
     }
     let path = home.display().to_string();
-    let plain = path.chars().all(|c| c.is_alphanumeric() || "/._-+".contains(c));
-    let quoted = if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
     // Once in the life of a process.
-    Some(String::leak(format!("--home {quoted} ")))
+    Some(String::leak(format!("--home {} ", words::typed(&path))))
 }
 
 /// Commands that ask the node of a home.
-const OF_A_HOME: [&str; 16] = [
+const OF_A_HOME: [&str; 20] = [
     "up",
     "stop",
     "status",
@@ -148,7 +146,11 @@ const OF_A_HOME: [&str; 16] = [
     "metrics",
     "invite",
     "bucket",
+    "object",
     "backend",
+    "kv",
+    "usage",
+    "quota",
     "key",
     "person",
     "receipt",

@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::control;
 use crate::credentials::new_pair;
 use crate::people;
 use crate::problem::own_problem;
@@ -271,8 +272,14 @@ fn wished(shared: &Shared, wish: NewKey) -> Result<(Principal, Rights), Problem>
         None => Principal::Account(account),
         Some(name) => Principal::Service(account, name.parse().map_err(|e| invalid(format!("{e}")))?),
     };
+    // Whoever uses the key names buckets, and S3 knows no ids.
+    let name = |typed: &String| {
+        let id = control::bucket_named(shared, typed)?;
+        let name = control::name_of_bucket(shared, &id);
+        control::bucket_named(shared, &name).map(|_| name)
+    };
     let rights = Rights {
-        buckets: wish.buckets.into_iter().collect(),
+        buckets: wish.buckets.iter().map(name).collect::<Result<_, _>>()?,
         prefix: wish.prefix,
         allow: wish.allow.into_iter().map(right).collect(),
         until_ms: wish.until_ms,
@@ -288,11 +295,6 @@ fn wished(shared: &Shared, wish: NewKey) -> Result<(Principal, Rights), Problem>
     }
     if let Some(why) = ill_standing(shared, &who) {
         return Err(Problem::refused(NOT_MADE, why, Some("freehold person list")));
-    }
-    for bucket in &rights.buckets {
-        if shared.vault.bucket_named(bucket).is_none() {
-            return Err(crate::problem::no_bucket(bucket));
-        }
     }
     Ok((who, rights))
 }

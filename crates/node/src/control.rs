@@ -25,11 +25,15 @@ use freehold_api::{
     ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus,
     VerifyEvents,
 };
+use freehold_wire::BucketId;
 
 use crate::access_keys;
 use crate::shared::Shared;
 
-pub(crate) use bucket::{create as create_bucket, end as end_bucket, found as found_bucket, is_bucket_name};
+pub(crate) use bucket::{
+    create as create_bucket, end as end_bucket, found as found_bucket, is_bucket_name, name_of_bucket,
+    named as bucket_named, named_anywhere as bucket_named_anywhere,
+};
 pub(crate) use places::is_free;
 pub use realm::audit_of;
 
@@ -41,9 +45,9 @@ pub(crate) use report::buckets;
 pub struct Answers(pub Arc<Shared>);
 
 impl Answers {
-    fn bucket(&self, name: String) -> Result<BucketStatus, Problem> {
-        let found = buckets(&self.0).into_iter().find(|bucket| bucket.name == name);
-        found.ok_or_else(|| Problem::bug("the bucket is there but is not listed", name, None::<&str>))
+    fn bucket(&self, id: BucketId) -> Result<BucketStatus, Problem> {
+        let found = buckets(&self.0).into_iter().find(|bucket| bucket.id == id.to_string());
+        found.ok_or_else(|| Problem::bug("the bucket is there but is not listed", id.short(), None::<&str>))
     }
 }
 
@@ -128,16 +132,15 @@ impl Control for Answers {
     }
 
     async fn create_bucket(&self, wish: NewBucket) -> Result<BucketStatus, Problem> {
-        let name = wish.name.clone();
-        self.0.to_the_end(|shared| async move { create_bucket(&shared, &wish).await }).await?;
-        self.bucket(name)
+        let id = self.0.to_the_end(|shared| async move { create_bucket(&shared, &wish).await }).await?;
+        self.bucket(id)
     }
 
     async fn set_bucket(&self, bucket: &str, change: BucketChange) -> Result<BucketStatus, Problem> {
         let id = bucket::named(&self.0, bucket)?;
         let set = |shared: Arc<Shared>| async move { places::set_bucket(&shared, id, change).await };
         self.0.to_the_end(set).await?;
-        self.bucket(bucket.to_owned())
+        self.bucket(id)
     }
 
     async fn delete_bucket(&self, bucket: &str, dry_run: bool) -> Result<(), Problem> {

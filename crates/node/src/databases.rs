@@ -32,7 +32,7 @@ impl Realm for ForKv {
     async fn create(&self, name: &str, copies: u16, confirm: u16) -> Result<(), RealmError> {
         let wish = NewBucket { name: name.to_owned(), copies, confirm, rules: BucketRules::default() };
         let made = found_bucket(&*self.shared()?, &wish).await;
-        made.map_err(|problem| RealmError(problem.to_string()))
+        made.map(drop).map_err(|problem| RealmError(problem.to_string()))
     }
 
     async fn end(&self, bucket: &BucketId) -> Result<(), RealmError> {

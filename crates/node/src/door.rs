@@ -238,11 +238,11 @@ async fn redeem(shared: &Arc<Shared>, proof: &Proof, op: &[u8], name: Name) -> A
 }
 
 /// The name a newcomer asks for, with a number if another node has it: many machines are called
-/// `debian`.
+/// `debian`. The same if it could be the start of an id, as containers are called.
 pub(crate) fn free_name(wish: &Name, taken: impl Fn(&str) -> bool) -> Name {
     let mut name = wish.clone();
     let mut number = 1;
-    while taken(name.as_str()) {
+    while taken(name.as_str()) || name.is_like_an_id() {
         number += 1;
         name = wish.numbered(number);
     }

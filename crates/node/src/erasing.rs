@@ -183,6 +183,13 @@ async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
         let known = shared.log.view().erased_since.get(&erasure).copied();
         Sight::Blind { waited: known.map_or(Millis(0), |known| clock::wall().since(known)) }
     };
+    let (keyed, said) = others(shared, bucket, erasure);
+    turn::has_come(sight, &keyed, &said)
+}
+
+/// Other nodes of the realm that have keys of what is erased, or had; and those that have erased it and could see
+/// what must be kept.
+fn others(shared: &Shared, bucket: &BucketId, erasure: OpId) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
     let (view, me) = (shared.log.view(), shared.me());
     let directory = shared.directory();
     let had = directory.had_keys(bucket);
@@ -190,7 +197,32 @@ async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
     let said = directory.erased_by(erasure).map(|said| said.node).filter(counts).collect();
     let mut keyed = had;
     keyed.retain(|node| *node != me && is_active(view.state(), node) && view.was_here(*node, erasure));
-    turn::has_come(sight, &keyed, &said)
+    (keyed, said)
+}
+
+/// What this node waits for before it carries an erasure out, in words, and how many versions must be kept here.
+pub(crate) fn waits(shared: &Shared, erasure: OpId) -> (Vec<String>, u64) {
+    let view = shared.log.view();
+    let (mut until, mut kept) = (Vec::new(), 0);
+    let is_begun = shared.begun.has(&erasure);
+    for (bucket, _) in view.state().erased().filter(|(_, said)| *said == erasure && !is_begun) {
+        if is_keyed(shared, &bucket) {
+            kept += shared.vault.must_stay(&bucket, clock::wall());
+            continue;
+        }
+        let (keyed, said) = others(shared, &bucket, erasure);
+        let silent: Vec<String> = keyed.difference(&said).map(|node| shared.name_of(*node)).collect();
+        if !silent.is_empty() {
+            until.push(format!("for the word of those who can see what must be kept: {}", silent.join(", ")));
+        } else if keyed.is_empty() && said.is_empty() {
+            until.push("until a week is over: nobody is left who can see what must be kept".to_owned());
+        }
+    }
+    if let Some((bucket, _)) = view.state().ended().find(|(_, ended)| ended.erasure == erasure) {
+        until.extend(shared.endings.of(&bucket).unwrap_or_default().until);
+    }
+    until.dedup();
+    (until, kept)
 }
 
 /// Takes in, at the start, what this node has carried out.

@@ -12,6 +12,7 @@ use freehold_seal::{BucketKey, DirectoryRow, KeyRing, KeyRingError, Recipient};
 use freehold_wire::{Bounded, BucketId, Hlc, Millis, Name, NameError, RealmId};
 use zeroize::Zeroizing;
 
+use crate::door::free_name;
 use crate::home::Home;
 use crate::identity::{FreshKeys, Identity, IdentityError};
 use crate::scribe::{Saying, Scribe, ScribeError};
@@ -75,8 +76,8 @@ pub struct Founding {
 /// # Errors
 /// [`FoundError`]
 pub fn found(realm_name: &str, node_name: &str, now: Millis) -> Result<Founding, FoundError> {
-    let names =
-        (Name::new(realm_name).map_err(FoundError::Name)?, Name::new(node_name).map_err(FoundError::Name)?);
+    let machine = Name::new(node_name).map_err(FoundError::Name)?;
+    let names = (Name::new(realm_name).map_err(FoundError::Name)?, free_name(&machine, |_| false));
     let mut entropy = OsEntropy;
     let keys = FreshKeys::draw();
     let recovery_seed = entropy.secret();

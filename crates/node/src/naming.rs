@@ -61,9 +61,56 @@ pub(crate) fn names(buckets: &BTreeMap<BucketId, Called>) -> BTreeMap<BucketId, 
     buckets.iter().map(name).collect()
 }
 
+/// The shortest start of an id that stands for it: what lists show.
+pub(crate) const ID_START_MIN: usize = 8;
+
+/// The start of an id that tells it from the others, as it is typed.
+pub(crate) fn start_of(id: &BucketId, others: &[BucketId]) -> String {
+    let short = id.short();
+    if others.iter().filter(|other| other.short() == short).count() > 1 { id.to_string() } else { short }
+}
+
+/// The bucket that somebody typed, of these with their names: a whole id, a name, or the start of an id. Else all that
+/// may be meant: two machines apart can give one name to two buckets, and nothing says whose is to go.
+pub(crate) fn meant<'a>(
+    buckets: impl IntoIterator<Item = (&'a BucketId, &'a str)>,
+    typed: &str,
+) -> Result<BucketId, Vec<BucketId>> {
+    let whole: Option<BucketId> = typed.parse().ok();
+    let is_start = typed.len() >= ID_START_MIN;
+    let mut found = Vec::new();
+    for (id, name) in buckets {
+        if whole == Some(*id) {
+            return Ok(*id);
+        }
+        if name == typed || (is_start && id.to_string().starts_with(typed)) {
+            found.push(*id);
+        }
+    }
+    match found.as_slice() {
+        [one] => Ok(*one),
+        _ => Err(found),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_is_meant_by_its_name_or_id_and_never_by_chance() {
+        let all = [(id(1), "photos"), (id(2), "photos"), (id(3), "papers"), (id(4), "03030303")];
+        let find = |typed: &str| meant(all.iter().map(|(id, name)| (id, *name)), typed);
+        assert_eq!(find("papers"), Ok(id(3)));
+        assert_eq!(find("photos"), Err(vec![id(1), id(2)]), "two machines apart made one each");
+        assert_eq!((find("01010101"), find(&id(2).to_string())), (Ok(id(1)), Ok(id(2))));
+        assert_eq!(find("03030303"), Err(vec![id(3), id(4)]), "a name like the start of another's id");
+        assert_eq!(find(&id(3).to_string()), Ok(id(3)));
+        assert_eq!((find("0101010"), find(""), find("music")), (Err(vec![]), Err(vec![]), Err(vec![])));
+        let named = [(id(5), id(6).to_string()), (id(6), "x".to_owned())];
+        let of = named.iter().map(|(id, name)| (id, name.as_str()));
+        assert_eq!(meant(of, &id(6).to_string()), Ok(id(6)), "whoever is called as another one's id");
+    }
 
     fn id(byte: u8) -> BucketId {
         BucketId::from_bytes([byte; 32])

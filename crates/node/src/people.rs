@@ -80,11 +80,16 @@ fn one_of(
     people: impl Iterator<Item = PersonId>,
     typed: &str,
 ) -> Result<PersonId, usize> {
+    let people: Vec<PersonId> = people.collect();
+    // Whoever is called as another one's id is not that one.
+    if let Some(whole) = typed.parse().ok().filter(|whole| people.contains(whole)) {
+        return Ok(whole);
+    }
     let is_meant = |person: &PersonId| {
         names.get(person).is_some_and(|name| name == typed)
             || (typed.len() >= ID_START_MIN && person.to_string().starts_with(typed))
     };
-    let meant: Vec<PersonId> = people.filter(is_meant).collect();
+    let meant: Vec<PersonId> = people.into_iter().filter(is_meant).collect();
     match meant.as_slice() {
         [person] => Ok(*person),
         several => Err(several.len()),
@@ -104,5 +109,7 @@ mod tests {
         assert_eq!((find("010"), find("eve"), find("")), (Err(0), Err(0), Err(0)));
         let alike = BTreeMap::from([(a, "ann".to_owned()), (b, "ann".to_owned())]);
         assert_eq!(one_of(&alike, [a, b].into_iter(), "ann"), Err(2));
+        let called = BTreeMap::from([(b, a.to_string())]);
+        assert_eq!(one_of(&called, [a, b].into_iter(), &a.to_string()), Ok(a), "b is called as the id of a");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use freehold_api::kv::{NO_DATABASE, OVERTAKEN};
-use freehold_api::{Problem, ProblemKind};
+use freehold_api::{Problem, ProblemKind, words};
 use freehold_disk::{Kind, LockError, OwnError, StoreError};
 use freehold_kv::KvError;
 use freehold_vault::{GetError, PutError};
@@ -148,7 +148,8 @@ pub fn put_problem(bucket: &str, key: &str, error: &PutError) -> Problem {
             what,
             why,
             Some(format!(
-                "on a node that says who holds its keys: freehold bucket share {bucket} --with NODE"
+                "on a node that says who holds its keys: freehold bucket share {} --with NODE",
+                words::typed(bucket)
             )),
         ),
         PutError::Quota(_) => Problem::refused(what, why, Some("freehold usage")),
@@ -188,27 +189,30 @@ pub fn get_problem(bucket: &str, key: &str, error: &GetError) -> Problem {
 /// A database did not do what was asked.
 pub fn kv_problem(name: &str, error: &KvError, name_of: impl Fn(NodeId) -> String) -> Problem {
     let what = format!("the database {name} did not do what was asked");
-    let why = chain(error);
+    let (why, typed) = (chain(error), words::typed(name));
     match error {
         KvError::NoDatabase => Problem::not_found(
             format!("there is no database {name}"),
             NO_DATABASE,
-            Some(format!("freehold kv databases, or freehold kv create {name}")),
+            Some(format!("freehold kv databases, or freehold kv create {typed}")),
         ),
         KvError::NoKey(_) => {
-            Problem::not_found(what, why, Some(format!("freehold kv scan {name}    (lists what is there)")))
+            Problem::not_found(what, why, Some(format!("freehold kv scan {typed}    (lists what is there)")))
         }
         KvError::NoDocument { collection, .. } => Problem::not_found(
             what,
             why,
-            Some(format!("freehold kv query {name} {collection}, or freehold kv show {name}")),
+            Some(format!(
+                "freehold kv query {typed} {}, or freehold kv show {typed}",
+                words::typed(collection)
+            )),
         ),
         KvError::NoSnapshot(_) => {
-            Problem::not_found(what, why, Some(format!("freehold kv snapshots {name}")))
+            Problem::not_found(what, why, Some(format!("freehold kv snapshots {typed}")))
         }
-        KvError::NoTransaction => Problem::not_found(what, why, Some(format!("freehold kv begin {name}"))),
+        KvError::NoTransaction => Problem::not_found(what, why, Some(format!("freehold kv begin {typed}"))),
         KvError::Overtaken(_) => {
-            let next = Some(format!("begin again: freehold kv begin {name}"));
+            let next = Some(format!("begin again: freehold kv begin {typed}"));
             Problem::conflict(what, format!("{why}; {OVERTAKEN}"), next)
         }
         KvError::Condition { .. } => {
@@ -216,7 +220,7 @@ pub fn kv_problem(name: &str, error: &KvError, name_of: impl Fn(NodeId) -> Strin
         }
         KvError::Exists => Problem::conflict(what, why, Some("choose another name: freehold kv databases")),
         KvError::SnapshotThere(_) => {
-            Problem::conflict(what, why, Some(format!("choose another name: freehold kv snapshots {name}")))
+            Problem::conflict(what, why, Some(format!("choose another name: freehold kv snapshots {typed}")))
         }
         KvError::Unique { .. } => {
             Problem::conflict(what, why, Some("change one of the two, or drop the index"))
@@ -224,9 +228,9 @@ pub fn kv_problem(name: &str, error: &KvError, name_of: impl Fn(NodeId) -> Strin
         KvError::KeyUsed => {
             Problem::conflict(what, why, Some("give each write an idempotency key of its own"))
         }
-        KvError::Index(_) => Problem::invalid(what, why, Some(format!("freehold kv show {name}"))),
+        KvError::Index(_) => Problem::invalid(what, why, Some(format!("freehold kv show {typed}"))),
         KvError::TooOld(oldest) => {
-            Problem::invalid(what, why, Some(format!("freehold kv watch {name} --after {oldest}")))
+            Problem::invalid(what, why, Some(format!("freehold kv watch {typed} --after {oldest}")))
         }
         KvError::Query(_) | KvError::Cursor(_) => {
             Problem::invalid(what, why, Some("freehold kv query --help"))
@@ -237,14 +241,14 @@ pub fn kv_problem(name: &str, error: &KvError, name_of: impl Fn(NodeId) -> Strin
             Problem::refused(
                 what,
                 format!("{writer} writes it"),
-                Some(format!("ask {writer}, or there: freehold kv handover {name} NODE")),
+                Some(format!("ask {writer}, or there: freehold kv handover {typed} NODE")),
             )
         }
         KvError::Takeover(_) => Problem::refused(
             what,
             why,
             Some(format!(
-                "on its writer: freehold kv handover {name} NODE; if that is lost for good: freehold kv takeover {name} --force"
+                "on its writer: freehold kv handover {typed} NODE; if that is lost for good: freehold kv takeover {typed} --force"
             )),
         ),
         KvError::Realm(_) => Problem::refused(what, why, Some("freehold status")),
@@ -266,7 +270,7 @@ pub fn no_bucket(name: &str) -> Problem {
     Problem::not_found(
         format!("there is no bucket {name}"),
         "the realm knows none of that name",
-        Some(format!("freehold bucket list, or freehold bucket create {name}")),
+        Some(format!("freehold bucket list, or freehold bucket create {}", words::typed(name))),
     )
 }
 

@@ -14,7 +14,8 @@ use freehold_realm::body::{QuotaOf, QuotaSet};
 use freehold_wire::BucketId;
 
 pub(crate) use self::ledger::{Ledger, Taken};
-use self::whose::{Owners, bucket_name, meant};
+use self::whose::{Owners, meant};
+use crate::control::name_of_bucket as bucket_name;
 use crate::log::By;
 use crate::replica::Report;
 use crate::shared::Shared;

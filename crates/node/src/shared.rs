@@ -480,6 +480,12 @@ impl Shared {
         self.directory().zone_named(name)
     }
 
+    /// Whether a node is on, as far as this one knows: it is this one, or there is a connection.
+    pub(crate) fn is_on(&self, node: NodeId) -> bool {
+        let peers = self.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();
+        node == self.me() || peers.iter().any(|peer| peer.id == node && peer.connected)
+    }
+
     /// The realm's nodes of that name, those that are suspended too.
     pub fn nodes_named(&self, name: &str) -> Vec<NodeId> {
         let view = self.log.view();

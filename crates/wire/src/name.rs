@@ -8,6 +8,8 @@ use minicbor::encode::{self, Encode, Encoder};
 
 /// Bytes of the longest name.
 const NAME_MAX: usize = 128;
+/// Hex digits of an id that lists show.
+const ID_START: usize = 8;
 
 /// One line of visible text: 1 to 128 bytes of UTF-8 without control characters, characters that
 /// turn the direction of what follows, or spaces at either end.
@@ -59,6 +61,12 @@ impl Name {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it could be the start of an id, as lists show ids: who types that means the id.
+    pub fn is_like_an_id(&self) -> bool {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        self.0.len() >= ID_START && self.0.bytes().all(is_digit)
     }
 
     /// The name with a number behind it; its end gives way if there is no room for both.
@@ -139,6 +147,16 @@ mod tests {
             assert_eq!(Name::new(text.as_str()), Err(NameError::Invisible(bad)));
             let encoded = to_canonical(&crate::Text::<128>::new(text).unwrap());
             assert!(from_canonical::<Name>(&encoded, 200).is_err(), "from another program neither");
+        }
+    }
+
+    #[test]
+    fn what_lists_show_of_ids_is_no_name() {
+        for like in ["84cff153", "20260101", &"0a".repeat(32)] {
+            assert!(Name::new(like).unwrap().is_like_an_id(), "{like}");
+        }
+        for unlike in ["cafe", "84cff15", "84CFF153", "84cff153-2", "nas", "abcdefgh"] {
+            assert!(!Name::new(unlike).unwrap().is_like_an_id(), "{unlike}");
         }
     }
 

@@ -22,6 +22,8 @@ fn photos(objects: u64, waiting: u64) -> BucketStatus {
         unchecked: 0,
         lacks: None,
         access: BucketAccess::Writes,
+        made_ms: None,
+        made_by: None,
     }
 }
 

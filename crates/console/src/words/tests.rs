@@ -20,6 +20,8 @@ fn bucket(protected: Protection, copies: u16, objects: u64) -> BucketStatus {
         unchecked: 0,
         lacks: None,
         access: BucketAccess::Writes,
+        made_ms: None,
+        made_by: None,
     }
 }
 

@@ -5,10 +5,12 @@ use freehold_disk::OsEntropy;
 use freehold_realm::body::{BucketDelete, BucketSet};
 use freehold_seal::{DirectoryRow, Holder, HolderRow, Holders, KeyRing, Recipient, Right, Setting};
 use freehold_vault::{GetError, ListQuery};
-use freehold_wire::{Bounded, BucketId, NodeId, to_canonical};
+use freehold_wire::{Bounded, BucketId, KeyId, NodeId, to_canonical};
 
 use super::realm::name_of;
-use crate::log::By;
+use crate::log::{By, View};
+use crate::naming;
+use crate::people;
 use crate::problem::{get_problem, no_bucket, put_problem, store_problem};
 use crate::scribe::Saying;
 use crate::shared::Shared;
@@ -36,15 +38,15 @@ fn check_name(name: &str) -> Result<(), Problem> {
 }
 
 /// Makes a bucket: its key first, then the operation, then its name.
-pub(crate) async fn create(shared: &Shared, wish: &NewBucket) -> Result<(), Problem> {
+pub(crate) async fn create(shared: &Shared, wish: &NewBucket) -> Result<BucketId, Problem> {
     check_name(&wish.name)?;
     found(shared, wish).await
 }
 
 /// The same without a look at the name: what a plane keeps in a bucket is called as no bucket of
 /// somebody's can be.
-pub(crate) async fn found(shared: &Shared, wish: &NewBucket) -> Result<(), Problem> {
-    make(shared, wish, None).await.map(drop)
+pub(crate) async fn found(shared: &Shared, wish: &NewBucket) -> Result<BucketId, Problem> {
+    make(shared, wish, None).await
 }
 
 /// Makes a bucket whose key only those get that are named: nobody else learns its name either.
@@ -144,11 +146,61 @@ fn bad_copies(wish: &NewBucket) -> Problem {
     )
 }
 
-/// The bucket of that name.
-pub(super) fn named(shared: &Shared, name: &str) -> Result<BucketId, Problem> {
+/// The bucket that somebody typed: a name that only one has, an id, or the start of an id.
+pub(crate) fn named(shared: &Shared, typed: &str) -> Result<BucketId, Problem> {
     // One with a slash is another plane's.
-    let named = shared.vault.bucket_named(name).filter(|_| !name.contains('/'));
-    named.map(|(id, _)| id).ok_or_else(|| no_bucket(name))
+    one_of(shared, typed, |name| !name.contains('/'))
+}
+
+/// The same, those of other planes too.
+pub(crate) fn named_anywhere(shared: &Shared, typed: &str) -> Result<BucketId, Problem> {
+    one_of(shared, typed, |_| true)
+}
+
+fn one_of(shared: &Shared, typed: &str, counts: impl Fn(&str) -> bool) -> Result<BucketId, Problem> {
+    let all = shared.vault.buckets();
+    let of = all.iter().map(|(id, info)| (id, info.name.as_str())).filter(|(_, name)| counts(name));
+    naming::meant(of, typed).map_err(|several| match several.as_slice() {
+        [] => no_bucket(typed),
+        several => ambiguous(shared, typed, several),
+    })
+}
+
+/// What a bucket is called here.
+pub(crate) fn name_of_bucket(shared: &Shared, id: &BucketId) -> String {
+    shared.vault.buckets().remove(id).map_or_else(|| id.short(), |info| info.name)
+}
+
+/// Nobody is to guess which of several buckets was meant: what tells them apart is shown.
+fn ambiguous(shared: &Shared, typed: &str, several: &[BucketId]) -> Problem {
+    let (view, all, stats) = (shared.log.view(), shared.vault.buckets(), shared.vault.stats());
+    let line = |id: &BucketId| {
+        let made =
+            all.get(id).map_or_else(String::new, |info| format!(", made {}", words::date(info.created.0)));
+        let by = view.state().buckets.get(id).map_or_else(String::new, |bucket| {
+            format!(" by {}", who_signed(shared, &view, &bucket.created_by))
+        });
+        let objects = stats.get(id).map_or(0, |stats| stats.objects);
+        format!("{}{made}{by}, with {}", naming::start_of(id, several), words::count(objects, "object"))
+    };
+    Problem::conflict(
+        format!("several buckets may be meant by {typed}"),
+        several.iter().map(line).collect::<Vec<_>>().join("; "),
+        Some("type the id of the one that you mean instead of its name"),
+    )
+}
+
+/// Whose key it is, in words: a person's, or a machine's.
+pub(super) fn who_signed(shared: &Shared, view: &View, key: &KeyId) -> String {
+    let on = view.devices.iter().find(|(_, device)| *device == key).map(|(node, _)| *node);
+    let itself = view.state().nodes.iter().find(|(_, node)| node.key.id() == *key).map(|(id, _)| *id);
+    let machine = on.or(itself).map(|node| shared.name_of(node));
+    let person = view.state().device(key).map(|(person, _)| person);
+    match (person.map(|person| people::name_of(shared, person)), machine) {
+        (Some(person), Some(machine)) => format!("{person} on {machine}"),
+        (Some(one), None) | (None, Some(one)) => one,
+        (None, None) => format!("somebody who has left ({})", key.short()),
+    }
 }
 
 /// Ends a bucket, which must be empty: nothing brings back what is in it.
@@ -176,7 +228,7 @@ pub(super) async fn commits_are_through(shared: &Shared) -> Result<(), Problem> 
 
 /// Whether a bucket holds nothing, as far as anybody who can be asked knows.
 pub(super) async fn must_be_empty(shared: &Shared, id: BucketId) -> Result<(), Problem> {
-    let name = shared.vault.buckets().remove(&id).map_or_else(|| id.short(), |info| info.name);
+    let name = name_of_bucket(shared, &id);
     let what = || format!("the bucket {name} was not deleted");
     let unreadable = |error| match error {
         GetError::NoBucketKey => Problem::refused(

@@ -5,13 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use data_encoding::BASE64;
-use freehold_api::Problem;
 use freehold_api::kv::{
     KvAnswer, KvAt, KvChange, KvClone, KvCollection, KvCondition, KvControl, KvDatabase, KvDone, KvEvent,
     KvEvents, KvHandOver, KvHeard, KvIndex, KvIndexState, KvIndexStatus, KvItem, KvNews, KvOp, KvOperations,
     KvPage, KvQuery, KvScan, KvSnapshot, KvTakeOver, KvTransaction, KvValue, KvWrite, NewKvDatabase,
     NewKvSnapshot, NewKvTransaction,
 };
+use freehold_api::{Problem, words};
 use freehold_kv as kv;
 use freehold_kv::KvError;
 use freehold_wire::Millis;
@@ -127,7 +127,7 @@ impl KvControl for Answers {
             _ => Err(Problem::invalid(
                 format!("no snapshot was made of {name}"),
                 "it either has a name and stays, or lasts for some time",
-                Some(format!("freehold kv snapshot {name} --name NAME, or --minutes 10")),
+                Some(format!("freehold kv snapshot {} --name NAME, or --minutes 10", words::typed(name))),
             )),
         }
     }

@@ -16,14 +16,16 @@ use crate::scribe::Saying;
 use crate::shared::Shared;
 
 /// What erasing a bucket would come to.
-pub(super) async fn plan(shared: &Shared, name: &str) -> Result<ErasurePlan, Problem> {
-    let id = bucket::named(shared, name)?;
+pub(super) async fn plan(shared: &Shared, typed: &str) -> Result<ErasurePlan, Problem> {
+    let id = bucket::named(shared, typed)?;
+    let name = &bucket::name_of_bucket(shared, &id);
     check(shared, name, id).await?;
     let held = shared.vault.stats().get(&id).copied().unwrap_or_default();
     let view = shared.log.view();
     let active = view.state().nodes.iter().filter(|(_, node)| node.standing == Standing::Active);
     Ok(ErasurePlan {
-        bucket: name.to_owned(),
+        bucket: name.clone(),
+        id: id.to_string(),
         objects: held.objects,
         versions: held.versions,
         bytes: held.bytes,
@@ -59,8 +61,9 @@ async fn check(shared: &Shared, name: &str, id: BucketId) -> Result<(), Problem>
 }
 
 /// Erases a bucket with all that is in it.
-pub(super) async fn erase(shared: &Shared, name: &str) -> Result<Erasure, Problem> {
-    let id = bucket::named(shared, name)?;
+pub(super) async fn erase(shared: &Shared, typed: &str) -> Result<Erasure, Problem> {
+    let id = bucket::named(shared, typed)?;
+    let name = &bucket::name_of_bucket(shared, &id);
     let turn = shared.buckets_turn.lock().await;
     // From here on nobody is told that something was written which then goes.
     let closed = shared.replica.get().map(|replica| replica.close(id));
@@ -81,17 +84,19 @@ pub(super) async fn erase(shared: &Shared, name: &str) -> Result<Erasure, Proble
 /// What erasing an object would come to.
 pub(super) async fn plan_object(
     shared: &Shared,
-    name: &str,
+    typed: &str,
     wish: &ObjectToErase,
 ) -> Result<ObjectErasurePlan, Problem> {
-    let id = bucket::named(shared, name)?;
+    let id = bucket::named(shared, typed)?;
+    let name = &bucket::name_of_bucket(shared, &id);
     let ring = check_object(shared, name, id, wish).await?;
     let (versions, bytes) = to_delete(shared, name, id, wish)?;
     let mark = ring.mark(&wish.key).ok_or_else(|| lacks_key(&wish.key))?;
     let view = shared.log.view();
     let active = view.state().nodes.iter().filter(|(_, node)| node.standing == Standing::Active);
     Ok(ObjectErasurePlan {
-        bucket: name.to_owned(),
+        bucket: name.clone(),
+        bucket_id: id.to_string(),
         key: wish.key.clone(),
         versions,
         bytes,
@@ -143,7 +148,7 @@ async fn check_object(
             format!(
                 "{name} is private: who holds its keys is said in it alone, sealed with those that would end"
             ),
-            Some(format!("freehold bucket erase {name}    (the whole of it)")),
+            Some(format!("freehold bucket erase {}    (the whole of it)", words::typed(name))),
         ));
     }
     if let Some(replica) = shared.replica.get() {
@@ -160,10 +165,11 @@ async fn check_object(
 /// Erases an object: deletes all its versions, and ends every key that opens them.
 pub(super) async fn erase_object(
     shared: &Shared,
-    name: &str,
+    typed: &str,
     wish: &ObjectToErase,
 ) -> Result<Erasure, Problem> {
-    let id = bucket::named(shared, name)?;
+    let id = bucket::named(shared, typed)?;
+    let name = &bucket::name_of_bucket(shared, &id);
     let turn = shared.buckets_turn.lock().await;
     check_object(shared, name, id, wish).await?;
     to_delete(shared, name, id, wish)?;

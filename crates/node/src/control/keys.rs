@@ -24,17 +24,19 @@ const REWRAP_MOST: u64 = 20_000;
 #[async_trait]
 impl KeyControl for Answers {
     async fn bucket_keys(&self, name: &str) -> Result<BucketKeys, Problem> {
-        status(&self.0, name)
+        status(&self.0, bucket::named(&self.0, name)?)
     }
 
     async fn rotate(&self, wish: Rotation) -> Result<Rotated, Problem> {
-        self.0.to_the_end(|shared| async move { rotate(&shared, wish.bucket.as_deref()).await }).await
+        let of = wish.bucket.map(|typed| bucket::named(&self.0, &typed)).transpose()?;
+        self.0.to_the_end(|shared| async move { rotate(&shared, of).await }).await
     }
 
     async fn rewrap(&self, name: &str) -> Result<Rewrapped, Problem> {
-        let (id, name) = (bucket::named(&self.0, name)?, name.to_owned());
+        let id = bucket::named(&self.0, name)?;
         self.0
             .to_the_end(|shared| async move {
+                let name = bucket::name_of_bucket(&shared, &id);
                 let renewed = shared.vault.renew(&id, REWRAP_MOST).await;
                 let renewed = renewed.map_err(|error| put_problem(&name, "its entries", &error))?;
                 Ok(Rewrapped { done: renewed.done, left: renewed.left, more: renewed.more })
@@ -96,9 +98,9 @@ pub(super) async fn rotate_due(shared: &Shared) {
     }
 }
 
-pub(super) async fn rotate(shared: &Shared, name: Option<&str>) -> Result<Rotated, Problem> {
-    let rings = match name {
-        Some(name) => vec![KeyOf::Bucket(bucket::named(shared, name)?)],
+pub(super) async fn rotate(shared: &Shared, of: Option<BucketId>) -> Result<Rotated, Problem> {
+    let rings = match of {
+        Some(id) => vec![KeyOf::Bucket(id)],
         None => to_rotate(shared).into_iter().map(|due| due.of).collect(),
     };
     let mut rotated = Vec::with_capacity(rings.len());
@@ -115,8 +117,7 @@ pub(super) fn what(shared: &Shared, of: KeyOf) -> String {
     match of {
         KeyOf::Directory => "the directory of names".to_owned(),
         KeyOf::Bucket(bucket) => {
-            let info = shared.vault.buckets().remove(&bucket);
-            format!("bucket {}", info.map_or_else(|| bucket.short(), |info| info.name))
+            format!("bucket {}", bucket::name_of_bucket(shared, &bucket))
         }
     }
 }
@@ -126,8 +127,8 @@ pub(super) fn knowing(shared: &Shared, due: &Due) -> Vec<String> {
     due.known_to.iter().map(|node| shared.name_of(*node)).collect()
 }
 
-pub(super) fn status(shared: &Shared, name: &str) -> Result<BucketKeys, Problem> {
-    let id = bucket::named(shared, name)?;
+pub(super) fn status(shared: &Shared, id: BucketId) -> Result<BucketKeys, Problem> {
+    let name = &bucket::name_of_bucket(shared, &id);
     let ring = shared.directory().ring(KeyOf::Bucket(id)).cloned();
     let ring = ring.filter(|ring| ring.current().is_some()).ok_or_else(|| no_key(name))?;
     let current = ring.current().map_or(0, freehold_seal::BucketKey::generation);
@@ -138,7 +139,7 @@ pub(super) fn status(shared: &Shared, name: &str) -> Result<BucketKeys, Problem>
     // Who has left the realm holds nothing that is made from now on.
     let stays = |who: &Holder| !matches!(who, Holder::Node(node) if view.was_removed(node));
     Ok(BucketKeys {
-        bucket: name.to_owned(),
+        bucket: name.clone(),
         current,
         sealed: sealed.map(|(key, versions)| Sealed { key: key.into(), versions }).collect(),
         private: ring.is_private(),

@@ -7,18 +7,12 @@ use freehold_api::{
     VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
 };
 use freehold_vault as vault;
-use freehold_wire::BucketId;
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use super::bucket;
 use crate::clock;
-use crate::problem::{get_problem, no_bucket, put_problem};
+use crate::problem::{get_problem, put_problem};
 use crate::shared::Shared;
-
-fn bucket_id(shared: &Shared, name: &str) -> Result<BucketId, Problem> {
-    // One with a slash is another plane's.
-    let named = shared.vault.bucket_named(name).filter(|_| !name.contains('/'));
-    named.map(|(id, _)| id).ok_or_else(|| no_bucket(name))
-}
 
 fn info(meta: vault::ObjectMeta) -> ObjectInfo {
     ObjectInfo {
@@ -31,7 +25,7 @@ fn info(meta: vault::ObjectMeta) -> ObjectInfo {
 }
 
 pub(super) fn list(shared: &Shared, bucket: &str, query: ListQuery) -> Result<Listing, Problem> {
-    let id = bucket_id(shared, bucket)?;
+    let id = bucket::named(shared, bucket)?;
     let max = usize::try_from(query.max).unwrap_or(usize::MAX).min(1000);
     let query =
         vault::ListQuery { prefix: query.prefix, delimiter: query.delimiter, after: query.after, max };
@@ -44,7 +38,7 @@ pub(super) fn list(shared: &Shared, bucket: &str, query: ListQuery) -> Result<Li
 }
 
 pub(super) async fn head(shared: &Shared, bucket: &str, key: &str) -> Result<ObjectInfo, Problem> {
-    let id = bucket_id(shared, bucket)?;
+    let id = bucket::named(shared, bucket)?;
     shared.vault.head(&id, key, None).await.map(info).map_err(|error| get_problem(bucket, key, &error))
 }
 
@@ -54,7 +48,7 @@ pub(super) async fn get(
     key: &str,
     range: Option<ByteRange>,
 ) -> Result<ObjectRead, Problem> {
-    let id = bucket_id(shared, bucket)?;
+    let id = bucket::named(shared, bucket)?;
     let range = range.map(|range| match range {
         ByteRange::From { first, last } => vault::ByteRange::From { first, last },
         ByteRange::Last(count) => vault::ByteRange::Last(count),
@@ -72,7 +66,7 @@ pub(super) async fn put(
     options: PutOptions,
     body: ByteStream,
 ) -> Result<ObjectInfo, Problem> {
-    let id = bucket_id(shared, bucket)?;
+    let id = bucket::named(shared, bucket)?;
     let conditions = vault::Conditions {
         if_none_match: if options.only_new { vec!["*".to_owned()] } else { Vec::new() },
         ..vault::Conditions::default()
@@ -96,7 +90,7 @@ pub(super) async fn put(
 }
 
 pub(super) async fn delete(shared: &Shared, bucket: &str, key: &str) -> Result<(), Problem> {
-    let id = bucket_id(shared, bucket)?;
+    let id = bucket::named(shared, bucket)?;
     let request = vault::DeleteRequest { key: key.to_owned(), ..vault::DeleteRequest::default() };
     let deleted = shared.vault.delete(&id, request).await;
     deleted.map(drop).map_err(|error| put_problem(bucket, key, &error))
@@ -114,7 +108,7 @@ fn damage(damage: vault::Damage) -> Damage {
 
 pub(super) fn verify(shared: &Arc<Shared>, bucket: &str, repair: bool) -> Result<VerifyEvents, Problem> {
     // Those of other planes too: what is stored is what is stored.
-    let id = shared.vault.bucket_named(bucket).map(|(id, _)| id).ok_or_else(|| no_bucket(bucket))?;
+    let id = bucket::named_anywhere(shared, bucket)?;
     let (shared, name) = (Arc::clone(shared), bucket.to_owned());
     // What nobody has read yet is overtaken by the next anyway.
     let (tell, mut hear) = tokio::sync::mpsc::channel(1);

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use freehold_access::{Account, Principal};
 use freehold_api::{
     Erasure, NewBucket, NewName, PeopleControl, PersonErasurePlan, PersonStatus, PersonToErase, Problem,
+    words,
 };
 use freehold_crypt::{Algorithm, BoxSecret, Entropy as _, SigningKey};
 use freehold_disk::OsEntropy;
@@ -14,7 +15,7 @@ use freehold_realm::{MemberRoles, Person, Statement};
 use freehold_seal::Setting;
 use freehold_wire::{Bounded, BucketId, Name, PersonId};
 
-use super::realm::name_of;
+use super::realm::{name_of, not_like_an_id};
 use super::{Answers, bucket, report};
 use crate::log::{By, View};
 use crate::people;
@@ -103,7 +104,7 @@ fn owner(shared: &Shared, bucket: &BucketId) -> Option<PersonId> {
 
 /// A name that nobody else has.
 fn free_name(shared: &Shared, typed: &str, of: Option<PersonId>) -> Result<Name, Problem> {
-    let name = name_of(typed)?;
+    let name = not_like_an_id(name_of(typed)?)?;
     let taken = people::names(shared).into_iter().any(|(id, taken)| taken == name.as_str() && Some(id) != of);
     if taken {
         return Err(Problem::conflict(
@@ -131,7 +132,7 @@ async fn add(shared: &Shared, typed: &str) -> Result<PersonId, Problem> {
     shared.log.say(MemberAdd { chain, roles: MemberRoles::MEMBER }, By::Device).await?;
     call(shared, person, &name).await.map_err(|problem| Problem {
         what: format!("{} is a member of the realm now, but without a name", person.short()),
-        next: Some(format!("freehold person rename {} {}", person.short(), name.as_str())),
+        next: Some(format!("freehold person rename {} {}", person.short(), words::typed(name.as_str()))),
         ..problem
     })?;
     Ok(person)

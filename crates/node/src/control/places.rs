@@ -263,7 +263,7 @@ pub(crate) async fn is_free(
     if super::realm::device_left(shared, &shared.log.view(), node).is_some() {
         return refused(
             "an admin's device is on it, which could go on deciding".to_owned(),
-            format!("freehold node suspend {name}    (takes the device's rights as well)"),
+            format!("freehold node suspend {}    (takes the device's rights as well)", words::typed(name)),
         );
     }
     // What was suspended counts for nothing already.
@@ -274,14 +274,15 @@ pub(crate) async fn is_free(
     if stores && !known.site.draining {
         return refused(
             "it holds copies that count".to_owned(),
-            format!("freehold node drain {name}; if it is lost: freehold node suspend {name}"),
+            format!("freehold node drain {0}; if it is lost: freehold node suspend {0}", words::typed(name)),
         );
     }
     let Some(replica) = shared.replica.get() else { return Ok(()) };
     let parting = replica.parting(node).await;
     let suspend = format!(
-        "if it is lost: freehold node suspend {name}    (what it wrote counts as far as it is here, and what it \
-         held is made anew); or, if you know better: --force"
+        "if it is lost: freehold node suspend {}    (what it wrote counts as far as it is here, and what it \
+         held is made anew); or, if you know better: --force",
+        words::typed(name)
     );
     match parting.ahead {
         Some(0) => {}
@@ -318,7 +319,7 @@ pub(crate) async fn is_free(
     if parting.burden.entries > 0 {
         return refused(
             format!("{} on it still", left(parting.burden, ("depends", "depend"))),
-            format!("freehold node drain {name} --wait"),
+            format!("freehold node drain {} --wait", words::typed(name)),
         );
     }
     Ok(())

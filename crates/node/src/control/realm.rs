@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use freehold_api::{
     Audit, AuditNode, AuditState, Card, Checkpoint, GuardianTest, ImportReport, Invitation, InvitationStatus,
-    NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal,
+    NewInvitation, NewName, Phrase as TypedPhrase, Problem, Refusal, words,
 };
 use freehold_crypt::{Algorithm, Entropy as _, Phrase, SigningKey};
 use freehold_disk::OsEntropy;
@@ -158,7 +158,10 @@ pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> 
             problem.kind,
             format!("{name} is suspended, but what it writes from now on still counts"),
             problem.why,
-            Some(format!("freehold node suspend {name}    (again; on a node with the role secrets)")),
+            Some(format!(
+                "freehold node suspend {}    (again; on a node with the role secrets)",
+                words::typed(&name)
+            )),
         )
     })
 }
@@ -205,7 +208,7 @@ pub(super) async fn lift(shared: &Shared, name: &str) -> Result<(), Problem> {
 
 pub(super) async fn rename(shared: &Shared, node: &str, name: NewName) -> Result<(), Problem> {
     let node = node_named(shared, node)?;
-    let name = name_of(&name.name)?;
+    let name = not_like_an_id(name_of(&name.name)?)?;
     let taken = shared.nodes_named(name.as_str());
     if taken.iter().any(|other| *other != node) {
         return Err(Problem::conflict(
@@ -225,6 +228,18 @@ pub(super) fn name_of(text: &str) -> Result<Name, Problem> {
             Some("choose 1 to 128 plain characters"),
         )
     })
+}
+
+/// A name that nobody takes for an id: lists show the starts of those, and people type them.
+pub(super) fn not_like_an_id(name: Name) -> Result<Name, Problem> {
+    if !name.is_like_an_id() {
+        return Ok(name);
+    }
+    Err(Problem::invalid(
+        format!("{} cannot be a name", name.as_str()),
+        "it looks like the start of an id, and whoever types it could mean somebody else",
+        Some("choose a name with a letter after f, or a hyphen"),
+    ))
 }
 
 pub(super) async fn import(shared: &Shared, exported: &[u8]) -> Result<ImportReport, Problem> {

@@ -1,5 +1,7 @@
 //! How everything is: status, doctor, metrics, each from one reading of the planes.
 
+mod erasures;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -54,6 +56,7 @@ pub(super) fn status(shared: &Shared) -> Status {
             .waiting_recoveries(clock::wall())
             .map(|(id, left)| RecoveryStatus { id: id.to_string(), effective_in_ms: left.map(|left| left.0) })
             .collect(),
+        erasures: erasures::under_way(shared, &view),
     }
 }
 
@@ -177,12 +180,22 @@ pub(crate) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
     let (log, view) = (shared.log.view(), super::places::view_of(shared));
     let rules: BTreeMap<_, _> = log.state().live_buckets().map(|(id, of)| (*id, of.rules.clone())).collect();
     let report = shared.replica.get().map(crate::replica::Replica::report);
+    let called = shared.vault.buckets();
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for info in called.values() {
+        *names.entry(&info.name).or_default() += 1;
+    }
+    let maker = |id: &BucketId| {
+        Some(super::bucket::who_signed(shared, &log, &log.state().buckets.get(id)?.created_by))
+    };
     let bucket = |(id, info): (BucketId, freehold_vault::BucketInfo)| {
         let numbers = stats.get(&id).copied().unwrap_or_default();
         let looked = report.as_ref().and_then(|report| report.looked.get(&id)).cloned().unwrap_or_default();
         let held = shared.protection(&id, info.copies, numbers.objects);
         // Replication counts writes: what was overwritten or deleted since is no object.
         let waiting = held.waiting.min(numbers.objects);
+        let is_double = names.get(info.name.as_str()).is_some_and(|count| *count > 1);
+        let made_by = is_double.then(|| maker(&id)).flatten();
         BucketStatus {
             id: id.to_string(),
             name: info.name,
@@ -204,9 +217,11 @@ pub(crate) fn buckets(shared: &Shared) -> Vec<BucketStatus> {
             unchecked: u16::try_from(looked.never.len()).unwrap_or(u16::MAX),
             lacks: super::places::lacks(&view, &id).filter(|_| waiting > 0 || numbers.objects == 0),
             access: access(shared, &id),
+            made_ms: Some(info.created.0),
+            made_by,
         }
     };
-    let mut all: Vec<_> = shared.vault.buckets().into_iter().map(bucket).collect();
+    let mut all: Vec<_> = called.clone().into_iter().map(bucket).collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
@@ -330,7 +345,10 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
                     words::count(damaged, "part"),
                     words::verb(damaged, "it is", "they are")
                 ),
-                Some(&format!("freehold bucket verify {}    (mends it from a good copy)", bucket.name)),
+                Some(&format!(
+                    "freehold bucket verify {}    (mends it from a good copy)",
+                    words::typed(&bucket.name)
+                )),
             ));
         }
     }
@@ -346,6 +364,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             Some("freehold bucket rotate    (makes new keys of all that need one)"),
         ));
     }
+    all.extend(erasures::findings(shared, view));
     all.extend(shared.backends.status(shared).iter().filter_map(behind));
     for node in nodes(shared).iter().filter(|node| node.standing == Standing::Member) {
         match &node.backend {
@@ -368,7 +387,7 @@ fn taken_back(shared: &Shared) -> Vec<Finding> {
             "it reads what it could read before; what it would write counts nowhere, so it refuses to",
             Some(&format!(
                 "if that is a mistake, on a node with the role secrets: freehold bucket share {} --with NODE",
-                info.name
+                words::typed(&info.name)
             )),
         )
     };
@@ -434,7 +453,7 @@ fn of_backend(backend: &BackendStatus) -> Option<Finding> {
     let why = format!("for {}: {}", words::span(backend.since_ms), backend.why);
     let next = format!(
         "it is tried again by itself; if it will not come back: freehold backend detach {} --force",
-        backend.name
+        words::typed(&backend.name)
     );
     Some(found(Level::Alarm, format!("the backend {} is {state}", backend.name), why, Some(&next)))
 }
@@ -454,7 +473,7 @@ fn away(shared: &Shared, node: &NodeStatus) -> Finding {
             Level::Alarm,
             format!("node {} has been silent for {}", node.name, words::span(silence.0)),
             format!("{heard}; what it holds counts as a copy until somebody says that it will not come back"),
-            Some(&format!("switch it on; if it is lost: freehold node suspend {}", node.name)),
+            Some(&format!("switch it on; if it is lost: freehold node suspend {}", words::typed(&node.name))),
         ),
     }
 }
@@ -601,7 +620,10 @@ fn half_suspended(shared: &Shared, view: &View) -> Vec<Finding> {
             Level::Alarm,
             format!("node {name} is suspended, but not cut off"),
             "nobody has said yet how much of what it wrote counts, so all of it does",
-            Some(&format!("freehold node suspend {name}    (on an admin's machine with the role secrets)")),
+            Some(&format!(
+                "freehold node suspend {}    (on an admin's machine with the role secrets)",
+                words::typed(&name)
+            )),
         )
     };
     uncut.into_iter().map(found).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use freehold_api::{BucketKeys, KeyHolder, Problem, Share};
+use freehold_api::{BucketKeys, KeyHolder, Problem, Share, words};
 use freehold_realm::{NodeRoles, Standing};
 use freehold_seal::{Holder, Right, Setting};
 use freehold_wire::{BucketId, NodeId, to_canonical};
@@ -63,8 +63,9 @@ async fn heard_of(shared: &Shared, bucket: &BucketId, who: &Holder) -> BTreeMap<
     heard
 }
 
-pub(super) async fn share(shared: &Shared, name: &str, share: &Share) -> Result<BucketKeys, Problem> {
-    let (id, who) = (bucket::named(shared, name)?, holder_named(shared, &share.with)?);
+pub(super) async fn share(shared: &Shared, typed: &str, share: &Share) -> Result<BucketKeys, Problem> {
+    let (id, who) = (bucket::named(shared, typed)?, holder_named(shared, &share.with)?);
+    let name = &bucket::name_of_bucket(shared, &id);
     if share.read_only {
         is_restricted(shared, name, &id, &who)?;
     }
@@ -73,18 +74,23 @@ pub(super) async fn share(shared: &Shared, name: &str, share: &Share) -> Result<
     let right = if share.read_only { Right::Reads } else { Right::Writes };
     let after = before.with(who, right, &heard_of(shared, &id, &who).await);
     set_holders(shared, name, &id, [&before, &after]).await?;
-    status(shared, name)
+    status(shared, id)
 }
 
-pub(super) async fn unshare(shared: &Shared, name: &str, with: &str) -> Result<BucketKeys, Problem> {
-    let id = bucket::named(shared, name)?;
+pub(super) async fn unshare(shared: &Shared, typed: &str, with: &str) -> Result<BucketKeys, Problem> {
+    let id = bucket::named(shared, typed)?;
+    let name = &bucket::name_of_bucket(shared, &id);
     let _turn = shared.holders_turn.lock().await;
     let before = held(shared, &id);
     let is_meant = |who: &Holder| {
         let KeyHolder { id, name, .. } = holder(shared, *who, false);
         name == with || (with.len() >= 4 && id.starts_with(with))
     };
-    let meant: Vec<Holder> = before.holders().map(|(who, _)| *who).filter(is_meant).collect();
+    let mut meant: Vec<Holder> = before.holders().map(|(who, _)| *who).filter(is_meant).collect();
+    // Whoever is called as another one's id is not that one.
+    if let Some(whole) = meant.iter().copied().find(|who| holder(shared, *who, false).id == with) {
+        meant = vec![whole];
+    }
     let [who] = meant.as_slice() else {
         return Err(Problem::not_found(
             format!("{name} is shared as before"),
@@ -92,13 +98,13 @@ pub(super) async fn unshare(shared: &Shared, name: &str, with: &str) -> Result<B
                 "it is shared with {} that is called {with:?}",
                 if meant.is_empty() { "nobody" } else { "more than one" }
             ),
-            Some(format!("freehold bucket keys {name}")),
+            Some(format!("freehold bucket keys {}", words::typed(name))),
         ));
     };
     let after = before.with(*who, Right::Gone, &heard_of(shared, &id, who).await);
     set_holders(shared, name, &id, [&before, &after]).await?;
-    rotate(shared, Some(name)).await?;
-    status(shared, name)
+    rotate(shared, Some(id)).await?;
+    status(shared, id)
 }
 
 async fn set_holders(
@@ -112,7 +118,10 @@ async fn set_holders(
         Problem::invalid(
             format!("{name} is shared as before"),
             "too many have its key, or once had it",
-            Some(format!("freehold bucket keys {name}    (share it with persons rather than machines)")),
+            Some(format!(
+                "freehold bucket keys {}    (share it with persons rather than machines)",
+                words::typed(name)
+            )),
         )
     })?;
     let set = shared.vault.set(id, Setting::Holders, Some(to_canonical(&document))).await;
@@ -147,7 +156,10 @@ fn may_become(
         let next = match why {
             Unshared::NotKept => "type it on a node with the role secrets: freehold node list".to_owned(),
             Unshared::NotNamed | Unshared::LeavesItself => {
-                format!("type it on another node that holds its keys: freehold bucket keys {name}")
+                format!(
+                    "type it on another node that holds its keys: freehold bucket keys {}",
+                    words::typed(name)
+                )
             }
         };
         Problem::refused(what(), why.to_string(), Some(next))

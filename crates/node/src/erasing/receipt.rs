@@ -129,6 +129,9 @@ pub(crate) async fn all(shared: &Shared) -> Result<Vec<Erasure>, Problem> {
     let told = erased.into_iter().map(|erasure| {
         let said: Vec<Erased> = directory.erased_by(erasure).copied().collect();
         let mut told = evaluate(&audit, erasure, &said, name)?;
+        for node in told.pending.iter_mut().chain(&mut told.gone) {
+            node.connected = node.id.parse().ok().map(|id| shared.is_on(id));
+        }
         let bucket = told.buckets.first().filter(|_| told.object.is_some()).and_then(|id| id.parse().ok());
         if let Some(waiting) = bucket.and_then(|bucket| shared.endings.of(&bucket)) {
             told.unread = waiting.unread;
@@ -221,6 +224,7 @@ fn evaluate(
             id: node.to_string(),
             name: name(node).unwrap_or_else(|| node.short()),
             at_ms: at,
+            connected: None,
         });
     }
     let author = op.head().author.id();

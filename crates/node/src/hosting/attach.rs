@@ -88,12 +88,12 @@ pub(crate) async fn probe(shared: &Shared, typed: &str) -> Result<Probed, Proble
 fn name_of(typed: &str) -> Result<Name, Problem> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let fits = (1..=40).contains(&typed.len()) && typed.chars().all(plain) && !typed.starts_with('-');
-    let name = Name::new(typed).ok().filter(|_| fits);
+    let name = Name::new(typed).ok().filter(|name| fits && !name.is_like_an_id());
     name.ok_or_else(|| {
         Problem::invalid(
             NOT_ATTACHED,
             format!("{typed:?} cannot be its name"),
-            Some("a name has 1 to 40 lower-case letters, digits and hyphens, such as offsite"),
+            Some("a name has 1 to 40 lower-case letters, digits and hyphens, and looks like no id: such as offsite"),
         )
     })
 }

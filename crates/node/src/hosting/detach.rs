@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_api::{Detach, Detached, Problem};
+use freehold_api::{Detach, Detached, Problem, words};
 use freehold_realm::Standing;
 use freehold_realm::body::NodeRemove;
 use freehold_seal::DirectoryRow;
@@ -39,7 +39,7 @@ pub(crate) async fn detach(shared: &Arc<Shared>, typed: &str, how: Detach) -> Re
         return Err(Problem::unreachable(
             format!("{} is not detached yet", lodger.folder),
             "it is no node of the realm any more, and still finishes what it had begun",
-            Some(format!("in a minute: freehold backend detach {}", lodger.folder)),
+            Some(format!("in a minute: freehold backend detach {}", words::typed(&lodger.folder))),
         ));
     }
     let done = empty(&lodger).await;
@@ -98,7 +98,7 @@ async fn must_be_needless(shared: &Shared, lodger: &Lodger) -> Result<(), Proble
             Some(format!(
                 "freehold backend drain {0} --wait    (other nodes take over); if its store is lost: freehold \
                  backend detach {0} --force",
-                lodger.folder
+                words::typed(&lodger.folder)
             )),
         ));
     }

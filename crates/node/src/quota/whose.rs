@@ -11,6 +11,7 @@ use freehold_seal::{DirectoryRow, Setting};
 use freehold_wire::{BucketId, Name, PersonId, ServiceId};
 
 use super::{DATABASE, Ledger, kept};
+use crate::control;
 use crate::people;
 use crate::replica::Report;
 use crate::scribe::Saying;
@@ -91,7 +92,7 @@ impl Owners {
                 self.services.get(&service).map_or_else(|| service.to_string(), ToString::to_string),
             ),
             QuotaOf::Bucket(bucket) => {
-                let name = bucket_name(shared, &bucket);
+                let name = control::name_of_bucket(shared, &bucket);
                 match name.strip_prefix(DATABASE) {
                     Some(name) => QuotaWhose::Database(name.to_owned()),
                     None => QuotaWhose::Bucket(name),
@@ -110,7 +111,7 @@ impl Owners {
                 known.map_or_else(|| service.short(), |service| service_name(shared, service))
             }
             QuotaOf::Bucket(bucket) => {
-                let name = bucket_name(shared, &bucket);
+                let name = control::name_of_bucket(shared, &bucket);
                 name.strip_prefix(DATABASE).map(str::to_owned).unwrap_or(name)
             }
         }
@@ -139,10 +140,6 @@ pub(super) fn id_of(of: QuotaOf) -> Option<String> {
     }
 }
 
-pub(super) fn bucket_name(shared: &Shared, bucket: &BucketId) -> String {
-    shared.vault.buckets().remove(bucket).map_or_else(|| bucket.short(), |bucket| bucket.name)
-}
-
 /// `backup`, or `ann/backup` if it acts for a member.
 fn service_name(shared: &Shared, service: &Principal) -> String {
     match service {
@@ -155,15 +152,13 @@ fn service_name(shared: &Shared, service: &Principal) -> String {
 
 /// What the log is to bound.
 pub(super) async fn meant(shared: &Shared, whose: &QuotaWhose) -> Result<QuotaOf, Problem> {
-    let bucket = |name: &str| {
-        let found = shared.vault.bucket_named(name);
-        found.map(|(id, _)| QuotaOf::Bucket(id)).ok_or_else(|| crate::problem::no_bucket(name))
-    };
     match whose {
         QuotaWhose::Realm => Ok(QuotaOf::Realm),
         QuotaWhose::Person(typed) => Ok(QuotaOf::Person(people::named(shared, typed, NOT_SET)?)),
-        QuotaWhose::Bucket(name) => bucket(name),
-        QuotaWhose::Database(name) => bucket(&format!("{DATABASE}{name}")),
+        QuotaWhose::Bucket(typed) => control::bucket_named(shared, typed).map(QuotaOf::Bucket),
+        QuotaWhose::Database(name) => {
+            control::bucket_named_anywhere(shared, &format!("{DATABASE}{name}")).map(QuotaOf::Bucket)
+        }
         QuotaWhose::Service(typed) => service(shared, typed).await.map(QuotaOf::Service),
     }
 }

@@ -121,7 +121,7 @@ impl Buckets for LogBuckets {
             rules: BucketRules::default(),
         };
         let made = self.0.to_the_end(|shared| async move { create_bucket(&shared, &wish).await });
-        made.await.map_err(|problem| match problem.kind {
+        made.await.map(drop).map_err(|problem| match problem.kind {
             ProblemKind::Conflict => BucketsError::Exists,
             ProblemKind::Invalid => BucketsError::Name { why: problem.why },
             ProblemKind::Bug | ProblemKind::Unreachable => BucketsError::Failed { why: problem.to_string() },

@@ -14,6 +14,7 @@ use crate::clock;
 use crate::control::{bucket, erasures, sharing};
 use crate::entitled::holders;
 use crate::log::{By, View};
+use crate::naming;
 use crate::people;
 use crate::scribe::Saying;
 use crate::shared::Shared;
@@ -24,8 +25,8 @@ struct Found {
     person: PersonId,
     plan: PersonErasurePlan,
     buckets: BTreeSet<BucketId>,
-    /// Buckets of others whose keys they share.
-    shares: Vec<String>,
+    /// Buckets of others whose keys they share, with their names.
+    shares: Vec<(BucketId, String)>,
     phones: Vec<PhoneId>,
     rows: Vec<DirectoryRow>,
 }
@@ -65,8 +66,8 @@ pub(super) async fn erase(shared: &Shared, typed: &str, wish: &PersonToErase) ->
     {
         tracing::warn!(%problem, "names that an erased person chose were not taken back");
     }
-    for name in &found.shares {
-        if let Err(problem) = sharing::unshare(shared, name, &id).await {
+    for (bucket, name) in &found.shares {
+        if let Err(problem) = sharing::unshare(shared, &bucket.to_string(), &id).await {
             tracing::warn!(%problem, bucket = name, "a bucket is still shared with an erased person");
         }
     }
@@ -82,7 +83,10 @@ fn meant_still(found: Found) -> Result<Found, Problem> {
     Err(Problem::refused(
         format!("{} was not erased", found.plan.name),
         found.plan.refused.join("; "),
-        Some(format!("freehold person erase {} --dry-run    (all that would go)", found.plan.name)),
+        Some(format!(
+            "freehold person erase {} --dry-run    (all that would go)",
+            words::typed(&found.plan.name)
+        )),
     ))
 }
 
@@ -114,9 +118,10 @@ async fn find(shared: &Shared, typed: &str, wish: &PersonToErase) -> Result<Foun
     let mut buckets: BTreeSet<BucketId> =
         people::records(shared).into_iter().filter(|(of, _)| *of == person).map(|(_, id)| id).collect();
     let mut rows: Vec<DirectoryRow> = buckets.iter().map(|id| DirectoryRow::BucketName(*id, None)).collect();
+    let also = also_shared(&owned, &wish.also_shared, &mut refused);
     for (bucket, name) in owned {
         let said = look(shared, &view, person, bucket, name);
-        if !said.shared_by.is_empty() && !wish.also_shared.contains(&said.name) {
+        if !said.shared_by.is_empty() && !also.contains(&bucket) {
             stays.push(said);
             continue;
         }
@@ -131,8 +136,6 @@ async fn find(shared: &Shared, typed: &str, wish: &PersonToErase) -> Result<Foun
         buckets.insert(bucket);
         erased.push(said);
     }
-    let unknown = wish.also_shared.iter().filter(|name| !erased.iter().any(|said| said.name == **name));
-    refused.extend(unknown.map(|name| format!("{name} is no bucket of theirs that this node can read")));
     let mut names: Vec<String> = erased.iter().map(|bucket| bucket.name.clone()).collect();
     for (row, name) in others(shared, &view, person) {
         rows.push(row);
@@ -153,7 +156,7 @@ async fn find(shared: &Shared, typed: &str, wish: &PersonToErase) -> Result<Foun
         erased,
         stays,
         keys: shared.access_keys.ids_of(theirs),
-        shares: shares.clone(),
+        shares: shares.iter().map(|(_, name)| name.clone()).collect(),
         phones: phones.iter().map(ToString::to_string).collect(),
         names,
         nodes,
@@ -161,6 +164,32 @@ async fn find(shared: &Shared, typed: &str, wish: &PersonToErase) -> Result<Foun
         refused,
     };
     Ok(Found { person, plan, buckets, shares, phones, rows })
+}
+
+/// Those of their buckets that were named, though others may use them.
+fn also_shared(
+    owned: &[(BucketId, String)],
+    typed: &[String],
+    refused: &mut Vec<String>,
+) -> BTreeSet<BucketId> {
+    let meant = |typed: &String| naming::meant(owned.iter().map(|(id, name)| (id, name.as_str())), typed);
+    let mut also = BTreeSet::new();
+    for typed in typed {
+        match meant(typed) {
+            Ok(id) => drop(also.insert(id)),
+            Err(several) if several.is_empty() => {
+                refused.push(format!("{typed} is no bucket of theirs that this node can read"));
+            }
+            Err(several) => {
+                let ids: Vec<String> = several.iter().map(|id| naming::start_of(id, &several)).collect();
+                refused.push(format!(
+                    "several buckets are called {typed}, name one by its id: {}",
+                    ids.join(", ")
+                ));
+            }
+        }
+    }
+    also
 }
 
 /// The buckets that they own, as far as this node can read it; those that were deleted as well: their keys are
@@ -224,13 +253,18 @@ fn others(shared: &Shared, view: &View, person: PersonId) -> Vec<(DirectoryRow, 
 }
 
 /// Buckets that stay whose keys they share.
-fn shares(shared: &Shared, view: &View, person: PersonId, gone: &BTreeSet<BucketId>) -> Vec<String> {
+fn shares(
+    shared: &Shared,
+    view: &View,
+    person: PersonId,
+    gone: &BTreeSet<BucketId>,
+) -> Vec<(BucketId, String)> {
     let all = shared.vault.buckets().into_iter().filter(|(id, _)| !gone.contains(id));
     let shared_with = all.filter(|(id, _)| {
         let held = holders(shared, view, id, shared.keyring.is_private(id));
         held.holders().any(|(who, _)| *who == Holder::Person(person))
     });
-    shared_with.map(|(_, info)| info.name).collect()
+    shared_with.map(|(id, info)| (id, info.name)).collect()
 }
 
 async fn why_not(shared: &Shared, view: &View, person: PersonId, nodes: &[String]) -> Vec<String> {
