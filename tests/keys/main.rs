@@ -7,6 +7,7 @@ mod erasure;
 mod person;
 mod private;
 mod tenant;
+mod twice;
 mod waiting;
 
 use anyhow::{Context, Result, ensure};

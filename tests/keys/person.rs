@@ -35,22 +35,56 @@ fn proven(node: &Node<'_>, file: &str, erased: &Erasure) -> Result<()> {
     forgeries_are_refused(node, file, &shown)
 }
 
-/// What the person and others have: two buckets of theirs alone, one that others may use, and one of others.
-fn fill<'a>(one: &Node<'a>, other: &Node<'_>, ready: &Ready) -> Result<S3<'a>> {
+/// Bob has not heard of it, and their key works there still: what they make so is told, and nothing more.
+fn came_back(one: &mut Node<'_>, other: &mut Node<'_>, late: &S3<'_>, id: &str) -> Result<()> {
+    one.stop()?;
+    let ready = other.resume()?;
+    late.at(ready.text("s3")?).aws(&["s3", "mb", "s3://comeback"])?.good()?;
+    other.stop()?;
+    one.resume()?;
+    other.resume()?;
+    until(60, "it is told", || {
+        let told = one.cli(&["status"])?.good()?.out;
+        ensure!(told.contains("bucket comeback came back of person") && told.contains(id), "{told}");
+        ensure!(!told.contains("bucket album came back"), "{told}");
+        Ok(())
+    })?;
+    ensure!(one.bucket("comeback")?.objects == 0, "nobody decided that it goes");
+    let plan: PersonErasurePlan = one.ask(&["person", "erase", id, "--dry-run"])?;
+    ensure!(plan.erased.iter().any(|bucket| bucket.name == "comeback"), "{plan:?}");
+    one.cli(&["person", "erase", id, "-y"])?.good()?;
+    let told = one.cli(&["status"])?.good()?.out;
+    ensure!(!told.contains("came back"), "{told}");
+    Ok(())
+}
+
+/// What the person and others have: three buckets of theirs alone, two that others may use, and one of others.
+fn fill<'a>(one: &Node<'a>, other: &Node<'_>, ready: &Ready, id: &str) -> Result<S3<'a>> {
     const OPEN: &str = "import boto3\n\
         rule = '{\"Version\": \"2012-10-17\", \"Statement\": {\"Effect\": \"Allow\", \"Principal\": \"*\", \
             \"Action\": \"s3:GetObject\", \"Resource\": \"arn:aws:s3:::club/*\"}}'\n\
         boto3.client('s3').put_bucket_policy(Bucket='club', Policy=rule)";
+    // Rules that let in nobody else, and an object that everybody may read.
+    const CLOSED: &str = "import boto3, json, sys\n\
+        s3 = boto3.client('s3')\n\
+        rule = lambda effect, who: {'Effect': effect, 'Principal': {'AWS': who}, 'Action': 's3:*',\n\
+            'Resource': 'arn:aws:s3:::notes/*'}\n\
+        rules = [rule('Allow', sys.argv[1]), rule('Deny', '123456789012')]\n\
+        s3.put_bucket_policy(Bucket='notes', Policy=json.dumps({'Version': '2012-10-17', 'Statement': rules}))\n\
+        s3.put_object(Bucket='album', Key='cover', Body=b'a face', ACL='public-read')";
     let theirs = pair(one, ready, NAME, "theirs")?;
-    for (bucket, object) in [("journal", "diary"), ("attic", "letter"), ("club", "rules")] {
+    let own =
+        [("journal", "diary"), ("attic", "letter"), ("club", "rules"), ("notes", "list"), ("album", "back")];
+    for (bucket, object) in own {
         theirs.aws(&["s3", "mb", &format!("s3://{bucket}")])?.good()?;
         put(&theirs, bucket, object, object)?;
     }
     theirs.boto3(OPEN, &[])?.good()?;
+    theirs.boto3(CLOSED, &[id])?.good()?;
     let s3 = one.s3(ready)?;
     put(&s3, "files", "recipe", "two eggs")?;
-    for bucket in ["journal", "attic", "club", "files"] {
-        one.protected(bucket, 1)?;
+    for bucket in ["journal", "attic", "club", "notes", "album", "files"] {
+        one.protected(bucket, if bucket == "album" { 2 } else { 1 })?;
         until(60, "bob has the key", || keys(other, bucket).map(drop))?;
     }
     Ok(theirs)
@@ -62,7 +96,7 @@ fn a_person_who_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
         let (alice, bob) = (story.host("alice")?, story.host("bob")?);
         let (mut one, mut other) = (alice.node()?, bob.node()?);
         let ready = one.up(&["--name", "smith"])?;
-        other.join(&one.invite(&[])?, "bob")?;
+        let joined = other.join(&one.invite(&[])?, "bob")?;
         let made: PersonStatus = one.ask(&["person", "add", NAME])?;
         one.cli(&["person", "add", NAME])?.failed(&["somebody else is called so"])?;
         until(60, "bob hears what they are called", || {
@@ -70,7 +104,8 @@ fn a_person_who_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
             ensure!(all.iter().any(|person| person.id == made.id && person.name == NAME), "{all:?}");
             Ok(())
         })?;
-        let theirs = fill(&one, &other, &ready)?;
+        let theirs = fill(&one, &other, &ready, &made.id)?;
+        let late = pair(&other, &joined, &made.id, "late")?;
         one.stop()?;
         other.stop()?;
         let older = [copy(&one, &story.folder().join("one"))?, copy(&other, &story.folder().join("other"))?];
@@ -89,12 +124,19 @@ fn a_person_who_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
             names.sort();
             names
         };
-        ensure!(named(&plan.erased) == ["attic", "journal"] && named(&plan.stays) == ["club"], "{plan:?}");
+        ensure!(named(&plan.erased) == ["attic", "journal", "notes"], "{plan:?}");
+        ensure!(named(&plan.stays) == ["album", "club"], "{plan:?}");
+        let by = |name: &str| {
+            plan.stays.iter().find(|bucket| bucket.name == name).map(|found| found.shared_by.join(""))
+        };
+        ensure!(by("album").is_some_and(|by| by.contains("list of an object")), "{plan:?}");
         ensure!(plan.keys.len() == 1 && plan.refused.is_empty() && plan.member, "{plan:?}");
-        one.cli(&["person", "erase", NAME])?.failed(&["whether it is meant"])?;
+        let again = format!("freehold person erase {NAME} --also-shared club -y");
+        one.cli(&["person", "erase", NAME, "--also-shared", "club"])?
+            .failed(&["whether it is meant", &again])?;
         ensure!(get(&theirs, "journal", "diary")? == "diary", "it was only asked");
         let erased: Erasure = one.ask(&["person", "erase", NAME, "-y"])?;
-        ensure!(erased.person.as_ref() == Some(&made.id) && erased.buckets.len() == 3, "{erased:?}");
+        ensure!(erased.person.as_ref() == Some(&made.id) && erased.buckets.len() == 4, "{erased:?}");
         ensure!(erased.confirmed.len() == 1 && erased.pending.len() == 1, "{erased:?}");
         theirs.aws(&["s3", "ls"])?.failed(&["InvalidAccessKeyId"])?;
         let left: Vec<KeyStatus> = one.ask(&["key", "list"])?;
@@ -110,7 +152,7 @@ fn a_person_who_was_erased_opens_with_no_key_that_is_left() -> Result<()> {
         ensure!(again.person == erased.person && again.buckets.len() == 1, "{again:?}");
         ensure!(get(&s3, "club", "rules").is_err(), "it reads what was named");
 
-        other.resume()?;
+        came_back(&mut one, &mut other, &late, &made.id)?;
         erasures_end(&one, 2)?;
         let file = story.folder().join("receipt");
         proven(&one, &file.to_string_lossy(), &erased)?;
@@ -159,5 +201,30 @@ fn nobody_is_erased_whose_things_must_be_kept_nor_the_last_admin() -> Result<()>
         one.cli(&["person", "erase", admin, "-y"])?.failed(&["last admin"])?;
         one.cli(&["person", "erase", "nobody", "-y"])?.failed(&["no member"])?;
         Ok(())
+    })
+}
+
+#[test]
+fn machines_that_hold_keys_of_one_bucket_each_do_not_wait_for_each_other() -> Result<()> {
+    story("machines_that_hold_keys_of_one_bucket_each_do_not_wait_for_each_other", |story| {
+        let hosts = [story.host("alice")?, story.host("bob")?, story.host("carol")?];
+        let [alice, bob, carol] = &hosts;
+        let (mut one, mut two, mut three) = (alice.node()?, bob.node()?, carol.node()?);
+        let ready = one.up(&["--name", "smith"])?;
+        for (node, name) in [(&mut two, "bob"), (&mut three, "carol")] {
+            node.join(&one.invite(&["--roles", "storage,gateway"])?, name)?;
+        }
+        one.cli(&["person", "add", NAME])?.good()?;
+        let theirs = pair(&one, &ready, NAME, "theirs")?;
+        for (bucket, node, name) in [("journal", &two, "bob"), ("attic", &three, "carol")] {
+            theirs.aws(&["s3", "mb", &format!("s3://{bucket}")])?.good()?;
+            put(&theirs, bucket, "page", "a line")?;
+            one.cli(&["bucket", "share", bucket, "--with", name])?.good()?;
+            until(60, "the key has come", || keys(node, bucket).map(drop))?;
+        }
+        let both = ["--also-shared", "journal", "--also-shared", "attic"];
+        let erased: Erasure = one.ask(&[&["person", "erase", NAME, "-y"], &both[..]].concat())?;
+        ensure!(erased.buckets.len() == 3, "{erased:?}");
+        erasures_end(&one, 3)
     })
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::principal::Principal;
+use crate::principal::{Account, Principal};
 
 /// S3's bound.
 const GRANTS_MAX: usize = 100;
@@ -280,6 +280,14 @@ impl Acl {
     /// Whether it lets in anybody at all, or anybody with a key.
     pub fn is_public(&self) -> bool {
         self.grants.iter().any(|grant| grant.to.is_public())
+    }
+
+    /// Whether it grants anything to anybody but an account and its services.
+    pub fn lets_in_others(&self, than: Account) -> bool {
+        self.grants.iter().any(|grant| match &grant.to {
+            Grantee::One(who) => who.account() != Some(than),
+            group => group.is_public(),
+        })
     }
 
     /// Whether it permits this to that principal.

@@ -155,6 +155,17 @@ impl Policy {
         })
     }
 
+    /// Whether it may let in anybody but an account and its services, whatever the conditions.
+    pub fn lets_in_others(&self, than: Account) -> bool {
+        let is_other = |named: &Named| match named {
+            Named::Everybody => true,
+            Named::Account(account) => *account != than,
+            Named::One(who) => who.account() != Some(than),
+            Named::Nobody => false,
+        };
+        self.statements.iter().any(|statement| statement.allows && statement.principals.iter().any(is_other))
+    }
+
     /// Whether a decision needs the tags that the object has.
     pub fn asks_for_tags(&self) -> bool {
         self.statements.iter().flat_map(|statement| &statement.conditions).any(Condition::asks_for_tags)

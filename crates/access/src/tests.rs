@@ -2,6 +2,7 @@
 
 mod laws;
 mod lists;
+mod others;
 mod policies;
 
 use freehold_wire::Millis;

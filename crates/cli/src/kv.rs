@@ -98,15 +98,11 @@ async fn database(terminal: Terminal, client: &Client, command: KvCommand) -> Re
         }
         KvCommand::Snapshots { name } => {
             let all = Database::of(client, &name).snapshots().await?;
-            show(terminal, &all, |all| match all.as_slice() {
-                [] => {
-                    format!(
-                        "There is no snapshot with a name yet: freehold kv snapshot {} --name NAME",
-                        words::typed(&name)
-                    )
-                }
-                all => all.iter().map(|kept| kept.id.clone()).collect::<Vec<_>>().join("\n"),
-            })
+            let typed = words::typed(&name);
+            let none =
+                format!("There is no snapshot with a name yet: freehold kv snapshot {typed} --name NAME");
+            let ids: Vec<String> = all.iter().map(|kept| kept.id.clone()).collect();
+            show(terminal, &all, |_| if ids.is_empty() { none.clone() } else { ids.join("\n") })
         }
         KvCommand::Release { name, snapshot } => {
             Database::of(client, &name).let_go(&snapshot).await?;

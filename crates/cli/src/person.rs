@@ -49,9 +49,9 @@ async fn erase(
     also_shared: Vec<String>,
     dry_run: bool,
 ) -> Result<(), Problem> {
-    let also: String =
-        also_shared.iter().map(|bucket| format!(" --also-shared {}", words::typed(bucket))).collect();
-    let command = format!("freehold person erase {}{also}", words::typed(typed));
+    let also = also_shared.iter().flat_map(|bucket| ["--also-shared".into(), words::typed(bucket)]);
+    let words: Vec<_> = std::iter::once(words::typed(typed)).chain(also).collect();
+    let command = format!("freehold person erase {}", words.join(" "));
     let wish = PersonToErase { also_shared };
     let plan = client.plan_person_erasure(typed, &wish).await?;
     if dry_run {

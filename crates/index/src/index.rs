@@ -224,6 +224,11 @@ impl Index {
         said.chain(index.settings.entry(setting).map(|stamp| stamp.hlc)).max()
     }
 
+    /// Whose word on a setting is in force.
+    pub fn setter(&self, bucket: &BucketId, setting: Setting) -> Option<NodeId> {
+        self.buckets.get(bucket)?.settings.entry(setting).map(|stamp| stamp.origin)
+    }
+
     /// Every node's last word on a setting.
     pub fn words(&self, bucket: &BucketId, setting: Setting) -> Vec<Word> {
         let words = self.buckets.get(bucket).into_iter().flat_map(|index| index.words.on(setting));

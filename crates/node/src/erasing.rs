@@ -2,6 +2,7 @@
 //! and the boxes that brought them, destroys the key that opened those boxes, and says so.
 
 mod keys;
+mod parts;
 mod person;
 pub mod receipt;
 mod rule;
@@ -28,6 +29,7 @@ use crate::log::View;
 use crate::problem::{get_problem, identity_problem, store_problem};
 use crate::scribe::Saying;
 use crate::shared::Shared;
+use parts::{Part, parts};
 use turn::Sight;
 
 const BEGUN: &str = "erasures begun";
@@ -42,8 +44,9 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    fn has(&self, erasure: &OpId) -> bool {
-        self.erasures.lock().unwrap_or_else(PoisonError::into_inner).contains(erasure)
+    fn has(&self, part: &Part) -> bool {
+        let begun = self.erasures.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.contains(&part.word) || begun.contains(&part.erasure)
     }
 
     fn add(&self, erasures: impl IntoIterator<Item = OpId>) {
@@ -74,8 +77,8 @@ impl Begun {
 pub(crate) fn trust(shared: &Shared) -> Trust {
     let (view, mut trust) = (shared.log.view(), shared.log.view().trust());
     let directory = shared.directory();
-    let goes = |erasure| shared.begun.has(&erasure) || is_done(&directory, &view, shared.me(), erasure);
-    trust.erased = view.state().erased().filter(|(_, erasure)| goes(*erasure)).map(|(of, _)| of).collect();
+    let goes = |part: &Part| shared.begun.has(part) || part.is_done(&directory, &view, shared.me());
+    trust.erased = parts(view.state()).filter(goes).map(|part| part.bucket).collect();
     let mut none_left = BTreeMap::new();
     for (bucket, ended) in view.state().ended() {
         // Who came later has nothing to carry out, and waits for the others all the same.
@@ -105,17 +108,12 @@ fn is_done(directory: &Directory, view: &View, me: NodeId, erasure: OpId) -> boo
     !view.was_here(me, erasure) || has_confirmed(directory, me, erasure)
 }
 
-/// The erasures that this node has neither carried out nor begun, with their buckets.
-fn waiting(shared: &Shared) -> BTreeMap<OpId, Vec<BucketId>> {
+/// What of erasures this node has neither carried out nor begun.
+fn waiting(shared: &Shared) -> Vec<Part> {
     let view = shared.log.view();
     let directory = shared.directory();
-    let persons = view.state().erased_persons.keys();
-    let mut all: BTreeMap<OpId, Vec<BucketId>> = persons.map(|erasure| (*erasure, Vec::new())).collect();
-    for (bucket, erasure) in view.state().erased() {
-        all.entry(erasure).or_default().push(bucket);
-    }
-    all.retain(|erasure, _| !shared.begun.has(erasure) && !is_done(&directory, &view, shared.me(), *erasure));
-    all
+    let waits = |part: &Part| !shared.begun.has(part) && !part.is_done(&directory, &view, shared.me());
+    parts(view.state()).filter(waits).collect()
 }
 
 fn is_keyed(shared: &Shared, bucket: &BucketId) -> bool {
@@ -127,12 +125,8 @@ fn is_keyed(shared: &Shared, bucket: &BucketId) -> bool {
 pub(crate) async fn begin_due(shared: &Shared) -> Result<(), Problem> {
     let mut due = Vec::new();
     shared.begun.listens.store(false, Ordering::Relaxed);
-    for (erasure, buckets) in waiting(shared) {
-        let mut is_due = true;
-        for bucket in &buckets {
-            is_due &= has_come(shared, bucket, erasure).await;
-        }
-        due.extend(is_due.then_some(erasure));
+    for part in waiting(shared) {
+        due.extend(has_come(shared, &part).await.then_some(part.word));
     }
     if due.is_empty() { Ok(()) } else { begin(shared, due).await }
 }
@@ -147,7 +141,9 @@ pub(crate) async fn begin(shared: &Shared, erasures: Vec<OpId>) -> Result<(), Pr
     {
         // What is done needs no note.
         let (view, directory) = (shared.log.view(), shared.directory());
-        all.retain(|erasure| !is_done(&directory, &view, shared.me(), *erasure));
+        let open = parts(view.state()).filter(|part| !part.is_done(&directory, &view, shared.me()));
+        let open: BTreeSet<OpId> = open.flat_map(|part| [part.word, part.erasure]).collect();
+        all.retain(|erasure| open.contains(erasure));
     }
     let bytes: Vec<u8> = all.iter().flat_map(|erasure| *erasure.as_bytes()).collect();
     set_meta(shared, BEGUN, bytes).await?;
@@ -163,7 +159,8 @@ async fn set_meta(shared: &Shared, row: &'static str, bytes: Vec<u8>) -> Result<
     told.await.map_err(stopping)?.map_err(|error| store_problem(&error))
 }
 
-async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
+async fn has_come(shared: &Shared, part: &Part) -> bool {
+    let bucket = &part.bucket;
     let sight = if is_keyed(shared, bucket) {
         let heard = match shared.replica.get() {
             Some(replica) => replica.in_step(*bucket).await,
@@ -176,27 +173,28 @@ async fn has_come(shared: &Shared, bucket: &BucketId, erasure: OpId) -> bool {
         if kept > 0 {
             tracing::warn!(bucket = %bucket.short(), kept, "a bucket is not erased: something in it must be kept");
         }
-        // What it cannot read may be under a lock, or say that another one is.
-        let reads = shared.keyring.is_read(bucket) && matches!(shared.vault.unopened(bucket).await, Ok(0));
-        Sight::Keyed { is_sure: heard && shared.keyring.has(bucket) && reads, kept }
+        let is_sure = heard && shared.keyring.has(bucket) && shared.keyring.is_read(bucket);
+        // What it cannot read may be under a lock, or say that another one is. It looks at every entry for that.
+        let is_sure = is_sure && kept == 0 && matches!(shared.vault.unopened(bucket).await, Ok(0));
+        Sight::Keyed { is_sure, kept }
     } else {
-        let known = shared.log.view().erased_since.get(&erasure).copied();
+        let known = shared.log.view().erased_since.get(&part.erasure).copied();
         Sight::Blind { waited: known.map_or(Millis(0), |known| clock::wall().since(known)) }
     };
-    let (keyed, said) = others(shared, bucket, erasure);
+    let (keyed, said) = others(shared, part);
     turn::has_come(sight, &keyed, &said)
 }
 
 /// Other nodes of the realm that have keys of what is erased, or had; and those that have erased it and could see
 /// what must be kept.
-fn others(shared: &Shared, bucket: &BucketId, erasure: OpId) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
+fn others(shared: &Shared, part: &Part) -> (BTreeSet<NodeId>, BTreeSet<NodeId>) {
     let (view, me) = (shared.log.view(), shared.me());
     let directory = shared.directory();
-    let had = directory.had_keys(bucket);
-    let counts = |node: &NodeId| had.contains(node) || view.keepers.contains(node);
-    let said = directory.erased_by(erasure).map(|said| said.node).filter(counts).collect();
+    let had = directory.had_keys(&part.bucket);
+    let mut said = part.said_by(&directory);
+    said.retain(|node| had.contains(node) || view.keepers.contains(node));
     let mut keyed = had;
-    keyed.retain(|node| *node != me && is_active(view.state(), node) && view.was_here(*node, erasure));
+    keyed.retain(|node| *node != me && is_active(view.state(), node) && view.was_here(*node, part.erasure));
     (keyed, said)
 }
 
@@ -204,13 +202,12 @@ fn others(shared: &Shared, bucket: &BucketId, erasure: OpId) -> (BTreeSet<NodeId
 pub(crate) fn waits(shared: &Shared, erasure: OpId) -> (Vec<String>, u64) {
     let view = shared.log.view();
     let (mut until, mut kept) = (Vec::new(), 0);
-    let is_begun = shared.begun.has(&erasure);
-    for (bucket, _) in view.state().erased().filter(|(_, said)| *said == erasure && !is_begun) {
-        if is_keyed(shared, &bucket) {
-            kept += shared.vault.must_stay(&bucket, clock::wall());
+    for part in waiting(shared).into_iter().filter(|part| part.erasure == erasure) {
+        if is_keyed(shared, &part.bucket) {
+            kept += shared.vault.must_stay(&part.bucket, clock::wall());
             continue;
         }
-        let (keyed, said) = others(shared, &bucket, erasure);
+        let (keyed, said) = others(shared, &part);
         let silent: Vec<String> = keyed.difference(&said).map(|node| shared.name_of(*node)).collect();
         if !silent.is_empty() {
             until.push(format!("for the word of those who can see what must be kept: {}", silent.join(", ")));
@@ -227,9 +224,8 @@ pub(crate) fn waits(shared: &Shared, erasure: OpId) -> (Vec<String>, u64) {
 
 /// Takes in, at the start, what this node has carried out.
 pub(crate) fn recall(directory: &mut Directory, view: &View, me: NodeId) {
-    let done = |erasure| is_done(directory, view, me, erasure);
-    let erased = view.state().erased().filter(|(_, erasure)| done(*erasure));
-    let mut trust = Trust { erased: erased.map(|(bucket, _)| bucket).collect(), ..view.trust() };
+    let erased = parts(view.state()).filter(|part| part.is_done(directory, view, me));
+    let mut trust = Trust { erased: erased.map(|part| part.bucket).collect(), ..view.trust() };
     let ended = view.state().ended();
     for (bucket, ended) in ended.filter(|(_, ended)| has_confirmed(directory, me, ended.erasure)) {
         note_ended(&mut trust, bucket, ended.kept);
@@ -258,12 +254,11 @@ pub(crate) async fn carry_out(shared: &Shared) -> Result<(), Problem> {
     if shared.directory().ring(KeyOf::Directory).is_none_or(|ring| ring.current().is_none()) {
         return Ok(());
     }
-    let (mut done, failed) = erase_buckets(shared, &view).await;
+    let mut done = erase_buckets(shared, &view).await;
     // One that fails does not keep the others.
     if let Err(problem) = person::end_keys(shared, &view, &mut done).await {
         tracing::warn!(%problem, "a person's access keys do not end yet");
     }
-    done.retain(|erasure| !failed.contains(erasure));
     done.extend(keys::end(shared, &view).await);
     let late = shared.directory().unwanted();
     let owed = late.opened > 0 || is_owed(&shared.entries).map_err(|error| store_problem(&error))?;
@@ -299,31 +294,30 @@ fn is_owed(entries: &EntryStore) -> Result<bool, StoreError> {
     entries.meta(OWED).map(|noted| noted.is_some_and(|noted| !noted.is_empty()))
 }
 
-/// Says which erasures were carried out, and which of them could not be in some bucket.
-async fn erase_buckets(shared: &Shared, view: &View) -> (BTreeSet<OpId>, BTreeSet<OpId>) {
-    let due: Vec<(BucketId, OpId)> = {
+/// Erases the buckets whose turn has come, and says which words that is.
+async fn erase_buckets(shared: &Shared, view: &View) -> BTreeSet<OpId> {
+    let due: Vec<Part> = {
         let directory = shared.directory();
-        let is_due = |(bucket, erasure): &(BucketId, OpId)| {
-            directory.trust().erased.contains(bucket) && !is_done(&directory, view, shared.me(), *erasure)
+        let is_due = |part: &Part| {
+            directory.trust().erased.contains(&part.bucket) && !part.is_done(&directory, view, shared.me())
         };
-        view.state().erased().filter(is_due).collect()
+        parts(view.state()).filter(is_due).collect()
     };
-    let (mut done, mut failed) = (BTreeSet::new(), BTreeSet::new());
-    for (bucket, erasure) in due {
+    let mut done = BTreeSet::new();
+    for Part { bucket, word, .. } in due {
         shared.keyring.remove(&bucket);
         match shared.vault.erase_bucket(bucket).await {
             Ok(entries) => {
                 tracing::info!(bucket = %bucket.short(), entries, "a bucket was erased");
-                done.insert(erasure);
+                done.insert(word);
             }
             Err(error) => {
                 let problem = get_problem(&bucket.short(), "what is to be erased", &error);
                 tracing::warn!(%problem, "a bucket is not erased yet");
-                failed.insert(erasure);
             }
         }
     }
-    (done, failed)
+    done
 }
 
 /// What keys that are to end wait for here, by bucket.
@@ -338,6 +332,18 @@ pub(crate) struct Waiting {
     /// Entries of which this node could not tell whether they are needed: they stay, and no key opens them that is
     /// left. Known since it was started.
     pub(crate) unread: u64,
+    /// When it may look again whether it is ready.
+    again: Option<Instant>,
+}
+
+/// How much longer than a look the pause after it is: each looks at every entry of the bucket.
+const PAUSE: u32 = 20;
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_mins(1);
+
+/// How long to pause after a look that took so long.
+fn pause_after(took: Duration) -> Duration {
+    took.saturating_mul(PAUSE).min(PAUSE_MAX)
 }
 
 impl Endings {
@@ -348,6 +354,19 @@ impl Endings {
 
     fn note_unread(&self, bucket: BucketId, unread: u64) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(bucket).or_default().unread = unread;
+    }
+
+    /// Notes how long a look took that found this node not ready.
+    fn note_look(&self, bucket: BucketId, took: Duration) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(bucket).or_default().again = Instant::now().checked_add(pause_after(took));
+    }
+
+    /// What was found at the last look, as long as it is too soon for the next one.
+    fn paused(&self, bucket: &BucketId) -> Option<Vec<String>> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = all.get(bucket).filter(|last| !last.until.is_empty())?;
+        last.again.is_some_and(|again| Instant::now() < again).then(|| last.until.clone())
     }
 
     /// Whether any waits.
@@ -463,6 +482,19 @@ fn settle(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_that_takes_long_is_not_taken_again_at_once() {
+        assert_eq!(pause_after(Duration::from_millis(2)), Duration::from_millis(40));
+        assert_eq!(pause_after(Duration::from_mins(2)), PAUSE_MAX);
+        let (endings, bucket) = (Endings::default(), BucketId::from_bytes([1; 32]));
+        endings.set(bucket, vec!["until others are ready".to_owned()]);
+        assert_eq!(endings.paused(&bucket), None);
+        endings.note_look(bucket, Duration::from_mins(2));
+        assert_eq!(endings.paused(&bucket), Some(vec!["until others are ready".to_owned()]));
+        endings.note_look(bucket, Duration::ZERO);
+        assert_eq!(endings.paused(&bucket), None);
+    }
 
     #[test]
     fn that_the_box_key_is_to_be_renewed_outlives_a_restart() {

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use freehold_api::{Problem, words};
 use freehold_crypt::SigningKey;
 use freehold_realm::body::Target;
-use freehold_realm::{Body, Folded, NodeRoles, Op, Pending, RECOVERY_DELAY, Reason, State};
+use freehold_realm::person::Change;
+use freehold_realm::{Body, Bucket, Folded, NodeRoles, Op, OpSet, Pending, RECOVERY_DELAY, Reason, State};
 use freehold_wire::{BucketId, KeyId, Millis, NodeId, OpId, PersonId};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -46,6 +47,8 @@ pub struct View {
     pub behind: Option<Mark>,
     /// When each bucket was made, as its operation says.
     pub bucket_times: BTreeMap<BucketId, Millis>,
+    /// The nodes that may say whose each bucket is: those on which it was made, and admins' machines.
+    pub makers: BTreeMap<BucketId, BTreeSet<NodeId>>,
     /// Nodes that hold the realm's secrets, or once did: their word on names stands.
     pub keepers: BTreeSet<NodeId>,
     /// Nodes that the realm ever let in, with every role that each ever had: who may, or once might,
@@ -63,6 +66,8 @@ pub struct View {
     pub known_since: BTreeMap<NodeId, Millis>,
     /// Of each erasure the nodes that were let in by somebody who did not know of it.
     pub asked: BTreeMap<OpId, BTreeSet<NodeId>>,
+    /// Of each erasure of a person the buckets that somebody made who had not heard of it.
+    pub unheard: BTreeMap<OpId, BTreeSet<BucketId>>,
     /// When the operations came here that erase something.
     pub erased_since: BTreeMap<OpId, Millis>,
     /// The newest time that any operation names.
@@ -130,6 +135,49 @@ impl View {
 pub(crate) fn kept(state: &State) -> BTreeMap<BucketId, u32> {
     let ended = state.ended().map(|(bucket, _)| bucket);
     ended.filter_map(|bucket| Some((bucket, state.kept(&bucket)?))).collect()
+}
+
+/// The nodes on which each bucket was made, also those that have left, and the machines of admins.
+fn makers(set: &OpSet, folded: &Folded) -> BTreeMap<BucketId, BTreeSet<NodeId>> {
+    let state = &folded.state;
+    // Whoever adds a node with a device is on that machine, or is an admin.
+    let signs =
+        set.iter().filter(|op| !folded.refused.contains_key(&op.id())).filter_map(|op| match op.body() {
+            Body::NodeAdd(add) => Some((add.node, Some(op.head().author.id()))),
+            Body::InvitationRedeem(redeem) => {
+                let device = redeem.device.as_ref().and_then(|statement| match statement.change() {
+                    Change::Add { key, .. } => Some(key.id()),
+                    _ => None,
+                });
+                Some((redeem.node, device))
+            }
+            _ => None,
+        });
+    let is_admins = |device: &KeyId| {
+        let person = state.device(device).map(|(person, _)| person);
+        person.is_some_and(|person| state.active_admins().any(|(admin, _)| *admin == person))
+    };
+    let (mut of_key, mut of_admins) = (BTreeMap::<KeyId, BTreeSet<NodeId>>::new(), BTreeSet::new());
+    for (node, device) in signs {
+        let Some(id) = node.ed25519_bytes().map(NodeId::from_bytes) else { continue };
+        of_key.entry(node.id()).or_default().insert(id);
+        if let Some(device) = device {
+            of_key.entry(device).or_default().insert(id);
+            of_admins.extend(is_admins(&device).then_some(id));
+        }
+    }
+    let of =
+        |bucket: &Bucket| of_key.get(&bucket.created_by).into_iter().flatten().chain(&of_admins).copied();
+    state.live_buckets().map(|(id, bucket)| (*id, of(bucket).collect())).collect()
+}
+
+/// Of each erasure of a person the buckets that are there and were made in ignorance of it, or after.
+fn made_unheard(set: &OpSet, state: &State) -> BTreeMap<OpId, BTreeSet<BucketId>> {
+    let of = |erasure: &OpId| {
+        let unheard = state.live_buckets().filter(|(_, bucket)| !set.is_before(&bucket.created_in, erasure));
+        (*erasure, unheard.map(|(id, _)| *id).collect())
+    };
+    state.erased_persons.keys().map(of).collect()
 }
 
 /// Why a machine that guardians are bringing back has no rights.

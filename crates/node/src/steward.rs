@@ -232,6 +232,7 @@ fn name_buckets(shared: &Shared) {
         (*id, info)
     };
     let buckets: BTreeMap<_, _> = view.state().live_buckets().map(info).collect();
+    shared.vault.set_makers(view.makers.clone());
     shared.vault.set_buckets(buckets);
 }
 

@@ -69,7 +69,8 @@ impl Papers {
             let document = settings.document(setting).map(std::str::from_utf8);
             document.transpose().map_err(|_| lost(setting))
         };
-        let owner = match text(Setting::Owner)? {
+        let owner = self.vault.owner(&bucket).map(String::from_utf8).transpose();
+        let owner = match owner.map_err(|_| lost(Setting::Owner))? {
             None => Principal::REALM,
             Some(owner) => owner.parse().map_err(|_| lost(Setting::Owner))?,
         };

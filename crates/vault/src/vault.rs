@@ -104,6 +104,8 @@ pub(crate) struct Inner {
     pub(crate) config: VaultConfig,
     pub(crate) shared: Shared,
     pub(crate) buckets: RwLock<BTreeMap<BucketId, BucketInfo>>,
+    /// Whose word on a bucket's owner counts; anybody's who writes it where none is named.
+    pub(crate) makers: RwLock<BTreeMap<BucketId, BTreeSet<NodeId>>>,
     index: RwLock<Index>,
     cuts: RwLock<Arc<Cuts>>,
     writers: RwLock<Arc<BTreeMap<BucketId, Writers>>>,
@@ -144,6 +146,7 @@ impl Vault {
             config,
             shared,
             buckets: RwLock::default(),
+            makers: RwLock::default(),
             index: RwLock::default(),
             cuts: RwLock::default(),
             writers: RwLock::default(),

@@ -1,6 +1,7 @@
 //! The realm's people: who they are, what they are called, and how one is erased.
 
 mod erase;
+mod others;
 
 use async_trait::async_trait;
 use freehold_access::{Account, Principal};
@@ -21,6 +22,8 @@ use crate::log::{By, View};
 use crate::people;
 use crate::problem::put_problem;
 use crate::shared::Shared;
+
+pub(super) use others::is_open;
 
 /// On how many nodes a record is: nothing is in it but its settings, which every node holds.
 const RECORD_COPIES: u16 = 1;
@@ -93,10 +96,9 @@ fn nodes_of(shared: &Shared, view: &View, person: PersonId) -> Vec<String> {
 }
 
 /// The person who owns a bucket, or whose service does.
-fn owner(shared: &Shared, bucket: &BucketId) -> Option<PersonId> {
-    let settings = shared.vault.settings(bucket);
-    let text = std::str::from_utf8(settings.document(Setting::Owner)?).ok()?;
-    match text.parse::<Principal>().ok()?.account()? {
+pub(super) fn owner(shared: &Shared, bucket: &BucketId) -> Option<PersonId> {
+    let said = shared.vault.owner(bucket)?;
+    match std::str::from_utf8(&said).ok()?.parse::<Principal>().ok()?.account()? {
         Account::Person(person) => Some(person),
         Account::Realm => None,
     }

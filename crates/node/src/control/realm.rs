@@ -160,7 +160,7 @@ pub(super) async fn suspend(shared: &Shared, name: &str) -> Result<(), Problem> 
             problem.why,
             Some(format!(
                 "freehold node suspend {}    (again; on a node with the role secrets)",
-                words::typed(&name)
+                words::typed(name)
             )),
         )
     })

@@ -334,24 +334,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
             Some(next),
         ));
     }
-    for (id, bucket) in shared.vault.buckets() {
-        let damaged = shared.damages.of(&id);
-        if damaged > 0 {
-            all.push(found(
-                Level::Alarm,
-                format!("bucket {} is damaged on this node", bucket.name),
-                format!(
-                    "the last verification left {} of it as {}",
-                    words::count(damaged, "part"),
-                    words::verb(damaged, "it is", "they are")
-                ),
-                Some(&format!(
-                    "freehold bucket verify {}    (mends it from a good copy)",
-                    words::typed(&bucket.name)
-                )),
-            ));
-        }
-    }
+    all.extend(damaged(shared));
     all.extend(of_checks(shared, view));
     all.extend(taken_back(shared));
     all.extend(crate::quota::told::findings(shared));
@@ -365,6 +348,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         ));
     }
     all.extend(erasures::findings(shared, view));
+    all.extend(strange_owners(shared));
     all.extend(shared.backends.status(shared).iter().filter_map(behind));
     for node in nodes(shared).iter().filter(|node| node.standing == Standing::Member) {
         match &node.backend {
@@ -374,6 +358,29 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
         }
     }
     all
+}
+
+/// Buckets of which the last verification left something damaged.
+fn damaged(shared: &Shared) -> Vec<Finding> {
+    let one = |(id, bucket): (BucketId, freehold_vault::BucketInfo)| {
+        let damaged = shared.damages.of(&id);
+        (damaged > 0).then(|| {
+            found(
+                Level::Alarm,
+                format!("bucket {} is damaged on this node", bucket.name),
+                format!(
+                    "the last verification left {} of it as {}",
+                    words::count(damaged, "part"),
+                    words::verb(damaged, "it is", "they are")
+                ),
+                Some(&format!(
+                    "freehold bucket verify {}    (mends it from a good copy)",
+                    words::typed(&bucket.name)
+                )),
+            )
+        })
+    };
+    shared.vault.buckets().into_iter().filter_map(one).collect()
 }
 
 /// Buckets that this node had the keys of, and is to have no more.
@@ -392,6 +399,20 @@ fn taken_back(shared: &Shared) -> Vec<Finding> {
         )
     };
     lost.map(one).collect()
+}
+
+/// Buckets that a machine gave to somebody which may write them, and not say whose they are.
+fn strange_owners(shared: &Shared) -> Vec<Finding> {
+    let strange = |(id, info): (BucketId, freehold_vault::BucketInfo)| {
+        let by = shared.name_of(shared.vault.strange_owner(&id)?);
+        Some(found(
+            Level::Alarm,
+            format!("{by} says whose bucket {} is, and may not", info.name),
+            "it was not made there, and that is no admin's machine; so the bucket is taken for the realm owner's",
+            Some(&format!("if you do not know why: freehold node suspend {}", words::typed(&by))),
+        ))
+    };
+    shared.vault.buckets().into_iter().filter_map(strange).collect()
 }
 
 /// Buckets of which a copy was not read for too long: nobody knows whether it is still good.

@@ -9,6 +9,7 @@ use freehold_realm::{NodeRoles, Standing};
 use freehold_seal::{DirectoryRow, KeyOf, KeyRing, Ready, ends_before};
 use freehold_vault::{Ended, Ending};
 use freehold_wire::{BucketId, Millis, NodeId, OpId};
+use tokio::time::Instant;
 
 use super::rule::{Scene, Wait};
 use crate::clock;
@@ -123,7 +124,7 @@ async fn end_in(shared: &Shared, view: &View, bucket: BucketId, ends: bool) -> R
     let me = shared.me();
     let was_ready = now.ready(&me).is_some();
     if !was_ready && part != Part::None {
-        match get_ready(shared, view, (bucket, kept), part).await? {
+        match get_ready_in_time(shared, view, (bucket, kept), part).await? {
             Ok(ready) => {
                 shared.say(vec![Saying::Row(DirectoryRow::Ready(me, bucket, ready))]).await?;
                 now = look();
@@ -152,7 +153,7 @@ async fn end_in(shared: &Shared, view: &View, bucket: BucketId, ends: bool) -> R
     }
     if matches!(part, Part::Reads | Part::Writes) {
         // Something may have come from somebody who was not ready then.
-        if was_ready && let Err(until) = get_ready(shared, view, (bucket, kept), part).await? {
+        if was_ready && let Err(until) = get_ready_in_time(shared, view, (bucket, kept), part).await? {
             return Ok(until);
         }
         let erased = shared.vault.erase_ended(&bucket).await;
@@ -186,6 +187,24 @@ fn part(shared: &Shared, view: &View, ring: Option<&KeyRing>, (bucket, kept): (B
         Some(Access::Writes) if ring.get(kept).is_some() => Part::Writes,
         _ => Part::Lacks,
     }
+}
+
+/// The same, but not as often as anything changes.
+async fn get_ready_in_time(
+    shared: &Shared,
+    view: &View,
+    of: (BucketId, u32),
+    part: Part,
+) -> Result<Result<Ready, Vec<String>>, Problem> {
+    if let Some(until) = shared.endings.paused(&of.0) {
+        return Ok(Err(until));
+    }
+    let began = Instant::now();
+    let ready = get_ready(shared, view, of, part).await?;
+    if ready.is_err() {
+        shared.endings.note_look(of.0, began.elapsed());
+    }
+    Ok(ready)
 }
 
 /// Seals anew what this node is to, and says whether it is ready, or what that waits for.

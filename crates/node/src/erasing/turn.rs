@@ -109,6 +109,27 @@ mod tests {
     }
 
     #[test]
+    fn what_one_waits_with_for_another_keeps_no_other_bucket() {
+        // Two buckets of one person, and what each of three machines is to each.
+        let of = |n: usize| [Kind::Blind, Kind::Sees, Kind::Keeps][n];
+        let said = |kinds: [[Kind; 3]; 2]| kinds.map(|kinds| end(&kinds, Millis(0)));
+        for world in 0..3_usize.pow(6) {
+            let kind = |n: usize| of(world / 3_usize.pow(u32::try_from(n).unwrap()) % 3);
+            let kinds = [[0, 1, 2], [3, 4, 5]].map(|bucket| bucket.map(kind));
+            for (kinds, said) in kinds.iter().zip(said(kinds)) {
+                let sees = kinds.iter().filter(|kind| matches!(kind, Kind::Sees)).count();
+                let keeps = kinds.iter().any(|kind| matches!(kind, Kind::Keeps));
+                let expected = if keeps || sees == 0 { sees } else { kinds.len() };
+                assert_eq!(said.len(), expected, "{kinds:?}");
+            }
+        }
+        // Each sees what the other does not: as long as they waited for a word on both, neither went on.
+        let [one, two] =
+            said([[Kind::Sees, Kind::Blind, Kind::Blind], [Kind::Blind, Kind::Sees, Kind::Blind]]);
+        assert_eq!((one.len(), two.len()), (3, 3));
+    }
+
+    #[test]
     fn the_word_of_one_who_has_left_is_enough_where_nobody_else_can_see() {
         let (none, gone) = (BTreeSet::new(), BTreeSet::from([node(9)]));
         assert!(has_come(Sight::Blind { waited: Millis(0) }, &none, &gone));

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::mark::Mark;
 use super::ripening::Ripening;
 use super::steps::Steps;
-use super::{ASKS, Ask, By, Log, Taken, View};
+use super::{ASKS, Ask, By, Log, Taken, View, made_unheard, makers};
 use crate::clock;
 use crate::identity::Keys;
 use crate::problem::{store_problem, wrong_state};
@@ -296,6 +296,8 @@ fn view_of(
     let admissions = admissions(set, &folded);
     let asked = erasures.iter().map(|erasure| (*erasure, asked(set, &admissions, erasure))).collect();
     View {
+        unheard: made_unheard(set, &folded.state),
+        makers: makers(set, &folded),
         known_since,
         named: named(set).into_iter().map(|(_, node)| node).collect(),
         asked,

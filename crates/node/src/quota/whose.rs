@@ -7,7 +7,7 @@ use freehold_api::{Problem, QuotaWhose, UsageStatus};
 use freehold_crypt::Entropy as _;
 use freehold_disk::OsEntropy;
 use freehold_realm::body::QuotaOf;
-use freehold_seal::{DirectoryRow, Setting};
+use freehold_seal::DirectoryRow;
 use freehold_wire::{BucketId, Name, PersonId, ServiceId};
 
 use super::{DATABASE, Ledger, kept};
@@ -29,9 +29,8 @@ pub(super) struct Owners {
 impl Owners {
     pub(super) fn of(shared: &Shared) -> Self {
         let owner = |bucket: BucketId| {
-            let settings = shared.vault.settings(&bucket);
-            let text = std::str::from_utf8(settings.document(Setting::Owner)?).ok()?;
-            Some((bucket, text.parse::<Principal>().ok()?))
+            let said = shared.vault.owner(&bucket)?;
+            Some((bucket, std::str::from_utf8(&said).ok()?.parse::<Principal>().ok()?))
         };
         let directory = shared.directory();
         let services = directory.services().filter_map(|(id, name)| Some((id, name.parse().ok()?))).collect();

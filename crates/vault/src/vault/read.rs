@@ -6,7 +6,9 @@ use std::sync::Arc;
 use freehold_disk::EntryRow;
 use freehold_index::{Locator, Row, Stamp};
 use freehold_placement::Entry;
-use freehold_seal::{Blinding, BucketKey, Content, Manifest, ObjectKey, PayloadHeader, Resealed, Stored};
+use freehold_seal::{
+    Aspect, Blinding, BucketKey, Content, Manifest, ObjectKey, PayloadHeader, Resealed, Stored,
+};
 use freehold_wire::BucketId;
 use futures::StreamExt as _;
 
@@ -108,6 +110,41 @@ impl Vault {
     ) -> Result<ObjectMeta, GetError> {
         let (opened, row, locks) = self.inner.find(bucket, key, version)?;
         self.inner.described(bucket, &opened.manifest, &row, locks)
+    }
+
+    /// Whether something is so of an aspect of any version, as it was said with it or later. Every version is opened,
+    /// up to the first of which it is: work for minutes where there are a million, and for a thread of its own.
+    ///
+    /// # Errors
+    /// [`GetError`], if one cannot be read.
+    pub fn is_said(
+        &self,
+        bucket: &BucketId,
+        aspect: Aspect,
+        is_so: impl Fn(&[u8]) -> bool,
+    ) -> Result<bool, GetError> {
+        let all: Vec<(String, Version)> = {
+            let index = self.inner.index();
+            let keys = index.bucket(bucket).into_iter().flat_map(freehold_index::BucketIndex::keys);
+            let living = keys.flat_map(|(key, state)| state.living().map(move |living| (key, living.row)));
+            living
+                .filter(|(_, row)| row.is_write())
+                .map(|(key, row)| (key.to_string(), row.version()))
+                .collect()
+        };
+        for (key, version) in all {
+            let (opened, row, locks) = match self.inner.find(bucket, &key, Some(version)) {
+                Ok(found) => found,
+                // It was deleted meanwhile.
+                Err(GetError::NoSuchVersion | GetError::Marker { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let meta = self.inner.described(bucket, &opened.manifest, &row, locks)?;
+            if meta.annotations.get(&aspect).is_some_and(|document| is_so(document)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A page of a bucket's listing.

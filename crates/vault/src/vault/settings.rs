@@ -1,10 +1,11 @@
 //! What is said of a bucket, and of versions after they were written.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError};
 
 use freehold_index::{Retention, Row, Settings, Version, Word, is_of_each, may_retain};
 use freehold_seal::{Amendment, Aspect, BucketKey, Content, Setting, SettingRow};
-use freehold_wire::{Bounded, BucketId, Text};
+use freehold_wire::{Bounded, BucketId, NodeId, Text};
 use tokio::sync::watch;
 
 use super::commit::Draft;
@@ -57,6 +58,25 @@ impl Vault {
     /// What each node said last of a setting of which each one's word stands by itself.
     pub fn words(&self, bucket: &BucketId, setting: Setting) -> Vec<Word> {
         self.inner.index().words(bucket, setting)
+    }
+
+    /// Names the nodes whose word on each bucket's owner counts: whoever writes a bucket could make it anybody's.
+    pub fn set_makers(&self, makers: BTreeMap<BucketId, BTreeSet<NodeId>>) {
+        *self.inner.makers.write().unwrap_or_else(PoisonError::into_inner) = makers;
+    }
+
+    /// Whose a bucket is, as [`Setting::Owner`] has it, if somebody said so whose word on it counts.
+    pub fn owner(&self, bucket: &BucketId) -> Option<Vec<u8>> {
+        let settings = self.settings(bucket);
+        let owner = settings.document(Setting::Owner)?;
+        self.strange_owner(bucket).is_none().then(|| owner.to_vec())
+    }
+
+    /// The node that said whose a bucket is, and may not.
+    pub fn strange_owner(&self, bucket: &BucketId) -> Option<NodeId> {
+        let by = self.inner.index().setter(bucket, Setting::Owner)?;
+        let makers = self.inner.makers.read().unwrap_or_else(PoisonError::into_inner);
+        makers.get(bucket).is_some_and(|makers| !makers.contains(&by)).then_some(by)
     }
 
     /// Tells when there is a new one.

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use freehold_placement::{Cuts, Own};
+use freehold_seal::Setting;
 use freehold_vault::{GetError, PutError, Writers};
 
 use freehold_wire::{Millis, NodeId};
@@ -32,6 +33,34 @@ async fn both_see_the_same_winner() {
     first.put("k0", b"newest").await.unwrap();
     first.send_entries(&second);
     assert_eq!(second.get("k0").await.unwrap(), b"newest");
+}
+
+#[tokio::test]
+async fn nobody_gives_a_bucket_to_somebody_who_may_not_say_whose_it_is() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = World::open(one.path()).await;
+    let second = World::with(two.path(), Setup { node: 2, ..Setup::default() }).await;
+    let say = async |world: &World, who: &str| {
+        world.vault.set(&world.bucket, Setting::Owner, Some(who.as_bytes().to_vec())).await.unwrap();
+    };
+    say(&first, "ann").await;
+    assert_eq!(first.vault.owner(&first.bucket).unwrap(), b"ann", "nobody was named");
+    first.vault.set_makers([(first.bucket, [node_id(1)].into())].into());
+    assert_eq!(first.vault.owner(&first.bucket).unwrap(), b"ann");
+    first.send_entries(&second);
+    say(&second, "eve").await;
+    second.send_entries(&first);
+    assert_eq!(
+        first.vault.owner(&first.bucket),
+        None,
+        "hers it is not, nor is it known that it is anybody's"
+    );
+    assert_eq!(first.vault.strange_owner(&first.bucket), Some(node_id(2)));
+    say(&first, "ann").await;
+    assert_eq!(first.vault.owner(&first.bucket).unwrap(), b"ann");
+    first.vault.set_makers([(first.bucket, [node_id(1), node_id(2)].into())].into());
+    say(&first, "bob").await;
+    assert_eq!(first.vault.owner(&first.bucket).unwrap(), b"bob");
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use freehold_access::{Account, Principal};
 use freehold_api::{BucketOfPerson, Erasure, PersonErasurePlan, PersonToErase, Problem, words};
 use freehold_realm::body::{Cuts, MemberRemove, PERSON_BUCKETS_MAX, PersonErase, PhoneEnd};
 use freehold_realm::{MemberRoles, Standing};
-use freehold_seal::{DirectoryRow, Holder, Setting};
+use freehold_seal::{DirectoryRow, Holder};
 use freehold_wire::{Bounded, BucketId, PersonId, PhoneId};
 
-use super::{nodes_of, owner};
+use super::{nodes_of, others, owner};
 use crate::clock;
 use crate::control::{bucket, erasures, sharing};
 use crate::entitled::holders;
@@ -120,7 +120,7 @@ async fn find(shared: &Shared, typed: &str, wish: &PersonToErase) -> Result<Foun
     let mut rows: Vec<DirectoryRow> = buckets.iter().map(|id| DirectoryRow::BucketName(*id, None)).collect();
     let also = also_shared(&owned, &wish.also_shared, &mut refused);
     for (bucket, name) in owned {
-        let said = look(shared, &view, person, bucket, name);
+        let said = look(shared, &view, person, bucket, name).await;
         if !said.shared_by.is_empty() && !also.contains(&bucket) {
             stays.push(said);
             continue;
@@ -213,21 +213,15 @@ async fn owned(shared: &Shared, view: &View, person: PersonId) -> Vec<(BucketId,
     all
 }
 
-fn look(shared: &Shared, view: &View, person: PersonId, id: BucketId, name: String) -> BucketOfPerson {
+async fn look(shared: &Shared, view: &View, person: PersonId, id: BucketId, name: String) -> BucketOfPerson {
     let held = shared.vault.stats().get(&id).copied().unwrap_or_default();
-    let settings = shared.vault.settings(&id);
-    let says = |setting| settings.document(setting).is_some();
-    let keyed = holders(shared, view, &id, shared.keyring.is_private(&id));
-    let keyed = keyed.holders().any(|(who, _)| *who != Holder::Person(person));
-    let ways =
-        [("a policy", says(Setting::Policy)), ("a list", says(Setting::Acl)), ("a share of its keys", keyed)];
     BucketOfPerson {
         name,
         id: id.to_string(),
         objects: held.objects,
         bytes: held.bytes,
         kept: shared.vault.must_stay(&id, clock::wall()),
-        shared_by: ways.iter().filter(|(_, is)| *is).map(|(way, _)| (*way).to_owned()).collect(),
+        shared_by: others::ways(shared, view, person, id).await,
     }
 }
 

@@ -1,12 +1,14 @@
 //! Erasures that are not over, and what came of people who were erased.
 
+use std::collections::BTreeMap;
+
 use freehold_api::{ErasureNode, ErasureUnderWay, Finding, Level, words};
 use freehold_realm::Standing;
-use freehold_wire::{BucketId, Millis, OpId};
+use freehold_wire::{BucketId, Millis, NodeId, OpId, PersonId};
 
 use super::found;
 use crate::clock;
-use crate::control::name_of_bucket;
+use crate::control::{name_of_bucket, people};
 use crate::erasing;
 use crate::log::View;
 use crate::shared::Shared;
@@ -43,7 +45,7 @@ fn pending(shared: &Shared, view: &View, erasure: OpId) -> Vec<ErasureNode> {
     let asked = nodes.filter(|(id, node)| node.standing == Standing::Active && view.was_here(**id, erasure));
     let silent = asked.map(|(id, _)| *id).filter(|id| !said.contains(id));
     let node = |id| ErasureNode {
-        id: freehold_wire::NodeId::to_string(&id),
+        id: NodeId::to_string(&id),
         name: shared.name_of(id),
         at_ms: None,
         connected: Some(shared.is_on(id)),
@@ -68,7 +70,35 @@ fn what(shared: &Shared, view: &View, erasure: OpId) -> String {
 
 /// What doctor tells of them.
 pub(super) fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
-    under_way(shared, view).iter().map(finding).collect()
+    let waiting = under_way(shared, view);
+    waiting.iter().map(finding).chain(came_back(shared, view)).collect()
+}
+
+/// Buckets of people who were erased, made where nobody had heard of that: an access key works on until then. They
+/// are told, and nothing more: nobody has decided that they go.
+fn came_back(shared: &Shared, view: &View) -> Vec<Finding> {
+    let buckets = shared.vault.buckets();
+    let state = view.state();
+    let gone = state.erased_persons.iter().filter(|(_, person)| !state.persons.contains_key(person));
+    let all = gone.flat_map(|(erasure, person)| {
+        let unheard = view.unheard.get(erasure).into_iter().flatten().map(move |id| (*person, id));
+        unheard.filter(|(person, id)| {
+            people::owner(shared, id) == Some(*person) && !people::is_open(shared, view, *person, id)
+        })
+    });
+    let told: BTreeMap<BucketId, PersonId> = all.map(|(person, id)| (*id, person)).collect();
+    let one = |(id, person): (BucketId, PersonId)| {
+        let name = buckets.get(&id).map_or_else(|| id.short(), |info| info.name.clone());
+        found(
+            Level::Alarm,
+            format!("bucket {name} came back of person {}, who was erased", person.short()),
+            "it was made on a machine that had not heard of that, and nobody has decided that it goes",
+            Some(&format!(
+                "freehold person erase {person} --dry-run    (shows what would go; without it, it goes)"
+            )),
+        )
+    };
+    told.into_iter().map(one).collect()
 }
 
 fn finding(erasure: &ErasureUnderWay) -> Finding {
