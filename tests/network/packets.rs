@@ -67,6 +67,10 @@ fn programs_reach_each_other_as_far_as_the_log_says_and_no_longer() -> Result<()
         ensure!(!fetch(&carol, &page)?, "nothing opens it yet");
         one.cli(&["net", "service", "add", "files", "--node", "bob", "--port", "8080"])?.good()?;
         eventually(30, "the laptop reaches the service", || fetch(&carol, &page))?;
+        let services: Vec<freehold_api::NetService> = laptop.ask(&["net", "service", "list"])?;
+        let files = services.iter().find(|one| one.name == "files").context("there is no service files")?;
+        let named = format!("http://[{}]:8080/", files.address);
+        eventually(30, "at the service's own address too", || fetch(&carol, &named))?;
         until(10, "it shows what was carried", || {
             let carried = in_net(&laptop, "bob")?.carried.context("nothing was carried")?;
             ensure!(carried.sent > 0 && carried.received > 0, "{carried:?}");

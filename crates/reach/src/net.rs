@@ -91,6 +91,12 @@ impl Net {
         self.addresses.get(&of).copied()
     }
 
+    /// The addresses of the services that answer at this node.
+    pub fn offered(&self) -> impl Iterator<Item = IpAddr> {
+        let here = |(at, service)| self.routes.is_home(&service, &self.me).then_some(at);
+        self.table.services().filter_map(here)
+    }
+
     /// Addresses that two parties have, and how many parties there was no room for: something for an alarm.
     pub fn troubles(&self) -> (&[IpAddr], usize) {
         (&self.table.twice, self.table.left_out)

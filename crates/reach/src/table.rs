@@ -77,6 +77,14 @@ impl Table {
         Self { spots, twice, left_out }
     }
 
+    /// The services and where they are.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (IpAddr, ServiceId)> {
+        self.spots.iter().filter_map(|(at, spot)| match spot {
+            Spot::Service(service) => Some((*at, *service)),
+            Spot::Party(_) => None,
+        })
+    }
+
     pub(crate) fn at(&self, at: IpAddr) -> Option<Spot> {
         let found = self.spots.binary_search_by_key(&at, |(at, _)| *at).ok()?;
         self.spots.get(found).map(|(_, spot)| *spot)

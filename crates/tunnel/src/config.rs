@@ -56,12 +56,10 @@ pub struct View {
 }
 
 impl View {
-    /// The addresses of a machine.
+    /// The addresses of a machine, and of the services that answer at it.
     pub(crate) fn own(&self, me: NodeId) -> Vec<IpAddr> {
-        let known = self.net.addresses(Party::Node(me));
-        known
-            .map(|(v6, v4)| std::iter::once(v6.into()).chain(v4.map(IpAddr::from)).collect())
-            .unwrap_or_default()
+        let Some((v6, v4)) = self.net.addresses(Party::Node(me)) else { return Vec::new() };
+        [Some(v6.into()), v4.map(IpAddr::from)].into_iter().flatten().chain(self.net.offered()).collect()
     }
 }
 

@@ -89,6 +89,7 @@ impl Kernel {
         }
         for network in wanted.networks.difference(&self.set.networks).copied().collect::<Vec<_>>() {
             let v6 = network.first().is_ipv6();
+            // The machine's own, which sorts before those of services.
             let source = self.set.addresses.iter().find(|address| address.is_ipv6() == v6);
             // Without an address of the family nothing could be sent there.
             let Some(source) = source.copied() else { continue };
