@@ -73,10 +73,11 @@ fn look(shared: &Shared, view: &View, before: Option<&Snapshot>, is_new: bool, n
 pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) -> watch::Receiver<Arc<Snapshot>> {
     // Before the first look, so that nothing is missed between.
     let (log, directory) = (shared.log.watch(), shared.watch_directory());
-    let first = Arc::new(look(shared, &shared.log.view(), None, true, clock::wall()));
+    let seen = shared.log.view();
+    let first = Arc::new(look(shared, &seen, None, true, clock::wall()));
     plane.report(health(shared, &first));
     let (sender, view) = watch::channel(first);
-    plane.spawn_vital(keep(Arc::clone(shared), plane.clone(), sender, (log, directory)));
+    plane.spawn_vital(keep(Arc::clone(shared), plane.clone(), sender, (log, directory), seen));
     view
 }
 
@@ -85,17 +86,18 @@ async fn keep(
     plane: Plane,
     sender: watch::Sender<Arc<Snapshot>>,
     (mut log, mut directory): (watch::Receiver<Arc<View>>, watch::Receiver<u64>),
+    mut seen: Arc<View>,
 ) -> Result<(), String> {
     loop {
         let due = sender.borrow().net.next_change();
         let wait =
             due.map_or(LOOK_AGAIN, |due| Duration::from_millis(due.since(clock::wall()).0).min(LOOK_AGAIN));
-        let is_new = tokio::select! {
+        let is_due = tokio::select! {
             biased;
             () = plane.cancel().cancelled() => return Ok(()),
             changed = log.changed() => {
                 changed.map_err(|_| "the realm log ended".to_owned())?;
-                true
+                false
             }
             changed = directory.changed() => {
                 changed.map_err(|_| "the directory ended".to_owned())?;
@@ -109,6 +111,9 @@ async fn keep(
             }
         };
         let view = log.borrow_and_update().clone();
+        // Whatever woke this: the log may have changed since.
+        let is_new = is_due || !Arc::ptr_eq(&view, &seen);
+        seen = Arc::clone(&view);
         let before = sender.borrow().clone();
         let next = Arc::new(look(&shared, &view, Some(&before), is_new, clock::wall()));
         plane.report(health(&shared, &next));

@@ -131,7 +131,9 @@ impl Pump {
         let packet = bytes.get(Virtio::LEN..)?;
         let head = Head::parse(packet).ok()?;
         let flow = &head.flow;
-        if desk.guard.is_of_the_mesh(flow, flow.src, flow.sport) {
+        // Nor is anything passed on for others: whoever sends from here is this machine.
+        if !desk.guard.addresses.contains(&flow.src) || desk.guard.is_of_the_mesh(flow, flow.src, flow.sport)
+        {
             return None;
         }
         let Some(node) = desk.view.net.via(flow.dst, &desk.view.wish) else {

@@ -41,8 +41,25 @@ pub struct NamesWish {
 /// Starts to answer; gives the addresses, and notes the wanted port if it could not be had.
 ///
 /// # Errors
-/// A [`Problem`] if an address that somebody named cannot be served.
+/// A [`Problem`] if an address that somebody named cannot be served, or a server not be asked. Where nobody named
+/// any, a node that cannot answer for names goes on without.
 pub(crate) async fn start(
+    plane: &Plane,
+    shared: &Arc<Shared>,
+    view: watch::Receiver<Arc<Snapshot>>,
+    wish: &NamesWish,
+    moved: &mut Vec<String>,
+) -> Result<Vec<String>, Problem> {
+    match answer(plane, shared, view, wish, moved).await {
+        Err(problem) if wish.listen.is_empty() && wish.servers.is_empty() => {
+            plane.report(Health::Degraded(format!("{}: {}", problem.what, problem.why)));
+            Ok(Vec::new())
+        }
+        answered => answered,
+    }
+}
+
+async fn answer(
     plane: &Plane,
     shared: &Arc<Shared>,
     mut view: watch::Receiver<Arc<Snapshot>>,
