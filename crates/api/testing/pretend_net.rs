@@ -31,6 +31,7 @@ fn member(number: usize, node: &NodeStatus, this_node: &str) -> NetNode {
         path: node.path.filter(|_| node.connected && node.id != this_node),
         rtt_us: (node.connected && node.id != this_node).then_some(18_400),
         last_heard_ms: node.last_heard_ms,
+        carried: None,
         trouble: None,
     }
 }
