@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::Path;
-use freehold_harness::{Host, Node, Router, Story, Translation, eventually, story, until};
+use freehold_harness::{Host, Node, Router, Story, Translation, story, until};
 
 /// Every machine: what people call it, what it is behind, and what that is in the table.
 const KINDS: [(&str, Option<Translation>, bool, &str); 8] = [
@@ -89,7 +89,10 @@ fn who_is_behind_which_router_meets_whom_directly() -> Result<()> {
             node.join(&relay.invite(&[])?, name)?;
         }
         for (at, node) in nodes.iter().enumerate() {
-            eventually(120, "everybody is connected", || Ok(node.connections()? == KINDS.len()))?;
+            until(120, "everybody is connected, and known by name", || {
+                ensure!(node.connections()? == KINDS.len(), "{} are", node.connections()?);
+                KINDS.iter().try_for_each(|(name, ..)| node.peer(name).map(drop))
+            })?;
             for (name, kind, ..) in KINDS.iter().skip(at + 1) {
                 let own = KINDS.get(at).and_then(|own| own.1);
                 if is_direct(own, *kind) {

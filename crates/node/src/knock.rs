@@ -22,6 +22,8 @@ use crate::invitation::Contact;
 /// How much later each further node is asked: the first that answers is rarely the last one, and
 /// need not be bothered for nothing.
 const BETWEEN: Duration = Duration::from_millis(300);
+/// How long the others have to hear what one of them was told.
+const OTHERS_WITHIN: Duration = Duration::from_secs(5);
 /// The longest log or directory that is fetched.
 const LONG_MAX: usize = 1 << 30;
 
@@ -139,6 +141,16 @@ impl<'a> Visit<'a> {
             why,
             Some("see that one of the realm's nodes runs and is reachable, then try again"),
         ))
+    }
+
+    /// Tells the other nodes the same, those that answer soon: each opens to who has asked itself.
+    pub(crate) async fn tell_others(&self, request: &Request) {
+        let request = Bytes::from(to_canonical(request));
+        let known = self.answers.load(Ordering::Relaxed);
+        let others = (0..self.contacts.len()).filter(|at| *at != known);
+        let mut told: FuturesUnordered<_> = others.map(|at| self.ask_one(at, &request)).collect();
+        let all = async { while told.next().await.is_some() {} };
+        drop(tokio::time::timeout(OTHERS_WITHIN, all).await);
     }
 
     async fn ask_one(&self, at: usize, request: &Bytes) -> Result<Bytes, KnockError> {

@@ -135,7 +135,10 @@ async fn fetch_and_ask(
     })?;
     let op = recovery_operation(&set, &folded, keys, guardians, clock::wall())?;
     let sent = Bounded::fill(&mut [op.to_bytes().into()].into_iter());
-    visit.ask_to(&Request::Recover(sent)).await?;
+    let request = Request::Recover(sent);
+    visit.ask_to(&request).await?;
+    // What one of them does not hold another may.
+    visit.tell_others(&request).await;
     put_together((set, folded, matured), op, directory, recovery)
 }
 
