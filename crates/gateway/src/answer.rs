@@ -126,7 +126,7 @@ struct Ready {
 async fn pass_on(
     visit: &Arc<Visit>,
     (live, web): (&Arc<Live>, &Web),
-    mut parts: Parts,
+    parts: Parts,
     body: Incoming,
 ) -> Response<Reply> {
     let Some(host) = host_line(&parts) else {
@@ -135,16 +135,21 @@ async fn pass_on(
     let origin = Origin { client: visit.client.from.ip(), host: &host, scheme: "https" };
     let shared = &visit.worker.shared;
     let errand = Errand { live, limits: &web.limits, upstreams: &visit.worker.upstreams, now: shared.now() };
+    let mut signed = None;
     if let Some(sign_on) = &web.sign_on {
         match sign_on::ask(&errand, sign_on, &parts, origin).await {
-            Ok(said) => sign_on::note(&mut parts.headers, sign_on, &said),
+            Ok(said) => signed = Some((sign_on, said)),
             Err(response) => {
                 body::forget(&parts.headers, body).await;
                 return *response;
             }
         }
     }
-    let ready = make_ready(web, parts, body, origin, live);
+    let mut ready = make_ready(web, parts, body, origin, live);
+    if let Some((sign_on, said)) = signed {
+        // After what the client said for the next machine only is out, or it could take this out as well.
+        sign_on::note(ready.request.headers_mut(), sign_on, &said);
+    }
     let sent = errand.send(ready.request, web.speaks, ready.progress.as_deref()).await;
     match sent {
         Ok((response, lease)) => bring_back(visit, (live, web), response, lease, ready.client),

@@ -98,6 +98,10 @@ async fn only_who_has_signed_on_gets_through() {
         assert!(seen.text().contains("body: 4\n"), "{}", seen.text());
         assert!(!seen.text().contains("admins") && !seen.text().contains("private"), "{}", seen.text());
     }
+    // Nor does a client take it out, by saying that it is for the next machine only.
+    let hidden = ["-b", "session=good", "--http1.1", "-H", "Connection: close, Remote-User"];
+    let seen = house.curl(CLOUD, "/", &hidden).await;
+    assert!(seen.text().contains("remote-user: ada\n"), "{}", seen.text());
     // Without it nobody is let in.
     let away = tokio::net::TcpListener::bind(crate::around::HERE).await.unwrap().local_addr().unwrap();
     let shut = service(1, CLOUD, &[echo.at], |web| web.sign_on = Some(hook(away)));
