@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use freehold_records::{Records, RecordsError};
 use freehold_wire::Millis;
 use instant_acme::{
     Account, AccountCredentials, AuthorizationStatus, ChallengeType, ExternalAccountKey, Identifier,
@@ -17,7 +18,6 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::keep::{Keep, KeepError};
-use crate::records::{Records, RecordsError};
 use crate::shelf::{Put, Shelf};
 use crate::{Bundle, BundleError};
 

@@ -21,13 +21,12 @@ mod bundle;
 pub mod due;
 mod keep;
 mod keeper;
-mod records;
 mod shelf;
 
 pub use acme::{Acme, AcmeError, AcmeSettings, Method};
 pub use authority::{Authority, AuthorityError, Scope};
 pub use bundle::{Bundle, BundleError};
+pub use freehold_records::{Hook, Records, RecordsError, Update, UpdateAlgorithm, UpdateKey};
 pub use keep::{Folder, Keep, KeepError};
 pub use keeper::{Keeper, NoCertificate, Signer, Standing, Wanted};
-pub use records::{Hook, Records, RecordsError, Update, UpdateAlgorithm, UpdateKey};
 pub use shelf::{ACME_TLS, Shelf};

@@ -67,7 +67,7 @@ pub(crate) const ENGINES: [Engine; 24] = [
     engine("tokio-rustls", &["freehold-gateway", "freehold-node", "freehold-resolver"]),
     engine("rcgen", &["freehold-certs", "freehold-mesh", "freehold-node"]),
     engine("instant-acme", &["freehold-certs"]),
-    engine("domain", &["freehold-certs"]),
+    engine("domain", &["freehold-records"]),
     engine("s3s", &["freehold-s3"]),
     engine("askama", &["freehold-console"]),
     engine("utoipa", &["freehold-api"]),
