@@ -1,6 +1,6 @@
 //! A machine of the story: a real mesh and a real tunnel, told by lines what the log says. `tunnel-host
 //! NAME [MODE]` runs until standard input ends. Modes: `handed`, standard error is its device; `serves`, it
-//! runs a relay; `relayed`, it reaches others by that alone.
+//! runs a relay; `relayed`, it reaches others by that alone; `off`, it carries nothing, and ends.
 
 mod realm;
 
@@ -75,6 +75,10 @@ async fn main() -> Result<()> {
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
         None
     };
+    if is("off") {
+        freehold_tunnel::sweep("freehold0").await?;
+        return Ok(());
+    }
     let (me, mut realm) = (node(&name)?, Realm::found()?);
     let house = Arc::new(House::default());
     let mut config = Config::new(seed(&name), vec!["0.0.0.0:4710".parse()?, "[::]:4710".parse()?]);
@@ -139,7 +143,7 @@ impl Host {
         for peer in self.tunnel.peers() {
             say(&format!("status {peer:?}"));
         }
-        if let Some(trouble) = self.tunnel.trouble() {
+        for trouble in self.tunnel.troubles() {
             say(&format!("trouble {trouble:?}"));
         }
         say(&format!("done {line}"));

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 /// The program of a machine.
 pub(super) const HOST: &str = env!("CARGO_BIN_EXE_tunnel-host");
 
+/// What programs of the machines say to each other.
+pub(super) const TALK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/talk.py");
+
 /// No single wait takes longer.
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
@@ -92,6 +95,11 @@ impl Running {
         last
     }
 
+    /// Its process; the programs that it runs have it as their parent.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has used of a processor, in seconds.
     pub(super) fn seconds(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
@@ -106,6 +114,12 @@ impl Running {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
         line.trim_start_matches("VmHWM:").trim().to_owned()
+    }
+
+    /// Waits until it has ended by itself, and well.
+    pub(super) fn wait(mut self) {
+        drop(self.to.take());
+        assert!(self.child.wait().unwrap().success(), "{}", self.what);
     }
 
     /// Ends it in order.
@@ -140,7 +154,7 @@ pub(super) struct Lab {
     pub(super) t6: String,
     pub(super) t4: String,
     pub(super) s6: String,
-    s4: String,
+    pub(super) s4: String,
     at_s: String,
     at_t: String,
     /// Last, so that the programs end first.
@@ -159,11 +173,11 @@ impl Lab {
     }
 
     fn build_with(name: &str, mtu: u16, s: &[&str], t: &[&str]) -> Option<Self> {
-        let able = "for one in ip python3 curl ping setpriv; do command -v $one || exit 1; done; \
+        let able = "for one in ip nft python3 curl ping setpriv; do command -v $one || exit 1; done; \
                     test $(id -u) = 0 && test -e /dev/net/tun && \
                     ip netns add fhtprobe$$ && ip netns del fhtprobe$$";
         if !Command::new("sh").arg("-c").arg(able).output().unwrap().status.success() {
-            println!("not run: needs root, /dev/net/tun, ip, python3, curl, ping and setpriv");
+            println!("not run: needs root, /dev/net/tun, ip, nft, python3, curl, ping and setpriv");
             return None;
         }
         let name = format!("fht{name}{}", std::process::id());
@@ -207,12 +221,17 @@ impl Lab {
         if done.status.success() { Ok(said) } else { Err(said) }
     }
 
+    /// Machine t loses its power.
+    pub(super) fn kill_t(&mut self) {
+        // Killed and waited for, before its name and port are wanted again.
+        let space = self.space("t");
+        drop(std::mem::replace(&mut self.t, Running::start(&space, "true", &[])));
+    }
+
     /// Machine t loses its power and comes again.
     pub(super) fn reset_t(&mut self) {
-        let space = self.space("t");
-        // Killed and waited for, before its name and port are wanted again.
-        drop(std::mem::replace(&mut self.t, Running::start(&space, "true", &[])));
-        self.t = Running::start(&space, HOST, &["t"]);
+        self.kill_t();
+        self.t = Running::start(&self.space("t"), HOST, &["t"]);
         self.t.hear("inside");
         let at_s = self.at_s.clone();
         self.t.say(&format!("peer s={at_s}"));
@@ -229,8 +248,7 @@ impl Lab {
     }
 
     pub(super) fn talk(&self, of: &str, arguments: &[&str]) -> Running {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/talk.py");
-        Running::start(&self.space(of), "python3", &[&[script], arguments].concat())
+        Running::start(&self.space(of), "python3", &[&[TALK], arguments].concat())
     }
 
     /// Machine s takes so many bytes from t, at this address.
@@ -262,6 +280,27 @@ impl Lab {
         std::mem::replace(&mut self.s, Running::start(&space, "true", &[])).stop();
     }
 
+    /// A machine m that nobody knows stands in another network of t's, which passes packets on, and m sends
+    /// there whatever is for the realm.
+    pub(super) fn stranger(&self) {
+        let name = &self.spaces.0;
+        sh(&format!(
+            "set -e
+             ip netns exec {name}t sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+             ip netns add {name}m
+             ip -n {name}m link set lo up
+             ip -n {name}m link add eth0 type veth peer name eth1 netns {name}t
+             ip -n {name}m addr add 198.51.100.2/24 dev eth0
+             ip -n {name}t addr add 198.51.100.1/24 dev eth1
+             ip -n {name}m addr add fd99::2/64 dev eth0 nodad
+             ip -n {name}t addr add fd99::1/64 dev eth1 nodad
+             ip -n {name}m link set eth0 up
+             ip -n {name}t link set eth1 up
+             ip -n {name}m route add default via 198.51.100.1
+             ip -n {name}m route add default via fd99::1"
+        ));
+    }
+
     /// A smaller or larger cable.
     pub(super) fn mtu(&self, mtu: u16) {
         for of in ["s", "t"] {
@@ -272,7 +311,7 @@ impl Lab {
 
 impl Drop for Spaces {
     fn drop(&mut self) {
-        for of in ["s", "t"] {
+        for of in ["s", "t", "m"] {
             drop(Command::new("ip").args(["netns", "del", &format!("{}{of}", self.0)]).output());
         }
     }

@@ -125,7 +125,8 @@ impl Realm {
         self.generation += 1;
         let state = self.state();
         let net = Net::of(&state, me, &BTreeMap::new(), Millis(self.now));
-        let networks = vec![network_of(&state.realm), state.network.range];
-        View { generation: self.generation, net, wish: Wish::default(), networks }
+        let realm = vec![network_of(&state.realm), state.network.range];
+        let networks = realm.clone();
+        View { generation: self.generation, net, wish: Wish::default(), networks, realm }
     }
 }

@@ -1,4 +1,6 @@
-"""Programs that talk through the tunnel: talk.py serve PORT | take HOST PORT BYTES | drip HOST PORT"""
+"""Programs that talk through the tunnel: talk.py serve PORT | take HOST PORT BYTES | drip HOST PORT |
+hear PORT | send FROM TO PORT WORD
+"""
 
 import hashlib
 import socket
@@ -62,6 +64,26 @@ def drip(host, port):
             print("drip", flush=True)
 
 
+def hear(port):
+    """A line for each datagram: who it says that it is from, and the word in it."""
+    listener = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener.bind(("::", port))
+    print("hearing", flush=True)
+    while True:
+        word, source = listener.recvfrom(2048)
+        print(f"heard {source[0]} {word.decode()}", flush=True)
+
+
+def send(source, host, port, word):
+    """A datagram from an address that this machine has, whoever else has it as well."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sender = socket.socket(family, socket.SOCK_DGRAM)
+    sender.bind((source, 0))
+    sender.sendto(word.encode(), (host, port))
+
+
 verb, *rest = sys.argv[1:]
 {"serve": lambda: serve(int(rest[0])), "take": lambda: take(rest[0], int(rest[1]), int(rest[2])),
- "drip": lambda: drip(rest[0], int(rest[1]))}[verb]()
+ "drip": lambda: drip(rest[0], int(rest[1])), "hear": lambda: hear(int(rest[0])),
+ "send": lambda: send(rest[0], rest[1], int(rest[2]), rest[3])}[verb]()

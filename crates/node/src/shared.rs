@@ -72,8 +72,8 @@ pub struct Shared {
     pub kv: OnceLock<freehold_kv::Kv>,
     /// The mesh, once it is up.
     pub mesh: Arc<OnceLock<Arc<Mesh>>>,
-    /// What carries packets, once it does.
-    pub tunnel: OnceLock<Arc<freehold_tunnel::Tunnel>>,
+    /// What carries packets, while it does.
+    pub tunnel: watch::Sender<Option<Arc<freehold_tunnel::Tunnel>>>,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -147,7 +147,7 @@ impl Shared {
             vault,
             kv: OnceLock::new(),
             mesh,
-            tunnel: OnceLock::new(),
+            tunnel: watch::Sender::new(None),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),
             sessions,

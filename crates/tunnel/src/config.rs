@@ -53,6 +53,8 @@ pub struct View {
     pub wish: Wish,
     /// What the kernel is to send into the device.
     pub networks: Vec<Prefix>,
+    /// The networks that are the realm's own: packets with addresses of these come and go by the device alone.
+    pub realm: Vec<Prefix>,
 }
 
 impl View {
@@ -80,9 +82,9 @@ pub enum StartError {
     NoTun,
     /// No right to make a network device.
     #[error(
-        "no right to make the network device {0}: give the program that one right with \
-         `sudo setcap cap_net_admin+ep \"$(readlink -f \"$(command -v freehold)\")\"`, or its systemd unit \
-         `AmbientCapabilities=CAP_NET_ADMIN`"
+        "no right to make the network device {0}: let systemd run the daemon, which gives it that one right, with \
+         `sudo freehold up --install-service`; a container needs `--cap-add NET_ADMIN --device /dev/net/tun`; \
+         anybody else `sudo setcap cap_net_admin+ep \"$(readlink -f \"$(command -v freehold)\")\"`"
     )]
     NotAllowed(String),
     /// The name is in use.

@@ -13,19 +13,20 @@
 //! # use freehold_reach::{Net, Wish};
 //! # use freehold_tunnel::{Config, Tunnel, View};
 //! # async fn wire(mesh: Mesh, net: Net, next: Net) -> Result<(), Box<dyn std::error::Error>> {
-//! # let (networks, more) = (Vec::new(), Vec::new());
-//! let view = View { generation: 1, net, wish: Wish::default(), networks };
-//! let (say, view) = tokio::sync::watch::channel(Arc::new(view));
+//! # let networks = Vec::new();
+//! let first = View { generation: 1, net, wish: Wish::default(), networks, realm: Vec::new() };
+//! let (say, view) = tokio::sync::watch::channel(Arc::new(first.clone()));
 //! let tunnel = Tunnel::start(Config::default(), &mesh, view).await?;
 //! // The log has changed: the generation goes up with it, and flows are judged anew.
-//! say.send(Arc::new(View { generation: 2, net: next, wish: Wish::default(), networks: more }))?;
+//! say.send(Arc::new(View { generation: 2, net: next, ..first }))?;
 //! println!("{:?}", tunnel.peers());
 //! tunnel.stop(Duration::from_secs(5)).await?;
 //! # Ok(()) }
 //! ```
 //!
 //! `networks` is what the kernel is to send into the device: the realm's own ([`freehold_wire::Prefix`]),
-//! and what lies behind nodes and is used from here. Who is suspended loses the line at once by
+//! and what lies behind nodes and is used from here. `realm` is the realm's own alone: the machine's packet filter
+//! lets packets with such addresses come and go by the device and by no other. Who is suspended loses the line at once by
 //! [`freehold_mesh::Mesh::disconnect`]; what a rule no longer allows ends with the next packet. Start
 //! reading at [`Tunnel`], then `inward` and `outward`.
 
@@ -34,16 +35,20 @@ mod config;
 mod count;
 mod device;
 mod fate;
+pub mod filter;
 mod inward;
 mod kernel;
+mod nft;
 mod outward;
 mod peer;
 mod pump;
 mod tunnel;
+mod upkeep;
 
 pub use config::{Config, MTU, StartError, View};
 pub use count::PeerStatus;
-pub use kernel::RouteError;
+pub use kernel::{PROTOCOL, RouteError, sweep};
+pub use nft::FilterError;
 pub use tunnel::{LateStop, Trouble, Tunnel};
 
 #[cfg(test)]

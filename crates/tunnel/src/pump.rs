@@ -16,13 +16,12 @@ use freehold_wire::{Millis, NodeId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use crate::View;
 use crate::budget::Budget;
 use crate::device::{Device, READ_MAX};
 use crate::inward::{Guard, Reader};
-use crate::kernel::{Kernel, Wanted};
 use crate::outward::Cutter;
 use crate::peer::{Clock, Peer};
 use crate::tunnel::{Shared, Trouble};
@@ -41,7 +40,6 @@ const OLDER: Millis = Millis::from_secs(60);
 pub(crate) struct Pump {
     pub(crate) me: NodeId,
     pub(crate) device: Arc<Device>,
-    pub(crate) kernel: Option<Kernel>,
     pub(crate) lines: Lines,
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) shared: Arc<Shared>,
@@ -63,7 +61,7 @@ struct Desk {
 }
 
 impl Pump {
-    pub(crate) async fn run(mut self, cancel: CancellationToken) {
+    pub(crate) async fn run(mut self, cancel: CancellationToken) -> Option<Trouble> {
         let view = Arc::clone(&self.view.borrow_and_update());
         let guard = Guard { ports: Arc::clone(&self.ports), addresses: view.own(self.me) };
         let cutter = Cutter::new(self.mtu);
@@ -80,14 +78,14 @@ impl Pump {
                     None => break Some(Trouble::Lines),
                 },
                 changed = self.view.changed() => match changed {
-                    Ok(()) => self.see(&mut desk).await,
+                    Ok(()) => self.see(&mut desk),
                     Err(_) => break None,
                 },
-                Some(done) = readers.join_next(), if !readers.is_empty() => {
-                    if let Ok(Err(error)) = done {
-                        break Some(Trouble::Device(error));
-                    }
-                }
+                Some(done) = readers.join_next(), if !readers.is_empty() => match done {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => break Some(Trouble::Device(error)),
+                    Err(error) => break Some(Trouble::Broken(error.to_string())),
+                },
                 ready = self.device.readable() => {
                     let done = match ready {
                         Ok(()) => self.carry(&mut desk, &mut buffer).await,
@@ -99,16 +97,10 @@ impl Pump {
                 }
             }
         };
-        if let Some(trouble) = ended {
-            warn!(%trouble, "the tunnel has ended");
-            self.shared.trouble(Some(trouble));
-        }
         readers.shutdown().await;
-        if let Some(kernel) = &mut self.kernel {
-            kernel.leave().await;
-        }
         self.shared.forget(|_| false);
         info!("the tunnel is down");
+        ended
     }
 
     /// Takes what the kernel has for us, but not for ever.
@@ -258,29 +250,13 @@ impl Pump {
     }
 
     /// The log has changed.
-    async fn see(&mut self, desk: &mut Desk) {
+    fn see(&mut self, desk: &mut Desk) {
         let view = Arc::clone(&self.view.borrow_and_update());
         desk.guard.addresses = view.own(self.me);
         let nodes: BTreeSet<NodeId> = view.net.nodes().collect();
         desk.peers.retain(|node, peer| nodes.contains(node) || peer.open_line().is_some());
         self.shared.forget(|node| desk.peers.contains_key(node));
-        let wanted = wanted(&view, self.me);
         desk.view = view;
-        if let Some(kernel) = &mut self.kernel {
-            let trouble = kernel.want(&wanted).await.err();
-            if let Some(error) = &trouble {
-                warn!(%error, "the tunnel's routes are not what they should be");
-            }
-            self.shared.trouble(trouble.map(Trouble::Routes));
-        }
-    }
-}
-
-/// What the kernel is to know at a view.
-pub(crate) fn wanted(view: &View, me: NodeId) -> Wanted {
-    Wanted {
-        addresses: view.own(me).into_iter().collect(),
-        networks: view.networks.iter().copied().collect(),
     }
 }
 

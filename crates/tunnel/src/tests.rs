@@ -75,7 +75,7 @@ fn view(generation: u64, with_rule: bool) -> View {
         say(&mut set, 4, rule, &[]);
     }
     let net = Net::of(&state(&set), node("t"), &BTreeMap::new(), Millis(START + 10_000));
-    View { generation, net, wish: Wish::default(), networks: Vec::new() }
+    View { generation, net, wish: Wish::default(), networks: Vec::new(), realm: Vec::new() }
 }
 
 /// One side's eyes.

@@ -2,22 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use freehold_mesh::{Line, Mesh};
 use freehold_wire::NodeId;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::count::PeerStatus;
 use crate::device::Device;
 use crate::kernel::{Kernel, RouteError};
+use crate::nft::FilterError;
 use crate::peer::{Clock, Known, status};
-use crate::pump::{Pump, wanted};
+use crate::pump::Pump;
+use crate::upkeep::{Filter, Upkeep};
 use crate::{Config, StartError, View};
 
 /// Stopping took longer than allowed; what was left was given up.
@@ -34,19 +37,32 @@ pub enum Trouble {
     /// It has ended: somebody else has the lines of the mesh, or the mesh has ended.
     #[error("the lines of the mesh are gone")]
     Lines,
-    /// It goes on, but some addresses or routes are not set; tried again when the log changes.
+    /// It has ended: a part of it did something that it never should.
+    #[error("a part of the tunnel broke: {0}")]
+    Broken(String),
+    /// It goes on, but some addresses or routes are not set; tried again each minute and when something changes.
     #[error("some routes of the tunnel are not set")]
     Routes(#[source] RouteError),
+    /// It goes on, but nothing keeps others from asking at the realm's addresses by other devices; tried again.
+    #[error("the network around is not kept from this machine's address in the realm")]
+    Filter(#[source] FilterError),
 }
 
 /// A peer and its line.
 type Seen = (Arc<Known>, Option<Line>);
 
-/// What both the handle and the pump know.
+/// What the handle and the parts know.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     peers: RwLock<BTreeMap<NodeId, Seen>>,
-    trouble: Mutex<Option<Arc<Trouble>>>,
+    troubles: Mutex<Troubles>,
+}
+
+#[derive(Debug, Default)]
+struct Troubles {
+    ended: Option<Arc<Trouble>>,
+    routes: Option<Arc<Trouble>>,
+    filter: Option<Arc<Trouble>>,
 }
 
 impl Shared {
@@ -59,8 +75,45 @@ impl Shared {
         self.peers.write().unwrap_or_else(PoisonError::into_inner).retain(|node, _| stays(node));
     }
 
-    pub(crate) fn trouble(&self, trouble: Option<Trouble>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble.map(Arc::new);
+    /// What has ended it; the first to say so is heard.
+    fn end(&self, trouble: Trouble) {
+        warn!(%trouble, "the tunnel has ended");
+        self.troubles().ended.get_or_insert_with(|| Arc::new(trouble));
+    }
+
+    pub(crate) fn routes(&self, trouble: Option<RouteError>) {
+        note(&mut self.troubles().routes, trouble.map(Trouble::Routes));
+    }
+
+    pub(crate) fn filter(&self, trouble: Option<FilterError>) {
+        note(&mut self.troubles().filter, trouble.map(Trouble::Filter));
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a trouble, and logs it where it is not the one that was there.
+fn note(place: &mut Option<Arc<Trouble>>, trouble: Option<Trouble>) {
+    let words = |trouble: &Trouble| std::error::Error::source(trouble).map(ToString::to_string);
+    if let Some(new) = &trouble
+        && place.as_deref().map(words) != Some(words(new))
+    {
+        warn!(trouble = %new, why = words(new), "the tunnel goes on");
+    }
+    *place = trouble.map(Arc::new);
+}
+
+/// Waits for all parts; where one ends, the others have to, and a panic is a trouble like any other.
+async fn oversee(mut parts: JoinSet<Option<Trouble>>, shared: Arc<Shared>, cancel: CancellationToken) {
+    while let Some(done) = parts.join_next().await {
+        match done {
+            Ok(None) => {}
+            Ok(Some(trouble)) => shared.end(trouble),
+            Err(error) => shared.end(Trouble::Broken(error.to_string())),
+        }
+        cancel.cancel();
     }
 }
 
@@ -88,24 +141,24 @@ impl Tunnel {
         config.check()?;
         let Config { name, mtu, opened } = config;
         let (me, tasks) = (mesh.node_id(), TaskTracker::new());
-        let (device, kernel) = if let Some(fd) = opened {
+        let shared = Arc::new(Shared::default());
+        let mut parts = JoinSet::new();
+        let cancel = CancellationToken::new();
+        let device = if let Some(fd) = opened {
             let failed = |source| StartError::Device { name: name.clone(), source };
-            (Device::around(fd, false).map_err(failed)?, None)
+            Device::around(fd, false).map_err(failed)?
         } else {
             let device = Device::make(&name)?;
-            let mut kernel = Kernel::of(&name, mtu, &tasks).await?;
-            let first = wanted(&view.borrow(), me);
-            if let Err(error) = kernel.want(&first).await {
-                kernel.leave().await;
-                return Err(error.into());
-            }
-            (device, Some(kernel))
+            let (kernel, events) = Kernel::of(&name, mtu, &tasks).await?;
+            let (view, shared, filter) = (view.clone(), Arc::clone(&shared), Filter::default());
+            let mut upkeep = Upkeep { me, device: name.clone(), kernel, events, view, shared, filter };
+            upkeep.begin().await?;
+            parts.spawn(upkeep.run(cancel.clone()));
+            device
         };
-        let shared = Arc::new(Shared::default());
         let pump = Pump {
             me,
             device: Arc::new(device),
-            kernel,
             lines: mesh.lines().await,
             view,
             shared: Arc::clone(&shared),
@@ -113,8 +166,8 @@ impl Tunnel {
             ports: mesh.bound().iter().map(std::net::SocketAddr::port).collect(),
             mtu,
         };
-        let cancel = CancellationToken::new();
-        tasks.spawn(pump.run(cancel.clone()));
+        parts.spawn(pump.run(cancel.clone()));
+        tasks.spawn(oversee(parts, Arc::clone(&shared), cancel.clone()));
         info!(device = %name, "the tunnel is up");
         let end = cancel.clone().drop_guard();
         Ok(Self { name, shared, tasks, cancel, _end: end })
@@ -131,9 +184,18 @@ impl Tunnel {
         peers.iter().map(|(node, (known, line))| status(*node, known, line.as_ref())).collect()
     }
 
-    /// What is wrong, if something is.
-    pub fn trouble(&self) -> Option<Arc<Trouble>> {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What is wrong; if it has ended, why.
+    pub fn troubles(&self) -> Vec<Arc<Trouble>> {
+        let now = self.shared.troubles();
+        match &now.ended {
+            Some(ended) => vec![Arc::clone(ended)],
+            None => [&now.routes, &now.filter].into_iter().flatten().cloned().collect(),
+        }
+    }
+
+    /// Waits until it has ended, by itself or because it was stopped.
+    pub async fn ended(&self) {
+        self.cancel.cancelled().await;
     }
 
     /// Takes the device away, and what was set for it.
@@ -144,5 +206,26 @@ impl Tunnel {
         self.cancel.cancel();
         self.tasks.close();
         timeout(within, self.tasks.wait()).await.map_err(|_| LateStop(within))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_breaks_is_seen_and_ends_the_others() {
+        let (shared, cancel) = (Arc::new(Shared::default()), CancellationToken::new());
+        let mut parts = JoinSet::new();
+        let waits = cancel.clone();
+        parts.spawn(async move {
+            waits.cancelled().await;
+            None
+        });
+        parts.spawn(async { panic!("a defect") });
+        oversee(parts, Arc::clone(&shared), cancel.clone()).await;
+        assert!(cancel.is_cancelled());
+        let ended = shared.troubles().ended.clone().unwrap();
+        assert!(matches!(&*ended, Trouble::Broken(why) if why.contains("a defect")), "{ended}");
     }
 }

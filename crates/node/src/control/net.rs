@@ -355,7 +355,8 @@ fn in_net(
 }
 
 fn carried(shared: &Shared, node: NodeId) -> Option<Carried> {
-    let peer = shared.tunnel.get()?.peers().into_iter().find(|peer| peer.node == node)?;
+    let peers = shared.tunnel.borrow().as_ref()?.peers();
+    let peer = peers.into_iter().find(|peer| peer.node == node)?;
     Some(Carried { sent: peer.sent_bytes, received: peer.received_bytes, refused: peer.refused })
 }
 

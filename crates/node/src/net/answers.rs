@@ -131,7 +131,7 @@ async fn keep(
 
 /// Where the realm's machines and phones ask this one, if packets come here: its rules say who may.
 fn in_network(shared: &Shared, now: &Snapshot) -> Option<SocketAddr> {
-    shared.tunnel.get()?;
+    shared.tunnel.borrow().as_ref()?;
     let (own, _) = now.net.addresses(Party::Node(shared.me()))?;
     Some(SocketAddr::new(own.into(), NAMES_PORT))
 }

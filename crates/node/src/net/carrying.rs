@@ -2,8 +2,9 @@
 //! right to make a network device the node goes on, and says so.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use freehold_mesh::Mesh;
 use freehold_reach::Wish;
 use freehold_realm::network_of;
 use freehold_tunnel::{Config, StartError, Trouble, Tunnel, View};
@@ -19,6 +20,10 @@ use crate::supervisor::{Health, Plane};
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long stopping may take.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// Before a tunnel that has ended is started again; twice as long each time that it ends at once.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(2));
+/// A tunnel that was up for so long did not end at once.
+const LONG: Duration = Duration::from_mins(2);
 
 /// Whether and how packets are carried.
 #[derive(Debug, Clone, Default)]
@@ -29,30 +34,126 @@ pub struct TunnelWish {
     pub device: Option<String>,
 }
 
-/// Starts to carry packets, if that is wanted and possible.
+/// Starts to carry packets, if that is wanted and possible; goes on trying where it is not.
 pub(crate) async fn start(
     plane: &Plane,
     shared: &Arc<Shared>,
     mut view: watch::Receiver<Arc<Snapshot>>,
     wish: &TunnelWish,
 ) {
+    let device = wish.device.clone().unwrap_or_else(|| Config::default().name);
     if wish.off {
+        // What a process that was killed has left would keep an address from whoever has it now.
+        if let Err(error) = freehold_tunnel::sweep(&device).await {
+            tracing::debug!(%error, "it is not known whether an earlier tunnel has left an address");
+        }
         plane.report(Health::Off("packets are not carried, as --no-tun says".to_owned()));
         return;
     }
-    let Some(mesh) = shared.mesh.get() else { return };
-    let (say, told) = watch::channel(Arc::new(seen(shared, &view.borrow_and_update().clone())));
-    let default = Config::default();
-    let config = Config { name: wish.device.clone().unwrap_or_else(|| default.name.clone()), ..default };
-    match Tunnel::start(config, mesh, told).await {
-        Ok(tunnel) => {
-            let tunnel = Arc::new(tunnel);
-            plane.report(Health::Up(format!("packets are carried by {}", tunnel.name())));
-            drop(shared.tunnel.set(Arc::clone(&tunnel)));
-            plane.spawn(keep(Arc::clone(shared), plane.clone(), tunnel, view, say));
+    let Some(mesh) = shared.mesh.get().cloned() else { return };
+    let first = view.borrow_and_update().clone();
+    let work = Work { shared: Arc::clone(shared), plane: plane.clone(), mesh, device, view };
+    // Whoever comes after this plane finds a tunnel, if there can be one.
+    let begun = work.begin(&first).await;
+    plane.spawn(work.carry(begun));
+}
+
+/// What is at hand for a tunnel, and for the one after it.
+struct Work {
+    shared: Arc<Shared>,
+    plane: Plane,
+    mesh: Arc<Mesh>,
+    device: String,
+    view: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// A tunnel that has begun, and what it hears.
+type Begun = (Arc<Tunnel>, watch::Sender<Arc<View>>);
+
+impl Work {
+    /// Carries until the plane ends.
+    async fn carry(mut self, mut begun: Option<Begun>) {
+        let mut pause = PAUSE.0;
+        loop {
+            let at = Instant::now();
+            if let Some((tunnel, say)) = begun {
+                let goes_on = self.keep(&tunnel, &say).await;
+                self.shared.tunnel.send_replace(None);
+                if let Err(late) = tunnel.stop(STOP_WITHIN).await {
+                    tracing::warn!(%late);
+                }
+                if !goes_on {
+                    return;
+                }
+                self.plane.report(ended(&tunnel.troubles()));
+            }
+            if at.elapsed() > LONG {
+                pause = PAUSE.0;
+            }
+            tokio::select! {
+                () = self.plane.cancel().cancelled() => return,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSE.1),
+            }
+            let now = self.view.borrow_and_update().clone();
+            begun = self.begin(&now).await;
         }
-        Err(error) => plane.report(not_carried(&error)),
     }
+
+    async fn begin(&self, now: &Snapshot) -> Option<Begun> {
+        let (say, told) = watch::channel(Arc::new(seen(&self.shared, now)));
+        let config = Config { name: self.device.clone(), ..Config::default() };
+        match Tunnel::start(config, &self.mesh, told).await {
+            Ok(tunnel) => {
+                let tunnel = Arc::new(tunnel);
+                self.plane.report(health(&tunnel));
+                self.shared.tunnel.send_replace(Some(Arc::clone(&tunnel)));
+                Some((tunnel, say))
+            }
+            Err(error) => {
+                self.plane.report(not_carried(&error));
+                None
+            }
+        }
+    }
+
+    /// Tells a tunnel what changes; false if the plane has ended, and true if the tunnel has.
+    async fn keep(&mut self, tunnel: &Tunnel, say: &watch::Sender<Arc<View>>) -> bool {
+        let mut every = tokio::time::interval(LOOK_EVERY);
+        let mut generation = self.view.borrow().generation;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.plane.cancel().cancelled() => return false,
+                () = tunnel.ended() => return true,
+                changed = self.view.changed() => {
+                    if changed.is_err() {
+                        return false;
+                    }
+                    let now = self.view.borrow_and_update().clone();
+                    // A new name is nothing to packets.
+                    if now.generation != generation {
+                        generation = now.generation;
+                        say.send_replace(Arc::new(seen(&self.shared, &now)));
+                    }
+                }
+                _ = every.tick() => self.plane.report(health(tunnel)),
+            }
+        }
+    }
+}
+
+/// How it goes with a tunnel that is up.
+fn health(tunnel: &Tunnel) -> Health {
+    let troubles = tunnel.troubles();
+    if troubles.is_empty() {
+        return Health::Up(format!("packets are carried by {}", tunnel.name()));
+    }
+    Health::Degraded(troubles.iter().map(|trouble| chain(&**trouble)).collect::<Vec<_>>().join("; "))
+}
+
+fn ended(troubles: &[Arc<Trouble>]) -> Health {
+    let why = troubles.first().map(|trouble| chain(&**trouble)).unwrap_or_default();
+    Health::Degraded(format!("packets are not carried, and it is tried again: {why}"))
 }
 
 /// What the tunnel goes by. Nothing that others offer is used before somebody says so.
@@ -60,46 +161,9 @@ fn seen(shared: &Shared, now: &Snapshot) -> View {
     let (view, range) = (shared.log.view(), shared.log.view().state().network.range);
     let v4 = view.state().nodes.values().any(|node| node.network.v4.is_some());
     let own = network_of(&view.state().realm);
-    let networks: Vec<Prefix> = std::iter::once(own).chain(v4.then_some(range)).collect();
-    View { generation: now.generation, net: (*now.net).clone(), wish: Wish::default(), networks }
-}
-
-async fn keep(
-    shared: Arc<Shared>,
-    plane: Plane,
-    tunnel: Arc<Tunnel>,
-    mut view: watch::Receiver<Arc<Snapshot>>,
-    say: watch::Sender<Arc<View>>,
-) {
-    let mut every = tokio::time::interval(LOOK_EVERY);
-    let mut generation = view.borrow().generation;
-    loop {
-        tokio::select! {
-            biased;
-            () = plane.cancel().cancelled() => break,
-            changed = view.changed() => {
-                if changed.is_err() {
-                    break;
-                }
-                let now = view.borrow_and_update().clone();
-                // A new name is nothing to packets.
-                if now.generation != generation {
-                    generation = now.generation;
-                    say.send_replace(Arc::new(seen(&shared, &now)));
-                }
-            }
-            _ = every.tick() => plane.report(match tunnel.trouble() {
-                None => Health::Up(format!("packets are carried by {}", tunnel.name())),
-                Some(trouble) => Health::Degraded(match &*trouble {
-                    Trouble::Routes(_) => chain(&*trouble),
-                    _ => format!("packets are not carried any more: {}", chain(&*trouble)),
-                }),
-            }),
-        }
-    }
-    if let Err(late) = tunnel.stop(STOP_WITHIN).await {
-        tracing::warn!(%late);
-    }
+    let realm: Vec<Prefix> = std::iter::once(own).chain(v4.then_some(range)).collect();
+    let networks = realm.clone();
+    View { generation: now.generation, net: (*now.net).clone(), wish: Wish::default(), networks, realm }
 }
 
 /// A right that is not there is nothing broken; the rest is.
