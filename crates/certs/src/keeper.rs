@@ -1,7 +1,7 @@
 //! Sees to it that there is a good certificate for each name that is wanted: kept ones at once, new ones one
 //! after the other, renewed in time. Who fails is tried again later each time, over a restart, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +22,11 @@ use crate::{Bundle, due};
 const LOOK: Duration = Duration::from_hours(6);
 /// At least so long between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
+/// After a certificate was had, another for the same names is asked for no sooner, whatever its authority suggests:
+/// they count by the week, and nobody gets more of them.
+const REST: Duration = Duration::from_hours(1);
+/// No wait is longer, so one that ends later was noted by a clock that was wrong.
+const WAIT_MAX: Duration = Duration::from_hours(13);
 
 /// Who signs a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,12 +93,24 @@ pub enum NoCertificate {
     Nobody(String),
 }
 
-/// What is remembered of failures, so that a restart does not ask more often.
+/// What is remembered of the last try, so that a restart does not ask more often.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
     failures: u32,
     not_before: u64,
     error: String,
+    /// What the last certificate was had for, if that was no failure.
+    #[serde(default)]
+    had: Vec<String>,
+}
+
+impl Note {
+    /// How long nothing more is asked for.
+    fn rests_until(&self, names: &[String], now: Millis) -> Millis {
+        let sane = self.not_before <= now.0.saturating_add(millis(WAIT_MAX));
+        let counts = self.failures > 0 || self.had == names;
+        Millis(if sane && counts { self.not_before } else { 0 })
+    }
 }
 
 /// Keeps certificates good.
@@ -159,13 +176,14 @@ impl Keeper {
 
     /// Looks at each certificate once, and says when to look next.
     async fn round(&mut self, wanted: &[Wanted], standing: &watch::Sender<Vec<Standing>>) -> Millis {
-        for one in wanted {
+        let once = once(wanted);
+        for one in &once {
             self.learn(one).await;
         }
-        self.known.retain(|name, _| wanted.iter().any(|one| one.name() == name));
+        self.known.retain(|name, _| once.iter().any(|one| one.name() == name));
         self.fill();
         standing.send_replace(self.standings(wanted));
-        for one in wanted {
+        for one in &once {
             self.hear(one).await;
             if self.due(one) <= now() {
                 self.renew(one).await;
@@ -173,7 +191,7 @@ impl Keeper {
                 standing.send_replace(self.standings(wanted));
             }
         }
-        wanted.iter().map(|one| self.due(one)).min().unwrap_or(Millis(u64::MAX))
+        once.iter().map(|one| self.due(one)).min().unwrap_or(Millis(u64::MAX))
     }
 
     fn fill(&self) {
@@ -222,7 +240,7 @@ impl Keeper {
         let due = good.map_or(Millis(0), |bundle| {
             due::renewal(bundle.from(), bundle.until(), known.window, bundle.draw())
         });
-        due.max(Millis(known.note.not_before))
+        due.max(known.note.rests_until(&one.names, now()))
     }
 
     async fn renew(&mut self, one: &Wanted) {
@@ -231,10 +249,9 @@ impl Keeper {
         match made {
             Ok(bundle) => {
                 tracing::info!(until = bundle.until().0, "a certificate was made");
-                *known = Known { bundle: Some(bundle), ..Known::default() };
-                if let Err(error) = self.keep.forget(&one.note_place()).await {
-                    tracing::warn!(%error, "what is remembered of failures stays");
-                }
+                let not_before = now().0.saturating_add(millis(REST));
+                let note = Note { not_before, had: one.names.clone(), ..Note::default() };
+                *known = Known { bundle: Some(bundle), note, ..Known::default() };
             }
             Err(error) => {
                 let failures = known.note.failures.saturating_add(1);
@@ -243,12 +260,12 @@ impl Keeper {
                 let wait = due::again(failures, left, getrandom::u64().unwrap_or_default());
                 let not_before = now().0.saturating_add(wait.0);
                 tracing::warn!(%error, failures, "no certificate; it is tried again later");
-                known.note = Note { failures, not_before, error: error.to_string() };
-                let note = serde_json::to_vec(&known.note).unwrap_or_default();
-                if let Err(error) = self.keep.save(&one.note_place(), Zeroizing::new(note)).await {
-                    tracing::warn!(%error, "a failure is not remembered");
-                }
+                known.note = Note { failures, not_before, error: error.to_string(), had: Vec::new() };
             }
+        }
+        let note = serde_json::to_vec(&known.note).unwrap_or_default();
+        if let Err(error) = self.keep.save(&one.note_place(), Zeroizing::new(note)).await {
+            tracing::warn!(%error, "when it was tried last is not remembered");
         }
     }
 
@@ -271,7 +288,11 @@ impl Keeper {
     }
 
     fn standings(&self, wanted: &[Wanted]) -> Vec<Standing> {
+        let once = once(wanted);
         let standing = |one: &Wanted| {
+            if !once.iter().any(|first| std::ptr::eq(*first, one)) {
+                return twice(one);
+            }
             let known = self.known.get(one.name());
             let note = known.map(|known| known.note.clone()).unwrap_or_default();
             Standing {
@@ -284,6 +305,20 @@ impl Keeper {
         };
         wanted.iter().map(standing).collect()
     }
+}
+
+/// Of several that would be kept in one place, the first: each would take the other's for one that is for too few
+/// names, in turn, for ever.
+fn once(wanted: &[Wanted]) -> Vec<&Wanted> {
+    let mut places = BTreeSet::new();
+    wanted.iter().filter(|one| places.insert(one.place())).collect()
+}
+
+fn twice(one: &Wanted) -> Standing {
+    let name = one.name().to_owned();
+    let error =
+        format!("{name} is the first name of another certificate as well; put all names into one of them");
+    Standing { name, until: None, next: Millis(u64::MAX), failures: 0, error: Some(error) }
 }
 
 /// By this machine's clock: what is good until when is judged by it.
@@ -347,5 +382,54 @@ mod tests {
         assert!(said[0].contains("bank.example is not in home.internal"), "{said:?}");
         assert!(said[1].contains("no authority is set up"), "{said:?}");
         assert!(standing.borrow().iter().all(|one| one.next.0 >= now().0 + 29_000));
+    }
+
+    /// An authority that suggests the past (a mass revocation, or a bug) is heard once an hour.
+    #[tokio::test]
+    async fn what_was_just_had_is_not_had_again_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let keep: Arc<dyn Keep> = Arc::new(Folder::new(dir.path().join("certs")).unwrap());
+        let authority = Arc::new(authority());
+        let new = || Keeper::new(Arc::clone(&keep), Arc::default(), Some(Arc::clone(&authority)), None);
+        let (told, standing) = watch::channel(Vec::new());
+        let one = wanted("a.home.internal");
+        let past = Some((Millis(1), Millis(2)));
+        let mut keeper = new();
+        keeper.round(std::slice::from_ref(&one), &told).await;
+        let first = standing.borrow()[0].until;
+        for restarted in [false, true] {
+            if restarted {
+                keeper = new();
+                keeper.learn(&one).await;
+            }
+            keeper.known.get_mut("a.home.internal").unwrap().window = past;
+            let next = keeper.round(std::slice::from_ref(&one), &told).await;
+            assert_eq!(standing.borrow()[0].until, first, "restarted: {restarted}");
+            assert!((now().0 + 3_500_000..now().0 + 3_700_000).contains(&next.0), "{next:?}");
+        }
+        // Another name is not made to wait, nor does a clock that was wrong make anybody wait.
+        let more = Wanted { names: vec!["a.home.internal".to_owned(), "b.home.internal".to_owned()], ..one };
+        keeper.round(std::slice::from_ref(&more), &told).await;
+        assert!(keeper.known["a.home.internal"].bundle.as_ref().unwrap().is_for(&more.names));
+        let known = keeper.known.get_mut("a.home.internal").unwrap();
+        (known.note.not_before, known.window) = (now().0 + 300 * DAY, past);
+        assert!(keeper.due(&more) < now());
+    }
+
+    #[tokio::test]
+    async fn of_two_with_one_first_name_one_counts_and_the_other_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let keep: Arc<dyn Keep> = Arc::new(Folder::new(dir.path().join("certs")).unwrap());
+        let (told, standing) = watch::channel(Vec::new());
+        let mut keeper = Keeper::new(keep, Arc::default(), Some(Arc::new(authority())), None);
+        let one = wanted("a.home.internal");
+        let names = vec!["a.home.internal".to_owned(), "b.home.internal".to_owned()];
+        let both = [one.clone(), Wanted { names, ..one }];
+        for _ in 0..2 {
+            assert!(keeper.round(&both, &told).await.0 > now().0 + DAY);
+            let said = standing.borrow().clone();
+            assert!(said[0].until.is_some() && said[0].error.is_none(), "{said:?}");
+            assert!(said[1].error.as_ref().unwrap().contains("put all names into one"), "{said:?}");
+        }
     }
 }
