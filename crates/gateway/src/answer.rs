@@ -9,14 +9,16 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, hea
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use crate::body::{self, Ask, Progress, Reply};
+use crate::body::{self, Ask, Patience, Progress, Reply};
+use crate::crowd::Share;
 use crate::forward::{Errand, Failed};
 use crate::gate::Judgement;
 use crate::heads::{self, Origin};
 use crate::host::{BadHost, asked};
+use crate::inward::Inward;
 use crate::live::Live;
 use crate::page::{later, nothing_here, page};
-use crate::service::Web;
+use crate::service::{Speaks, Web};
 use crate::tally::Turned;
 use crate::tunnel::Tunnel;
 use crate::upstream::Lease;
@@ -24,7 +26,7 @@ use crate::visit::{Scheme, Visit};
 use crate::{plain, sign_on};
 
 /// The answer to a request: the service's, or the door's own.
-pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Incoming>) -> Response<Reply> {
+pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Inward>) -> Response<Reply> {
     let began = Instant::now();
     visit.guest.touch();
     let (parts, body) = request.into_parts();
@@ -36,7 +38,7 @@ pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Incoming>) -> Res
         Err(bad) => return unclear(&bad.to_string(), parts.version),
     };
     if visit.scheme == Scheme::Http {
-        return plain::answer(&visit.worker.shared, &host, &parts);
+        return plain::answer(&visit.worker.shared, &visit.client, &host, &parts);
     }
     // A browser that reuses a connection for another name asks anew on one of its own (RFC 9110, 15.5.20).
     if visit.named.as_ref().is_some_and(|named| *named != host) {
@@ -50,8 +52,8 @@ pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Incoming>) -> Res
         return nothing_here();
     };
     let response = match admit(&visit, live, web, &parts) {
-        Ok(()) => {
-            let begun = (visit.begin(live), visit.guest.request());
+        Ok(share) => {
+            let begun = (visit.begin(live, share), visit.guest.request());
             let response = pass_on(&visit, (live, web), parts, body).await;
             response.map(|body| body.holding(Some(begun)))
         }
@@ -77,7 +79,7 @@ fn unclear(why: &str, version: Version) -> Response<Reply> {
 }
 
 /// Whether a request may go on; else what its client is told. The service is told nothing.
-fn admit(visit: &Visit, live: &Live, web: &Web, parts: &Parts) -> Result<(), Box<Response<Reply>>> {
+fn admit(visit: &Visit, live: &Live, web: &Web, parts: &Parts) -> Result<Share, Box<Response<Reply>>> {
     let shared = &visit.worker.shared;
     let turned = |why, response| {
         live.turn(why);
@@ -91,7 +93,8 @@ fn admit(visit: &Visit, live: &Live, web: &Web, parts: &Parts) -> Result<(), Box
     if [Method::CONNECT, Method::TRACE].contains(&parts.method) {
         return Err(Box::new(page(StatusCode::NOT_IMPLEMENTED, "The door does not do that.")));
     }
-    if let Err(wait) = live.may_ask(shared.number_of(visit.client.from.ip().into()), shared.now()) {
+    let client = shared.number_of(visit.client.from.ip().into());
+    if let Err(wait) = live.may_ask(client, shared.now()) {
         let wait = wait.as_secs() + 1;
         let response = later(StatusCode::TOO_MANY_REQUESTS, "Too many requests; come again later.", wait);
         return turned(Turned::Often, response);
@@ -108,7 +111,14 @@ fn admit(visit: &Visit, live: &Live, web: &Web, parts: &Parts) -> Result<(), Box
     {
         return turned(Turned::Large, too_large(most));
     }
-    Ok(())
+    // One client does not keep others out.
+    live.crowd.enter(client, web.limits.share).map_or_else(
+        || {
+            let said = "Too many of your requests are under way; come again later.";
+            turned(Turned::Busy, later(StatusCode::TOO_MANY_REQUESTS, said, 1))
+        },
+        Ok,
+    )
 }
 
 fn too_large(most: u64) -> Response<Reply> {
@@ -127,7 +137,7 @@ async fn pass_on(
     visit: &Arc<Visit>,
     (live, web): (&Arc<Live>, &Web),
     parts: Parts,
-    body: Incoming,
+    body: Inward,
 ) -> Response<Reply> {
     let Some(host) = host_line(&parts) else {
         return unclear(&BadHost::Bad.to_string(), parts.version);
@@ -165,8 +175,10 @@ fn host_line(parts: &Parts) -> Option<HeaderValue> {
     }
 }
 
-fn make_ready(web: &Web, mut parts: Parts, body: Incoming, origin: Origin<'_>, live: &Live) -> Ready {
-    let (ask, progress) = Ask::new(body, web.limits.body, web.limits.quiet, &live.tally);
+fn make_ready(web: &Web, mut parts: Parts, body: Inward, origin: Origin<'_>, live: &Live) -> Ready {
+    let slowest = web.limits.slowest.filter(|_| web.speaks == Speaks::Http1);
+    let patience = Patience::new(web.limits.quiet, slowest);
+    let (ask, progress) = Ask::new(body, web.limits.body, patience, &live.tally);
     // Other versions have none.
     let upgrade =
         if parts.version == Version::HTTP_11 { heads::upgrade(&parts.headers).cloned() } else { None };
@@ -198,7 +210,12 @@ fn bring_back(
         heads::back(response.headers_mut(), true, &web.headers, web.hsts);
         return response.map(|_| Reply::empty());
     }
+    // Another port of the service's is not the door's.
+    response.headers_mut().remove(header::ALT_SVC);
     heads::back(response.headers_mut(), false, &web.headers, web.hsts);
+    if let Some(said) = &visit.worker.shared.http3 {
+        response.headers_mut().entry(header::ALT_SVC).or_insert_with(|| said.clone());
+    }
     *response.version_mut() = Version::HTTP_11;
     response.map(|body| Reply::relayed(body, lease, web.limits.quiet, &live.tally))
 }

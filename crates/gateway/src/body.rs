@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
@@ -15,6 +15,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, timeout};
 
+use crate::inward::{Inward, Unread};
+use crate::service::Slowest;
 use crate::tally::Tally;
 use crate::upstream::Lease;
 use crate::visit::Use;
@@ -28,39 +30,64 @@ pub(crate) enum Broken {
     /// Nothing came for too long.
     #[error("nothing came for {} s", .0.as_secs())]
     Quiet(Duration),
+    /// It came too slowly.
+    #[error("it comes too slowly")]
+    Slow,
     /// More came than may.
     #[error("it is larger than it may be")]
     TooLarge,
     /// The connection broke.
     #[error("the connection broke")]
-    Read(#[source] hyper::Error),
+    Read(#[source] Unread),
 }
 
 /// Runs while somebody else is waited for; made when it is first needed.
 #[derive(Debug)]
-struct Patience {
+pub(crate) struct Patience {
     quiet: Duration,
+    slowest: Option<Slowest>,
     alarm: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    /// Since when it runs.
+    since: Option<Instant>,
+    /// How long it has run before, altogether.
+    waited: Duration,
+    came: u64,
 }
 
 impl Patience {
-    const fn new(quiet: Duration) -> Self {
-        Self { quiet, alarm: None, waiting: false }
+    /// For somebody who may be quiet for so long, and not slower than that altogether.
+    pub(crate) const fn new(quiet: Duration, slowest: Option<Slowest>) -> Self {
+        Self { quiet, slowest, alarm: None, since: None, waited: Duration::ZERO, came: 0 }
     }
 
-    fn moved(&mut self) {
-        self.waiting = false;
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let at = Instant::now() + self.quiet;
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
-        if !self.waiting {
-            self.waiting = true;
-            alarm.as_mut().reset(at);
+    fn moved(&mut self, bytes: u64) {
+        self.came = self.came.saturating_add(bytes);
+        if let Some(since) = self.since.take() {
+            self.waited += since.elapsed();
         }
-        alarm.as_mut().poll(cx)
+    }
+
+    /// How long it may still take.
+    fn left(&self) -> Option<Duration> {
+        let slowest = self.slowest?;
+        let earned = self.came.saturating_mul(1000) / u64::from(slowest.each_second.max(1));
+        Some((slowest.grace + Duration::from_millis(earned)).saturating_sub(self.waited))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Broken> {
+        let left = self.left().filter(|left| *left < self.quiet);
+        if self.since.is_none() {
+            let now = Instant::now();
+            let at = now + left.unwrap_or(self.quiet);
+            self.since = Some(now);
+            match &mut self.alarm {
+                Some(alarm) => alarm.as_mut().reset(at),
+                None => self.alarm = Some(Box::pin(tokio::time::sleep_until(at))),
+            }
+        }
+        let Some(alarm) = &mut self.alarm else { return Poll::Pending };
+        ready!(alarm.as_mut().poll(cx));
+        Poll::Ready(if left.is_some() { Broken::Slow } else { Broken::Quiet(self.quiet) })
     }
 }
 
@@ -107,7 +134,7 @@ pub(crate) enum Ask {
 /// A body as the client sends it.
 #[derive(Debug)]
 pub(crate) struct Coming {
-    body: Incoming,
+    body: Inward,
     patience: Patience,
     left: Option<u64>,
     tally: Arc<Tally>,
@@ -115,18 +142,18 @@ pub(crate) struct Coming {
 }
 
 impl Ask {
-    /// A body of at most `most` bytes that may be quiet for so long.
+    /// A body of at most `most` bytes that is waited for so patiently.
     pub(crate) fn new(
-        body: Incoming,
+        body: Inward,
         most: Option<u64>,
-        quiet: Duration,
+        patience: Patience,
         tally: &Arc<Tally>,
     ) -> (Self, Option<Arc<Progress>>) {
         if body.is_end_stream() {
             return (Self::Empty, None);
         }
         let progress = Arc::new(Progress::default());
-        let (patience, tally) = (Patience::new(quiet), Arc::clone(tally));
+        let tally = Arc::clone(tally);
         let coming = Coming { body, patience, left: most, tally, progress: Arc::clone(&progress) };
         (Self::Coming(Box::new(coming)), Some(progress))
     }
@@ -136,14 +163,13 @@ impl Coming {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
             return match self.patience.poll(cx) {
-                Poll::Ready(()) => {
+                Poll::Ready(broken) => {
                     self.progress.state.store(3, Relaxed);
-                    Poll::Ready(Some(Err(Broken::Quiet(self.patience.quiet))))
+                    Poll::Ready(Some(Err(broken)))
                 }
                 Poll::Pending => Poll::Pending,
             };
         };
-        self.patience.moved();
         let frame = match frame {
             None => {
                 self.progress.state.store(1, Relaxed);
@@ -157,6 +183,7 @@ impl Coming {
         };
         self.progress.frames.fetch_add(1, Relaxed);
         let len = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+        self.patience.moved(len);
         self.tally.received.fetch_add(len, Relaxed);
         if let Some(left) = &mut self.left {
             let Some(rest) = left.checked_sub(len) else {
@@ -203,7 +230,7 @@ impl Body for Ask {
 
 /// Reads the rest of a small body that nobody wants, for a moment: many clients hear no answer before they have
 /// sent all. Who waits to be told to send is not told.
-pub(crate) async fn forget(headers: &HeaderMap, mut body: Incoming) {
+pub(crate) async fn forget(headers: &HeaderMap, mut body: Inward) {
     if body.is_end_stream() || headers.contains_key(header::EXPECT) {
         return;
     }
@@ -263,7 +290,7 @@ impl Reply {
             }
             return Self::empty();
         }
-        let going = Going { body, patience: Patience::new(quiet), lease, tally: Arc::clone(tally) };
+        let going = Going { body, patience: Patience::new(quiet, None), lease, tally: Arc::clone(tally) };
         Self { from: From::There(Box::new(going)), under_way: None }
     }
 
@@ -277,11 +304,10 @@ impl Reply {
 impl Going {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-            let quiet = self.patience.quiet;
-            return self.patience.poll(cx).map(|()| Some(Err(Broken::Quiet(quiet))));
+            return self.patience.poll(cx).map(|broken| Some(Err(broken)));
         };
-        self.patience.moved();
-        let frame = frame.transpose().map_err(Broken::Read)?;
+        self.patience.moved(0);
+        let frame = frame.transpose().map_err(|error| Broken::Read(error.into()))?;
         let len = frame.as_ref().and_then(Frame::data_ref).map_or(0, bytes::Buf::remaining);
         self.tally.sent.fetch_add(len as u64, Relaxed);
         if (frame.is_none() || self.body.is_end_stream())

@@ -1,7 +1,7 @@
 //! The door as a whole: opened, given another table, closed.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -13,26 +13,31 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::Table;
 use crate::gate::Handed;
+use crate::quic::{self, Manner};
 use crate::table::Routes;
 use crate::tally::Shown;
-use crate::worker::{ACME_TLS, Shared, Worker};
+use crate::worker::{ACME_TLS, Ears, Shared, Worker};
 
 /// Connections that the kernel holds until they are taken.
 const BACKLOG: u32 = 1024;
+
+/// For so long a client that came by TCP may remember that HTTP/3 is spoken.
+const KNOWN_FOR: Duration = Duration::from_hours(24);
 
 /// Where the door is, and how large.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where HTTPS is spoken.
     pub https: Vec<SocketAddr>,
+    /// Whether HTTP/3 is spoken beside it, by UDP at the same ports.
+    pub http3: bool,
     /// Where clients are sent to HTTPS, and certificate authorities are answered.
     pub http: Vec<SocketAddr>,
-    /// The port under which HTTPS is seen from outside.
+    /// The port under which HTTPS is seen from outside, and HTTP/3.
     pub https_port: u16,
     /// Threads.
     pub workers: NonZeroUsize,
@@ -54,6 +59,7 @@ impl Settings {
         let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
             https,
+            http3: true,
             http,
             https_port: 443,
             workers,
@@ -72,6 +78,15 @@ pub enum OpenError {
     /// It cannot listen there.
     #[error("listening at {at}: {source}; {}", remedy(source, at))]
     Listen {
+        /// The address.
+        at: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The same for HTTP/3.
+    #[error("listening at {at} for HTTP/3: {source}; ss -lunp 'sport = :{}' shows who is there", at.port())]
+    Datagrams {
         /// The address.
         at: SocketAddr,
         /// What the system said.
@@ -114,6 +129,7 @@ pub struct Door {
     threads: Vec<JoinHandle<()>>,
     https: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
+    no_http3: Option<OpenError>,
 }
 
 impl Door {
@@ -124,7 +140,22 @@ impl Door {
     pub fn open(settings: Settings, handed: Handed, table: Table) -> Result<Self, OpenError> {
         let tls = tls(&handed).map_err(OpenError::Tls)?;
         let (mut https, mut http) = (settings.https.clone(), settings.http.clone());
+        is_free(&https)?;
+        is_free(&http)?;
+        let mut ready = Vec::new();
+        for _ in 0..settings.workers.get() {
+            let runtime = Builder::new_current_thread().enable_all().build().map_err(OpenError::Worker)?;
+            let listeners = (listen(&runtime, &mut https)?, listen(&runtime, &mut http)?);
+            ready.push((runtime, listeners));
+        }
+        let (mut quic, no_http3) = match settings.http3.then(|| hear(&settings, &tls, &https)) {
+            Some(Ok(quic)) => (Some(quic), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        let said = format!("h3=\":{}\"; ma={}", settings.https_port, KNOWN_FOR.as_secs());
         let shared = Arc::new(Shared {
+            http3: quic.as_ref().and_then(|_| said.parse().ok()),
             routes: ArcSwap::from_pointee(Routes::default().next(table)),
             changed: watch::channel(0).0,
             cancel: CancellationToken::new(),
@@ -133,19 +164,14 @@ impl Door {
             settings,
             handed,
         });
-        let mut ready = Vec::new();
-        for _ in 0..shared.settings.workers.get() {
-            let runtime = Builder::new_current_thread().enable_all().build().map_err(OpenError::Worker)?;
-            let listeners = (listen(&runtime, &mut https)?, listen(&runtime, &mut http)?);
-            ready.push((runtime, listeners));
-        }
-        let mut door = Self { shared, threads: Vec::new(), https, http };
+        let mut door = Self { shared, threads: Vec::new(), https, http, no_http3 };
         for (at, (runtime, (https, http))) in ready.into_iter().enumerate() {
             let shared = Arc::clone(&door.shared);
-            // Sessions of its own; tickets that any worker opens.
-            let acceptor = TlsAcceptor::from(Arc::new(tls.clone()));
+            let tls = tls.clone();
+            let quic = quic.as_mut().and_then(|(manner, all)| Some((manner.clone(), all.pop()?)));
+            let ears = Ears { https, http, quic };
             let thread = std::thread::Builder::new().name(format!("door-{at}"));
-            let work = move || runtime.block_on(Worker::run(shared, acceptor, https, http));
+            let work = move || runtime.block_on(Worker::run(shared, tls, ears));
             // An error here drops the door, and so ends those that run.
             door.threads.push(thread.spawn(work).map_err(OpenError::Worker)?);
         }
@@ -155,6 +181,11 @@ impl Door {
     /// Where it listens: HTTPS, and plain HTTP. A port that was asked for as 0 is the one that was given.
     pub fn addresses(&self) -> (&[SocketAddr], &[SocketAddr]) {
         (&self.https, &self.http)
+    }
+
+    /// Why HTTP/3 is not spoken although it was asked for. That is no reason not to open: everybody comes by TCP as well.
+    pub const fn no_http3(&self) -> Option<&OpenError> {
+        self.no_http3.as_ref()
     }
 
     /// Goes over to another table. A request that is under way ends as it began, unless its client may no
@@ -212,6 +243,29 @@ fn tls(handed: &Handed) -> Result<ServerConfig, rustls::Error> {
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec(), ACME_TLS.to_vec()];
     tls.ticketer = rustls::crypto::ring::Ticketer::new()?;
     Ok(tls)
+}
+
+/// Sockets for HTTP/3, for each worker, where HTTPS is.
+fn hear(
+    settings: &Settings,
+    tls: &ServerConfig,
+    https: &[SocketAddr],
+) -> Result<(Manner, Vec<Vec<UdpSocket>>), OpenError> {
+    let sockets = quic::bind(https, settings.workers.get())
+        .map_err(|(at, source)| OpenError::Datagrams { at, source })?;
+    let no_suite = || OpenError::Tls(rustls::Error::General("it has nothing that QUIC needs".to_owned()));
+    Ok((Manner::new(tls, settings.head_within).ok_or_else(no_suite)?, sockets))
+}
+
+/// Whether an address is free: the workers share theirs among each other, and so would with any other process of
+/// this user, which would get a part of the connections, unnoticed.
+fn is_free(at: &[SocketAddr]) -> Result<(), OpenError> {
+    let bind = |at: SocketAddr| {
+        let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(at)
+    };
+    at.iter().try_for_each(|at| bind(*at).map_err(|source| OpenError::Listen { at: *at, source }))
 }
 
 /// Listens at all of these beside other workers; the first of them finds out the port where it is 0.

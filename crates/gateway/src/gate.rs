@@ -23,7 +23,9 @@ pub struct Client {
 pub enum Judgement {
     /// Yes.
     Allowed,
-    /// No, and it may not be known that it is there: the answer is the same as where nothing is published.
+    /// No, and it may not be known that it is there: the answer is the same as where nothing is published, without
+    /// TLS as well, and no certificate is shown that has its name. (Where a name has a certificate of its own beside one
+    /// for `*.`, who tries both sees that it has.)
     Hidden,
     /// No, for a reason that the client is told.
     Refused(Cow<'static, str>),
@@ -61,7 +63,7 @@ impl Challenges for NoChallenges {
 /// All that is handed in.
 #[derive(Clone)]
 pub struct Handed {
-    /// Certificates by name.
+    /// Certificates by name. To who offers `acme-tls/1` it must show none but that of a challenge.
     pub certificates: Arc<dyn ResolvesServerCert>,
     /// Who may come in.
     pub gatekeeper: Arc<dyn Gatekeeper>,

@@ -18,12 +18,55 @@ const BY_HOP: [HeaderName; 7] = [
     header::PROXY_AUTHENTICATE,
 ];
 
-/// What software behind a door believes of it: who the client is, by which name and path it came.
-const WORD_OF_THE_DOOR: [&str; 7] =
-    ["forwarded", "via", "x-real-ip", "x-original-url", "x-original-host", "x-rewrite-url", "proxy"];
-const FORWARDED: &str = "x-forwarded-";
+/// What software behind a door believes of it: who the client is, by which name, path and method it came.
+const WORD_OF_THE_DOOR: [&str; 27] = [
+    "base-url",
+    "forwarded",
+    "front-end-https",
+    "proxy",
+    "via",
+    "x-accel-mapping",
+    "x-arr-clientcert",
+    "x-arr-ssl",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-https",
+    "x-method-override",
+    "x-middleware-subrequest",
+    "x-originating-ip",
+    "x-override-url",
+    "x-port",
+    "x-protocol",
+    "x-real-ip",
+    "x-rewrite-url",
+    "x-scheme",
+    "x-sendfile-type",
+    "x-server-name",
+    "x-url-scheme",
+    "x-user",
+    "x-username",
+];
+/// Families of them: of whole proxies, and of what signs on.
+const FAMILIES: [&str; 14] = [
+    "remote-",
+    "ssl-client-",
+    "x-auth-request-",
+    "x-authelia-",
+    "x-authentik-",
+    "x-client-",
+    "x-envoy-",
+    "x-forwarded",
+    "x-original",
+    "x-real-",
+    "x-remote-",
+    "x-ssl-",
+    "x-token-subject",
+    "x-webauth-",
+];
 /// Each large proxy has one of its own.
-const CLIENTS: [&str; 2] = ["client-ip", "connecting-ip"];
+const CLIENTS: [&str; 3] = ["client-ip", "clientip", "connecting-ip"];
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -113,8 +156,9 @@ fn is_word_of_the_door(name: &str) -> bool {
     } else {
         name
     };
-    let client = || CLIENTS.iter().any(|end| name.ends_with(end));
-    name.starts_with(FORWARDED) || WORD_OF_THE_DOOR.contains(&name) || client()
+    WORD_OF_THE_DOOR.binary_search(&name).is_ok()
+        || FAMILIES.iter().any(|family| name.starts_with(family))
+        || CLIENTS.iter().any(|end| name.ends_with(end))
 }
 
 /// Where a request comes from, for those behind.

@@ -14,23 +14,29 @@
 //!    [`Door::swap`]. When only rights have changed, [`Door::judge_again`]. Both cut what is no longer allowed.
 //! 4. Shows [`Door::counted`], and calls [`Door::close`] on its way down.
 //!
-//! Start reading at [`Door`], then `answer`, which is one request's way. Decisions are in `host`, `heads`,
+//! HTTP/3 is spoken by UDP at the ports of HTTPS, and told to who comes by TCP; [`Door::no_http3`] says why it is not.
+//!
+//! Start reading at [`Door`], then `answer`, which is one request's way, by whatever version it came. Decisions are in `host`, `heads`,
 //! `table`, `pace` and `announce`.
 
 mod announce;
 mod answer;
 mod body;
+mod crowd;
 mod door;
 mod forward;
 mod gate;
 mod heads;
 mod host;
+mod inward;
+mod judged;
 mod line;
 mod live;
 mod pace;
 mod page;
 mod pass;
 mod plain;
+mod quic;
 mod service;
 mod sign_on;
 mod spawn;
@@ -47,7 +53,7 @@ pub use gate::{Challenges, Client, Gatekeeper, Handed, Judgement, NoChallenges};
 pub use host::{BadHost, Host, NotAHost, name_of};
 pub use line::{Dial, Line, Sockets, Stream};
 pub use service::{
-    Access, HeaderRules, Hsts, Limits, Pass, Rate, Service, SignOn, Speaks, Target, Upstream, Web,
+    Access, HeaderRules, Hsts, Limits, Pass, Rate, Service, SignOn, Slowest, Speaks, Target, Upstream, Web,
 };
 pub use table::{SERVICES_MAX, Table, TableError};
 pub use tally::{BOUNDS, Shown};

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::Service;
+use crate::crowd::Crowd;
 use crate::pace::Pace;
 use crate::service::{Target, Upstream, Web};
 use crate::tally::{Tally, Turned};
@@ -17,6 +18,7 @@ const LEFT_OUT: Duration = Duration::from_secs(5);
 pub(crate) struct Live {
     pub(crate) service: Service,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) crowd: Arc<Crowd>,
     pace: Option<Arc<Mutex<Pace>>>,
     turn: AtomicUsize,
     /// For each upstream, until when it is left out, in milliseconds since the door opened.
@@ -41,6 +43,7 @@ impl Live {
         };
         Self {
             tally: before.map(|live| Arc::clone(&live.tally)).unwrap_or_default(),
+            crowd: before.map(|live| Arc::clone(&live.crowd)).unwrap_or_default(),
             pace,
             turn: AtomicUsize::new(0),
             left_out: (0..count).map(|_| AtomicU64::new(0)).collect(),

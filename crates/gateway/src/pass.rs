@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use freehold_packet::hello::{self, HELLO_MAX, Hello};
 use freehold_ports::Guest;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use crate::announce::{self, ANNOUNCE_MAX, Announced};
@@ -80,24 +80,20 @@ pub(crate) async fn pass(worker: &Arc<Worker>, live: Arc<Live>, opening: Opening
         live.turn(Turned::Away);
         return;
     }
-    let Some(mut line) = connect(worker, &live, &opening).await else {
+    let Some(line) = connect(worker, &live, &opening).await else {
         live.turn(Turned::Failed);
         return;
     };
     let Opening { stream, client, read } = opening;
-    let first: Bytes = read.freeze();
-    let sent = async {
-        if pass.announce {
-            line.write_all(&announce::announce(client.from, client.to)).await?;
-        }
-        line.write_all(&first).await
+    let first: Bytes = if pass.announce {
+        [&announce::announce(client.from, client.to)[..], &read].concat().into()
+    } else {
+        read.freeze()
     };
-    if sent.await.is_err() {
-        return;
-    }
     let tunnel =
         Tunnel { shared, live: Arc::clone(&live), client, quiet: pass.quiet, _busy: guest.request() };
-    tunnel.carry(stream, line).await;
+    // What was read already is carried as well: a service that takes none of it holds nothing longer than any other.
+    tunnel.carry(Again::new(first, stream), line).await;
 }
 
 async fn connect(worker: &Arc<Worker>, live: &Arc<Live>, opening: &Opening) -> Option<crate::Line> {

@@ -1,18 +1,20 @@
 //! What is said without encryption: what a certificate authority wants to hear, and how to come rightly.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 
-use bytes::Bytes;
-
 use crate::body::Reply;
+use crate::gate::{Client, Judgement};
 use crate::page::{nothing_here, page};
 use crate::worker::Shared;
 
 const CHALLENGE: &str = "/.well-known/acme-challenge/";
 
-/// The answer to a request that came without TLS.
-pub(crate) fn answer(shared: &Shared, host: &str, parts: &Parts) -> Response<Reply> {
+/// The answer to a request that came without TLS. Who may not know of a service does not hear of it here either.
+pub(crate) fn answer(shared: &Shared, client: &Client, host: &str, parts: &Parts) -> Response<Reply> {
     let path = parts.uri.path();
     if let Some(token) = path.strip_prefix(CHALLENGE)
         && is_token(token)
@@ -23,7 +25,8 @@ pub(crate) fn answer(shared: &Shared, host: &str, parts: &Parts) -> Response<Rep
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         return response;
     }
-    if shared.routes.load().find(host).is_none() {
+    let live = shared.routes.load().find(host).map(Arc::clone);
+    if live.is_none_or(|live| shared.judge(client, &live) == Judgement::Hidden) {
         return nothing_here();
     }
     if parts.method != Method::GET && parts.method != Method::HEAD {

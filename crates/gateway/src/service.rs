@@ -111,6 +111,11 @@ pub struct Limits {
     pub body: Option<u64>,
     /// Requests under way at a time.
     pub at_once: usize,
+    /// Of these, those of one client: an IPv4 address, an IPv6 network of /64, or this machine.
+    pub share: usize,
+    /// How fast the body of a request has to come. Not asked for where HTTP/2 is spoken with the service: there bodies
+    /// are conversations.
+    pub slowest: Option<Slowest>,
     /// Requests of one client.
     pub rate: Option<Rate>,
     /// Until a connection with an upstream is there.
@@ -126,6 +131,8 @@ impl Default for Limits {
         Self {
             body: None,
             at_once: 1024,
+            share: 256,
+            slowest: Some(Slowest { each_second: 500, grace: Duration::from_secs(30) }),
             rate: None,
             connect: Duration::from_secs(5),
             answer: Duration::from_mins(2),
@@ -141,6 +148,15 @@ pub struct Rate {
     pub each_second: u32,
     /// Requests at once.
     pub burst: u32,
+}
+
+/// The least speed of a request's body. Only time counts in which its client is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slowest {
+    /// Bytes a second.
+    pub each_second: u32,
+    /// So much longer it may take.
+    pub grace: Duration,
 }
 
 /// What is changed in heads. Framing and what the door says itself cannot be.

@@ -15,7 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use crate::answer;
+use crate::crowd::Share;
 use crate::gate::{Client, Judgement};
+use crate::inward::Inward;
 use crate::live::Live;
 use crate::spawn::Spawn;
 use crate::worker::Worker;
@@ -23,14 +25,14 @@ use crate::worker::Worker;
 /// The largest head of a request.
 const HEAD_MAX: usize = 64 << 10;
 /// The same with HTTP/2, where a connection has many.
-const HEADERS_MAX: u32 = 32 << 10;
+pub(crate) const HEADERS_MAX: u32 = 32 << 10;
 /// Requests at a time on one connection.
-const STREAMS: u32 = 100;
+pub(crate) const STREAMS: u32 = 100;
 /// What a client may send ahead on one stream and on all of its connection: it is held in memory for a slow
 /// service.
-const AHEAD: (u32, u32) = (256 << 10, 1 << 20);
+pub(crate) const AHEAD: (u32, u32) = (256 << 10, 1 << 20);
 /// A connection that has to go says so first, for requests that cross it.
-const FAREWELL: Duration = Duration::from_secs(1);
+pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a connection is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(crate) enum Scheme {
         /// HTTP/2.
         two: bool,
     },
+    /// HTTP/3.
+    Quic,
     /// To be sent away to HTTPS.
     Http,
 }
@@ -68,18 +72,18 @@ impl Visit {
     }
 
     /// A request of a service begins, and ends when what is returned is dropped.
-    pub(crate) fn begin(self: &Arc<Self>, live: &Arc<Live>) -> Use {
+    pub(crate) fn begin(self: &Arc<Self>, live: &Arc<Live>, share: Share) -> Use {
         live.tally.under_way.fetch_add(1, Relaxed);
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         match asked.iter_mut().find(|(one, _)| Arc::ptr_eq(one, live)) {
             Some((_, count)) => *count += 1,
             None => asked.push((Arc::clone(live), 1)),
         }
-        Use { visit: Arc::clone(self), live: Arc::clone(live) }
+        Use { visit: Arc::clone(self), live: Arc::clone(live), _share: share }
     }
 
     /// Whether all that is under way may go on.
-    fn may_go_on(&self) -> bool {
+    pub(crate) fn may_go_on(&self) -> bool {
         let asked: Vec<Arc<Live>> = {
             let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
             asked.iter().map(|(live, _)| Arc::clone(live)).collect()
@@ -95,7 +99,7 @@ impl Visit {
         let visit = Arc::clone(&self);
         let service = service_fn(move |request| {
             let visit = Arc::clone(&visit);
-            async move { Ok::<_, Infallible>(answer::answer(visit, request).await) }
+            async move { Ok::<_, Infallible>(answer::answer(visit, request.map(Inward::Tcp)).await) }
         });
         let io = TokioIo::new(stream);
         let head_within = self.worker.shared.settings.head_within;
@@ -151,6 +155,7 @@ impl Visit {
 pub(crate) struct Use {
     visit: Arc<Visit>,
     live: Arc<Live>,
+    _share: Share,
 }
 
 impl std::fmt::Debug for Use {

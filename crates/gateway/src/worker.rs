@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use freehold_ports::{Guest, Places, Porter, Source, Stall};
+use http::HeaderValue;
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -19,9 +21,11 @@ use tokio_util::task::TaskTracker;
 use crate::door::Settings;
 use crate::gate::{Client, Handed, Judgement};
 use crate::host::folded;
+use crate::judged::Judged;
 use crate::line::{Again, Linger};
 use crate::live::Live;
 use crate::pass::{Opening, keeps_its_tls, pass};
+use crate::quic::{self, Manner};
 use crate::table::Routes;
 use crate::upstream::Upstreams;
 use crate::visit::{Scheme, Visit};
@@ -40,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) began: Instant,
     /// So that nobody outside knows who shares a row with whom.
     pub(crate) seed: RandomState,
+    /// Where HTTP/3 is spoken, for those who come by TCP.
+    pub(crate) http3: Option<HeaderValue>,
 }
 
 impl Shared {
@@ -65,36 +71,52 @@ impl Shared {
     }
 }
 
+/// Where one thread listens.
+pub(crate) struct Ears {
+    pub(crate) https: Vec<TcpListener>,
+    pub(crate) http: Vec<TcpListener>,
+    pub(crate) quic: Option<(Manner, Vec<std::net::UdpSocket>)>,
+}
+
 /// One thread's part.
 pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstreams: Arc<Upstreams>,
     /// Clients' connections.
     pub(crate) visits: TaskTracker,
-    porter: Porter,
-    acceptor: TlsAcceptor,
+    pub(crate) porter: Porter,
+    tls: ServerConfig,
 }
 
 impl Worker {
     /// Serves until the door closes and its clients have gone, or the time for that is over. What is left
     /// then ends with the runtime.
-    pub(crate) async fn run(
-        shared: Arc<Shared>,
-        acceptor: TlsAcceptor,
-        https: Vec<TcpListener>,
-        http: Vec<TcpListener>,
-    ) {
+    pub(crate) async fn run(shared: Arc<Shared>, tls: ServerConfig, ears: Ears) {
         let each = shared.settings.connections.div_ceil(shared.settings.workers.get());
         let upstreams = Arc::new(Upstreams::new(Arc::clone(&shared.handed.dial), TaskTracker::new()));
-        let porter = Porter::new(Places::of(each, shared.settings.rest));
+        // What is under way makes room for nobody: so a quarter for one source, that two do not have it all.
+        let places = Places { each: each.div_ceil(4), ..Places::of(each, shared.settings.rest) };
+        let porter = Porter::new(places);
         let visits = TaskTracker::new();
-        let worker = Arc::new(Self { shared, upstreams, visits, porter, acceptor });
+        let worker = Arc::new(Self { shared, upstreams, visits, porter, tls });
         let shared = Arc::clone(&worker.shared);
-        for listener in https {
+        for listener in ears.https {
             worker.visits.spawn(Arc::clone(&worker).listen(listener, true));
         }
-        for listener in http {
+        for listener in ears.http {
             worker.visits.spawn(Arc::clone(&worker).listen(listener, false));
+        }
+        if let Some((manner, sockets)) = ears.quic {
+            for socket in sockets {
+                match manner.open(socket) {
+                    Ok(endpoint) => {
+                        worker.visits.spawn(quic::listen(Arc::clone(&worker), manner.clone(), endpoint));
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "HTTP/3 is not spoken by one of the door's workers");
+                    }
+                }
+            }
         }
         while timeout(SWEEP, shared.cancel.cancelled()).await.is_err() {
             worker.upstreams.sweep();
@@ -154,6 +176,13 @@ impl Worker {
         }
     }
 
+    /// TLS as one client meets it. What is kept of sessions is shared by all.
+    pub(crate) fn tls_for(&self, client: Client, here_only: bool) -> ServerConfig {
+        let mut tls = self.tls.clone();
+        tls.cert_resolver = Arc::new(Judged { shared: Arc::clone(&self.shared), client, here_only });
+        tls
+    }
+
     /// Sees who comes and for which name, and shakes hands unless the service does that itself.
     async fn greet(&self, stream: TcpStream, client: Client, guest: &Guest) -> Option<Greeted> {
         let mut opening = Opening { stream, client, read: BytesMut::new() };
@@ -170,8 +199,8 @@ impl Worker {
         }
         guest.touch();
         let client = opening.client;
-        let stream =
-            self.acceptor.accept(Stall::new(Linger::new(opening.again()), self.shared.settings.stall)).await;
+        let stream = Stall::new(Linger::new(opening.again()), self.shared.settings.stall);
+        let stream = TlsAcceptor::from(Arc::new(self.tls_for(client, false))).accept(stream).await;
         match stream {
             Ok(stream) => Some(Greeted::Here(Box::new(stream), client)),
             Err(error) => {

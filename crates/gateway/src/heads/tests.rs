@@ -55,6 +55,55 @@ fn what_a_client_says_of_itself_is_not_passed_on() {
     assert_eq!(sent(&forged), SAID);
 }
 
+/// By each of these some software takes a client for another, or a request for another one.
+#[test]
+fn nothing_that_services_believe_of_a_door_comes_from_a_client() {
+    let believed = [
+        "x-forwarded",
+        "x-forwarded-user",
+        "x-forwarded-client-cert",
+        "x-original-uri",
+        "x-original-method",
+        "x-original-forwarded-for",
+        "x-originating-ip",
+        "x-remote-addr",
+        "x-remote-ip",
+        "x-remote-user",
+        "remote-addr",
+        "Remote_User",
+        "remote-groups",
+        "x-host",
+        "x-scheme",
+        "x-url-scheme",
+        "front-end-https",
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+        "x-client-cert",
+        "x-client-verified",
+        "x-ssl-client-verify",
+        "ssl-client-cert",
+        "X_SSL_CLIENT_S_DN",
+        "x-auth-request-email",
+        "x-webauth-user",
+        "x-authentik-username",
+        "x-azure-clientip",
+        "cf-connecting-ip",
+        "x-envoy-external-address",
+        "x-middleware-subrequest",
+        "x-sendfile-type",
+        "x-accel-mapping",
+    ];
+    for name in believed {
+        assert_eq!(sent(&[(name, "root")]), SAID, "{name}");
+    }
+    assert!(WORD_OF_THE_DOOR.is_sorted(), "it is searched");
+    // What clients have to say themselves goes through.
+    for name in ["authorization", "x-requested-with", "x-csrf-token", "x-auth-token", "x-api-key", "range"] {
+        assert!(sent(&[(name, "mine")]).contains(&format!("{name}: mine")), "{name}");
+    }
+}
+
 #[test]
 fn what_is_for_one_hop_ends_here() {
     let hop = [

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freehold_gateway::{
-    Access, Challenges, Client, Door, Gatekeeper, Handed, Host, Judgement, Service, Settings, Sockets, Table,
-    Target, Upstream, Web,
+    Access, Challenges, Client, Dial, Door, Gatekeeper, Handed, Host, Judgement, Service, Settings, Sockets,
+    Table, Target, Upstream, Web,
 };
 use freehold_wire::ServiceId;
 use http::{Request, Response};
@@ -38,19 +38,24 @@ pub(crate) struct Certificate {
     pub(crate) der: CertificateDer<'static>,
     pub(crate) key: Arc<CertifiedKey>,
     pub(crate) pem: tempfile::NamedTempFile,
+    names: Vec<String>,
 }
 
 impl Certificate {
     pub(crate) fn of(names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let made = rcgen::generate_simple_self_signed(names.clone()).unwrap();
         let der = made.cert.der().clone();
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
         let signer = rustls::crypto::ring::sign::any_supported_type(&key).unwrap();
         let key = Arc::new(CertifiedKey::new(vec![der.clone()], signer));
         let mut pem = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut pem, made.cert.pem().as_bytes()).unwrap();
-        Self { der, key, pem }
+        Self { der, key, pem, names }
+    }
+
+    fn resolver(&self) -> One {
+        One { names: self.names.clone(), key: Arc::clone(&self.key) }
     }
 
     /// Of everybody who asks a door in these tests.
@@ -59,12 +64,19 @@ impl Certificate {
     }
 }
 
+/// One certificate, for its names and no others.
 #[derive(Debug)]
-struct One(Arc<CertifiedKey>);
+struct One {
+    names: Vec<String>,
+    key: Arc<CertifiedKey>,
+}
 
 impl ResolvesServerCert for One {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name()?.trim_end_matches('.').to_ascii_lowercase();
+        let wild = name.split_once('.').map(|(_, rest)| format!("*.{rest}"));
+        let is_for = self.names.iter().any(|one| *one == name || Some(one) == wild.as_ref());
+        is_for.then(|| Arc::clone(&self.key))
     }
 }
 
@@ -106,6 +118,20 @@ pub(crate) fn settings() -> Settings {
     settings
 }
 
+fn handed_by(certificate: &Certificate, gatekeeper: Arc<dyn Gatekeeper>) -> Handed {
+    Handed {
+        certificates: Arc::new(certificate.resolver()),
+        gatekeeper,
+        challenges: Arc::new(Token),
+        dial: Arc::new(Sockets),
+    }
+}
+
+/// For a door that nobody comes to.
+pub(crate) fn handed() -> Handed {
+    handed_by(&Certificate::cloud(), Arc::<Keeper>::default())
+}
+
 /// A door with its certificate and gatekeeper.
 pub(crate) struct House {
     pub(crate) door: Door,
@@ -119,14 +145,18 @@ impl House {
     }
 
     pub(crate) fn with(settings: Settings, keeper: Keeper, services: Vec<Service>) -> Self {
+        Self::whole(settings, keeper, Arc::new(Sockets), services)
+    }
+
+    /// Services are reached in another way.
+    pub(crate) fn reaching(dial: impl Dial, services: Vec<Service>) -> Self {
+        Self::whole(settings(), Keeper::default(), Arc::new(dial), services)
+    }
+
+    fn whole(settings: Settings, keeper: Keeper, dial: Arc<dyn Dial>, services: Vec<Service>) -> Self {
         let certificate = Certificate::cloud();
         let keeper = Arc::new(keeper);
-        let handed = Handed {
-            certificates: Arc::new(One(Arc::clone(&certificate.key))),
-            gatekeeper: Arc::clone(&keeper) as Arc<dyn Gatekeeper>,
-            challenges: Arc::new(Token),
-            dial: Arc::new(Sockets),
-        };
+        let handed = Handed { dial, ..handed_by(&certificate, Arc::clone(&keeper) as Arc<dyn Gatekeeper>) };
         let door = Door::open(settings, handed, Table::new(services).unwrap()).unwrap();
         Self { door, certificate, keeper }
     }

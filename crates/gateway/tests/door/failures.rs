@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use freehold_gateway::{OpenError, Slowest};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -109,7 +110,32 @@ async fn a_client_that_dawdles_is_cut() {
         }
     };
     timeout(LONG, slow).await.expect("cut");
-    // Within a body.
+    // Within a body, byte by byte.
+    let slowest = Some(Slowest { each_second: 1000, grace: Duration::from_millis(300) });
+    let hasty = service(1, CLOUD, &[echo.at], |web| web.limits.slowest = slowest);
+    let slow = House::open(vec![hasty]);
+    let mut stream = slow.tls(CLOUD, &["http/1.1"]).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {CLOUD}\r\nContent-Length: 1000000\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let (mut read, mut write) = tokio::io::split(stream);
+    let dawdle = async {
+        while write.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let heard = async {
+        let mut answer = [0; 13];
+        timeout(LONG, read.read_exact(&mut answer)).await.expect("told").unwrap();
+        answer
+    };
+    tokio::select! {
+        () = dawdle => panic!("cut before it was told"),
+        answer = heard => assert_eq!(&answer, b"HTTP/1.1 408 "),
+    }
+    // Who sends as fast as it can is not hurried, however long that takes.
+    let all = slow.curl(CLOUD, "/", &["-d", &"x".repeat(20_000), "--limit-rate", "20000"]).await;
+    assert_eq!(all.status, 200, "{all:?}");
+    // Not at all.
     let mut stream = house.tls(CLOUD, &["http/1.1"]).await;
     let head = format!("POST / HTTP/1.1\r\nHost: {CLOUD}\r\nContent-Length: 10\r\n\r\nhalf");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -158,6 +184,92 @@ async fn no_more_than_so_many_are_under_way() {
         seen = second => seen,
     };
     assert_eq!((seen.status, house.shown().busy), (503, 1));
+}
+
+/// However many connections it has: others have their places.
+#[tokio::test]
+async fn one_client_does_not_take_all_places() {
+    let (enter, mut entered) = tokio::sync::mpsc::channel(8);
+    let server = Server::new(move |request: http::Request<hyper::body::Incoming>| {
+        let enter = enter.clone();
+        async move {
+            if request.uri() == "/slow" {
+                enter.send(()).await.unwrap();
+                std::future::pending::<()>().await;
+            }
+            said(200, "quick")
+        }
+    })
+    .await;
+    let keeper = Keeper { believes: true, ..Keeper::default() };
+    let house = House::with(settings(), keeper, vec![]);
+    let shared = service(1, CLOUD, &[server.at], |web| (web.limits.at_once, web.limits.share) = (4, 3));
+    house.door.swap(freehold_gateway::Table::new(vec![shared]).unwrap());
+    // Two clients, who come by a gateway that speaks for them.
+    let gateway = |from: &'static str| forward_as(house.at(), from);
+    let ((one, _one), (other, _other)) = (gateway("192.0.2.1:1").await, gateway("192.0.2.2:1").await);
+    let at = |port: u16| format!("{CLOUD}:{port}:127.0.0.1");
+    let ca = house.certificate.pem.path().to_str().unwrap().to_owned();
+    let ask = async |port: u16, path: &str| {
+        let url = format!("https://{CLOUD}:{port}{path}");
+        crate::around::curl(&["--cacert", &ca, "--resolve", &at(port), &url]).await.status
+    };
+    let slow = futures::future::join3(ask(one, "/slow"), ask(one, "/slow"), ask(one, "/slow"));
+    let others = async {
+        for _ in 0..3 {
+            entered.recv().await.unwrap();
+        }
+        assert_eq!(ask(one, "/").await, 429);
+        assert_eq!(ask(other, "/").await, 200);
+    };
+    tokio::select! {
+        _ = slow => panic!("nobody answers"),
+        () = others => {}
+    }
+    assert_eq!(house.shown().busy, 1);
+}
+
+/// What a gateway does: says who comes, and passes all on.
+async fn forward_as(to: std::net::SocketAddr, from: &'static str) -> (u16, Task) {
+    let listener = TcpListener::bind(HERE).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = async move {
+        let mut open = Vec::new();
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            open.push(task(async move {
+                let mut door = tokio::net::TcpStream::connect(to).await.unwrap();
+                let said = freehold_gateway::announce(from.parse().unwrap(), to);
+                door.write_all(&said).await.unwrap();
+                drop(tokio::io::copy_bidirectional(&mut client, &mut door).await);
+            }));
+        }
+    };
+    (port, task(serve))
+}
+
+/// The workers share their ports with each other, and with nobody else.
+#[tokio::test]
+async fn a_second_door_at_the_same_port_is_told_so() {
+    let first = House::open(vec![]);
+    let (https, http) = (first.at(), first.plain_at());
+    for (https, http) in [(https, HERE), (HERE, http)] {
+        let mut again = settings();
+        (again.https, again.http) = (vec![https], vec![http]);
+        let handed = crate::around::handed();
+        let error =
+            freehold_gateway::Door::open(again, handed, freehold_gateway::Table::default()).unwrap_err();
+        let OpenError::Listen { source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse);
+        assert!(error.to_string().contains("ss -ltnp"), "{error}");
+    }
+    first.door.close().await;
+    let mut again = settings();
+    (again.https, again.http) = (vec![https], vec![http]);
+    assert!(
+        freehold_gateway::Door::open(again, crate::around::handed(), freehold_gateway::Table::default())
+            .is_ok()
+    );
 }
 
 #[tokio::test]

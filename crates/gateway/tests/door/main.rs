@@ -5,9 +5,11 @@
 
 mod around;
 mod bodies;
+mod browser;
 mod changes;
 mod clients;
 mod failures;
+mod http3;
 mod passed;
 mod rights;
 mod smuggling;

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use freehold_gateway::{Access, Announced, Host, Judgement, Pass, Service, Target, Upstream, read_announced};
+use freehold_gateway::{
+    Access, Announced, Dial, Host, Judgement, Line, Pass, Service, Target, Upstream, read_announced,
+};
 use freehold_wire::ServiceId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -91,4 +93,36 @@ async fn what_is_passed_on_is_as_it_came_and_ends_with_its_right() {
     until("the end", || house.shown().tunnels == 0).await;
     // And nobody comes in anew.
     assert!(shake(house.at(), &own, "own.test", &[]).await.is_err());
+}
+
+/// Takes eight bytes, and no more.
+struct Full(std::sync::Mutex<Vec<tokio::io::DuplexStream>>);
+
+#[async_trait::async_trait]
+impl Dial for Full {
+    async fn dial(&self, _: &Upstream) -> std::io::Result<Line> {
+        let (near, far) = tokio::io::duplex(8);
+        self.0.lock().unwrap().push(far);
+        Ok(Line::Other(Box::new(near)))
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_reads_nothing_holds_its_place_no_longer_than_others() {
+    for ends in [true, false] {
+        let mut service = passed(HERE, true);
+        let Target::Pass(pass) = &mut service.target else { unreachable!() };
+        pass.quiet = if ends { Duration::from_mins(5) } else { Duration::from_millis(300) };
+        let house = House::reaching(Full(std::sync::Mutex::default()), vec![service]);
+        let (at, certificate) = (house.at(), Certificate::of(&["own.test"]));
+        let client = task(async move {
+            assert!(shake(at, &certificate, "own.test", &[]).await.is_err());
+        });
+        if ends {
+            until("it is carried", || house.shown().tunnels == 1).await;
+            house.say(Judgement::Hidden);
+        }
+        timeout(LONG, client).await.expect("cut").unwrap();
+        until("the end", || house.shown().tunnels == 0).await;
+    }
 }

@@ -5,23 +5,48 @@ use http::{HeaderName, HeaderValue, header};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
-use crate::around::{CLOUD, House, LONG, Server, cloud, get, said, service};
+use crate::around::{CLOUD, House, LONG, Seen, Server, cloud, curl, get, get1, said, service};
+
+async fn plainly(house: &House, host: &str) -> Seen {
+    let port = house.plain_at().port();
+    let resolve = format!("{host}:{port}:127.0.0.1");
+    curl(&["--resolve", &resolve, &format!("http://{host}:{port}/")]).await
+}
 
 #[tokio::test]
 async fn who_may_not_know_sees_what_is_seen_where_nothing_is() {
     let echo = Server::echo().await;
-    let house = House::open(vec![cloud(&[echo.at])]);
-    let nothing = house.curl("unknown.test", "/", &[]).await;
+    let wild = service(2, "a.wild.test", &[echo.at], |_| {});
+    let house = House::open(vec![cloud(&[echo.at]), wild]);
     house.say(Judgement::Hidden);
-    let hidden = house.curl(CLOUD, "/", &[]).await;
+    // One certificate is for all names there, so it says nothing of this one.
+    let nothing = house.curl("b.wild.test", "/", &[]).await;
+    let hidden = house.curl("a.wild.test", "/", &[]).await;
     assert_eq!((hidden.status, hidden.text()), (404, nothing.text()));
+    // One that has the name is not shown.
+    let nothing = house.curl("nobody.test", "/", &["-k"]).await;
+    let hidden = house.curl(CLOUD, "/", &["-k"]).await;
+    assert!(hidden.exit != 0 && hidden.status == 0, "{hidden:?}");
+    assert_eq!((hidden.exit, hidden.trouble), (nothing.exit, nothing.trouble));
+    // Nor is anything said without TLS.
+    let nothing = plainly(&house, "nobody.test").await;
+    let hidden = plainly(&house, CLOUD).await;
+    assert_eq!((hidden.status, hidden.text()), (404, nothing.text()));
+    // A connection that was made before is told the same.
+    house.say(Judgement::Allowed);
+    let (mut client, _task) = house.http1().await;
+    house.say(Judgement::Hidden);
+    let answer = client.send_request(get1("/")).await.unwrap();
+    assert_eq!(answer.status(), 404);
     house.say(Judgement::Refused("Only machines of the realm come in here.".into()));
     let refused = house.curl(CLOUD, "/", &[]).await;
     assert_eq!(refused.status, 403);
     assert!(refused.text().contains("Only machines of the realm"), "{refused:?}");
+    assert_eq!(plainly(&house, CLOUD).await.status, 308);
     assert_eq!(house.shown().turned_away, 2);
     let seen = house.keeper.seen.lock().unwrap().clone();
-    assert!(seen.iter().all(|client| client.from.ip().is_loopback() && client.to == house.at()));
+    assert!(seen.iter().all(|client| client.from.ip().is_loopback()));
+    assert!(seen.iter().all(|client| client.to == house.at() || client.to == house.plain_at()));
 }
 
 /// An answer without end, on a connection that is there.
