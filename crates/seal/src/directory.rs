@@ -5,7 +5,7 @@ use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, RuleId, ServiceId, Te
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
-use crate::{BucketKey, Erased, PayloadPlace};
+use crate::{BucketKey, Erased, PayloadPlace, PublicAuthority, Published};
 
 pub(crate) const SORT: u8 = 2;
 /// The most buckets in a [`DirectoryRow::Cut`]: with them all it stays below a payload's bound.
@@ -53,6 +53,12 @@ pub enum DirectoryRow {
     /// A node is ready for keys of a bucket to end. Only the node itself may say so.
     #[n(16)]
     Ready(#[n(0)] NodeId, #[n(1)] BucketId, #[n(2)] Ready),
+    /// How a service of the network is published.
+    #[n(17)]
+    Published(#[n(0)] ServiceId, #[n(1)] Option<Published>),
+    /// The authority that certifies the names of published services.
+    #[n(21)]
+    PublicAuthority(#[n(0)] Option<PublicAuthority>),
 }
 
 /// A node's word that the keys of a bucket may end before one: nothing that it can read lives on them alone,
@@ -98,6 +104,10 @@ pub enum RowKey {
     NetRule(RuleId),
     /// Whether a node is ready for a bucket's keys to end.
     Ready(BucketId, NodeId),
+    /// How a service is published.
+    Published(ServiceId),
+    /// The authority for names outside.
+    PublicAuthority,
 }
 
 impl DirectoryRow {
@@ -116,6 +126,8 @@ impl DirectoryRow {
             Self::NetService(service, _) => RowKey::NetService(*service),
             Self::NetRule(rule, _) => RowKey::NetRule(*rule),
             Self::Ready(node, bucket, _) => RowKey::Ready(*bucket, *node),
+            Self::Published(service, _) => RowKey::Published(*service),
+            Self::PublicAuthority(_) => RowKey::PublicAuthority,
         }
     }
 
@@ -132,7 +144,9 @@ impl DirectoryRow {
             | Self::ZoneName(..)
             | Self::ServiceName(..)
             | Self::NetService(..)
-            | Self::NetRule(..) => true,
+            | Self::NetRule(..)
+            | Self::Published(..)
+            | Self::PublicAuthority(_) => true,
         }
     }
 
@@ -152,7 +166,9 @@ impl DirectoryRow {
             | Self::ZoneName(..)
             | Self::ServiceName(..)
             | Self::NetService(..)
-            | Self::NetRule(..) => true,
+            | Self::NetRule(..)
+            | Self::Published(..)
+            | Self::PublicAuthority(_) => true,
         }
     }
 

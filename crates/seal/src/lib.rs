@@ -16,6 +16,7 @@ mod key;
 mod manifest;
 mod opener;
 mod payload;
+mod published;
 mod range;
 mod release;
 mod said;
@@ -44,6 +45,9 @@ pub use opener::{BlobOpener, OpenError};
 pub use payload::{
     PAYLOAD_MAX, PAYLOAD_MIN, PayloadError, PayloadHeader, PayloadKind, open_payload, payload_kind,
     seal_payload,
+};
+pub use published::{
+    HEADERS_MAX as PUBLISHED_HEADERS_MAX, HOSTS_MAX, Proof, PublicAuthority, Published, TlsEnds, ZoneServer,
 };
 pub use range::{RangeError, RangePlan, plan_range};
 pub use release::{ORIGINS_MAX, RELEASED_MAX, Release, ReleaseDecodeError, Released};

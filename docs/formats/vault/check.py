@@ -209,6 +209,7 @@ def read_document(what, document):
 ROWS = {
     0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses", 6: "zone name",
     7: "service name", 8: "box key", 10: "name of a service of the network", 11: "name of a rule", 16: "ready",
+    17: "published", 21: "authority",
 }
 
 
@@ -250,6 +251,15 @@ def read_content(file, content):
         said = b"freehold 2026 erased" + cbor([un(file["realm"]), operation, node, when])
         Ed25519PublicKey.from_public_bytes(node).verify(signature, said)
         return f"erased {operation.hex()[:8]} on {node.hex()[:8]}"
+    if fields[0] == 17 and fields[1][1:]:
+        said = fields[1][1]
+        need({0, 1, 2, 6, 7} <= set(said) <= set(range(9)) and said[1] in (0, 1), "not how a service is published")
+        need(len(said[0]) <= 32 and 0 < said[2] < 1 << 16 and len(said.get(4, [1, 1])) == 2, "not how it is published")
+    if fields[0] == 21 and fields[1]:
+        said = fields[1][0]
+        need({0, 1, 2, 3} <= set(said) <= set(range(6)) and said[3] in (0, 1, 2), "no authority")
+        need(set(said.get(5, {0: 0, 1: 0, 2: 0, 3: 0})) == {0, 1, 2, 3}, "no server of a zone")
+        return f"{ROWS[21]}: {said}"
     return f"{ROWS[fields[0]]}: {fields[1][1:]}"
 
 

@@ -20,7 +20,20 @@ fn rows() -> Vec<DirectoryRow> {
         DirectoryRow::NetService(ServiceId::from_bytes([8; 32]), Some(name("wiki"))),
         DirectoryRow::NetRule(RuleId::from_bytes([8; 32]), None),
         DirectoryRow::Ready(NODE, BUCKET, Ready { kept: 2 << 16 | 7, last: 9, whole: true }),
+        DirectoryRow::Published(ServiceId::from_bytes([8; 32]), None),
+        DirectoryRow::PublicAuthority(Some(authority())),
     ]
+}
+
+fn authority() -> PublicAuthority {
+    PublicAuthority {
+        directory: Text::new("https://acme.example/directory").unwrap(),
+        contact: Bounded::from_vec(vec![Text::new("mailto:ada@example.org").unwrap()]).unwrap(),
+        agreed: true,
+        proof: crate::Proof::Dns,
+        roots: None,
+        update: None,
+    }
 }
 
 #[test]

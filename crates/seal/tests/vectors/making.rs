@@ -5,8 +5,9 @@ use freehold_crypt::{BoxSecret, Entropy, Secret, SigningKey, hash};
 use freehold_seal::{
     Amendment, Annotation, Aspect, Binding, Blinding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm,
     Content, DirectoryRow, Document, Envelope, Erased, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind,
-    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, Ready, Recipient, Release, Released, Resealed,
-    Right, Setting, SettingRow, Stored, Target, VersionId, blob_list_digest, seal_payload,
+    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, Proof, PublicAuthority, Published, Ready,
+    Recipient, Release, Released, Resealed, Right, Setting, SettingRow, Stored, Target, TlsEnds, VersionId,
+    ZoneServer, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, RealmId, RuleId,
@@ -215,6 +216,37 @@ fn erased() -> Erased {
     Erased::sign(REALM, node, OpId::from_bytes([0xbb; 32]), Millis(1_795_000_000_000), &key)
 }
 
+fn published() -> Published {
+    Published {
+        hosts: Bounded::from_vec(vec![text("wiki.example.org"), text("*.wiki.example.org")]).unwrap(),
+        ends: TlsEnds::Home,
+        port: 8080,
+        body_max: Some(1 << 30),
+        rate: Some((50, 100)),
+        sign_on: Some(text("http://127.0.0.1:9091/verify")),
+        copied: Bounded::from_vec(vec![text("remote-user")]).unwrap(),
+        answers: Bounded::from_vec(vec![(text("x-frame-options"), text("DENY"))]).unwrap(),
+        hsts: None,
+    }
+}
+
+fn authority() -> PublicAuthority {
+    let update = ZoneServer {
+        server: text("192.0.2.53:53"),
+        zone: text("example.org"),
+        key: text("freehold"),
+        sha512: false,
+    };
+    PublicAuthority {
+        directory: text("https://acme.example/directory"),
+        contact: Bounded::from_vec(vec![text("mailto:ada@example.org")]).unwrap(),
+        agreed: true,
+        proof: Proof::Dns,
+        roots: None,
+        update: Some(update),
+    }
+}
+
 pub(crate) fn payloads() -> Value {
     let content = |sort: u8, fields: Vec<u8>| [vec![sort], fields].concat();
     let rows = [
@@ -232,6 +264,8 @@ pub(crate) fn payloads() -> Value {
         DirectoryRow::Ready(NODE, BUCKET, Ready { kept: 2 << 16 | 7, last: 258, whole: true }),
         DirectoryRow::NetService(ServiceId::from_bytes([0xbb; 32]), Some(Name::new("wiki").unwrap())),
         DirectoryRow::NetRule(RuleId::from_bytes([0xcc; 32]), Some(Name::new("ssh for ann").unwrap())),
+        DirectoryRow::Published(ServiceId::from_bytes([0xbb; 32]), Some(published())),
+        DirectoryRow::PublicAuthority(Some(authority())),
     ];
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),
