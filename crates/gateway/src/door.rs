@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Table;
 use crate::gate::Handed;
+use crate::listening::{self, Listening};
 use crate::quic::{self, Manner};
 use crate::table::Routes;
 use crate::tally::Shown;
@@ -158,6 +159,7 @@ impl Door {
             http3: quic.as_ref().and_then(|_| said.parse().ok()),
             routes: ArcSwap::from_pointee(Routes::default().next(table)),
             changed: watch::channel(0).0,
+            listening: watch::channel(Listening::new()).0,
             cancel: CancellationToken::new(),
             began: Instant::now(),
             seed: std::hash::RandomState::new(),
@@ -186,6 +188,19 @@ impl Door {
     /// Why HTTP/3 is not spoken although it was asked for. That is no reason not to open: everybody comes by TCP as well.
     pub const fn no_http3(&self) -> Option<&OpenError> {
         self.no_http3.as_ref()
+    }
+
+    /// Listens for HTTPS and plain HTTP at these addresses as well, and at no others that were said here before:
+    /// where [`Settings`] says, it always does. Connections that are there go on. Gives back what cannot be had
+    /// now; it may be said again. To be called within a runtime.
+    pub fn listen(&self, https: &[SocketAddr], http: &[SocketAddr]) -> Vec<OpenError> {
+        let wanted = https.iter().map(|at| (*at, true)).chain(http.iter().map(|at| (*at, false)));
+        let now = self.shared.listening.borrow().clone();
+        let (next, failed) = listening::possible(&now, wanted.collect());
+        if next != now {
+            self.shared.listening.send_replace(next);
+        }
+        failed
     }
 
     /// Goes over to another table. A request that is under way ends as it began, unless its client may no
@@ -281,7 +296,7 @@ fn listen(runtime: &Runtime, at: &mut [SocketAddr]) -> Result<Vec<TcpListener>, 
     listeners
 }
 
-fn listen_at(at: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen_at(at: SocketAddr) -> io::Result<TcpListener> {
     let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;

@@ -42,6 +42,17 @@ pub trait Gatekeeper: Send + Sync + 'static {
     fn speaks_for_others(&self, _peer: IpAddr) -> bool {
         false
     }
+
+    /// Whether the machine at an address may speak for others, and for itself as well: no handshake begins like
+    /// the PROXY protocol.
+    fn may_speak_for_others(&self, _peer: IpAddr) -> bool {
+        false
+    }
+
+    /// Whether it is believed that a machine speaks for this client.
+    fn believes(&self, _peer: &Client, _client: &Client) -> bool {
+        true
+    }
 }
 
 /// What a certificate authority finds under `/.well-known/acme-challenge/` (RFC 8555, 8.3).

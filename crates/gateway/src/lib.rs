@@ -12,7 +12,8 @@
 //!    peer's address into a party of the log and judges.
 //! 3. Whenever the log or the directory says something else of services, it makes a new [`Table`] and calls
 //!    [`Door::swap`]. When only rights have changed, [`Door::judge_again`]. Both cut what is no longer allowed.
-//! 4. Shows [`Door::counted`], and calls [`Door::close`] on its way down.
+//! 4. Says with [`Door::listen`] where else it is to listen, whenever services get or lose addresses.
+//! 5. Shows [`Door::counted`], and calls [`Door::close`] on its way down.
 //!
 //! HTTP/3 is spoken by UDP at the ports of HTTPS, and told to who comes by TCP; [`Door::no_http3`] says why it is not.
 //!
@@ -31,6 +32,7 @@ mod host;
 mod inward;
 mod judged;
 mod line;
+mod listening;
 mod live;
 mod pace;
 mod page;

@@ -36,8 +36,8 @@ impl Opening {
         Ok(())
     }
 
-    /// Hears who the machine at the other end speaks for.
-    pub(crate) async fn hear(&mut self) -> io::Result<()> {
+    /// Hears who the machine at the other end speaks for: itself, if it need not say.
+    pub(crate) async fn hear(&mut self, must: bool) -> io::Result<()> {
         loop {
             match announce::read(&self.read) {
                 Announced::Client { from, to, len } => {
@@ -49,6 +49,7 @@ impl Opening {
                     drop(self.read.split_to(len));
                     return Ok(());
                 }
+                Announced::Bad if !must => return Ok(()),
                 Announced::More if self.read.len() <= ANNOUNCE_MAX => self.more().await?,
                 Announced::More | Announced::Bad => return Err(io::ErrorKind::InvalidData.into()),
             }

@@ -23,6 +23,7 @@ use crate::gate::{Client, Handed, Judgement};
 use crate::host::folded;
 use crate::judged::Judged;
 use crate::line::{Again, Linger};
+use crate::listening::{self, Listening};
 use crate::live::Live;
 use crate::pass::{Opening, keeps_its_tls, pass};
 use crate::quic::{self, Manner};
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) routes: ArcSwap<Routes>,
     /// Goes up when what is under way has to be judged again.
     pub(crate) changed: watch::Sender<u64>,
+    /// Where it listens besides where it was opened.
+    pub(crate) listening: watch::Sender<Listening>,
     pub(crate) cancel: CancellationToken,
     pub(crate) began: Instant,
     /// So that nobody outside knows who shares a row with whom.
@@ -101,10 +104,12 @@ impl Worker {
         let worker = Arc::new(Self { shared, upstreams, visits, porter, tls });
         let shared = Arc::clone(&worker.shared);
         for listener in ears.https {
-            worker.visits.spawn(Arc::clone(&worker).listen(listener, true));
+            let until = shared.cancel.clone();
+            worker.visits.spawn(Arc::clone(&worker).listen(listener, true, until));
         }
         for listener in ears.http {
-            worker.visits.spawn(Arc::clone(&worker).listen(listener, false));
+            let until = shared.cancel.clone();
+            worker.visits.spawn(Arc::clone(&worker).listen(listener, false, until));
         }
         if let Some((manner, sockets)) = ears.quic {
             for socket in sockets {
@@ -118,6 +123,7 @@ impl Worker {
                 }
             }
         }
+        worker.visits.spawn(listening::keep(Arc::clone(&worker)));
         while timeout(SWEEP, shared.cancel.cancelled()).await.is_err() {
             worker.upstreams.sweep();
         }
@@ -126,11 +132,16 @@ impl Worker {
         drop(timeout(shared.settings.drain + Duration::from_secs(1), worker.visits.wait()).await);
     }
 
-    async fn listen(self: Arc<Self>, listener: TcpListener, secure: bool) {
+    pub(crate) async fn listen(
+        self: Arc<Self>,
+        listener: TcpListener,
+        secure: bool,
+        until: CancellationToken,
+    ) {
         loop {
             let (stream, guest) = tokio::select! {
                 biased;
-                () = self.shared.cancel.cancelled() => return,
+                () = until.cancelled() => return,
                 accepted = self.porter.accept(&listener) => accepted,
             };
             let worker = Arc::clone(&self);
@@ -186,8 +197,13 @@ impl Worker {
     /// Sees who comes and for which name, and shakes hands unless the service does that itself.
     async fn greet(&self, stream: TcpStream, client: Client, guest: &Guest) -> Option<Greeted> {
         let mut opening = Opening { stream, client, read: BytesMut::new() };
-        if self.shared.handed.gatekeeper.speaks_for_others(client.from.ip()) {
-            opening.hear().await.ok()?;
+        let gatekeeper = &self.shared.handed.gatekeeper;
+        let must = gatekeeper.speaks_for_others(client.from.ip());
+        if must || gatekeeper.may_speak_for_others(client.from.ip()) {
+            opening.hear(must).await.ok()?;
+            if opening.client != client && !gatekeeper.believes(&client, &opening.client) {
+                return None;
+            }
         }
         let routes = self.shared.routes.load_full();
         if routes.passes() {

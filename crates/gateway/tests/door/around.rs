@@ -58,6 +58,11 @@ impl Certificate {
         One { names: self.names.clone(), key: Arc::clone(&self.key) }
     }
 
+    /// TLS on a connection that is there already.
+    pub(crate) async fn shake(&self, stream: TcpStream, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        shake_on(stream, self, name, &[]).await
+    }
+
     /// Of everybody who asks a door in these tests.
     pub(crate) fn cloud() -> Self {
         Self::of(&[CLOUD, "other.test", "unknown.test", "*.wild.test"])
@@ -84,12 +89,13 @@ impl ResolvesServerCert for One {
 pub(crate) struct Keeper {
     pub(crate) says: Mutex<Judgement>,
     pub(crate) believes: bool,
+    pub(crate) may: bool,
     pub(crate) seen: Mutex<Vec<Client>>,
 }
 
 impl Default for Keeper {
     fn default() -> Self {
-        Self { says: Mutex::new(Judgement::Allowed), believes: false, seen: Mutex::default() }
+        Self { says: Mutex::new(Judgement::Allowed), believes: false, may: false, seen: Mutex::default() }
     }
 }
 
@@ -101,6 +107,14 @@ impl Gatekeeper for Keeper {
 
     fn speaks_for_others(&self, _: IpAddr) -> bool {
         self.believes
+    }
+
+    fn may_speak_for_others(&self, _: IpAddr) -> bool {
+        self.may
+    }
+
+    fn believes(&self, _: &Client, said: &Client) -> bool {
+        said.from.ip() != IpAddr::V4(Ipv4Addr::new(127, 0, 0, 66))
     }
 }
 
@@ -214,6 +228,15 @@ pub(crate) async fn shake(
     name: &str,
     protocols: &[&str],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    shake_on(TcpStream::connect(at).await?, certificate, name, protocols).await
+}
+
+async fn shake_on(
+    stream: TcpStream,
+    certificate: &Certificate,
+    name: &str,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(certificate.der.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -223,7 +246,6 @@ pub(crate) async fn shake(
         .with_root_certificates(roots)
         .with_no_client_auth();
     tls.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    let stream = TcpStream::connect(at).await?;
     let name = ServerName::try_from(name.to_owned()).unwrap();
     TlsConnector::from(Arc::new(tls)).connect(name, stream).await
 }

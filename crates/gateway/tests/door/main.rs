@@ -10,6 +10,7 @@ mod changes;
 mod clients;
 mod failures;
 mod http3;
+mod listens;
 mod passed;
 mod rights;
 mod smuggling;
