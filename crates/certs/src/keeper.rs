@@ -280,11 +280,23 @@ impl Keeper {
                 let acme = self.acme.as_ref().ok_or_else(nobody)?;
                 let before = self.known.get(one.name()).and_then(|known| known.bundle.as_ref());
                 let before = before.filter(|bundle| bundle.is_for(&one.names));
+                // Whoever else keeps it in the same place may have been faster.
+                if let Some(newer) = self.newer(one, before).await {
+                    return Ok(newer);
+                }
                 acme.obtain(&one.names, method, before).await?
             }
         };
         self.keep.save(&one.place(), bundle.pem().clone()).await?;
         Ok(bundle)
+    }
+
+    /// What is kept, if that ends later than what is known and is not due itself.
+    async fn newer(&self, one: &Wanted, known: Option<&Bundle>) -> Option<Bundle> {
+        let kept = Bundle::read(self.kept(&one.place()).await?).ok()?;
+        let is_newer = known.is_none_or(|known| kept.until() > known.until());
+        let due = due::renewal(kept.from(), kept.until(), None, kept.draw());
+        (is_newer && kept.is_for(&one.names) && due > now()).then_some(kept)
     }
 
     fn standings(&self, wanted: &[Wanted]) -> Vec<Standing> {
@@ -368,6 +380,36 @@ mod tests {
         more[1].names.push("more.home.internal".to_owned());
         keeper.round(&more, &told).await;
         assert!(keeper.known["new.home.internal"].bundle.as_ref().unwrap().is_for(&more[1].names));
+    }
+
+    #[tokio::test]
+    async fn what_another_keeper_had_made_is_taken_and_nobody_is_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let keep: Arc<dyn Keep> = Arc::new(Folder::new(dir.path().join("certs")).unwrap());
+        let one = Wanted { signer: Signer::Public(Method::Http), ..wanted("a.home.internal") };
+        let issue = |age: u64| authority().issue(&one.names, &[], Millis(now().0 - age * DAY)).unwrap();
+        let (old, new) = (issue(6), issue(1));
+        keep.save(&one.place(), old.pem().clone()).await.unwrap();
+        // Nobody answers there.
+        let settings = crate::AcmeSettings {
+            directory: "https://127.0.0.1:1/".to_owned(),
+            contact: Vec::new(),
+            agreed: true,
+            roots: None,
+            external: None,
+            within: Duration::from_secs(5),
+            settle: Duration::ZERO,
+        };
+        let shelf = Arc::new(Shelf::new());
+        let acme = Acme::new(settings, Arc::clone(&keep), Arc::clone(&shelf), None);
+        let mut keeper = Keeper::new(Arc::clone(&keep), shelf, None, Some(Arc::new(acme)));
+        keeper.learn(&one).await;
+        keep.save(&one.place(), new.pem().clone()).await.unwrap();
+        keeper.renew(&one).await;
+        let known = &keeper.known["a.home.internal"];
+        assert_eq!((known.bundle.as_ref().map(Bundle::until), known.note.failures), (Some(new.until()), 0));
+        keeper.renew(&one).await;
+        assert_eq!(keeper.known["a.home.internal"].note.failures, 1, "what is known already is not newer");
     }
 
     #[tokio::test]
