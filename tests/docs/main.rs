@@ -209,6 +209,11 @@ fn places() -> Result<()> {
 }
 
 #[test]
+fn door() -> Result<()> {
+    page("docs/user/door.md")
+}
+
+#[test]
 fn network() -> Result<()> {
     page("docs/user/network.md")
 }

@@ -8,7 +8,7 @@ use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked,
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
-use freehold_node::net::{NamesWish, TunnelWish};
+use freehold_node::net::{DoorWish, NamesWish, TunnelWish};
 use freehold_node::vacant::Vacant;
 use freehold_node::{clock, control, erasing, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
@@ -101,6 +101,12 @@ impl Host for NodeHost {
             relay: options.relay,
             tunnel: TunnelWish { off: options.no_tun, device: None },
             names: NamesWish { listen: options.dns, port: options.dns_port, servers: options.dns_upstream },
+            door: DoorWish {
+                listen: options.door_listen,
+                https: options.door_ports.0,
+                http: options.door_ports.1,
+                hook: options.certificates_hook,
+            },
             room: process::Room::within(process::raise_descriptors()),
         };
         let tell = |up: run::Ready| {

@@ -9,6 +9,7 @@ mod problem;
 mod backend;
 mod bucket;
 mod bucket_keys;
+mod door;
 mod erasure;
 mod invitation;
 mod key;
@@ -44,6 +45,10 @@ pub use bucket_keys::{
 };
 pub use client::{Client, NO_NODE};
 pub use control::{ByteStream, Control, VerifyEvents};
+pub use door::{
+    AuthoritySetting, CertificatesStatus, DoorControl, DoorCount, NameStanding, Proof, PublishedService,
+    Publishing, RealmAuthority, ServiceChange, ShownHere, TlsEnds, ZoneServerSetting,
+};
 pub use erasure::{Erasure, ErasureNode, ErasurePlan, ErasureUnderWay, ObjectErasurePlan, ObjectToErase};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Path, Problem, Standing};
+use crate::{Path, Problem, PublishedService, Publishing, Standing};
 
 /// The realm's network as one node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -153,6 +153,9 @@ pub struct NewService {
     /// Whether a gateway lets in only who has signed on.
     #[serde(default)]
     pub sign_on: bool,
+    /// How it is published, if the door is to show it; its port is the one at which its program listens then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish: Option<Publishing>,
 }
 
 /// A service.
@@ -176,6 +179,9 @@ pub struct NetService {
     pub gateways: Vec<String>,
     /// Whether a gateway lets in only who has signed on.
     pub sign_on: bool,
+    /// How it is published, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<PublishedService>,
     /// Where that is said.
     pub said: SaidBy,
 }

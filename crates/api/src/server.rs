@@ -3,6 +3,7 @@
 mod backend;
 mod bucket;
 mod bucket_keys;
+mod door;
 mod extract;
 mod key;
 mod kv;
@@ -134,7 +135,9 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(net::set_net_node))
         .routes(routes!(net::explain))
         .routes(routes!(net::services, net::add_service))
-        .routes(routes!(net::end_service))
+        .routes(routes!(net::end_service, door::change_service))
+        .routes(routes!(door::certificates, door::set_certificates))
+        .routes(routes!(door::realm_authority))
         .routes(routes!(net::rules, net::add_rule))
         .routes(routes!(net::end_rule))
         .routes(routes!(net::phones))

@@ -106,6 +106,7 @@ impl NetControl for Pretend {
             access: vec!["realm".to_owned()],
             gateways: Vec::new(),
             sign_on: false,
+            published: None,
             said: said("service-set"),
         }])
     }

@@ -175,6 +175,16 @@ pub struct Run {
     /// Carry no packets of other programs: make no network device
     #[arg(long)]
     pub no_tun: bool,
+    /// Take in those from outside for services that this machine publishes at this address; may be given several
+    /// times [default: all of this machine's]
+    #[arg(long, value_name = "ADDRESS")]
+    pub door_listen: Vec<std::net::IpAddr>,
+    /// Ports of published services, for HTTPS and for plain HTTP [default: 443,80]
+    #[arg(long, value_name = "HTTPS,HTTP", value_parser = two_ports)]
+    pub door_ports: Option<(u16, u16)>,
+    /// Program that puts records into the zone of published names: it is run with add or remove, name and text
+    #[arg(long, value_name = "PROGRAM")]
+    pub certificates_hook: Option<PathBuf>,
     /// Answer for names on this address, which may be given several times; 0.0.0.0:53 is all of them
     /// [default: 127.0.0.1:5300, another port if it is in use]
     #[arg(long, value_name = "IP:PORT")]
@@ -186,6 +196,12 @@ pub struct Run {
     /// Write the log as JSON lines
     #[arg(long)]
     pub log_json: bool,
+}
+
+fn two_ports(text: &str) -> Result<(u16, u16), String> {
+    let read = |port: &str| port.parse::<u16>().ok().filter(|port| *port > 0);
+    let both = text.split_once(',').and_then(|(https, http)| Some((read(https)?, read(http)?)));
+    both.filter(|(https, http)| https != http).ok_or_else(|| "two ports, such as 8443,8080".to_owned())
 }
 
 fn domain(text: &str) -> Result<String, String> {

@@ -2,7 +2,7 @@
 //! yet has none. The binary hands in an implementation.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck};
@@ -29,6 +29,12 @@ pub struct RunOptions {
     pub relay: Option<SocketAddr>,
     /// Carry no packets of other programs.
     pub no_tun: bool,
+    /// Where the door is for those outside the realm's network; everywhere, without.
+    pub door_listen: Vec<IpAddr>,
+    /// Its ports for HTTPS and plain HTTP.
+    pub door_ports: (u16, u16),
+    /// The program that puts records into the zone of published names.
+    pub certificates_hook: Option<PathBuf>,
     /// Where to answer for names, if somebody said where.
     pub dns: Vec<SocketAddr>,
     /// Else the wanted port on this machine's loopback.

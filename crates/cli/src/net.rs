@@ -1,6 +1,7 @@
 //! `freehold net`: the realm's network.
 
 pub(crate) mod args;
+pub(crate) mod door;
 
 use freehold_api::words::{bytes, count, date, span};
 use freehold_api::{
@@ -34,6 +35,8 @@ pub(crate) async fn net(terminal: Terminal, client: &Client, command: NetCommand
             show(terminal, &told, explanation)
         }
         NetCommand::Service { command } => service(terminal, client, command).await,
+        NetCommand::Certificates { command } => door::certificates(terminal, client, command).await,
+        NetCommand::Ca { command } => door::authority(terminal, client, command).await,
         NetCommand::Rule { command } => rule(terminal, client, command).await,
         NetCommand::Phone { command: PhoneCommand::List } => {
             let all = client.phones().await?;
@@ -79,14 +82,16 @@ async fn set_node(terminal: Terminal, client: &Client, set: NetNodeArgs) -> Resu
 async fn service(terminal: Terminal, client: &Client, command: ServiceCommand) -> Result<(), Problem> {
     match command {
         ServiceCommand::Add(wish) => {
-            let ServiceAddArgs { name, nodes, ports, access, gateways, sign_on, dry_run } = wish;
-            let wish = NewService { name, nodes, ports, access, gateways, sign_on };
+            let ServiceAddArgs { name, nodes, ports, access, gateways, publish, dry_run } = *wish;
+            let publish = publish.wish();
+            let wish = NewService { name, nodes, ports, access, gateways, sign_on: false, publish };
             if let Some(made) = client.add_service(&wish, dry_run).await? {
                 return show(terminal, &made, service_line);
             }
             terminal.done(false, format!("The service {} would be made so.", wish.name));
             Ok(())
         }
+        ServiceCommand::Set(set) => door::set_service(terminal, client, *set).await,
         ServiceCommand::List => {
             let all = client.services().await?;
             let none = "  none yet: freehold net service add NAME --node NODE --port tcp/8080";
@@ -240,12 +245,12 @@ fn said_by(said: &SaidBy) -> String {
     format!("{} {id}, by {}, {}", said.kind, said.by, date(said.at_ms))
 }
 
-fn service_line(service: &NetService) -> String {
+pub(crate) fn service_line(service: &NetService) -> String {
     let gateways = match service.gateways.as_slice() {
         [] => String::new(),
         gateways => format!(", to the outside by {}", gateways.join(", ")),
     };
-    format!(
+    let own = format!(
         "  {:<16} {} on {}, for {}{gateways}{}\n  {:<16} {} at {}; {}",
         service.name,
         service.ports.join(", "),
@@ -256,7 +261,10 @@ fn service_line(service: &NetService) -> String {
         service.domain,
         service.address,
         said_by(&service.said)
-    )
+    );
+    let published = service.published.iter().flat_map(door::published_lines);
+    let published = published.map(|line| format!("  {:<16} {line}", ""));
+    std::iter::once(own).chain(published).collect::<Vec<_>>().join("\n")
 }
 
 fn rule_line(rule: &NetRule) -> String {

@@ -80,6 +80,7 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
     if run.no_tun {
         flags.push_str(" --no-tun");
     }
+    let doors = run.door_listen.iter().map(|at| ("--door-listen", Some(at.to_string())));
     let names = run.dns.iter().map(|at| ("--dns", Some(at.to_string())));
     let servers = run.dns_upstream.iter().map(|server| ("--dns-upstream", Some(server.clone())));
     for (flag, value) in [
@@ -89,9 +90,12 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         ("--listen", run.listen.map(|ip| ip.to_string())),
         ("--s3-listen", run.s3_listen.map(|ip| ip.to_string())),
         ("--relay", run.relay.map(|a| a.to_string())),
+        ("--door-ports", run.door_ports.map(|(https, http)| format!("{https},{http}"))),
+        ("--certificates-hook", run.certificates_hook.as_ref().map(|program| quoted(program, true))),
     ]
     .into_iter()
     .chain(domains)
+    .chain(doors)
     .chain(names)
     .chain(servers)
     .chain(websites)
@@ -144,13 +148,16 @@ mod tests {
             website_domain: Vec::new(),
             relay: None,
             no_tun: true,
+            door_listen: Vec::new(),
+            door_ports: Some((8443, 8080)),
+            certificates_hook: None,
             dns: vec!["192.168.1.2:53".parse().unwrap()],
             dns_upstream: Vec::new(),
             log_json: false,
         };
         let unit = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, true);
         assert!(unit.contains(
-            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --s3-port 9100 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
+            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --s3-port 9100 --door-ports 8443,8080 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ));
         assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
@@ -162,7 +169,7 @@ mod tests {
         }
         let odd = fill(Path::new("/opt/my tools/freehold"), Path::new("/srv/100% $HOME"), &run, true);
         assert!(odd.contains(
-            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --s3-port 9100 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
+            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --s3-port 9100 --door-ports 8443,8080 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ), "{odd}");
         assert!(odd.contains("ReadWritePaths=\"/srv/100%% $HOME\"\n"), "{odd}");
     }

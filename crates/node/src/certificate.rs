@@ -86,7 +86,7 @@ fn make(names: &[String], addresses: &[IpAddr]) -> Result<String, CertificateErr
     Ok(format!("{}{}", certificate.pem(), key.serialize_pem()))
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+pub(crate) fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let digest = freehold_crypt::hash::sha256(certificate);
     digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }

@@ -13,7 +13,7 @@ fn is_ours(name: &str) -> bool {
     OURS.contains(&name) || name == "lost+found" || name.starts_with('.')
 }
 
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "keys",
     "node",
     "log.redb",
@@ -25,6 +25,7 @@ const OURS: [&str; 12] = [
     "access-keys",
     "console.pem",
     "backends",
+    "net",
     "lock",
 ];
 
@@ -124,6 +125,11 @@ impl Home {
         self.root.join("backends")
     }
 
+    /// What this machine alone has chosen in the network, or is to keep for itself.
+    pub fn net(&self) -> PathBuf {
+        self.root.join("net")
+    }
+
     /// Folder of the lists of blocked names.
     pub fn names(&self) -> PathBuf {
         self.root.join("names")
@@ -153,6 +159,7 @@ mod tests {
             home.s3_credentials(),
             home.console_certificate(),
             home.backends(),
+            home.net(),
         ] {
             assert!(is_ours(&path.file_name().unwrap().to_string_lossy()), "{}", path.display());
         }

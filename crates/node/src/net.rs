@@ -6,6 +6,7 @@ pub(crate) mod answers;
 pub(crate) mod called;
 pub(crate) mod carrying;
 pub(crate) mod change;
+pub(crate) mod door;
 #[cfg(test)]
 mod lab;
 pub(crate) mod ports;
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 pub use self::answers::NamesWish;
 use self::called::{Called, Said, Thing};
 pub use self::carrying::TunnelWish;
+pub use self::door::DoorWish;
 use crate::clock;
 use crate::log::View;
 use crate::shared::Shared;

@@ -74,6 +74,8 @@ pub struct Shared {
     pub mesh: Arc<OnceLock<Arc<Mesh>>>,
     /// What carries packets, while it does.
     pub tunnel: watch::Sender<Option<Arc<freehold_tunnel::Tunnel>>>,
+    /// What the door of this node shows.
+    pub(crate) door: crate::net::door::Told,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -148,6 +150,7 @@ impl Shared {
             kv: OnceLock::new(),
             mesh,
             tunnel: watch::Sender::new(None),
+            door: crate::net::door::Told::default(),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),
             sessions,

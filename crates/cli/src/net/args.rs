@@ -2,6 +2,8 @@
 
 use clap::{ArgAction, Args, Subcommand};
 
+use super::door::{CaCommand, CertificatesCommand, PublishArgs, ServiceSetArgs};
+
 /// `freehold net`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum NetCommand {
@@ -17,7 +19,19 @@ pub enum NetCommand {
         #[command(subcommand)]
         command: PolicyCommand,
     },
-    /// Services: add, list, end
+    /// Who certifies the names of published services: show, set
+    Certificates {
+        /// What to do.
+        #[command(subcommand)]
+        command: CertificatesCommand,
+    },
+    /// The realm's own authority, for names in the realm: show
+    Ca {
+        /// What to do.
+        #[command(subcommand)]
+        command: CaCommand,
+    },
+    /// Services: add, set, list, end
     Service {
         /// What to do.
         #[command(subcommand)]
@@ -106,7 +120,9 @@ pub enum PolicyCommand {
 #[derive(Debug, Clone, Subcommand)]
 pub enum ServiceCommand {
     /// Make a service: a name in the realm's zone for something that runs on a machine, open to whom you say
-    Add(ServiceAddArgs),
+    Add(Box<ServiceAddArgs>),
+    /// Change a service; what is not given stays
+    Set(Box<ServiceSetArgs>),
     /// List the services
     List,
     /// End a service for good
@@ -137,9 +153,9 @@ pub struct ServiceAddArgs {
     /// A gateway that takes it to the outside; may be given several times
     #[arg(long = "gateway", value_name = "NODE")]
     pub gateways: Vec<String>,
-    /// A gateway lets in only who has signed on
-    #[arg(long)]
-    pub sign_on: bool,
+    /// How it is published.
+    #[command(flatten)]
+    pub publish: PublishArgs,
     /// Only say whether it would be done
     #[arg(long)]
     pub dry_run: bool,

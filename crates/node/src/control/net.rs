@@ -17,10 +17,11 @@ use freehold_seal::DirectoryRow;
 use freehold_wire::{Name, NodeId, RuleId, ServiceId};
 
 use super::realm::name_of;
-use super::{Answers, bucket, report};
+use super::{Answers, bucket, door, report};
 use crate::clock;
 use crate::log::{By, View};
 use crate::net::called::{Called, Sort, Thing};
+use crate::net::door::asked;
 use crate::net::{called, change, story, told, troubles};
 use crate::scribe::Saying;
 use crate::shared::Shared;
@@ -148,12 +149,17 @@ impl NetControl for Answers {
     }
 }
 
-fn nothing(next: &str) -> Problem {
+pub(super) fn nothing(next: &str) -> Problem {
     Problem::invalid(NOT_CHANGED, "each option that is not given stays as it is, and none was", Some(next))
 }
 
 /// Says an operation, or only asks whether the realm's rules would take it.
-async fn say(shared: &Shared, body: impl Into<Body>, by: By, dry_run: bool) -> Result<(), Problem> {
+pub(super) async fn say(
+    shared: &Shared,
+    body: impl Into<Body>,
+    by: By,
+    dry_run: bool,
+) -> Result<(), Problem> {
     if dry_run {
         return shared.log.would_take(body, by).await;
     }
@@ -183,7 +189,7 @@ async fn take_back(shared: &Shared, row: DirectoryRow) {
 }
 
 /// Who is not believed about names makes nothing that has one.
-fn must_be_keeper(shared: &Shared, what: &str) -> Result<(), Problem> {
+pub(super) fn must_be_keeper(shared: &Shared, what: &str) -> Result<(), Problem> {
     if shared.is_keeper() {
         return Ok(());
     }
@@ -218,12 +224,22 @@ async fn add_service(
     let called = called(shared, view.state());
     let name = service_name(&called, &wish.name)?;
     let id = ServiceId::from_bytes(*OsEntropy.secret().expose());
-    let body = change::of_service(&called, id, wish)?;
+    let mut body = change::of_service(&called, id, wish)?;
+    let typed = body.ports.to_vec();
+    let published = wish
+        .publish
+        .as_ref()
+        .map(|wish| door::publish(view.state(), None, wish, &typed, &mut body))
+        .transpose()?;
     must_be_keeper(shared, NO_SERVICE)?;
     let by = bucket::by(shared);
     shared.log.would_take(body.clone(), by.clone()).await?;
     if dry_run {
         return Ok(None);
+    }
+    if let Some(published) = published {
+        door::prepare(shared).await?;
+        shared.say(vec![door::row(id, published)]).await?;
     }
     let rows = (DirectoryRow::NetService(id, Some(name)), DirectoryRow::NetService(id, None));
     make(shared, body.into(), by, rows).await?;
@@ -278,10 +294,18 @@ async fn add_rule(shared: &Shared, wish: &NewRule, dry_run: bool) -> Result<Opti
     Ok(Some(id))
 }
 
-async fn services(shared: &Shared) -> Result<Vec<NetService>, Problem> {
+pub(super) async fn services(shared: &Shared) -> Result<Vec<NetService>, Problem> {
     let view = shared.log.view();
     let about = shared.log.about(told::operations(view.state())).await?;
-    Ok(told::services(&view, &called(shared, view.state()), &about))
+    let mut all = told::services(&view, &called(shared, view.state()), &about);
+    let face = shared.door.get();
+    for (id, _) in view.state().live_services() {
+        let Some(mut published) = shared.directory().published(*id).map(asked::told) else { continue };
+        published.here = face.as_ref().and_then(|face| face.of(id));
+        let id = id.to_string();
+        all.iter_mut().filter(|one| one.id == id).for_each(|one| one.published = Some(published.clone()));
+    }
+    Ok(all)
 }
 
 async fn rules(shared: &Shared) -> Result<Vec<NetRule>, Problem> {

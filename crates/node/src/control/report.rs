@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use freehold_api::{
-    BackendState, BackendStatus, BucketAccess, BucketStatus, ChecklistItem, CopiesCount, Doctor, Finding,
-    Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, RecoveryStatus, Role,
-    Standing, Status, StorageStatus, words,
+    BackendState, BackendStatus, BucketAccess, BucketStatus, ChecklistItem, CopiesCount, Doctor, DoorCount,
+    Finding, Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName,
+    RecoveryStatus, Role, Standing, Status, StorageStatus, words,
 };
 use freehold_mesh::PeerHealth;
 use freehold_placement::Own;
@@ -297,7 +297,8 @@ fn of_plane(plane: PlaneStatus) -> Finding {
             Level::Alarm,
             format!("the {} does not work as it should", plane.name),
             plane.detail,
-            Some("freehold stop, then freehold up"),
+            // What is wrong with what is published is put right while the door is open.
+            (plane.name != "door").then_some("freehold stop, then freehold up"),
         ),
         PlaneState::Off => found(Level::Notice, format!("the {} is off", plane.name), plane.detail, None),
         _ => found(Level::Good, format!("{} runs", plane.name), plane.detail, None),
@@ -687,6 +688,25 @@ fn of_alarm(alarm: &Alarm, view: &View) -> Finding {
 
 const HOUR_MS: u64 = 3_600_000;
 
+/// Values with their labels.
+type Rows = Vec<(String, u64)>;
+
+/// What the door counts, by the ids of services: their names are nobody's business who reads metrics.
+fn door_metrics(shared: &Shared, gauge: &mut dyn FnMut(&str, &str, Rows)) {
+    let door = shared.door.get().map(|face| face.counts()).unwrap_or_default();
+    let mut each = |name: &str, help: &str, value: fn(&DoorCount) -> u64| {
+        let rows = door.iter().map(|(id, count)| (format!("{{service=\"{id}\"}}"), value(count)));
+        gauge(name, help, rows.collect());
+    };
+    each("door_answers", "Answers for a published service since the door opened, by its id.", |c| c.answers);
+    each("door_errors", "Those among them that say that something went wrong here.", |c| c.errors);
+    each("door_under_way", "Requests for a published service that are under way.", |c| c.under_way);
+    each("door_received_bytes", "Bytes of bodies from clients of a published service.", |c| c.received);
+    each("door_sent_bytes", "Bytes of bodies to clients of a published service.", |c| c.sent);
+    each("door_turned_away", "Requests of those who may not use a published service.", |c| c.turned_away);
+    each("door_failed", "Requests that a published service did not answer as it should.", |c| c.failed);
+}
+
 pub(super) fn metrics(shared: &Arc<Shared>) -> String {
     let status = status(shared);
     let mut out = String::new();
@@ -739,6 +759,7 @@ pub(super) fn metrics(shared: &Arc<Shared>) -> String {
         "Packs on the store of a backend that were found missing or altered, and that still count.",
         backends(|b| Some(b.bad_packs)),
     );
+    door_metrics(shared, &mut gauge);
     gauge("bucket_objects", "Objects in a bucket.", objects(|b| b.objects));
     gauge("bucket_bytes", "Bytes in a bucket, unsealed.", objects(|b| b.bytes));
     gauge("bucket_waiting", "Objects that wait for a copy.", objects(|b| b.waiting));

@@ -1,6 +1,6 @@
-//! What services and rules of the network are called.
+//! What services and rules of the network are called, and how services are published.
 
-use freehold_seal::{DirectoryRow, RowKey};
+use freehold_seal::{DirectoryRow, PublicAuthority, Published, RowKey};
 use freehold_wire::{Name, RuleId, ServiceId};
 
 use super::Directory;
@@ -10,6 +10,22 @@ impl Directory {
     pub fn net_service_name(&self, service: ServiceId) -> Option<&str> {
         match self.row(RowKey::NetService(service))? {
             DirectoryRow::NetService(_, name) => name.as_ref().map(Name::as_str),
+            _ => None,
+        }
+    }
+
+    /// How a service of the network is published.
+    pub fn published(&self, service: ServiceId) -> Option<&Published> {
+        match self.row(RowKey::Published(service))? {
+            DirectoryRow::Published(_, published) => published.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Who certifies names outside.
+    pub fn public_authority(&self) -> Option<&PublicAuthority> {
+        match self.row(RowKey::PublicAuthority)? {
+            DirectoryRow::PublicAuthority(authority) => authority.as_ref(),
             _ => None,
         }
     }

@@ -167,7 +167,7 @@ fn party(now: &Snapshot, from: IpAddr) -> Option<PolicyParty> {
 }
 
 /// Whether an address is one of a house and not of the internet.
-fn is_near(at: IpAddr) -> bool {
+pub(super) fn is_near(at: IpAddr) -> bool {
     let local = match at {
         IpAddr::V4(at) => at.is_link_local(),
         IpAddr::V6(at) => at.is_unicast_link_local(),

@@ -48,6 +48,7 @@ pub(crate) fn services(view: &View, called: &Called, about: &BTreeMap<OpId, Abou
         access: access(called, service),
         gateways: nodes(called, &service.gateways),
         sign_on: service.sign_on,
+        published: None,
         said: said_by(view, called, about, service.said_in),
     });
     let mut all: Vec<NetService> = all.collect();

@@ -102,6 +102,7 @@ fn a_service_says_where_it_runs_at_which_ports_and_for_whom() {
         access: strings(["lan"]),
         gateways: strings(["door"]),
         sign_on: true,
+        publish: None,
     };
     let body = of_service(&lab.called(), id, &wish).unwrap();
     assert_eq!(body.ports.len(), 2);

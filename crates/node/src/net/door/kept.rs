@@ -1,0 +1,205 @@
+//! Where certificates and their keys are kept. What any gateway may take over lies in a bucket of the realm, sealed
+//! to the machines that hold its secrets; what is this machine's alone lies in its home: certificates of the
+//! realm's zone, which are soon made anew, and those of names for which only this machine has the key.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use freehold_api::{BucketRules, NewBucket, Problem};
+use freehold_certs::{Authority, Folder, Keep, KeepError, Scope};
+use freehold_realm::{NodeRoles, Standing};
+use freehold_vault::{Conditions, DeleteRequest, GetError, PutRequest};
+use freehold_wire::BucketId;
+use futures::{StreamExt as _, TryStreamExt as _};
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::control::found_bucket;
+use crate::problem::{chain, get_problem, put_problem};
+use crate::shared::Shared;
+
+/// As no bucket of somebody's can be called.
+const BUCKET: &str = "net/certificates";
+/// The secret that updates of the zone are signed with.
+pub(crate) const ZONE_KEY: &str = "zone-key";
+const CERTIFICATE: &str = "cert-";
+const NOTE: &str = "note-";
+
+/// Where failures to certify a name are noted.
+pub(crate) fn note_of(name: &str) -> String {
+    format!("{NOTE}{}", name.replace('*', "_"))
+}
+
+/// The bucket, if it is there and this machine can read it.
+pub(crate) fn bucket(shared: &Shared) -> Option<BucketId> {
+    let (id, _) = shared.vault.bucket_named(BUCKET)?;
+    shared.keyring.has(&id).then_some(id)
+}
+
+/// Reads what is in the bucket under a name.
+pub(crate) async fn read(shared: &Shared, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, GetError> {
+    let Some(bucket) = bucket(shared) else { return Ok(None) };
+    let found = match shared.vault.get(&bucket, name, None, None).await {
+        Err(GetError::NoSuchKey) => return Ok(None),
+        found => found?,
+    };
+    let mut bytes = Zeroizing::new(Vec::new());
+    let mut body = found.body;
+    while let Some(piece) = body.try_next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(Some(bytes))
+}
+
+async fn write(
+    shared: &Shared,
+    bucket: BucketId,
+    name: &str,
+    bytes: &[u8],
+    only_new: bool,
+) -> Result<(), freehold_vault::PutError> {
+    let if_none_match = if only_new { vec!["*".to_owned()] } else { Vec::new() };
+    let request = PutRequest {
+        conditions: Conditions { if_none_match, ..Conditions::default() },
+        ..PutRequest::default()
+    };
+    let body = futures::stream::iter([Ok(Bytes::copy_from_slice(bytes))]).boxed();
+    shared.vault.put(&bucket, name, request, body).await.map(drop)
+}
+
+/// The bucket, which is made if it is not there.
+pub(crate) async fn make_bucket(shared: &Shared) -> Result<BucketId, Problem> {
+    if shared.vault.bucket_named(BUCKET).is_none() {
+        let view = shared.log.view();
+        let keeps = |roles: NodeRoles| roles.contains(NodeRoles::STORAGE);
+        let nodes = view.state().nodes.values();
+        let stores = nodes.filter(|node| node.standing == Standing::Active && keeps(node.roles)).count();
+        let copies = u16::from(stores > 1) + 1;
+        let wish = NewBucket { name: BUCKET.to_owned(), copies, confirm: 1, rules: BucketRules::default() };
+        found_bucket(shared, &wish).await?;
+    }
+    bucket(shared).ok_or_else(|| {
+        Problem::refused(
+            "certificates cannot be kept",
+            "this node does not hold the realm's secrets, or has not been given this one yet",
+            Some("type it on a node with the role secrets: freehold node list"),
+        )
+    })
+}
+
+/// Keeps a secret for all gateways.
+pub(crate) async fn keep_secret(shared: &Shared, name: &str, bytes: &[u8]) -> Result<(), Problem> {
+    let bucket = make_bucket(shared).await?;
+    write(shared, bucket, name, bytes, false).await.map_err(|error| put_problem(BUCKET, name, &error))
+}
+
+/// What the realm's own authority is for. It may sign names in the zone, and no address.
+fn scope(zone: &str) -> Scope {
+    Scope { zone: zone.to_owned(), network: None }
+}
+
+fn authority_name(zone: &str) -> String {
+    format!("authority-{zone}")
+}
+
+/// The realm's own authority, if it was made and this machine may use it.
+pub(crate) async fn authority(shared: &Shared, zone: &str) -> Result<Option<Authority>, Problem> {
+    let name = authority_name(zone);
+    let kept = read(shared, &name).await.map_err(|error| get_problem(BUCKET, &name, &error))?;
+    kept.map(|pem| Authority::read(scope(zone), pem)).transpose().map_err(|error| {
+        Problem::refused("the realm's own authority cannot be used", chain(&error), None::<&str>)
+    })
+}
+
+/// The same, made if there is none.
+pub(crate) async fn make_authority(shared: &Shared, zone: &str) -> Result<Authority, Problem> {
+    let bucket = make_bucket(shared).await?;
+    if let Some(known) = authority(shared, zone).await? {
+        return Ok(known);
+    }
+    let unmade = |error: freehold_certs::AuthorityError| {
+        Problem::bug("the realm's own authority was not made", chain(&error), None::<&str>)
+    };
+    let made = Authority::make(scope(zone), clock::wall()).map_err(unmade)?;
+    let name = authority_name(zone);
+    // Should another machine have been faster, its one counts.
+    let written = write(shared, bucket, &name, made.pem(), true).await;
+    if let Some(known) = authority(shared, zone).await? {
+        return Ok(known);
+    }
+    written.map_err(|error| put_problem(BUCKET, &name, &error))?;
+    Err(Problem::bug("the realm's own authority was made and is not there", name, None::<&str>))
+}
+
+/// Certificates and accounts, each where it belongs.
+pub(crate) struct Kept {
+    shared: Weak<Shared>,
+    here: Folder,
+    /// Names whose certificates stay on this machine.
+    own: RwLock<BTreeSet<String>>,
+}
+
+impl Kept {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Result<Self, KeepError> {
+        let here = Folder::new(shared.home.net().join("certificates"))?;
+        Ok(Self { shared: Arc::downgrade(shared), here, own: RwLock::default() })
+    }
+
+    /// Says which names' certificates stay here.
+    pub(crate) fn set_own(&self, own: BTreeSet<String>) {
+        *self.own.write().unwrap_or_else(PoisonError::into_inner) = own;
+    }
+
+    /// The bucket, if this is to be there. An account that can have certificates made for names whose key is here
+    /// alone is nobody else's either.
+    fn inside(&self, name: &str) -> Option<(Arc<Shared>, BucketId)> {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let of = name.strip_prefix(CERTIFICATE).or_else(|| name.strip_prefix(NOTE));
+        let is_public = |host: &String| !host.ends_with(".internal");
+        let is_own = match of {
+            Some(host) => own.contains(host) || own.contains(&host.replace('_', "*")),
+            None => own.iter().any(is_public),
+        };
+        if is_own {
+            return None;
+        }
+        let shared = self.shared.upgrade()?;
+        let bucket = bucket(&shared)?;
+        Some((shared, bucket))
+    }
+}
+
+fn other(error: &dyn std::error::Error) -> KeepError {
+    KeepError::Other(chain(error))
+}
+
+#[async_trait]
+impl Keep for Kept {
+    async fn load(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, KeepError> {
+        match self.inside(name) {
+            Some((shared, _)) => read(&shared, name).await.map_err(|error| other(&error)),
+            None => self.here.load(name).await,
+        }
+    }
+
+    async fn save(&self, name: &str, bytes: Zeroizing<Vec<u8>>) -> Result<(), KeepError> {
+        match self.inside(name) {
+            Some((shared, bucket)) => {
+                write(&shared, bucket, name, &bytes, false).await.map_err(|error| other(&error))
+            }
+            None => self.here.save(name, bytes).await,
+        }
+    }
+
+    async fn forget(&self, name: &str) -> Result<(), KeepError> {
+        let Some((shared, bucket)) = self.inside(name) else { return self.here.forget(name).await };
+        let gone = read(&shared, name).await.map_err(|error| other(&error))?.is_none();
+        if gone {
+            return Ok(());
+        }
+        let request = DeleteRequest { key: name.to_owned(), ..DeleteRequest::default() };
+        shared.vault.delete(&bucket, request).await.map(drop).map_err(|error| other(&error))
+    }
+}
