@@ -2,6 +2,7 @@
 
 mod backend;
 mod bucket_keys;
+mod choice;
 mod kv;
 mod net;
 mod people;

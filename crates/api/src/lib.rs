@@ -9,6 +9,7 @@ mod problem;
 mod backend;
 mod bucket;
 mod bucket_keys;
+mod choice;
 mod erasure;
 mod invitation;
 mod key;
@@ -42,6 +43,7 @@ pub use bucket::{
 pub use bucket_keys::{
     BucketKeys, KeyControl, KeyHolder, NewPrivateBucket, Rewrapped, Rotated, Rotation, Sealed, Share,
 };
+pub use choice::{ChoiceControl, NetUse, NetUseSetting};
 pub use client::{Client, NO_NODE};
 pub use control::{ByteStream, Control, VerifyEvents};
 pub use erasure::{Erasure, ErasureNode, ErasurePlan, ErasureUnderWay, ObjectErasurePlan, ObjectToErase};

@@ -3,6 +3,7 @@
 mod backend;
 mod bucket;
 mod bucket_keys;
+mod choice;
 mod extract;
 mod key;
 mod kv;
@@ -133,6 +134,7 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(net::net, net::set_net))
         .routes(routes!(net::set_net_node))
         .routes(routes!(net::explain))
+        .routes(routes!(choice::net_use, choice::set_net_use))
         .routes(routes!(net::services, net::add_service))
         .routes(routes!(net::end_service))
         .routes(routes!(net::rules, net::add_rule))

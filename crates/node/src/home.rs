@@ -13,7 +13,7 @@ fn is_ours(name: &str) -> bool {
     OURS.contains(&name) || name == "lost+found" || name.starts_with('.')
 }
 
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "keys",
     "node",
     "log.redb",
@@ -25,6 +25,7 @@ const OURS: [&str; 12] = [
     "access-keys",
     "console.pem",
     "backends",
+    "net",
     "lock",
 ];
 
@@ -112,6 +113,16 @@ impl Home {
     /// S3 access key and secret, in the form that S3 clients read.
     pub fn s3_credentials(&self) -> PathBuf {
         self.root.join("s3-credentials")
+    }
+
+    /// What this machine uses of what others offer in the network.
+    pub fn choice(&self) -> PathBuf {
+        self.root.join("net/choice")
+    }
+
+    /// The kernel's switches that were turned, and are to be put back.
+    pub fn kernel_note(&self) -> PathBuf {
+        self.root.join("net/kernel")
     }
 
     /// Access keys of persons and services.

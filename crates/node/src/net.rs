@@ -6,11 +6,13 @@ pub(crate) mod answers;
 pub(crate) mod called;
 pub(crate) mod carrying;
 pub(crate) mod change;
+pub(crate) mod choice;
 #[cfg(test)]
-mod lab;
+pub(crate) mod lab;
 pub(crate) mod ports;
 pub(crate) mod story;
 pub(crate) mod told;
+pub(crate) mod ways;
 mod zone;
 
 use std::collections::BTreeMap;

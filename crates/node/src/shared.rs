@@ -74,6 +74,8 @@ pub struct Shared {
     pub mesh: Arc<OnceLock<Arc<Mesh>>>,
     /// What carries packets, while it does.
     pub tunnel: watch::Sender<Option<Arc<freehold_tunnel::Tunnel>>>,
+    /// What this machine uses of the network.
+    pub(crate) chosen: crate::net::choice::Chosen,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -134,6 +136,7 @@ impl Shared {
             entries: Arc::clone(&entries),
         };
         Self {
+            chosen: crate::net::choice::Chosen::kept(home.choice()),
             home,
             identity,
             keys,

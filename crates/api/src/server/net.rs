@@ -27,7 +27,7 @@ fn net_of(node: &Node) -> Result<&dyn NetControl, Problem> {
 #[into_params(parameter_in = Query)]
 pub(super) struct Trial {
     /// Only say whether it would be done.
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// Who is in the realm's network, and how connected
