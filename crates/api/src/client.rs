@@ -2,6 +2,7 @@
 
 mod backend;
 mod bucket_keys;
+mod choice;
 mod door;
 mod kv;
 mod net;

@@ -11,10 +11,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, Doctor, DoorControl,
-    GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing,
-    MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
-    ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
+    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, ChoiceControl, Doctor,
+    DoorControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
+    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
+    ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus,
+    VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -134,6 +135,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Published services, if this node publishes any.
     fn door(&self) -> Option<&dyn DoorControl> {
+        None
+    }
+
+    /// What this node uses of the network, if it chooses at all.
+    fn choice(&self) -> Option<&dyn ChoiceControl> {
         None
     }
 

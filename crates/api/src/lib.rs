@@ -9,6 +9,7 @@ mod problem;
 mod backend;
 mod bucket;
 mod bucket_keys;
+mod choice;
 mod door;
 mod erasure;
 mod invitation;
@@ -43,6 +44,7 @@ pub use bucket::{
 pub use bucket_keys::{
     BucketKeys, KeyControl, KeyHolder, NewPrivateBucket, Rewrapped, Rotated, Rotation, Sealed, Share,
 };
+pub use choice::{ChoiceControl, NetUse, NetUseSetting};
 pub use client::{Client, NO_NODE};
 pub use control::{ByteStream, Control, VerifyEvents};
 pub use door::{

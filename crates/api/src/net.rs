@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Path, Problem, PublishedService, Publishing, Standing};
+use crate::{NetUse, Path, Problem, PublishedService, Publishing, Standing};
 
 /// The realm's network as one node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +29,9 @@ pub struct NetStatus {
     pub rules: u64,
     /// How many phones.
     pub phones: u64,
+    /// What the node that answers uses of what others offer.
+    #[serde(default)]
+    pub uses: NetUse,
     /// What is wrong with the network as a whole.
     pub troubles: Vec<String>,
 }

@@ -3,6 +3,7 @@
 mod backend;
 mod bucket;
 mod bucket_keys;
+mod choice;
 mod door;
 mod extract;
 mod key;
@@ -134,6 +135,7 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(net::net, net::set_net))
         .routes(routes!(net::set_net_node))
         .routes(routes!(net::explain))
+        .routes(routes!(choice::net_use, choice::set_net_use))
         .routes(routes!(net::services, net::add_service))
         .routes(routes!(net::end_service, door::change_service))
         .routes(routes!(door::certificates, door::set_certificates))

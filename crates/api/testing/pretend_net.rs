@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use freehold_api::{
     Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting, NetStatus,
-    NewRule, NewService, NodeStatus, Problem, Question, Reach, SaidBy,
+    NetUse, NewRule, NewService, NodeStatus, Problem, Question, Reach, SaidBy,
 };
 
 use super::{HOUR_MS, Pretend, now_ms};
@@ -46,6 +46,8 @@ impl NetControl for Pretend {
         let status = self.world().status.clone();
         let nodes = status.nodes.iter().enumerate();
         let nodes: Vec<NetNode> = nodes.map(|(n, node)| member(n + 1, node, &status.this_node)).collect();
+        let this_node = status.this_node.clone();
+        let here = |node: &NetNode| node.id == this_node;
         Ok(NetStatus {
             zone: "smith.internal".to_owned(),
             network: "fd4b:91c2:770e::/48".to_owned(),
@@ -56,6 +58,10 @@ impl NetControl for Pretend {
             services: self.services().await?.len() as u64,
             rules: self.rules().await?.len() as u64,
             phones: self.phones().await?.len() as u64,
+            uses: NetUse {
+                exit: nodes.iter().find(|node| node.exit && !here(node)).map(|node| node.name.clone()),
+                ..NetUse::default()
+            },
             troubles: Vec::new(),
             nodes,
         })

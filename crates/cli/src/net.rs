@@ -1,6 +1,7 @@
 //! `freehold net`: the realm's network.
 
 pub(crate) mod args;
+pub(crate) mod choice;
 pub(crate) mod door;
 
 use freehold_api::words::{bytes, count, date, span};
@@ -28,6 +29,7 @@ pub(crate) async fn net(terminal: Terminal, client: &Client, command: NetCommand
             let status = client.net().await?;
             show(terminal, &status, self::status)
         }
+        NetCommand::Use(wish) => choice::choose(terminal, client, wish).await,
         NetCommand::Set(set) => set_net(terminal, client, set).await,
         NetCommand::Node(set) => set_node(terminal, client, set).await,
         NetCommand::Policy { command: PolicyCommand::Explain { from, to, port } } => {
@@ -148,6 +150,9 @@ fn status(status: &NetStatus) -> String {
     let mut out = whole(status);
     for node in &status.nodes {
         out.extend(node_lines(node, node.id == status.this_node));
+    }
+    if !choice::is_plain(&status.uses) {
+        out.extend(choice::lines(&status.uses).into_iter().map(|line| format!("  {line}")));
     }
     out.extend(status.troubles.iter().map(|trouble| format!("  ! {trouble}")));
     out.join("\n")

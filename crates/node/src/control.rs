@@ -2,6 +2,7 @@
 
 mod backends;
 mod bucket;
+mod choice;
 mod databases;
 mod door;
 mod erasures;
@@ -20,11 +21,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
-    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control,
-    Doctor, DoorControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus,
-    ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting,
-    NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
-    UsageStatus, VerifyEvents,
+    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint,
+    ChoiceControl, Control, Doctor, DoorControl, GuardianTest, ImportReport, Invitation, InvitationStatus,
+    KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey,
+    NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions,
+    QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -217,6 +218,10 @@ impl Control for Answers {
     }
 
     fn door(&self) -> Option<&dyn DoorControl> {
+        Some(self)
+    }
+
+    fn choice(&self) -> Option<&dyn ChoiceControl> {
         Some(self)
     }
 

@@ -115,6 +115,16 @@ impl Home {
         self.root.join("s3-credentials")
     }
 
+    /// What this machine uses of what others offer in the network.
+    pub fn choice(&self) -> PathBuf {
+        self.root.join("net/choice")
+    }
+
+    /// The kernel's switches that were turned, and are to be put back.
+    pub fn kernel_note(&self) -> PathBuf {
+        self.root.join("net/kernel")
+    }
+
     /// Access keys of persons and services.
     pub fn access_keys(&self) -> PathBuf {
         self.root.join("access-keys")

@@ -6,12 +6,14 @@ pub(crate) mod answers;
 pub(crate) mod called;
 pub(crate) mod carrying;
 pub(crate) mod change;
+pub(crate) mod choice;
 pub(crate) mod door;
 #[cfg(test)]
-mod lab;
+pub(crate) mod lab;
 pub(crate) mod ports;
 pub(crate) mod story;
 pub(crate) mod told;
+pub(crate) mod ways;
 mod zone;
 
 use std::collections::BTreeMap;

@@ -195,6 +195,7 @@ async fn start(
     let view = net::start(&supervisor.plane("network"), shared);
     net::carrying::start(&supervisor.plane("tunnel"), shared, view.clone(), &options.tunnel).await;
     net::door::start(&supervisor.plane("door"), shared, view.clone(), options.door.clone());
+    net::ways::start(&supervisor.plane("way out"), shared, view.clone(), &options.tunnel);
     let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);

@@ -76,6 +76,8 @@ pub struct Shared {
     pub tunnel: watch::Sender<Option<Arc<freehold_tunnel::Tunnel>>>,
     /// What the door of this node shows.
     pub(crate) door: crate::net::door::Told,
+    /// What this machine uses of the network.
+    pub(crate) chosen: crate::net::choice::Chosen,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -136,6 +138,7 @@ impl Shared {
             entries: Arc::clone(&entries),
         };
         Self {
+            chosen: crate::net::choice::Chosen::kept(home.choice()),
             home,
             identity,
             keys,

@@ -109,6 +109,21 @@ impl Flows {
         true
     }
 
+    /// Whether a packet from somebody else goes out, for whom this side passes packets on: only if it belongs to
+    /// a flow that the other side began and still may. It begins none.
+    pub fn returned(
+        &mut self,
+        generation: u64,
+        now: Millis,
+        flow: &Flow,
+        judge: impl FnOnce() -> Verdict,
+    ) -> bool {
+        match self.find(&flow.reversed(), now) {
+            Some(entry) if entry.stands != Stands::Ours => entry.goes_on(generation, now, judge),
+            _ => false,
+        }
+    }
+
     /// How many flows there is room for at present.
     pub fn room(&self) -> usize {
         self.sets.len() * WAYS

@@ -19,9 +19,9 @@ pub use explain::{Barrier, Miss, Story, explain, explain_service};
 pub use flows::Flows;
 pub use label::{label, labels};
 pub use neighbours::{CLOSE_MAX, neighbours};
-pub use net::{Net, Verdict};
+pub use net::{Net, Through, Verdict};
 pub use party::{Guest, Party, barrier, hands, owner_of_node};
-pub use routes::{Accepted, Wish};
+pub use routes::{Accepted, Wish, apart, world};
 pub use rules::{Cause, Why};
 
 #[cfg(test)]

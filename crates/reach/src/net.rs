@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use freehold_packet::Flow;
 use freehold_realm::State;
-use freehold_wire::{Millis, NodeId, PhoneId, ServiceId};
+use freehold_wire::{Millis, NodeId, PhoneId, Prefix, ServiceId};
 
 use crate::party::{Class, Guest, Party, class};
 use crate::routes::{Routes, Wish, is_world};
@@ -27,6 +27,15 @@ impl Verdict {
     pub const fn allowed(&self) -> bool {
         self.cause.is_some()
     }
+}
+
+/// Whose packets a node passes on, by address.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Through {
+    /// To the internet.
+    pub world: BTreeSet<IpAddr>,
+    /// To the networks behind it.
+    pub behind: BTreeSet<IpAddr>,
 }
 
 /// The network as one node sees it, at one state of the log and until [`Net::next_change`].
@@ -155,14 +164,37 @@ impl Net {
         }
     }
 
-    /// Whoever may use this node's way to the internet or the networks behind it, by address: for a packet
-    /// filter that looks at every packet.
-    pub fn through(&self) -> BTreeSet<IpAddr> {
-        let goals = [Goal::Route, Goal::World];
-        let may = |class: &Class| goals.iter().any(|goal| self.rules.judge(class, *goal, 6, 1).is_some());
-        let parties = self.classes.iter().filter(|(_, class)| may(class));
-        let known = parties.filter_map(|(party, _)| self.addresses.get(party));
-        known.flat_map(|(v6, v4)| [Some(IpAddr::V6(*v6)), v4.map(IpAddr::V4)]).flatten().collect()
+    /// Whoever may use this node's way to the internet, and whoever may use the networks behind it, by address:
+    /// for a packet filter that looks at every packet.
+    pub fn through(&self) -> Through {
+        let may = |goal: Goal| {
+            let may = move |class: &Class| self.rules.judge(class, goal, 6, 1).is_some();
+            let parties = self.classes.iter().filter(move |(_, class)| may(class));
+            let known = parties.filter_map(|(party, _)| self.addresses.get(party));
+            known.flat_map(|(v6, v4)| [Some(IpAddr::V6(*v6)), v4.map(IpAddr::V4)]).flatten().collect()
+        };
+        Through { world: may(Goal::World), behind: may(Goal::Route) }
+    }
+
+    /// Whether an address may lie behind this node, so that packets from there can be what it passes on: in
+    /// a network that it leads to, or in the internet. What is passed on is then decided by who asked for it.
+    pub fn lies_behind(&self, at: IpAddr) -> bool {
+        matches!(self.goal(at), Some(Goal::Route | Goal::World))
+    }
+
+    /// Whether a node, whose rights hold, says that it leads to the internet.
+    pub fn is_exit(&self, node: &NodeId) -> bool {
+        self.routes.is_exit(node)
+    }
+
+    /// The networks that a node, whose rights hold, leads to; those for this machine if it is this one.
+    pub fn behind(&self, node: &NodeId) -> impl Iterator<Item = Prefix> {
+        self.routes.behind(node)
+    }
+
+    /// The networks behind other nodes that this machine uses.
+    pub fn accepted(&self, wish: &Wish) -> BTreeSet<Prefix> {
+        self.routes.accepted(&self.me, wish)
     }
 
     /// The machines of the realm whose rights hold.

@@ -1,7 +1,7 @@
 //! Over which line a packet goes, and over which it may come.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use freehold_realm::{State, network_of};
 use freehold_wire::{NodeId, PhoneId, Prefix, ServiceId};
@@ -85,6 +85,23 @@ impl Routes {
         self.prefixes.iter().any(|(prefix, of)| of == node && prefix.contains(at))
     }
 
+    /// Whether a node says that it leads to the internet.
+    pub(crate) fn is_exit(&self, node: &NodeId) -> bool {
+        self.exits.contains(node)
+    }
+
+    /// The networks behind a node.
+    pub(crate) fn behind(&self, node: &NodeId) -> impl Iterator<Item = Prefix> {
+        self.prefixes.iter().filter(move |(_, of)| of == node).map(|(prefix, _)| *prefix)
+    }
+
+    /// The networks behind others that are used, and not behind this node as well.
+    pub(crate) fn accepted(&self, me: &NodeId, wish: &Wish) -> BTreeSet<Prefix> {
+        let mine = |prefix: &Prefix| self.behind(me).any(|own| own.covers(prefix));
+        let used = self.prefixes.iter().filter(|(_, of)| of != me && wish.routes.has(of));
+        used.map(|(prefix, _)| *prefix).filter(|prefix| !mine(prefix)).collect()
+    }
+
     /// The node that a packet goes to; none if it is for this one, or for nobody.
     pub(crate) fn via(&self, table: &Table, me: &NodeId, to: IpAddr, wish: &Wish) -> Option<NodeId> {
         let next = |nodes: &[NodeId]| if nodes.contains(me) { None } else { nodes.first().copied() };
@@ -120,13 +137,28 @@ impl Routes {
 
 /// Whether an address is one of the internet. An exit leads there, and not into the house it stands in.
 pub(crate) fn is_world(at: IpAddr) -> bool {
-    let private = Prefix::around(at, u8::MAX).is_private();
-    match at {
-        IpAddr::V4(at) => {
-            let special = matches!(at.octets(), [0 | 127 | 224.., ..]) || at.is_link_local();
-            !(private || special)
-        }
-        // Only what was given out as unicast: neither link-local nor a name for an IPv4 address.
-        IpAddr::V6(at) => matches!(at.segments(), [0x2000..=0x3fff, ..]),
-    }
+    world().iter().any(|world| world.contains(at)) && !apart().iter().any(|apart| apart.contains(at))
+}
+
+/// What of IPv4 and of IPv6 has the internet's addresses in it, besides those [`apart`]. Of IPv6 it is what was
+/// given out as unicast: neither a link's own addresses nor names for those of IPv4.
+pub fn world() -> [Prefix; 2] {
+    let v6 = IpAddr::V6(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0));
+    [Prefix::around(Ipv4Addr::UNSPECIFIED.into(), 0), Prefix::around(v6, 3)]
+}
+
+/// The networks in [`world`] that are not the internet: people's own, this machine's, a link's, groups, and
+/// what was kept for later.
+pub fn apart() -> [Prefix; 8] {
+    let four = |a, b, bits| Prefix::around(IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), bits);
+    [
+        four(0, 0, 8),
+        four(10, 0, 8),
+        four(100, 64, 10),
+        four(127, 0, 8),
+        four(169, 254, 16),
+        four(172, 16, 12),
+        four(192, 168, 16),
+        four(224, 0, 3),
+    ]
 }

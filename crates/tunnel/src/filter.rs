@@ -14,6 +14,8 @@ pub enum Kind {
     Filter,
     /// Changes addresses; sees the first packet of each flow.
     Nat,
+    /// What it marks is given another way, if the mark has one.
+    Route,
 }
 
 /// Where in the kernel a chain sees packets.
@@ -21,6 +23,8 @@ pub enum Kind {
 pub enum Hook {
     /// What comes in by any device, before it is known where it goes.
     Prerouting,
+    /// What is for this machine.
+    Input,
     /// What is passed on from one device to another.
     Forward,
     /// What this machine sends.
@@ -75,6 +79,7 @@ impl Kind {
         match self {
             Self::Filter => "filter",
             Self::Nat => "nat",
+            Self::Route => "route",
         }
     }
 }
@@ -83,6 +88,7 @@ impl Hook {
     const fn word(self) -> &'static str {
         match self {
             Self::Prerouting => "prerouting",
+            Self::Input => "input",
             Self::Forward => "forward",
             Self::Output => "output",
             Self::Postrouting => "postrouting",

@@ -44,12 +44,14 @@ mod peer;
 mod pump;
 mod tunnel;
 mod upkeep;
+mod ways;
 
 pub use config::{Config, MTU, StartError, View};
 pub use count::PeerStatus;
 pub use kernel::{PROTOCOL, RouteError, sweep};
 pub use nft::FilterError;
 pub use tunnel::{LateStop, Trouble, Tunnel};
+pub use ways::{Out, SettingError, WayError, Ways, WaysWish};
 
 #[cfg(test)]
 mod tests;

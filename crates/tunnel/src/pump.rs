@@ -123,8 +123,10 @@ impl Pump {
         let packet = bytes.get(Virtio::LEN..)?;
         let head = Head::parse(packet).ok()?;
         let flow = &head.flow;
-        // Nor is anything passed on for others: whoever sends from here is this machine.
-        if !desk.guard.addresses.contains(&flow.src) || desk.guard.is_of_the_mesh(flow, flow.src, flow.sport)
+        // Who sends from here is this machine, or what it leads to: only with what somebody asked of that.
+        let is_own = desk.guard.addresses.contains(&flow.src);
+        if !is_own && !desk.view.net.lies_behind(flow.src)
+            || desk.guard.is_of_the_mesh(flow, flow.src, flow.sport)
         {
             return None;
         }
@@ -136,12 +138,36 @@ impl Pump {
             let peer = place.insert(Peer::new()?);
             self.shared.learn(node, &peer.known, None);
         }
+        if !is_own {
+            return self.may_return(desk, node, packet, &head).then_some(node);
+        }
         // Later pieces have no ports; the first one was noted.
         if head.piece.is_some_and(|piece| !piece.first) || self.may_leave(desk, node, &head) {
             return Some(node);
         }
         self.refuse(desk, packet, Refusal::Prohibited);
         None
+    }
+
+    /// Whether a packet from behind this machine belongs to what a peer asked for, and still may.
+    fn may_return(&self, desk: &Desk, to: NodeId, packet: &[u8], head: &Head) -> bool {
+        let Some(peer) = desk.peers.get(&to) else { return false };
+        let (now, view) = (self.clock.now(), &desk.view);
+        // The kernel lets them pass with the first one, which has the ports.
+        if head.piece.is_some_and(|piece| !piece.first) {
+            return true;
+        }
+        // An error is about a packet of the peer's.
+        let flow = match head.icmp {
+            Some(Icmp::Error) => icmp::about(packet, head).map(|about| about.reversed()),
+            _ => Some(head.flow),
+        };
+        let Some(flow) = flow else { return false };
+        let mut flows = peer.known.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        flows.returned(view.generation, now, &flow, || {
+            let began = view.net.carries(to, flow.dst);
+            began.map_or(Verdict::SHUT, |party| view.net.judge(party, &flow.reversed()))
+        })
     }
 
     /// Notes a packet that leaves; whether it may.

@@ -141,7 +141,7 @@ pub struct Router {
     inside: Switch,
     gateway: Ipv4Addr,
     /// Kept: the router works while it lives.
-    _space: Namespace,
+    space: Namespace,
 }
 
 impl Router {
@@ -166,7 +166,12 @@ impl Router {
         let within = format!("--net=/run/netns/{}", space.0);
         run("nsenter", &[&within, "sysctl", "-qw", "net.ipv4.ip_forward=1"])?;
         run("nsenter", &[&within, "nft", &kind.rules(inside.following())])?;
-        Ok(Self { inside, gateway, _space: space })
+        Ok(Self { inside, gateway, space })
+    }
+
+    /// Says where what is not on the street goes.
+    pub fn way_out(&self, via: Ipv4Addr) -> Result<()> {
+        ip(&format!("-n {} route add default via {via}", self.space.0))
     }
 
     /// A host behind the router.

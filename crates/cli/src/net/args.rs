@@ -9,6 +9,8 @@ use super::door::{CaCommand, CertificatesCommand, PublishArgs, ServiceSetArgs};
 pub enum NetCommand {
     /// Show the network: addresses and names, who is connected how, and what is wrong
     Status,
+    /// Show or change what this machine uses of what others offer: an exit, networks behind others
+    Use(super::choice::NetUseArgs),
     /// Change the network as a whole; what is not given stays
     Set(NetSetArgs),
     /// Change a node's part in the network; what is not given stays
@@ -94,7 +96,7 @@ pub struct NetNodeArgs {
     pub dry_run: bool,
 }
 
-fn yes_or_no(text: &str) -> Result<bool, String> {
+pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {
         "yes" => Ok(true),
         "no" => Ok(false),

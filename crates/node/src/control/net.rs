@@ -337,6 +337,7 @@ fn status(shared: &Shared) -> NetStatus {
         services: state.live_services().count() as u64,
         rules: state.live_rules().count() as u64,
         phones: state.live_phones().count() as u64,
+        uses: super::choice::used(shared, &shared.chosen.choice()),
         troubles: troubles(&net),
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use freehold_mesh::Mesh;
-use freehold_reach::Wish;
 use freehold_realm::network_of;
 use freehold_tunnel::{Config, StartError, Trouble, Tunnel, View};
 use freehold_wire::Prefix;
@@ -120,6 +119,7 @@ impl Work {
     async fn keep(&mut self, tunnel: &Tunnel, say: &watch::Sender<Arc<View>>) -> bool {
         let mut every = tokio::time::interval(LOOK_EVERY);
         let mut generation = self.view.borrow().generation;
+        let mut chosen = self.shared.chosen.watch();
         loop {
             tokio::select! {
                 biased;
@@ -135,6 +135,13 @@ impl Work {
                         generation = now.generation;
                         say.send_replace(Arc::new(seen(&self.shared, &now)));
                     }
+                }
+                changed = chosen.changed() => {
+                    if changed.is_err() {
+                        return false;
+                    }
+                    let now = self.view.borrow().clone();
+                    say.send_replace(Arc::new(seen(&self.shared, &now)));
                 }
                 _ = every.tick() => self.plane.report(health(tunnel)),
             }
@@ -156,14 +163,14 @@ fn ended(troubles: &[Arc<Trouble>]) -> Health {
     Health::Degraded(format!("packets are not carried, and it is tried again: {why}"))
 }
 
-/// What the tunnel goes by. Nothing that others offer is used before somebody says so.
+/// What the tunnel goes by. Nothing that others offer is used but what was chosen.
 fn seen(shared: &Shared, now: &Snapshot) -> View {
     let (view, range) = (shared.log.view(), shared.log.view().state().network.range);
     let v4 = view.state().nodes.values().any(|node| node.network.v4.is_some());
     let own = network_of(&view.state().realm);
     let realm: Vec<Prefix> = std::iter::once(own).chain(v4.then_some(range)).collect();
-    let networks = realm.clone();
-    View { generation: now.generation, net: (*now.net).clone(), wish: Wish::default(), networks, realm }
+    let (networks, wish) = (realm.clone(), shared.chosen.choice().wish);
+    View { generation: now.generation, net: (*now.net).clone(), wish, networks, realm }
 }
 
 /// A right that is not there is nothing broken; the rest is.

@@ -73,6 +73,20 @@ fn a_flow_is_asked_about_once_until_the_log_says_something_else() {
 }
 
 #[test]
+fn what_is_passed_on_for_others_only_comes_back() {
+    let (mut flows, yes) = (Flows::new([3; 16], 1024), yes());
+    let asked = tcp(40_000, 443);
+    assert!(!flows.returned(1, T, &asked.reversed(), unasked), "nobody asked");
+    assert!(flows.inbound(1, T, &asked, || yes) && flows.returned(1, T, &asked.reversed(), unasked));
+    // Nor does something else, nor what this side began itself.
+    assert!(!flows.returned(1, T, &tcp(40_000, 444).reversed(), unasked));
+    let own = tcp(50_000, 80);
+    assert!(flows.outbound(1, T, &own, true, unasked) && !flows.returned(1, T, &own, unasked));
+    // And it ends with the right to it.
+    assert!(!flows.returned(2, T, &asked.reversed(), || Verdict::SHUT));
+}
+
+#[test]
 fn a_rule_that_ends_ends_what_goes_by_it() {
     let mut lab = Lab::house();
     let rule =

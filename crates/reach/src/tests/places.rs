@@ -195,6 +195,16 @@ fn a_packet_goes_where_the_log_and_this_machine_say() {
     assert!(lab.net("k").serves(&phone(2)) && !lab.net("g").serves(&phone(2)));
     assert_eq!(lab.net("k").via(ip("192.168.7.7"), &all), None);
     assert_eq!(lab.net("g").via(ip("1.1.1.1"), &all), None);
+    // What is used of others, for the kernel's routes; of what is behind this machine as well, nothing.
+    let used = |name: &str, wish: &Wish| -> Vec<String> {
+        lab.net(name).accepted(wish).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(used("lc", &all), ["192.168.0.0/16", "192.168.7.0/24"]);
+    assert_eq!((used("lc", &only_g), used("lc", &none)), (vec!["192.168.0.0/16".to_owned()], vec![]));
+    assert!(used("g", &all).is_empty() && used("k", &all) == ["192.168.0.0/16"]);
+    assert!(net.is_exit(&node("g")) && !net.is_exit(&node("k")));
+    let behind = |at: &str| lab.net("k").lies_behind(ip(at));
+    assert!(behind("192.168.7.7") && behind("1.1.1.1") && !behind("192.168.9.7") && !behind("fe80::1"));
     // A service's address leads to its ports, and to nothing else on its home.
     let judge = |lab: &Lab, from: &str, port| {
         lab.net("m").judge(at(from), &flow(net_service(lab, 1), 6, port)).allowed()
