@@ -2,6 +2,7 @@
 
 mod backend;
 mod bucket_keys;
+mod forward;
 mod kv;
 mod net;
 mod people;

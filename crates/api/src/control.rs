@@ -11,10 +11,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, Doctor, GuardianTest,
-    ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
-    NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
-    PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
+    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, Doctor, ForwardControl,
+    GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing,
+    MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
+    ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -129,6 +129,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// The realm's network, if this node answers for it.
     fn net(&self) -> Option<&dyn NetControl> {
+        None
+    }
+
+    /// Forwarded ports, if this node has any.
+    fn forwards(&self) -> Option<&dyn ForwardControl> {
         None
     }
 

@@ -10,6 +10,7 @@ mod backend;
 mod bucket;
 mod bucket_keys;
 mod erasure;
+mod forward;
 mod invitation;
 mod key;
 pub mod kv;
@@ -45,6 +46,7 @@ pub use bucket_keys::{
 pub use client::{Client, NO_NODE};
 pub use control::{ByteStream, Control, VerifyEvents};
 pub use erasure::{Erasure, ErasureNode, ErasurePlan, ErasureUnderWay, ObjectErasurePlan, ObjectToErase};
+pub use forward::{ForwardControl, NetForward, NewForward};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};

@@ -4,6 +4,7 @@ mod backend;
 mod bucket;
 mod bucket_keys;
 mod extract;
+mod forward;
 mod key;
 mod kv;
 mod net;
@@ -137,6 +138,8 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(net::end_service))
         .routes(routes!(net::rules, net::add_rule))
         .routes(routes!(net::end_rule))
+        .routes(routes!(forward::forwards, forward::add_forward))
+        .routes(routes!(forward::remove_forward))
         .routes(routes!(net::phones))
         .routes(routes!(net::end_phone))
         .layer(DefaultBodyLimit::max(JSON_MAX))

@@ -1,6 +1,7 @@
 //! `freehold net`: the realm's network.
 
 pub(crate) mod args;
+pub(crate) mod forward;
 
 use freehold_api::words::{bytes, count, date, span};
 use freehold_api::{
@@ -35,6 +36,7 @@ pub(crate) async fn net(terminal: Terminal, client: &Client, command: NetCommand
         }
         NetCommand::Service { command } => service(terminal, client, command).await,
         NetCommand::Rule { command } => rule(terminal, client, command).await,
+        NetCommand::Forward { command } => forward::forward(terminal, client, command).await,
         NetCommand::Phone { command: PhoneCommand::List } => {
             let all = client.phones().await?;
             show(terminal, &all, |all| lines(all, "none", phone_line))

@@ -4,6 +4,7 @@ mod backends;
 mod bucket;
 mod databases;
 mod erasures;
+mod forward;
 mod keys;
 mod net;
 mod objects;
@@ -20,10 +21,10 @@ use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint, Control,
-    Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
-    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
-    ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus,
-    VerifyEvents,
+    Doctor, ForwardControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus,
+    ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting,
+    NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
+    UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -212,6 +213,10 @@ impl Control for Answers {
     }
 
     fn net(&self) -> Option<&dyn NetControl> {
+        Some(self)
+    }
+
+    fn forwards(&self) -> Option<&dyn ForwardControl> {
         Some(self)
     }
 

@@ -13,7 +13,7 @@ fn is_ours(name: &str) -> bool {
     OURS.contains(&name) || name == "lost+found" || name.starts_with('.')
 }
 
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "keys",
     "node",
     "log.redb",
@@ -25,6 +25,7 @@ const OURS: [&str; 12] = [
     "access-keys",
     "console.pem",
     "backends",
+    "net",
     "lock",
 ];
 
@@ -122,6 +123,11 @@ impl Home {
     /// Homes of the backends that this node hosts.
     pub fn backends(&self) -> PathBuf {
         self.root.join("backends")
+    }
+
+    /// Ports of this machine that lead into the network.
+    pub fn forwards(&self) -> PathBuf {
+        self.root.join("net/forwards")
     }
 
     /// Folder of the lists of blocked names.

@@ -8,7 +8,9 @@ pub(crate) mod carrying;
 pub(crate) mod change;
 #[cfg(test)]
 mod lab;
+pub(crate) mod outlets;
 pub(crate) mod ports;
+pub(crate) mod stack;
 pub(crate) mod story;
 pub(crate) mod told;
 mod zone;
@@ -26,6 +28,7 @@ use tokio::sync::watch;
 pub use self::answers::NamesWish;
 use self::called::{Called, Said, Thing};
 pub use self::carrying::TunnelWish;
+pub use self::outlets::ProxyWish;
 use crate::clock;
 use crate::log::View;
 use crate::shared::Shared;

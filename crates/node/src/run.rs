@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::inner::{Begun, Inner, MeshWish};
 use crate::home::Home;
 use crate::neighbours::Neighbours;
-use crate::net::{self, NamesWish, TunnelWish};
+use crate::net::{self, NamesWish, ProxyWish, TunnelWish};
 use crate::problem::lock_problem;
 use crate::process::Room;
 use crate::shared::Shared;
@@ -49,6 +49,8 @@ pub struct Options {
     pub names: NamesWish,
     /// Whether to carry packets.
     pub tunnel: TunnelWish,
+    /// Which proxies lead into the network.
+    pub proxies: ProxyWish,
     /// How many connections the ports may have.
     pub room: Room,
 }
@@ -192,6 +194,7 @@ async fn start(
     let relay = node.join_in(supervisor, &MeshWish { port: options.mesh_port, relay }, moved).await?;
     let view = net::start(&supervisor.plane("network"), shared);
     net::carrying::start(&supervisor.plane("tunnel"), shared, view.clone(), &options.tunnel).await;
+    net::outlets::start(&supervisor.plane("proxies"), shared, view.clone(), &options.proxies)?;
     let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);

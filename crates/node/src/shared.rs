@@ -74,6 +74,10 @@ pub struct Shared {
     pub mesh: Arc<OnceLock<Arc<Mesh>>>,
     /// What carries packets, while it does.
     pub tunnel: watch::Sender<Option<Arc<freehold_tunnel::Tunnel>>>,
+    /// By whom connections into the network are opened, while somebody can.
+    pub(crate) way: watch::Sender<Option<freehold_stack::Way>>,
+    /// The forwarded ports of this machine.
+    pub(crate) outlets: crate::net::outlets::Outlets,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -134,6 +138,7 @@ impl Shared {
             entries: Arc::clone(&entries),
         };
         Self {
+            outlets: crate::net::outlets::Outlets::kept(home.forwards()),
             home,
             identity,
             keys,
@@ -148,6 +153,7 @@ impl Shared {
             kv: OnceLock::new(),
             mesh,
             tunnel: watch::Sender::new(None),
+            way: watch::Sender::new(None),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),
             sessions,

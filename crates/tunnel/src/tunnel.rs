@@ -122,6 +122,7 @@ async fn oversee(mut parts: JoinSet<Option<Trouble>>, shared: Arc<Shared>, cance
 #[derive(Debug)]
 pub struct Tunnel {
     name: String,
+    by_hand: bool,
     shared: Arc<Shared>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -145,6 +146,7 @@ impl Tunnel {
         let shared = Arc::new(Shared::default());
         let mut parts = JoinSet::new();
         let cancel = CancellationToken::new();
+        let by_hand = hands.is_some();
         let (ground, intake) = if let Some(hands) = hands {
             of_hands(hands)
         } else if let Some(fd) = opened {
@@ -172,14 +174,19 @@ impl Tunnel {
         };
         parts.spawn(pump.run(cancel.clone()));
         tasks.spawn(oversee(parts, Arc::clone(&shared), cancel.clone()));
-        info!(device = %name, "the tunnel is up");
+        info!(device = %name, by_hand, "the tunnel is up");
         let end = cancel.clone().drop_guard();
-        Ok(Self { name, shared, tasks, cancel, _end: end })
+        Ok(Self { name, by_hand, shared, tasks, cancel, _end: end })
     }
 
     /// The device's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether there is no device, and somebody else has the packets.
+    pub const fn is_by_hand(&self) -> bool {
+        self.by_hand
     }
 
     /// Everybody whom packets went to or came from.
