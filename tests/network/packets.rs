@@ -109,10 +109,10 @@ fn without_a_tunnel_the_rest_works_and_it_is_said() -> Result<()> {
     story("without_a_tunnel_the_rest_works", |story| {
         let alice = story.host("alice")?;
         let mut one = alice.node()?;
-        one.up(&["--name", "smith", "--no-tun"])?;
+        one.up(&["--name", "smith", "--no-packets"])?;
         ensure!(tunnel(&one)? == PlaneState::Off);
         let said = one.cli(&["status"])?.good()?.out;
-        ensure!(said.contains("packets are not carried, as --no-tun says"), "{said}");
+        ensure!(said.contains("packets are not carried, as --no-packets says"), "{said}");
         ensure!(alice.run("ip", &["link", "show", "freehold0"])?.code != Some(0), "there is a device");
         ensure!(!one.status()?.alarms.iter().any(|alarm| alarm.what.contains("tunnel")));
         one.cli(&["net", "status"])?.good().map(drop)

@@ -8,7 +8,7 @@ use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked,
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
-use freehold_node::net::{DoorWish, NamesWish, TunnelWish};
+use freehold_node::net::{DoorWish, NamesWish, ProxyWish, TunnelWish};
 use freehold_node::vacant::Vacant;
 use freehold_node::{clock, control, erasing, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
@@ -99,7 +99,12 @@ impl Host for NodeHost {
             console_port: options.console_port,
             mesh_port: options.mesh_port,
             relay: options.relay,
-            tunnel: TunnelWish { off: options.no_tun, device: None },
+            tunnel: TunnelWish { off: options.no_packets, by_hand: options.no_tun, device: None },
+            proxies: ProxyWish {
+                socks: options.socks,
+                http: options.http_proxy,
+                others: options.proxy_for_others,
+            },
             names: NamesWish { listen: options.dns, port: options.dns_port, servers: options.dns_upstream },
             door: DoorWish {
                 listen: options.door_listen,

@@ -12,10 +12,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::kv::KvControl;
 use crate::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, ChoiceControl, Doctor,
-    DoorControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
-    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
-    ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus,
-    VerifyEvent,
+    DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl,
+    KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName,
+    NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions,
+    QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -140,6 +140,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// What this node uses of the network, if it chooses at all.
     fn choice(&self) -> Option<&dyn ChoiceControl> {
+        None
+    }
+
+    /// Forwarded ports, if this node has any.
+    fn forwards(&self) -> Option<&dyn ForwardControl> {
         None
     }
 

@@ -12,6 +12,7 @@ mod bucket_keys;
 mod choice;
 mod door;
 mod erasure;
+mod forward;
 mod invitation;
 mod key;
 pub mod kv;
@@ -52,6 +53,7 @@ pub use door::{
     Publishing, RealmAuthority, ServiceChange, ShownHere, TlsEnds, ZoneServerSetting,
 };
 pub use erasure::{Erasure, ErasureNode, ErasurePlan, ErasureUnderWay, ObjectErasurePlan, ObjectToErase};
+pub use forward::{ForwardControl, NetForward, NewForward};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};

@@ -6,6 +6,7 @@ mod bucket_keys;
 mod choice;
 mod door;
 mod extract;
+mod forward;
 mod key;
 mod kv;
 mod net;
@@ -142,6 +143,8 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(door::realm_authority))
         .routes(routes!(net::rules, net::add_rule))
         .routes(routes!(net::end_rule))
+        .routes(routes!(forward::forwards, forward::add_forward))
+        .routes(routes!(forward::remove_forward))
         .routes(routes!(net::phones))
         .routes(routes!(net::end_phone))
         .layer(DefaultBodyLimit::max(JSON_MAX))

@@ -146,6 +146,7 @@ pub enum Command {
 }
 
 /// How a node runs.
+#[expect(clippy::struct_excessive_bools, reason = "each is a word that people type")]
 #[derive(Debug, Clone, Args)]
 pub struct Run {
     /// Port of the S3 endpoint on this machine; another is taken if it is in use [default: 9000]
@@ -172,7 +173,7 @@ pub struct Run {
     /// Run a relay for the realm's other nodes; this machine needs an address they can reach
     #[arg(long, value_name = "IP:PORT")]
     pub relay: Option<std::net::SocketAddr>,
-    /// Carry no packets of other programs: make no network device
+    /// Make no network device: packets of other programs are carried in user space
     #[arg(long)]
     pub no_tun: bool,
     /// Take in those from outside for services that this machine publishes at this address; may be given several
@@ -185,6 +186,18 @@ pub struct Run {
     /// Program that puts records into the zone of published names: it is run with add or remove, name and text
     #[arg(long, value_name = "PROGRAM")]
     pub certificates_hook: Option<PathBuf>,
+    /// Carry no packets of other programs at all
+    #[arg(long)]
+    pub no_packets: bool,
+    /// Open a SOCKS proxy that leads into the realm's network, as 127.0.0.1:1080
+    #[arg(long, value_name = "IP:PORT")]
+    pub socks: Option<std::net::SocketAddr>,
+    /// Open an HTTP proxy that leads into the realm's network, as 127.0.0.1:3128
+    #[arg(long, value_name = "IP:PORT")]
+    pub http_proxy: Option<std::net::SocketAddr>,
+    /// Open the proxies to others than this machine's programs: they are this machine to the realm
+    #[arg(long)]
+    pub proxy_for_others: bool,
     /// Answer for names on this address, which may be given several times; 0.0.0.0:53 is all of them
     /// [default: 127.0.0.1:5300, another port if it is in use]
     #[arg(long, value_name = "IP:PORT")]

@@ -34,7 +34,7 @@ pub(crate) async fn demo(host: &dyn Host, terminal: Terminal, run: &Run) -> Resu
         announce(terminal, &scratch.0, &ready);
         up.notify_one();
     };
-    let running = host.run(&scratch.0, RunOptions { no_tun: true, ..options(run) }, &ready);
+    let running = host.run(&scratch.0, RunOptions { no_packets: true, ..options(run) }, &ready);
     let mut running = std::pin::pin!(running);
     tokio::select! {
         ended = running.as_mut() => ended,

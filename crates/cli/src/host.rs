@@ -9,6 +9,7 @@ use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked,
 use zeroize::Zeroizing;
 
 /// How a node is to run.
+#[expect(clippy::struct_excessive_bools, reason = "each is a word that people type")]
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Address of the console.
@@ -27,7 +28,7 @@ pub struct RunOptions {
     pub mesh_port: u16,
     /// Where to run a relay, if at all.
     pub relay: Option<SocketAddr>,
-    /// Carry no packets of other programs.
+    /// Make no network device.
     pub no_tun: bool,
     /// Where the door is for those outside the realm's network; everywhere, without.
     pub door_listen: Vec<IpAddr>,
@@ -35,6 +36,14 @@ pub struct RunOptions {
     pub door_ports: (u16, u16),
     /// The program that puts records into the zone of published names.
     pub certificates_hook: Option<PathBuf>,
+    /// Carry no packets of other programs.
+    pub no_packets: bool,
+    /// Where a SOCKS proxy leads into the network.
+    pub socks: Option<SocketAddr>,
+    /// Where an HTTP proxy does.
+    pub http_proxy: Option<SocketAddr>,
+    /// That the proxies are for others than this machine's programs, too.
+    pub proxy_for_others: bool,
     /// Where to answer for names, if somebody said where.
     pub dns: Vec<SocketAddr>,
     /// Else the wanted port on this machine's loopback.

@@ -77,10 +77,13 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
     let mut flags = String::new();
     let domains = run.s3_domain.iter().map(|name| ("--s3-domain", Some(name.clone())));
     let websites = run.website_domain.iter().map(|name| ("--website-domain", Some(name.clone())));
-    if run.no_tun {
-        flags.push_str(" --no-tun");
-    }
     let doors = run.door_listen.iter().map(|at| ("--door-listen", Some(at.to_string())));
+    let words = [
+        (run.no_tun, " --no-tun"),
+        (run.no_packets, " --no-packets"),
+        (run.proxy_for_others, " --proxy-for-others"),
+    ];
+    flags.extend(words.into_iter().filter_map(|(said, word)| said.then_some(word)));
     let names = run.dns.iter().map(|at| ("--dns", Some(at.to_string())));
     let servers = run.dns_upstream.iter().map(|server| ("--dns-upstream", Some(server.clone())));
     for (flag, value) in [
@@ -92,6 +95,8 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         ("--relay", run.relay.map(|a| a.to_string())),
         ("--door-ports", run.door_ports.map(|(https, http)| format!("{https},{http}"))),
         ("--certificates-hook", run.certificates_hook.as_ref().map(|program| quoted(program, true))),
+        ("--socks", run.socks.map(|a| a.to_string())),
+        ("--http-proxy", run.http_proxy.map(|a| a.to_string())),
     ]
     .into_iter()
     .chain(domains)
@@ -151,13 +156,17 @@ mod tests {
             door_listen: Vec::new(),
             door_ports: Some((8443, 8080)),
             certificates_hook: None,
+            no_packets: false,
+            socks: Some("127.0.0.1:1080".parse().unwrap()),
+            http_proxy: None,
+            proxy_for_others: false,
             dns: vec!["192.168.1.2:53".parse().unwrap()],
             dns_upstream: Vec::new(),
             log_json: false,
         };
         let unit = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, true);
         assert!(unit.contains(
-            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --s3-port 9100 --door-ports 8443,8080 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
+            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ));
         assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
@@ -169,7 +178,7 @@ mod tests {
         }
         let odd = fill(Path::new("/opt/my tools/freehold"), Path::new("/srv/100% $HOME"), &run, true);
         assert!(odd.contains(
-            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --s3-port 9100 --door-ports 8443,8080 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
+            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ), "{odd}");
         assert!(odd.contains("ReadWritePaths=\"/srv/100%% $HOME\"\n"), "{odd}");
     }

@@ -6,6 +6,7 @@ mod choice;
 mod databases;
 mod door;
 mod erasures;
+mod forward;
 mod keys;
 mod net;
 mod objects;
@@ -22,10 +23,10 @@ use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint,
-    ChoiceControl, Control, Doctor, DoorControl, GuardianTest, ImportReport, Invitation, InvitationStatus,
-    KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey,
-    NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions,
-    QuotaSetting, Status, UsageStatus, VerifyEvents,
+    ChoiceControl, Control, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation,
+    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
+    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase,
+    Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -222,6 +223,10 @@ impl Control for Answers {
     }
 
     fn choice(&self) -> Option<&dyn ChoiceControl> {
+        Some(self)
+    }
+
+    fn forwards(&self) -> Option<&dyn ForwardControl> {
         Some(self)
     }
 

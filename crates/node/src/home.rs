@@ -140,6 +140,11 @@ impl Home {
         self.root.join("net")
     }
 
+    /// Ports of this machine that lead into the network.
+    pub fn forwards(&self) -> PathBuf {
+        self.root.join("net/forwards")
+    }
+
     /// Folder of the lists of blocked names.
     pub fn names(&self) -> PathBuf {
         self.root.join("names")

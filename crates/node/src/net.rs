@@ -10,7 +10,9 @@ pub(crate) mod choice;
 pub(crate) mod door;
 #[cfg(test)]
 pub(crate) mod lab;
+pub(crate) mod outlets;
 pub(crate) mod ports;
+pub(crate) mod stack;
 pub(crate) mod story;
 pub(crate) mod told;
 pub(crate) mod ways;
@@ -30,6 +32,7 @@ pub use self::answers::NamesWish;
 use self::called::{Called, Said, Thing};
 pub use self::carrying::TunnelWish;
 pub use self::door::DoorWish;
+pub use self::outlets::ProxyWish;
 use crate::clock;
 use crate::log::View;
 use crate::shared::Shared;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::inner::{Begun, Inner, MeshWish};
 use crate::home::Home;
 use crate::neighbours::Neighbours;
-use crate::net::{self, DoorWish, NamesWish, TunnelWish};
+use crate::net::{self, DoorWish, NamesWish, ProxyWish, TunnelWish};
 use crate::problem::lock_problem;
 use crate::process::Room;
 use crate::shared::Shared;
@@ -51,6 +51,8 @@ pub struct Options {
     pub tunnel: TunnelWish,
     /// Where the door is for those outside.
     pub door: DoorWish,
+    /// Which proxies lead into the network.
+    pub proxies: ProxyWish,
     /// How many connections the ports may have.
     pub room: Room,
 }
@@ -196,6 +198,7 @@ async fn start(
     net::carrying::start(&supervisor.plane("tunnel"), shared, view.clone(), &options.tunnel).await;
     net::door::start(&supervisor.plane("door"), shared, view.clone(), options.door.clone());
     net::ways::start(&supervisor.plane("way out"), shared, view.clone(), &options.tunnel);
+    net::outlets::start(&supervisor.plane("proxies"), shared, view.clone(), &options.proxies)?;
     let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);

@@ -78,6 +78,10 @@ pub struct Shared {
     pub(crate) door: crate::net::door::Told,
     /// What this machine uses of the network.
     pub(crate) chosen: crate::net::choice::Chosen,
+    /// By whom connections into the network are opened, while somebody can.
+    pub(crate) way: watch::Sender<Option<freehold_stack::Way>>,
+    /// The forwarded ports of this machine.
+    pub(crate) outlets: crate::net::outlets::Outlets,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -139,6 +143,7 @@ impl Shared {
         };
         Self {
             chosen: crate::net::choice::Chosen::kept(home.choice()),
+            outlets: crate::net::outlets::Outlets::kept(home.forwards()),
             home,
             identity,
             keys,
@@ -154,6 +159,7 @@ impl Shared {
             mesh,
             tunnel: watch::Sender::new(None),
             door: crate::net::door::Told::default(),
+            way: watch::Sender::new(None),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),
             sessions,

@@ -4,8 +4,10 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
+use bytes::Bytes;
 use freehold_reach::{Net, Party, Wish};
 use freehold_wire::{NodeId, Prefix};
+use tokio::sync::mpsc;
 
 use crate::kernel::RouteError;
 
@@ -24,11 +26,23 @@ pub struct Config {
     /// A TUN that somebody has opened with this name for a process without rights (`IFF_TUN`, `IFF_NO_PI`,
     /// `IFF_VNET_HDR`), up, with its addresses and routes set: then nothing of that is touched.
     pub opened: Option<OwnedFd>,
+    /// What stands in for a kernel, where none is to be asked: then there is no device at all.
+    pub hands: Option<Hands>,
+}
+
+/// Packets by hand, for a process that may not make a device: a stack of its own has the other ends.
+#[derive(Debug)]
+pub struct Hands {
+    /// What came and passed: whole IP packets. Who sent them stands behind them, and not their sums, which may
+    /// be partial.
+    pub to: mpsc::Sender<Vec<Bytes>>,
+    /// What leaves: [`freehold_packet::Virtio`], and an IP packet, which may be a large one.
+    pub from: mpsc::Receiver<Bytes>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { name: "freehold0".to_owned(), mtu: MTU, opened: None }
+        Self { name: "freehold0".to_owned(), mtu: MTU, opened: None, hands: None }
     }
 }
 

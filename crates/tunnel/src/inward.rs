@@ -15,8 +15,8 @@ use tokio::sync::watch;
 
 use crate::View;
 use crate::budget::Budget;
-use crate::device::Device;
 use crate::fate::Fates;
+use crate::ground::Ground;
 use crate::outward;
 use crate::peer::{Clock, Known};
 
@@ -104,7 +104,7 @@ impl Judge<'_> {
 pub(crate) struct Reader {
     pub(crate) line: Line,
     pub(crate) me: NodeId,
-    pub(crate) device: Arc<Device>,
+    pub(crate) ground: Arc<Ground>,
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) ports: Arc<[u16]>,
     pub(crate) known: Arc<Known>,
@@ -133,7 +133,7 @@ impl Reader {
             guard,
             joining: Joining::default(),
             fates: Fates::default(),
-            joiner: self.device.joiner(),
+            joiner: self.ground.joiner(),
             errors: Budget::default(),
             id: 0,
         };
@@ -145,18 +145,8 @@ impl Reader {
                 desk.guard.addresses = desk.view.own(self.me);
             }
             let frames = self.frames(&mut desk, into.get_mut(..count).unwrap_or_default());
-            let packets: Vec<(&[u8], bool)> = frames
-                .iter()
-                .filter_map(|frame| read(frame))
-                .map(|(kind, packet)| (packet, kind == Kind::Partial))
-                .collect();
-            runs.clear();
-            desk.joiner.runs(&packets, &mut runs);
-            for run in &runs {
-                if !self.device.write(run, &packets).await? {
-                    self.known.count.broken.add(run.packets.len());
-                }
-            }
+            let refused = self.ground.deliver(&frames, &mut desk.joiner, &mut runs).await?;
+            self.known.count.broken.add(refused);
         }
         Ok(())
     }

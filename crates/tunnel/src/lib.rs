@@ -36,6 +36,7 @@ mod count;
 mod device;
 mod fate;
 pub mod filter;
+mod ground;
 mod inward;
 mod kernel;
 mod nft;
@@ -46,7 +47,7 @@ mod tunnel;
 mod upkeep;
 mod ways;
 
-pub use config::{Config, MTU, StartError, View};
+pub use config::{Config, Hands, MTU, StartError, View};
 pub use count::PeerStatus;
 pub use kernel::{PROTOCOL, RouteError, sweep};
 pub use nft::FilterError;

@@ -20,7 +20,8 @@ use tracing::{debug, info};
 
 use crate::View;
 use crate::budget::Budget;
-use crate::device::{Device, READ_MAX};
+use crate::device::READ_MAX;
+use crate::ground::{Ground, Intake};
 use crate::inward::{Guard, Reader};
 use crate::outward::Cutter;
 use crate::peer::{Clock, Peer};
@@ -39,7 +40,8 @@ const OLDER: Millis = Millis::from_secs(60);
 /// The owner of the tunnel.
 pub(crate) struct Pump {
     pub(crate) me: NodeId,
-    pub(crate) device: Arc<Device>,
+    pub(crate) ground: Arc<Ground>,
+    pub(crate) intake: Intake,
     pub(crate) lines: Lines,
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) shared: Arc<Shared>,
@@ -86,7 +88,7 @@ impl Pump {
                     Ok(Err(error)) => break Some(Trouble::Device(error)),
                     Err(error) => break Some(Trouble::Broken(error.to_string())),
                 },
-                ready = self.device.readable() => {
+                ready = self.intake.readable() => {
                     let done = match ready {
                         Ok(()) => self.carry(&mut desk, &mut buffer).await,
                         Err(error) => Err(error),
@@ -104,9 +106,9 @@ impl Pump {
     }
 
     /// Takes what the kernel has for us, but not for ever.
-    async fn carry(&self, desk: &mut Desk, buffer: &mut [u8]) -> io::Result<()> {
+    async fn carry(&mut self, desk: &mut Desk, buffer: &mut [u8]) -> io::Result<()> {
         for _ in 0..READS {
-            let Some(len) = self.device.read(buffer)? else { break };
+            let Some(len) = self.intake.read(buffer)? else { break };
             let bytes = buffer.get(..len).unwrap_or_default();
             let Some(to) = self.destination(desk, bytes) else { continue };
             if desk.target != Some(to) || desk.out.len() >= BATCH {
@@ -217,7 +219,7 @@ impl Pump {
         if let Some(error) = from.and_then(|from| icmp::error(packet, from, why))
             && desk.errors.take()
         {
-            self.device.offer(&error);
+            self.ground.offer(&error);
         }
     }
 
@@ -260,7 +262,7 @@ impl Pump {
         let reader = Reader {
             line: line.clone(),
             me: self.me,
-            device: Arc::clone(&self.device),
+            ground: Arc::clone(&self.ground),
             view: self.view.clone(),
             ports: Arc::clone(&self.ports),
             known: Arc::clone(&peer.known),

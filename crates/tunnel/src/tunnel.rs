@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::count::PeerStatus;
 use crate::device::Device;
+use crate::ground::{of_device, of_hands};
 use crate::kernel::{Kernel, RouteError};
 use crate::nft::FilterError;
 use crate::peer::{Clock, Known, status};
@@ -32,7 +33,7 @@ pub struct LateStop(Duration);
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// It has ended: the device is gone, or was taken away.
-    #[error("the network device of the tunnel is gone")]
+    #[error("what the tunnel carried packets for is gone")]
     Device(#[source] io::Error),
     /// It has ended: somebody else has the lines of the mesh, or the mesh has ended.
     #[error("the lines of the mesh are gone")]
@@ -121,6 +122,7 @@ async fn oversee(mut parts: JoinSet<Option<Trouble>>, shared: Arc<Shared>, cance
 #[derive(Debug)]
 pub struct Tunnel {
     name: String,
+    by_hand: bool,
     shared: Arc<Shared>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -139,14 +141,17 @@ impl Tunnel {
         view: watch::Receiver<Arc<View>>,
     ) -> Result<Self, StartError> {
         config.check()?;
-        let Config { name, mtu, opened } = config;
+        let Config { name, mtu, opened, hands } = config;
         let (me, tasks) = (mesh.node_id(), TaskTracker::new());
         let shared = Arc::new(Shared::default());
         let mut parts = JoinSet::new();
         let cancel = CancellationToken::new();
-        let device = if let Some(fd) = opened {
+        let by_hand = hands.is_some();
+        let (ground, intake) = if let Some(hands) = hands {
+            of_hands(hands)
+        } else if let Some(fd) = opened {
             let failed = |source| StartError::Device { name: name.clone(), source };
-            Device::around(fd, false).map_err(failed)?
+            of_device(Device::around(fd, false).map_err(failed)?)
         } else {
             let device = Device::make(&name)?;
             let (kernel, events) = Kernel::of(&name, mtu, &tasks).await?;
@@ -154,11 +159,12 @@ impl Tunnel {
             let mut upkeep = Upkeep { me, device: name.clone(), kernel, events, view, shared, filter };
             upkeep.begin().await?;
             parts.spawn(upkeep.run(cancel.clone()));
-            device
+            of_device(device)
         };
         let pump = Pump {
             me,
-            device: Arc::new(device),
+            ground,
+            intake,
             lines: mesh.lines().await,
             view,
             shared: Arc::clone(&shared),
@@ -168,14 +174,19 @@ impl Tunnel {
         };
         parts.spawn(pump.run(cancel.clone()));
         tasks.spawn(oversee(parts, Arc::clone(&shared), cancel.clone()));
-        info!(device = %name, "the tunnel is up");
+        info!(device = %name, by_hand, "the tunnel is up");
         let end = cancel.clone().drop_guard();
-        Ok(Self { name, shared, tasks, cancel, _end: end })
+        Ok(Self { name, by_hand, shared, tasks, cancel, _end: end })
     }
 
     /// The device's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether there is no device, and somebody else has the packets.
+    pub const fn is_by_hand(&self) -> bool {
+        self.by_hand
     }
 
     /// Everybody whom packets went to or came from.

@@ -27,6 +27,7 @@ pub struct Node<'a> {
     starts: u32,
     environment: Vec<(String, String)>,
     clock: Option<String>,
+    rights: Option<String>,
 }
 
 /// What a node says when it is up.
@@ -44,7 +45,7 @@ impl<'a> Node<'a> {
     pub(crate) fn new(host: &'a Host, home: &Path) -> Result<Self> {
         binary()?;
         let home = home.to_path_buf();
-        Ok(Self { host, home, process: None, starts: 0, environment: Vec::new(), clock: None })
+        Ok(Self { host, home, process: None, starts: 0, environment: Vec::new(), clock: None, rights: None })
     }
 
     /// Where it keeps its things.
@@ -72,9 +73,24 @@ impl<'a> Node<'a> {
         self.clock = offset.map(str::to_owned);
     }
 
+    /// Takes every right of root away from later starts and commands but these, as `setpriv` writes them:
+    /// `net_admin`.
+    pub fn keep_rights(&mut self, rights: &[&str]) {
+        let kept = rights.iter().map(|right| format!(",+{right}"));
+        self.rights = Some(format!("--bounding-set=-all{}", kept.collect::<String>()));
+    }
+
     /// A command of the binary for this home.
     pub fn command(&self, arguments: &[&str]) -> Result<Command> {
-        let mut command = self.host.command(binary()?);
+        let mut command = match &self.rights {
+            None => self.host.command(binary()?),
+            Some(rights) => {
+                let mut command = self.host.command("setpriv");
+                command.args(["--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", rights]);
+                command.arg(binary()?);
+                command
+            }
+        };
         if let Some(offset) = &self.clock {
             // The library itself: its wrapper would keep signals from the daemon.
             command.env("LD_PRELOAD", faketime()?).env("FAKETIME", offset);

@@ -33,7 +33,7 @@ const fn engine(name: &'static str, homes: &'static [&'static str]) -> Engine {
 }
 
 /// Each engine has one home; a second one stands here with its reason.
-pub(crate) const ENGINES: [Engine; 24] = [
+pub(crate) const ENGINES: [Engine; 26] = [
     engine("ring", &["freehold-crypt"]),
     engine("ed25519-dalek", &["freehold-crypt"]),
     engine("p256", &["freehold-crypt"]),
@@ -50,6 +50,8 @@ pub(crate) const ENGINES: [Engine; 24] = [
     engine("iroh-relay", &["freehold-mesh"]),
     engine("tun-rs", &["freehold-tunnel"]),
     engine("rtnetlink", &["freehold-tunnel"]),
+    engine("smoltcp", &["freehold-stack"]),
+    engine("fast-socks5", &["freehold-stack"]),
     // The mesh makes the relay's certificate and TLS, the node the console's and the S3 endpoint's; a
     // backend says which cryptography the client of an S3 takes; the resolver serves and asks over TLS;
     // the door ends the TLS of services.

@@ -45,6 +45,12 @@ pub enum NetCommand {
         #[command(subcommand)]
         command: RuleCommand,
     },
+    /// Ports of this machine that lead to one place in the network: add, list, remove
+    Forward {
+        /// What to do.
+        #[command(subcommand)]
+        command: super::forward::ForwardCommand,
+    },
     /// Phones, and other machines without this program: list, end
     Phone {
         /// What to do.

@@ -131,7 +131,8 @@ async fn keep(
 
 /// Where the realm's machines and phones ask this one, if packets come here: its rules say who may.
 fn in_network(shared: &Shared, now: &Snapshot) -> Option<SocketAddr> {
-    shared.tunnel.borrow().as_ref()?;
+    // In user space nobody can have a port of that address: the stack hands it on.
+    shared.tunnel.borrow().as_ref().filter(|tunnel| !tunnel.is_by_hand())?;
     let (own, _) = now.net.addresses(Party::Node(shared.me()))?;
     Some(SocketAddr::new(own.into(), NAMES_PORT))
 }

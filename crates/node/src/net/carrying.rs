@@ -4,13 +4,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use freehold_api::words;
 use freehold_mesh::Mesh;
 use freehold_realm::network_of;
+use freehold_stack::{Stack, Way};
 use freehold_tunnel::{Config, StartError, Trouble, Tunnel, View};
 use freehold_wire::Prefix;
 use tokio::sync::watch;
 
 use super::Snapshot;
+use super::stack::{self, ForStack};
 use crate::problem::chain;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
@@ -29,6 +32,8 @@ const LONG: Duration = Duration::from_mins(2);
 pub struct TunnelWish {
     /// That none are.
     pub off: bool,
+    /// That no device is to be made: they are carried in user space.
+    pub by_hand: bool,
     /// The name of the network device, if another one is wanted.
     pub device: Option<String>,
 }
@@ -41,17 +46,20 @@ pub(crate) async fn start(
     wish: &TunnelWish,
 ) {
     let device = wish.device.clone().unwrap_or_else(|| Config::default().name);
-    if wish.off {
+    if wish.off || wish.by_hand {
         // What a process that was killed has left would keep an address from whoever has it now.
         if let Err(error) = freehold_tunnel::sweep(&device).await {
             tracing::debug!(%error, "it is not known whether an earlier tunnel has left an address");
         }
-        plane.report(Health::Off("packets are not carried, as --no-tun says".to_owned()));
+    }
+    if wish.off {
+        plane.report(Health::Off("packets are not carried, as --no-packets says".to_owned()));
         return;
     }
     let Some(mesh) = shared.mesh.get().cloned() else { return };
     let first = view.borrow_and_update().clone();
-    let work = Work { shared: Arc::clone(shared), plane: plane.clone(), mesh, device, view };
+    let by_hand = wish.by_hand;
+    let work = Work { shared: Arc::clone(shared), plane: plane.clone(), mesh, device, by_hand, view };
     // Whoever comes after this plane finds a tunnel, if there can be one.
     let begun = work.begin(&first).await;
     plane.spawn(work.carry(begun));
@@ -63,11 +71,17 @@ struct Work {
     plane: Plane,
     mesh: Arc<Mesh>,
     device: String,
+    by_hand: bool,
     view: watch::Receiver<Arc<Snapshot>>,
 }
 
 /// A tunnel that has begun, and what it hears.
-type Begun = (Arc<Tunnel>, watch::Sender<Arc<View>>);
+struct Begun {
+    tunnel: Arc<Tunnel>,
+    say: watch::Sender<Arc<View>>,
+    /// What stands in for the kernel, and why.
+    stack: Option<(Stack, String)>,
+}
 
 impl Work {
     /// Carries until the plane ends.
@@ -75,9 +89,16 @@ impl Work {
         let mut pause = PAUSE.0;
         loop {
             let at = Instant::now();
-            if let Some((tunnel, say)) = begun {
-                let goes_on = self.keep(&tunnel, &say).await;
+            if let Some(Begun { tunnel, say, stack }) = begun {
+                let goes_on = self.keep(&tunnel, &say, stack.as_ref()).await;
+                self.shared.way.send_replace(None);
                 self.shared.tunnel.send_replace(None);
+                // While there is a tunnel the other sides hear of it.
+                if let Some((stack, _)) = stack
+                    && let Err(late) = stack.stop(STOP_WITHIN).await
+                {
+                    tracing::warn!(%late);
+                }
                 if let Err(late) = tunnel.stop(STOP_WITHIN).await {
                     tracing::warn!(%late);
                 }
@@ -100,23 +121,48 @@ impl Work {
 
     async fn begin(&self, now: &Snapshot) -> Option<Begun> {
         let (say, told) = watch::channel(Arc::new(seen(&self.shared, now)));
-        let config = Config { name: self.device.clone(), ..Config::default() };
-        match Tunnel::start(config, &self.mesh, told).await {
-            Ok(tunnel) => {
-                let tunnel = Arc::new(tunnel);
-                self.plane.report(health(&tunnel));
-                self.shared.tunnel.send_replace(Some(Arc::clone(&tunnel)));
-                Some((tunnel, say))
+        let config = || Config { name: self.device.clone(), ..Config::default() };
+        let made = if self.by_hand {
+            Err("--no-tun says so".to_owned())
+        } else {
+            match Tunnel::start(config(), &self.mesh, told.clone()).await {
+                Ok(tunnel) => Ok(tunnel),
+                Err(error @ (StartError::NoTun | StartError::NotAllowed(_))) => Err(chain(&error)),
+                Err(error) => {
+                    self.plane.report(not_carried(&error));
+                    return None;
+                }
             }
-            Err(error) => {
-                self.plane.report(not_carried(&error));
-                None
+        };
+        let (tunnel, way, stack) = match made {
+            Ok(tunnel) => (tunnel, Way::Kernel, None),
+            Err(why) => {
+                let realm = Arc::new(ForStack::new(&self.shared, self.view.clone()));
+                let (stack, hands) = stack::start(realm);
+                let config = Config { hands: Some(hands), ..config() };
+                match Tunnel::start(config, &self.mesh, told).await {
+                    Ok(tunnel) => (tunnel, Way::Stack(stack.dialer()), Some((stack, why))),
+                    Err(error) => {
+                        self.plane.report(not_carried(&error));
+                        return None;
+                    }
+                }
             }
-        }
+        };
+        let tunnel = Arc::new(tunnel);
+        self.plane.report(health(&tunnel, stack.as_ref()));
+        self.shared.way.send_replace(Some(way));
+        self.shared.tunnel.send_replace(Some(Arc::clone(&tunnel)));
+        Some(Begun { tunnel, say, stack })
     }
 
     /// Tells a tunnel what changes; false if the plane has ended, and true if the tunnel has.
-    async fn keep(&mut self, tunnel: &Tunnel, say: &watch::Sender<Arc<View>>) -> bool {
+    async fn keep(
+        &mut self,
+        tunnel: &Tunnel,
+        say: &watch::Sender<Arc<View>>,
+        stack: Option<&(Stack, String)>,
+    ) -> bool {
         let mut every = tokio::time::interval(LOOK_EVERY);
         let mut generation = self.view.borrow().generation;
         let mut chosen = self.shared.chosen.watch();
@@ -143,17 +189,23 @@ impl Work {
                     let now = self.view.borrow().clone();
                     say.send_replace(Arc::new(seen(&self.shared, &now)));
                 }
-                _ = every.tick() => self.plane.report(health(tunnel)),
+                _ = every.tick() => self.plane.report(health(tunnel, stack)),
             }
         }
     }
 }
 
 /// How it goes with a tunnel that is up.
-fn health(tunnel: &Tunnel) -> Health {
+fn health(tunnel: &Tunnel, stack: Option<&(Stack, String)>) -> Health {
     let troubles = tunnel.troubles();
     if troubles.is_empty() {
-        return Health::Up(format!("packets are carried by {}", tunnel.name()));
+        return Health::Up(match stack {
+            None => format!("packets are carried by {}", tunnel.name()),
+            Some((stack, why)) => {
+                let flows = words::count(stack.flows() as u64, "connection");
+                format!("packets are carried in user space, {flows}: {why}")
+            }
+        });
     }
     Health::Degraded(troubles.iter().map(|trouble| chain(&**trouble)).collect::<Vec<_>>().join("; "))
 }
