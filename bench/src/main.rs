@@ -1,6 +1,7 @@
 //! Measures the release binary as a person would meet it, and prints rows for docs/benchmarks.md:
 //! the cipher alone, start, idle cost, the log's way to another node, what a large object costs, PUT and GET beside
-//! SeaweedFS, Garage and rclone on the same disk, and YCSB's shapes on a database, etcd and SlateDB.
+//! SeaweedFS, Garage and rclone on the same disk, and YCSB's shapes on a database, etcd and SlateDB;
+//! and the network's parts beside others'.
 //!
 //! It must never be part of what passes or fails. Run it with `cargo xtask bench`.
 #![expect(clippy::print_stdout, reason = "its output is a table for a page")]
@@ -11,6 +12,7 @@ mod kv;
 mod large;
 mod load;
 mod log;
+mod net;
 mod peers;
 mod transfer;
 
@@ -22,6 +24,7 @@ fn main() -> Result<()> {
     match arguments.split_first() {
         Some((what, rest)) if what == "load" => return load::run(rest),
         Some((what, _)) if what == "transfer" => return story("bench", transfer::compared),
+        Some((what, _)) if what == "net" => return net::compared(),
         Some((what, _)) if what == "kv" => return story("bench", kv::shapes),
         _ => {}
     }

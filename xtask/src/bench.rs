@@ -22,7 +22,8 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         [] => program(root)?,
         ["build"] => vec![build(root)?],
         ["kv"] => databases(root)?,
-        _ => bail!("there is `cargo xtask bench`, `cargo xtask bench kv` and `cargo xtask bench build`"),
+        ["net"] => network(root)?,
+        _ => bail!("there is `cargo xtask bench`, and after it `kv`, `net` or `build`"),
     };
     record(root, rows)
 }
@@ -48,6 +49,30 @@ fn program(root: &Path) -> Result<Vec<String>> {
 fn databases(root: &Path) -> Result<Vec<String>> {
     check(&mut command(root, cargo(), &["build", "--release", "--locked", "-p", "freehold"]))?;
     rows(&mut bench(root, &["kv"])?)
+}
+
+/// The network's parts, each a small program of its own, beside other people's.
+fn network(root: &Path) -> Result<Vec<String>> {
+    let trixie = tools::beside_network(root)?;
+    let parts = [
+        ("freehold-resolver", "--example", "serve", "FREEHOLD_BENCH_RESOLVER", "examples/serve"),
+        ("freehold-gateway", "--example", "door", "FREEHOLD_BENCH_DOOR", "examples/door"),
+        ("story-tunnel", "--bin", "tunnel-host", "FREEHOLD_BENCH_TUNNEL", "tunnel-host"),
+    ];
+    // To see that each row works, in less time.
+    let quick = std::env::var_os("FREEHOLD_BENCH_QUICK").is_some();
+    let (profile, folder): (&[&str], _) = if quick { (&[], "debug") } else { (&["--release"], "release") };
+    for (package, kind, name, ..) in parts {
+        let build = [&["build", "--locked", "-p", package, kind, name], profile].concat();
+        check(&mut command(root, cargo(), &build))?;
+    }
+    let run = [&["run", "--locked", "-p", "freehold-bench"], profile, &["--", "net"]].concat();
+    let mut bench = command(root, cargo(), &run);
+    for (.., variable, at) in parts {
+        bench.env(variable, tools::target(root).join(folder).join(at));
+    }
+    bench.env("FREEHOLD_BENCH_TRIXIE", trixie).env("PATH", tools::path_with_clients(root)?);
+    rows(&mut bench)
 }
 
 /// The benchmarks of the program; optimised, for they hold SlateDB as it is.

