@@ -139,11 +139,19 @@ fn lines<T>(all: &[T], none: &str, line: impl Fn(&T) -> String) -> String {
     all.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Of those that were refused so many are shown; `--json` has all.
+const REFUSED_MAX: usize = 5;
+
 fn status(status: &NetStatus) -> String {
     let mut out = whole(status);
     for node in &status.nodes {
         out.extend(node_lines(node, node.id == status.this_node));
     }
+    out.extend(status.refused.iter().take(REFUSED_MAX).map(|one| {
+        let times = count(one.times, "packet");
+        let (from, to, port) = (&one.from, &one.to, &one.port);
+        format!("  refused: {from} to {to} at {port}, {times}, the last {} ago", span(one.ago_ms))
+    }));
     out.extend(status.troubles.iter().map(|trouble| format!("  ! {trouble}")));
     out.join("\n")
 }

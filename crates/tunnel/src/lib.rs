@@ -42,6 +42,7 @@ mod nft;
 mod outward;
 mod peer;
 mod pump;
+mod refusals;
 mod tunnel;
 mod upkeep;
 
@@ -49,6 +50,7 @@ pub use config::{Config, MTU, StartError, View};
 pub use count::PeerStatus;
 pub use kernel::{PROTOCOL, RouteError, sweep};
 pub use nft::FilterError;
+pub use refusals::Refused;
 pub use tunnel::{LateStop, Trouble, Tunnel};
 
 #[cfg(test)]
