@@ -51,13 +51,31 @@ impl Running {
         to.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
+    /// Sends it a signal.
+    pub(super) fn signal(&self, name: &str) {
+        sh(&format!("kill -{name} {}", self.id()));
+    }
+
     /// Waits for a line that begins so, and gives the rest of it.
     pub(super) fn hear(&self, begin: &str) -> String {
         self.hear_that(begin, |_| true)
     }
 
     pub(super) fn hear_that(&self, begin: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let until = Instant::now() + LIMIT;
+        self.hear_until(Instant::now() + LIMIT, begin, wanted)
+    }
+
+    /// Waits longer, or less long.
+    pub(super) fn hear_within(&self, limit: Duration, begin: &str) -> String {
+        self.hear_until(Instant::now() + limit, begin, |_| true)
+    }
+
+    /// Leaves out what it has said until now.
+    pub(super) fn forget(&self) {
+        while self.lines.try_recv().is_ok() {}
+    }
+
+    fn hear_until(&self, until: Instant, begin: &str, wanted: impl Fn(&str) -> bool) -> String {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left);
@@ -164,15 +182,20 @@ pub(super) struct Lab {
 impl Lab {
     /// With a cable that carries packets of so many bytes. `None` where it cannot be had.
     pub(super) fn build(name: &str, mtu: u16) -> Option<Self> {
-        Self::build_with(name, mtu, &["s"], &["t"])
+        Self::build_with(name, (mtu, false), &["s"], &["t"])
+    }
+
+    /// On a cable that carries nothing but IPv6.
+    pub(super) fn only_v6(name: &str) -> Option<Self> {
+        Self::build_with(name, (1500, true), &["s"], &["t"])
     }
 
     /// Where s reaches t by the relay that t runs, and by nothing else.
     pub(super) fn relayed(name: &str) -> Option<Self> {
-        Self::build_with(name, 1500, &["s", "relayed"], &["t", "serves"])
+        Self::build_with(name, (1500, false), &["s", "relayed"], &["t", "serves"])
     }
 
-    fn build_with(name: &str, mtu: u16, s: &[&str], t: &[&str]) -> Option<Self> {
+    fn build_with(name: &str, (mtu, only_v6): (u16, bool), s: &[&str], t: &[&str]) -> Option<Self> {
         let able = "for one in ip nft python3 curl ping setpriv; do command -v $one || exit 1; done; \
                     test $(id -u) = 0 && test -e /dev/net/tun && \
                     ip netns add fhtprobe$$ && ip netns del fhtprobe$$";
@@ -182,6 +205,7 @@ impl Lab {
         }
         let name = format!("fht{name}{}", std::process::id());
         let spaces = Spaces(name.clone());
+        let (net, bits, more) = if only_v6 { ("2001:db8::", 64, " nodad") } else { ("192.0.2.", 24, "") };
         sh(&format!(
             "set -e
              ip netns add {name}s
@@ -189,8 +213,8 @@ impl Lab {
              ip -n {name}s link set lo up
              ip -n {name}t link set lo up
              ip -n {name}s link add eth0 type veth peer name eth0 netns {name}t
-             ip -n {name}s addr add 192.0.2.1/24 dev eth0
-             ip -n {name}t addr add 192.0.2.2/24 dev eth0
+             ip -n {name}s addr add {net}1/{bits} dev eth0{more}
+             ip -n {name}t addr add {net}2/{bits} dev eth0{more}
              ip -n {name}s link set eth0 mtu {mtu} up
              ip -n {name}t link set eth0 mtu {mtu} up"
         ));
@@ -199,7 +223,7 @@ impl Lab {
         let (t6, t4) = inside(&t);
         let mut s = Running::start(&format!("{name}s"), HOST, s);
         let (s6, s4) = inside(&s);
-        let at = |host: &Running| host.hear_that("at", |at| at.contains("192.0.2."));
+        let at = |host: &Running| host.hear_that("at", |at| at.contains(net));
         let (at_s, at_t) = (at(&s), at(&t));
         s.say(&format!("peer t={at_t}"));
         t.say(&format!("peer s={at_s}"));

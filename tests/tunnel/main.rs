@@ -6,6 +6,7 @@
 
 mod around;
 mod lab;
+mod moving;
 mod upkeep;
 
 use std::time::{Duration, Instant};

@@ -58,8 +58,8 @@ pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};
 pub use net::{
-    Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting,
-    NetStatus, NewRule, NewService, Question, Reach, SaidBy,
+    Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRefused, NetRule, NetService,
+    NetSetting, NetStatus, NewRule, NewService, Question, Reach, SaidBy,
 };
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};

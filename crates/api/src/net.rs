@@ -34,6 +34,24 @@ pub struct NetStatus {
     pub uses: NetUse,
     /// What is wrong with the network as a whole.
     pub troubles: Vec<String>,
+    /// Who asked this machine for what that nothing opens: the last ones, kept in memory alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<NetRefused>,
+}
+
+/// Somebody asked for something that nothing opens to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NetRefused {
+    /// Who.
+    pub from: String,
+    /// What they asked for: this machine, one of its services, or an address.
+    pub to: String,
+    /// The port, as `tcp/443` or `ping`.
+    pub port: String,
+    /// How many packets.
+    pub times: u64,
+    /// How long ago the last one came, in milliseconds.
+    pub ago_ms: u64,
 }
 
 /// A machine in the network.

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use freehold_api::{
-    Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting, NetStatus,
-    NetUse, NewRule, NewService, NodeStatus, Problem, Question, Reach, SaidBy,
+    Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRefused, NetRule, NetService,
+    NetSetting, NetStatus, NetUse, NewRule, NewService, NodeStatus, Problem, Question, Reach, SaidBy,
 };
 
 use super::{HOUR_MS, Pretend, now_ms};
@@ -31,9 +31,27 @@ fn member(number: usize, node: &NodeStatus, this_node: &str) -> NetNode {
         path: node.path.filter(|_| node.connected && node.id != this_node),
         rtt_us: (node.connected && node.id != this_node).then_some(18_400),
         last_heard_ms: node.last_heard_ms,
-        carried: None,
+        carried: (node.connected && node.id != this_node).then_some(Carried {
+            sent: 48 << 20,
+            received: 3 << 30,
+            refused: 4,
+        }),
         trouble: None,
     }
+}
+
+fn refused() -> Vec<NetRefused> {
+    let one = |from: &str, to: &str, port: &str, times, ago_ms| NetRefused {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        port: port.to_owned(),
+        times,
+        ago_ms,
+    };
+    vec![
+        one("pad", "cellar", "tcp/5432", 3, 12_000),
+        one("fd4b:91c2:770e:4211:91c2:770e:8a01:7b3c", "wiki", "tcp/22", 1, 4_200_000),
+    ]
 }
 
 fn unmade<T>() -> Result<T, Problem> {
@@ -63,6 +81,7 @@ impl NetControl for Pretend {
                 ..NetUse::default()
             },
             troubles: Vec::new(),
+            refused: if nodes.len() > 1 { refused() } else { Vec::new() },
             nodes,
         })
     }

@@ -148,6 +148,9 @@ fn lines<T>(all: &[T], none: &str, line: impl Fn(&T) -> String) -> String {
     all.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Of those that were refused so many are shown; `--json` has all.
+const REFUSED_MAX: usize = 5;
+
 fn status(status: &NetStatus) -> String {
     let mut out = whole(status);
     for node in &status.nodes {
@@ -156,6 +159,11 @@ fn status(status: &NetStatus) -> String {
     if !choice::is_plain(&status.uses) {
         out.extend(choice::lines(&status.uses).into_iter().map(|line| format!("  {line}")));
     }
+    out.extend(status.refused.iter().take(REFUSED_MAX).map(|one| {
+        let times = count(one.times, "packet");
+        let (from, to, port) = (&one.from, &one.to, &one.port);
+        format!("  refused: {from} to {to} at {port}, {times}, the last {} ago", span(one.ago_ms))
+    }));
     out.extend(status.troubles.iter().map(|trouble| format!("  ! {trouble}")));
     out.join("\n")
 }

@@ -3,8 +3,10 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use freehold_api::words::{bytes, count};
 use freehold_api::{
-    Explanation, NetNode, NetPhone, NetRule, NetService, NetStatus, Path, Problem, Question, SaidBy, Standing,
+    Carried, Explanation, NetNode, NetPhone, NetRefused, NetRule, NetService, NetStatus, Path, Problem,
+    Question, SaidBy, Standing,
 };
 use serde::Deserialize;
 
@@ -89,6 +91,21 @@ impl Page {
         let left = rule.until_ms?.saturating_sub(self.now);
         Some(if rule.lapsed { "lapsed".to_owned() } else { format!("for another {}", words::span(left)) })
     }
+}
+
+/// What went there and came back, where anything did.
+pub(crate) fn carried(node: &NetNode) -> Option<String> {
+    let carried = node.carried.filter(|carried| *carried != Carried::default())?;
+    let refused = match carried.refused {
+        0 => String::new(),
+        refused => format!(", {} refused", count(refused, "packet")),
+    };
+    Some(format!("{} there, {} back{refused}", bytes(carried.sent), bytes(carried.received)))
+}
+
+/// How often somebody asked for it, and when last.
+pub(crate) fn how_often(one: &NetRefused) -> String {
+    format!("{}, the last {}", count(one.times, "packet"), words::ago(one.ago_ms))
 }
 
 /// Milliseconds with one digit behind the point.

@@ -417,6 +417,10 @@ async fn the_network_page_tells_who_is_connected_how_and_why_something_is_open()
     for wanted in [&told[..], &["wiki.smith.internal", "leads to 192.168.1.0/24", "backups"]].concat() {
         assert!(page.contains(wanted), "{wanted}: {page}");
     }
+    for wanted in ["50 MB there, 3.2 GB back, 4 packets refused", "asked for cellar at tcp/5432"] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+    assert!(page.contains("/network?from=pad&amp;to=cellar&amp;port=tcp/5432#ask"), "{page}");
     let open = browser.page("/network?from=pad&to=wiki&port=").await;
     assert!(open.contains("Allowed") && open.contains("said by ann at attic"), "{open}");
     let shut = browser.page("/network?from=pad&to=cellar&port=22").await;

@@ -134,12 +134,13 @@ impl Switch {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
+                // Before what comes in: whoever keeps this busy does not keep it from looking.
+                _ = look.tick() => self.look(),
+                () = left => self.end_all(),
                 input = self.inputs.recv() => match input {
                     Some(input) => self.handle(input).await,
                     None => return,
                 },
-                () = left => self.end_all(),
-                _ = look.tick() => self.look(),
             }
         }
     }

@@ -130,8 +130,9 @@ fn notes(shared: &Shared, options: &Options) -> Vec<String> {
         "S3 is open to the network without encryption: who listens there reads and changes what passes"
             .to_owned()
     });
+    let opened = net::carrying::opens(shared);
     let not_yet = shared.log.view().not_yet(shared.me(), clock::wall()).map(log::NotYet::why);
-    open.into_iter().chain(not_yet).collect()
+    open.into_iter().chain(opened).chain(not_yet).collect()
 }
 
 /// A machine that has just joined has no names yet: they come with the first connection. It does

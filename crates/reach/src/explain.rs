@@ -28,6 +28,8 @@ pub enum Barrier {
         /// The operation that says for how long.
         said_in: OpId,
     },
+    /// Whoever the laptop belongs to is not of the realm any more.
+    NoOwner,
     /// The device that let the phone in has lost its rights; another one may say so again.
     NoGiver,
     /// None of the gateways that serve the phone stands.

@@ -142,8 +142,10 @@ impl Flows {
         }
         let at = self.place(&entry.flow);
         let Some(set) = self.sets.get_mut(at) else { return };
-        // An empty place, or that of the one that is silent for longest; dead ones are such.
-        let silent = |place: &&mut Option<Entry>| place.as_ref().map(|entry| entry.last);
+        // An empty place, or that of the one that is silent for longest; dead ones are such. What is over is
+        // displaced by nothing else: forgotten, it could begin anew from this side.
+        let is_over = |entry: &Entry| matches!(entry.stands, Stands::Over(_)) && entry.lives(now);
+        let silent = |place: &&mut Option<Entry>| place.as_ref().map(|entry| (is_over(entry), entry.last));
         if let Some(place) = set.iter_mut().min_by_key(silent) {
             *place = Some(entry);
         }

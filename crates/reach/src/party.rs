@@ -115,6 +115,24 @@ pub fn owner_of_node(state: &State, node: &NodeId) -> Option<PersonId> {
     owner(state, state.nodes.get(node)?).map(|owner| owner.person)
 }
 
+/// What stands in the way of a laptop whose owner's rights do not hold: it acts for them and for nobody else. A
+/// server is the realm's, whoever owns it.
+fn owner_barrier(state: &State, node: &Node) -> Option<Barrier> {
+    if !node.roles.is_empty() {
+        return None;
+    }
+    let person = match (&node.network.owner, &node.brought) {
+        (Some(said), _) => Some(said.what),
+        (None, Some(device)) => state.device(device).map(|(person, _)| person),
+        (None, None) => return None,
+    };
+    match person.and_then(|person| state.persons.get(&person)) {
+        Some(known) if known.standing == Standing::Active => None,
+        Some(Person { standing_in: Some(by), .. }) => Some(Barrier::Suspended { by: *by }),
+        Some(_) | None => Some(Barrier::NoOwner),
+    }
+}
+
 /// A person's laptops and phones, those included that have no rights at present.
 pub fn hands(state: &State, person: &PersonId) -> Vec<Party> {
     let laptop = |(id, node): (&NodeId, &Node)| {
@@ -145,7 +163,8 @@ fn is_given(state: &State, phone: &Phone) -> bool {
 
 /// A node whose rights hold.
 pub(crate) fn active_node<'a>(state: &'a State, node: &NodeId) -> Option<&'a Node> {
-    state.nodes.get(node).filter(|node| node.standing == Standing::Active)
+    let holds = |node: &&Node| node.standing == Standing::Active && owner_barrier(state, node).is_none();
+    state.nodes.get(node).filter(holds)
 }
 
 /// A gateway whose rights hold.
@@ -173,6 +192,9 @@ pub(crate) fn class(state: &State, now: Millis, party: Party) -> Result<Class, B
                 (Standing::Active, _) => {}
                 (_, Some(by)) => return Err(Barrier::Suspended { by }),
                 (_, None) => return Err(Barrier::Unknown),
+            }
+            if let Some(barrier) = owner_barrier(state, node) {
+                return Err(barrier);
             }
             let (roles, person) = (Some(node.roles), owner(state, node));
             Ok(Class { party, node: roles, person, said_in: node.admitted_in })

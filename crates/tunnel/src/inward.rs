@@ -19,6 +19,7 @@ use crate::fate::Fates;
 use crate::ground::Ground;
 use crate::outward;
 use crate::peer::{Clock, Known};
+use crate::tunnel::Shared;
 
 /// Datagrams taken at a time.
 const BATCH: usize = 128;
@@ -108,6 +109,7 @@ pub(crate) struct Reader {
     pub(crate) view: watch::Receiver<Arc<View>>,
     pub(crate) ports: Arc<[u16]>,
     pub(crate) known: Arc<Known>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
 }
 
@@ -181,6 +183,7 @@ impl Reader {
                 }
                 Fate::Refused => {
                     count.refused.add(1);
+                    self.shared.refusals.note(&head.flow);
                     if desk.errors.take() {
                         self.tell(packet, &head, &mut desk.id);
                     }

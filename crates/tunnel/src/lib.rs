@@ -43,6 +43,7 @@ mod nft;
 mod outward;
 mod peer;
 mod pump;
+mod refusals;
 mod tunnel;
 mod upkeep;
 mod ways;
@@ -51,6 +52,7 @@ pub use config::{Config, Hands, MTU, StartError, View};
 pub use count::PeerStatus;
 pub use kernel::{PROTOCOL, RouteError, sweep};
 pub use nft::FilterError;
+pub use refusals::Refused;
 pub use tunnel::{LateStop, Trouble, Tunnel};
 pub use ways::{Out, SettingError, WayError, Ways, WaysWish};
 

@@ -266,6 +266,7 @@ impl Pump {
             view: self.view.clone(),
             ports: Arc::clone(&self.ports),
             known: Arc::clone(&peer.known),
+            shared: Arc::clone(&self.shared),
             clock: self.clock,
         };
         readers.spawn(reader.run());

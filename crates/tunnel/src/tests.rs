@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use freehold_crypt::{Algorithm, BoxSecret, Secret, SigningKey, hash};
 use freehold_packet::icmp::{self, Refusal};
-use freehold_packet::{Head, protocol};
+use freehold_packet::{Head, Icmp, protocol};
 use freehold_reach::{Flows, Net, Party, Verdict, Wish};
 use freehold_realm::body::{self, Body, GuardianSet, Ports, Proto, RuleFrom, RuleSet, RuleTo};
 use freehold_realm::{Clock, NodeRoles, OpSet, State, draft, fold};
@@ -191,6 +191,35 @@ fn errors_pass_if_they_are_about_something_under_way() {
 
 proptest! {
     #[test]
+    fn whatever_passes_is_open(
+        mut bytes in prop::collection::vec(any::<u8>(), 48..120),
+        proto in prop::sample::select(vec![protocol::TCP, protocol::UDP, protocol::ICMP6, 0, 44, 47]),
+        port in prop::sample::select(vec![80_u16, 81, 4710, 22]),
+        from in prop::sample::select(vec!["s", "u"]),
+    ) {
+        let mut desk = Desk::new();
+        bytes[0] = 0x60 | bytes[0] & 15;
+        let length = u16::try_from(bytes.len() - 40).unwrap();
+        bytes[4..6].copy_from_slice(&length.to_be_bytes());
+        bytes[6] = proto;
+        let (s, t, source) = (desk.at("s"), desk.at("t"), desk.at(from));
+        bytes[8..24].copy_from_slice(&source.octets());
+        bytes[24..40].copy_from_slice(&t.octets());
+        bytes[42..44].copy_from_slice(&port.to_be_bytes());
+        let fate = desk.over("s", &bytes);
+        let head = Head::parse(&bytes);
+        if let (Some(Fate::Passes), Ok(head)) = (fate, &head) {
+            let open = (head.flow.proto, head.flow.dport) == (protocol::TCP, 80);
+            prop_assert!(source == s && (open || head.icmp == Some(Icmp::Echo)), "{:?}", head);
+        }
+        // And what is open passes: so the first half is about something.
+        let is_plain = head.is_ok_and(|head| head.piece.is_none());
+        if (proto, port, from) == (protocol::TCP, 80, "s") && is_plain {
+            prop_assert_eq!(fate, Some(Fate::Passes));
+        }
+    }
+
+    #[test]
     fn no_bytes_are_too_strange(mut bytes in prop::collection::vec(any::<u8>(), 0..120), v6: bool) {
         let mut desk = Desk::new();
         if let Some(first) = bytes.first_mut() {
@@ -203,7 +232,7 @@ proptest! {
         if bytes.len() >= 24 && v6 {
             bytes[8..24].copy_from_slice(&desk.at("s").octets());
         }
-        let fate = desk.over("s", &bytes);
-        prop_assert!(fate != Some(Fate::Passes) || bytes.len() >= 48);
+        // A random address is nobody's here.
+        prop_assert_ne!(desk.over("s", &bytes), Some(Fate::Passes));
     }
 }

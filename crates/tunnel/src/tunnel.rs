@@ -21,6 +21,7 @@ use crate::kernel::{Kernel, RouteError};
 use crate::nft::FilterError;
 use crate::peer::{Clock, Known, status};
 use crate::pump::Pump;
+use crate::refusals::{Refusals, Refused};
 use crate::upkeep::{Filter, Upkeep};
 use crate::{Config, StartError, View};
 
@@ -57,6 +58,7 @@ type Seen = (Arc<Known>, Option<Line>);
 pub(crate) struct Shared {
     peers: RwLock<BTreeMap<NodeId, Seen>>,
     troubles: Mutex<Troubles>,
+    pub(crate) refusals: Refusals,
 }
 
 #[derive(Debug, Default)]
@@ -193,6 +195,11 @@ impl Tunnel {
     pub fn peers(&self) -> Vec<PeerStatus> {
         let peers = self.shared.peers.read().unwrap_or_else(PoisonError::into_inner);
         peers.iter().map(|(node, (known, line))| status(*node, known, line.as_ref())).collect()
+    }
+
+    /// Who asked for what that nothing opens, the newest first: the last ones since the tunnel began.
+    pub fn refused(&self) -> Vec<Refused> {
+        self.shared.refusals.all()
     }
 
     /// What is wrong; if it has ended, why.

@@ -108,6 +108,15 @@ class Network:
                 return None
         return self.person(person, by)
 
+    def forsaken(self, node):
+        """Whether a laptop is somebody's whose rights do not hold."""
+        person = self.walk.parts[node][4]
+        if any(person):
+            return self.active_person(person) is None
+        key = self.walk.brought[node]
+        person = key and self.walk.person_of(None, key)
+        return bool(key) and (not person or self.active_person(person) is None)
+
     def person(self, person, by):
         roles = self.active_person(person)
         return None if roles is None else (person, roles, by, self.roles_in(self.walk.roles[person]))
@@ -117,7 +126,9 @@ class Network:
         what = {"kind": kind, "id": id, "roles": None, "owner": None, "by": None}
         if kind == "node":
             roles = self.roles(id)
-            return None if roles is None else what | {"roles": roles, "owner": self.owner(id), "by": self.walk.admitted[id]}
+            if roles is None or (roles == 0 and self.forsaken(id)):
+                return None
+            return what | {"roles": roles, "owner": self.owner(id), "by": self.walk.admitted[id]}
         if kind == "phone":
             op, b = self.walk.phones.get(id) or (None, None)
             if b is None or (b.get(4) is not None and self.now > b[4]):
@@ -169,7 +180,7 @@ class Network:
     def rules(self, at, party):
         """What is open at a node to a party: (goal, ports, word, operation)."""
         walk, roles, hand = self.walk, self.roles(at), self.hand(party)
-        if roles is None:
+        if roles is None or (roles == 0 and self.forsaken(at)):
             return
         laptop = hand if party["kind"] == "node" else None
         if party["kind"] in ("node", "phone"):

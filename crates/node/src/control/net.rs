@@ -1,19 +1,21 @@
 //! The realm's network, from the API to the log and the directory.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use freehold_api::{
-    Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting,
-    NetStatus, NewRule, NewService, Problem, Question,
+    Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRefused, NetRule, NetService,
+    NetSetting, NetStatus, NewRule, NewService, Problem, Question,
 };
 use freehold_crypt::Entropy as _;
 use freehold_disk::OsEntropy;
 use freehold_mesh::{PeerHealth, Trouble};
-use freehold_reach::{Net, address, label, owner_of_node};
+use freehold_reach::{Net, Party, address, label, owner_of_node};
 use freehold_realm::body::{PhoneEnd, RuleEnd, ServiceEnd};
 use freehold_realm::{Body, Node, network_of};
 use freehold_seal::DirectoryRow;
+use freehold_tunnel::Refused;
 use freehold_wire::{Name, NodeId, RuleId, ServiceId};
 
 use super::realm::name_of;
@@ -339,7 +341,27 @@ fn status(shared: &Shared) -> NetStatus {
         phones: state.live_phones().count() as u64,
         uses: super::choice::used(shared, &shared.chosen.choice()),
         troubles: troubles(&net),
+        refused: refused(shared, &net, &called),
     }
+}
+
+/// Who asked for what that nothing opens, by name.
+fn refused(shared: &Shared, net: &Net, called: &Called) -> Vec<NetRefused> {
+    let all = shared.tunnel.borrow().as_ref().map(|tunnel| tunnel.refused()).unwrap_or_default();
+    let name = |at: IpAddr| match (net.party_of(at), net.service_of(at)) {
+        (Some(Party::Node(node)), _) => called.shown(Thing::Node(node)),
+        (Some(Party::Phone(phone)), _) => called.shown(Thing::Phone(phone)),
+        (_, Some(service)) => called.shown(Thing::Service(service)),
+        _ => at.to_string(),
+    };
+    let told = |one: Refused| NetRefused {
+        from: name(one.from),
+        to: name(one.to),
+        port: crate::net::ports::one_shown((one.proto, one.port)),
+        times: one.times,
+        ago_ms: u64::try_from(one.ago.as_millis()).unwrap_or(u64::MAX),
+    };
+    all.into_iter().map(told).collect()
 }
 
 fn in_net(

@@ -195,6 +195,20 @@ impl Work {
     }
 }
 
+/// What the device opens, where it is there and a laptop of somebody's may come in unasked.
+pub(crate) fn opens(shared: &Shared) -> Option<String> {
+    let tunnel = shared.tunnel.borrow().clone()?;
+    let view = shared.log.view();
+    let is_server = view.state().nodes.get(&shared.me()).is_some_and(|node| !node.roles.is_empty());
+    let open = if view.state().network.strict {
+        "admins' laptops reach SSH, the console and S3 on this machine through it"
+    } else {
+        "its owner's laptops reach every port of this machine through it, and admins' SSH, the console and S3; less \
+         is open with `freehold net set --strict yes`, and nothing with `freehold up --no-tun`"
+    };
+    is_server.then(|| format!("the realm's network is at {}: {open}", tunnel.name()))
+}
+
 /// How it goes with a tunnel that is up.
 fn health(tunnel: &Tunnel, stack: Option<&(Stack, String)>) -> Health {
     let troubles = tunnel.troubles();

@@ -183,6 +183,12 @@ fn why(
         _ => format!("freehold net rule add NAME --from {from} --to {to} --port {port}"),
     };
     let why = match story.near {
+        None if told.from == Party::Lan => {
+            "nothing in the realm's log opens it to the house. Freehold judges what comes through the network of the \
+             realm alone: what a program on that machine opens to the house is open there, unless it listens at the \
+             machine's address in the realm only, or the machine's own firewall shuts it"
+                .to_owned()
+        }
         None => "nothing in the realm's log opens it, and what nothing opens is shut".to_owned(),
         Some((Miss::Who, cause)) => {
             format!(
@@ -246,6 +252,10 @@ fn barred(called: &Called, who: &str, thing: Option<Thing>, barrier: Barrier) ->
             };
             (format!("{who} is suspended, or whoever it belongs to"), next)
         }
+        Barrier::NoOwner => (
+            format!("{who} is the laptop of somebody who has no rights any more"),
+            Some("freehold net node NODE --owner PERSON    (if it is somebody else's by now)".to_owned()),
+        ),
         Barrier::Ended { .. } => (format!("{who} has ended, for good"), None),
         Barrier::Lapsed { .. } => (format!("{who} has lapsed, or has not begun"), None),
         Barrier::NoGiver => (

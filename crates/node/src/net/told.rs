@@ -102,8 +102,10 @@ const fn refused(barrier: Barrier) -> &'static str {
         Barrier::Lapsed { .. } => "it has lapsed",
         Barrier::NoGiver => "the device that let it in has lost its rights",
         Barrier::NoGateway => "none of the gateways that serve it stands",
-        Barrier::Unknown | Barrier::Ended { .. } | Barrier::NoHome | Barrier::NoReceiver => {
-            "its person is no member any more"
-        }
+        Barrier::NoOwner
+        | Barrier::Unknown
+        | Barrier::Ended { .. }
+        | Barrier::NoHome
+        | Barrier::NoReceiver => "its person is no member any more",
     }
 }

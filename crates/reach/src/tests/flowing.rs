@@ -1,6 +1,6 @@
 //! Flows under way: what answers may come, and what a right that ends takes with it.
 
-use freehold_packet::Flow;
+use freehold_packet::{Flow, protocol};
 use freehold_realm::body;
 use freehold_realm::body::{Ports, Proto, RuleFrom, RuleTo};
 use freehold_wire::Millis;
@@ -101,6 +101,23 @@ fn a_rule_that_ends_ends_what_goes_by_it() {
     let net = lab.net("o");
     assert!(!flows.inbound(2, T, &inward, || net.judge(at("lh"), &inward)));
     assert!(!flows.outbound(2, T, &inward.reversed(), true, unasked));
+}
+
+#[test]
+fn no_flood_makes_forget_what_is_over() {
+    let (mut flows, yes) = (Flows::new([5; 16], 64), yes());
+    let (src, dst) = (tcp(1, 1).src, tcp(1, 1).dst);
+    let game = Flow { src, dst, proto: protocol::UDP, sport: 4000, dport: 4710 };
+    assert!(flows.inbound(1, T, &game, || yes));
+    assert!(!flows.inbound(2, T, &game, || Verdict::SHUT), "its rule has ended");
+    for id in 0..20_000 {
+        let echo = Flow { src, dst, proto: protocol::ICMP6, sport: id, dport: 0 };
+        assert!(flows.inbound(2, T.plus(Millis(1)), &echo, || yes));
+    }
+    // What the other side of it still sends does not let it in again.
+    let later = T.plus(Millis(2));
+    assert!(!flows.outbound(2, later, &game.reversed(), true, unasked));
+    assert!(!flows.inbound(2, later, &game, || Verdict::SHUT));
 }
 
 #[test]

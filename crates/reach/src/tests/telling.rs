@@ -196,7 +196,11 @@ fn what_stands_in_the_way_is_told_with_the_operation() {
     assert_eq!(story(&lab, at("n"), at("la"), 22).receiver, Some(Barrier::Suspended { by }));
     assert_eq!(lab.may(at("la"), "n", PING, 0), None);
     let by = lab.must("a", draft::suspend(&lab.set, &lab.state(), Target::Person(person("c"))), &[]);
-    assert_eq!(why(&lab, at("lc"), "m", 443), None, "a laptop of somebody suspended is nobody's");
+    // A laptop goes with its owner, a server does not.
+    assert_eq!(story(&lab, at("lc"), at("m"), 443).sender, Some(Barrier::Suspended { by }));
+    assert_eq!(lab.may(at("lc"), "m", PING, 0), None);
+    assert_eq!(lab.net("n").party_of(lab.net("n").addresses(at("m")).unwrap().0.into()), Some(at("m")));
+    assert!(lab.net("n").addresses(at("lc")).is_none() && lab.may(at("m"), "n", PING, 0).is_some());
     let from = Party::Phone(phone(1));
     assert_eq!(story(&lab, from, at("g"), 53).sender, Some(Barrier::Suspended { by }));
     let by = lab.must("a", body::PhoneEnd { phone: phone(2) }, &[]);
