@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use freehold_mesh::{Line, LineError, LineEvent, Lines};
 use freehold_packet::icmp::{self, Refusal};
-use freehold_packet::{Head, Icmp, Virtio, tcp_flag};
+use freehold_packet::{Flow, Head, Icmp, Virtio, tcp_flag};
 use freehold_reach::Verdict;
 use freehold_wire::{Millis, NodeId};
 use tokio::sync::watch;
@@ -161,7 +161,7 @@ impl Pump {
         }
         // An error is about a packet of the peer's.
         let flow = match head.icmp {
-            Some(Icmp::Error) => icmp::about(packet, head).map(|about| about.reversed()),
+            Some(Icmp::Error) => icmp::about(packet, head).map(Flow::reversed),
             _ => Some(head.flow),
         };
         let Some(flow) = flow else { return false };

@@ -38,7 +38,7 @@ impl Passage {
             // Before others' tables let through what they know nothing of.
             chain("pass", Kind::Filter, Hook::Forward, -10, self.pass(device)),
             chain("own", Kind::Filter, Hook::Input, -10, self.own(device)),
-            chain("hide", Kind::Nat, Hook::Postrouting, 100, self.hide(device)),
+            chain("hide", Kind::Nat, Hook::Postrouting, 100, hide(device)),
         ]
     }
 
@@ -84,11 +84,11 @@ impl Passage {
         };
         vec![not(false), not(true)]
     }
+}
 
-    /// Others see this machine's address, to which they can answer.
-    fn hide(&self, device: &str) -> Vec<String> {
-        vec![format!("iifname \"{device}\" oifname != \"{device}\" masquerade")]
-    }
+/// Others see this machine's address, to which they can answer.
+fn hide(device: &str) -> Vec<String> {
+    vec![format!("iifname \"{device}\" oifname != \"{device}\" masquerade")]
 }
 
 const fn family(v6: bool) -> &'static str {

@@ -69,7 +69,7 @@ impl Settings {
         for name in back.iter().rev() {
             if let Some(was) = self.before.get(name) {
                 // A device that is gone took its switches with it.
-                let _ = self.write(name, was);
+                drop(self.write(name, was));
             }
         }
         let mut kept = self.before.clone();
