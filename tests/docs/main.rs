@@ -219,6 +219,11 @@ fn network() -> Result<()> {
 }
 
 #[test]
+fn phones() -> Result<()> {
+    page("docs/user/phones.md")
+}
+
+#[test]
 fn usage() -> Result<()> {
     page("docs/user/usage.md")
 }

@@ -18,12 +18,14 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 20] = [
+const TOOLS: [Tool; 22] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
     tool(&["dig", "-v"], "bind9-dnsutils"),
     tool(&["kdig", "-V"], "knot-dnsutils"),
+    tool(&["wg", "--version"], "wireguard-tools"),
+    tool(&["wireguard-go", "--version"], "wireguard-go"),
     tool(&["dbus-daemon", "--version"], "dbus"),
     tool(&["tc", "-V"], "iproute2"),
     tool(&["ping", "-V"], "iputils-ping"),

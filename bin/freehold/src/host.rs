@@ -8,7 +8,7 @@ use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked,
 use freehold_cli::{Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
-use freehold_node::net::{DoorWish, NamesWish, ProxyWish, TunnelWish};
+use freehold_node::net::{DoorWish, NamesWish, PhonesWish, ProxyWish, TunnelWish};
 use freehold_node::vacant::Vacant;
 use freehold_node::{clock, control, erasing, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
@@ -105,6 +105,7 @@ impl Host for NodeHost {
                 http: options.http_proxy,
                 others: options.proxy_for_others,
             },
+            phones: PhonesWish { listen: options.phone_listen, endpoint: options.phone_endpoint },
             names: NamesWish { listen: options.dns, port: options.dns_port, servers: options.dns_upstream },
             door: DoorWish {
                 listen: options.door_listen,

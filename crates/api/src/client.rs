@@ -8,6 +8,7 @@ mod forward;
 mod kv;
 mod net;
 mod people;
+mod phone;
 mod socket;
 
 use socket::Socket;

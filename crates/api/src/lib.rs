@@ -20,6 +20,7 @@ mod net;
 mod node;
 mod object;
 mod people;
+mod phone;
 mod place;
 mod quota;
 mod realm;
@@ -59,11 +60,12 @@ pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};
 pub use net::{
     Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRefused, NetRule, NetService,
-    NetSetting, NetStatus, NewRule, NewService, Question, Reach, SaidBy,
+    NetSetting, NetStatus, NewRule, NewService, PhoneSeen, Question, Reach, SaidBy,
 };
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
 pub use people::{BucketOfPerson, PeopleControl, PersonErasurePlan, PersonStatus, PersonToErase};
+pub use phone::{NewPhone, PhoneControl, PhoneKey, PhoneSettings};
 pub use place::{BucketChange, BucketRules, Burden, CopiesCount, NodePlace, NodeSetting};
 pub use problem::{Problem, ProblemKind};
 pub use quota::{QuotaSetting, QuotaWhose, UsageStatus};

@@ -252,6 +252,9 @@ pub struct NetRule {
 pub struct NetPhone {
     /// Its id, in hex.
     pub id: String,
+    /// What people call it.
+    #[serde(default)]
+    pub name: String,
     /// Whose it is.
     pub person: String,
     /// Its address.
@@ -262,8 +265,24 @@ pub struct NetPhone {
     pub until_ms: Option<u64>,
     /// Why it reaches nobody, if it does not.
     pub refused: Option<String>,
+    /// What this node has seen of it, if this one serves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<PhoneSeen>,
     /// Where that is said.
     pub said: SaidBy,
+}
+
+/// What a gateway has seen of a phone since it started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PhoneSeen {
+    /// Where it sends from.
+    pub from: String,
+    /// How long ago it last showed its key, in milliseconds; it does so every two minutes while it talks.
+    pub shown_ms: u64,
+    /// Bytes that it sent.
+    pub received: u64,
+    /// Bytes that were sent to it.
+    pub sent: u64,
 }
 
 /// Who asks to reach whom.

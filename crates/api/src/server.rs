@@ -13,6 +13,7 @@ mod net;
 mod node;
 mod object;
 mod people;
+mod phone;
 mod place;
 mod realm;
 mod setup;
@@ -145,7 +146,7 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(net::end_rule))
         .routes(routes!(forward::forwards, forward::add_forward))
         .routes(routes!(forward::remove_forward))
-        .routes(routes!(net::phones))
+        .routes(routes!(net::phones, phone::add_phone))
         .routes(routes!(net::end_phone))
         .layer(DefaultBodyLimit::max(JSON_MAX))
 }

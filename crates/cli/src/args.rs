@@ -206,6 +206,12 @@ pub struct Run {
     /// times, in order [default: nobody is asked]
     #[arg(long, value_name = "SERVER")]
     pub dns_upstream: Vec<String>,
+    /// Take in phones on this UDP port, by WireGuard; this machine has to be a gateway, and be reached there
+    #[arg(long, value_name = "IP:PORT")]
+    pub phone_listen: Option<std::net::SocketAddr>,
+    /// Where phones find that: a name or a public address, and a port [default: that of --phone-listen]
+    #[arg(long, value_name = "HOST:PORT", requires = "phone_listen")]
+    pub phone_endpoint: Option<String>,
     /// Write the log as JSON lines
     #[arg(long)]
     pub log_json: bool,

@@ -50,6 +50,10 @@ pub struct RunOptions {
     pub dns_port: u16,
     /// Who is asked for the internet's names.
     pub dns_upstream: Vec<String>,
+    /// Where to take phones in, if at all.
+    pub phone_listen: Option<SocketAddr>,
+    /// Where phones find that, if elsewhere.
+    pub phone_endpoint: Option<String>,
     /// Log as JSON lines.
     pub log_json: bool,
 }

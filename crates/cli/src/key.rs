@@ -82,12 +82,12 @@ fn credentials(made: &MadeKey, endpoint: Option<&str>) -> Zeroizing<String> {
     ))
 }
 
-fn private_file(out: &Path) -> Result<std::fs::File, Problem> {
+pub(crate) fn private_file(out: &Path) -> Result<std::fs::File, Problem> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true).mode(0o600).open(out).map_err(|e| not_written(out, &e))
 }
 
-fn not_written(out: &Path, error: &std::io::Error) -> Problem {
+pub(crate) fn not_written(out: &Path, error: &std::io::Error) -> Problem {
     let why = match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
             "it is there already, and what is in it may be needed".to_owned()

@@ -4,16 +4,17 @@ pub(crate) mod args;
 pub(crate) mod choice;
 pub(crate) mod door;
 pub(crate) mod forward;
+mod phone;
 
 use freehold_api::words::{bytes, count, date, span};
 use freehold_api::{
-    Client, Explanation, NetNode, NetNodeSetting, NetPhone, NetRule, NetService, NetSetting, NetStatus,
-    NewRule, NewService, Path, Problem, Question, Reach, SaidBy, Standing,
+    Client, Explanation, NetNode, NetNodeSetting, NetRule, NetService, NetSetting, NetStatus, NewRule,
+    NewService, Path, Problem, Question, Reach, SaidBy, Standing,
 };
 
 use self::args::{
-    NetCommand, NetNodeArgs, NetSetArgs, PhoneCommand, PolicyCommand, RuleAddArgs, RuleCommand,
-    ServiceAddArgs, ServiceCommand,
+    NetCommand, NetNodeArgs, NetSetArgs, PolicyCommand, RuleAddArgs, RuleCommand, ServiceAddArgs,
+    ServiceCommand,
 };
 use crate::ask::show;
 use crate::key::{end, now_ms};
@@ -42,16 +43,7 @@ pub(crate) async fn net(terminal: Terminal, client: &Client, command: NetCommand
         NetCommand::Ca { command } => door::authority(terminal, client, command).await,
         NetCommand::Rule { command } => rule(terminal, client, command).await,
         NetCommand::Forward { command } => forward::forward(terminal, client, command).await,
-        NetCommand::Phone { command: PhoneCommand::List } => {
-            let all = client.phones().await?;
-            show(terminal, &all, |all| lines(all, "none", phone_line))
-        }
-        NetCommand::Phone { command: PhoneCommand::End { phone, dry_run } } => {
-            client.end_phone(&phone, dry_run).await?;
-            let what = if dry_run { "would be shut out for good" } else { "is shut out for good" };
-            terminal.done(!dry_run, format!("The phone {phone} {what}."));
-            Ok(())
-        }
+        NetCommand::Phone { command } => phone::phone(terminal, client, command).await,
     }
 }
 
@@ -296,18 +288,6 @@ fn rule_line(rule: &NetRule) -> String {
         rule.to.join(", "),
         "",
         said_by(&rule.said)
-    )
-}
-
-fn phone_line(phone: &NetPhone) -> String {
-    let refused = phone.refused.as_ref().map(|why| format!("; REFUSED: {why}")).unwrap_or_default();
-    let until = phone.until_ms.map(|until| format!(", until {}", date(until))).unwrap_or_default();
-    format!(
-        "  {}  {}'s at {}, through {}{until}{refused}",
-        phone.id.get(..8).unwrap_or(&phone.id),
-        phone.person,
-        phone.address,
-        phone.gateways.join(", ")
     )
 }
 

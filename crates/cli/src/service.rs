@@ -97,6 +97,8 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         ("--certificates-hook", run.certificates_hook.as_ref().map(|program| quoted(program, true))),
         ("--socks", run.socks.map(|a| a.to_string())),
         ("--http-proxy", run.http_proxy.map(|a| a.to_string())),
+        ("--phone-listen", run.phone_listen.map(|a| a.to_string())),
+        ("--phone-endpoint", run.phone_endpoint.clone()),
     ]
     .into_iter()
     .chain(domains)
@@ -162,11 +164,13 @@ mod tests {
             proxy_for_others: false,
             dns: vec!["192.168.1.2:53".parse().unwrap()],
             dns_upstream: Vec::new(),
+            phone_listen: Some("0.0.0.0:51820".parse().unwrap()),
+            phone_endpoint: Some("vps.example.org:51820".to_owned()),
             log_json: false,
         };
         let unit = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, true);
         assert!(unit.contains(
-            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
+            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --phone-listen 0.0.0.0:51820 --phone-endpoint vps.example.org:51820 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ));
         assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
@@ -178,7 +182,7 @@ mod tests {
         }
         let odd = fill(Path::new("/opt/my tools/freehold"), Path::new("/srv/100% $HOME"), &run, true);
         assert!(odd.contains(
-            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
+            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --phone-listen 0.0.0.0:51820 --phone-endpoint vps.example.org:51820 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ), "{odd}");
         assert!(odd.contains("ReadWritePaths=\"/srv/100%% $HOME\"\n"), "{odd}");
     }

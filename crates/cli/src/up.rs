@@ -39,6 +39,8 @@ pub(crate) fn options(run: &args::Run) -> RunOptions {
         dns: run.dns.clone(),
         dns_port: 5300,
         dns_upstream: run.dns_upstream.clone(),
+        phone_listen: run.phone_listen,
+        phone_endpoint: run.phone_endpoint.clone(),
         log_json: run.log_json,
     }
 }

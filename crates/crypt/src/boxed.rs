@@ -85,6 +85,15 @@ impl BoxSecret {
         BoxPublic(Kem::sk_to_pk(&self.0).to_bytes().into())
     }
 
+    /// The secret scalar as WireGuard writes it (RFC 7748), for software that is told keys so.
+    pub fn expose(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        let mut scalar = zeroize::Zeroizing::new(<[u8; 32]>::from(self.0.to_bytes()));
+        let [first, .., last] = &mut *scalar;
+        *first &= 0xf8;
+        *last = *last & 0x7f | 0x40;
+        scalar
+    }
+
     /// Opens what was sealed to [`Self::public`] with the same `info`.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod keys;
 mod net;
 mod objects;
 mod people;
+mod phones;
 mod places;
 mod realm;
 mod report;
@@ -25,8 +26,8 @@ use freehold_api::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint,
     ChoiceControl, Control, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation,
     InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
-    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase,
-    Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
+    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl,
+    PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -227,6 +228,10 @@ impl Control for Answers {
     }
 
     fn forwards(&self) -> Option<&dyn ForwardControl> {
+        Some(self)
+    }
+
+    fn phones(&self) -> Option<&dyn PhoneControl> {
         Some(self)
     }
 

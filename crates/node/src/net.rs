@@ -11,6 +11,7 @@ pub(crate) mod door;
 #[cfg(test)]
 pub(crate) mod lab;
 pub(crate) mod outlets;
+pub(crate) mod phones;
 pub(crate) mod ports;
 pub(crate) mod stack;
 pub(crate) mod story;
@@ -33,6 +34,7 @@ use self::called::{Called, Said, Thing};
 pub use self::carrying::TunnelWish;
 pub use self::door::DoorWish;
 pub use self::outlets::ProxyWish;
+pub use self::phones::PhonesWish;
 use crate::clock;
 use crate::log::View;
 use crate::shared::Shared;

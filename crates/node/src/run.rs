@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use self::inner::{Begun, Inner, MeshWish};
 use crate::home::Home;
 use crate::neighbours::Neighbours;
-use crate::net::{self, DoorWish, NamesWish, ProxyWish, TunnelWish};
+use crate::net::{self, DoorWish, NamesWish, PhonesWish, ProxyWish, TunnelWish};
 use crate::problem::lock_problem;
 use crate::process::Room;
 use crate::shared::Shared;
@@ -53,6 +53,8 @@ pub struct Options {
     pub door: DoorWish,
     /// Which proxies lead into the network.
     pub proxies: ProxyWish,
+    /// Where to take phones in.
+    pub phones: PhonesWish,
     /// How many connections the ports may have.
     pub room: Room,
 }
@@ -200,6 +202,7 @@ async fn start(
     net::door::start(&supervisor.plane("door"), shared, view.clone(), options.door.clone());
     net::ways::start(&supervisor.plane("way out"), shared, view.clone(), &options.tunnel);
     net::outlets::start(&supervisor.plane("proxies"), shared, view.clone(), &options.proxies)?;
+    net::phones::start(&supervisor.plane("phones"), shared, view.clone(), &options.phones).await?;
     let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);

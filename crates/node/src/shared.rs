@@ -82,6 +82,8 @@ pub struct Shared {
     pub(crate) way: watch::Sender<Option<freehold_stack::Way>>,
     /// The forwarded ports of this machine.
     pub(crate) outlets: crate::net::outlets::Outlets,
+    /// What goes to phones and comes from them.
+    pub(crate) phones: crate::net::phones::Phones,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -160,6 +162,7 @@ impl Shared {
             tunnel: watch::Sender::new(None),
             door: crate::net::door::Told::default(),
             way: watch::Sender::new(None),
+            phones: crate::net::phones::Phones::default(),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),
             sessions,

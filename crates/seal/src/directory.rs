@@ -1,7 +1,7 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
 use freehold_crypt::{BoxPublic, Entropy};
-use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, RuleId, ServiceId, Text, ZoneId};
+use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, PhoneId, RuleId, ServiceId, Text, ZoneId};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
@@ -59,6 +59,24 @@ pub enum DirectoryRow {
     /// The authority that certifies the names of published services.
     #[n(21)]
     PublicAuthority(#[n(0)] Option<PublicAuthority>),
+    /// What people call a phone.
+    #[n(20)]
+    PhoneName(#[n(0)] PhoneId, #[n(1)] Option<Name>),
+    /// Where a gateway takes phones in. Only the node itself may say so.
+    #[n(22)]
+    PhoneDoor(#[n(0)] NodeId, #[n(1)] Option<PhoneDoor>),
+}
+
+/// Where a gateway takes phones in, by WireGuard.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct PhoneDoor {
+    /// Its WireGuard key.
+    #[n(0)]
+    pub key: BoxPublic,
+    /// The address and port, or name and port, that phones send to.
+    #[n(1)]
+    pub endpoint: Text<256>,
 }
 
 /// A node's word that the keys of a bucket may end before one: nothing that it can read lives on them alone,
@@ -108,6 +126,10 @@ pub enum RowKey {
     Published(ServiceId),
     /// The authority for names outside.
     PublicAuthority,
+    /// A phone's name.
+    PhoneName(PhoneId),
+    /// Where a node takes phones in.
+    PhoneDoor(NodeId),
 }
 
 impl DirectoryRow {
@@ -128,6 +150,8 @@ impl DirectoryRow {
             Self::Ready(node, bucket, _) => RowKey::Ready(*bucket, *node),
             Self::Published(service, _) => RowKey::Published(*service),
             Self::PublicAuthority(_) => RowKey::PublicAuthority,
+            Self::PhoneName(phone, _) => RowKey::PhoneName(*phone),
+            Self::PhoneDoor(node, _) => RowKey::PhoneDoor(*node),
         }
     }
 
@@ -135,7 +159,10 @@ impl DirectoryRow {
     /// check [`Self::needs_keeper`] as well.
     pub fn may_come_from(&self, origin: NodeId) -> bool {
         match self {
-            Self::Addresses(node, _) | Self::BoxKey(node, _) | Self::Ready(node, ..) => *node == origin,
+            Self::Addresses(node, _)
+            | Self::BoxKey(node, _)
+            | Self::Ready(node, ..)
+            | Self::PhoneDoor(node, _) => *node == origin,
             Self::Erased(erased) => erased.node == origin,
             Self::Cut(node, _) => *node != origin,
             Self::RealmName(_)
@@ -146,7 +173,8 @@ impl DirectoryRow {
             | Self::NetService(..)
             | Self::NetRule(..)
             | Self::Published(..)
-            | Self::PublicAuthority(_) => true,
+            | Self::PublicAuthority(_)
+            | Self::PhoneName(..) => true,
         }
     }
 
@@ -158,7 +186,8 @@ impl DirectoryRow {
             Self::Addresses(node, _)
             | Self::NodeName(node, _)
             | Self::BoxKey(node, _)
-            | Self::Ready(node, ..) => *node != origin,
+            | Self::Ready(node, ..)
+            | Self::PhoneDoor(node, _) => *node != origin,
             Self::Erased(erased) => erased.node != origin,
             Self::RealmName(_)
             | Self::BucketName(..)
@@ -168,7 +197,8 @@ impl DirectoryRow {
             | Self::NetService(..)
             | Self::NetRule(..)
             | Self::Published(..)
-            | Self::PublicAuthority(_) => true,
+            | Self::PublicAuthority(_)
+            | Self::PhoneName(..) => true,
         }
     }
 

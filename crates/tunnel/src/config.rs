@@ -10,6 +10,7 @@ use freehold_wire::{NodeId, Prefix};
 use tokio::sync::mpsc;
 
 use crate::kernel::RouteError;
+use crate::phones::Phones;
 
 /// The largest packet on the device: what one datagram of a line carries over most of the internet.
 pub const MTU: u16 = 1400;
@@ -28,6 +29,8 @@ pub struct Config {
     pub opened: Option<OwnedFd>,
     /// What stands in for a kernel, where none is to be asked: then there is no device at all.
     pub hands: Option<Hands>,
+    /// Phones that reach the network through this machine.
+    pub phones: Option<Phones>,
 }
 
 /// Packets by hand, for a process that may not make a device: a stack of its own has the other ends.
@@ -42,7 +45,7 @@ pub struct Hands {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { name: "freehold0".to_owned(), mtu: MTU, opened: None, hands: None }
+        Self { name: "freehold0".to_owned(), mtu: MTU, opened: None, hands: None, phones: None }
     }
 }
 

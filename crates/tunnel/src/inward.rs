@@ -19,6 +19,7 @@ use crate::fate::Fates;
 use crate::ground::Ground;
 use crate::outward;
 use crate::peer::{Clock, Known};
+use crate::phones::{Outlet, served};
 use crate::tunnel::Shared;
 
 /// Datagrams taken at a time.
@@ -111,6 +112,7 @@ pub(crate) struct Reader {
     pub(crate) known: Arc<Known>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) clock: Clock,
+    pub(crate) phones: Option<Outlet>,
 }
 
 /// What a reader keeps between batches.
@@ -169,7 +171,7 @@ impl Reader {
                 },
                 Some((Kind::Path, _)) | None => continue,
             };
-            let Some((_, packet)) = read(&frame) else { continue };
+            let Some((kind, packet)) = read(&frame) else { continue };
             let Ok(head) = Head::parse(packet) else {
                 count.broken.add(1);
                 continue;
@@ -179,7 +181,10 @@ impl Reader {
                 Fate::Passes => {
                     count.received.add(1);
                     count.received_bytes.add(packet.len());
-                    passed.push(frame);
+                    match self.outlet(view, guard, head.flow.dst) {
+                        Some(phones) => phones.give(kind, packet),
+                        None => passed.push(frame),
+                    }
                 }
                 Fate::Refused => {
                     count.refused.add(1);
@@ -192,6 +197,12 @@ impl Reader {
             }
         }
         passed
+    }
+
+    /// Where a packet goes that is for a phone of this machine's and not for itself.
+    fn outlet(&self, view: &View, guard: &Guard, to: IpAddr) -> Option<&Outlet> {
+        let phones = self.phones.as_ref().filter(|_| !guard.addresses.contains(&to))?;
+        served(&view.net, to).map(|_| phones)
     }
 
     /// Says to the sender that it may not, so that nobody waits for what will never come.

@@ -25,12 +25,13 @@ use crate::ground::{Ground, Intake};
 use crate::inward::{Guard, Reader};
 use crate::outward::Cutter;
 use crate::peer::{Clock, Peer};
+use crate::phones::{self, Inlet, Phones};
 use crate::tunnel::{Shared, Trouble};
 
 /// Reads in a row before something else has its turn.
 const READS: usize = 64;
 /// Datagrams that are sent at a time.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 /// How long a line that is busy is waited for, while all others wait, too: some times what it takes to send
 /// what is in its queue.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -48,17 +49,19 @@ pub(crate) struct Pump {
     pub(crate) clock: Clock,
     pub(crate) ports: Arc<[u16]>,
     pub(crate) mtu: u16,
+    pub(crate) phones: Option<Phones>,
 }
 
 /// What the sending side works with.
-struct Desk {
-    view: Arc<View>,
-    guard: Guard,
-    peers: BTreeMap<NodeId, Peer>,
-    cutter: Cutter,
+pub(crate) struct Desk {
+    pub(crate) view: Arc<View>,
+    pub(crate) guard: Guard,
+    pub(crate) peers: BTreeMap<NodeId, Peer>,
+    pub(crate) phones: phones::Known,
+    pub(crate) cutter: Cutter,
     /// What goes to `target` next.
-    out: Vec<Bytes>,
-    target: Option<NodeId>,
+    pub(crate) out: Vec<Bytes>,
+    pub(crate) target: Option<NodeId>,
     errors: Budget,
 }
 
@@ -68,7 +71,11 @@ impl Pump {
         let guard = Guard { ports: Arc::clone(&self.ports), addresses: view.own(self.me) };
         let cutter = Cutter::new(self.mtu);
         let (peers, errors) = (BTreeMap::new(), Budget::default());
-        let mut desk = Desk { view, guard, peers, cutter, out: Vec::new(), target: None, errors };
+        let known = phones::Known::default();
+        let out = Vec::new();
+        let mut desk = Desk { view, guard, peers, phones: known, cutter, out, target: None, errors };
+        let mut inlet = self.phones.as_ref().map_or_else(Inlet::none, Phones::inlet);
+        let mut arrived = Vec::new();
         let mut readers: JoinSet<io::Result<()>> = JoinSet::new();
         let mut buffer = vec![0; READ_MAX];
         let ended = loop {
@@ -88,6 +95,13 @@ impl Pump {
                     Ok(Err(error)) => break Some(Trouble::Device(error)),
                     Err(error) => break Some(Trouble::Broken(error.to_string())),
                 },
+                () = inlet.next(&mut arrived) => {
+                    self.take_from_phones(&mut desk, &mut arrived).await;
+                    // However much phones send, this machine has its turn.
+                    if let Err(error) = self.carry(&mut desk, &mut buffer).await {
+                        break Some(Trouble::Device(error));
+                    }
+                }
                 ready = self.intake.readable() => {
                     let done = match ready {
                         Ok(()) => self.carry(&mut desk, &mut buffer).await,
@@ -125,6 +139,12 @@ impl Pump {
         let packet = bytes.get(Virtio::LEN..)?;
         let head = Head::parse(packet).ok()?;
         let flow = &head.flow;
+        if self.phones.is_some()
+            && let Some(phone) = phones::served(&desk.view.net, flow.dst)
+        {
+            self.to_phone(desk, phone, &head, bytes);
+            return None;
+        }
         // Who sends from here is this machine, or what it leads to: only with what somebody asked of that.
         let is_own = desk.guard.addresses.contains(&flow.src);
         if !is_own && !desk.view.net.lies_behind(flow.src)
@@ -173,7 +193,7 @@ impl Pump {
     }
 
     /// Notes a packet that leaves; whether it may.
-    fn may_leave(&self, desk: &Desk, to: NodeId, head: &Head) -> bool {
+    pub(crate) fn may_leave(&self, desk: &Desk, to: NodeId, head: &Head) -> bool {
         let Some(peer) = desk.peers.get(&to) else { return false };
         let (now, view) = (self.clock.now(), &desk.view);
         let opens = match (head.icmp, head.tcp) {
@@ -190,7 +210,7 @@ impl Pump {
     }
 
     /// Puts a packet's datagrams to what is sent next, or keeps it until there is a line.
-    fn pack(&self, desk: &mut Desk, to: NodeId, bytes: &[u8]) {
+    pub(crate) fn pack(&self, desk: &mut Desk, to: NodeId, bytes: &[u8]) {
         let Desk { peers, cutter, out, target, .. } = desk;
         let Some(peer) = peers.get_mut(&to) else { return };
         let Some(room) = peer.open_line().and_then(Line::room) else {
@@ -214,7 +234,7 @@ impl Pump {
 
     /// Says to a program of this machine that its packet goes nowhere, as if the other end said so: the
     /// kernel believes no error that comes from itself.
-    fn refuse(&self, desk: &mut Desk, packet: &[u8], why: Refusal) {
+    pub(crate) fn refuse(&self, desk: &mut Desk, packet: &[u8], why: Refusal) {
         let from = Head::parse(packet).ok().map(|head| head.flow.dst);
         if let Some(error) = from.and_then(|from| icmp::error(packet, from, why))
             && desk.errors.take()
@@ -268,6 +288,7 @@ impl Pump {
             known: Arc::clone(&peer.known),
             shared: Arc::clone(&self.shared),
             clock: self.clock,
+            phones: self.phones.as_ref().map(|phones| phones.outlet().clone()),
         };
         readers.spawn(reader.run());
         peer.line = Some(line);
@@ -285,12 +306,13 @@ impl Pump {
         let nodes: BTreeSet<NodeId> = view.net.nodes().collect();
         desk.peers.retain(|node, peer| nodes.contains(node) || peer.open_line().is_some());
         self.shared.forget(|node| desk.peers.contains_key(node));
+        desk.phones.keep(&view.net);
         desk.view = view;
     }
 }
 
 /// Sends what is packed.
-async fn flush(desk: &mut Desk) {
+pub(crate) async fn flush(desk: &mut Desk) {
     let Desk { peers, out, target, .. } = desk;
     let Some(peer) = target.take().and_then(|node| peers.get_mut(&node)) else {
         out.clear();

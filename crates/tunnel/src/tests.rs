@@ -18,26 +18,26 @@ use crate::View;
 use crate::fate::Fates;
 use crate::inward::{Fate, Guard, Judge};
 
-const START: u64 = 1_800_000_000_000;
-const NOW: Millis = Millis(5_000_000);
+pub(crate) const START: u64 = 1_800_000_000_000;
+pub(crate) const NOW: Millis = Millis(5_000_000);
 
-fn seed(name: &str) -> Secret {
+pub(crate) fn seed(name: &str) -> Secret {
     Secret::from_bytes(hash::digest("freehold test key", name.as_bytes()))
 }
 
-fn key(name: &str) -> SigningKey {
+pub(crate) fn key(name: &str) -> SigningKey {
     SigningKey::from_seed(Algorithm::Ed25519, &seed(name))
 }
 
-fn node(name: &str) -> NodeId {
+pub(crate) fn node(name: &str) -> NodeId {
     NodeId::from_bytes(key(name).verifying().ed25519_bytes().unwrap())
 }
 
-fn list<T, const N: usize>(items: impl IntoIterator<Item = T>) -> Bounded<T, N> {
+pub(crate) fn list<T, const N: usize>(items: impl IntoIterator<Item = T>) -> Bounded<T, N> {
     Bounded::from_vec(items.into_iter().collect()).unwrap()
 }
 
-fn say(set: &mut OpSet, number: u64, body: impl Into<Body>, cosigners: &[&str]) {
+pub(crate) fn say(set: &mut OpSet, number: u64, body: impl Into<Body>, cosigners: &[&str]) {
     let at = Millis(START + number * 1000);
     let mut op = draft(set, &state(set), &key("a"), body.into(), at).unwrap();
     for name in cosigners {
@@ -46,7 +46,7 @@ fn say(set: &mut OpSet, number: u64, body: impl Into<Body>, cosigners: &[&str]) 
     set.insert(op).unwrap();
 }
 
-fn state(set: &OpSet) -> State {
+pub(crate) fn state(set: &OpSet) -> State {
     fold(set, &Clock::default()).state
 }
 
@@ -106,7 +106,7 @@ impl Desk {
 }
 
 /// A packet with these ports; for ICMP the first is its type.
-fn packet(src: Ipv6Addr, dst: Ipv6Addr, proto: u8, sport: u16, dport: u16) -> Vec<u8> {
+pub(crate) fn packet(src: Ipv6Addr, dst: Ipv6Addr, proto: u8, sport: u16, dport: u16) -> Vec<u8> {
     let mut packet = vec![0x60, 0, 0, 0, 0, 20, proto, 64];
     packet.extend_from_slice(&src.octets());
     packet.extend_from_slice(&dst.octets());

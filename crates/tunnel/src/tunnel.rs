@@ -143,7 +143,7 @@ impl Tunnel {
         view: watch::Receiver<Arc<View>>,
     ) -> Result<Self, StartError> {
         config.check()?;
-        let Config { name, mtu, opened, hands } = config;
+        let Config { name, mtu, opened, hands, phones } = config;
         let (me, tasks) = (mesh.node_id(), TaskTracker::new());
         let shared = Arc::new(Shared::default());
         let mut parts = JoinSet::new();
@@ -173,6 +173,7 @@ impl Tunnel {
             clock: Clock::start(),
             ports: mesh.bound().iter().map(std::net::SocketAddr::port).collect(),
             mtu,
+            phones,
         };
         parts.spawn(pump.run(cancel.clone()));
         tasks.spawn(oversee(parts, Arc::clone(&shared), cancel.clone()));

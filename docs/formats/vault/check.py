@@ -209,7 +209,8 @@ def read_document(what, document):
 ROWS = {
     0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses", 6: "zone name",
     7: "service name", 8: "box key", 10: "name of a service of the network", 11: "name of a rule", 16: "ready",
-    17: "published", 21: "authority",
+    17: "published", 21: "authority", 20: "name of a phone",
+    22: "where phones are taken in",
 }
 
 

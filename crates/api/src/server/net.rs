@@ -133,7 +133,7 @@ pub(super) async fn add_rule(
     net_of(&node)?.add_rule(wish, dry_run).await.map(made)
 }
 
-fn made<T>(made: Option<T>) -> (StatusCode, Json<Option<T>>) {
+pub(super) fn made<T>(made: Option<T>) -> (StatusCode, Json<Option<T>>) {
     (if made.is_some() { StatusCode::CREATED } else { StatusCode::OK }, Json(made))
 }
 

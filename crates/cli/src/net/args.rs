@@ -51,7 +51,7 @@ pub enum NetCommand {
         #[command(subcommand)]
         command: super::forward::ForwardCommand,
     },
-    /// Phones, and other machines without this program: list, end
+    /// Phones, and other machines without this program: add, list, end
     Phone {
         /// What to do.
         #[command(subcommand)]
@@ -212,14 +212,38 @@ pub struct RuleAddArgs {
 /// `freehold net phone`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum PhoneCommand {
+    /// Let a phone in: makes a WireGuard configuration for it, as a file and a QR code
+    Add(PhoneAddArgs),
     /// List the phones
     List,
     /// Shut a phone out for good
     End {
-        /// Its id, or the first characters of it
+        /// Its name, its id, or the first characters of its id
         phone: String,
         /// Only say whether it would be done
         #[arg(long)]
         dry_run: bool,
     },
+}
+
+/// `freehold net phone add`.
+#[derive(Debug, Clone, Args)]
+pub struct PhoneAddArgs {
+    /// What it is called
+    pub name: String,
+    /// Whose it is: a member's name or id [default: yours]
+    #[arg(long, value_name = "PERSON")]
+    pub person: Option<String>,
+    /// The gateway that it comes by [default: the one that takes phones in, if there is but one]
+    #[arg(long, value_name = "NODE")]
+    pub gateway: Option<String>,
+    /// When it ends: 12h, 90d, 8w, or a day as 2027-01-31
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Write the configuration to this new file, which only you can read, and show it nowhere
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<std::path::PathBuf>,
+    /// Only say whether it would be let in
+    #[arg(long)]
+    pub dry_run: bool,
 }

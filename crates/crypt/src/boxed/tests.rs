@@ -14,6 +14,11 @@ fn keys_as_in_rfc_9180() {
         hex::encode(mine.public().as_bytes()),
         "3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d"
     );
+    // Its secret scalar there, with the bits set that RFC 7748 sets.
+    assert_eq!(
+        hex::encode(&*mine.expose()),
+        "4012c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8a48"
+    );
     let ikm = "7268600d403fce431561aef583ee1613527cff655c1343f29812e66706df3234";
     let mut entropy = Prescribed(hex::decode(ikm).unwrap());
     let sealed = mine.public().seal(b"", b"", &mut entropy).unwrap();

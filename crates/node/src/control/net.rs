@@ -136,7 +136,8 @@ impl NetControl for Answers {
     async fn phones(&self) -> Result<Vec<NetPhone>, Problem> {
         let view = self.0.log.view();
         let about = self.0.log.about(told::operations(view.state())).await?;
-        Ok(told::phones(&view, &called(&self.0, view.state()), &about, clock::wall()))
+        let seen = self.0.phones.seen();
+        Ok(told::phones(&view, &called(&self.0, view.state()), &about, &seen, clock::wall()))
     }
 
     async fn end_phone(&self, phone: &str, dry_run: bool) -> Result<(), Problem> {
@@ -144,8 +145,9 @@ impl NetControl for Answers {
         let Thing::Phone(phone) = called(&self.0, view.state()).meant(typed, &[Sort::Phone])? else {
             return Err(Problem::bug("the phone was not shut out", typed, None::<&str>));
         };
+        let row = DirectoryRow::PhoneName(phone, None);
         let end = move |shared: Arc<Shared>| async move {
-            say(&shared, PhoneEnd { phone }, By::Device, dry_run).await
+            end(&shared, PhoneEnd { phone }, row, By::Device, dry_run).await
         };
         self.0.to_the_end(end).await
     }
@@ -203,7 +205,7 @@ pub(super) fn must_be_keeper(shared: &Shared, what: &str) -> Result<(), Problem>
 }
 
 /// Says what is made and what it is called: the name first, so that nobody sees it without.
-async fn make(
+pub(super) async fn make(
     shared: &Shared,
     body: Body,
     by: By,

@@ -1,7 +1,7 @@
 //! What services and rules of the network are called, and how services are published.
 
-use freehold_seal::{DirectoryRow, PublicAuthority, Published, RowKey};
-use freehold_wire::{Name, RuleId, ServiceId};
+use freehold_seal::{DirectoryRow, PhoneDoor, PublicAuthority, Published, RowKey};
+use freehold_wire::{Name, NodeId, PhoneId, RuleId, ServiceId};
 
 use super::Directory;
 
@@ -34,6 +34,22 @@ impl Directory {
     pub fn net_rule_name(&self, rule: RuleId) -> Option<&str> {
         match self.row(RowKey::NetRule(rule))? {
             DirectoryRow::NetRule(_, name) => name.as_ref().map(Name::as_str),
+            _ => None,
+        }
+    }
+
+    /// What people call a phone.
+    pub fn phone_name(&self, phone: PhoneId) -> Option<&str> {
+        match self.row(RowKey::PhoneName(phone))? {
+            DirectoryRow::PhoneName(_, name) => name.as_ref().map(Name::as_str),
+            _ => None,
+        }
+    }
+
+    /// Where a gateway takes phones in.
+    pub fn phone_door(&self, node: NodeId) -> Option<&PhoneDoor> {
+        match self.row(RowKey::PhoneDoor(node))? {
+            DirectoryRow::PhoneDoor(_, door) => door.as_ref(),
             _ => None,
         }
     }

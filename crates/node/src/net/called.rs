@@ -120,6 +120,8 @@ impl Said {
         );
         let rules = state.live_rules();
         things.extend(rules.filter_map(|(id, _)| named(Thing::Rule(*id), directory.net_rule_name(*id))));
+        let phones = state.live_phones();
+        things.extend(phones.filter_map(|(id, _)| named(Thing::Phone(*id), directory.phone_name(*id))));
         Self { realm: directory.realm_name().map(str::to_owned), things }
     }
 }

@@ -121,7 +121,8 @@ impl Work {
 
     async fn begin(&self, now: &Snapshot) -> Option<Begun> {
         let (say, told) = watch::channel(Arc::new(seen(&self.shared, now)));
-        let config = || Config { name: self.device.clone(), ..Config::default() };
+        let phones = || Some(self.shared.phones.tunnel.clone());
+        let config = || Config { name: self.device.clone(), phones: phones(), ..Config::default() };
         let made = if self.by_hand {
             Err("--no-tun says so".to_owned())
         } else {

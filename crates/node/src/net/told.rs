@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use freehold_api::{NetPhone, NetRule, NetService};
+use freehold_api::{NetPhone, NetRule, NetService, PhoneSeen};
+use freehold_phones::Seen;
 use freehold_reach::{Barrier, Party, address, barrier};
 use freehold_realm::body::Preset;
 use freehold_realm::{Service, State};
@@ -81,19 +82,33 @@ pub(crate) fn phones(
     view: &View,
     called: &Called,
     about: &BTreeMap<OpId, About>,
+    seen: &[Seen],
     now: Millis,
 ) -> Vec<NetPhone> {
     let state = view.state();
     let all = state.live_phones().map(|(id, phone)| NetPhone {
         id: id.to_string(),
+        name: called.name(Thing::Phone(*id)),
         person: called.shown(Thing::Person(phone.person)),
         address: address::of_phone(&state.realm, id).to_string(),
         gateways: nodes(called, &phone.gateways),
         until_ms: phone.until.map(|until| until.0),
         refused: barrier(state, now, Party::Phone(*id)).map(|barrier| refused(barrier).to_owned()),
+        seen: seen.iter().find(|seen| seen.key == phone.key).and_then(seen_here),
         said: said_by(view, called, about, phone.said_in),
     });
-    all.collect()
+    let mut all: Vec<NetPhone> = all.collect();
+    all.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    all
+}
+
+fn seen_here(seen: &Seen) -> Option<PhoneSeen> {
+    Some(PhoneSeen {
+        from: seen.from?.to_string(),
+        shown_ms: u64::try_from(seen.shown?.as_millis()).unwrap_or(u64::MAX),
+        received: seen.received,
+        sent: seen.sent,
+    })
 }
 
 const fn refused(barrier: Barrier) -> &'static str {

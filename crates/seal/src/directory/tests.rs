@@ -22,6 +22,14 @@ fn rows() -> Vec<DirectoryRow> {
         DirectoryRow::Ready(NODE, BUCKET, Ready { kept: 2 << 16 | 7, last: 9, whole: true }),
         DirectoryRow::Published(ServiceId::from_bytes([8; 32]), None),
         DirectoryRow::PublicAuthority(Some(authority())),
+        DirectoryRow::PhoneName(PhoneId::from_bytes([8; 32]), Some(name("ann's phone"))),
+        DirectoryRow::PhoneDoor(
+            NODE,
+            Some(PhoneDoor {
+                key: BoxPublic::from_bytes([3; 32]),
+                endpoint: Text::new("vps.example.org:51820").unwrap(),
+            }),
+        ),
     ]
 }
 
@@ -61,7 +69,8 @@ fn a_node_tells_only_its_own_addresses() {
     for row in rows() {
         // Nor does it say what of its own counts, once it was suspended.
         assert_eq!(row.may_come_from(NODE), row.key() != RowKey::Cut(NODE));
-        let alone = [RowKey::Addresses(NODE), RowKey::Ready(BUCKET, NODE)].contains(&row.key());
+        let alone = [RowKey::Addresses(NODE), RowKey::Ready(BUCKET, NODE), RowKey::PhoneDoor(NODE)];
+        let alone = alone.contains(&row.key());
         assert_eq!(row.may_come_from(other), !alone);
     }
 }
@@ -69,7 +78,10 @@ fn a_node_tells_only_its_own_addresses() {
 #[test]
 fn a_mere_store_names_nothing_but_itself() {
     for row in rows() {
-        let own = matches!(row.key(), RowKey::NodeName(_) | RowKey::Addresses(_) | RowKey::Ready(..));
+        let own = matches!(
+            row.key(),
+            RowKey::NodeName(_) | RowKey::Addresses(_) | RowKey::Ready(..) | RowKey::PhoneDoor(_)
+        );
         assert_eq!(row.needs_keeper(NODE), !own);
         assert!(row.needs_keeper(NodeId::from_bytes([9; 32])));
     }

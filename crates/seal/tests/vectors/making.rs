@@ -5,12 +5,12 @@ use freehold_crypt::{BoxSecret, Entropy, Secret, SigningKey, hash};
 use freehold_seal::{
     Amendment, Annotation, Aspect, Binding, Blinding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm,
     Content, DirectoryRow, Document, Envelope, Erased, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind,
-    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, Proof, PublicAuthority, Published, Ready,
-    Recipient, Release, Released, Resealed, Right, Setting, SettingRow, Stored, Target, TlsEnds, VersionId,
-    ZoneServer, blob_list_digest, seal_payload,
+    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, PhoneDoor, Proof, PublicAuthority, Published,
+    Ready, Recipient, Release, Released, Resealed, Right, Setting, SettingRow, Stored, Target, TlsEnds,
+    VersionId, ZoneServer, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, RealmId, RuleId,
+    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, PhoneId, RealmId, RuleId,
     ServiceId, Text, ZoneId, to_canonical,
 };
 use serde_json::{Value, json};
@@ -266,6 +266,14 @@ pub(crate) fn payloads() -> Value {
         DirectoryRow::NetRule(RuleId::from_bytes([0xcc; 32]), Some(Name::new("ssh for ann").unwrap())),
         DirectoryRow::Published(ServiceId::from_bytes([0xbb; 32]), Some(published())),
         DirectoryRow::PublicAuthority(Some(authority())),
+        DirectoryRow::PhoneName(PhoneId::from_bytes([0xdd; 32]), Some(Name::new("ann's phone").unwrap())),
+        DirectoryRow::PhoneDoor(
+            NODE,
+            Some(PhoneDoor {
+                key: BoxSecret::from_seed(&Secret::from_bytes([0x98; 32])).public(),
+                endpoint: text("vps.example.org:51820"),
+            }),
+        ),
     ];
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),
