@@ -162,7 +162,7 @@ async fn pass_on(
     }
     let sent = errand.send(ready.request, web.speaks, ready.progress.as_deref()).await;
     match sent {
-        Ok((response, lease)) => bring_back(visit, (live, web), response, lease, ready.client),
+        Ok((response, lease)) => bring_back(visit, (live, web), &host, response, lease, ready.client),
         Err(failed) => could_not(&failed, live, web),
     }
 }
@@ -195,6 +195,7 @@ fn make_ready(web: &Web, mut parts: Parts, body: Inward, origin: Origin<'_>, liv
 fn bring_back(
     visit: &Arc<Visit>,
     (live, web): (&Arc<Live>, &Web),
+    host: &HeaderValue,
     mut response: Response<Incoming>,
     lease: Option<Lease>,
     client: Option<OnUpgrade>,
@@ -213,8 +214,10 @@ fn bring_back(
     // Another port of the service's is not the door's.
     response.headers_mut().remove(header::ALT_SVC);
     heads::back(response.headers_mut(), false, &web.headers, web.hsts);
-    if let Some(said) = &visit.worker.shared.http3 {
-        response.headers_mut().entry(header::ALT_SVC).or_insert_with(|| said.clone());
+    if visit.worker.shared.hears(visit.client.to)
+        && let Some(said) = heads::http3(host)
+    {
+        response.headers_mut().entry(header::ALT_SVC).or_insert(said);
     }
     *response.version_mut() = Version::HTTP_11;
     response.map(|body| Reply::relayed(body, lease, web.limits.quiet, &live.tally))

@@ -1,5 +1,6 @@
 //! The door as a whole: opened, given another table, closed.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
@@ -25,9 +26,6 @@ use crate::worker::{ACME_TLS, Ears, Shared, Worker};
 
 /// Connections that the kernel holds until they are taken.
 const BACKLOG: u32 = 1024;
-
-/// For so long a client that came by TCP may remember that HTTP/3 is spoken.
-const KNOWN_FOR: Duration = Duration::from_hours(24);
 
 /// Where the door is, and how large.
 #[derive(Debug, Clone)]
@@ -131,6 +129,7 @@ pub struct Door {
     https: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
     no_http3: Option<OpenError>,
+    speaks_http3: bool,
 }
 
 impl Door {
@@ -154,9 +153,10 @@ impl Door {
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
         };
-        let said = format!("h3=\":{}\"; ma={}", settings.https_port, KNOWN_FOR.as_secs());
+        let heard: BTreeSet<SocketAddr> =
+            if quic.is_some() { https.iter().copied().collect() } else { BTreeSet::new() };
         let shared = Arc::new(Shared {
-            http3: quic.as_ref().and_then(|_| said.parse().ok()),
+            heard: ArcSwap::from_pointee(heard),
             routes: ArcSwap::from_pointee(Routes::default().next(table)),
             changed: watch::channel(0).0,
             listening: watch::channel(Listening::new()).0,
@@ -166,12 +166,14 @@ impl Door {
             settings,
             handed,
         });
-        let mut door = Self { shared, threads: Vec::new(), https, http, no_http3 };
+        let mut door =
+            Self { shared, threads: Vec::new(), https, http, no_http3, speaks_http3: quic.is_some() };
         for (at, (runtime, (https, http))) in ready.into_iter().enumerate() {
             let shared = Arc::clone(&door.shared);
             let tls = tls.clone();
-            let quic = quic.as_mut().and_then(|(manner, all)| Some((manner.clone(), all.pop()?)));
-            let ears = Ears { https, http, quic };
+            let manner = quic.as_ref().map(|(manner, _)| manner.clone());
+            let quic = quic.as_mut().and_then(|(_, all)| all.pop()).unwrap_or_default();
+            let ears = Ears { https, http, quic, manner };
             let thread = std::thread::Builder::new().name(format!("door-{at}"));
             let work = move || runtime.block_on(Worker::run(shared, tls, ears));
             // An error here drops the door, and so ends those that run.
@@ -198,6 +200,12 @@ impl Door {
         let now = self.shared.listening.borrow().clone();
         let (next, failed) = listening::possible(&now, wanted.collect());
         if next != now {
+            if self.speaks_http3 {
+                let before = self.shared.heard.load_full();
+                let always = before.iter().filter(|at| self.https.contains(at)).copied();
+                let heard = listening::heard(&before, &next).into_iter().chain(always).collect();
+                self.shared.heard.store(Arc::new(heard));
+            }
             self.shared.listening.send_replace(next);
         }
         failed

@@ -252,6 +252,16 @@ pub(crate) fn back(headers: &mut HeaderMap, upgrade: bool, rules: &HeaderRules, 
     apply(headers, &rules.answer_drop, &rules.answer_set);
 }
 
+/// For so long a client that came by TCP may remember that HTTP/3 is spoken.
+const KNOWN_FOR: &str = "86400";
+
+/// What tells a client that HTTP/3 is spoken at the port that it came to (RFC 7838), by the host that it asked for.
+pub(crate) fn http3(host: &HeaderValue) -> Option<HeaderValue> {
+    let port = host.to_str().ok()?.rsplit_once(':').map_or("443", |(_, port)| port);
+    let port = if port.parse::<u16>().is_ok() { port } else { "443" };
+    HeaderValue::try_from(format!("h3=\":{port}\"; ma={KNOWN_FOR}")).ok()
+}
+
 /// Framing is nobody's to change.
 fn apply(headers: &mut HeaderMap, drop: &[HeaderName], set: &[(HeaderName, HeaderValue)]) {
     let framing =

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio_util::sync::DropGuard;
 
 use crate::door::{OpenError, listen_at};
+use crate::quic;
 use crate::worker::Worker;
 
 /// Where else the door listens: an address, and whether TLS is spoken there.
@@ -32,6 +33,13 @@ fn probe(now: &Listening, at: SocketAddr) -> io::Result<()> {
     TcpListener::bind(at).map(drop)
 }
 
+/// Of addresses where HTTPS is spoken, those where HTTP/3 can be; others are there without.
+pub(crate) fn heard(now: &BTreeSet<SocketAddr>, wanted: &Listening) -> BTreeSet<SocketAddr> {
+    let secure = wanted.iter().filter(|(_, secure)| *secure).map(|(at, _)| *at);
+    let own = |at: &SocketAddr| now.iter().any(|one| one.port() == at.port());
+    secure.filter(|at| now.contains(at) || quic::is_free(*at, own(at))).collect()
+}
+
 /// Listens in one worker where it is wanted, until the door closes.
 pub(crate) async fn keep(worker: Arc<Worker>) {
     let mut wanted = worker.shared.listening.subscribe();
@@ -44,6 +52,9 @@ pub(crate) async fn keep(worker: Arc<Worker>) {
                 Ok(listener) => {
                     let until = worker.shared.cancel.child_token();
                     worker.visits.spawn(Arc::clone(&worker).listen(listener, secure, until.clone()));
+                    if secure && worker.shared.heard.load().contains(&at) {
+                        quic::hear(&worker, at, &until);
+                    }
                     open.insert((at, secure), until.drop_guard());
                 }
                 Err(error) => tracing::warn!(%at, %error, "a worker of the door does not listen"),

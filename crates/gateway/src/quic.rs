@@ -20,6 +20,7 @@ use quinn::{
 };
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use coming::{Coming, Unread};
 
@@ -50,6 +51,22 @@ pub(crate) fn bind(
     };
     drop(all(false)?);
     (0..workers).map(|_| all(true)).collect()
+}
+
+/// Whether nobody else is at an address; `own`, the door may be at others with its port.
+pub(crate) fn is_free(at: SocketAddr, own: bool) -> bool {
+    bind_at(at, own).map_err(|error| tracing::warn!(%at, %error, "HTTP/3 is not spoken there")).is_ok()
+}
+
+/// Listens in one worker at one address more, until that ends.
+pub(crate) fn hear(worker: &Arc<Worker>, at: SocketAddr, until: &CancellationToken) {
+    let Some(manner) = &worker.manner else { return };
+    match bind_at(at, true).and_then(|socket| manner.open(socket)) {
+        Ok(endpoint) => {
+            worker.visits.spawn(listen(Arc::clone(worker), manner.clone(), endpoint, until.clone()));
+        }
+        Err(error) => tracing::warn!(%at, %error, "a worker of the door does not speak HTTP/3"),
+    }
 }
 
 fn bind_at(at: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
@@ -124,14 +141,19 @@ fn spoken(mut tls: rustls::ServerConfig) -> rustls::ServerConfig {
     tls
 }
 
-/// Serves who comes until the door closes.
-pub(crate) async fn listen(worker: Arc<Worker>, manner: Manner, endpoint: Endpoint) {
+/// Serves who comes until that ends; connections that are there go on.
+pub(crate) async fn listen(
+    worker: Arc<Worker>,
+    manner: Manner,
+    endpoint: Endpoint,
+    until: CancellationToken,
+) {
     let Ok(at) = endpoint.local_addr() else { return };
     let greeted = Arc::new(AtomicUsize::new(0));
     loop {
         let incoming = tokio::select! {
             biased;
-            () = worker.shared.cancel.cancelled() => break,
+            () = until.cancelled() => break,
             incoming = endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { return };

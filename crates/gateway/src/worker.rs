@@ -1,5 +1,6 @@
 //! One thread's part of the door, with connections, TLS and upstreams of its own.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +9,6 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
 use freehold_ports::{Guest, Places, Porter, Source, Stall};
-use http::HeaderValue;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -47,8 +47,8 @@ pub(crate) struct Shared {
     pub(crate) began: Instant,
     /// So that nobody outside knows who shares a row with whom.
     pub(crate) seed: RandomState,
-    /// Where HTTP/3 is spoken, for those who come by TCP.
-    pub(crate) http3: Option<HeaderValue>,
+    /// Where HTTP/3 is spoken.
+    pub(crate) heard: ArcSwap<BTreeSet<SocketAddr>>,
 }
 
 impl Shared {
@@ -65,6 +65,12 @@ impl Shared {
         })
     }
 
+    /// Whether HTTP/3 is spoken where a client came to.
+    pub(crate) fn hears(&self, at: SocketAddr) -> bool {
+        let heard = self.heard.load();
+        heard.contains(&at) || heard.iter().any(|own| own.port() == at.port() && own.ip().is_unspecified())
+    }
+
     /// Whether a client may use a service as it is published now.
     pub(crate) fn judge(&self, client: &Client, live: &Live) -> Judgement {
         match self.routes.load().service(&live.service.id) {
@@ -78,7 +84,8 @@ impl Shared {
 pub(crate) struct Ears {
     pub(crate) https: Vec<TcpListener>,
     pub(crate) http: Vec<TcpListener>,
-    pub(crate) quic: Option<(Manner, Vec<std::net::UdpSocket>)>,
+    pub(crate) quic: Vec<std::net::UdpSocket>,
+    pub(crate) manner: Option<Manner>,
 }
 
 /// One thread's part.
@@ -88,6 +95,8 @@ pub(crate) struct Worker {
     /// Clients' connections.
     pub(crate) visits: TaskTracker,
     pub(crate) porter: Porter,
+    /// How HTTP/3 is spoken, if it is.
+    pub(crate) manner: Option<Manner>,
     tls: ServerConfig,
 }
 
@@ -101,7 +110,7 @@ impl Worker {
         let places = Places { each: each.div_ceil(4), ..Places::of(each, shared.settings.rest) };
         let porter = Porter::new(places);
         let visits = TaskTracker::new();
-        let worker = Arc::new(Self { shared, upstreams, visits, porter, tls });
+        let worker = Arc::new(Self { shared, upstreams, visits, porter, tls, manner: ears.manner.clone() });
         let shared = Arc::clone(&worker.shared);
         for listener in ears.https {
             let until = shared.cancel.clone();
@@ -111,11 +120,16 @@ impl Worker {
             let until = shared.cancel.clone();
             worker.visits.spawn(Arc::clone(&worker).listen(listener, false, until));
         }
-        if let Some((manner, sockets)) = ears.quic {
-            for socket in sockets {
+        if let Some(manner) = worker.manner.clone() {
+            for socket in ears.quic {
                 match manner.open(socket) {
                     Ok(endpoint) => {
-                        worker.visits.spawn(quic::listen(Arc::clone(&worker), manner.clone(), endpoint));
+                        worker.visits.spawn(quic::listen(
+                            Arc::clone(&worker),
+                            manner.clone(),
+                            endpoint,
+                            shared.cancel.clone(),
+                        ));
                     }
                     Err(error) => {
                         tracing::error!(%error, "HTTP/3 is not spoken by one of the door's workers");

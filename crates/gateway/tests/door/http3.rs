@@ -114,7 +114,8 @@ async fn the_service_hears_the_same_as_from_others() {
     assert_eq!((shown.classes, shown.received, shown.under_way), ([0, 4, 0, 0, 0], 100_005, 0));
     // Those who come by TCP hear of it, and only if it is so.
     let seen = house.curl(CLOUD, "/", &[]).await;
-    assert!(seen.head.contains("alt-svc: h3=\":443\"; ma=86400\r\n"), "{seen:?}");
+    let said = format!("alt-svc: h3=\":{}\"; ma=86400\r\n", house.at().port());
+    assert!(seen.head.contains(&said), "{seen:?}");
     let mut without = settings();
     without.http3 = false;
     let house = House::with(without, crate::around::Keeper::default(), vec![cloud(&[echo.at])]);
@@ -210,6 +211,20 @@ async fn one_connection_is_for_one_name_and_one_address() {
     web.endpoint.rebind(std::net::UdpSocket::bind(HERE).unwrap()).unwrap();
     let asked = web.ask(request(Method::GET, "/", &[]), b"");
     assert!(timeout(LONG, asked).await.expect("it ends").is_err());
+    assert_eq!(house.http3().await.get("/").await.0, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_comes_later_speaks_http_3_as_well() {
+    let echo = Server::echo().await;
+    let house = House::open(vec![cloud(&[echo.at])]);
+    let later = SocketAddr::from(([127, 0, 0, 2], house.at().port()));
+    assert!(house.door.listen(&[later], &[]).is_empty());
+    let mut web = connect(later, &house.certificate, CLOUD).await.unwrap();
+    assert_eq!(web.get("/").await.0, 200);
+    // What is there goes on when the address goes, as by TCP.
+    assert!(house.door.listen(&[], &[]).is_empty());
+    assert_eq!(web.get("/").await.0, 200);
     assert_eq!(house.http3().await.get("/").await.0, 200);
 }
 
