@@ -219,6 +219,11 @@ fn network() -> Result<()> {
 }
 
 #[test]
+fn outside() -> Result<()> {
+    page("docs/user/outside.md")
+}
+
+#[test]
 fn usage() -> Result<()> {
     page("docs/user/usage.md")
 }

@@ -11,11 +11,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, ChoiceControl, Doctor,
-    DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl,
-    KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName,
-    NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions,
-    QuotaSetting, Status, UsageStatus, VerifyEvent,
+    AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint,
+    ChoiceControl, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation,
+    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
+    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase,
+    Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -145,6 +145,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Forwarded ports, if this node has any.
     fn forwards(&self) -> Option<&dyn ForwardControl> {
+        None
+    }
+
+    /// Names on the internet that follow this node, if it answers for them.
+    fn addresses(&self) -> Option<&dyn AddressControl> {
         None
     }
 

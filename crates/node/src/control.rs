@@ -1,5 +1,6 @@
 //! What this node answers to the API: each answer is put together from what the planes say.
 
+mod addresses;
 mod backends;
 mod bucket;
 mod choice;
@@ -22,9 +23,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
-    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint,
-    ChoiceControl, Control, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
+    AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card,
+    Checkpoint, ChoiceControl, Control, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport,
+    Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
     NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase,
     Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
@@ -227,6 +228,10 @@ impl Control for Answers {
     }
 
     fn forwards(&self) -> Option<&dyn ForwardControl> {
+        Some(self)
+    }
+
+    fn addresses(&self) -> Option<&dyn AddressControl> {
         Some(self)
     }
 

@@ -201,6 +201,7 @@ async fn start(
     net::ways::start(&supervisor.plane("way out"), shared, view.clone(), &options.tunnel);
     net::outlets::start(&supervisor.plane("proxies"), shared, view.clone(), &options.proxies)?;
     let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
+    net::followed::start(&supervisor.plane("addresses"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;
