@@ -224,6 +224,11 @@ fn phones() -> Result<()> {
 }
 
 #[test]
+fn outside() -> Result<()> {
+    page("docs/user/outside.md")
+}
+
+#[test]
 fn usage() -> Result<()> {
     page("docs/user/usage.md")
 }

@@ -1,6 +1,8 @@
 //! Machines behind every kind of router: who finds a direct path to whom, and who needs the relay.
 #![cfg(test)]
 
+mod addresses;
+
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};

@@ -1,5 +1,6 @@
 //! Asks a node, over its Unix socket or in the same process; both ways it is the same HTTP.
 
+mod addresses;
 mod backend;
 mod bucket_keys;
 mod choice;

@@ -11,11 +11,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, ChoiceControl, Doctor,
-    DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl,
-    KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName,
-    NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, PhoneControl, Phrase, Problem,
-    PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
+    AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint,
+    ChoiceControl, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation,
+    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
+    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl,
+    PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -150,6 +150,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// What lets phones in, if this node does.
     fn phones(&self) -> Option<&dyn PhoneControl> {
+        None
+    }
+
+    /// Names on the internet that follow this node, if it answers for them.
+    fn addresses(&self) -> Option<&dyn AddressControl> {
         None
     }
 

@@ -6,6 +6,7 @@
 
 mod problem;
 
+mod addresses;
 mod backend;
 mod bucket;
 mod bucket_keys;
@@ -36,6 +37,7 @@ mod client;
 /// The largest exported log that is read, in bytes: one of 100,000 operations takes about 50 MB.
 pub const LOG_MAX: usize = 512 * 1024 * 1024;
 
+pub use addresses::{AddressBy, AddressControl, AddressFamily, NewAddress, PublishedAddress};
 pub use backend::{
     Attached, BackendControl, BackendState, BackendStatus, Detach, Detached, FoundRealm, NewBackend,
     NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,

@@ -1,5 +1,6 @@
 //! The router, with its OpenAPI document made from the same lines.
 
+mod addresses;
 mod backend;
 mod bucket;
 mod bucket_keys;
@@ -148,6 +149,8 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(forward::remove_forward))
         .routes(routes!(net::phones, phone::add_phone))
         .routes(routes!(net::end_phone))
+        .routes(routes!(addresses::addresses, addresses::publish_address))
+        .routes(routes!(addresses::remove_address))
         .layer(DefaultBodyLimit::max(JSON_MAX))
 }
 

@@ -1,5 +1,6 @@
 //! `freehold net`: the realm's network.
 
+pub(crate) mod addresses;
 pub(crate) mod args;
 pub(crate) mod choice;
 pub(crate) mod door;
@@ -44,6 +45,7 @@ pub(crate) async fn net(terminal: Terminal, client: &Client, command: NetCommand
         NetCommand::Rule { command } => rule(terminal, client, command).await,
         NetCommand::Forward { command } => forward::forward(terminal, client, command).await,
         NetCommand::Phone { command } => phone::phone(terminal, client, command).await,
+        NetCommand::Address { command } => addresses::address(terminal, client, command).await,
     }
 }
 

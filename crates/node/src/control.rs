@@ -1,5 +1,6 @@
 //! What this node answers to the API: each answer is put together from what the planes say.
 
+mod addresses;
 mod backends;
 mod bucket;
 mod choice;
@@ -23,9 +24,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
-    Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint,
-    ChoiceControl, Control, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
+    AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card,
+    Checkpoint, ChoiceControl, Control, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport,
+    Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
     NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl,
     PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
@@ -232,6 +233,10 @@ impl Control for Answers {
     }
 
     fn phones(&self) -> Option<&dyn PhoneControl> {
+        Some(self)
+    }
+
+    fn addresses(&self) -> Option<&dyn AddressControl> {
         Some(self)
     }
 

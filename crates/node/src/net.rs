@@ -8,6 +8,7 @@ pub(crate) mod carrying;
 pub(crate) mod change;
 pub(crate) mod choice;
 pub(crate) mod door;
+pub(crate) mod followed;
 #[cfg(test)]
 pub(crate) mod lab;
 pub(crate) mod outlets;

@@ -204,6 +204,7 @@ async fn start(
     net::outlets::start(&supervisor.plane("proxies"), shared, view.clone(), &options.proxies)?;
     net::phones::start(&supervisor.plane("phones"), shared, view.clone(), &options.phones).await?;
     let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
+    net::followed::start(&supervisor.plane("addresses"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;

@@ -25,6 +25,7 @@ use crate::hosting::Backends;
 use crate::identity::{Identity, Keys};
 use crate::log::Log;
 use crate::neighbours::Neighbours;
+use crate::net::followed::Followed;
 use crate::scribe::{Saying, Scribe, ScribeError, Written};
 use crate::supervisor::Board;
 
@@ -120,6 +121,8 @@ pub struct Shared {
     pub(crate) endings: Endings,
     /// Backends that this node hosts.
     pub(crate) backends: Backends,
+    /// Names on the internet that follow this node.
+    pub(crate) followed: Followed,
 }
 
 impl Shared {
@@ -181,6 +184,7 @@ impl Shared {
             begun: Begun::default(),
             endings: Endings::default(),
             backends: Backends::default(),
+            followed: Followed::default(),
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use domain::base::iana::Rcode;
 
+use crate::due::Lasting;
+
 /// Why a record is not there, or not gone.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordsError {
@@ -40,6 +42,30 @@ pub enum RecordsError {
         "{0} is an alias (CNAME) in its zone, and cannot have an address as well; take the alias out first"
     )]
     Alias(String),
+    /// Not a key as name servers' tools write it.
+    #[error("this is no key for updates; it looks like hmac-sha256:NAME:SECRET, or as tsig-keygen writes it")]
+    KeyText,
+    /// Not an address that a password may go to.
+    #[error(
+        "{0:?} is not taken: https://provider.example/nic/update, as the provider says, without user and password"
+    )]
+    Url(String),
+    /// Nothing to speak TLS with.
+    #[error("TLS cannot be used: {0}; are there certificates (ca-certificates) on this machine?")]
+    Tls(String),
+    /// A provider does not do it, or is not reached.
+    #[error("{host}: {said}")]
+    Provider {
+        /// The provider.
+        host: String,
+        /// What it said, in words.
+        said: String,
+        /// Whether it may be asked again.
+        lasting: Lasting,
+    },
+    /// A provider knows no way to say that there is no address.
+    #[error("{0} has no way to take an address out; remove the name there")]
+    CannotClear(String),
     /// What came is not signed by the server.
     #[error("the answer of {0} is not its own; are key and clock right?")]
     Forged(SocketAddr),

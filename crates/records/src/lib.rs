@@ -1,21 +1,31 @@
 //! Records of a zone that others serve: texts that prove a name to an authority, and addresses by which a house is
-//! found. They are put there by an update that is signed ([`Update`], RFC 2136), or by a program that knows the
-//! zone's keeper ([`Hook`]). It must never touch a record of another name or type than it is told, believe an
-//! answer that is not signed, or let a key be seen.
+//! found. They are put there by an update that is signed ([`Update`], RFC 2136), by a program that knows the
+//! zone's keeper ([`Hook`]), or by a provider of such names ([`Provider`], dyndns2). It must never touch a record of
+//! another name or type than it is told, tell a private address, ask anybody in a hurry, believe an update that is
+//! not answered with a signature, or let a key be seen.
 //!
-//! Start reading at [`Records`] and [`Places`].
+//! Start reading at [`Records`] and [`Places`]. A [`Follower`] keeps a name's addresses; decisions are in [`due`].
 
+pub mod due;
 mod error;
+mod follow;
 mod hook;
+mod key;
+mod provider;
 mod update;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 pub use error::RecordsError;
+pub use follow::{Follower, Standing};
 pub use hook::Hook;
-pub use update::{Update, UpdateAlgorithm, UpdateKey};
+pub use key::{UpdateAlgorithm, UpdateKey};
+pub use provider::Provider;
+pub use update::Update;
 
 /// Text records that are put into a zone for a while.
 #[async_trait]
@@ -33,14 +43,26 @@ pub trait Places: Send + Sync + 'static {
     async fn replace(&self, name: &str, address: IpAddr) -> Result<(), RecordsError>;
     /// Takes out all that the name has of a family.
     async fn clear(&self, name: &str, family: Family) -> Result<(), RecordsError>;
+
+    /// Whether it can take addresses out at all.
+    fn clears(&self) -> bool {
+        true
+    }
+
+    /// How often what has not changed is said again, in case somebody else took it out.
+    fn refresh(&self) -> Duration {
+        Duration::from_hours(24)
+    }
 }
 
 /// Which addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Family {
     /// `A`
+    #[serde(rename = "ipv4")]
     V4,
     /// `AAAA`
+    #[serde(rename = "ipv6")]
     V6,
 }
 

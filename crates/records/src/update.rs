@@ -14,37 +14,11 @@ use domain::tsig::{Algorithm, ClientTransaction, Key};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
-use crate::{Data, Family, Places, Records, RecordsError};
+use crate::{Data, Family, Places, Records, RecordsError, UpdateAlgorithm, UpdateKey};
 
 /// For so long others may remember a record.
 const TTL: Ttl = Ttl::from_secs(60);
-
-/// The key that updates are signed with.
-pub struct UpdateKey {
-    /// Its name, as the server calls it.
-    pub name: String,
-    /// What it signs with.
-    pub algorithm: UpdateAlgorithm,
-    /// The secret.
-    pub secret: Zeroizing<Vec<u8>>,
-}
-
-impl std::fmt::Debug for UpdateKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("UpdateKey").field(&self.name).finish()
-    }
-}
-
-/// What updates are signed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpdateAlgorithm {
-    /// HMAC with SHA-256.
-    HmacSha256,
-    /// HMAC with SHA-512.
-    HmacSha512,
-}
 
 /// A server that takes updates of a zone.
 #[derive(Debug)]

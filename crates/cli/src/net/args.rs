@@ -2,6 +2,7 @@
 
 use clap::{ArgAction, Args, Subcommand};
 
+use super::addresses::AddressCommand;
 use super::door::{CaCommand, CertificatesCommand, PublishArgs, ServiceSetArgs};
 
 /// `freehold net`.
@@ -50,6 +51,12 @@ pub enum NetCommand {
         /// What to do.
         #[command(subcommand)]
         command: super::forward::ForwardCommand,
+    },
+    /// Names on the internet that follow this machine: publish, list, remove
+    Address {
+        /// What to do.
+        #[command(subcommand)]
+        command: AddressCommand,
     },
     /// Phones, and other machines without this program: add, list, end
     Phone {
