@@ -1,11 +1,17 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
+mod filter;
+
 use freehold_crypt::{BoxPublic, Entropy};
-use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, RuleId, ServiceId, Text, ZoneId};
+use freehold_wire::{Bounded, BucketId, Digest, Name, NodeId, OpId, RuleId, ServiceId, Text, ZoneId};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
 use crate::{BucketKey, Erased, PayloadPlace, PublicAuthority, Published};
+
+pub use self::filter::{
+    FilterGroup, FilterHours, FilterKey, FilterList, FilterMember, FilterName, FilterRow,
+};
 
 pub(crate) const SORT: u8 = 2;
 /// The most buckets in a [`DirectoryRow::Cut`]: with them all it stays below a payload's bound.
@@ -59,6 +65,9 @@ pub enum DirectoryRow {
     /// The authority that certifies the names of published services.
     #[n(21)]
     PublicAuthority(#[n(0)] Option<PublicAuthority>),
+    /// Something of the filter of names.
+    #[n(18)]
+    Filter(#[n(0)] FilterKey, #[n(1)] Option<FilterRow>),
 }
 
 /// A node's word that the keys of a bucket may end before one: nothing that it can read lives on them alone,
@@ -108,11 +117,13 @@ pub enum RowKey {
     Published(ServiceId),
     /// The authority for names outside.
     PublicAuthority,
+    /// Something of the filter of names, by the hash of what it is.
+    Filter(Digest),
 }
 
 impl DirectoryRow {
     /// What it is about.
-    pub const fn key(&self) -> RowKey {
+    pub fn key(&self) -> RowKey {
         match self {
             Self::RealmName(_) => RowKey::RealmName,
             Self::NodeName(node, _) => RowKey::NodeName(*node),
@@ -128,6 +139,7 @@ impl DirectoryRow {
             Self::Ready(node, bucket, _) => RowKey::Ready(*bucket, *node),
             Self::Published(service, _) => RowKey::Published(*service),
             Self::PublicAuthority(_) => RowKey::PublicAuthority,
+            Self::Filter(key, _) => RowKey::Filter(filter::digest(key)),
         }
     }
 
@@ -146,7 +158,8 @@ impl DirectoryRow {
             | Self::NetService(..)
             | Self::NetRule(..)
             | Self::Published(..)
-            | Self::PublicAuthority(_) => true,
+            | Self::PublicAuthority(_)
+            | Self::Filter(..) => true,
         }
     }
 
@@ -168,7 +181,8 @@ impl DirectoryRow {
             | Self::NetService(..)
             | Self::NetRule(..)
             | Self::Published(..)
-            | Self::PublicAuthority(_) => true,
+            | Self::PublicAuthority(_)
+            | Self::Filter(..) => true,
         }
     }
 
