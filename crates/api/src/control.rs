@@ -12,9 +12,9 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::kv::KvControl;
 use crate::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint, ChoiceControl, Doctor,
-    DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl,
-    KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName,
-    NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions,
+    DoorControl, FilterControl, ForwardControl, GuardianTest, ImportReport, Invitation, InvitationStatus,
+    KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey,
+    NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase, Problem, PutOptions,
     QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
@@ -145,6 +145,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Forwarded ports, if this node has any.
     fn forwards(&self) -> Option<&dyn ForwardControl> {
+        None
+    }
+
+    /// The filter of names, if this node has one.
+    fn filter(&self) -> Option<&dyn FilterControl> {
         None
     }
 

@@ -6,6 +6,7 @@ mod bucket_keys;
 mod choice;
 mod door;
 mod extract;
+mod filter;
 mod forward;
 mod key;
 mod kv;
@@ -147,6 +148,10 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(forward::remove_forward))
         .routes(routes!(net::phones))
         .routes(routes!(net::end_phone))
+        .routes(routes!(filter::filter, filter::change))
+        .routes(routes!(filter::renew))
+        .routes(routes!(filter::explain))
+        .routes(routes!(filter::statistics))
         .layer(DefaultBodyLimit::max(JSON_MAX))
 }
 

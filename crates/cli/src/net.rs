@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod choice;
 pub(crate) mod door;
+pub(crate) mod filter;
 pub(crate) mod forward;
 
 use freehold_api::words::{bytes, count, date, span};
@@ -42,6 +43,7 @@ pub(crate) async fn net(terminal: Terminal, client: &Client, command: NetCommand
         NetCommand::Ca { command } => door::authority(terminal, client, command).await,
         NetCommand::Rule { command } => rule(terminal, client, command).await,
         NetCommand::Forward { command } => forward::forward(terminal, client, command).await,
+        NetCommand::Filter { command } => filter::filter(terminal, client, command).await,
         NetCommand::Phone { command: PhoneCommand::List } => {
             let all = client.phones().await?;
             show(terminal, &all, |all| lines(all, "none", phone_line))

@@ -6,6 +6,7 @@ mod choice;
 mod databases;
 mod door;
 mod erasures;
+mod filter;
 mod forward;
 mod keys;
 mod net;
@@ -23,8 +24,8 @@ use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
     Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card, Checkpoint,
-    ChoiceControl, Control, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
+    ChoiceControl, Control, Doctor, DoorControl, FilterControl, ForwardControl, GuardianTest, ImportReport,
+    Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
     NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl, Phrase,
     Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
@@ -227,6 +228,10 @@ impl Control for Answers {
     }
 
     fn forwards(&self) -> Option<&dyn ForwardControl> {
+        Some(self)
+    }
+
+    fn filter(&self) -> Option<&dyn FilterControl> {
         Some(self)
     }
 

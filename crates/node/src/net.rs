@@ -8,8 +8,10 @@ pub(crate) mod carrying;
 pub(crate) mod change;
 pub(crate) mod choice;
 pub(crate) mod door;
+pub(crate) mod filter;
 #[cfg(test)]
 pub(crate) mod lab;
+mod near;
 pub(crate) mod outlets;
 pub(crate) mod ports;
 pub(crate) mod stack;
@@ -28,7 +30,7 @@ use freehold_realm::{State, network_of};
 use freehold_wire::{Millis, Prefix};
 use tokio::sync::watch;
 
-pub use self::answers::NamesWish;
+pub use self::answers::{NamesWish, SystemWish};
 use self::called::{Called, Said, Thing};
 pub use self::carrying::TunnelWish;
 pub use self::door::DoorWish;

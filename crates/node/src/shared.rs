@@ -82,6 +82,8 @@ pub struct Shared {
     pub(crate) way: watch::Sender<Option<freehold_stack::Way>>,
     /// The forwarded ports of this machine.
     pub(crate) outlets: crate::net::outlets::Outlets,
+    /// What answers for names, once it does.
+    pub(crate) names: OnceLock<Arc<crate::net::answers::Names>>,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -160,6 +162,7 @@ impl Shared {
             tunnel: watch::Sender::new(None),
             door: crate::net::door::Told::default(),
             way: watch::Sender::new(None),
+            names: OnceLock::new(),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),
             sessions,

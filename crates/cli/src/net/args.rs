@@ -3,6 +3,7 @@
 use clap::{ArgAction, Args, Subcommand};
 
 use super::door::{CaCommand, CertificatesCommand, PublishArgs, ServiceSetArgs};
+use super::filter::args::FilterCommand;
 
 /// `freehold net`.
 #[derive(Debug, Clone, Subcommand)]
@@ -50,6 +51,12 @@ pub enum NetCommand {
         /// What to do.
         #[command(subcommand)]
         command: super::forward::ForwardCommand,
+    },
+    /// Names that are blocked: for whom, when, and by which lists
+    Filter {
+        /// What to do.
+        #[command(subcommand)]
+        command: FilterCommand,
     },
     /// Phones, and other machines without this program: list, end
     Phone {
