@@ -219,6 +219,11 @@ fn network() -> Result<()> {
 }
 
 #[test]
+fn names() -> Result<()> {
+    page("docs/user/names.md")
+}
+
+#[test]
 fn usage() -> Result<()> {
     page("docs/user/usage.md")
 }
