@@ -69,6 +69,7 @@ fn reply(packet: &[u8]) {
     let blocked = Blocked::builder(&SEED).finish();
     let now = freehold_names::LocalTime::at(Millis(0), 0);
     assert_eq!(policy.hidden(None, packet, &blocked, now), None);
+    freehold_names::leads_inside(packet);
 
     let mut asked = vec![0, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     asked.extend(message.name());

@@ -229,6 +229,11 @@ fn outside() -> Result<()> {
 }
 
 #[test]
+fn names() -> Result<()> {
+    page("docs/user/names.md")
+}
+
+#[test]
 fn usage() -> Result<()> {
     page("docs/user/usage.md")
 }

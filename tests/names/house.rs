@@ -22,7 +22,7 @@ impl House {
     /// Over everything, on any ports.
     pub(crate) async fn start(setting: Setting) -> anyhow::Result<Self> {
         let all = [Speaks::Plain, Speaks::Tls, Speaks::Https];
-        let listen = |speaks| Ok(Listen { address: "127.0.0.1:0".parse()?, speaks });
+        let listen = |speaks| Ok(Listen::at("127.0.0.1:0".parse()?, speaks));
         Self::at(all.into_iter().map(listen).collect::<anyhow::Result<_>>()?, setting).await
     }
 

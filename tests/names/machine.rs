@@ -58,7 +58,7 @@ fn setting() -> Setting {
 }
 
 async fn house(address: &str) -> anyhow::Result<House> {
-    House::at(vec![Listen { address: address.parse()?, speaks: Speaks::Plain }], setting()).await
+    House::at(vec![Listen::at(address.parse()?, Speaks::Plain)], setting()).await
 }
 
 fn wish(link: Option<&str>, server: &str) -> anyhow::Result<Wish> {

@@ -22,7 +22,15 @@ impl Signed {
         let mut line = || said.next().unwrap_or(Ok(String::new()));
         let (port, anchor) = (line()?, line()?);
         let servers = vec![format!("127.0.0.1:{port}").parse()?];
-        Ok(Self { server, upstream: Upstream { servers, validate: true, anchors: Some(anchor + "\n") } })
+        Ok(Self {
+            server,
+            upstream: Upstream {
+                servers,
+                validate: true,
+                anchors: Some(anchor + "\n"),
+                ..Upstream::default()
+            },
+        })
     }
 }
 

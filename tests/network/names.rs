@@ -68,7 +68,9 @@ fn a_laptop_asks_a_gateway_through_the_network_and_nobody_else() -> Result<()> {
             Ok(dig(&carol, &at, &question).is_ok_and(|said| said == address))
         })?;
         let own = in_net(&laptop, "pad")?.address;
-        ensure!(dig(&bob, &format!("[{own}]:53"), &question).is_err(), "a laptop is asked by others");
+        let own = format!("[{own}]:53");
+        ensure!(laptop.status()?.endpoints.names.contains(&own) && dig(&carol, &own, &question)? == address);
+        ensure!(dig(&bob, &own, &question).is_err(), "a laptop is asked by others");
         Ok(())
     })
 }
@@ -93,7 +95,6 @@ fn a_machine_answers_for_its_house_where_it_is_told_to() -> Result<()> {
         one.stop()?;
         let odd = ["up", "--dns-upstream", "dns.example"];
         one.cli(&odd)?.refused(2, &["dns.example", "tls://"])?;
-        one.cli(&["up", "--dns", "192.0.2.77:53"])?.refused(1, &["192.0.2.77", "--dns"])?;
         Ok(())
     })
 }

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck};
-use freehold_cli::{Founding, Host, Ready, RunOptions};
+use freehold_cli::{DnsArgs, DnsSystem, Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
-use freehold_node::net::{DoorWish, NamesWish, PhonesWish, ProxyWish, TunnelWish};
+use freehold_node::net::{DoorWish, NamesWish, PhonesWish, ProxyWish, SystemWish, TunnelWish};
 use freehold_node::vacant::Vacant;
 use freehold_node::{clock, control, erasing, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
@@ -106,7 +106,7 @@ impl Host for NodeHost {
                 others: options.proxy_for_others,
             },
             phones: PhonesWish { listen: options.phone_listen, endpoint: options.phone_endpoint },
-            names: NamesWish { listen: options.dns, port: options.dns_port, servers: options.dns_upstream },
+            names: names(options.dns, options.dns_port),
             door: DoorWish {
                 listen: options.door_listen,
                 https: options.door_ports.0,
@@ -147,4 +147,14 @@ impl Host for NodeHost {
     fn receipt(&self, receipt: &[u8]) -> Result<Erasure, Problem> {
         erasing::receipt::check(receipt)
     }
+}
+
+fn names(dns: DnsArgs, port: u16) -> NamesWish {
+    let DnsArgs { listen, tls, https, certificate, servers, system } = dns;
+    let system = match system.unwrap_or_default() {
+        DnsSystem::Gently => SystemWish::Gently,
+        DnsSystem::Yes => SystemWish::Yes,
+        DnsSystem::No => SystemWish::No,
+    };
+    NamesWish { listen, port, tls, https, certificate, servers, system }
 }

@@ -5,6 +5,7 @@ mod backend;
 mod bucket_keys;
 mod choice;
 mod door;
+mod filter;
 mod forward;
 mod kv;
 mod net;

@@ -12,8 +12,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::kv::KvControl;
 use crate::{
     AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint,
-    ChoiceControl, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport, Invitation,
-    InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
+    ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl, GuardianTest, ImportReport,
+    Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
     NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl,
     PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
@@ -155,6 +155,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Names on the internet that follow this node, if it answers for them.
     fn addresses(&self) -> Option<&dyn AddressControl> {
+        None
+    }
+
+    /// The filter of names, if this node has one.
+    fn filter(&self) -> Option<&dyn FilterControl> {
         None
     }
 

@@ -13,6 +13,7 @@ mod bucket_keys;
 mod choice;
 mod door;
 mod erasure;
+mod filter;
 mod forward;
 mod invitation;
 mod key;
@@ -56,6 +57,11 @@ pub use door::{
     Publishing, RealmAuthority, ServiceChange, ShownHere, TlsEnds, ZoneServerSetting,
 };
 pub use erasure::{Erasure, ErasureNode, ErasurePlan, ErasureUnderWay, ObjectErasurePlan, ObjectToErase};
+pub use filter::{
+    FilterChange, FilterControl, FilterCount, FilterExplanation, FilterForward, FilterGroup,
+    FilterGroupCount, FilterHour, FilterHours, FilterKeep, FilterList, FilterQuestion, FilterRecord,
+    FilterRule, FilterServer, FilterStats, FilterStatus,
+};
 pub use forward::{ForwardControl, NetForward, NewForward};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};

@@ -7,6 +7,7 @@ mod bucket_keys;
 mod choice;
 mod door;
 mod extract;
+mod filter;
 mod forward;
 mod key;
 mod kv;
@@ -151,6 +152,10 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(net::end_phone))
         .routes(routes!(addresses::addresses, addresses::publish_address))
         .routes(routes!(addresses::remove_address))
+        .routes(routes!(filter::filter, filter::change))
+        .routes(routes!(filter::renew))
+        .routes(routes!(filter::explain))
+        .routes(routes!(filter::statistics))
         .layer(DefaultBodyLimit::max(JSON_MAX))
 }
 

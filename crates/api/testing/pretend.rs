@@ -9,13 +9,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     Audit, BucketChange, BucketRules, BucketStatus, Burden, ByteRange, ByteStream, Card, Checkpoint, Control,
-    Doctor, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey,
-    NetControl, NewBucket, NewInvitation, NewKey, NewName, NodePlace, NodeSetting, NodeStatus, ObjectInfo,
-    ObjectRead, Phrase, Problem, Protection, PutOptions, QuotaSetting, QuotaWhose, Standing, Status,
-    UsageStatus, VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
+    Doctor, FilterControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery,
+    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodePlace, NodeSetting,
+    NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, Protection, PutOptions, QuotaSetting, QuotaWhose,
+    Standing, Status, UsageStatus, VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+#[path = "pretend_filter.rs"]
+mod filter;
 #[path = "pretend_net.rs"]
 mod net;
 #[path = "pretend_realm.rs"]
@@ -114,6 +116,10 @@ impl World {
 #[async_trait]
 impl Control for Pretend {
     fn net(&self) -> Option<&dyn NetControl> {
+        Some(self)
+    }
+
+    fn filter(&self) -> Option<&dyn FilterControl> {
         Some(self)
     }
 

@@ -198,20 +198,15 @@ pub struct Run {
     /// Open the proxies to others than this machine's programs: they are this machine to the realm
     #[arg(long)]
     pub proxy_for_others: bool,
-    /// Answer for names on this address, which may be given several times; 0.0.0.0:53 is all of them
-    /// [default: 127.0.0.1:5300, another port if it is in use]
-    #[arg(long, value_name = "IP:PORT")]
-    pub dns: Vec<std::net::SocketAddr>,
-    /// Ask this server for the internet's names, as 192.0.2.1 or tls://NAME@192.0.2.1; may be given several
-    /// times, in order [default: nobody is asked]
-    #[arg(long, value_name = "SERVER")]
-    pub dns_upstream: Vec<String>,
     /// Take in phones on this UDP port, by WireGuard; this machine has to be a gateway, and be reached there
     #[arg(long, value_name = "IP:PORT")]
     pub phone_listen: Option<std::net::SocketAddr>,
     /// Where phones find that: a name or a public address, and a port [default: that of --phone-listen]
     #[arg(long, value_name = "HOST:PORT", requires = "phone_listen")]
     pub phone_endpoint: Option<String>,
+    /// Names.
+    #[command(flatten)]
+    pub dns: crate::dns::DnsArgs,
     /// Write the log as JSON lines
     #[arg(long)]
     pub log_json: bool,

@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck};
 use zeroize::Zeroizing;
 
+use crate::dns::DnsArgs;
+
 /// How a node is to run.
 #[expect(clippy::struct_excessive_bools, reason = "each is a word that people type")]
 #[derive(Debug, Clone)]
@@ -44,12 +46,10 @@ pub struct RunOptions {
     pub http_proxy: Option<SocketAddr>,
     /// That the proxies are for others than this machine's programs, too.
     pub proxy_for_others: bool,
-    /// Where to answer for names, if somebody said where.
-    pub dns: Vec<SocketAddr>,
+    /// Where to answer for names, if somebody said where, and who is asked.
+    pub dns: DnsArgs,
     /// Else the wanted port on this machine's loopback.
     pub dns_port: u16,
-    /// Who is asked for the internet's names.
-    pub dns_upstream: Vec<String>,
     /// Where to take phones in, if at all.
     pub phone_listen: Option<SocketAddr>,
     /// Where phones find that, if elsewhere.

@@ -8,6 +8,7 @@ mod ask;
 mod backend;
 mod bucket_keys;
 mod demo;
+mod dns;
 mod found;
 mod host;
 mod key;
@@ -31,6 +32,7 @@ use clap::{CommandFactory as _, Parser as _};
 use freehold_api::Problem;
 
 pub use args::{Cli, Command};
+pub use dns::{DnsArgs, DnsSystem};
 pub use host::{Founding, Host, Ready, RunOptions};
 use terminal::Terminal;
 

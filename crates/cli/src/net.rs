@@ -4,6 +4,7 @@ pub(crate) mod addresses;
 pub(crate) mod args;
 pub(crate) mod choice;
 pub(crate) mod door;
+pub(crate) mod filter;
 pub(crate) mod forward;
 mod phone;
 
@@ -46,6 +47,7 @@ pub(crate) async fn net(terminal: Terminal, client: &Client, command: NetCommand
         NetCommand::Forward { command } => forward::forward(terminal, client, command).await,
         NetCommand::Phone { command } => phone::phone(terminal, client, command).await,
         NetCommand::Address { command } => addresses::address(terminal, client, command).await,
+        NetCommand::Filter { command } => filter::filter(terminal, client, command).await,
     }
 }
 

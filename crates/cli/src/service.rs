@@ -84,8 +84,6 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         (run.proxy_for_others, " --proxy-for-others"),
     ];
     flags.extend(words.into_iter().filter_map(|(said, word)| said.then_some(word)));
-    let names = run.dns.iter().map(|at| ("--dns", Some(at.to_string())));
-    let servers = run.dns_upstream.iter().map(|server| ("--dns-upstream", Some(server.clone())));
     for (flag, value) in [
         ("--s3-port", run.s3_port.map(|p| p.to_string())),
         ("--console-port", run.console_port.map(|p| p.to_string())),
@@ -103,8 +101,7 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
     .into_iter()
     .chain(domains)
     .chain(doors)
-    .chain(names)
-    .chain(servers)
+    .chain(run.dns.flags())
     .chain(websites)
     {
         if let Some(value) = value {
@@ -142,6 +139,7 @@ fn quoted(path: &Path, in_command: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dns::DnsArgs;
 
     #[test]
     fn the_unit_names_program_home_and_flags() {
@@ -162,10 +160,9 @@ mod tests {
             socks: Some("127.0.0.1:1080".parse().unwrap()),
             http_proxy: None,
             proxy_for_others: false,
-            dns: vec!["192.168.1.2:53".parse().unwrap()],
-            dns_upstream: Vec::new(),
             phone_listen: Some("0.0.0.0:51820".parse().unwrap()),
             phone_endpoint: Some("vps.example.org:51820".to_owned()),
+            dns: DnsArgs { listen: vec!["192.168.1.2:53".parse().unwrap()], ..DnsArgs::default() },
             log_json: false,
         };
         let unit = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, true);

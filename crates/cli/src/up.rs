@@ -38,7 +38,6 @@ pub(crate) fn options(run: &args::Run) -> RunOptions {
         proxy_for_others: run.proxy_for_others,
         dns: run.dns.clone(),
         dns_port: 5300,
-        dns_upstream: run.dns_upstream.clone(),
         phone_listen: run.phone_listen,
         phone_endpoint: run.phone_endpoint.clone(),
         log_json: run.log_json,

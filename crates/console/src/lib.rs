@@ -16,6 +16,7 @@ mod words;
 
 mod buckets;
 mod files;
+mod filter;
 mod health;
 mod home;
 mod network;

@@ -11,7 +11,7 @@ use freehold_api::{Client, Sessions};
 use http::{HeaderName, HeaderValue, header};
 use tower::ServiceExt as _;
 
-use crate::{assets, buckets, fault, files, gate, health, home, network, nodes, realm};
+use crate::{assets, buckets, fault, files, filter, gate, health, home, network, nodes, realm};
 
 /// Nothing from elsewhere, nothing inline, nothing framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
@@ -76,6 +76,7 @@ fn pages(console: Console) -> Router {
         .route("/nodes/{node}/suspend", post(nodes::suspend))
         .route("/nodes/{node}/lift", post(nodes::lift))
         .route("/network", get(network::show))
+        .route("/network/names", get(filter::show))
         .route("/buckets", get(buckets::list).post(buckets::create))
         .route("/buckets/{bucket}", get(buckets::show))
         .route("/buckets/{bucket}/verify", post(buckets::verify).get(buckets::back))

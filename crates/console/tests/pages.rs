@@ -107,6 +107,9 @@ fn pages() -> Vec<String> {
         "/network",
         "/network?from=pad&to=wiki&port=",
         "/network?from=pad&to=nobody&port=22",
+        "/network/names",
+        "/network/names?name=x.ads.example&who=pad",
+        "/network/names?name=a+b&who=pad",
         "/buckets",
         "/buckets/photos",
         "/health",
@@ -407,6 +410,25 @@ async fn what_is_not_there_and_what_is_mistyped_is_told_for_this_page() {
     assert!(gone.contains("There is no file zzz in photos") && !gone.contains("answered"), "{gone}");
     let wrong = text(browser.post("/realm/guardian", "phrase=abandon+about").await).await;
     assert!(wrong.contains("type it again below") && !wrong.contains("freehold guardians test"), "{wrong}");
+}
+
+#[tokio::test]
+async fn the_page_of_names_tells_what_is_blocked_for_whom_and_why() {
+    let browser = Browser::signed_in(World::family()).await;
+    let page = browser.page("/network/names").await;
+    for said in [
+        "139483",
+        "Not the newest",
+        "sun,mon-thu from 20:30 to 07:00 in Europe/Berlin",
+        "pauses for another",
+        "tracker.example",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    let blocked = browser.page("/network/names?name=x.ads.example&who=pad").await;
+    assert!(blocked.contains("Blocked") && blocked.contains("freehold net filter allow x.ads.example"));
+    assert!(browser.page("/network/names?name=ok.example&who=").await.contains("Passes"));
+    assert!(browser.page("/network/names?name=a+b&who=pad").await.contains("cannot be asked for"));
 }
 
 #[tokio::test]

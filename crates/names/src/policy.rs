@@ -26,6 +26,8 @@ pub enum Member {
     Node(NodeId),
     /// Whatever belongs to a person.
     Person(PersonId),
+    /// Every phone.
+    Phones,
     /// A network, by its first address and how many bits of it count.
     Network(IpAddr, u8),
     /// Whoever is in no other group.
@@ -48,6 +50,9 @@ pub struct Group {
     pub schedules: Vec<Schedule>,
     /// Engines that give strict results.
     pub safe: Engines,
+    /// By how many minutes the clocks of its schedules are ahead of UTC now; as those of whoever asks if nobody
+    /// says.
+    pub ahead: Option<i32>,
     /// Until then nothing of all this holds.
     pub paused_until: Option<Millis>,
     /// Who is asked.
@@ -88,6 +93,7 @@ struct Rules {
     allow: Own,
     block: Own,
     schedules: Vec<Schedule>,
+    ahead: Option<i32>,
     safe: Engines,
     paused_until: Option<Millis>,
     upstream: u16,
@@ -131,6 +137,7 @@ impl Policy {
                 allow: Own::of(&group.allow, mixer),
                 block: Own::of(&group.block, mixer),
                 schedules: group.schedules.clone(),
+                ahead: group.ahead,
                 safe: group.safe,
                 paused_until: group.paused_until,
                 upstream: group.upstream,
@@ -148,8 +155,12 @@ impl Policy {
 
     /// The group that somebody is in, by its place among those given.
     pub fn group_of(&self, party: &PolicyParty) -> Option<usize> {
-        let named =
-            [party.phone.map(Member::Phone), party.node.map(Member::Node), party.person.map(Member::Person)];
+        let named = [
+            party.phone.map(Member::Phone),
+            party.node.map(Member::Node),
+            party.person.map(Member::Person),
+            party.phone.map(|_| Member::Phones),
+        ];
         let by_name = named.into_iter().flatten().find_map(|member| self.members.get(&member));
         let by_network = || {
             let address = party.address?;
@@ -179,7 +190,8 @@ impl Policy {
         if let Some(Ok(())) = own {
             return self.ask(rules.upstream, name);
         }
-        if rules.schedules.iter().any(|schedule| schedule.what == Within::Nothing && schedule.holds(now)) {
+        let there = rules.there(now);
+        if rules.schedules.iter().any(|schedule| schedule.what == Within::Nothing && schedule.holds(there)) {
             return Decision::Refuse;
         }
         if let Some(Err(hit)) = own {
@@ -227,6 +239,12 @@ impl Policy {
         None
     }
 
+    /// Whether a group lets a name pass by itself, whatever lists and answers say.
+    pub fn allows(&self, group: Option<usize>, name: &[u8]) -> bool {
+        let name = Suffixes::with(name, self.mixer);
+        self.rules(group).is_some_and(|rules| rules.own(&name) == Some(Ok(())))
+    }
+
     fn rules(&self, group: Option<usize>) -> Option<&Rules> {
         group.and_then(|group| self.groups.get(group))
     }
@@ -262,7 +280,13 @@ impl Rules {
         }
     }
 
+    /// What the clocks say that its hours are meant by.
+    fn there(&self, now: LocalTime) -> LocalTime {
+        self.ahead.map_or(now, |ahead| LocalTime::at(now.now, ahead))
+    }
+
     fn lists_at(&self, now: LocalTime) -> u32 {
+        let now = self.there(now);
         let more =
             self.schedules.iter().filter(|schedule| schedule.holds(now)).map(|schedule| {
                 match schedule.what {

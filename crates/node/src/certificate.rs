@@ -62,15 +62,17 @@ pub fn load_or_make(
         pem
     };
     let unreadable = || CertificateError::Unreadable(path.to_owned());
-    let certificate = CertificateDer::from_pem_slice(&pem).map_err(|_| unreadable())?;
+    let chain =
+        CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|_| unreadable())?;
+    let certificate = chain.first().ok_or_else(unreadable)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| unreadable())?;
-    let fingerprint = fingerprint(&certificate);
+    let fingerprint = fingerprint(certificate);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(CertificateError::Tls)?
         .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
+        .with_single_cert(chain, key)
         .map_err(CertificateError::Tls)?;
     tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Identity { tls: Arc::new(tls), fingerprint })

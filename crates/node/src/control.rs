@@ -7,6 +7,7 @@ mod choice;
 mod databases;
 mod door;
 mod erasures;
+mod filter;
 mod forward;
 mod keys;
 mod net;
@@ -25,10 +26,11 @@ use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
     AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card,
-    Checkpoint, ChoiceControl, Control, Doctor, DoorControl, ForwardControl, GuardianTest, ImportReport,
-    Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
-    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl,
-    PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
+    Checkpoint, ChoiceControl, Control, Doctor, DoorControl, FilterControl, ForwardControl, GuardianTest,
+    ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
+    NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
+    PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus,
+    VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -237,6 +239,10 @@ impl Control for Answers {
     }
 
     fn addresses(&self) -> Option<&dyn AddressControl> {
+        Some(self)
+    }
+
+    fn filter(&self) -> Option<&dyn FilterControl> {
         Some(self)
     }
 

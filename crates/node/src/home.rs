@@ -150,6 +150,16 @@ impl Home {
         self.root.join("names")
     }
 
+    /// What this machine alone has chosen for its network.
+    pub fn net(&self) -> PathBuf {
+        self.root.join("net")
+    }
+
+    /// Lists of names that are files of this machine.
+    pub fn filter_files(&self) -> PathBuf {
+        self.net().join("filter.json")
+    }
+
     /// Certificate of the console.
     pub fn console_certificate(&self) -> PathBuf {
         self.root.join("console.pem")

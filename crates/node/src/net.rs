@@ -8,9 +8,11 @@ pub(crate) mod carrying;
 pub(crate) mod change;
 pub(crate) mod choice;
 pub(crate) mod door;
+pub(crate) mod filter;
 pub(crate) mod followed;
 #[cfg(test)]
 pub(crate) mod lab;
+mod near;
 pub(crate) mod outlets;
 pub(crate) mod phones;
 pub(crate) mod ports;
@@ -30,7 +32,7 @@ use freehold_realm::{State, network_of};
 use freehold_wire::{Millis, Prefix};
 use tokio::sync::watch;
 
-pub use self::answers::NamesWish;
+pub use self::answers::{NamesWish, SystemWish};
 use self::called::{Called, Said, Thing};
 pub use self::carrying::TunnelWish;
 pub use self::door::DoorWish;

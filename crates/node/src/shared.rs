@@ -85,6 +85,8 @@ pub struct Shared {
     pub(crate) outlets: crate::net::outlets::Outlets,
     /// What goes to phones and comes from them.
     pub(crate) phones: crate::net::phones::Phones,
+    /// What answers for names, once it does.
+    pub(crate) names: OnceLock<Arc<crate::net::answers::Names>>,
     /// Where this node answers.
     pub endpoints: OnceLock<Endpoints>,
     /// How the planes are.
@@ -166,6 +168,7 @@ impl Shared {
             door: crate::net::door::Told::default(),
             way: watch::Sender::new(None),
             phones: crate::net::phones::Phones::default(),
+            names: OnceLock::new(),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),
             sessions,

@@ -26,7 +26,7 @@ async fn main() -> Result<(), Failed> {
     let everyone = Group { members: vec![Member::Everyone], lists: 1, ..Group::default() };
     let folder = tempfile::tempdir()?;
     let config = Config {
-        listen: vec![Listen { address: address.parse()?, speaks: Speaks::Plain }],
+        listen: vec![Listen::at(address.parse()?, Speaks::Plain)],
         tls: None,
         parties: Arc::new(|from| Some(PolicyParty { address: Some(from.ip()), ..PolicyParty::default() })),
         clock: Arc::new(|| {

@@ -8,6 +8,7 @@ use freehold_names::answer::{self, Room};
 use freehold_names::tally::Outcome;
 use freehold_names::{
     Decision, Domain, Found, IN, Key, LocalTime, Owned, PolicyParty, Question, Rcode, Suffixes, Why, kind,
+    leads_inside,
 };
 use freehold_wire::Millis;
 use tokio::sync::watch;
@@ -102,7 +103,27 @@ pub(crate) struct Answering {
     pub(crate) started: Instant,
 }
 
+/// What becomes of a name for somebody, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The group they are in, by its place in the setting.
+    pub group: Option<usize>,
+    /// It is answered here, from rows.
+    pub is_ours: bool,
+    /// What becomes of it otherwise.
+    pub decision: Decision,
+}
+
 impl Answering {
+    /// What would become of a name now, if somebody asked.
+    pub(crate) fn judge(&self, party: &PolicyParty, name: &Domain) -> Verdict {
+        let view = self.view();
+        let group = view.policy.group_of(party);
+        let suffixes = Suffixes::of(name.as_wire(), &self.seed);
+        let decision = view.policy.decide(group, &suffixes, &view.blocked, self.moment().at);
+        Verdict { group, is_ours: view.zones.owns(name), decision }
+    }
+
     /// What holds now.
     pub(crate) fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.borrow())
@@ -207,7 +228,7 @@ impl Answering {
             if renew && let Some(ask) = Ask::of(key) {
                 self.asking.renew(ask);
             }
-            let whole = compose(case, begun, out);
+            let whole = compose(case, key.upstream, begun, out);
             return case.done_as(whole, outcome.unwrap_or(Outcome::Cached), None, out);
         }
         let Some(ask) = Ask::of(key) else {
@@ -216,7 +237,7 @@ impl Answering {
         let stale = (found == Found::Stale).then(|| out.clone());
         if let Some(why) = self.store.failed(&ask, age) {
             if stale.is_some() {
-                let whole = compose(case, begun, out);
+                let whole = compose(case, key.upstream, begun, out);
                 return case.done_as(whole, outcome.unwrap_or(Outcome::Cached), Some(Why::Stale), out);
             }
             case.count(Outcome::Failed);
@@ -237,6 +258,7 @@ impl Answering {
     /// The answer, once others have given theirs, or will not.
     pub(crate) async fn settle(&self, later: Later) -> Vec<u8> {
         let Later { packet, ask, begun, stale, group, channel, counter, outcome } = later;
+        let upstream = ask.upstream;
         let patience = if stale.is_some() { STALE_AFTER } else { GIVE_UP };
         let told = tokio::time::timeout(patience, self.asking.ask(ask)).await;
         let mut out = Vec::new();
@@ -248,12 +270,12 @@ impl Answering {
         match (told.unwrap_or(Err(Why::Unreachable)), stale) {
             (Ok(answer), _) => {
                 out.extend(answer.iter());
-                let whole = compose(&case, begun, &mut out);
+                let whole = compose(&case, upstream, begun, &mut out);
                 case.done_as(whole, outcome, None, &mut out);
             }
             (Err(_), Some(stale)) => {
                 out = stale;
-                let whole = compose(&case, begun, &mut out);
+                let whole = compose(&case, upstream, begun, &mut out);
                 case.done_as(whole, Outcome::Cached, Some(Why::Stale), &mut out);
             }
             (Err(why), None) => {
@@ -334,9 +356,14 @@ fn end(
 }
 
 /// Makes what others said, which stands in the buffer, the answer to this question, unless a blocked name
-/// comes in behind another; then that is answered.
-fn compose(case: &Case<'_>, begun: Option<Vec<u8>>, out: &mut Vec<u8>) -> Result<(), Why> {
+/// comes in behind another, or a name of the internet leads into a house; then that is answered.
+fn compose(case: &Case<'_>, upstream: u16, begun: Option<Vec<u8>>, out: &mut Vec<u8>) -> Result<(), Why> {
     let view = case.asked.view;
+    let is_inside = view.upstreams.get(usize::from(upstream)).is_some_and(|group| group.is_inside());
+    if !is_inside && leads_inside(out) && !view.policy.allows(case.group, case.question.name) {
+        case.block(0, out);
+        return Err(Why::Filtered);
+    }
     if let Some((_, hit)) = view.policy.hidden(case.group, out, &view.blocked, case.asked.moment.at) {
         return Err(case.block(hit.lists, out));
     }

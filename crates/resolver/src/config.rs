@@ -46,12 +46,21 @@ impl fmt::Debug for Config {
 }
 
 /// One address and what is spoken there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     /// The address; port zero for any.
     pub address: SocketAddr,
     /// What is spoken.
     pub speaks: Speaks,
+    /// Only what comes by this network device is taken: Linux takes packets for any of its addresses by all.
+    pub device: Option<String>,
+}
+
+impl Listen {
+    /// By every device.
+    pub const fn at(address: SocketAddr, speaks: Speaks) -> Self {
+        Self { address, speaks, device: None }
+    }
 }
 
 /// How clients are served.
@@ -89,8 +98,20 @@ pub struct Setting {
     pub upstreams: Vec<Upstream>,
     /// Lists, by the numbers that groups use.
     pub lists: Vec<List>,
-    /// Whether the most frequent names are kept, in memory, for a day.
-    pub keep_names: bool,
+    /// What is counted, in memory, for a day.
+    pub statistics: Statistics,
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Statistics {
+    /// Nothing.
+    Off,
+    /// How much was asked, and what became of it.
+    #[default]
+    Numbers,
+    /// The most frequent names as well.
+    Names,
 }
 
 /// Servers that are asked for the same names.
@@ -100,6 +121,8 @@ pub struct Upstream {
     pub servers: Vec<Server>,
     /// Whether signatures are verified. Not for names that only these servers know.
     pub validate: bool,
+    /// Whether they know names of a house: then what they answer may lead into one.
+    pub inside: bool,
     /// The keys that are trusted, as DNSKEY records in a zone file; the root's if there are none.
     pub anchors: Option<String>,
 }

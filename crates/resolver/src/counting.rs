@@ -1,6 +1,7 @@
 //! How much was asked, counted by each processor apart and added up when somebody wants to know.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use freehold_names::Domain;
@@ -8,16 +9,20 @@ pub use freehold_names::tally::Counts;
 use freehold_names::tally::{Outcome, Tally};
 use freehold_wire::Millis;
 
+use crate::config::Statistics;
+
 /// Names and about how often each was asked for, the most frequent first.
 pub type Frequent = Vec<(Domain, u64)>;
 
-/// What one processor counts.
+/// What one processor counts, and whether it does not.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counter(Arc<Mutex<Tally>>);
+pub(crate) struct Counter(Arc<Mutex<Tally>>, Arc<AtomicBool>);
 
 impl Counter {
     pub(crate) fn add(&self, now: Millis, group: usize, outcome: Outcome, name: &[u8]) {
-        self.lock().add(now, group, outcome, name);
+        if !self.1.load(Ordering::Relaxed) {
+            self.lock().add(now, group, outcome, name);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {
@@ -39,9 +44,15 @@ impl Counters {
         self.0.get(number % self.0.len().max(1)).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn log_names(&self, names: bool) {
+    /// What is counted from now on; what is not any more is forgotten at once.
+    pub(crate) fn keep(&self, what: Statistics) {
         for counter in &self.0 {
-            counter.lock().log_names(names);
+            let (is_off, mut tally) = (what == Statistics::Off, counter.lock());
+            counter.1.store(is_off, Ordering::Relaxed);
+            if is_off {
+                *tally = Tally::default();
+            }
+            tally.log_names(what == Statistics::Names);
         }
     }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Clock, Setting};
 use crate::counting::Counters;
 use crate::lists::{Fetched, Kept, List, ListError, ListState, Shelf, Text, fetch};
+use crate::outgoing::Outgoing;
 use crate::store::Store;
 use crate::upstream::Group;
 use crate::view::{Seed, View};
@@ -37,6 +38,9 @@ pub enum Gone {
     /// Keys cannot be read.
     #[error("{0}: copy them from where the zone's owner publishes them")]
     Anchors(String),
+    /// TLS to servers cannot be set up.
+    #[error("no certificate of this machine can be used to ask name servers: {0}")]
+    Tls(String),
     /// The task that builds the set of names failed.
     #[error("the set of blocked names could not be built")]
     Build,
@@ -57,6 +61,7 @@ struct Slot {
     problem: Option<ListError>,
     due: Instant,
     failures: u32,
+    looked: u64,
     under_way: bool,
 }
 
@@ -66,8 +71,7 @@ type Fetching = BoxFuture<'static, (List, Result<Fetched, ListError>)>;
 pub(crate) struct Tools {
     pub(crate) seed: Seed,
     pub(crate) clock: Clock,
-    pub(crate) tls: Arc<rustls::ClientConfig>,
-    pub(crate) client: reqwest::Client,
+    pub(crate) outgoing: Outgoing,
     pub(crate) shelf: Shelf,
     pub(crate) names_max: usize,
     pub(crate) store: Arc<Store>,
@@ -138,10 +142,10 @@ impl Keeper {
                 return;
             }
             slot.under_way = true;
-            let (client, shelf) = (self.tools.client.clone(), self.tools.shelf.clone());
+            let (outgoing, shelf) = (self.tools.outgoing.clone(), self.tools.shelf.clone());
             let (list, kept, at) = (slot.list.clone(), slot.kept.clone(), (self.tools.clock)().now);
             let coming = async move {
-                let told = fetch(&client, &shelf, &list, kept.as_ref(), at).await;
+                let told = fetch(&outgoing, &shelf, &list, kept.as_ref(), at).await;
                 (list, told)
             };
             fetching.push(coming.boxed());
@@ -154,6 +158,7 @@ impl Keeper {
         // It may not be wanted any more.
         let Some(slot) = self.slots.iter_mut().find(|slot| slot.list == *list) else { return };
         slot.under_way = false;
+        slot.looked += 1;
         let mut is_new = false;
         match told {
             Ok(fetched) => {
@@ -192,9 +197,7 @@ impl Keeper {
             let old = current.upstreams.iter().find(|group| group.is(upstream));
             let group = match old {
                 Some(old) => Arc::clone(old),
-                None => Group::new(upstream.clone(), &self.tools.tls)
-                    .map(Arc::new)
-                    .map_err(|bad| Gone::Anchors(bad.to_string()))?,
+                None => Group::new(upstream.clone(), &self.tools.outgoing).map(Arc::new)?,
             };
             upstreams.push(group);
         }
@@ -206,7 +209,7 @@ impl Keeper {
             self.slots = self.slots_for(&setting.lists).await?;
             blocked = self.build().await?;
         }
-        self.tools.counters.log_names(setting.keep_names);
+        self.tools.counters.keep(setting.statistics);
         self.setting = setting;
         self.publish(blocked, upstreams);
         if others {
@@ -232,7 +235,7 @@ impl Keeper {
             // One that is kept need not come at once; many machines start after a power cut.
             let wait = if kept.is_some() { jittered(AGAIN) } else { Duration::ZERO };
             let due = Instant::now() + wait;
-            Slot { list, kept, seen: None, problem, due, failures: 0, under_way: false }
+            Slot { list, kept, seen: None, problem, due, failures: 0, looked: 0, under_way: false }
         };
         Ok(found.into_iter().map(slot).collect())
     }
@@ -280,6 +283,8 @@ impl Keeper {
         let state = |slot: &Slot| ListState {
             list: slot.list.clone(),
             kept: slot.kept.as_ref().map(|kept| (kept.counts(), kept.fetched())),
+            sha256: slot.kept.as_ref().map(|kept| kept.sum().to_owned()),
+            looked: slot.looked,
             seen: slot.seen,
             problem: slot.problem.clone(),
         };

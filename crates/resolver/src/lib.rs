@@ -35,12 +35,13 @@ mod waiting;
 mod web;
 
 pub use config::{
-    Clock, Config, Listen, Parties, Roots, Server, ServerError, Setting, Source, Speaks, Upstream, Way,
+    Clock, Config, Listen, Parties, Roots, Server, ServerError, Setting, Source, Speaks, Statistics,
+    Upstream, Way,
 };
 pub use counting::{Counts, Frequent};
 pub use keeper::Gone;
 pub use lists::{List, ListError, ListState};
-pub use resolver::{Bound, Handle, Resolver, StartError};
+pub use resolver::{Bound, Handle, Resolver, StartError, Verdict};
 pub use upstream::ServerState;
 
 #[cfg(test)]

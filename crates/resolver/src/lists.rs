@@ -44,6 +44,10 @@ pub struct ListState {
     pub list: List,
     /// What the one in use has, and when it was fetched; none if there is none.
     pub kept: Option<(Counts, Millis)>,
+    /// The SHA-256 of the one in use, in hex.
+    pub sha256: Option<String>,
+    /// How often it was looked for since the start.
+    pub looked: u64,
     /// When it was last seen to be the newest.
     pub seen: Option<Millis>,
     /// Why there is no newer one.

@@ -4,23 +4,25 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use freehold_names::{Domain, PolicyParty};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::answering::Answering;
+pub use crate::answering::Verdict;
 use crate::asking::Asking;
 use crate::config::{Config, Listen, Speaks};
 use crate::counting::{Counters, Counts, Frequent};
 use crate::datagrams::{Datagrams, Socket};
 use crate::keeper::{Command, Gone, Keeper, Tools};
 use crate::lists::{ListState, Shelf};
-use crate::outgoing;
+use crate::outgoing::Outgoing;
 use crate::store::Store;
 use crate::streams::Streams;
 use crate::upstream::ServerState;
@@ -31,6 +33,8 @@ use crate::web::Web;
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 /// Settings that wait for each other.
 const COMMANDS: usize = 16;
+/// Connections that nobody has taken yet.
+const BACKLOG: u32 = 1024;
 /// Where any port will do, one may be free for UDP and taken for TCP.
 const PORT_TRIES: usize = 16;
 
@@ -42,6 +46,8 @@ pub enum StartError {
     Listen {
         /// Which.
         address: SocketAddr,
+        /// By which device, if by one alone.
+        device: Option<String>,
         /// What the system said.
         #[source]
         source: io::Error,
@@ -58,12 +64,6 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
-    /// TLS to servers cannot be set up.
-    #[error("no certificate of this machine can be used to ask name servers: {0}")]
-    Tls(#[from] rustls::Error),
-    /// Nothing can be fetched.
-    #[error("lists of names cannot be fetched: {0}")]
-    Client(#[from] reqwest::Error),
     /// There are no random numbers.
     #[error("the system has no random numbers: {0}")]
     Random(#[from] getrandom::Error),
@@ -76,19 +76,20 @@ impl StartError {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::Listen { address, source } if source.kind() == io::ErrorKind::AddrInUse => {
+            Self::Listen { address, source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 format!("ss -lpn 'sport = :{}'    (says which program has the port)", address.port())
             }
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "ports below 1024 take the capability CAP_NET_BIND_SERVICE".to_owned()
             }
+            Self::Listen { device: Some(device), .. } => format!("ip address show {device}"),
             Self::Listen { .. } => "look with `ip address` whether this machine has the address".to_owned(),
             Self::NoCertificate(_) => {
                 "let the node have a certificate first, or serve without TLS".to_owned()
             }
             Self::Folder { .. } => "look whether this user may write there".to_owned(),
-            Self::Tls(_) => "apt install ca-certificates".to_owned(),
-            Self::Client(_) | Self::Random(_) | Self::Setting(_) => "freehold doctor".to_owned(),
+            Self::Setting(Gone::Tls(_)) => "apt install ca-certificates".to_owned(),
+            Self::Random(_) | Self::Setting(_) => "freehold doctor".to_owned(),
         }
     }
 }
@@ -117,16 +118,13 @@ impl Resolver {
         let folder = config.folder.clone();
         let failed = |source| StartError::Folder { path: folder.clone(), source };
         let shelf = Shelf::open(&config.folder).map_err(failed)?;
-        let tls = outgoing::tls(&config.roots)?;
-        let client = outgoing::client(tls.clone())?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let (store, counters) =
             (Arc::new(Store::new(config.cache, seed)), Arc::new(Counters::new(processors)));
         let tools = Tools {
             seed,
             clock: Arc::clone(&config.clock),
-            tls: Arc::new(tls),
-            client,
+            outgoing: Outgoing::new(config.roots.clone()),
             shelf,
             names_max: config.names_max,
             store: Arc::clone(&store),
@@ -139,10 +137,11 @@ impl Resolver {
         let (parties, clock) = (Arc::clone(&config.parties), Arc::clone(&config.clock));
         let answering = Arc::new(Answering { seed, view, store, asking, parties, clock, started });
         let (commands, orders) = mpsc::channel(COMMANDS);
-        let mut handle = Handle { answering, counters, states, commands, bound: Vec::new(), tasks, stop };
-        let waiting = Waiting::default();
+        let (tls, waiting, places) = (config.tls.clone(), Waiting::default(), Mutex::default());
+        let handle =
+            Handle { answering, counters, states, commands, tls, waiting, processors, places, tasks, stop };
         for listen in &config.listen {
-            if let Err(error) = handle.serve(&config, *listen, &waiting, processors).await {
+            if let Err(error) = handle.serve(listen).await {
                 handle.shutdown().await;
                 return Err(error);
             }
@@ -158,52 +157,66 @@ pub struct Handle {
     counters: Arc<Counters>,
     states: watch::Receiver<Vec<ListState>>,
     commands: mpsc::Sender<Command>,
-    bound: Vec<Bound>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    waiting: Waiting,
+    processors: usize,
+    places: Mutex<Vec<Place>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
+/// Where something is served, until it is stopped.
+struct Place {
+    listen: Listen,
+    bound: Bound,
+    stop: CancellationToken,
+}
+
 impl Handle {
-    async fn serve(
-        &mut self,
-        config: &Config,
-        listen: Listen,
-        waiting: &Waiting,
-        processors: usize,
-    ) -> Result<(), StartError> {
-        let failed = |source| StartError::Listen { address: listen.address, source };
+    /// Serves at one address more.
+    ///
+    /// # Errors
+    /// [`StartError::Listen`] or [`StartError::NoCertificate`]; what was served before still is.
+    pub async fn serve(&self, listen: &Listen) -> Result<Bound, StartError> {
+        let failed = |source| {
+            let (address, device) = (listen.address, listen.device.clone());
+            StartError::Listen { address, device, source }
+        };
         let acceptor = |alpn: &[&[u8]]| {
             let mut tls = rustls::ServerConfig::clone(
-                config.tls.as_ref().ok_or(StartError::NoCertificate(listen.address))?,
+                self.tls.as_ref().ok_or(StartError::NoCertificate(listen.address))?,
             );
             tls.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
             Ok::<_, StartError>(TlsAcceptor::from(Arc::new(tls)))
         };
+        let stop = self.stop.child_token();
         let (listener, address) = match listen.speaks {
             Speaks::Plain => {
-                let (sockets, listener) = pair(listen.address, processors).await.map_err(failed)?;
+                let (sockets, listener) = pair(listen, self.processors).await.map_err(failed)?;
                 let address = sockets.first().map_or(listen.address, Socket::address);
                 for (number, socket) in sockets.into_iter().enumerate() {
                     let datagrams = Datagrams {
                         answering: Arc::clone(&self.answering),
                         socket: Arc::new(socket),
                         counter: self.counters.nth(number),
-                        waiting: waiting.clone(),
+                        waiting: self.waiting.clone(),
                         tasks: self.tasks.clone(),
-                        stop: self.stop.clone(),
+                        stop: stop.clone(),
                     };
                     self.tasks.spawn(datagrams.serve());
                 }
                 (listener, address)
             }
             Speaks::Tls | Speaks::Https => {
-                let listener = TcpListener::bind(listen.address).await.map_err(failed)?;
+                let listener = stream(listen.address, listen.device.as_deref()).await.map_err(failed)?;
                 let address = listener.local_addr().map_err(failed)?;
                 (listener, address)
             }
         };
-        let (answering, counter) = (Arc::clone(&self.answering), self.counters.nth(self.bound.len()));
-        let (waiting, tasks, stop) = (waiting.clone(), self.tasks.clone(), self.stop.clone());
+        let number = self.places().len();
+        let (answering, counter) = (Arc::clone(&self.answering), self.counters.nth(number));
+        let (waiting, tasks) = (self.waiting.clone(), self.tasks.clone());
+        let (bound, ending) = (Bound { address, speaks: listen.speaks }, stop.clone());
         if listen.speaks == Speaks::Https {
             let tls = acceptor(&[b"h2", b"http/1.1"])?;
             let web = Web { answering, listener, tls, counter, waiting, tasks, stop };
@@ -213,13 +226,38 @@ impl Handle {
             let streams = Streams { answering, listener, tls, counter, waiting, tasks, stop };
             self.tasks.spawn(streams.serve());
         }
-        self.bound.push(Bound { address, speaks: listen.speaks });
-        Ok(())
+        self.places().push(Place { listen: listen.clone(), bound, stop: ending });
+        Ok(bound)
+    }
+
+    /// Serves no more at an address that was asked for: who is answered now still is.
+    pub fn leave(&self, listen: &Listen) {
+        self.places().retain(|place| {
+            let stays = place.listen != *listen;
+            if !stays {
+                place.stop.cancel();
+            }
+            stays
+        });
+    }
+
+    fn places(&self) -> MutexGuard<'_, Vec<Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where it serves.
-    pub fn bound(&self) -> &[Bound] {
-        &self.bound
+    pub fn bound(&self) -> Vec<Bound> {
+        self.places().iter().map(|place| place.bound).collect()
+    }
+
+    /// Where it was told to serve, and does.
+    pub fn listens(&self) -> Vec<Listen> {
+        self.places().iter().map(|place| place.listen.clone()).collect()
+    }
+
+    /// What would become of a name now, if somebody asked.
+    pub fn judge(&self, party: &PolicyParty, name: &Domain) -> Verdict {
+        self.answering.judge(party, name)
     }
 
     /// Takes a setting in the place of the one before, whole. Lists that are new and not kept come later.
@@ -267,7 +305,7 @@ impl Handle {
     }
 
     /// Ends: answers under way are given, connections closed. Whether all ended in time.
-    pub async fn shutdown(self) -> bool {
+    pub async fn shutdown(&self) -> bool {
         self.stop.cancel();
         self.tasks.close();
         tokio::time::timeout(STOP_WITHIN, self.tasks.wait()).await.is_ok()
@@ -276,7 +314,7 @@ impl Handle {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("bound", &self.bound).finish_non_exhaustive()
+        f.debug_struct("Handle").field("bound", &self.bound()).finish_non_exhaustive()
     }
 }
 
@@ -287,14 +325,15 @@ impl Drop for Handle {
 }
 
 /// UDP sockets, one for each processor, and a TCP listener, all with one address.
-async fn pair(address: SocketAddr, processors: usize) -> io::Result<(Vec<Socket>, TcpListener)> {
+async fn pair(listen: &Listen, processors: usize) -> io::Result<(Vec<Socket>, TcpListener)> {
+    let (address, device) = (listen.address, listen.device.as_deref());
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
-        let first = Socket::open(address)?;
+        let first = Socket::open(address, device)?;
         let at = first.address();
-        match TcpListener::bind(at).await {
+        match stream(at, device).await {
             Ok(listener) => {
-                let more = (1..processors).map(|_| Socket::open(at));
+                let more = (1..processors).map(|_| Socket::open(at, device));
                 let sockets = std::iter::once(Ok(first)).chain(more).collect::<io::Result<_>>()?;
                 return Ok((sockets, listener));
             }
@@ -302,4 +341,13 @@ async fn pair(address: SocketAddr, processors: usize) -> io::Result<(Vec<Socket>
             Err(_) => tries -= 1,
         }
     }
+}
+
+async fn stream(address: SocketAddr, device: Option<&str>) -> io::Result<TcpListener> {
+    let Some(device) = device else { return TcpListener::bind(address).await };
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind_device(Some(device.as_bytes()))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -15,7 +15,7 @@ use file::Replaced;
 use link::Told;
 
 /// What is wanted of this machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
     /// The link that systemd-resolved is told of; without one it is not told.
     pub link: Option<String>,
@@ -64,6 +64,9 @@ pub enum SystemError {
     /// None of our addresses can stand in the file.
     #[error("{0} can name servers on port 53 only, and we serve on none")]
     Port(PathBuf),
+    /// It says what another one like us has set.
+    #[error("{0} was set by another freehold, or by one of a home that is gone")]
+    Another(PathBuf),
     /// systemd-resolved would not.
     #[error("systemd-resolved: {0}")]
     Resolved(String),
@@ -73,7 +76,7 @@ impl SystemError {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::File { path, .. } | Self::Port(path) => {
+            Self::File { path, .. } | Self::Port(path) | Self::Another(path) => {
                 format!(
                     "write `nameserver ADDRESS` into {} yourself, with an address of this node",
                     path.display()
@@ -111,6 +114,11 @@ pub async fn take(folder: &Path, wish: &Wish) -> Result<Taken, SystemError> {
     }
     let (replaced, before) = Replaced::replace(folder, wish)?;
     Ok(Taken { how: How::File(replaced), before })
+}
+
+/// Whether systemd-resolved looks names up here, and can be told.
+pub async fn has_resolved() -> bool {
+    link::is_running().await
 }
 
 /// Puts back what a crash left as we had set it: which file, if there was one.

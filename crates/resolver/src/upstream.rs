@@ -18,6 +18,8 @@ use hickory_net::proto::serialize::binary::{BinDecodable as _, BinDecoder};
 use hickory_net::xfer::{DnsHandle as _, FirstAnswer as _};
 
 use crate::config::{Upstream, Way};
+use crate::keeper::Gone;
+use crate::outgoing::Outgoing;
 use crate::store::Ask;
 pub use servers::ServerState;
 use servers::Servers;
@@ -36,17 +38,17 @@ pub(crate) struct Group {
     verifying: Option<DnssecDnsHandle<Servers>>,
 }
 
-/// The trusted keys cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the trusted keys are no DNSKEY records in a zone file: {0}")]
-pub(crate) struct BadAnchors(String);
-
 impl Group {
-    pub(crate) fn new(upstream: Upstream, tls: &Arc<rustls::ClientConfig>) -> Result<Self, BadAnchors> {
-        let servers = Servers::new(&upstream.servers, tls);
+    pub(crate) fn new(upstream: Upstream, outgoing: &Outgoing) -> Result<Self, Gone> {
+        let is_sealed = upstream.servers.iter().any(|server| server.way != Way::Plain);
+        // A machine without certificates of authorities asks in the clear all the same.
+        let tls = if is_sealed { Some(outgoing.tls().map_err(Gone::Tls)?) } else { None };
+        let servers = Servers::new(&upstream.servers, tls.as_ref());
         let verifying = if upstream.validate {
             let anchors = match &upstream.anchors {
-                Some(text) => text.parse::<TrustAnchors>().map_err(|error| BadAnchors(error.to_string()))?,
+                Some(text) => text.parse::<TrustAnchors>().map_err(|error| {
+                    Gone::Anchors(format!("the trusted keys are no DNSKEY records in a zone file: {error}"))
+                })?,
                 None => TrustAnchors::default(),
             };
             let handle = DnssecDnsHandle::with_trust_anchor(servers.unchecked(), Arc::new(anchors));
@@ -60,6 +62,11 @@ impl Group {
     /// Whether it is of these servers.
     pub(crate) fn is(&self, upstream: &Upstream) -> bool {
         self.upstream == *upstream
+    }
+
+    /// Whether its servers may know addresses of a house.
+    pub(crate) const fn is_inside(&self) -> bool {
+        self.upstream.inside
     }
 
     pub(crate) fn states(&self) -> Vec<ServerState> {

@@ -1,11 +1,19 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
+mod filter;
+
 use freehold_crypt::{BoxPublic, Entropy};
-use freehold_wire::{Bounded, BucketId, Name, NodeId, OpId, PhoneId, RuleId, ServiceId, Text, ZoneId};
+use freehold_wire::{
+    Bounded, BucketId, Digest, Name, NodeId, OpId, PhoneId, RuleId, ServiceId, Text, ZoneId,
+};
 use minicbor::{Decode, Encode};
 
 use crate::payload::{self, PayloadError};
 use crate::{BucketKey, Erased, PayloadPlace, PublicAuthority, Published};
+
+pub use self::filter::{
+    FilterGroup, FilterHours, FilterKey, FilterList, FilterMember, FilterName, FilterRow,
+};
 
 pub(crate) const SORT: u8 = 2;
 /// The most buckets in a [`DirectoryRow::Cut`]: with them all it stays below a payload's bound.
@@ -65,6 +73,9 @@ pub enum DirectoryRow {
     /// Where a gateway takes phones in. Only the node itself may say so.
     #[n(22)]
     PhoneDoor(#[n(0)] NodeId, #[n(1)] Option<PhoneDoor>),
+    /// Something of the filter of names.
+    #[n(18)]
+    Filter(#[n(0)] FilterKey, #[n(1)] Option<FilterRow>),
 }
 
 /// Where a gateway takes phones in, by WireGuard.
@@ -130,11 +141,13 @@ pub enum RowKey {
     PhoneName(PhoneId),
     /// Where a node takes phones in.
     PhoneDoor(NodeId),
+    /// Something of the filter of names, by the hash of what it is.
+    Filter(Digest),
 }
 
 impl DirectoryRow {
     /// What it is about.
-    pub const fn key(&self) -> RowKey {
+    pub fn key(&self) -> RowKey {
         match self {
             Self::RealmName(_) => RowKey::RealmName,
             Self::NodeName(node, _) => RowKey::NodeName(*node),
@@ -152,6 +165,7 @@ impl DirectoryRow {
             Self::PublicAuthority(_) => RowKey::PublicAuthority,
             Self::PhoneName(phone, _) => RowKey::PhoneName(*phone),
             Self::PhoneDoor(node, _) => RowKey::PhoneDoor(*node),
+            Self::Filter(key, _) => RowKey::Filter(filter::digest(key)),
         }
     }
 
@@ -174,7 +188,8 @@ impl DirectoryRow {
             | Self::NetRule(..)
             | Self::Published(..)
             | Self::PublicAuthority(_)
-            | Self::PhoneName(..) => true,
+            | Self::PhoneName(..)
+            | Self::Filter(..) => true,
         }
     }
 
@@ -198,7 +213,8 @@ impl DirectoryRow {
             | Self::NetRule(..)
             | Self::Published(..)
             | Self::PublicAuthority(_)
-            | Self::PhoneName(..) => true,
+            | Self::PhoneName(..)
+            | Self::Filter(..) => true,
         }
     }
 

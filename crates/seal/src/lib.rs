@@ -27,7 +27,10 @@ pub use blob::{
     Algorithm, BlobHeader, CHUNK_LEN, HEADER_LEN, HeaderError, PLAIN_MAX, SEALED_CHUNK_LEN, chunk_count,
     cipher_len, plain_len,
 };
-pub use directory::{DirectoryRow, PhoneDoor, Ready, RowKey};
+pub use directory::{
+    DirectoryRow, FilterGroup, FilterHours, FilterKey, FilterList, FilterMember, FilterName, FilterRow,
+    PhoneDoor, Ready, RowKey,
+};
 pub use document::{
     Amendment, Aspect, Content, DOCUMENT_MAX, Document, HOLDERS_MAX, Holder, HolderRow, Holders, LAST_MAX,
     Resealed, Right, Setting, SettingRow, Target,

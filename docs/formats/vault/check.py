@@ -212,6 +212,7 @@ ROWS = {
     17: "published", 21: "authority", 20: "name of a phone",
     22: "where phones are taken in",
 }
+FILTER = {0: "list/", 1: "group/", 2: "record/", 3: "forward/", 4: "upstream", 5: "statistics"}
 
 
 def manifest(file, fields):
@@ -229,6 +230,25 @@ def manifest(file, fields):
         f = {**file, "object_name": fields[0], "version": fields[1].hex()}
         assert unwrap(f, cbor(stored[8])) == b"\x55" * 32
     return f"{fields[0]}: {what}"
+
+
+def filter_row(key, row=None):
+    need(len(key.encode()) <= 300, "too long for what a row is about")
+    if row is None:
+        return f"{key} is taken back"
+    sort, [said] = row
+    need(key.startswith(FILTER[sort]), "a row about something else")
+    if sort == 0:
+        url, syntax, sha256, hours = said
+        need(syntax <= 3 and len(url) <= 1024 and (sha256 is None or len(sha256) == 32), "no list")
+        return f"{key}: {url}, every {hours} hours"
+    if sort == 1:
+        members, lists, allow, block, hours, zone, safe, no_name, paused = said + [None] * (9 - len(said))
+        need(all(0 <= kind <= 6 for kind, _ in members) and len(lists) <= 32 and safe < 256, "no group")
+        for days, begins, ends, more in (span + [None] * (4 - len(span)) for span in hours):
+            need(days < 128 and begins <= 1440 and ends <= 1440 and (more is None or len(more) <= 32), "no hours")
+        return f"{key}: {len(members)} members, {lists}, but for {allow}, {zone}, paused until {paused}"
+    return f"{key}: {said}"
 
 
 def read_content(file, content):
@@ -261,6 +281,8 @@ def read_content(file, content):
         need({0, 1, 2, 3} <= set(said) <= set(range(6)) and said[3] in (0, 1, 2), "no authority")
         need(set(said.get(5, {0: 0, 1: 0, 2: 0, 3: 0})) == {0, 1, 2, 3}, "no server of a zone")
         return f"{ROWS[21]}: {said}"
+    if fields[0] == 18:
+        return f"filter: {filter_row(*fields[1])}"
     return f"{ROWS[fields[0]]}: {fields[1][1:]}"
 
 

@@ -4,6 +4,7 @@ use clap::{ArgAction, Args, Subcommand};
 
 use super::addresses::AddressCommand;
 use super::door::{CaCommand, CertificatesCommand, PublishArgs, ServiceSetArgs};
+use super::filter::args::FilterCommand;
 
 /// `freehold net`.
 #[derive(Debug, Clone, Subcommand)]
@@ -57,6 +58,12 @@ pub enum NetCommand {
         /// What to do.
         #[command(subcommand)]
         command: AddressCommand,
+    },
+    /// Names that are blocked: for whom, when, and by which lists
+    Filter {
+        /// What to do.
+        #[command(subcommand)]
+        command: FilterCommand,
     },
     /// Phones, and other machines without this program: add, list, end
     Phone {

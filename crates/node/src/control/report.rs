@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use freehold_api::{
     BackendState, BackendStatus, BucketAccess, BucketStatus, ChecklistItem, CopiesCount, Doctor, DoorCount,
-    Finding, Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName,
+    Endpoints, Finding, Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName,
     RecoveryStatus, Role, Standing, Status, StorageStatus, words,
 };
 use freehold_mesh::PeerHealth;
@@ -50,7 +50,7 @@ pub(super) fn status(shared: &Shared) -> Status {
             checkpoint_ms: view.state().base.map(|_| clock::wall().since(view.state().base_time).0),
         },
         storage: storage(shared),
-        endpoints: shared.endpoints.get().cloned().unwrap_or_default(),
+        endpoints: endpoints(shared),
         checklist: checklist(shared, &view),
         recoveries: view
             .waiting_recoveries(clock::wall())
@@ -58,6 +58,13 @@ pub(super) fn status(shared: &Shared) -> Status {
             .collect(),
         erasures: erasures::under_way(shared, &view),
     }
+}
+
+/// Where it answers; for names that changes while it runs.
+fn endpoints(shared: &Shared) -> Endpoints {
+    let first = shared.endpoints.get().cloned().unwrap_or_default();
+    let names = shared.names.get().map(|names| names.addresses());
+    Endpoints { names: names.unwrap_or_else(|| first.names.clone()), ..first }
 }
 
 fn storage(shared: &Shared) -> StorageStatus {

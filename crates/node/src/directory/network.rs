@@ -1,7 +1,7 @@
-//! What services and rules of the network are called, and how services are published.
+//! What services and rules of the network are called, how services are published, and what is said of names.
 
-use freehold_seal::{DirectoryRow, PhoneDoor, PublicAuthority, Published, RowKey};
-use freehold_wire::{Name, NodeId, PhoneId, RuleId, ServiceId};
+use freehold_seal::{DirectoryRow, FilterRow, PhoneDoor, PublicAuthority, Published, RowKey};
+use freehold_wire::{Digest, Name, NodeId, PhoneId, RuleId, ServiceId};
 
 use super::Directory;
 
@@ -28,6 +28,15 @@ impl Directory {
             DirectoryRow::PublicAuthority(authority) => authority.as_ref(),
             _ => None,
         }
+    }
+
+    /// What is said of names, and about what: see [`freehold_seal::FilterKey`].
+    pub fn filter_rows(&self) -> impl Iterator<Item = (&str, &FilterRow)> {
+        let [none, all] = [[0; 32], [u8::MAX; 32]].map(|bytes| RowKey::Filter(Digest::from_bytes(bytes)));
+        self.rows.range(none..=all).filter_map(|(_, (_, _, row))| match row {
+            DirectoryRow::Filter(key, Some(row)) => Some((key.as_str(), row)),
+            _ => None,
+        })
     }
 
     /// What people call a rule of the network.

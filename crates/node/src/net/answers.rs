@@ -1,170 +1,333 @@
 //! Names, answered: the realm's own zone from what the log and the directory say, everything else by the servers
-//! that somebody named. Without any, nobody outside is ever asked.
+//! that somebody named, and what the realm has blocked for whom. Without servers nobody outside is ever asked.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+mod system;
+mod who;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use freehold_api::Problem;
-use freehold_names::{Domain, LocalTime, PolicyParty, Row, reserved};
+use freehold_names::{LocalTime, Row, reserved};
 use freehold_reach::Party;
+use freehold_realm::NodeRoles;
 use freehold_resolver::{
-    Config, Handle, Listen, Resolver, Roots, Server, Setting, Speaks, StartError, Upstream,
+    Config, Handle, Listen, Resolver, Roots, Server, Setting, Speaks, StartError, Upstream, Way,
 };
 use freehold_wire::Prefix;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
+use self::system::Settings;
+pub use self::system::SystemWish;
+pub(crate) use self::who::Who;
 use super::Snapshot;
+use super::filter::{Compiled, Said, ahead};
+use super::near::Near;
 use crate::clock;
-use crate::ports;
 use crate::problem::chain;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
 
+/// The tunnel's device.
+pub(crate) const DEVICE: &str = "freehold0";
+/// What this machine itself asks by.
+const LOOPBACK: &str = "lo";
 /// For answers of others: many times what a household asks for in a day.
 const CACHE_BYTES: usize = 8 << 20;
 /// Where everybody asks for names.
 const NAMES_PORT: u16 = 53;
 /// More names than any list has.
 const BLOCKED_MAX: usize = 4_000_000;
+/// How many ports above the wanted one are tried before the system is asked for any.
+const TRIES: u16 = 20;
+/// How often neighbours, time zones and settings of others are looked at.
+const LOOK: Duration = Duration::from_secs(30);
+/// How soon what could not be served is tried again: a cable is plugged in, an address comes.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Where names are answered, and who is asked for those of the internet.
 #[derive(Debug, Clone, Default)]
 pub struct NamesWish {
-    /// The addresses; those that somebody named are taken as they are or not at all.
+    /// The addresses.
     pub listen: Vec<SocketAddr>,
     /// The port on this machine's loopback, or another one if it is in use.
     pub port: u16,
-    /// Servers, in order, as `192.0.2.1` or `tls://dns.example@192.0.2.1`.
+    /// Where they are answered over TLS.
+    pub tls: Vec<SocketAddr>,
+    /// Where they are answered over HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// A file with a certificate, those above it and its key, for both; the console's own if there is none.
+    pub certificate: Option<PathBuf>,
+    /// Servers, in order, as `192.0.2.1` or `tls://dns.example@192.0.2.1`; the realm's if there are none.
     pub servers: Vec<String>,
+    /// Whether this machine's own programs ask here.
+    pub system: SystemWish,
 }
 
-/// Starts to answer; gives the addresses, and notes the wanted port if it could not be had.
+/// What answers for names.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) handle: Handle,
+    compiled: watch::Sender<Arc<Compiled>>,
+    who: watch::Sender<Arc<Who>>,
+    /// The servers that this machine was told of as it was started.
+    here: Vec<Upstream>,
+    troubles: Mutex<Vec<String>>,
+    nudge: Notify,
+}
+
+impl Names {
+    /// What it goes by.
+    pub(crate) fn compiled(&self) -> Arc<Compiled> {
+        Arc::clone(&self.compiled.borrow())
+    }
+
+    /// Who asks.
+    pub(crate) fn who(&self) -> Arc<Who> {
+        Arc::clone(&self.who.borrow())
+    }
+
+    /// Whether this machine was told whom to ask.
+    pub(crate) fn has_servers_here(&self) -> bool {
+        !self.here.is_empty()
+    }
+
+    /// What is wrong.
+    pub(crate) fn troubles(&self) -> Vec<String> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has it look at what only this machine knows.
+    pub(crate) fn nudge(&self) {
+        self.nudge.notify_one();
+    }
+
+    /// Where it answers.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for bound in self.handle.bound() {
+            let told = match bound.speaks {
+                Speaks::Plain => bound.address.to_string(),
+                Speaks::Tls => format!("tls://{}", bound.address),
+                Speaks::Https => format!("https://{}/dns-query", bound.address),
+            };
+            if !all.contains(&told) {
+                all.push(told);
+            }
+        }
+        all
+    }
+}
+
+/// Starts to answer; gives the addresses, and notes the wanted port if it could not be had. Names are no reason
+/// to stop a node: what cannot be had is told and tried again.
 ///
 /// # Errors
-/// A [`Problem`] if an address that somebody named cannot be served, or a server not be asked. Where nobody named
-/// any, a node that cannot answer for names goes on without.
+/// A [`Problem`] if what was typed makes no sense.
 pub(crate) async fn start(
     plane: &Plane,
     shared: &Arc<Shared>,
-    view: watch::Receiver<Arc<Snapshot>>,
-    wish: &NamesWish,
-    moved: &mut Vec<String>,
-) -> Result<Vec<String>, Problem> {
-    match answer(plane, shared, view, wish, moved).await {
-        Err(problem) if wish.listen.is_empty() && wish.servers.is_empty() => {
-            plane.report(Health::Degraded(format!("{}: {}", problem.what, problem.why)));
-            Ok(Vec::new())
-        }
-        answered => answered,
-    }
-}
-
-async fn answer(
-    plane: &Plane,
-    shared: &Arc<Shared>,
     mut view: watch::Receiver<Arc<Snapshot>>,
     wish: &NamesWish,
     moved: &mut Vec<String>,
 ) -> Result<Vec<String>, Problem> {
-    let upstreams = upstreams(&wish.servers)?;
-    let mut listen = wish.listen.clone();
-    if listen.is_empty() {
-        listen.push(here(wish.port, moved).await?);
-    }
-    let first = view.borrow_and_update().clone();
-    let config = |listen: &[SocketAddr]| {
-        let parties = view.clone();
-        Config {
-            listen: listen.iter().map(|at| Listen { address: *at, speaks: Speaks::Plain }).collect(),
-            tls: None,
-            parties: Arc::new(move |from| party(&parties.borrow(), from.ip())),
-            // Nobody has said any hours yet: UTC will do.
-            clock: Arc::new(|| LocalTime::at(clock::wall(), 0)),
-            cache: CACHE_BYTES,
-            folder: shared.home.names(),
-            roots: Roots::System,
-            names_max: BLOCKED_MAX,
-            setting: setting(&first, &upstreams),
+    let here = upstreams(&wish.servers)?;
+    let tls = tls(shared, wish)?;
+    let now = view.borrow_and_update().clone();
+    let who = watch::channel(Arc::new(who(shared, &now, &Said::default()))).0;
+    let (minutes, parties) = (Arc::new(AtomicI32::new(ahead("", clock::wall()))), who.subscribe());
+    let clocks = Arc::clone(&minutes);
+    let config = Config {
+        listen: Vec::new(),
+        tls,
+        parties: Arc::new(move |from| parties.borrow().party(from.ip())),
+        clock: Arc::new(move || LocalTime::at(clock::wall(), clocks.load(Ordering::Relaxed))),
+        cache: CACHE_BYTES,
+        folder: shared.home.names(),
+        roots: Roots::System,
+        names_max: BLOCKED_MAX,
+        setting: Setting { rows: rows(&now), ..Setting::default() },
+    };
+    let handle = match Resolver::start(config).await {
+        Ok(handle) => handle,
+        Err(error) => {
+            plane.report(Health::Degraded(format!("names are not answered: {}", not_served(&error))));
+            return Ok(Vec::new());
         }
     };
-    let handle = match in_network(shared, &first) {
-        None => Resolver::start(config(&listen)).await,
-        Some(own) => match Resolver::start(config(&[listen.as_slice(), &[own]].concat())).await {
-            // Nobody asked for that: whoever has the port there, or the right to it, keeps it.
-            Err(StartError::Listen { address, .. }) if address == own => {
-                Resolver::start(config(&listen)).await
-            }
-            started => started,
-        },
+    let mut wanted: Vec<Listen> = wish.listen.iter().map(|at| Listen::at(*at, Speaks::Plain)).collect();
+    wanted.extend(wish.tls.iter().map(|at| Listen::at(*at, Speaks::Tls)));
+    wanted.extend(wish.https.iter().map(|at| Listen::at(*at, Speaks::Https)));
+    if wish.listen.is_empty() {
+        wanted.extend(on_loopback(&handle, wish.port, moved).await);
+    }
+    let names = Names {
+        handle,
+        compiled: watch::channel(Arc::default()).0,
+        who,
+        here,
+        troubles: Mutex::default(),
+        nudge: Notify::new(),
     };
-    let handle = handle.map_err(|error| not_served(&error))?;
-    let bound: Vec<String> = handle.bound().iter().map(|bound| bound.address.to_string()).collect();
-    plane.report(Health::Up(format!("{} at {}", first.called.zone(), bound.join(", "))));
-    plane.spawn_vital(keep(plane.clone(), handle, view, upstreams));
+    let names = Arc::new(names);
+    let settings = Settings::of(wish.system, shared.home.net());
+    let mut keeper = Keeper {
+        plane: plane.clone(),
+        shared: Arc::clone(shared),
+        names: Arc::clone(&names),
+        wanted,
+        minutes,
+        settings,
+    };
+    keeper.look(&now).await;
+    moved.extend(names.troubles());
+    let bound = names.addresses();
+    drop(shared.names.set(names));
+    plane.spawn_vital(keeper.keep(view));
     Ok(bound)
 }
 
-async fn keep(
+/// Who sees to it that names are answered as is said now.
+struct Keeper {
     plane: Plane,
-    handle: Handle,
-    mut view: watch::Receiver<Arc<Snapshot>>,
-    upstreams: Vec<Upstream>,
-) -> Result<(), String> {
-    loop {
-        tokio::select! {
-            biased;
-            () = plane.cancel().cancelled() => break,
-            changed = view.changed() => {
-                if changed.is_err() {
-                    break;
+    shared: Arc<Shared>,
+    names: Arc<Names>,
+    /// Where names are answered whatever the log says.
+    wanted: Vec<Listen>,
+    minutes: Arc<AtomicI32>,
+    settings: Settings,
+}
+
+impl Keeper {
+    async fn keep(mut self, mut view: watch::Receiver<Arc<Snapshot>>) -> Result<(), String> {
+        let mut tunnel = self.shared.tunnel.subscribe();
+        loop {
+            let wait = if self.names.troubles().is_empty() { LOOK } else { AGAIN };
+            tokio::select! {
+                biased;
+                () = self.plane.cancel().cancelled() => break,
+                changed = view.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
                 }
+                () = self.names.nudge.notified() => {}
+                changed = tunnel.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    // A device that was made anew is another one, whatever it is called.
+                    self.leave_device();
+                    self.settings.begin_anew().await;
+                }
+                () = tokio::time::sleep(wait) => {}
+            }
+            let now = view.borrow_and_update().clone();
+            self.look(&now).await;
+        }
+        self.settings.give_back().await;
+        if !self.names.handle.shutdown().await {
+            tracing::warn!("answers about names were still under way");
+        }
+        Ok(())
+    }
+
+    fn leave_device(&self) {
+        let handle = &self.names.handle;
+        let listens = handle.listens();
+        listens.iter().filter(|listen| listen.device.is_some()).for_each(|listen| handle.leave(listen));
+    }
+
+    /// Takes what is said now.
+    async fn look(&mut self, now: &Arc<Snapshot>) {
+        let (said, at) = (Said::heard(&self.shared), clock::wall());
+        self.minutes.store(ahead("", at), Ordering::Relaxed);
+        self.names.who.send_replace(Arc::new(who(&self.shared, now, &said)));
+        let (mut here, before) = (self.names.here.clone(), self.settings.before());
+        if here.is_empty() && said.upstreams.is_empty() {
+            // All names come here: those of the internet go on to whom they went to.
+            let plain = |at: IpAddr| Server { address: SocketAddr::new(at, NAMES_PORT), way: Way::Plain };
+            let servers: Vec<Server> = before.iter().copied().map(plain).collect();
+            here.extend((!servers.is_empty()).then(|| Upstream {
+                servers,
+                inside: true,
+                ..Upstream::default()
+            }));
+        }
+        let compiled = Compiled::of(said, rows(now), &here, at);
+        let mut troubles = Vec::new();
+        if let Err(error) = self.names.handle.change(compiled.setting.clone()).await {
+            troubles.push(format!("the filter of names does not hold: {error}"));
+        }
+        self.names.compiled.send_replace(Arc::new(compiled));
+        troubles.extend(self.serve(now).await);
+        let served = self.names.handle.listens();
+        let at = served
+            .iter()
+            .find(|listen| listen.device.as_deref() == Some(DEVICE))
+            .map(|listen| listen.address);
+        let plain = served.iter().filter(|listen| listen.device.is_none() && listen.speaks == Speaks::Plain);
+        let plain: Vec<SocketAddr> = plain.map(|listen| reached(listen.address)).collect();
+        troubles.extend(self.settings.hold(at, &plain, &system::own(&now.zone)).await);
+        if self.settings.before() != before {
+            // Names of the internet go on to them from now on.
+            self.names.nudge();
+        }
+        self.report(now, troubles);
+    }
+
+    /// Serves where it should, and nowhere else; why not, where it cannot.
+    async fn serve(&self, now: &Snapshot) -> Vec<String> {
+        let own = self.in_network(now);
+        let handle = &self.names.handle;
+        let served = handle.listens();
+        for listen in served.iter().filter(|listen| !own.contains(listen) && !self.wanted.contains(listen)) {
+            handle.leave(listen);
+        }
+        let mut troubles = Vec::new();
+        for listen in self.wanted.iter().chain(&own).filter(|listen| !served.contains(listen)) {
+            let Err(error) = handle.serve(listen).await else { continue };
+            // A laptop is asked by nobody: whoever has the port there, or the right to it, keeps it.
+            if listen.device.is_none() || self.is_gateway() {
+                troubles.push(not_served(&error));
             }
         }
-        let now = view.borrow_and_update().clone();
-        handle.change(setting(&now, &upstreams)).await.map_err(|error| error.to_string())?;
+        troubles
     }
-    if !handle.shutdown().await {
-        tracing::warn!("answers about names were still under way");
+
+    /// Where the realm's machines and phones ask this one, if packets come here: its rules say who may. Only by the
+    /// tunnel's device, past which nobody's word is checked, and by what this machine itself asks by.
+    fn in_network(&self, now: &Snapshot) -> Vec<Listen> {
+        // In user space nobody can have a port of that address: the stack hands it on.
+        let has_tunnel = self.shared.tunnel.borrow().as_ref().is_some_and(|tunnel| !tunnel.is_by_hand());
+        let own = now.net.addresses(Party::Node(self.shared.me())).filter(|_| has_tunnel);
+        let Some((own, _)) = own else { return Vec::new() };
+        let at = Listen::at(SocketAddr::new(own.into(), NAMES_PORT), Speaks::Plain);
+        [DEVICE, LOOPBACK].map(|device| Listen { device: Some(device.to_owned()), ..at.clone() }).into()
     }
-    Ok(())
+
+    fn is_gateway(&self) -> bool {
+        let view = self.shared.log.view();
+        let own = view.state().nodes.get(&self.shared.me());
+        own.is_some_and(|node| node.roles.contains(NodeRoles::GATEWAY))
+    }
+
+    fn report(&self, now: &Snapshot, troubles: Vec<String>) {
+        let bound = self.names.addresses().join(", ");
+        self.plane.report(match troubles.as_slice() {
+            [] => Health::Up(format!("{} at {bound}", now.called.zone())),
+            several => Health::Degraded(several.join("; ")),
+        });
+        *self.names.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
+    }
 }
 
-/// Where the realm's machines and phones ask this one, if packets come here: its rules say who may.
-fn in_network(shared: &Shared, now: &Snapshot) -> Option<SocketAddr> {
-    // In user space nobody can have a port of that address: the stack hands it on.
-    shared.tunnel.borrow().as_ref().filter(|tunnel| !tunnel.is_by_hand())?;
-    let (own, _) = now.net.addresses(Party::Node(shared.me()))?;
-    Some(SocketAddr::new(own.into(), NAMES_PORT))
-}
-
-/// What is answered here, and who is asked for the rest.
-fn setting(now: &Snapshot, upstreams: &[Upstream]) -> Setting {
-    let own = now.zone.iter().filter_map(|row| match row {
-        Row::Zone { apex, .. } => Some(apex.clone()),
-        Row::Record { .. } => None,
-    });
-    let own: Vec<Domain> = own.collect();
-    let rows = now.zone.iter().cloned().chain(reserved(&own)).collect();
-    Setting { rows, upstreams: upstreams.to_vec(), ..Setting::default() }
-}
-
-/// Whose question it is: this machine's, one of the realm's, or one of somebody in the network around; a stranger
-/// gets no answer.
-fn party(now: &Snapshot, from: IpAddr) -> Option<PolicyParty> {
-    let from = from.to_canonical();
-    let nobody = PolicyParty::default();
-    if from.is_loopback() {
-        return Some(nobody);
-    }
-    match now.net.party_of(from) {
-        Some(Party::Node(node)) => Some(PolicyParty { node: Some(node), ..nobody }),
-        Some(Party::Phone(phone)) => Some(PolicyParty { phone: Some(*phone.as_bytes()), ..nobody }),
-        // Who has no rights in the realm is no neighbour by an address of it.
-        None if is_near(from) && !now.own.iter().any(|own| own.contains(from)) => {
-            Some(PolicyParty { address: Some(from), ..nobody })
-        }
-        Some(Party::Guest(..) | Party::Lan) | None => None,
-    }
+fn who(shared: &Shared, now: &Arc<Snapshot>, said: &Said) -> Who {
+    let view = shared.log.view();
+    Who::of(Arc::clone(now), shared.me(), view.state(), Near::look(), said.networks())
 }
 
 /// Whether an address is one of a house and not of the internet.
@@ -174,6 +337,21 @@ pub(super) fn is_near(at: IpAddr) -> bool {
         IpAddr::V6(at) => at.is_unicast_link_local(),
     };
     local || Prefix::around(at, u8::MAX).is_private()
+}
+
+/// Where a program of this machine finds what is served there.
+fn reached(at: SocketAddr) -> SocketAddr {
+    let ip = match at.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, at.port())
+}
+
+/// What is answered here of the realm, and what means something only here.
+fn rows(now: &Snapshot) -> Vec<Row> {
+    now.zone.iter().cloned().chain(reserved(&system::own(&now.zone))).collect()
 }
 
 fn upstreams(servers: &[String]) -> Result<Vec<Upstream>, Problem> {
@@ -190,26 +368,60 @@ fn upstreams(servers: &[String]) -> Result<Vec<Upstream>, Problem> {
     if servers.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(vec![Upstream { servers, validate: true, anchors: None }])
+    Ok(vec![Upstream { servers, validate: true, ..Upstream::default() }])
 }
 
-/// An address of this machine alone.
-async fn here(wanted: u16, moved: &mut Vec<String>) -> Result<SocketAddr, Problem> {
-    let loopback = IpAddr::from(std::net::Ipv4Addr::LOCALHOST);
-    // Free for one protocol and then the other; who takes it meanwhile is told like anybody else.
-    let listening = ports::listen("answering of names", loopback, wanted).await.map_err(|error| {
-        Problem::refused("names cannot be answered", error.to_string(), Some("freehold up --dns ADDRESS"))
-    })?;
-    moved.extend(listening.moved);
-    Ok(listening.address)
+/// With which certificate names are answered over TLS and HTTPS.
+fn tls(shared: &Shared, wish: &NamesWish) -> Result<Option<Arc<rustls::ServerConfig>>, Problem> {
+    if wish.tls.is_empty() && wish.https.is_empty() {
+        return Ok(None);
+    }
+    let own = shared.home.console_certificate();
+    let at = wish.certificate.as_ref().unwrap_or(&own);
+    let names = ["localhost".to_owned(), "freehold.internal".to_owned()];
+    let addresses: Vec<IpAddr> = wish.tls.iter().chain(&wish.https).map(SocketAddr::ip).collect();
+    let unusable = |why: String| {
+        Problem::invalid(
+            "names cannot be answered over TLS",
+            why,
+            Some(
+                "freehold up --dns-certificate FILE    (a certificate, those above it, and its key, as PEM)",
+            ),
+        )
+    };
+    if wish.certificate.is_some() && !at.exists() {
+        return Err(unusable(format!("there is no file {}", at.display())));
+    }
+    let identity = crate::certificate::load_or_make(at, &names, &addresses);
+    identity.map(|identity| Some(identity.tls)).map_err(|error| unusable(chain(&error)))
 }
 
-fn not_served(error: &StartError) -> Problem {
+/// Answers on an address of this machine alone, at the wanted port or the next one that is free for UDP and TCP.
+async fn on_loopback(handle: &Handle, wanted: u16, moved: &mut Vec<String>) -> Option<Listen> {
+    let loopback = IpAddr::from(Ipv4Addr::LOCALHOST);
+    for port in (wanted..=wanted.saturating_add(TRIES)).chain([0]) {
+        let listen = Listen::at(SocketAddr::new(loopback, port), Speaks::Plain);
+        let Ok(bound) = handle.serve(&listen).await else { continue };
+        if bound.address.port() != wanted && wanted != 0 {
+            moved.push(format!(
+                "port {wanted} is taken, so the answering of names is on {}",
+                bound.address.port()
+            ));
+        }
+        return Some(listen);
+    }
+    None
+}
+
+/// Why names are not answered somewhere, and what to do about it.
+fn not_served(error: &StartError) -> String {
     let next = match error {
-        StartError::Listen { .. } => format!("{}; or another address: freehold up --dns", error.remedy()),
+        StartError::Listen { device: None, .. } => {
+            format!("{}; or another address: freehold up --dns", error.remedy())
+        }
         _ => error.remedy(),
     };
-    Problem::refused("names cannot be answered", chain(error), Some(next))
+    format!("{}: {next}", chain(error))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use noq_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::net::addr::SocketAddrArg as _;
 use rustix::net::{AddressFamily, MMsgHdr, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, sockopt};
+use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -29,11 +30,14 @@ impl Socket {
     ///
     /// # Errors
     /// What the system said.
-    pub(crate) fn open(address: SocketAddr) -> io::Result<Self> {
+    pub(crate) fn open(address: SocketAddr, device: Option<&str>) -> io::Result<Self> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?;
         sockopt::set_socket_reuseport(&socket, true)?;
+        if let Some(device) = device {
+            SockRef::from(&socket).bind_device(Some(device.as_bytes()))?;
+        }
         if address.is_ipv6() {
             sockopt::set_ipv6_v6only(&socket, true)?;
         }

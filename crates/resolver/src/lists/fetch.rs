@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Kept, List, ListError, Shelf};
 use crate::config::Source;
+use crate::outgoing::Outgoing;
 
 /// So much of a list says how it is written.
 const START: usize = 64 << 10;
@@ -30,7 +31,7 @@ pub(crate) enum Fetched {
 
 /// Looks for a newer text of a list.
 pub(crate) async fn fetch(
-    client: &reqwest::Client,
+    outgoing: &Outgoing,
     shelf: &Shelf,
     list: &List,
     before: Option<&Kept>,
@@ -38,7 +39,7 @@ pub(crate) async fn fetch(
 ) -> Result<Fetched, ListError> {
     let whole = async {
         match &list.source {
-            Source::Url(url) => from_url(client, shelf, list, before, url, now).await,
+            Source::Url(url) => from_url(&outgoing.client()?, shelf, list, before, url, now).await,
             Source::File(path) => from_file(shelf, list, before, path, now).await,
         }
     };

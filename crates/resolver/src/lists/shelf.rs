@@ -63,6 +63,10 @@ impl Kept {
         Counts { bytes, lines, rules, skipped }
     }
 
+    pub(crate) fn sum(&self) -> &str {
+        &self.sha256
+    }
+
     pub(crate) fn fetched(&self) -> Millis {
         Millis(self.fetched)
     }
@@ -103,7 +107,12 @@ impl Shelf {
         }
         let mut sum = Sha256::new();
         self.pieces(&kept, |piece| sum.update(piece)).map_err(|_| ListError::Damaged)?;
-        if hex::encode(sum.finalize()) == kept.sha256 { Ok(Some(kept)) } else { Err(ListError::Damaged) }
+        if hex::encode(sum.finalize()) != kept.sha256 {
+            return Err(ListError::Damaged);
+        }
+        // One that is pinned since is another one.
+        let is_wanted = list.sha256.is_none_or(|wanted| hex::encode(wanted) == kept.sha256);
+        Ok(is_wanted.then_some(kept))
     }
 
     /// Reads the rules of a kept list.

@@ -45,10 +45,15 @@ impl Replaced {
     pub(super) fn replace(folder: &Path, wish: &Wish) -> Result<(Self, Before), SystemError> {
         let ours = text(wish).ok_or_else(|| SystemError::Port(wish.file.clone()))?;
         let at = folder.join(NOTE);
-        let was = match read(&wish.file)? {
+        let (was, kept) = (read(&wish.file)?, note(&at)?);
+        let was = match (was, kept) {
             // Ours, of a life that ended badly: what was there before it counts.
-            Was::Text(text) if text.starts_with(MARK) => note(&at)?.map_or(Was::Nothing, |note| note.was),
-            was => was,
+            (Was::Text(text), Some(note)) if is_ours(&text, &note) => note.was,
+            // Somebody's whose note is not here: nobody could put anything back.
+            (Was::Text(text), _) if text.starts_with(MARK) => {
+                return Err(SystemError::Another(wish.file.clone()));
+            }
+            (was, _) => was,
         };
         let before = before(&was);
         let replaced = Self { at, note: Note { file: wish.file.clone(), was, ours } };
@@ -96,7 +101,7 @@ pub(super) fn mend(folder: &Path) -> Result<Option<PathBuf>, SystemError> {
 
 fn back(at: &Path, note: &Note) -> Result<(), SystemError> {
     // What others have written since is theirs.
-    if matches!(read(&note.file)?, Was::Text(text) if text == note.ours) {
+    if matches!(read(&note.file)?, Was::Text(text) if is_ours(&text, note)) {
         put(&note.file, &note.was)?;
     }
     match std::fs::remove_file(at) {
@@ -105,6 +110,13 @@ fn back(at: &Path, note: &Note) -> Result<(), SystemError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether we wrote it: the whole, or as far as a crash let us, where a file cannot be swapped, on the way there
+/// or back.
+fn is_ours(text: &str, note: &Note) -> bool {
+    let half_back = matches!(&note.was, Was::Text(was) if was != text && was.starts_with(text));
+    note.ours.starts_with(text) || half_back || text.starts_with(MARK)
 }
 
 fn note(at: &Path) -> Result<Option<Note>, SystemError> {
@@ -276,6 +288,38 @@ mod tests {
         assert_eq!(mend(&home).unwrap(), Some(file.clone()));
         assert_eq!(std::fs::read_to_string(&file).unwrap(), OLD);
         assert_eq!(mend(&home).unwrap(), None);
+    }
+
+    #[test]
+    fn what_another_one_set_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("resolv.conf");
+        freehold_disk::replace(&file, OLD.as_bytes(), 0o644).unwrap();
+        let (one, _) = Replaced::replace(&dir.path().join("one"), &wish(&file)).unwrap();
+        let other = dir.path().join("other");
+        for _ in 0..2 {
+            let refused = Replaced::replace(&other, &wish(&file));
+            assert!(matches!(refused, Err(SystemError::Another(_))), "{refused:?}");
+            assert!(std::fs::read_to_string(&file).unwrap().starts_with(MARK));
+        }
+        one.put_back().unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), OLD);
+    }
+
+    #[test]
+    fn a_file_that_was_half_written_is_put_back_as_well() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, home) = (dir.path().join("resolv.conf"), dir.path().join("home"));
+        let ours = text(&wish(&file)).unwrap();
+        let there: Vec<&str> = (0..ours.len()).filter_map(|len| ours.get(..len)).collect();
+        let back: Vec<&str> = (0..OLD.len()).filter_map(|len| OLD.get(..len)).collect();
+        for half in [there, back].concat() {
+            freehold_disk::replace(&file, OLD.as_bytes(), 0o644).unwrap();
+            drop(Replaced::replace(&home, &wish(&file)).unwrap());
+            freehold_disk::replace(&file, half.as_bytes(), 0o644).unwrap();
+            assert_eq!(mend(&home).unwrap(), Some(file.clone()));
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), OLD, "cut at {half:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ fn example(last: u8) -> Vec<freehold_names::Row> {
 
 fn of(others: &[&Other]) -> Setting {
     let servers = others.iter().map(|other| other.server()).collect();
-    Setting { upstreams: vec![Upstream { servers, validate: false, anchors: None }], ..Setting::default() }
+    Setting { upstreams: vec![Upstream { servers, ..Upstream::default() }], ..Setting::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn names_and_groups_have_servers_of_their_own() {
         (Other::start(&example(1)).await, Other::start(&[zone("corp"), v4("a.corp", [10, 9, 9, 9])]).await);
     let third = Other::start(&example(3)).await;
     let mut setting = Setting {
-        upstreams: vec![all.upstream(), firm.upstream(), third.upstream()],
+        upstreams: vec![all.upstream(), Upstream { inside: true, ..firm.upstream() }, third.upstream()],
         forwards: vec![(domain("corp"), 1)],
         ..Setting::default()
     };

@@ -180,7 +180,7 @@ impl Other {
 
     /// To be asked for everything.
     pub(super) fn upstream(&self) -> Upstream {
-        Upstream { servers: vec![self.server()], validate: false, anchors: None }
+        Upstream { servers: vec![self.server()], ..Upstream::default() }
     }
 }
 
@@ -283,7 +283,7 @@ impl House {
         tls: Option<Arc<rustls::ServerConfig>>,
         roots: Roots,
     ) -> Self {
-        let listen = speaks.iter().map(|speaks| Listen { address: at("127.0.0.1:0"), speaks: *speaks });
+        let listen = speaks.iter().map(|speaks| Listen::at(at("127.0.0.1:0"), *speaks));
         Self::listening(setting, folder, listen.collect(), tls, roots).await
     }
 

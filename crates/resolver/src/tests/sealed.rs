@@ -42,13 +42,13 @@ async fn one_asks_another_sealed_and_takes_nobody_else_for_it() {
     let far =
         House::serving(Setting { rows, ..Setting::default() }, folder, &speaks, Some(tls), Roots::default())
             .await;
-    let bound = far.handle.bound().to_vec();
+    let bound = far.handle.bound();
     for (place, way) in [
         (0, Way::Tls("dns.example".to_owned())),
         (1, Way::Https("dns.example".to_owned(), "/dns-query".to_owned())),
     ] {
         let server = Server { address: bound[place].address, way };
-        let upstream = |servers| Upstream { servers, validate: false, anchors: None };
+        let upstream = |servers| Upstream { servers, ..Upstream::default() };
         let setting = Setting { upstreams: vec![upstream(vec![server.clone()])], ..Setting::default() };
         let near = house(setting.clone(), roots.clone()).await;
         assert_eq!(address(near.plain, "a.far").await.pair(), ok([192, 0, 2, 1]), "{server}");
@@ -118,7 +118,7 @@ async fn a_connection_that_goes_silent_is_left_for_a_new_one() {
     let far = House::serving(setting, folder, &[Speaks::Tls], Some(tls), Roots::default()).await;
     let wire = Wire::to(far.plain).await;
     let servers = vec![Server { address: wire.address, way: Way::Tls("dns.example".to_owned()) }];
-    let upstreams = vec![Upstream { servers, validate: false, anchors: None }];
+    let upstreams = vec![Upstream { servers, ..Upstream::default() }];
     let near = house(Setting { upstreams, ..Setting::default() }, roots).await;
     assert_eq!(address(near.plain, "a.far").await.pair(), ok([192, 0, 2, 1]));
     // As a router does that forgets a connection.
@@ -132,7 +132,7 @@ async fn a_connection_that_goes_silent_is_left_for_a_new_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_certificate_nothing_is_served_over_tls() {
     let folder = tempfile::tempdir().unwrap();
-    let listen = vec![crate::Listen { address: super::house::at("127.0.0.1:0"), speaks: Speaks::Tls }];
+    let listen = vec![crate::Listen::at(super::house::at("127.0.0.1:0"), Speaks::Tls)];
     let config = crate::Config {
         listen,
         tls: None,

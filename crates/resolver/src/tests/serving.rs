@@ -11,7 +11,7 @@ use super::house::{
     House, LONG, Other, Said, address, alias, ask, ask_raw, ask_tcp, at, domain, everyone, ok, question,
     read_tcp, v4, zone,
 };
-use crate::{Listen, Roots, Setting, Speaks};
+use crate::{Listen, Roots, Setting, Speaks, Statistics, Upstream};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn own_names_are_answered_here_and_go_nowhere() {
@@ -133,7 +133,7 @@ async fn policy_is_by_who_asks_and_changes_whole() {
     let mut setting = Setting {
         groups: vec![child, everyone()],
         upstreams: vec![other.upstream()],
-        keep_names: true,
+        statistics: Statistics::Names,
         ..Setting::default()
     };
     let house = House::with(setting.clone()).await;
@@ -155,7 +155,7 @@ async fn policy_is_by_who_asks_and_changes_whole() {
 
     let (before, now) = (other.count(), *house.now.lock().unwrap());
     setting.groups[0].paused_until = Some(now.plus(freehold_wire::Millis(60_000)));
-    setting.keep_names = false;
+    setting.statistics = Statistics::Numbers;
     house.handle.change(setting).await.unwrap();
     assert_eq!(from("127.0.0.5", "ads.example").await.pair(), ok([192, 0, 2, 1]), "paused");
     assert_eq!(other.count(), before, "others need not be asked again");
@@ -165,10 +165,53 @@ async fn policy_is_by_who_asks_and_changes_whole() {
     house.end().await;
 }
 
+/// A website's name that leads to a machine of the house would have browsers speak to it as that website.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_the_internet_do_not_lead_into_the_house() {
+    let rows = [zone("example"), v4("evil.example", [192, 168, 1, 1]), v4("ok.example", [192, 0, 2, 1])];
+    let other = Other::start(&rows).await;
+    let upstreams = vec![other.upstream()];
+    let house = House::with(Setting { upstreams, groups: vec![everyone()], ..Setting::default() }).await;
+    for _ in 0..2 {
+        let held = address(house.plain, "evil.example").await;
+        assert_eq!((held.pair(), held.why), (ok([0, 0, 0, 0]), Some(Why::Filtered as u16)));
+        assert_eq!(address(house.plain, "ok.example").await.pair(), ok([192, 0, 2, 1]));
+    }
+
+    // Somebody says that this one is meant so.
+    let allowing = Group { allow: vec![(Shape::Under, domain("evil.example"))], ..everyone() };
+    let setting = |groups, upstream| Setting { groups, upstreams: vec![upstream], ..Setting::default() };
+    house.handle.change(setting(vec![allowing], other.upstream())).await.unwrap();
+    assert_eq!(address(house.plain, "evil.example").await.pair(), ok([192, 168, 1, 1]));
+    // Or that these servers know the house.
+    let inside = Upstream { inside: true, ..other.upstream() };
+    house.handle.change(setting(Vec::new(), inside)).await.unwrap();
+    assert_eq!(address(house.plain, "evil.example").await.pair(), ok([192, 168, 1, 1]));
+    house.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_comes_and_goes_while_others_are_served() {
+    let rows = vec![zone("home.internal"), v4("nas.home.internal", [10, 0, 0, 2])];
+    let house = House::with(Setting { rows, ..Setting::default() }).await;
+    let listen = Listen { device: Some("lo".to_owned()), ..Listen::at(at("127.0.0.3:0"), Speaks::Plain) };
+    let more = house.handle.serve(&listen).await.unwrap();
+    assert!(house.handle.bound().contains(&more));
+    assert_eq!(address(more.address, "nas.home.internal").await.pair(), ok([10, 0, 0, 2]));
+    let elsewhere = Listen { device: Some("not-there0".to_owned()), ..listen.clone() };
+    let refused = house.handle.serve(&elsewhere).await.unwrap_err();
+    assert!(matches!(&refused, crate::StartError::Listen { .. }), "{refused}");
+    house.handle.leave(&listen);
+    assert!(!house.handle.bound().contains(&more));
+    super::house::until("it is given up", async || TcpStream::connect(more.address).await.is_err()).await;
+    assert_eq!(address(house.plain, "nas.home.internal").await.pair(), ok([10, 0, 0, 2]));
+    house.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_one_of_many_addresses_is_answered_by_that_one() {
     let rows = vec![zone("home.internal"), v4("nas.home.internal", [10, 0, 0, 2])];
-    let listen = ["0.0.0.0:0", "[::]:0"].map(|text| Listen { address: at(text), speaks: Speaks::Plain });
+    let listen = ["0.0.0.0:0", "[::]:0"].map(|text| Listen::at(at(text), Speaks::Plain));
     let (setting, folder) = (Setting { rows, ..Setting::default() }, Arc::new(tempfile::tempdir().unwrap()));
     let house = House::listening(setting, folder, listen.into(), None, Roots::default()).await;
     let ports: Vec<u16> = house.handle.bound().iter().map(|bound| bound.address.port()).collect();

@@ -37,7 +37,8 @@ type Connecting = Shared<BoxFuture<'static, Result<Exchange, NetError>>>;
 /// One server. The tasks of its connections end with it.
 pub(super) struct Line {
     server: Server,
-    tls: Arc<rustls::ClientConfig>,
+    /// None where it is asked in the clear.
+    tls: Option<Arc<rustls::ClientConfig>>,
     tasks: TokioRuntimeProvider,
     datagrams: Option<Exchange>,
     stream: Mutex<Kept>,
@@ -60,7 +61,7 @@ struct Record {
 }
 
 impl Line {
-    pub(super) fn new(server: Server, tls: Arc<rustls::ClientConfig>) -> Self {
+    pub(super) fn new(server: Server, tls: Option<Arc<rustls::ClientConfig>>) -> Self {
         let tasks = TokioRuntimeProvider::new();
         let datagrams = (server.way == Way::Plain).then(|| {
             UdpClientStream::builder(server.address, tasks.clone()).with_timeout(Some(WITHIN)).exchange()
@@ -88,7 +89,7 @@ impl Line {
             let told = tokio::time::timeout(WITHIN, async {
                 connecting.await?.send(request.clone()).first_answer().await
             });
-            let told = told.await.unwrap_or(Err(NetError::Timeout));
+            let told = told.await.unwrap_or(Err(NetError::Message("no certificate of an authority is here")));
             using.is_over = true;
             let error = match told {
                 Ok(said) => {
@@ -131,11 +132,15 @@ impl Line {
 
     fn connect(&self) -> BoxFuture<'static, Result<Exchange, NetError>> {
         let (address, tasks) = (self.server.address, self.tasks.clone());
-        match &self.server.way {
-            Way::Plain => TcpClientStream::exchange(address, None, WITHIN, Some(AT_A_TIME), tasks).boxed(),
-            Way::Tls(name) => sealed(address, name.clone(), Arc::clone(&self.tls), tasks).boxed(),
-            Way::Https(name, path) => {
-                let mut builder = HttpsClientStream::builder(Arc::clone(&self.tls), tasks);
+        match (&self.server.way, self.tls.clone()) {
+            (Way::Plain, _) => {
+                TcpClientStream::exchange(address, None, WITHIN, Some(AT_A_TIME), tasks).boxed()
+            }
+            // Never in the clear what was meant to be sealed.
+            (_, None) => std::future::ready(Err(NetError::Timeout)).boxed(),
+            (Way::Tls(name), Some(tls)) => sealed(address, name.clone(), tls, tasks).boxed(),
+            (Way::Https(name, path), Some(tls)) => {
+                let mut builder = HttpsClientStream::builder(tls, tasks);
                 builder.request_timeout(WITHIN);
                 builder.exchange(address, name.as_str().into(), path.as_str().into()).boxed()
             }

@@ -37,8 +37,8 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    pub(super) fn new(servers: &[Server], tls: &Arc<rustls::ClientConfig>) -> Self {
-        let lines = servers.iter().map(|server| Line::new(server.clone(), Arc::clone(tls))).collect();
+    pub(super) fn new(servers: &[Server], tls: Option<&Arc<rustls::ClientConfig>>) -> Self {
+        let lines = servers.iter().map(|server| Line::new(server.clone(), tls.cloned())).collect();
         Self { lines, unchecked: false }
     }
 

@@ -19,6 +19,11 @@ fn rows() -> Vec<DirectoryRow> {
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![Text::new("192.0.2.7:4433").unwrap()]).unwrap()),
         DirectoryRow::NetService(ServiceId::from_bytes([8; 32]), Some(name("wiki"))),
         DirectoryRow::NetRule(RuleId::from_bytes([8; 32]), None),
+        DirectoryRow::Filter(
+            Text::new("group/kids").unwrap(),
+            Some(FilterRow::Group(FilterGroup::default())),
+        ),
+        DirectoryRow::Filter(Text::new("list/ads").unwrap(), None),
         DirectoryRow::Ready(NODE, BUCKET, Ready { kept: 2 << 16 | 7, last: 9, whole: true }),
         DirectoryRow::Published(ServiceId::from_bytes([8; 32]), None),
         DirectoryRow::PublicAuthority(Some(authority())),

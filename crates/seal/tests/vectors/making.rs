@@ -4,10 +4,11 @@ use data_encoding::BASE64;
 use freehold_crypt::{BoxSecret, Entropy, Secret, SigningKey, hash};
 use freehold_seal::{
     Amendment, Annotation, Aspect, Binding, Blinding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm,
-    Content, DirectoryRow, Document, Envelope, Erased, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind,
-    Manifest, ManifestPart, ObjectKey, PartSums, PayloadPlace, PhoneDoor, Proof, PublicAuthority, Published,
-    Ready, Recipient, Release, Released, Resealed, Right, Setting, SettingRow, Stored, Target, TlsEnds,
-    VersionId, ZoneServer, blob_list_digest, seal_payload,
+    Content, DirectoryRow, Document, Envelope, Erased, FilterGroup, FilterHours, FilterList, FilterMember,
+    FilterRow, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind, Manifest, ManifestPart, ObjectKey, PartSums,
+    PayloadPlace, PhoneDoor, Proof, PublicAuthority, Published, Ready, Recipient, Release, Released,
+    Resealed, Right, Setting, SettingRow, Stored, Target, TlsEnds, VersionId, ZoneServer, blob_list_digest,
+    seal_payload,
 };
 use freehold_wire::{
     BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, PhoneId, RealmId, RuleId,
@@ -247,6 +248,38 @@ fn authority() -> PublicAuthority {
     }
 }
 
+fn filter_rows() -> [DirectoryRow; 5] {
+    let group = FilterGroup {
+        members: Bounded::from_vec(vec![
+            FilterMember::Everybody,
+            FilterMember::Person(PersonId::from_bytes([0xdd; 32])),
+            FilterMember::Network("192.168.7.0/24".parse().unwrap()),
+        ])
+        .unwrap(),
+        lists: Bounded::from_vec(vec![text("ads")]).unwrap(),
+        allow: Bounded::from_vec(vec![text("=ok.example")]).unwrap(),
+        hours: Bounded::from_vec(vec![FilterHours { days: 0x1f, from: 21 * 60, to: 420, lists: None }])
+            .unwrap(),
+        zone: text("Europe/Berlin"),
+        safe: 255,
+        paused_until: Some(Millis(1_795_000_000_000)),
+        ..FilterGroup::default()
+    };
+    let list = FilterList { url: text("https://lists.example/ads"), syntax: 0, sha256: None, hours: 24 };
+    let servers = Bounded::from_vec(vec![text("tls://dns.example@192.0.2.1")]).unwrap();
+    let row = |key, row| DirectoryRow::Filter(text(key), row);
+    [
+        row("group/kids", Some(FilterRow::Group(group))),
+        row("list/ads", Some(FilterRow::List(list))),
+        row("upstream", Some(FilterRow::Upstream(servers))),
+        row(
+            "record/printer.home",
+            Some(FilterRow::Records(Bounded::from_vec(vec![text("A 192.168.1.9")]).unwrap())),
+        ),
+        row("statistics", None),
+    ]
+}
+
 pub(crate) fn payloads() -> Value {
     let content = |sort: u8, fields: Vec<u8>| [vec![sort], fields].concat();
     let rows = [
@@ -275,12 +308,20 @@ pub(crate) fn payloads() -> Value {
             }),
         ),
     ];
+    let filter = filter_rows();
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),
         payload("a tombstone", &content(1, to_canonical(&manifest(None))), 6),
     ];
     for (row, seed) in rows.iter().zip(7..) {
         opens.push(payload(&format!("a row: {:?}", row.key()), &content(2, to_canonical(row)), seed));
+    }
+    for (row, seed) in filter.iter().zip(60..) {
+        opens.push(payload(
+            &format!("a row of the filter: {:?}", row.key()),
+            &content(2, to_canonical(row)),
+            seed,
+        ));
     }
     for ((name, sort, fields), seed) in later().into_iter().zip(21..) {
         opens.push(payload(name, &content(sort, fields), seed));

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use freehold_names::{Owned, Question, Zones};
+use freehold_names::{Domain, Owned, PolicyParty, Question, Zones};
 use freehold_reach::{Net, address};
 
 use super::super::lab::{Lab, NOW, node};
@@ -15,32 +15,45 @@ fn snapshot(lab: &Lab) -> Snapshot {
     Snapshot { generation: 1, net: Arc::new(net), called: Arc::new(called), zone, own }
 }
 
+fn asking(lab: &Lab) -> Who {
+    let named: Vec<Prefix> = vec!["192.168.1.0/24".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
+    Who::of(Arc::new(snapshot(lab)), node("nas"), &lab.state(), Near::default(), named)
+}
+
 #[test]
-fn strangers_get_no_answer_and_who_is_suspended_is_one() {
+fn strangers_are_refused_and_who_is_suspended_is_one() {
     let mut lab = Lab::house();
-    let (realm, now) = (lab.state().realm, snapshot(&lab));
+    let (realm, who) = (lab.state().realm, asking(&lab));
     let pad = IpAddr::from(address::of_node(&realm, &node("pad")));
-    assert_eq!(party(&now, pad), Some(PolicyParty { node: Some(node("pad")), ..PolicyParty::default() }));
+    let own = |name, person| PolicyParty {
+        node: Some(node(name)),
+        person: Some(lab.person(person)),
+        ..PolicyParty::default()
+    };
+    assert_eq!(who.party(pad), Some(own("pad", "bo")));
+    // What this machine asks itself is its owner's, so that the same holds at home and on the road.
+    assert_eq!(who.party("127.0.0.1".parse().unwrap()), Some(own("nas", "ann")));
     for (at, is_served) in [
-        ("127.0.0.1", true),
         ("::1", true),
         ("192.168.1.7", true),
         ("::ffff:192.168.1.7", true),
         ("fe80::1", true),
+        ("192.168.2.7", false),
+        ("100.64.0.1", false),
         ("192.0.2.1", false),
         ("2606:4700::1111", false),
+        ("fd99::1", false),
     ] {
-        assert_eq!(party(&now, at.parse().unwrap()).is_some(), is_served, "{at}");
+        assert_eq!(who.party(at.parse().unwrap()).is_some(), is_served, "{at}");
     }
     lab.suspend("pad");
-    assert_eq!(party(&snapshot(&lab), pad), None);
+    assert_eq!(asking(&lab).party(pad), None);
 }
 
 #[test]
 fn only_the_realms_own_names_are_answered_of_those_that_mean_something_here_alone() {
     let lab = Lab::house();
-    let setting = setting(&snapshot(&lab), &[]);
-    let zones = Zones::of(&setting.rows);
+    let zones = Zones::of(&rows(&snapshot(&lab)));
     let ask = |name: &str| {
         let name: Domain = name.parse().unwrap();
         let head = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
