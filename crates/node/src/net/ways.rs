@@ -2,7 +2,7 @@
 //! and what it leads others to, as the log says. Looked at again every few seconds, since the networks around
 //! change too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -130,12 +130,15 @@ impl Keeper {
         let me = self.shared.me();
         let standing = standing(log.state(), &called(&self.shared, log.state()), me, choice, clock::wall());
         let hindered = standing.barrier.clone().or_else(|| self.unreached(choice));
+        // Without a network device the choice is for what goes by the proxies; the kernel is not told.
+        let by_hand = matches!(&*self.shared.way.borrow(), Some(freehold_stack::Way::Stack(_)));
         let wish = WaysWish {
             out: match choice.wish.exit {
+                Some(_) if by_hand => None,
                 Some(_) if hindered.is_none() || !choice.leak => Some(self.out(choice).await),
                 _ => None,
             },
-            networks: now.net.accepted(&choice.wish),
+            networks: if by_hand { BTreeSet::new() } else { now.net.accepted(&choice.wish) },
             sources: own_addresses(&now.net, me),
             own: now.own.to_vec(),
             through: if now.net.is_exit(&me) || now.net.behind(&me).next().is_some() {
@@ -147,11 +150,18 @@ impl Keeper {
         };
         let failed: Vec<String> = self.ways.want(&wish).await.iter().map(|error| said(error)).collect();
         let is_done = failed.is_empty();
+        let is_way =
+            !wish.through.world.is_empty() || !(wish.behind.is_empty() || wish.through.behind.is_empty());
+        let mute = is_way && (by_hand || self.shared.tunnel.borrow().is_none());
         let mut troubles = failed;
         troubles.extend(hindered.map(|why| format!("{why}; {}", meanwhile(choice))));
+        troubles.extend(mute.then(|| {
+            "others may go through this machine, and nobody gets through: it has no network device of the realm"
+                .to_owned()
+        }));
         self.shared.chosen.told(troubles.clone());
         self.shared.chosen.holds(number);
-        plane.report(health(&wish, choice, troubles));
+        plane.report(health(&wish, troubles));
         is_done
     }
 
@@ -227,12 +237,12 @@ pub(crate) const fn meanwhile(choice: &Choice) -> &'static str {
     }
 }
 
-fn health(wish: &WaysWish, choice: &Choice, troubles: Vec<String>) -> Health {
+fn health(wish: &WaysWish, troubles: Vec<String>) -> Health {
     if !troubles.is_empty() {
         return Health::Degraded(troubles.join("; "));
     }
     let mut parts = Vec::new();
-    parts.extend(choice.wish.exit.map(|_| "everything goes through an exit".to_owned()));
+    parts.extend(wish.out.as_ref().map(|_| "everything goes through an exit".to_owned()));
     if !wish.networks.is_empty() {
         parts.push(format!("{} networks behind others are used", wish.networks.len()));
     }
@@ -285,7 +295,7 @@ mod tests {
             |lab: &Lab| standing(&lab.state(), &lab.called(), node("pad"), &through("door"), NOW).notes;
         assert!(notes(&lab)[0].contains("freehold net node pad --ipv4 auto"));
         let range = lab.state().network.range;
-        let std::net::IpAddr::V4(first) = range.first() else { panic!("{range}") };
+        let IpAddr::V4(first) = range.first() else { panic!("{range}") };
         let v4 = Some(std::net::Ipv4Addr::from_bits(first.to_bits() + 7));
         lab.must(NodeNet { v4, ..NodeNet::of(node("pad")) });
         assert_eq!(notes(&lab), Vec::<String>::new());
