@@ -205,9 +205,11 @@ pub(crate) fn opens(shared: &Shared) -> Option<String> {
         "admins' laptops reach SSH, the console and S3 on this machine through it"
     } else {
         "its owner's laptops reach every port of this machine through it, and admins' SSH, the console and S3; less \
-         is open with `freehold net set --strict yes`, and nothing with `freehold up --no-tun`"
+         is open with `freehold net set --strict yes`, and nothing with `freehold up --no-packets`"
     };
-    is_server.then(|| format!("the realm's network is at {}: {open}", tunnel.name()))
+    let place =
+        if tunnel.is_by_hand() { "in user space".to_owned() } else { format!("at {}", tunnel.name()) };
+    is_server.then(|| format!("the realm's network is {place}: {open}"))
 }
 
 /// How it goes with a tunnel that is up.

@@ -82,7 +82,9 @@ impl Realm for ForStack {
     }
 
     fn leads(&self, to: IpAddr) -> bool {
-        self.now().net.via(to, &Wish::default()).is_some()
+        // Also to what others offer, where that was chosen: an exit, networks behind machines.
+        let wish = self.shared.upgrade().map_or_else(Wish::default, |shared| shared.chosen.choice().wish);
+        self.now().net.via(to, &wish).is_some()
     }
 }
 
