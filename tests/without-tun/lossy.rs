@@ -8,15 +8,16 @@ use std::process::Stdio;
 
 use super::{HTTP, Running, SOCKS, curl, house, serve};
 
-/// What is sent while packets are lost, in bytes.
-const LARGE: usize = 50_000_000;
+/// What is sent while packets are lost, in bytes: a stack that sends waits for what was lost, for it hears only of
+/// the first gap at a time.
+const LARGE: usize = 10_000_000;
 /// The least that a forwarded port carries without loss, in bits a second: a debug build on a busy machine.
 const LEAST: f64 = 20e6;
 
 /// Loses one datagram in a hundred that comes to a host.
 fn lose(host: &Host) -> Result<()> {
     let table = "table inet loss { chain in { type filter hook input priority 0; \
-                 meta l4proto udp numgen random mod 100 == 0 drop; } }";
+                 meta l4proto udp numgen random mod 100 == 0 drop; }\n}";
     host.run("nft", &[table])?.good().map(drop)
 }
 
