@@ -9,6 +9,7 @@ mod world;
 use anyhow::{Context, Result, ensure};
 use freehold_api::{FilterExplanation, FilterList, FilterStats, FilterStatus, NetNode, NetStatus};
 use freehold_harness::{Host, Node, eventually, story, until};
+use std::io::Write as _;
 
 use world::World;
 
@@ -159,7 +160,7 @@ fn a_list_that_goes_bad_changes_nothing_and_is_told() -> Result<()> {
         let mut world = World::start(&mut node)?;
         server.up(&["--name", "smith"])?;
         let here = own(&server)?;
-        let good: String = (0..40).map(|number| format!("ad{number}.example\n")).collect();
+        let good: String = (0..40).map(|number| format!("ad{number}.example")).collect::<Vec<_>>().join("\n");
         world.publish(&good)?;
         filter(&server, &["forward", "set", "example", away.address().to_string().as_str()])?;
         filter(&server, &["list", "add", "ads", &world.url()])?;
@@ -194,7 +195,7 @@ fn a_list_that_goes_bad_changes_nothing_and_is_told() -> Result<()> {
 
         // One of this machine alone, and one that is pinned to what it was.
         let own = alice.folder().join("own.txt");
-        std::fs::write(&own, "mine.example\n")?;
+        std::fs::File::create(&own)?.write_all(b"mine.example\n")?;
         filter(&server, &["list", "add", "own", own.to_str().context("a path")?])?;
         answers(&alice, &here, "mine.example", NOWHERE)?;
         ensure!(list(&server, "own")?.here_only);

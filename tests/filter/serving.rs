@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use freehold_harness::{eventually, story};
+use std::io::Write as _;
 
 use super::{answers, dig, house, in_net, own};
 
@@ -33,7 +34,7 @@ fn the_house_asks_over_tls_and_https_as_well() -> Result<()> {
         alice.run("openssl", &[&make[..], &of, &["-keyout", key, "-out", pem]].concat())?.good()?;
         let both = std::fs::read(pem)?.into_iter().chain(std::fs::read(key)?).collect::<Vec<u8>>();
         let own = alice.folder().join("both.pem");
-        std::fs::write(&own, both)?;
+        std::fs::File::create(&own)?.write_all(&both)?;
         alice.run("chmod", &["600", own.to_str().context("a path")?])?.good()?;
         server.start(&["up", "--dns-tls", &tls, "--dns-certificate", own.to_str().context("a path")?])?;
         let (authority, name) = (format!("+tls-ca={pem}"), "+tls-hostname=dns.smith.example");

@@ -1,6 +1,7 @@
 //! The rest of the world, as a machine beside the house: it has every name below `example`, and a website with a
 //! list.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
@@ -34,7 +35,7 @@ impl<'a> World<'a> {
     }
 
     pub(crate) fn publish(&self, list: &str) -> Result<()> {
-        Ok(std::fs::write(self.folder.join("list.txt"), list)?)
+        Ok(std::fs::File::create(self.folder.join("list.txt"))?.write_all(list.as_bytes())?)
     }
 
     pub(crate) fn serve(&mut self) -> Result<()> {
@@ -43,7 +44,7 @@ impl<'a> World<'a> {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         self.website = Some(command.spawn()?);
         let ready = self.folder.join("ready");
-        std::fs::write(ready, "")?;
+        std::fs::File::create(ready)?;
         until(20, "the website answers", || {
             let told = self.host.run("curl", &["-sf", &self.url().replace("list.txt", "ready")])?;
             ensure!(told.good().is_ok(), "not yet");

@@ -127,7 +127,7 @@ fn a_name_on_the_internet_follows_the_house() -> Result<()> {
             "it was forgotten"
         );
         let (state, detail) = plane(&node)?;
-        ensure!(state == PlaneState::Up && detail.contains(NAME), "{state:?} {detail}");
+        ensure!(state == PlaneState::Running && detail.contains(NAME), "{state:?} {detail}");
         node.cli(&["net", "address", "remove", NAME])?.good()?;
         ensure!(say(&zone, "A")?.is_empty() && say(&zone, "AAAA")?.is_empty(), "the name still leads there");
         ensure!(!file.exists(), "the key is still there");

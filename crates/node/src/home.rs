@@ -150,11 +150,6 @@ impl Home {
         self.root.join("names")
     }
 
-    /// What this machine alone has chosen for its network.
-    pub fn net(&self) -> PathBuf {
-        self.root.join("net")
-    }
-
     /// Lists of names that are files of this machine.
     pub fn filter_files(&self) -> PathBuf {
         self.net().join("filter.json")

@@ -16,7 +16,7 @@ fn keys_as_in_rfc_9180() {
     );
     // Its secret scalar there, with the bits set that RFC 7748 sets.
     assert_eq!(
-        hex::encode(&*mine.expose()),
+        hex::encode(*mine.expose()),
         "4012c550263fc8ad58375df3f557aac531d26850903e55a9f23f21d8534e8a48"
     );
     let ikm = "7268600d403fce431561aef583ee1613527cff655c1343f29812e66706df3234";

@@ -148,7 +148,7 @@ impl Keeper {
             },
             behind: now.net.behind(&me).collect(),
         };
-        let failed: Vec<String> = self.ways.want(&wish).await.iter().map(|error| said(error)).collect();
+        let failed: Vec<String> = self.ways.want(&wish).await.iter().map(said).collect();
         let is_done = failed.is_empty();
         let is_way =
             !wish.through.world.is_empty() || !(wish.behind.is_empty() || wish.through.behind.is_empty());
@@ -161,7 +161,7 @@ impl Keeper {
         }));
         self.shared.chosen.told(troubles.clone());
         self.shared.chosen.holds(number);
-        plane.report(health(&wish, troubles));
+        plane.report(health(&wish, &troubles));
         is_done
     }
 
@@ -237,7 +237,7 @@ pub(crate) const fn meanwhile(choice: &Choice) -> &'static str {
     }
 }
 
-fn health(wish: &WaysWish, troubles: Vec<String>) -> Health {
+fn health(wish: &WaysWish, troubles: &[String]) -> Health {
     if !troubles.is_empty() {
         return Health::Degraded(troubles.join("; "));
     }
