@@ -10,25 +10,25 @@ use clap::{Args, ValueEnum};
 pub struct DnsArgs {
     /// Answer for names on this address, which may be given several times; 0.0.0.0:53 is all of them
     /// [default: 127.0.0.1:5300, another port if it is in use]
-    #[arg(long = "dns", value_name = "IP:PORT")]
+    #[arg(id = "dns", long = "dns", value_name = "IP:PORT")]
     pub listen: Vec<SocketAddr>,
     /// Answer for names over TLS on this address, as 192.168.1.2:853; may be given several times
-    #[arg(long = "dns-tls", value_name = "IP:PORT")]
+    #[arg(id = "dns-tls", long = "dns-tls", value_name = "IP:PORT")]
     pub tls: Vec<SocketAddr>,
     /// Answer for names over HTTPS on this address, at /dns-query; may be given several times
-    #[arg(long = "dns-https", value_name = "IP:PORT")]
+    #[arg(id = "dns-https", long = "dns-https", value_name = "IP:PORT")]
     pub https: Vec<SocketAddr>,
     /// The certificate for both, those above it, and its key, as PEM [default: the console's own]
-    #[arg(long = "dns-certificate", value_name = "FILE")]
+    #[arg(id = "dns-certificate", long = "dns-certificate", value_name = "FILE")]
     pub certificate: Option<PathBuf>,
     /// Ask this server for the internet's names, as 192.0.2.1 or tls://NAME@192.0.2.1; may be given several
     /// times, in order [default: those of `freehold net filter upstream`]
-    #[arg(long = "dns-upstream", value_name = "SERVER")]
+    #[arg(id = "dns-upstream", long = "dns-upstream", value_name = "SERVER")]
     pub servers: Vec<String>,
     /// Whether this machine's own programs ask here for names: gently only for the realm's names, where
     /// systemd-resolved can be told so; yes for all of them, where there is only /etc/resolv.conf; no changes
     /// nothing [default: gently]
-    #[arg(long = "dns-system", value_name = "GENTLY|YES|NO", hide_possible_values = true)]
+    #[arg(id = "dns-system", long = "dns-system", value_name = "GENTLY|YES|NO", hide_possible_values = true)]
     pub system: Option<DnsSystem>,
 }
 

@@ -17,7 +17,6 @@ use freehold_realm::NodeRoles;
 use freehold_resolver::{
     Config, Handle, Listen, Resolver, Roots, Server, Setting, Speaks, StartError, Upstream, Way,
 };
-use freehold_wire::Prefix;
 use tokio::sync::{Notify, watch};
 
 use self::system::Settings;
@@ -328,15 +327,6 @@ impl Keeper {
 fn who(shared: &Shared, now: &Arc<Snapshot>, said: &Said) -> Who {
     let view = shared.log.view();
     Who::of(Arc::clone(now), shared.me(), view.state(), Near::look(), said.networks())
-}
-
-/// Whether an address is one of a house and not of the internet.
-pub(super) fn is_near(at: IpAddr) -> bool {
-    let local = match at {
-        IpAddr::V4(at) => at.is_link_local(),
-        IpAddr::V6(at) => at.is_unicast_link_local(),
-    };
-    local || Prefix::around(at, u8::MAX).is_private()
 }
 
 /// Where a program of this machine finds what is served there.

@@ -29,6 +29,7 @@ use self::plan::{Ground, HTTPS, Plan};
 pub(crate) use self::told::{Face, Told};
 use super::Snapshot;
 use super::called::{Called, Thing};
+use super::near::Near;
 use crate::problem::chain;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
@@ -103,6 +104,7 @@ struct Open {
     keeper: Arc<Keeper>,
     services: Vec<freehold_gateway::Service>,
     outside: BTreeSet<ServiceId>,
+    near: Near,
     generation: u64,
 }
 
@@ -165,10 +167,12 @@ impl House {
             }
         };
         if let Some(open) = &mut self.open {
-            let has_new_rights = open.generation != now.generation || open.outside != plan.outside;
+            let near = Near::look();
+            let has_new_rights =
+                open.generation != now.generation || open.outside != plan.outside || open.near != near;
             if has_new_rights {
-                open.keeper.set(ground(&self.shared, now, &plan));
-                (open.generation, open.outside) = (now.generation, plan.outside.clone());
+                open.keeper.set(ground(&self.shared, now, &plan, near.clone()));
+                (open.generation, open.outside, open.near) = (now.generation, plan.outside.clone(), near);
             }
             if open.services != plan.services {
                 open.services.clone_from(&plan.services);
@@ -185,13 +189,12 @@ impl House {
     }
 
     fn open(&mut self, now: &Snapshot, table: Table, plan: &Plan) -> Result<(), String> {
-        let keeper = Arc::new(Keeper::new(ground(&self.shared, now, plan)));
+        let near = Near::look();
+        let keeper = Arc::new(Keeper::new(ground(&self.shared, now, plan, near.clone())));
         let shelf = self.certificates.shelf();
         let mut settings = Settings::new(Vec::new(), Vec::new());
         settings.https_port = self.wish.https;
         settings.drain = DRAIN;
-        // Addresses come and go here, and HTTP/3 listens where a door was opened alone.
-        settings.http3 = false;
         let handed = Handed {
             certificates: Arc::clone(shelf) as Arc<dyn rustls::server::ResolvesServerCert>,
             gatekeeper: Arc::clone(&keeper) as Arc<dyn Gatekeeper>,
@@ -204,6 +207,7 @@ impl House {
             keeper,
             services: plan.services.clone(),
             outside: plan.outside.clone(),
+            near,
             generation: now.generation,
         });
         Ok(())
@@ -275,9 +279,9 @@ impl House {
 }
 
 /// What rights follow from now.
-fn ground(shared: &Shared, now: &Snapshot, plan: &Plan) -> judge::Ground {
+fn ground(shared: &Shared, now: &Snapshot, plan: &Plan, near: Near) -> judge::Ground {
     let net = (Arc::clone(&now.net), now.own);
-    judge::Ground::new(shared.me(), shared.log.view().state().clone(), net, plan.outside.clone())
+    judge::Ground::new(shared.me(), shared.log.view().state().clone(), net, plan.outside.clone(), near)
 }
 
 fn places(listening: &[SocketAddr]) -> String {

@@ -31,7 +31,7 @@ impl Near {
     }
 
     /// Private networks on a link; on a link that has one, its public IPv6 networks as well.
-    fn of(v4: &str, v6: &str) -> Self {
+    pub(crate) fn of(v4: &str, v6: &str) -> Self {
         let is_house = |network: &Prefix| network.is_private() && !carriers().overlaps(network);
         let links: Vec<(&str, Prefix)> =
             v4.lines().filter_map(v4_link).chain(v6.lines().filter_map(v6_link)).collect();

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use freehold_names::{Domain, Owned, PolicyParty, Question, Zones};
 use freehold_reach::{Net, address};
+use freehold_wire::Prefix;
 
 use super::super::lab::{Lab, NOW, node};
 use super::super::zone;

@@ -14,7 +14,7 @@ use freehold_wire::{NodeId, Prefix, ServiceId};
 
 use super::plan::HTTPS;
 use crate::clock;
-use crate::net::answers::is_near;
+use crate::net::near::Near;
 
 const TCP: u8 = 6;
 const REFUSED: &str = "Nothing in this realm lets you use that. To see why: freehold net policy explain";
@@ -28,6 +28,8 @@ pub(crate) struct Ground {
     pub(crate) own: [Prefix; 2],
     /// Services that the world comes to this machine for.
     pub(crate) outside: BTreeSet<ServiceId>,
+    /// Who is in the house around it.
+    pub(crate) near: Near,
     /// What was found out already.
     found: Mutex<BTreeMap<(Party, ServiceId), bool>>,
 }
@@ -38,8 +40,9 @@ impl Ground {
         state: State,
         (net, own): (Arc<Net>, [Prefix; 2]),
         outside: BTreeSet<ServiceId>,
+        near: Near,
     ) -> Self {
-        Self { me, state, net, own, outside, found: Mutex::default() }
+        Self { me, state, net, own, outside, near, found: Mutex::default() }
     }
 
     fn is_own(&self, ip: IpAddr) -> bool {
@@ -75,7 +78,7 @@ impl Ground {
         if !self.outside.contains(&service.id) {
             return Judgement::Hidden;
         }
-        let is_lan = is_near(from) && self.lets(Party::Lan, service.id);
+        let is_lan = self.near.has(from) && self.lets(Party::Lan, service.id);
         if service.access == Access::Public || is_lan { Judgement::Allowed } else { Judgement::Hidden }
     }
 

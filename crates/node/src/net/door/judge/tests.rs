@@ -32,7 +32,9 @@ fn ground(lab: &mut Lab, me: &str, access: &str, outside: bool) -> (Ground, Serv
         _ => Access::Realm,
     };
     let target = Target::Web(Box::new(Web::at(vec![Upstream::Unix("/x".into())])));
-    (Ground::new(node(me), state, (net, own), outside), Service { id: ID, hosts: vec![], access, target })
+    let around = "eth0\t0001A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n";
+    let ground = Ground::new(node(me), state, (net, own), outside, Near::of(around, ""));
+    (ground, Service { id: ID, hosts: vec![], access, target })
 }
 
 fn client(from: &str) -> Client {
