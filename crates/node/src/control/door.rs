@@ -165,10 +165,11 @@ async fn change_service(
         && body.gateways[..] == known.gateways[..]
         && body.sign_on == known.sign_on;
     let by = bucket::by(shared);
-    if !same {
+    // Where a service leads to is nobody's who may not change the service.
+    let row_is_new = published != before;
+    if !same || row_is_new {
         shared.log.would_take(body.clone(), by.clone()).await?;
     }
-    let row_is_new = published != before;
     if row_is_new {
         must_be_keeper(shared, NOT_CHANGED)?;
     }

@@ -157,6 +157,8 @@ impl House {
         if plan.services.is_empty() && self.open.is_none() {
             return self.report(&plan, &[], &now.called);
         }
+        // Rights first: what comes after may wait for other machines.
+        self.go_by_rights(now, &plan);
         self.certificates.go_by(&self.plane, &plan, &zone).await;
         self.note_certificates(&mut plan, &zone);
         let table = match Table::new(plan.services.clone()) {
@@ -167,18 +169,9 @@ impl House {
             }
         };
         if let Some(open) = &mut self.open {
-            let near = Near::look();
-            let has_new_rights =
-                open.generation != now.generation || open.outside != plan.outside || open.near != near;
-            if has_new_rights {
-                open.keeper.set(ground(&self.shared, now, &plan, near.clone()));
-                (open.generation, open.outside, open.near) = (now.generation, plan.outside.clone(), near);
-            }
             if open.services != plan.services {
                 open.services.clone_from(&plan.services);
                 open.door.swap(table);
-            } else if has_new_rights {
-                open.door.judge_again();
             }
         } else if let Err(why) = self.open(now, table, &plan) {
             self.plane.report(Health::Degraded(format!("nothing is published: {why}")));
@@ -186,6 +179,17 @@ impl House {
         }
         let listening = self.listen(&plan);
         self.report(&plan, &listening, &now.called);
+    }
+
+    /// Judges by what the log says now, also what is under way.
+    fn go_by_rights(&mut self, now: &Snapshot, plan: &Plan) {
+        let Some(open) = &mut self.open else { return };
+        let near = Near::look();
+        if open.generation != now.generation || open.outside != plan.outside || open.near != near {
+            open.keeper.set(ground(&self.shared, now, plan, near.clone()));
+            (open.generation, open.outside, open.near) = (now.generation, plan.outside.clone(), near);
+            open.door.judge_again();
+        }
     }
 
     fn open(&mut self, now: &Snapshot, table: Table, plan: &Plan) -> Result<(), String> {

@@ -50,7 +50,7 @@ impl Near {
             IpAddr::V4(at) => at.is_link_local(),
             IpAddr::V6(at) => at.is_unicast_link_local(),
         };
-        is_on_link || self.0.iter().any(|network| network.contains(at))
+        (is_on_link && !self.0.is_empty()) || self.0.iter().any(|network| network.contains(at))
     }
 }
 

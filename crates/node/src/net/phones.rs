@@ -116,16 +116,22 @@ fn endpoint(listen: SocketAddr, said: Option<&str>) -> Result<Text<256>, Problem
         Some(said) => said.to_owned(),
     };
     let wrong = || odd(format!("{text:?} is no name or address with a port"));
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    if !is_place(&text) {
+        return Err(wrong());
+    }
+    Text::new(&text).map_err(|_| wrong())
+}
+
+/// Whether this is a name or address with a port, and nothing else. What another machine says ends in a file that
+/// WireGuard's tools run commands from.
+fn is_place(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
     let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let fits = match v6 {
         Some(v6) => v6.parse::<std::net::Ipv6Addr>().is_ok(),
         None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c)),
     };
-    if !fits || !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        return Err(wrong());
-    }
-    Text::new(&text).map_err(|_| wrong())
+    fits && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Whoever the log lets in here.
@@ -143,7 +149,8 @@ pub(crate) fn doors(shared: &Shared, state: &State) -> Vec<(NodeId, PhoneDoor)> 
         .iter()
         .filter(|(_, node)| node.standing == Standing::Active && node.roles.contains(NodeRoles::GATEWAY));
     let directory = shared.directory();
-    stands.filter_map(|(id, _)| Some((*id, directory.phone_door(*id)?.clone()))).collect()
+    let door = |id| directory.phone_door(id).filter(|door| is_place(door.endpoint.as_str())).cloned();
+    stands.filter_map(|(id, _)| Some((*id, door(*id)?))).collect()
 }
 
 /// Tells the realm where the door is, if it was told something else.

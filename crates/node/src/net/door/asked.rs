@@ -121,6 +121,14 @@ pub(crate) fn check(published: &Published, set: &ServiceSet) -> Result<(), Probl
             "--sign-on http://127.0.0.1:9091/verify",
         ));
     }
+    let past = |ports: &Ports| !DOOR_PORTS.contains(ports);
+    if published.sign_on.is_some() && opened(published, &set.homes, &set.gateways).iter().any(past) {
+        return Err(odd(
+            "its gateway is another machine, for which its own port would be open to all who may use it, past the \
+             sign-on",
+            "--pass    (or a gateway on the machine that it runs on)",
+        ));
+    }
     if !published.hosts.is_empty() && set.gateways.is_empty() {
         let host = published.hosts.first().map_or("", Text::as_str);
         return Err(odd(

@@ -89,7 +89,11 @@ impl Certificates {
             None
         };
         let zone_key = match public.as_ref().and_then(|public| public.update.as_ref()) {
-            Some(_) => kept::read(&self.shared, kept::ZONE_KEY).await.ok().flatten(),
+            // What cannot be read just now is no other key: nobody is asked anew for that.
+            Some(_) => match kept::read(&self.shared, kept::ZONE_KEY).await {
+                Ok(key) => key,
+                Err(_) => self.by.zone_key.clone(),
+            },
             None => None,
         };
         let has_authority = known.is_some() || (self.by.has_authority && self.by.zone == zone);

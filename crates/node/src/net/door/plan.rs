@@ -16,6 +16,7 @@ use freehold_realm::{NodeRoles, Service, Standing, State};
 use freehold_seal::{Proof, PublicAuthority, Published, TlsEnds};
 use freehold_wire::{NodeId, ServiceId, Text};
 
+use super::asked::DOOR_PORTS;
 use super::sign_on;
 use crate::net::called::{Called, Thing};
 
@@ -230,6 +231,14 @@ fn web(
                 .to_owned());
         }
         (_, None) => None,
+        // Whoever may use it may ask its own port, which a gateway elsewhere needs, and say anything there.
+        (_, Some(_)) if service.ports.iter().any(|ports| !DOOR_PORTS.contains(ports)) => {
+            return Err(
+                "its own port is open past its sign-on, so it is not published: freehold net service set \
+                        NAME --pass"
+                    .to_owned(),
+            );
+        }
         (_, Some(url)) => Some(asked(ground, url.as_str(), published)?),
     };
     let at = |ip: IpAddr| Upstream::Tcp(SocketAddr::new(ip, published.port));
