@@ -173,7 +173,7 @@ fn a_gateway_passes_on_what_it_cannot_read_and_says_who_comes() -> Result<()> {
         ensure!(heard.contains(&host) && !heard.contains("nobody-reads-this"), "{} bytes", heard.len());
         ensure!(shown(&one, "pass")?.counted.is_some_and(|counted| counted.sent > 0));
         // Inside it has its name as any other.
-        let inside = service(&laptop, "pass")?;
+        let inside = until(20, "the laptop has heard of it", || service(&laptop, "pass"))?;
         let ca = crate::around::authority(&one)?;
         let to = (inside.domain.as_str(), inside.address.parse()?);
         certified(&other, "pass", &inside.domain)?;

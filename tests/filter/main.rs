@@ -77,7 +77,7 @@ fn what_is_blocked_on_one_machine_is_blocked_on_all_at_home_and_on_the_road() ->
     story("what_is_blocked_on_one_machine_is_blocked_on_all", |story| {
         let (alice, carol, away) = (story.host("alice")?, story.host("carol")?, story.host("away")?);
         let (mut server, mut laptop, mut node) = (alice.node()?, carol.node()?, away.node()?);
-        let world = World::start(&mut node)?;
+        let mut world = World::start(&mut node)?;
         house(&mut server, &mut laptop, &[])?;
         let (lan, here, road) = (format!("{}:53", alice.address()), own(&server)?, own(&laptop)?);
         world.publish("0.0.0.0 ads.example\n0.0.0.0 tracker.example\n")?;

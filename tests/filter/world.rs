@@ -4,6 +4,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, ensure};
 use freehold_harness::{Host, Node, until};
@@ -16,6 +17,8 @@ pub(crate) struct World<'a> {
     host: &'a Host,
     folder: PathBuf,
     website: Option<Child>,
+    /// When the list was written, as the website has it.
+    published: Duration,
 }
 
 impl<'a> World<'a> {
@@ -25,7 +28,7 @@ impl<'a> World<'a> {
         filter(node, &["record", "set", "*.example", THERE])?;
         let folder = host.folder().join("website");
         std::fs::create_dir(&folder)?;
-        let mut world = Self { host, folder, website: None };
+        let mut world = Self { host, folder, website: None, published: Duration::from_hours(24) };
         world.serve()?;
         Ok(world)
     }
@@ -34,8 +37,12 @@ impl<'a> World<'a> {
         format!("http://{}:{PORT}/list.txt", self.host.address())
     }
 
-    pub(crate) fn publish(&self, list: &str) -> Result<()> {
-        Ok(std::fs::File::create(self.folder.join("list.txt"))?.write_all(list.as_bytes())?)
+    /// Each time a minute later than before: a website tells changes by the second.
+    pub(crate) fn publish(&mut self, list: &str) -> Result<()> {
+        self.published += Duration::from_mins(1);
+        let mut file = std::fs::File::create(self.folder.join("list.txt"))?;
+        file.write_all(list.as_bytes())?;
+        Ok(file.set_modified(SystemTime::UNIX_EPOCH + self.published)?)
     }
 
     pub(crate) fn serve(&mut self) -> Result<()> {

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_secret_may_have_slashes_in_it() {
-        let text = "// key: a:b\nkey \"a\" { algorithm \"hmac-sha512\"; secret \"ab//cd==\"; };";
+        let text = "// key: a:b\nkey \"a\" { algorithm \"hmac-sha512\"; secret \"ab//cQ==\"; };";
         let key = UpdateKey::from_text(text).unwrap();
         assert_eq!((key.algorithm, key.secret.len()), (UpdateAlgorithm::HmacSha512, 4));
     }

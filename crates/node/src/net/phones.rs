@@ -280,6 +280,17 @@ impl Keep {
 mod tests {
     use super::*;
 
+    /// It ends in a file that WireGuard's tools run commands from.
+    #[test]
+    fn what_another_machine_says_is_a_place_and_nothing_else() {
+        assert!(is_place("vps.example.org:443") && is_place("[2001:db8::1]:443"));
+        for odd in
+            ["vps:1\n[Interface]\nPostUp = sh", "vps:1 ", "a b:1", "vps", "vps:0", ":1", "[x]:1", "vps:1\r"]
+        {
+            assert!(!is_place(odd), "{odd:?}");
+        }
+    }
+
     #[test]
     fn a_door_that_no_phone_could_find_is_refused_with_what_to_type() {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();

@@ -18,7 +18,8 @@ fn snapshot(lab: &Lab) -> Snapshot {
 
 fn asking(lab: &Lab) -> Who {
     let named: Vec<Prefix> = vec!["192.168.1.0/24".parse().unwrap(), "10.0.0.0/8".parse().unwrap()];
-    Who::of(Arc::new(snapshot(lab)), node("nas"), &lab.state(), Near::default(), named)
+    let around = "eth0\t0001A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0\n";
+    Who::of(Arc::new(snapshot(lab)), node("nas"), &lab.state(), Near::of(around, ""), named)
 }
 
 #[test]
