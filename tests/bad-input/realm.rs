@@ -58,7 +58,9 @@ fn a_mistyped_invitation_is_no_mystery() -> Result<()> {
         let cut: String = invitation.chars().take(invitation.len() / 2).collect();
         let mut swapped: Vec<char> = invitation.chars().collect();
         let middle = swapped.len() / 2;
-        let other_letter = if swapped.get(middle) == Some(&'a') { 'b' } else { 'a' };
+        // Case is no mistake: an invitation reads the same in capitals.
+        let other_letter =
+            if swapped.get(middle).is_some_and(|c| c.eq_ignore_ascii_case(&'a')) { 'b' } else { 'a' };
         if let Some(letter) = swapped.get_mut(middle) {
             *letter = other_letter;
         }

@@ -4,12 +4,18 @@ use std::ffi::OsStr;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
 use crate::network::{Port, run};
 use crate::node::Node;
+
+/// Longest that a program may take which is waited for: the longest real one takes two minutes.
+const ANSWER_LIMIT: Duration = Duration::from_secs(600);
 
 /// A machine of the story.
 #[derive(Debug)]
@@ -105,7 +111,26 @@ impl Host {
         let words: Vec<String> =
             command.get_args().skip(2).map(|word| word.to_string_lossy().into_owned()).collect();
         let line = words.join(" ");
-        let output = command.output().with_context(|| format!("run {line}"))?;
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().with_context(|| format!("run {line}"))?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?).context("a process has an id")?;
+        let (ended, end) = channel::<()>();
+        // What never ends would take every later story with it, and say nothing.
+        let watch = std::thread::spawn(move || {
+            let is_late = end.recv_timeout(ANSWER_LIMIT) == Err(RecvTimeoutError::Timeout);
+            is_late && kill_process(pid, Signal::KILL).is_ok()
+        });
+        let output = child.wait_with_output();
+        drop(ended);
+        let was_killed = watch.join().is_ok_and(|killed| killed);
+        let output = output?;
+        ensure!(
+            !was_killed,
+            "{line}: had not ended after {} s\n{}{}",
+            ANSWER_LIMIT.as_secs(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(Answer {
             line,
             code: output.status.code(),
