@@ -24,7 +24,7 @@ fn main() -> Result<()> {
     match arguments.split_first() {
         Some((what, rest)) if what == "load" => return load::run(rest),
         Some((what, _)) if what == "transfer" => return story("bench", transfer::compared),
-        Some((what, _)) if what == "net" => return net::compared(),
+        Some((what, rest)) if what == "net" => return net::compared(rest.first().map(String::as_str)),
         Some((what, _)) if what == "kv" => return story("bench", kv::shapes),
         _ => {}
     }

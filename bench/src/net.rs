@@ -18,13 +18,17 @@ const TICKS: f64 = 100.0;
 /// Longer than any of them takes to start, a list of a million names included.
 const STARTS: Duration = Duration::from_secs(90);
 
-pub(crate) fn compared() -> Result<()> {
+/// All of them, or the one that is named.
+pub(crate) fn compared(only: Option<&str>) -> Result<()> {
     let mut measured = 0;
     for (what, measure) in [
         ("names", names::compared as fn() -> Result<()>),
         ("door", door::compared),
         ("tunnel", tunnel::compared),
     ] {
+        if only.is_some_and(|only| only != what) {
+            continue;
+        }
         // One part that cannot be measured here says why, and the others are.
         match measure() {
             Ok(()) => measured += 1,

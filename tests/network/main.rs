@@ -3,6 +3,7 @@
 mod changes;
 mod names;
 mod packets;
+mod shell;
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::{Explanation, NetNode, NetStatus, Reach};

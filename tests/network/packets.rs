@@ -14,7 +14,7 @@ use super::{house, in_net};
 const LARGE: usize = 64 << 20;
 
 /// A program that ends with the test.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -22,8 +22,11 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         [] => program(root)?,
         ["build"] => vec![build(root)?],
         ["kv"] => databases(root)?,
-        ["net"] => network(root)?,
-        _ => bail!("there is `cargo xtask bench`, and after it `kv`, `net` or `build`"),
+        ["net"] => network(root, &[])?,
+        ["net", part @ ("names" | "door" | "tunnel")] => network(root, &[part])?,
+        _ => bail!(
+            "there is `cargo xtask bench`, and after it `kv`, `net` (or one of `net names|door|tunnel`) or `build`"
+        ),
     };
     record(root, rows)
 }
@@ -52,7 +55,7 @@ fn databases(root: &Path) -> Result<Vec<String>> {
 }
 
 /// The network's parts, each a small program of its own, beside other people's.
-fn network(root: &Path) -> Result<Vec<String>> {
+fn network(root: &Path, part: &[&str]) -> Result<Vec<String>> {
     let trixie = tools::beside_network(root)?;
     let parts = [
         ("freehold-resolver", "--example", "serve", "FREEHOLD_BENCH_RESOLVER", "examples/serve"),
@@ -66,7 +69,7 @@ fn network(root: &Path) -> Result<Vec<String>> {
         let build = [&["build", "--locked", "-p", package, kind, name], profile].concat();
         check(&mut command(root, cargo(), &build))?;
     }
-    let run = [&["run", "--locked", "-p", "freehold-bench"], profile, &["--", "net"]].concat();
+    let run = [&["run", "--locked", "-p", "freehold-bench"], profile, &["--", "net"], part].concat();
     let mut bench = command(root, cargo(), &run);
     for (.., variable, at) in parts {
         bench.env(variable, tools::target(root).join(folder).join(at));

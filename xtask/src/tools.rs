@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 22] = [
+const TOOLS: [Tool; 24] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -41,6 +41,8 @@ const TOOLS: [Tool; 22] = [
     tool(&["pebble", "-h"], "pebble"),
     tool(&["named", "-v"], "bind9"),
     tool(&["nsupdate", "-V"], "bind9-dnsutils"),
+    tool(&["ssh", "-V"], "openssh-client"),
+    tool(&["dropbear", "-V"], "dropbear-bin"),
 ];
 
 /// Where Cargo builds.

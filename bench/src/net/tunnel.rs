@@ -302,6 +302,9 @@ fn wireguard(lab: &Lab, folder: &Path) -> Result<([Running; 2], String)> {
 
 fn nebula(lab: &Lab, folder: &Path) -> Result<([Running; 2], String)> {
     let programs = ours("FREEHOLD_BENCH_TRIXIE")?.join("usr/bin");
+    // Keys of others are called alike.
+    let folder = &folder.join("nebula");
+    std::fs::create_dir(folder)?;
     let (at, cert) = (folder.display(), programs.join("nebula-cert"));
     let cert = cert.display();
     let line = format!(
