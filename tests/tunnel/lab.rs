@@ -164,6 +164,23 @@ fn inside(host: &Running) -> (String, String) {
 /// Names of namespaces; gone when dropped.
 struct Spaces(String);
 
+/// The network of a second cable.
+pub(super) const SECOND: &str = "198.51.100.";
+
+/// What is between the machines.
+#[derive(Clone, Copy)]
+struct Cable {
+    mtu: u16,
+    only_v6: bool,
+    second: bool,
+}
+
+impl Default for Cable {
+    fn default() -> Self {
+        Self { mtu: 1500, only_v6: false, second: false }
+    }
+}
+
 /// Machines s and t.
 pub(super) struct Lab {
     pub(super) s: Running,
@@ -182,20 +199,25 @@ pub(super) struct Lab {
 impl Lab {
     /// With a cable that carries packets of so many bytes. `None` where it cannot be had.
     pub(super) fn build(name: &str, mtu: u16) -> Option<Self> {
-        Self::build_with(name, (mtu, false), &["s"], &["t"])
+        Self::build_with(name, Cable { mtu, ..Cable::default() }, &["s"], &["t"])
+    }
+
+    /// With a second cable between the same machines.
+    pub(super) fn doubled(name: &str) -> Option<Self> {
+        Self::build_with(name, Cable { second: true, ..Cable::default() }, &["s"], &["t"])
     }
 
     /// On a cable that carries nothing but IPv6.
     pub(super) fn only_v6(name: &str) -> Option<Self> {
-        Self::build_with(name, (1500, true), &["s"], &["t"])
+        Self::build_with(name, Cable { only_v6: true, ..Cable::default() }, &["s"], &["t"])
     }
 
     /// Where s reaches t by the relay that t runs, and by nothing else.
     pub(super) fn relayed(name: &str) -> Option<Self> {
-        Self::build_with(name, (1500, false), &["s", "relayed"], &["t", "serves"])
+        Self::build_with(name, Cable::default(), &["s", "relayed"], &["t", "serves"])
     }
 
-    fn build_with(name: &str, (mtu, only_v6): (u16, bool), s: &[&str], t: &[&str]) -> Option<Self> {
+    fn build_with(name: &str, cable: Cable, s: &[&str], t: &[&str]) -> Option<Self> {
         let able = "for one in ip nft python3 curl ping setpriv; do command -v $one || exit 1; done; \
                     test $(id -u) = 0 && test -e /dev/net/tun && \
                     ip netns add fhtprobe$$ && ip netns del fhtprobe$$";
@@ -205,6 +227,7 @@ impl Lab {
         }
         let name = format!("fht{name}{}", std::process::id());
         let spaces = Spaces(name.clone());
+        let Cable { mtu, only_v6, second } = cable;
         let (net, bits, more) = if only_v6 { ("2001:db8::", 64, " nodad") } else { ("192.0.2.", 24, "") };
         sh(&format!(
             "set -e
@@ -218,12 +241,23 @@ impl Lab {
              ip -n {name}s link set eth0 mtu {mtu} up
              ip -n {name}t link set eth0 mtu {mtu} up"
         ));
+        if second {
+            sh(&format!(
+                "set -e
+                 ip -n {name}s link add eth1 type veth peer name eth1 netns {name}t
+                 ip -n {name}s addr add {SECOND}1/24 dev eth1
+                 ip -n {name}t addr add {SECOND}2/24 dev eth1
+                 ip -n {name}s link set eth1 up
+                 ip -n {name}t link set eth1 up"
+            ));
+        }
         // The relay is there before it is wanted.
         let mut t = Running::start(&format!("{name}t"), HOST, t);
         let (t6, t4) = inside(&t);
         let mut s = Running::start(&format!("{name}s"), HOST, s);
         let (s6, s4) = inside(&s);
-        let at = |host: &Running| host.hear_that("at", |at| at.contains(net));
+        let at =
+            |host: &Running| host.hear_that("at", |at| at.contains(net) && (!second || at.contains(SECOND)));
         let (at_s, at_t) = (at(&s), at(&t));
         s.say(&format!("peer t={at_t}"));
         t.say(&format!("peer s={at_s}"));
@@ -323,6 +357,23 @@ impl Lab {
              ip -n {name}m route add default via 198.51.100.1
              ip -n {name}m route add default via fd99::1"
         ));
+    }
+
+    /// Nothing comes through a cable any more, and nobody is told: both of its ends stay up.
+    pub(super) fn cut(&self, cable: &str) {
+        let table = format!(
+            "table inet cut {{ chain in {{ type filter hook prerouting priority -300; iifname {cable} drop; }}; }}"
+        );
+        for of in ["s", "t"] {
+            self.run(of, &format!("nft '{table}'")).unwrap();
+        }
+    }
+
+    /// It carries again.
+    pub(super) fn mend(&self) {
+        for of in ["s", "t"] {
+            self.run(of, "nft delete table inet cut").unwrap();
+        }
     }
 
     /// A smaller or larger cable.

@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod around;
+mod cutting;
 mod lab;
 mod moving;
 mod upkeep;

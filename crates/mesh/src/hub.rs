@@ -15,6 +15,7 @@ use tracing::debug;
 use crate::address::endpoint_id;
 use crate::frame::close_code;
 use crate::hello::{self, Start};
+use crate::lines::LineInput;
 use crate::link::{self, Inbox, Link};
 use crate::protocol::Protocol;
 use crate::relay;
@@ -54,6 +55,8 @@ pub(crate) enum Input {
     Closed { link: Arc<Link>, why: Why },
     /// The owner wants a peer cut off.
     Cut(NodeId),
+    /// This machine has other addresses than before.
+    Moved,
 }
 
 #[derive(Default)]
@@ -139,6 +142,7 @@ impl Hub {
             Input::HelloFailed { node, connection, trouble } => self.hello_failed(node, &connection, trouble),
             Input::Closed { link, why } => self.closed(&link, why),
             Input::Cut(node) => self.cut(node),
+            Input::Moved => self.moved(),
         }
     }
 
@@ -332,6 +336,8 @@ impl Hub {
         if let Ok(mut links) = self.shared.links.write() {
             links.insert(node, Arc::clone(&link));
         }
+        // Lost, if the lines are busy: then they are asked for a line often enough.
+        drop(self.shared.lines_hub.try_send(LineInput::There(node)));
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(link::run(shared, link, ends, take, before));
     }
@@ -388,6 +394,22 @@ impl Hub {
             Some((link, _)) => link.close(Why::Cut),
             // The dial that was given up had the next one in its hands.
             None => self.failed(node, Trouble::Unreachable),
+        }
+    }
+
+    /// Whoever is missing may be found from here, and is not waited for any longer.
+    fn moved(&mut self) {
+        let missing = self.peers.iter().filter(|(_, peer)| peer.wanted && peer.live().is_none());
+        let missing: Vec<NodeId> = missing.map(|(node, _)| *node).collect();
+        for node in missing {
+            let head_start = self.jitter(PAUSE_MIN);
+            let pause = if self.leads(node) { Duration::ZERO } else { head_start };
+            let Some(peer) = self.peers.get_mut(&node) else { continue };
+            peer.failures = 0;
+            if let Some(dial) = peer.dialling.take() {
+                dial.cancel();
+            }
+            self.dial_after(node, pause);
         }
     }
 

@@ -24,6 +24,7 @@ pub mod probe;
 mod protocol;
 mod relay;
 mod shared;
+mod silence;
 
 pub use address::{AddressError, Addresses, RelayUrl};
 pub use blob::{BlobSource, BlobStream, FetchError, Haste, Served, Unavailable};

@@ -10,12 +10,13 @@ use futures::StreamExt as _;
 use iroh::endpoint::{
     AckFrequencyConfig, Connection, IdleTimeout, PathList, QuicTransportConfig, SendDatagramError, VarInt,
 };
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout_at};
 
 use crate::congestion::{Steering, steer};
 use crate::frame::{close_code, why_closed};
 use crate::link::path_of;
 use crate::shared::Shared;
+use crate::silence::{BEAT, Doubt, Heard, Silence};
 use crate::{Path, Trouble, Why};
 
 /// Bytes that may wait to go out; beyond them nothing is taken.
@@ -246,6 +247,20 @@ impl Line {
         }
         self.0.relayed.store(!paths.iter().any(|path| path.is_ip()), Ordering::Relaxed);
     }
+
+    fn is_relayed(&self) -> bool {
+        self.0.relayed.load(Ordering::Relaxed)
+    }
+
+    fn rtt(&self) -> Duration {
+        self.path().1.unwrap_or_default()
+    }
+
+    /// What this moment says of a line. A relay is waited for: it may be slow, and comes again by itself.
+    fn listen(&self, silence: &mut Silence) -> Heard {
+        let heard = silence.beat(self.0.connection.stats().udp_rx.datagrams, self.rtt());
+        if self.is_relayed() { Heard::Well } else { heard }
+    }
 }
 
 /// Looks after a line until it ends, and says why it did.
@@ -253,6 +268,9 @@ pub(crate) async fn attend(shared: &Shared, line: &Line) -> Why {
     let connection = line.0.connection.clone();
     let mut paths = connection.paths_stream();
     let mut changing = true;
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut silence, mut doubt) = (Silence::default(), None);
     let error = loop {
         let idle = line.last_used() + shared.line_idle;
         tokio::select! {
@@ -260,9 +278,23 @@ pub(crate) async fn attend(shared: &Shared, line: &Line) -> Why {
             error = connection.closed() => break error,
             () = shared.cancel.cancelled() => line.close(Why::Shutdown),
             list = paths.next(), if changing => match list {
-                Some(list) => line.look(&list),
+                Some(list) => {
+                    let was_direct = !line.is_relayed();
+                    line.look(&list);
+                    if was_direct && line.is_relayed() {
+                        doubt = Doubt::ask(shared, line.node(), line.rtt());
+                    }
+                }
                 None => changing = false,
             },
+            _ = beat.tick() => {
+                doubt = doubt.and_then(Doubt::beat);
+                match line.listen(&mut silence) {
+                    Heard::Well => {}
+                    Heard::Doubtful => doubt = Doubt::ask(shared, line.node(), line.rtt()),
+                    Heard::Dead => line.close(Why::Silent),
+                }
+            }
             () = sleep_until(idle.into()) => {
                 if line.last_used() + shared.line_idle <= Instant::now() {
                     line.close(Why::Left);

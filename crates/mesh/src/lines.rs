@@ -7,7 +7,7 @@
 //! that without a word. A connection that comes later than [`SETTLE`] takes the place of the one before:
 //! nobody dials who has a line, so the other end has lost that one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,11 @@ use crate::{Trouble, Why};
 const EVENTS: usize = 64;
 /// A dial that found nobody after this long is given up.
 const DIAL: Duration = Duration::from_secs(10);
-/// So long after a dial that led nowhere there is no other.
+/// So long after a dial that led nowhere there is no other; twice as long after each further one, up to
+/// [`PAUSE_MAX`], until something has changed that may help.
 const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two dials.
+const PAUSE_MAX: Duration = Duration::from_secs(8);
 /// Two connections that come within this time were dialled at once.
 const SETTLE: Duration = Duration::from_secs(3);
 /// How often the gate is asked again.
@@ -51,6 +54,11 @@ pub(crate) enum LineInput {
     Closed { line: Line, why: Why },
     /// The owner of the mesh wants a peer cut off.
     Cut(NodeId),
+    /// A dial may succeed now that failed before: these peers have other addresses. None are named if it is
+    /// this machine that has.
+    Moved(Option<BTreeSet<NodeId>>),
+    /// The peer is there: it has a members' connection.
+    There(NodeId),
 }
 
 /// The lines of this node. As long as nobody has them, and once this is dropped, there are none, and none
@@ -104,7 +112,29 @@ struct Peer {
     lines: Vec<Line>,
     /// Cancelling it gives up the dial.
     dialling: Option<CancellationToken>,
-    failed: Option<(Instant, Trouble)>,
+    failed: Option<Failed>,
+}
+
+/// A dial led nowhere.
+#[derive(Clone, Copy)]
+struct Failed {
+    at: Instant,
+    trouble: Trouble,
+    /// There is no other before.
+    pause: Duration,
+}
+
+impl Failed {
+    fn still_holds(&self) -> bool {
+        self.at.elapsed() < self.pause
+    }
+}
+
+impl Peer {
+    fn fail(&mut self, trouble: Trouble) {
+        let pause = self.failed.map_or(PAUSE, |before| (before.pause * 2).min(PAUSE_MAX));
+        self.failed = Some(Failed { at: Instant::now(), trouble, pause });
+    }
 }
 
 /// The task that owns the lines.
@@ -165,7 +195,7 @@ impl Switch {
                 let Some(peer) = self.peers.get_mut(&node) else { return };
                 peer.dialling = None;
                 if peer.lines.is_empty() {
-                    peer.failed = Some((Instant::now(), trouble));
+                    peer.fail(trouble);
                     self.tell(LineEvent::Failed(node, trouble)).await;
                 }
             }
@@ -182,6 +212,29 @@ impl Switch {
                 }
                 self.shared.cut_lines(node);
             }
+            LineInput::Moved(peers) => self.dial_anew(peers.as_ref()),
+            LineInput::There(node) => {
+                if let Some(peer) = self.peers.get_mut(&node) {
+                    peer.failed = None;
+                }
+            }
+        }
+    }
+
+    /// Forgets what failed; dials that are under way know of nothing new, and begin again.
+    fn dial_anew(&mut self, moved: Option<&BTreeSet<NodeId>>) {
+        let mut again = Vec::new();
+        let all = self.peers.iter_mut();
+        for (node, peer) in all.filter(|(node, _)| moved.is_none_or(|moved| moved.contains(node))) {
+            peer.failed = None;
+            if let Some(dial) = peer.dialling.take() {
+                dial.cancel();
+                again.push(*node);
+            }
+        }
+        for node in again {
+            // If it cannot be dialled any more, whoever sends the next packet is told.
+            self.open(node).ok();
         }
     }
 
@@ -204,10 +257,8 @@ impl Switch {
         if peer.lines.last().is_some_and(Line::is_open) || peer.dialling.is_some() {
             return Ok(());
         }
-        if let Some((at, trouble)) = peer.failed
-            && at.elapsed() < PAUSE
-        {
-            return Err(trouble);
+        if let Some(failed) = peer.failed.filter(Failed::still_holds) {
+            return Err(failed.trouble);
         }
         let found = if self.shared.gate.admits_line(node) {
             endpoint_id(node).filter(|_| node != self.shared.me).ok_or(Trouble::NoAddress)
@@ -217,7 +268,7 @@ impl Switch {
         let id = match found {
             Ok(id) => id,
             Err(trouble) => {
-                peer.failed = Some((Instant::now(), trouble));
+                peer.fail(trouble);
                 return Err(trouble);
             }
         };
@@ -303,7 +354,7 @@ impl Switch {
         peer.lines.retain(|other| !other.is(line));
         let last = peer.lines.is_empty() && before > 0;
         if last && why == Why::Refused {
-            peer.failed = Some((Instant::now(), Trouble::Refused));
+            peer.fail(Trouble::Refused);
         }
         last
     }
@@ -325,7 +376,8 @@ impl Switch {
     /// whom there is nothing.
     fn look(&mut self) {
         self.peers.retain(|_, peer| {
-            let waits = peer.failed.is_some_and(|(at, _)| at.elapsed() < PAUSE);
+            // As long again, so that whoever asks on and on does not begin with the shortest pause each time.
+            let waits = peer.failed.is_some_and(|failed| failed.at.elapsed() < failed.pause * 2);
             !peer.lines.is_empty() || peer.dialling.is_some() || waits
         });
         for (node, peer) in &self.peers {

@@ -1,6 +1,6 @@
 //! One live connection to a peer: queues out, streams in, and its end.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ const QUEUE_FRAMES: usize = 256;
 const QUEUE_BYTES: usize = 4 << 20;
 /// What a member may have on its way to us unread; strangers get far less.
 /// It is enough for all streams together, so that none that we are slow to read holds up the others.
-const MEMBER_WINDOW: VarInt = VarInt::from_u32(32 << 20);
+const MEMBER_WINDOW: u32 = 32 << 20;
 /// Bytes of frames that came on a channel of a peer and were not worked off. Beyond them the peer is
 /// held back; they outlive a connection, so that coming again gives no further room.
 const INBOX_BYTES: usize = 4 << 20;
@@ -97,11 +97,13 @@ pub(crate) struct Link {
     /// Why we closed it, if we did.
     why: OnceLock<Why>,
     heard: Mutex<(u64, Instant)>,
+    /// How often the peer was asked for a sign of life.
+    nudged: AtomicU32,
 }
 
 impl Link {
     pub(crate) fn new(node: NodeId, connection: Connection, inbox: Inbox) -> (Arc<Self>, Ends) {
-        connection.set_receive_window(MEMBER_WINDOW);
+        connection.set_receive_window(VarInt::from_u32(MEMBER_WINDOW));
         let (mut queues, mut ends) = (Vec::new(), Vec::new());
         for channel in Channel::ALL {
             let (tx, rx) = mpsc::channel(QUEUE_FRAMES);
@@ -121,6 +123,7 @@ impl Link {
             told: AtomicBool::new(false),
             why: OnceLock::new(),
             heard: Mutex::new((0, now)),
+            nudged: AtomicU32::new(0),
         };
         (Arc::new(link), Ends(ends))
     }
@@ -193,6 +196,19 @@ impl Link {
             *heard = (received, now);
         }
         now.duration_since(heard.1)
+    }
+
+    /// Makes the peer's transport answer: a window that is larger by a byte has to be acknowledged.
+    pub(crate) fn nudge(&self) {
+        let times = self.nudged.fetch_add(1, Ordering::Relaxed) % MEMBER_WINDOW;
+        self.connection.set_receive_window(VarInt::from_u32(MEMBER_WINDOW + 1 + times));
+    }
+
+    /// How many datagrams came on direct paths; none if there is no such path.
+    pub(crate) fn received_directly(&self) -> Option<u64> {
+        let paths = self.connection.paths();
+        let direct = paths.iter().filter(iroh::endpoint::Path::is_ip);
+        direct.map(|path| path.stats().udp_rx.datagrams).reduce(|sum, next| sum + next)
     }
 
     /// The path in use and its round-trip time.

@@ -1,6 +1,6 @@
 //! The handle, and how the parts start and stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Range;
 use std::sync::{Arc, RwLock};
@@ -168,8 +168,14 @@ impl Mesh {
     /// others that nodes only name ([`Addresses::reached_only_by`]).
     pub async fn set_peers(&self, peers: BTreeMap<NodeId, Addresses>) {
         // At once: a line may be asked for before the hub is through with it.
+        let mut moved = BTreeSet::new();
         if let Ok(mut places) = self.shared.places.write() {
+            let other = peers.iter().filter(|(node, at)| places.0.get(node) != Some(at));
+            moved.extend(other.map(|(node, _)| *node));
             places.0.clone_from(&peers);
+        }
+        if !moved.is_empty() {
+            self.shared.ask_lines(LineInput::Moved(Some(moved))).await;
         }
         self.shared.ask(Input::SetPeers(peers)).await;
     }
@@ -371,11 +377,15 @@ async fn watch_addresses(shared: Arc<Shared>, serves: Option<RelayUrl>) {
     let mut watcher = shared.endpoint.watch_addr();
     loop {
         let now = addresses(&watcher.get(), serves.as_ref());
-        shared.addresses.send_if_modified(|known| {
+        let changed = shared.addresses.send_if_modified(|known| {
             let changed = *known != now;
             *known = now;
             changed
         });
+        if changed {
+            shared.ask_lines(LineInput::Moved(None)).await;
+            shared.ask(Input::Moved).await;
+        }
         tokio::select! {
             biased;
             () = shared.cancel.cancelled() => return,
