@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod addresses;
+mod mapping;
 
 use std::fmt::Write as _;
 

@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 24] = [
+const TOOLS: [Tool; 25] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -43,6 +43,7 @@ const TOOLS: [Tool; 24] = [
     tool(&["nsupdate", "-V"], "bind9-dnsutils"),
     tool(&["ssh", "-V"], "openssh-client"),
     tool(&["dropbear", "-V"], "dropbear-bin"),
+    tool(&["miniupnpd", "--version"], "miniupnpd"),
 ];
 
 /// Where Cargo builds.

@@ -107,6 +107,7 @@ impl Host for NodeHost {
             },
             phones: PhonesWish { listen: options.phone_listen, endpoint: options.phone_endpoint },
             names: names(options.dns, options.dns_port),
+            no_port_mapping: options.no_port_mapping,
             door: DoorWish {
                 listen: options.door_listen,
                 https: options.door_ports.0,

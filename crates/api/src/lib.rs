@@ -18,6 +18,7 @@ mod forward;
 mod invitation;
 mod key;
 pub mod kv;
+mod mapping;
 mod net;
 mod node;
 mod object;
@@ -66,6 +67,7 @@ pub use forward::{ForwardControl, NetForward, NewForward};
 pub use freehold_ports::Source;
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};
+pub use mapping::MappedPort;
 pub use net::{
     Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRefused, NetRule, NetService,
     NetSetting, NetStatus, NewRule, NewService, PhoneSeen, Question, Reach, SaidBy,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{NetUse, Path, Problem, PublishedService, Publishing, Standing};
+use crate::{MappedPort, NetUse, Path, Problem, PublishedService, Publishing, Standing};
 
 /// The realm's network as one node sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -37,6 +37,9 @@ pub struct NetStatus {
     /// Who asked this machine for what that nothing opens: the last ones, kept in memory alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<NetRefused>,
+    /// What the house's router was asked to pass on to the node that answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mapped: Vec<MappedPort>,
 }
 
 /// Somebody asked for something that nothing opens to them.

@@ -82,6 +82,7 @@ impl NetControl for Pretend {
             },
             troubles: Vec::new(),
             refused: if nodes.len() > 1 { refused() } else { Vec::new() },
+            mapped: Vec::new(),
             nodes,
         })
     }

@@ -198,6 +198,9 @@ pub struct Run {
     /// Open the proxies to others than this machine's programs: they are this machine to the realm
     #[arg(long)]
     pub proxy_for_others: bool,
+    /// Do not ask this house's router (PCP, NAT-PMP, UPnP) to pass a port on to this machine
+    #[arg(long)]
+    pub no_port_mapping: bool,
     /// Take in phones on this UDP port, by WireGuard; this machine has to be a gateway, and be reached there
     #[arg(long, value_name = "IP:PORT")]
     pub phone_listen: Option<std::net::SocketAddr>,

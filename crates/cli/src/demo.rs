@@ -34,7 +34,8 @@ pub(crate) async fn demo(host: &dyn Host, terminal: Terminal, run: &Run) -> Resu
         announce(terminal, &scratch.0, &ready);
         up.notify_one();
     };
-    let running = host.run(&scratch.0, RunOptions { no_packets: true, ..options(run) }, &ready);
+    let options = RunOptions { no_packets: true, no_port_mapping: true, ..options(run) };
+    let running = host.run(&scratch.0, options, &ready);
     let mut running = std::pin::pin!(running);
     tokio::select! {
         ended = running.as_mut() => ended,

@@ -46,6 +46,8 @@ pub struct RunOptions {
     pub http_proxy: Option<SocketAddr>,
     /// That the proxies are for others than this machine's programs, too.
     pub proxy_for_others: bool,
+    /// Ask the house's router for no port.
+    pub no_port_mapping: bool,
     /// Where to answer for names, if somebody said where, and who is asked.
     pub dns: DnsArgs,
     /// Else the wanted port on this machine's loopback.

@@ -10,8 +10,8 @@ mod phone;
 
 use freehold_api::words::{bytes, count, date, span};
 use freehold_api::{
-    Client, Explanation, NetNode, NetNodeSetting, NetRule, NetService, NetSetting, NetStatus, NewRule,
-    NewService, Path, Problem, Question, Reach, SaidBy, Standing,
+    Client, Explanation, MappedPort, NetNode, NetNodeSetting, NetRule, NetService, NetSetting, NetStatus,
+    NewRule, NewService, Path, Problem, Question, Reach, SaidBy, Standing,
 };
 
 use self::args::{
@@ -160,8 +160,16 @@ fn status(status: &NetStatus) -> String {
         let (from, to, port) = (&one.from, &one.to, &one.port);
         format!("  refused: {from} to {to} at {port}, {times}, the last {} ago", span(one.ago_ms))
     }));
+    out.extend(status.mapped.iter().filter_map(mapped));
     out.extend(status.troubles.iter().map(|trouble| format!("  ! {trouble}")));
     out.join("\n")
+}
+
+/// A router that passes nothing on is nothing to look at every day: `--json` and `freehold status` have it.
+fn mapped(port: &MappedPort) -> Option<String> {
+    let (outside, way) = (port.outside.as_ref()?, port.way.as_ref()?);
+    let odd = port.trouble.as_ref().map(|odd| format!("; {odd}")).unwrap_or_default();
+    Some(format!("  {}: {} is reached at {outside}, by the router ({way}){odd}", port.what, port.port))
 }
 
 fn whole(status: &NetStatus) -> Vec<String> {

@@ -81,6 +81,7 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
     let words = [
         (run.no_tun, " --no-tun"),
         (run.no_packets, " --no-packets"),
+        (run.no_port_mapping, " --no-port-mapping"),
         (run.proxy_for_others, " --proxy-for-others"),
     ];
     flags.extend(words.into_iter().filter_map(|(said, word)| said.then_some(word)));
@@ -160,6 +161,7 @@ mod tests {
             socks: Some("127.0.0.1:1080".parse().unwrap()),
             http_proxy: None,
             proxy_for_others: false,
+            no_port_mapping: true,
             phone_listen: Some("0.0.0.0:51820".parse().unwrap()),
             phone_endpoint: Some("vps.example.org:51820".to_owned()),
             dns: DnsArgs { listen: vec!["192.168.1.2:53".parse().unwrap()], ..DnsArgs::default() },
@@ -167,7 +169,7 @@ mod tests {
         };
         let unit = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, true);
         assert!(unit.contains(
-            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --phone-listen 0.0.0.0:51820 --phone-endpoint vps.example.org:51820 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
+            "ExecStart=/usr/bin/freehold up --yes --log-json --home /srv/freehold --no-tun --no-port-mapping --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --phone-listen 0.0.0.0:51820 --phone-endpoint vps.example.org:51820 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ));
         assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
@@ -179,7 +181,7 @@ mod tests {
         }
         let odd = fill(Path::new("/opt/my tools/freehold"), Path::new("/srv/100% $HOME"), &run, true);
         assert!(odd.contains(
-            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --phone-listen 0.0.0.0:51820 --phone-endpoint vps.example.org:51820 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
+            "ExecStart=\"/opt/my tools/freehold\" up --yes --log-json --home \"/srv/100%% $$HOME\" --no-tun --no-port-mapping --s3-port 9100 --door-ports 8443,8080 --socks 127.0.0.1:1080 --phone-listen 0.0.0.0:51820 --phone-endpoint vps.example.org:51820 --s3-domain s3.example.org --dns 192.168.1.2:53\n"
         ), "{odd}");
         assert!(odd.contains("ReadWritePaths=\"/srv/100%% $HOME\"\n"), "{odd}");
     }

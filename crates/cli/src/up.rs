@@ -36,6 +36,7 @@ pub(crate) fn options(run: &args::Run) -> RunOptions {
         socks: run.socks,
         http_proxy: run.http_proxy,
         proxy_for_others: run.proxy_for_others,
+        no_port_mapping: run.no_port_mapping,
         dns: run.dns.clone(),
         dns_port: 5300,
         phone_listen: run.phone_listen,

@@ -39,8 +39,6 @@ pub struct Config {
     pub relays: Vec<RelayUrl>,
     /// Neither send nor receive on UDP: relays only. For networks that block UDP, and for tests.
     pub relay_only: bool,
-    /// Ask the router for a port (UPnP, PCP, NAT-PMP). Sends to the local network's gateway.
-    pub map_port: bool,
     /// How long a line stays without datagrams.
     pub line_idle: Duration,
 }
@@ -48,15 +46,7 @@ pub struct Config {
 impl Config {
     /// A node on these sockets, with no relay of its own or others'.
     pub const fn new(secret: Secret, bind: Vec<SocketAddr>) -> Self {
-        Self {
-            secret,
-            bind,
-            relay_serve: None,
-            relays: Vec::new(),
-            relay_only: false,
-            map_port: false,
-            line_idle: LINE_IDLE,
-        }
+        Self { secret, bind, relay_serve: None, relays: Vec::new(), relay_only: false, line_idle: LINE_IDLE }
     }
 }
 

@@ -152,6 +152,16 @@ impl Mesh {
         self.shared.addresses.subscribe()
     }
 
+    /// Another address at which this node's IPv4 socket is reached from outside, for peers to try.
+    pub async fn add_outside(&self, at: SocketAddr) {
+        self.shared.endpoint.add_external_addr(at).await;
+    }
+
+    /// It is not reached there any more.
+    pub async fn remove_outside(&self, at: SocketAddr) {
+        self.shared.endpoint.remove_external_addr(&at).await;
+    }
+
     /// The UDP sockets, with the ports that were taken.
     pub fn bound(&self) -> Vec<SocketAddr> {
         self.shared.endpoint.bound_sockets()
@@ -327,7 +337,6 @@ async fn bind(config: &Config) -> Result<Endpoint, StartError> {
     let mut report = NetReportConfig::default();
     report.captive_portal_check = false;
     let verifier = Arc::new(|provider| Ok(Arc::new(AnyRelay(provider)) as Arc<_>));
-    let mapper = if config.map_port { PortmapperConfig::default() } else { PortmapperConfig::Disabled };
     let secret = SecretKey::from_bytes(config.secret.expose());
     let me = node_id(secret.public());
     let mut builder = Endpoint::builder(presets::Minimal)
@@ -339,7 +348,8 @@ async fn bind(config: &Config) -> Result<Endpoint, StartError> {
         .net_report_config(report)
         // iroh would ask public resolvers when the machine's own do not answer.
         .dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build())
-        .portmapper_config(mapper)
+        // iroh would ask by UPnP alone, whoever answers, and read whatever comes: `router` asks instead.
+        .portmapper_config(PortmapperConfig::Disabled)
         .clear_ip_transports();
     if !config.relay_only {
         if config.bind.is_empty() {

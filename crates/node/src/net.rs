@@ -12,6 +12,7 @@ pub(crate) mod filter;
 pub(crate) mod followed;
 #[cfg(test)]
 pub(crate) mod lab;
+pub(crate) mod mapping;
 mod near;
 pub(crate) mod outlets;
 pub(crate) mod phones;

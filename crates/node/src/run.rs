@@ -55,6 +55,8 @@ pub struct Options {
     pub proxies: ProxyWish,
     /// Where to take phones in.
     pub phones: PhonesWish,
+    /// Ask the house's router for no port.
+    pub no_port_mapping: bool,
     /// How many connections the ports may have.
     pub room: Room,
 }
@@ -204,6 +206,8 @@ async fn start(
     net::outlets::start(&supervisor.plane("proxies"), shared, view.clone(), &options.proxies)?;
     net::phones::start(&supervisor.plane("phones"), shared, view.clone(), &options.phones).await?;
     let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
+    let started = net::mapping::Started { door: options.door.clone(), phones: options.phones.clone() };
+    net::mapping::start(&supervisor.plane("router"), shared, options.no_port_mapping, started);
     net::followed::start(&supervisor.plane("addresses"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);

@@ -85,6 +85,8 @@ pub struct Shared {
     pub(crate) outlets: crate::net::outlets::Outlets,
     /// What goes to phones and comes from them.
     pub(crate) phones: crate::net::phones::Phones,
+    /// Ports that the house's router is asked for.
+    pub(crate) mapping: crate::net::mapping::Mapping,
     /// What answers for names, once it does.
     pub(crate) names: OnceLock<Arc<crate::net::answers::Names>>,
     /// Where this node answers.
@@ -168,6 +170,7 @@ impl Shared {
             door: crate::net::door::Told::default(),
             way: watch::Sender::new(None),
             phones: crate::net::phones::Phones::default(),
+            mapping: crate::net::mapping::Mapping::default(),
             names: OnceLock::new(),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),

@@ -1,7 +1,7 @@
 //! Hosts as network namespaces on one switch, some behind routers that translate addresses.
 
 use std::net::Ipv4Addr;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Result, bail};
@@ -140,7 +140,7 @@ impl Translation {
 pub struct Router {
     inside: Switch,
     gateway: Ipv4Addr,
-    /// Kept: the router works while it lives.
+    /// The router works while it lives.
     space: Namespace,
 }
 
@@ -172,6 +172,19 @@ impl Router {
     /// Says where what is not on the street goes.
     pub fn way_out(&self, via: Ipv4Addr) -> Result<()> {
         ip(&format!("-n {} route add default via {via}", self.space.0))
+    }
+
+    /// A program that will run on the router; its interfaces are `wan` and `lan`.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", self.space.0)).arg("--").arg(program);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Its address inside.
+    pub const fn gateway(&self) -> Ipv4Addr {
+        self.gateway
     }
 
     /// A host behind the router.

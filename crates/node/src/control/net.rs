@@ -344,6 +344,7 @@ fn status(shared: &Shared) -> NetStatus {
         uses: super::choice::used(shared, &shared.chosen.choice()),
         troubles: troubles(&net),
         refused: refused(shared, &net, &called),
+        mapped: shared.mapping.ports(),
     }
 }
 
