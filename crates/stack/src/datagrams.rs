@@ -1,7 +1,7 @@
 //! Datagrams of one sender to one port of this machine, through a socket of its own.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -10,6 +10,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use crate::comers::{COMERS, Comers};
 use crate::table::{Item, Key};
 
 /// A flow ends when nothing was sent or came for this long (RFC 4787, REQ-5).
@@ -25,13 +26,14 @@ pub(crate) struct Flow {
     /// Where the program is.
     pub(crate) to: SocketAddr,
     pub(crate) out: mpsc::Sender<Bytes>,
+    pub(crate) comers: Comers,
 }
 
 impl Flow {
     pub(crate) async fn run(self, mut items: mpsc::Receiver<Item>) -> io::Result<()> {
-        let any =
-            if self.to.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { IpAddr::from(Ipv6Addr::LOCALHOST) };
-        let socket = UdpSocket::bind((any, 0)).await?;
+        let own: IpAddr = if self.to.is_ipv4() { COMERS.into() } else { Ipv6Addr::LOCALHOST.into() };
+        let socket = UdpSocket::bind((own, 0)).await?;
+        let _note = self.comers.note((socket.local_addr()?, false), self.key.other.ip());
         let mut buffer = vec![0; LARGEST];
         let mut moved = Instant::now();
         loop {

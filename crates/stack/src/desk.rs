@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use freehold_packet::icmp::{self, Refusal};
 use freehold_packet::{Head, Icmp, Tcp, Virtio, protocol, tcp_flag};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use crate::comers::{COMERS, Comers, Note};
 use crate::dial::Dialer;
 use crate::engine::{self, Engine};
 use crate::purse::Share;
@@ -139,15 +140,15 @@ impl Desk {
         share: Share,
         inlet: Inlet,
     ) -> Result<(), CutError> {
-        let mut program = match timeout(PATIENCE, connect(inlet, key.own.port())).await {
-            Ok(Ok(program)) => program,
+        let Dialer { mtu, out, comers, .. } = &self.dialer;
+        let (mut program, _note) = match timeout(PATIENCE, connect(inlet, &key, comers)).await {
+            Ok(Ok(opened)) => opened,
             Ok(Err(_)) => {
                 self.refuse(syn);
                 return Err(CutError::Refused);
             }
             Err(_) => return Err(CutError::TimedOut),
         };
-        let Dialer { mtu, out, .. } = &self.dialer;
         let engine = Engine::listening(key.own, *mtu, share.bytes, PATIENCE).ok_or(CutError::Full)?;
         let mut talk = Talk::new(engine, place, out.clone(), share);
         talk.take(syn);
@@ -168,9 +169,10 @@ impl Desk {
         };
         let Some((place, items)) = self.dialer.table.enter(key) else { return };
         drop(self.dialer.table.tell(&key, Item::Packet(packet)));
-        let (out, cancel) = (self.dialer.out.clone(), self.cancel.clone());
+        let (out, comers) = (self.dialer.out.clone(), self.dialer.comers.clone());
+        let cancel = self.cancel.clone();
         self.tasks.spawn(async move {
-            let flow = datagrams::Flow { key, to, out };
+            let flow = datagrams::Flow { key, to, out, comers };
             if let Some(Err(error)) = cancel.run_until_cancelled(flow.run(items)).await {
                 debug!(from = %key.other, to = %key.own, %error, "datagrams are not carried");
             }
@@ -212,21 +214,32 @@ fn place_of(inlet: Inlet, port: u16) -> SocketAddr {
     }
 }
 
-async fn connect(inlet: Inlet, port: u16) -> io::Result<TcpStream> {
-    let at: &[IpAddr] = match inlet {
+/// A connection to the program that is meant, from where it is known whose it is.
+async fn connect(inlet: Inlet, key: &Key, comers: &Comers) -> io::Result<(TcpStream, Note)> {
+    let port = key.own.port();
+    let here = |ip: IpAddr| SocketAddr::new(ip, port);
+    let at = match inlet {
         Inlet::Shut => return Err(io::ErrorKind::PermissionDenied.into()),
-        Inlet::At(at) => return TcpStream::connect(at).await,
-        Inlet::Wide => &[IpAddr::V4(WIDE)],
-        Inlet::Named => &[IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+        Inlet::At(at) => vec![at],
+        Inlet::Wide => vec![here(WIDE.into())],
+        Inlet::Named => vec![here(Ipv4Addr::LOCALHOST.into()), here(Ipv6Addr::LOCALHOST.into())],
     };
     let mut last = io::ErrorKind::ConnectionRefused.into();
     for at in at {
-        match TcpStream::connect((*at, port)).await {
+        let (socket, own): (TcpSocket, IpAddr) = if at.is_ipv4() {
+            (TcpSocket::new_v4()?, COMERS.into())
+        } else {
+            (TcpSocket::new_v6()?, Ipv6Addr::LOCALHOST.into())
+        };
+        socket.bind(SocketAddr::new(own, 0))?;
+        // Before the program hears of it.
+        let note = comers.note((socket.local_addr()?, true), key.other.ip());
+        match socket.connect(at).await {
             // Where nobody listens, a socket of the machine's own ports can reach itself.
             Ok(stream) if stream.local_addr()? == stream.peer_addr()? => {}
             Ok(stream) => {
                 stream.set_nodelay(true)?;
-                return Ok(stream);
+                return Ok((stream, note));
             }
             Err(error) => last = error,
         }

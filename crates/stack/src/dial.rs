@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::debug;
 
+use crate::comers::Comers;
 use crate::engine::Engine;
 use crate::purse::Purse;
 use crate::realm::{Found, Realm};
@@ -26,11 +27,18 @@ pub struct Dialer {
     pub(crate) realm: Arc<dyn Realm>,
     pub(crate) table: Arc<Table>,
     pub(crate) purse: Purse,
+    pub(crate) comers: Comers,
     pub(crate) out: mpsc::Sender<Bytes>,
     pub(crate) mtu: u16,
 }
 
 impl Dialer {
+    /// Who in the network is behind a connection or datagram that came to a program of this machine from `end`; none
+    /// if it is not the stack's, or is over.
+    pub fn whose(&self, end: SocketAddr) -> Option<IpAddr> {
+        self.comers.whose(SocketAddr::new(end.ip().to_canonical(), end.port()))
+    }
+
     /// Opens a connection.
     ///
     /// # Errors

@@ -24,6 +24,7 @@
 //!
 //! Start reading at [`Stack`], then `desk`, which deals packets out, and `talk`, which carries one connection.
 
+mod comers;
 mod datagrams;
 mod desk;
 mod dial;
@@ -38,6 +39,7 @@ mod stack;
 mod table;
 mod talk;
 
+pub use comers::COMERS;
 pub use dial::{Dialer, Line, ReachError, Reacher, Way};
 pub use doors::{Door, DoorError, open};
 pub use realm::{Found, Inlet, Realm};

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::comers::Comers;
 use crate::desk::Desk;
 use crate::dial::Dialer;
 use crate::purse::Purse;
@@ -58,7 +59,8 @@ impl Stack {
         let (out, from) = mpsc::channel(PACKETS);
         let Config { mtu, limits } = config;
         let purse = Purse::new(limits.memory);
-        let dialer = Dialer { realm, table: Arc::new(Table::new(limits)), purse, out, mtu };
+        let (table, comers) = (Arc::new(Table::new(limits)), Comers::default());
+        let dialer = Dialer { realm, table, purse, comers, out, mtu };
         let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
         let desk = Desk { dialer: dialer.clone(), tasks: tasks.clone(), cancel: cancel.clone() };
         tasks.spawn(desk.run(from_tunnel));

@@ -1,6 +1,6 @@
 //! Two stacks with a line between them, and programs on the loopback of this machine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Config, CutError, Door, Found, Inlet, Limits, Reacher, Realm, Stack, Way, open};
+use crate::{COMERS, Config, CutError, Door, Found, Inlet, Limits, Reacher, Realm, Stack, Way, open};
 
 const ALICE: &str = "fd00::a";
 const BOB: &str = "fd00::b";
@@ -174,6 +174,29 @@ async fn what_listens_on_the_loopback_alone_is_reached_only_where_it_was_named()
     }
     let shut = two(Inlet::Shut, Limits::default());
     assert_eq!(shut.alice.dialer().dial(bob(wide.port())).await.err(), Some(CutError::NotAllowed));
+}
+
+#[tokio::test]
+async fn a_program_can_tell_who_comes_over_the_network_and_the_node_whose_it_is() {
+    for (listen, from) in [("127.0.0.1:0", IpAddr::V4(COMERS)), ("[::1]:0", Ipv6Addr::LOCALHOST.into())] {
+        let two = two(Inlet::Named, Limits::default());
+        let program = TcpListener::bind(listen).await.unwrap();
+        let port = program.local_addr().unwrap().port();
+        let dialer = two.alice.dialer();
+        let (talk, came) = tokio::join!(dialer.dial(bob(port)), program.accept());
+        let (talk, (stream, end)) = (talk.unwrap(), came.unwrap());
+        assert_eq!(end.ip(), from);
+        let whose = |end| two.bob.dialer().whose(end);
+        assert_eq!(whose(end), Some(ALICE.parse().unwrap()));
+        assert_eq!(whose(SocketAddr::new("127.0.0.1".parse().unwrap(), end.port())), None);
+        drop((talk, stream));
+        let gone = async {
+            while whose(end).is_some() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), gone).await.expect("it is forgotten");
+    }
 }
 
 #[tokio::test]

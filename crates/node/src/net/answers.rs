@@ -25,6 +25,7 @@ pub(crate) use self::who::Who;
 use super::Snapshot;
 use super::filter::{Compiled, Said, ahead};
 use super::near::Near;
+use super::stack;
 use crate::clock;
 use crate::problem::chain;
 use crate::shared::Shared;
@@ -139,10 +140,14 @@ pub(crate) async fn start(
     let who = watch::channel(Arc::new(who(shared, &now, &Said::default()))).0;
     let (minutes, parties) = (Arc::new(AtomicI32::new(ahead("", clock::wall()))), who.subscribe());
     let clocks = Arc::clone(&minutes);
+    let way = shared.way.subscribe();
     let config = Config {
         listen: Vec::new(),
         tls,
-        parties: Arc::new(move |from| parties.borrow().party(from.ip())),
+        parties: Arc::new(move |from| {
+            let from = stack::behind(way.borrow().as_ref(), from)?;
+            parties.borrow().party(from.ip())
+        }),
         clock: Arc::new(move || LocalTime::at(clock::wall(), clocks.load(Ordering::Relaxed))),
         cache: CACHE_BYTES,
         folder: shared.home.names(),
@@ -257,7 +262,7 @@ impl Keeper {
             }));
         }
         let compiled = Compiled::of(said, rows(now), &here, at);
-        let mut troubles = Vec::new();
+        let mut troubles: Vec<String> = compiled.said.unread.iter().cloned().collect();
         if let Err(error) = self.names.handle.change(compiled.setting.clone()).await {
             troubles.push(format!("the filter of names does not hold: {error}"));
         }

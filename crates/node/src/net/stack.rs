@@ -9,7 +9,7 @@ use freehold_packet::Flow;
 use freehold_reach::{Net, Party, Why, Wish};
 use freehold_realm::State;
 use freehold_realm::body::{Ports, RuleTo};
-use freehold_stack::{Config, Found, Inlet, Limits, Realm, Stack};
+use freehold_stack::{COMERS, Config, Found, Inlet, Limits, Realm, Stack, Way};
 use freehold_tunnel::{Hands, MTU};
 use freehold_wire::NodeId;
 use tokio::sync::watch;
@@ -100,6 +100,25 @@ fn is_named(state: &State, me: NodeId, flow: &Flow) -> bool {
     let has = |all: &[Ports]| all.iter().any(|ports| few(ports) && ports.contain(flow.proto, flow.dport));
     let served = state.live_services().any(|(_, service)| service.homes.contains(&me) && has(&service.ports));
     served || state.live_rules().any(|(_, rule)| rule.to.contains(&RuleTo::Node(me)) && has(&rule.ports))
+}
+
+/// Who comes to a door of this machine from there: whoever is behind it, where the stack has brought it. Nobody, if
+/// that is not known: what came over the network is never this machine itself.
+pub(crate) fn behind(way: Option<&Way>, from: SocketAddr) -> Option<SocketAddr> {
+    let ip = from.ip().to_canonical();
+    if !ip.is_loopback() {
+        return Some(from);
+    }
+    let whose = match way {
+        Some(Way::Stack(dialer)) => dialer.whose(from),
+        _ => None,
+    };
+    // IPv6 has no address of the loopback to tell by.
+    let brought = ip == IpAddr::V4(COMERS) || (ip.is_ipv6() && matches!(way, Some(Way::Stack(_))));
+    match whose {
+        Some(whose) => Some(SocketAddr::new(whose, from.port())),
+        None => (!brought).then_some(from),
+    }
 }
 
 /// What a name means: one of the realm's, in full or without the zone.

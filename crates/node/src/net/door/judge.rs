@@ -10,11 +10,14 @@ use arc_swap::ArcSwap;
 use freehold_gateway::{Access, Client, Gatekeeper, Judgement, Service};
 use freehold_reach::{Net, Party, explain_service};
 use freehold_realm::{NodeRoles, Standing, State};
+use freehold_stack::Way;
 use freehold_wire::{NodeId, Prefix, ServiceId};
+use tokio::sync::watch;
 
 use super::plan::HTTPS;
 use crate::clock;
 use crate::net::near::Near;
+use crate::net::stack::behind;
 
 const TCP: u8 = 6;
 const REFUSED: &str = "Nothing in this realm lets you use that. To see why: freehold net policy explain";
@@ -92,33 +95,40 @@ impl Ground {
 }
 
 /// The gatekeeper: asks about the newest state of the log.
-pub(crate) struct Keeper(ArcSwap<Ground>);
+pub(crate) struct Keeper {
+    ground: ArcSwap<Ground>,
+    /// By which packets are carried here.
+    way: watch::Receiver<Option<Way>>,
+}
 
 impl Keeper {
-    pub(crate) fn new(ground: Ground) -> Self {
-        Self(ArcSwap::from_pointee(ground))
+    pub(crate) fn new(ground: Ground, way: watch::Receiver<Option<Way>>) -> Self {
+        Self { ground: ArcSwap::from_pointee(ground), way }
     }
 
     /// Goes by this from now on.
     pub(crate) fn set(&self, ground: Ground) {
-        self.0.store(Arc::new(ground));
+        self.ground.store(Arc::new(ground));
     }
 }
 
 impl Gatekeeper for Keeper {
     fn judge(&self, client: &Client, service: &Service) -> Judgement {
-        self.0.load().judge(client, service)
+        match behind(self.way.borrow().as_ref(), client.from) {
+            Some(from) => self.ground.load().judge(&Client { from, to: client.to }, service),
+            None => Judgement::Hidden,
+        }
     }
 
     fn may_speak_for_others(&self, peer: IpAddr) -> bool {
-        self.0.load().gateway(peer).is_some()
+        self.ground.load().gateway(peer).is_some()
     }
 
     /// A gateway brings people from outside. Who is inside comes by itself, so that nobody can be made out of
     /// the realm's own by a gateway that was taken over.
     fn believes(&self, _peer: &Client, client: &Client) -> bool {
         let from = client.from.ip().to_canonical();
-        !self.0.load().is_own(from) && !from.is_loopback()
+        !self.ground.load().is_own(from) && !from.is_loopback()
     }
 }
 

@@ -42,6 +42,50 @@ fn only_a_port_that_somebody_has_named_means_the_loopback_too() {
     assert!(named(&lab, 5432));
 }
 
+#[derive(Debug)]
+struct Nobody;
+
+impl Realm for Nobody {
+    fn own(&self) -> Vec<IpAddr> {
+        Vec::new()
+    }
+
+    fn inlet(&self, _: &Flow) -> Inlet {
+        Inlet::Shut
+    }
+
+    fn look_up(&self, _: &str) -> Found {
+        Found::Foreign
+    }
+
+    fn leads(&self, _: IpAddr) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+async fn what_the_stack_brings_is_never_this_machine() {
+    let (stack, _hands) = start(Arc::new(Nobody));
+    let by_hand = Way::Stack(stack.dialer());
+    let seen = |way: Option<&Way>, from: &str| {
+        let from = SocketAddr::new(from.parse().unwrap(), 4000);
+        behind(way, from) == Some(from)
+    };
+    for (from, device, hand) in [
+        ("127.0.0.1", true, true),
+        ("::ffff:127.0.0.1", true, true),
+        // Nobody's any more, or never the stack's.
+        ("127.0.0.3", false, false),
+        ("::ffff:127.0.0.3", false, false),
+        ("::1", true, false),
+        ("192.0.2.1", true, true),
+        ("fd00::1", true, true),
+    ] {
+        assert_eq!((seen(Some(&Way::Kernel), from), seen(Some(&by_hand), from)), (device, hand), "{from}");
+        assert_eq!(seen(None, from), device, "{from}");
+    }
+}
+
 #[test]
 fn names_of_the_realm_are_found_and_others_are_somebody_elses() {
     let lab = Lab::house();

@@ -100,7 +100,7 @@ fn who_has_no_rights_does_not_learn_that_something_is_there() {
 fn a_gateway_speaks_for_those_outside_and_for_nobody_inside() {
     let mut lab = Lab::house();
     let (open, _) = ground(&mut lab, "nas", "public", true);
-    let keeper = Keeper::new(open);
+    let keeper = Keeper::new(open, watch::channel(Some(Way::Kernel)).1);
     let [door, pad, nas] = ["door", "pad", "nas"].map(|name| mesh(&lab, name).parse::<IpAddr>().unwrap());
     assert!(keeper.may_speak_for_others(door));
     for other in [pad, nas, WORLD.parse().unwrap(), "127.0.0.1".parse().unwrap()] {
@@ -116,4 +116,21 @@ fn a_gateway_speaks_for_those_outside_and_for_nobody_inside() {
     let (open, _) = ground(&mut lab, "nas", "public", true);
     keeper.set(open);
     assert!(!keeper.may_speak_for_others(door), "its rights are gone");
+}
+
+#[test]
+fn who_comes_over_the_network_is_not_this_machine_because_of_the_way() {
+    let mut lab = Lab::house();
+    let comer = freehold_stack::COMERS.to_string();
+    for (access, here, there) in [
+        ("realm", Judgement::Allowed, Judgement::Hidden),
+        ("lan", Judgement::Allowed, Judgement::Hidden),
+        ("public", Judgement::Allowed, Judgement::Hidden),
+    ] {
+        let (open, service) = ground(&mut lab, "nas", access, false);
+        // Nothing is carried at the moment: what is still under way is nobody's.
+        let keeper = Keeper::new(open, watch::channel(None).1);
+        assert_eq!(keeper.judge(&client("127.0.0.1"), &service), here, "{access}");
+        assert_eq!(keeper.judge(&client(&comer), &service), there, "{access}");
+    }
 }
