@@ -157,6 +157,7 @@ impl Door {
             if quic.is_some() { https.iter().copied().collect() } else { BTreeSet::new() };
         let shared = Arc::new(Shared {
             heard: ArcSwap::from_pointee(heard),
+            tcp_only: ArcSwap::default(),
             routes: ArcSwap::from_pointee(Routes::default().next(table)),
             changed: watch::channel(0).0,
             listening: watch::channel(Listening::new()).0,
@@ -194,17 +195,25 @@ impl Door {
 
     /// Listens for HTTPS and plain HTTP at these addresses as well, and at no others that were said here before:
     /// where [`Settings`] says, it always does. Connections that are there go on. Gives back what cannot be had
-    /// now; it may be said again. To be called within a runtime.
-    pub fn listen(&self, https: &[SocketAddr], http: &[SocketAddr]) -> Vec<OpenError> {
-        let wanted = https.iter().map(|at| (*at, true)).chain(http.iter().map(|at| (*at, false)));
+    /// now; it may be said again. At `tcp_only` HTTPS is spoken without HTTP/3, and nobody is told of that there. To
+    /// be called within a runtime.
+    pub fn listen(
+        &self,
+        https: &[SocketAddr],
+        tcp_only: &[SocketAddr],
+        http: &[SocketAddr],
+    ) -> Vec<OpenError> {
+        let https = || https.iter().chain(tcp_only);
+        let wanted = https().map(|at| (*at, true)).chain(http.iter().map(|at| (*at, false)));
         let now = self.shared.listening.borrow().clone();
         let (next, failed) = listening::possible(&now, wanted.collect());
         if next != now {
             if self.speaks_http3 {
                 let before = self.shared.heard.load_full();
                 let always = before.iter().filter(|at| self.https.contains(at)).copied();
-                let heard = listening::heard(&before, &next).into_iter().chain(always).collect();
+                let heard = listening::heard(&before, &next, tcp_only).into_iter().chain(always).collect();
                 self.shared.heard.store(Arc::new(heard));
+                self.shared.tcp_only.store(Arc::new(tcp_only.iter().copied().collect()));
             }
             self.shared.listening.send_replace(next);
         }

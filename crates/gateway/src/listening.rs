@@ -34,9 +34,14 @@ fn probe(now: &Listening, at: SocketAddr) -> io::Result<()> {
 }
 
 /// Of addresses where HTTPS is spoken, those where HTTP/3 can be; others are there without.
-pub(crate) fn heard(now: &BTreeSet<SocketAddr>, wanted: &Listening) -> BTreeSet<SocketAddr> {
+pub(crate) fn heard(
+    now: &BTreeSet<SocketAddr>,
+    wanted: &Listening,
+    tcp_only: &[SocketAddr],
+) -> BTreeSet<SocketAddr> {
     let secure = wanted.iter().filter(|(_, secure)| *secure).map(|(at, _)| *at);
     let own = |at: &SocketAddr| now.iter().any(|one| one.port() == at.port());
+    let secure = secure.filter(|at| !tcp_only.contains(at));
     secure.filter(|at| now.contains(at) || quic::is_free(*at, own(at))).collect()
 }
 

@@ -48,6 +48,12 @@ pub(crate) async fn ask(
     };
     heads::back(response.headers_mut(), false, &HeaderRules::default(), None);
     if response.status().is_success() {
+        // Whatever else has that port may say yes to everything, but does not say who somebody is.
+        if sign_on.copy.first().is_some_and(|who| !response.headers().contains_key(who)) {
+            errand.live.turn(Turned::Failed);
+            let said = "The sign-on does not say who has signed on, so nobody is let in.";
+            return Err(Box::new(page(StatusCode::BAD_GATEWAY, said)));
+        }
         // Its body is not wanted; a connection with something left on it is closed.
         let (said, body) = response.into_parts();
         drop(Reply::relayed(body, lease, errand.limits.quiet, &errand.live.tally));

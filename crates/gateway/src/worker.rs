@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) seed: RandomState,
     /// Where HTTP/3 is spoken.
     pub(crate) heard: ArcSwap<BTreeSet<SocketAddr>>,
+    /// Where it is not, although it is at all addresses beside.
+    pub(crate) tcp_only: ArcSwap<BTreeSet<SocketAddr>>,
 }
 
 impl Shared {
@@ -67,6 +69,9 @@ impl Shared {
 
     /// Whether HTTP/3 is spoken where a client came to.
     pub(crate) fn hears(&self, at: SocketAddr) -> bool {
+        if self.tcp_only.load().contains(&at) {
+            return false;
+        }
         let heard = self.heard.load();
         heard.contains(&at) || heard.iter().any(|own| own.port() == at.port() && own.ip().is_unspecified())
     }

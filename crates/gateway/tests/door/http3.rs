@@ -219,13 +219,26 @@ async fn an_address_that_comes_later_speaks_http_3_as_well() {
     let echo = Server::echo().await;
     let house = House::open(vec![cloud(&[echo.at])]);
     let later = SocketAddr::from(([127, 0, 0, 2], house.at().port()));
-    assert!(house.door.listen(&[later], &[]).is_empty());
+    assert!(house.door.listen(&[later], &[], &[]).is_empty());
     let mut web = connect(later, &house.certificate, CLOUD).await.unwrap();
     assert_eq!(web.get("/").await.0, 200);
     // What is there goes on when the address goes, as by TCP.
-    assert!(house.door.listen(&[], &[]).is_empty());
+    assert!(house.door.listen(&[], &[], &[]).is_empty());
     assert_eq!(web.get("/").await.0, 200);
     assert_eq!(house.http3().await.get("/").await.0, 200);
+}
+
+#[tokio::test]
+async fn where_datagrams_do_not_come_through_nobody_is_told_of_http_3() {
+    let echo = Server::echo().await;
+    let house = House::open(vec![cloud(&[echo.at])]);
+    let later = SocketAddr::from(([127, 0, 0, 3], house.at().port()));
+    assert!(house.door.listen(&[], &[later], &[]).is_empty());
+    assert!(std::net::UdpSocket::bind(later).is_ok(), "it hears there all the same");
+    assert!(house.curl(CLOUD, "/", &[]).await.head.contains("alt-svc: h3="));
+    let told = house.curl(CLOUD, "/", &["--connect-to", "::127.0.0.3:"]).await;
+    assert_eq!(told.status, 200);
+    assert!(!told.head.contains("alt-svc"), "{}", told.head);
 }
 
 #[tokio::test]

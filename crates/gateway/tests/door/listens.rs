@@ -19,7 +19,7 @@ async fn it_listens_where_it_is_told_and_no_longer() {
     let (secure, plain) = (elsewhere(), elsewhere());
     let others = TcpListener::bind((secure.ip(), 0)).await.unwrap();
     let taken = others.local_addr().unwrap();
-    let failed = house.door.listen(&[secure, taken], &[plain]);
+    let failed = house.door.listen(&[secure, taken], &[], &[plain]);
     assert!(matches!(failed.as_slice(), [OpenError::Listen { at, .. }] if *at == taken), "{failed:?}");
 
     let (ca, port) = (house.certificate.pem.path().to_str().unwrap(), secure.port());
@@ -32,9 +32,9 @@ async fn it_listens_where_it_is_told_and_no_longer() {
     assert_eq!(curl(&[&insist[..], &[&format!("http://{plain}/")]].concat()).await.status, 404);
     // Said again it stays, and who is there stays.
     let stays = shake(secure, &house.certificate, CLOUD, &["h2"]).await.unwrap();
-    assert!(house.door.listen(&[secure], &[]).is_empty());
+    assert!(house.door.listen(&[secure], &[], &[]).is_empty());
     assert_eq!(ask().await.status, 200);
-    assert!(house.door.listen(&[], &[]).is_empty());
+    assert!(house.door.listen(&[], &[], &[]).is_empty());
     let mut tries = 0;
     while TcpStream::connect(secure).await.is_ok() {
         tries += 1;

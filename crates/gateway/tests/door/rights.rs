@@ -93,6 +93,9 @@ async fn sign_on() -> Server {
             said.headers_mut().insert("x-private", HeaderValue::from_static("not for the service"));
             return said;
         }
+        if headers.get(header::COOKIE).is_some_and(|cookie| cookie == "session=mute") {
+            return said(200, "");
+        }
         let mut said = said(302, about);
         said.headers_mut().insert(header::LOCATION, HeaderValue::from_static("https://auth.test/"));
         said
@@ -127,6 +130,8 @@ async fn only_who_has_signed_on_gets_through() {
     let hidden = ["-b", "session=good", "--http1.1", "-H", "Connection: close, Remote-User"];
     let seen = house.curl(CLOUD, "/", &hidden).await;
     assert!(seen.text().contains("remote-user: ada\n"), "{}", seen.text());
+    // What says yes and not to whom is no sign-on.
+    assert_eq!(house.curl(CLOUD, "/", &["-b", "session=mute"]).await.status, 502);
     // Without it nobody is let in.
     let away = tokio::net::TcpListener::bind(crate::around::HERE).await.unwrap().local_addr().unwrap();
     let shut = service(1, CLOUD, &[echo.at], |web| web.sign_on = Some(hook(away)));

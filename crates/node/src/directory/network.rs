@@ -22,6 +22,12 @@ impl Directory {
         }
     }
 
+    /// The same, and which node has said so.
+    pub fn published_by(&self, service: ServiceId) -> Option<(NodeId, &Published)> {
+        let (_, origin, _) = self.rows.get(&RowKey::Published(service))?;
+        Some((*origin, self.published(service)?))
+    }
+
     /// Who certifies names outside.
     pub fn public_authority(&self) -> Option<&PublicAuthority> {
         match self.row(RowKey::PublicAuthority)? {

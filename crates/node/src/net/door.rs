@@ -18,7 +18,7 @@ use std::time::Duration;
 use freehold_certs::Shelf;
 use freehold_gateway::{Challenges, Door, Gatekeeper, Handed, OpenError, Settings, Sockets, Table};
 use freehold_seal::Published;
-use freehold_wire::ServiceId;
+use freehold_wire::{NodeId, ServiceId};
 use tokio::sync::watch;
 
 use self::certificates::Certificates;
@@ -135,9 +135,11 @@ impl House {
     fn plan(&self, now: &Snapshot) -> Plan {
         let view = self.shared.log.view();
         let directory = self.shared.directory();
-        let published: BTreeMap<ServiceId, Published> = (view.state().live_services())
-            .filter_map(|(id, _)| Some((*id, directory.published(*id)?.clone())))
-            .collect();
+        let said = |id| directory.published_by(id).map(|(by, published)| (by, published.clone()));
+        let published: BTreeMap<ServiceId, (NodeId, Published)> =
+            (view.state().live_services()).filter_map(|(id, _)| Some((*id, said(*id)?))).collect();
+        let shown = self.open.iter().flat_map(|open| &open.services);
+        let held = shown.flat_map(|one| one.hosts.iter().map(|host| (host.clone(), one.id))).collect();
         let authority = directory.public_authority().cloned();
         drop(directory);
         let has_server = authority.as_ref().is_some_and(|authority| authority.update.is_some());
@@ -146,8 +148,11 @@ impl House {
             state: view.state(),
             called: &now.called,
             published: &published,
+            owners: &view.owners,
+            held: &held,
             authority: authority.as_ref(),
-            carries: self.shared.tunnel.borrow().is_some(),
+            // By hand neither side has the other's addresses in its kernel.
+            carries: self.shared.tunnel.borrow().as_ref().is_some_and(|tunnel| !tunnel.is_by_hand()),
             has_records: has_server || self.wish.hook.is_some(),
         })
     }
@@ -194,7 +199,8 @@ impl House {
 
     fn open(&mut self, now: &Snapshot, table: Table, plan: &Plan) -> Result<(), String> {
         let near = Near::look();
-        let keeper = Arc::new(Keeper::new(ground(&self.shared, now, plan, near.clone())));
+        let ground = ground(&self.shared, now, plan, near.clone());
+        let keeper = Arc::new(Keeper::new(ground, self.shared.way.subscribe()));
         let shelf = self.certificates.shelf();
         let mut settings = Settings::new(Vec::new(), Vec::new());
         settings.https_port = self.wish.https;
@@ -221,16 +227,16 @@ impl House {
     fn listen(&mut self, plan: &Plan) -> Vec<SocketAddr> {
         let Some(open) = &self.open else { return Vec::new() };
         let outside = self.outside(plan);
-        let at = |outer: u16, inner: u16| -> Vec<SocketAddr> {
-            let outer = outside.iter().map(|ip| SocketAddr::new(*ip, outer));
-            let inner = plan.inside.iter().map(|ip| SocketAddr::new(*ip, inner));
-            outer.chain(inner).collect()
-        };
-        let (https, http) = (at(self.wish.https, HTTPS), at(self.wish.http, HTTP));
-        let failed = open.door.listen(&https, &http);
+        let outer = |port: u16| outside.iter().map(move |ip| SocketAddr::new(*ip, port));
+        let inner = |port: u16| plan.inside.iter().map(move |ip| SocketAddr::new(*ip, port));
+        let https: Vec<SocketAddr> = outer(self.wish.https).collect();
+        let http: Vec<SocketAddr> = outer(self.wish.http).chain(inner(HTTP)).collect();
+        // The log opens no datagrams at a service's own address.
+        let tcp_only: Vec<SocketAddr> = inner(HTTPS).collect();
+        let failed = open.door.listen(&https, &tcp_only, &http);
         let missing: Vec<SocketAddr> = failed.iter().filter_map(place).collect();
         self.said = failed.iter().map(not_listening).collect();
-        https.into_iter().chain(http).filter(|at| !missing.contains(at)).collect()
+        https.into_iter().chain(tcp_only).chain(http).filter(|at| !missing.contains(at)).collect()
     }
 
     /// Where people come to from outside the realm's network.

@@ -129,6 +129,17 @@ pub(crate) fn check(published: &Published, set: &ServiceSet) -> Result<(), Probl
             "--pass    (or a gateway on the machine that it runs on)",
         ));
     }
+    let ends =
+        set.homes.iter().chain(set.gateways.iter().filter(|_| published.ends == seal::TlsEnds::Gateway));
+    let many = ends.collect::<std::collections::BTreeSet<_>>().len() > 1;
+    if let Some(url) = published.sign_on.as_ref().filter(|_| many)
+        && sign_on::read(url.as_str()).is_ok_and(|place| place.is_here())
+    {
+        return Err(odd(
+            format!("{url} is another program on each of the machines that ask it"),
+            "--sign-on http://auth.smith.internal/verify    (a machine or service of the realm)",
+        ));
+    }
     if !published.hosts.is_empty() && set.gateways.is_empty() {
         let host = published.hosts.first().map_or("", Text::as_str);
         return Err(odd(

@@ -21,7 +21,7 @@ use crate::problem::{chain, get_problem, put_problem};
 use crate::shared::Shared;
 
 /// As no bucket of somebody's can be called.
-const BUCKET: &str = "net/certificates";
+pub(crate) const BUCKET: &str = "net/certificates";
 /// The secret that updates of the zone are signed with.
 pub(crate) const ZONE_KEY: &str = "zone-key";
 const CERTIFICATE: &str = "cert-";

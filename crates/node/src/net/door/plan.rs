@@ -1,6 +1,8 @@
 //! What the door of this machine shows, as log and directory say: decisions only. Where something is missing that
 //! would keep people out, a service is left out and that is told; it is never shown more openly.
 
+mod claims;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -14,8 +16,9 @@ use freehold_reach::address;
 use freehold_realm::body::Preset;
 use freehold_realm::{NodeRoles, Service, Standing, State};
 use freehold_seal::{Proof, PublicAuthority, Published, TlsEnds};
-use freehold_wire::{NodeId, ServiceId, Text};
+use freehold_wire::{NodeId, PersonId, ServiceId};
 
+use self::claims::Teller;
 use super::asked::DOOR_PORTS;
 use super::sign_on;
 use crate::net::called::{Called, Thing};
@@ -32,9 +35,14 @@ pub(crate) struct Ground<'a> {
     pub(crate) me: NodeId,
     pub(crate) state: &'a State,
     pub(crate) called: &'a Called,
-    pub(crate) published: &'a BTreeMap<ServiceId, Published>,
+    /// How each service is published, and which node has said so.
+    pub(crate) published: &'a BTreeMap<ServiceId, (NodeId, Published)>,
+    /// On whose device each node is, or was.
+    pub(crate) owners: &'a BTreeMap<NodeId, PersonId>,
+    /// Which service each name leads to until now.
+    pub(crate) held: &'a BTreeMap<Host, ServiceId>,
     pub(crate) authority: Option<&'a PublicAuthority>,
-    /// Whether packets are carried here.
+    /// Whether packets are carried here, by a network device.
     pub(crate) carries: bool,
     /// Whether records can be put into the zone.
     pub(crate) has_records: bool,
@@ -58,16 +66,17 @@ pub(crate) struct Plan {
     pub(crate) names: BTreeMap<ServiceId, Vec<String>>,
     /// What is wrong with a service.
     pub(crate) troubles: Vec<(ServiceId, String)>,
-    taken: BTreeSet<Host>,
+    /// The service that each name leads to.
+    taken: BTreeMap<Host, ServiceId>,
 }
 
 impl Plan {
     /// What is to be shown.
     pub(crate) fn of(ground: &Ground<'_>) -> Self {
-        let mut plan = Self::default();
+        let mut plan = Self { taken: claims::settle(ground), ..Self::default() };
         for (id, service) in ground.state.live_services() {
-            if let Some(published) = ground.published.get(id) {
-                plan.add(ground, *id, service, published);
+            if let Some((by, published)) = ground.published.get(id) {
+                plan.add(ground, (*id, service), *by, published);
             }
         }
         plan
@@ -77,11 +86,25 @@ impl Plan {
         self.troubles.push((id, why.into()));
     }
 
-    fn add(&mut self, ground: &Ground<'_>, id: ServiceId, service: &Service, published: &Published) {
+    fn add(
+        &mut self,
+        ground: &Ground<'_>,
+        (id, service): (ServiceId, &Service),
+        by: NodeId,
+        published: &Published,
+    ) {
         let part = Part::of(ground, service, published);
         if !part.is_home && !part.is_gateway {
             return;
         }
+        let Some(teller) = Teller::of(ground, service, by) else {
+            let by = ground.called.shown(Thing::Node(by));
+            let why = format!(
+                "where it leads was said by {by}, which may not say so: an admin or operator says it anew with freehold \
+                 net service set"
+            );
+            return self.trouble(id, why);
+        };
         let is_alone = part.is_home && part.is_gateway;
         if !(ground.carries || is_alone) {
             let why = "packets are not carried here, so the door and the service do not reach each other: \
@@ -94,7 +117,7 @@ impl Plan {
             Ok(target) => target,
             Err(why) => return self.trouble(id, why),
         };
-        let mut hosts = Vec::new();
+        let (mut hosts, mut outer) = (Vec::new(), Vec::new());
         if part.is_home && ground.carries {
             let domain = ground.called.domain(Thing::Service(id));
             if let Ok(host) = Host::parse(&domain) {
@@ -104,14 +127,19 @@ impl Plan {
                 hosts.extend(self.take(id, host));
             }
         }
-        if part.ends || part.passes {
+        if !published.hosts.is_empty() && !teller.may_name(service, &part) {
+            let why = "its names on the internet were said by the machine that it runs on, and lead to no gateway \
+                       elsewhere: an admin or operator says them anew with freehold net service set NAME --host ...";
+            self.trouble(id, why);
+        } else if part.ends || part.passes {
             for host in published.hosts.iter().filter_map(|host| Host::parse(host.as_str()).ok()) {
-                hosts.extend(self.take(id, host));
+                outer.extend(self.take(id, host));
             }
         }
         if part.ends {
-            self.want(ground, id, &part, published);
+            self.want(ground, id, &part, (published, &outer));
         }
+        hosts.extend(outer);
         self.is_gateway |= part.is_gateway;
         if part.comes_from_outside {
             self.outside.insert(id);
@@ -127,7 +155,7 @@ impl Plan {
 
     /// A name that no other service has here.
     fn take(&mut self, id: ServiceId, host: Host) -> Option<Host> {
-        if self.taken.insert(host.clone()) {
+        if self.taken.get(&host) == Some(&id) {
             return Some(host);
         }
         self.trouble(id, format!("{host} leads to another service already; take it from one of them"));
@@ -135,12 +163,15 @@ impl Plan {
     }
 
     /// The certificates for its names outside.
-    fn want(&mut self, ground: &Ground<'_>, id: ServiceId, part: &Part, published: &Published) {
-        if published.hosts.is_empty() {
-            return;
-        }
+    fn want(
+        &mut self,
+        ground: &Ground<'_>,
+        id: ServiceId,
+        part: &Part,
+        (published, hosts): (&Published, &[Host]),
+    ) {
+        let Some(host) = hosts.first() else { return };
         let Some(authority) = ground.authority.filter(|authority| authority.agreed) else {
-            let host = published.hosts.first().map_or("", Text::as_str);
             let next = "freehold net certificates set --contact mailto:YOU@EXAMPLE.ORG --agree";
             return self.trouble(id, format!("nobody has chosen who certifies {host}: {next}"));
         };
@@ -157,7 +188,7 @@ impl Plan {
                        --proof dns, or freehold net service set NAME --web";
             return self.trouble(id, why);
         }
-        for host in published.hosts.iter().map(Text::as_str) {
+        for host in hosts.iter().map(ToString::to_string) {
             let is_wild = host.starts_with("*.");
             if (is_wild || method == Method::Dns) && !ground.has_records {
                 let next = "freehold net certificates set --proof dns --dns-server 192.0.2.1:53 ..., or \
@@ -171,9 +202,9 @@ impl Plan {
                 continue;
             }
             let method = if is_wild { Method::Dns } else { method };
-            self.wanted.push(Wanted { names: vec![host.to_owned()], signer: Signer::Public(method) });
+            self.wanted.push(Wanted { names: vec![host.clone()], signer: Signer::Public(method) });
             if published.ends == TlsEnds::Home {
-                self.kept_here.insert(host.to_owned());
+                self.kept_here.insert(host);
             }
         }
     }

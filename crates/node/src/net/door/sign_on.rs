@@ -45,6 +45,11 @@ impl Place {
         Some(SocketAddr::new(ip?, self.port))
     }
 
+    /// Whether that is whatever machine asks.
+    pub(crate) fn is_here(&self) -> bool {
+        self.at(|_| None).is_some_and(|at| at.ip().to_canonical().is_loopback())
+    }
+
     /// For the Host header.
     pub(crate) fn authority(&self) -> String {
         if self.host.contains(':') {
@@ -81,5 +86,10 @@ mod tests {
         assert_eq!(at("http://localhost:9091/").as_deref(), Some("127.0.0.1:9091"));
         assert_eq!(at("http://auth.smith.internal:9091/").as_deref(), Some("[fd00::2]:9091"));
         assert_eq!(at("http://auth.example.org/"), None);
+        let is_here = |url: &str| read(url).unwrap().is_here();
+        assert!(
+            is_here("http://localhost/") && is_here("http://[::1]:9091/") && is_here("http://127.0.0.2/")
+        );
+        assert!(!is_here("http://auth.smith.internal/") && !is_here("http://[fd00::2]/"));
     }
 }

@@ -54,3 +54,30 @@ fn what_makes_no_sense_is_refused() {
         assert!(published(None, &wish, &WEB).is_err(), "{header:?}");
     }
 }
+
+#[test]
+fn a_sign_on_is_the_same_one_for_every_machine_that_asks() {
+    let machine = |id| NodeId::from_bytes([id; 32]);
+    let refused = |url: &str, ends, homes: &[NodeId], gateways: &[NodeId]| {
+        let wish = Publishing { sign_on: Some(url.to_owned()), ends: Some(ends), ..Publishing::default() };
+        let set = ServiceSet {
+            service: freehold_wire::ServiceId::from_bytes([1; 32]),
+            homes: Bounded::from_vec(homes.to_vec()).unwrap(),
+            ports: Bounded::new(),
+            preset: freehold_realm::body::Preset::Realm,
+            grants: Bounded::new(),
+            gateways: Bounded::from_vec(gateways.to_vec()).unwrap(),
+            sign_on: true,
+        };
+        check(&published(None, &wish, &WEB).unwrap(), &set).err().map(|problem| problem.why)
+    };
+    let (one, both) = ([machine(1)], [machine(1), machine(2)]);
+    let (here, there) = ("http://127.0.0.1:9091/verify", "http://auth.smith.internal/verify");
+    assert_eq!(refused(here, TlsEnds::Gateway, &one, &one), None);
+    assert!(refused(here, TlsEnds::Gateway, &both, &one).unwrap().contains("another program"));
+    assert_eq!(refused(there, TlsEnds::Gateway, &both, &one), None);
+    // The gateway passes on, and asks nobody.
+    assert_eq!(refused(here, TlsEnds::Home, &one, &both[1..]), None);
+    // Past the sign-on.
+    assert!(refused(there, TlsEnds::Gateway, &one, &both[1..]).unwrap().contains("past the"));
+}

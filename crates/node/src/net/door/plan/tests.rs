@@ -1,5 +1,5 @@
 use freehold_api::{NewService, Publishing};
-use freehold_wire::Bounded;
+use freehold_wire::{Bounded, Text};
 
 use super::*;
 use crate::net::change;
@@ -7,12 +7,16 @@ use crate::net::door::asked;
 use crate::net::lab::{Lab, node};
 
 const ID: ServiceId = ServiceId::from_bytes([1; 32]);
+/// A machine with a device of Ann's, who is admin; it has left the realm since.
+const DESK: &str = "desk";
+const OTHER: ServiceId = ServiceId::from_bytes([0; 32]);
 const DOMAIN: &str = "wiki.the-smiths.internal";
 
 /// A house with a published service of `nas`.
 struct House {
     lab: Lab,
-    published: BTreeMap<ServiceId, Published>,
+    published: BTreeMap<ServiceId, (NodeId, Published)>,
+    held: BTreeMap<Host, ServiceId>,
     authority: Option<PublicAuthority>,
     carries: bool,
     has_records: bool,
@@ -37,7 +41,8 @@ impl House {
         body.ports = Bounded::from_vec(opened).unwrap();
         lab.must(body);
         lab.said.things.insert(Thing::Service(ID), "wiki".to_owned());
-        Self { lab, published: [(ID, published)].into(), authority: None, carries: true, has_records: false }
+        let (published, held) = ([(ID, (node(DESK), published))].into(), BTreeMap::new());
+        Self { lab, published, held, authority: None, carries: true, has_records: false }
     }
 
     fn chosen(mut self, proof: Proof) -> Self {
@@ -52,12 +57,32 @@ impl House {
         self
     }
 
+    /// Adds another service with the same homes and gateways, and a smaller id.
+    fn beside(&mut self, preset: Preset, published: (NodeId, Published)) {
+        let body = {
+            let known = &self.lab.state().services[&ID];
+            freehold_realm::body::ServiceSet {
+                service: OTHER,
+                homes: Bounded::from_vec(known.homes.clone()).unwrap(),
+                ports: Bounded::from_vec(known.ports.clone()).unwrap(),
+                preset,
+                grants: Bounded::new(),
+                gateways: Bounded::from_vec(known.gateways.clone()).unwrap(),
+                sign_on: false,
+            }
+        };
+        self.lab.must(body);
+        self.published.insert(OTHER, published);
+    }
+
     fn plan(&self, me: &str) -> Plan {
         Plan::of(&Ground {
             me: node(me),
             state: &self.lab.state(),
             called: &self.lab.called(),
             published: &self.published,
+            owners: &[(node(DESK), self.lab.person("ann")), (node("pad"), self.lab.person("bo"))].into(),
+            held: &self.held,
             authority: self.authority.as_ref(),
             carries: self.carries,
             has_records: self.has_records,
@@ -147,11 +172,11 @@ fn what_nobody_says_has_signed_on_is_not_shown() {
     let asked = web.sign_on.as_ref().unwrap();
     assert_eq!((asked.path.as_str(), asked.copy.len()), ("/verify", 4));
     let gone = house.published.get_mut(&ID).unwrap();
-    gone.sign_on = None;
+    gone.1.sign_on = None;
     let plan = house.plan("nas");
     assert!(plan.services.is_empty() && troubles(&plan).contains("--sign-on URL"), "{plan:?}");
     let gone = house.published.get_mut(&ID).unwrap();
-    gone.sign_on = Some(Text::new("http://auth.example.org/").unwrap());
+    gone.1.sign_on = Some(Text::new("http://auth.example.org/").unwrap());
     let plan = house.plan("nas");
     assert!(plan.services.is_empty() && troubles(&plan).contains("has no address"), "{plan:?}");
 }
@@ -183,23 +208,54 @@ fn what_cannot_be_is_told_and_left_out() {
     }
 
     let mut twice = House::with("public", &["nas"], &["door"], &host("a.example.org")).chosen(Proof::Http);
-    let mut body = {
-        let known = &twice.lab.state().services[&ID];
-        freehold_realm::body::ServiceSet {
-            service: ServiceId::from_bytes([2; 32]),
-            homes: Bounded::from_vec(known.homes.clone()).unwrap(),
-            ports: Bounded::from_vec(known.ports.clone()).unwrap(),
-            preset: Preset::Public,
-            grants: Bounded::new(),
-            gateways: Bounded::from_vec(known.gateways.clone()).unwrap(),
-            sign_on: false,
-        }
-    };
-    body.sign_on = false;
-    twice.lab.must(body);
     let same = twice.published[&ID].clone();
-    twice.published.insert(ServiceId::from_bytes([2; 32]), same);
+    twice.beside(Preset::Public, same);
     let plan = twice.plan("door");
     assert!(troubles(&plan).contains("leads to another service already"), "{plan:?}");
+    assert_eq!(plan.wanted.len(), 1, "nobody is asked about it for both");
     freehold_gateway::Table::new(plan.services).unwrap();
+}
+
+/// Which service a name leads to at the gateway.
+fn leads(house: &House, name: &str) -> Option<ServiceId> {
+    let plan = house.plan("door");
+    let host = Host::parse(name).unwrap();
+    plan.services.iter().find(|one| one.hosts.contains(&host)).map(|one| one.id)
+}
+
+#[test]
+fn who_has_a_name_keeps_it_and_a_machine_takes_none_from_what_an_operator_said() {
+    let name = "wiki.example.org";
+    let mut house = House::with("public", &["nas"], &["door"], &host(name)).chosen(Proof::Http);
+    let (by, said) = house.published[&ID].clone();
+    // Another one of Ann's, with a smaller id and less open.
+    house.beside(Preset::Realm, (by, said.clone()));
+    assert_eq!(leads(&house, name), Some(ID), "the public one");
+    house.held.insert(Host::parse(name).unwrap(), OTHER);
+    assert_eq!(leads(&house, name), Some(OTHER), "it has it");
+    // A server's own service, with whatever row it likes.
+    house.published.insert(OTHER, (node("nas"), said.clone()));
+    assert_eq!(leads(&house, name), Some(ID));
+    let plan = house.plan("door");
+    assert!(troubles(&plan).contains("lead to no gateway elsewhere"), "{plan:?}");
+    assert_eq!(plan.wanted.len(), 1, "no authority is asked for a machine's own wishes");
+}
+
+#[test]
+fn where_a_service_leads_is_said_by_who_may_change_it() {
+    for (by, homes, counts) in [
+        (DESK, &["nas"][..], true),
+        ("nas", &["nas"], true),
+        // It runs on another one as well, so neither may change it; nor may a gateway, nor Bo, who is a member.
+        ("nas", &["door", "nas"], false),
+        ("door", &["nas"], false),
+        ("pad", &["nas"], false),
+    ] {
+        let mut house = House::with("realm", homes, &[], &Publishing::default());
+        house.published.get_mut(&ID).unwrap().0 = node(by);
+        let plan = house.plan("nas");
+        assert_eq!(plan.services.len() == 1, counts, "{by} {homes:?}: {plan:?}");
+        assert_eq!(troubles(&plan).contains("may not say so"), !counts, "{by} {homes:?}");
+        assert!(house.plan("pad").troubles.is_empty(), "it is none of its business");
+    }
 }
