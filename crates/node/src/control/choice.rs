@@ -10,7 +10,7 @@ use crate::clock;
 use crate::net::called;
 use crate::net::called::{Called, Thing};
 use crate::net::choice::Choice;
-use crate::net::ways::{meanwhile, nearby_servers, standing};
+use crate::net::ways::{NO_DEVICE, meanwhile, nearby_servers, standing};
 use crate::shared::Shared;
 
 const NOT_CHANGED: &str = "nothing was chosen";
@@ -67,6 +67,11 @@ fn changed(called: &Called, me: NodeId, now: Choice, setting: &NetUseSetting) ->
         return Err(Problem::invalid(NOT_CHANGED, why, Some("freehold net use --help")));
     }
     let mut choice = now;
+    if setting.exit.is_some() {
+        choice.unread = None;
+    } else if let Some(unread) = choice.unread {
+        return Err(Problem::refused(NOT_CHANGED, unread, Some("freehold net use --exit none")));
+    }
     match setting.exit.as_deref() {
         None => {}
         Some("") => choice.wish.exit = None,
@@ -119,6 +124,11 @@ pub(super) fn used(shared: &Shared, choice: &Choice) -> NetUse {
         troubles.push(format!("{barrier}; {}", meanwhile(choice)));
     }
     let mut notes = standing.notes;
+    let by_hand = matches!(&*shared.way.borrow(), Some(freehold_stack::Way::Stack(_)));
+    if choice.wish.exit.is_some() && by_hand && !troubles.iter().any(|trouble| trouble.starts_with(NO_DEVICE))
+    {
+        notes.push(NO_DEVICE.to_owned());
+    }
     if choice.wish.exit.is_some() {
         let text = std::fs::read_to_string(RESOLV_CONF).unwrap_or_default();
         notes.extend(nearby_servers(&text).first().map(|at| about_names(*at, choice.lan)));
@@ -177,5 +187,8 @@ mod tests {
             let problem = change(Choice::default(), wrong).unwrap_err();
             assert!(format!("{problem:?}").contains(word), "{problem:?}");
         }
+        let unread = || Choice { unread: Some("damaged".to_owned()), ..Choice::default() };
+        assert!(change(unread(), setting(None, Some(&["nas"]))).is_err(), "it is not known through what");
+        assert_eq!(change(unread(), setting(Some(""), None)).unwrap(), Choice::default());
     }
 }

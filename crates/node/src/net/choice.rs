@@ -26,6 +26,8 @@ pub(crate) struct Choice {
     pub(crate) lan: bool,
     /// Whether packets may go out as if there were no exit, where it cannot be used.
     pub(crate) leak: bool,
+    /// Why it is not known what was chosen: then nothing leaves, as if an exit were gone.
+    pub(crate) unread: Option<String>,
 }
 
 /// The file.
@@ -52,7 +54,7 @@ impl Choice {
             (false, true) => Accepted::None,
             (false, false) => Accepted::Of(of),
         };
-        Some(Self { wish: Wish { exit, routes }, lan, leak })
+        Some(Self { wish: Wish { exit, routes }, lan, leak, unread: None })
     }
 
     fn write(&self) -> Vec<u8> {
@@ -85,8 +87,8 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
-    /// What was kept in a file. One that cannot be read counts as nothing chosen, and that is told: it is
-    /// written in one step, so somebody else wrote it.
+    /// What was kept in a file. One that cannot be read may have named an exit, so nothing goes past one until
+    /// somebody chooses anew; it is written in one step, so somebody else wrote it.
     pub(crate) fn kept(file: PathBuf) -> Self {
         let read = match read_private(&file) {
             Ok(None) => Ok(Choice::default()),
@@ -96,13 +98,16 @@ impl Chosen {
         let unreadable = |why: &String| {
             let file = file.display();
             format!(
-                "{file} cannot be read, so no exit is used: {why}; choose anew: freehold net use --exit NODE"
+                "{file} cannot be read, so nothing goes to the internet: {why}; choose anew: freehold net use --exit \
+                 none, or NODE"
             )
         };
-        let troubles = read.as_ref().err().map(unreadable).into_iter().collect();
+        let unread = read.as_ref().err().map(unreadable);
+        let troubles = unread.iter().cloned().collect();
+        let choice = Choice { unread, ..read.unwrap_or_default() };
         Self {
             file,
-            now: watch::channel((0, read.unwrap_or_default())).0,
+            now: watch::channel((0, choice)).0,
             holds: watch::channel(0).0,
             troubles: Mutex::new(troubles),
             turn: tokio::sync::Mutex::new(()),
@@ -171,7 +176,7 @@ mod tests {
             (None, Accepted::Of(vec![node(1), node(2)]), false),
             (None, Accepted::None, false),
         ] {
-            let choice = Choice { wish: Wish { exit, routes }, lan, leak: !lan };
+            let choice = Choice { wish: Wish { exit, routes }, lan, leak: !lan, unread: None };
             Chosen::kept(file.clone()).choose(choice.clone(), false).await.unwrap();
             let again = Chosen::kept(file.clone());
             assert_eq!((again.choice(), again.troubles()), (choice, vec![]));
@@ -186,7 +191,8 @@ mod tests {
         for text in ["", "{\"exit\":\"me\"}", "{\"routes\":[\"7\"]}", "{\"exit\":null,\"else\":1}"] {
             keep(&file, text.as_bytes()).unwrap();
             let chosen = Chosen::kept(file.clone());
-            assert_eq!(chosen.choice(), Choice::default());
+            let unread = chosen.troubles().first().cloned();
+            assert_eq!(chosen.choice(), Choice { unread, ..Choice::default() });
             assert!(chosen.troubles()[0].contains("freehold net use"), "{text}");
         }
     }

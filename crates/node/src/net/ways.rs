@@ -84,7 +84,9 @@ pub(crate) fn start(
     let device = wish.device.clone().unwrap_or_else(|| Config::default().name);
     match Ways::open(&device, &shared.home.kernel_note()) {
         Ok(ways) => {
-            let keeper = Keeper { shared: Arc::clone(shared), ways, names: BTreeMap::new(), asked: None };
+            let no_tun = wish.by_hand;
+            let keeper =
+                Keeper { shared: Arc::clone(shared), ways, no_tun, names: BTreeMap::new(), asked: None };
             plane.spawn(keeper.keep(plane.clone(), view));
         }
         Err(error) => plane.report(Health::Degraded(chain(&error))),
@@ -94,6 +96,8 @@ pub(crate) fn start(
 struct Keeper {
     shared: Arc<Shared>,
     ways: Ways,
+    /// That no network device is wanted.
+    no_tun: bool,
     /// Relays that are known by name, and where they were when that was asked last.
     names: BTreeMap<String, Vec<SocketAddr>>,
     asked: Option<Instant>,
@@ -130,13 +134,13 @@ impl Keeper {
         let me = self.shared.me();
         let standing = standing(log.state(), &called(&self.shared, log.state()), me, choice, clock::wall());
         let hindered = standing.barrier.clone().or_else(|| self.unreached(choice));
-        // Without a network device the choice is for what goes by the proxies; the kernel is not told.
+        // Without a network device only what goes by the proxies goes through the exit.
         let by_hand = matches!(&*self.shared.way.borrow(), Some(freehold_stack::Way::Stack(_)));
         let wish = WaysWish {
-            out: match choice.wish.exit {
-                Some(_) if by_hand => None,
-                Some(_) if hindered.is_none() || !choice.leak => Some(self.out(choice).await),
-                _ => None,
+            out: if is_held(choice, hindered.is_some(), by_hand, self.no_tun) {
+                Some(self.out(choice).await)
+            } else {
+                None
             },
             networks: if by_hand { BTreeSet::new() } else { now.net.accepted(&choice.wish) },
             sources: own_addresses(&now.net, me),
@@ -149,11 +153,15 @@ impl Keeper {
             behind: now.net.behind(&me).collect(),
         };
         let failed: Vec<String> = self.ways.want(&wish).await.iter().map(said).collect();
-        let is_done = failed.is_empty();
+        // Rights do not come by asking.
+        let is_done = failed.is_empty() || by_hand;
+        let past = choice.wish.exit.is_some() && by_hand && !self.no_tun;
         let is_way =
             !wish.through.world.is_empty() || !(wish.behind.is_empty() || wish.through.behind.is_empty());
         let mute = is_way && (by_hand || self.shared.tunnel.borrow().is_none());
-        let mut troubles = failed;
+        let mut troubles: Vec<String> = choice.unread.iter().cloned().collect();
+        troubles.extend(past.then(|| format!("{NO_DEVICE}; {}", held(choice, failed.is_empty()))));
+        troubles.extend(failed);
         troubles.extend(hindered.map(|why| format!("{why}; {}", meanwhile(choice))));
         troubles.extend(mute.then(|| {
             "others may go through this machine, and nobody gets through: it has no network device of the realm"
@@ -217,6 +225,34 @@ fn host_of(url: &str) -> Option<(&str, u16)> {
         _ => (rest, usual),
     };
     Some((host.trim_matches(['[', ']']), port))
+}
+
+/// Whether the kernel sends nothing past the exit, whether or not it can be used. Who wants no device wants the
+/// choice for the proxies; a device that cannot be had lifts nothing.
+const fn is_held(choice: &Choice, is_hindered: bool, by_hand: bool, no_tun: bool) -> bool {
+    if choice.wish.exit.is_none() && choice.unread.is_none() {
+        return false;
+    }
+    match (by_hand, no_tun) {
+        (true, true) => false,
+        (true, false) => !choice.leak,
+        (false, _) => !is_hindered || !choice.leak,
+    }
+}
+
+/// What an exit is for, where packets are carried in user space.
+pub(crate) const NO_DEVICE: &str =
+    "there is no network device, so only what goes by the proxies goes through the exit";
+
+/// What becomes of the rest.
+const fn held(choice: &Choice, is_done: bool) -> &'static str {
+    match (choice.leak, is_done) {
+        (true, _) => "the rest goes out without it, as --leak yes says",
+        (false, true) => {
+            "the rest goes nowhere; freehold net use --leak yes lets it out, and freehold up --no-tun leaves it alone"
+        }
+        (false, false) => "the rest goes out without it, as this program has not the right to hold it back",
+    }
 }
 
 fn own_addresses(net: &Net, me: NodeId) -> Vec<IpAddr> {
@@ -285,6 +321,34 @@ mod tests {
         assert!(stands(&lab, "pad").contains("door is no exit"));
         let nothing = standing(&lab.state(), &lab.called(), node("pad"), &Choice::default(), NOW);
         assert_eq!(nothing, Standing::default());
+    }
+
+    #[test]
+    fn what_was_to_leave_by_an_exit_alone_stays_in_without_a_device() {
+        let (shut, leaky) = (through("door"), Choice { leak: true, ..through("door") });
+        let (none, unread) =
+            (Choice::default(), Choice { unread: Some("damaged".to_owned()), ..Choice::default() });
+        for (choice, hindered, by_hand, no_tun, held) in [
+            (&shut, false, false, false, true),
+            (&shut, true, false, false, true),
+            (&leaky, true, false, false, false),
+            (&leaky, false, false, false, true),
+            // The device could not be had.
+            (&shut, false, true, false, true),
+            (&shut, true, true, false, true),
+            (&leaky, false, true, false, false),
+            (&none, false, false, false, false),
+            (&unread, false, false, false, true),
+            (&unread, false, true, false, true),
+            // Nobody wants one.
+            (&shut, false, true, true, false),
+        ] {
+            assert_eq!(
+                is_held(choice, hindered, by_hand, no_tun),
+                held,
+                "{choice:?} {hindered} {by_hand} {no_tun}"
+            );
+        }
     }
 
     #[test]
