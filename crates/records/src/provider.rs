@@ -30,7 +30,7 @@ pub struct Provider {
 
 impl std::fmt::Debug for Provider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Provider").field(&self.url.as_str()).finish()
+        f.debug_tuple("Provider").field(&self.host()).finish()
     }
 }
 
@@ -45,7 +45,8 @@ impl Provider {
         password: Zeroizing<String>,
         within: Duration,
     ) -> Result<Self, RecordsError> {
-        let unfit = || RecordsError::Url(url.chars().take(200).collect());
+        // What follows may be a token.
+        let unfit = || RecordsError::Url(url.chars().take_while(|c| *c != '?').take(200).collect());
         let url: Url = url.parse().map_err(|_| unfit())?;
         let here = url.host_str().is_some_and(|host| {
             host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|at| at.is_loopback())

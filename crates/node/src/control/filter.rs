@@ -89,6 +89,11 @@ async fn set(shared: &Shared, change: FilterChange, dry_run: bool) -> Result<(),
     if !rows.is_empty() {
         net::must_be_keeper(shared, NOT_CHANGED)?;
     }
+    if files.is_some()
+        && let Some(unread) = said.unread
+    {
+        return Err(Problem::refused(NOT_CHANGED, unread, None::<&str>));
+    }
     if dry_run {
         return Ok(());
     }

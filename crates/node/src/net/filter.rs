@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use crate::problem::own_problem;
 use crate::shared::Shared;
 
 /// The group that is meant where nobody names one.
@@ -39,6 +40,8 @@ pub(crate) struct Said {
     pub(crate) forwards: BTreeMap<String, Vec<String>>,
     pub(crate) upstreams: Vec<String>,
     pub(crate) keep: FilterKeep,
+    /// Why the files of this machine are not known.
+    pub(crate) unread: Option<String>,
 }
 
 /// Lists that are files of this machine, by what they are called: no other machine has them.
@@ -54,12 +57,15 @@ pub(crate) struct FileList {
 }
 
 impl Files {
-    /// As they were kept; none if nothing was, or it cannot be read.
-    pub(crate) fn kept(at: &Path) -> Self {
-        let Ok(bytes) = std::fs::read(at) else { return Self::default() };
-        serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            tracing::warn!(%error, at = %at.display(), "the lists of this machine cannot be read");
-            Self::default()
+    /// As they were kept; none if nothing was. Else why they cannot be read, and what to do.
+    pub(crate) fn kept(at: &Path) -> Result<Self, String> {
+        let read = match freehold_disk::read_private(at) {
+            Ok(None) => Ok(Self::default()),
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+            Err(error) => Err(own_problem(&error).to_string()),
+        };
+        read.map_err(|why| {
+            format!("{} cannot be read, so its lists do not count: {why}; delete it", at.display())
         })
     }
 
@@ -76,9 +82,12 @@ impl Files {
 impl Said {
     /// What this node has heard, and what it alone knows.
     pub(crate) fn heard(shared: &Shared) -> Self {
-        let files = Files::kept(&shared.home.filter_files());
+        let (files, unread) = match Files::kept(&shared.home.filter_files()) {
+            Ok(files) => (files, None),
+            Err(why) => (Files::default(), Some(why)),
+        };
         let directory = shared.directory();
-        Self::of(directory.filter_rows(), files)
+        Self { unread, ..Self::of(directory.filter_rows(), files) }
     }
 
     /// A row that does not fit what it is said to be about says nothing.

@@ -73,7 +73,12 @@ pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     let mut damaged = Vec::new();
     for read in file::read_all(&folder) {
         match read {
-            Ok(written) => drop(shared.followed.run(written)),
+            Ok(written) => {
+                let name = written.wish.name.clone();
+                let begun = shared.followed.run(written);
+                // What a newer version reads otherwise would else lead to an address that somebody else has got.
+                damaged.extend(begun.err().map(|problem| format!("{name} does not follow: {}", problem.why)));
+            }
             Err(why) => damaged.push(why),
         }
     }
@@ -133,12 +138,19 @@ impl Followed {
         wish.places().map_err(|error| unfit(&error.to_string()))?;
         let before = self.end(&wish.name).await;
         // The same name may have another keeper now, who knows nothing of it.
-        let standing = before.filter(|(old, _)| old.by == wish.by).map(|(_, standing)| standing.told_anew());
+        let same = before.clone().filter(|(old, _)| old.by == wish.by);
+        let standing = same.map(|(_, standing)| standing.told_anew());
         let written = Written { wish: wish.clone(), standing: standing.unwrap_or_default() };
         let (folder, kept) = (running.folder.clone(), written.clone());
         let kept = tokio::task::spawn_blocking(move || file::write(&folder, &kept)).await;
         let kept = kept.map_err(std::io::Error::other).flatten();
-        kept.map_err(|error| home_problem(&running.folder, &error))?;
+        if let Err(error) = kept {
+            // It goes on as it did.
+            if let Some((wish, standing)) = before {
+                self.run(Written { wish, standing })?;
+            }
+            return Err(home_problem(&running.folder, &error));
+        }
         let standing = self.run(written)?;
         running.changed.send_modify(|count| *count += 1);
         Ok(Told { wish, standing })

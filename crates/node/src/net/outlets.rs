@@ -57,7 +57,7 @@ pub(crate) struct Outlets {
     /// The last number that was followed.
     followed: watch::Sender<u64>,
     troubles: Mutex<BTreeMap<SocketAddr, String>>,
-    /// Why the file was not read.
+    /// Why the file was not read: it is not written over.
     unread: Option<String>,
     /// Held by whoever changes it.
     turn: tokio::sync::Mutex<()>,
@@ -94,6 +94,9 @@ impl Outlets {
     /// Forwards another port, from when this returns.
     pub(crate) async fn add(&self, forward: Forward) -> Result<NetForward, Problem> {
         let _turn = self.turn.lock().await;
+        if let Some(unread) = &self.unread {
+            return Err(Problem::refused(NOT_MADE, unread.clone(), Some("freehold stop, then freehold up")));
+        }
         let mut all = self.kept.borrow().1.clone();
         if let Some(there) = all.iter().find(|there| there.listen == forward.listen) {
             let why = format!("{} leads to {}:{} already", there.listen, there.host, there.port);
@@ -321,6 +324,9 @@ mod tests {
         assert!(second.remove(free).await.is_err());
         assert!(Outlets::kept(file.clone()).list().is_empty());
         replace(&file, b"nonsense", 0o600).unwrap();
-        assert!(Outlets::kept(file).unread.is_some());
+        let damaged = Outlets::kept(file.clone());
+        assert!(damaged.unread.is_some());
+        assert!(damaged.add(typed(&port, "nas:80", false).unwrap()).await.is_err());
+        assert_eq!(std::fs::read(&file).unwrap(), b"nonsense", "somebody may still want it");
     }
 }

@@ -278,9 +278,15 @@ fn a_list_of_this_machine_alone_is_kept_in_its_home() {
     assert!(!house.rows.contains_key("list/own"));
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().join("net/filter.json");
-    assert_eq!(Files::kept(&at), Files::default());
+    assert_eq!(Files::kept(&at), Ok(Files::default()));
     house.files.keep(&at).unwrap();
-    assert_eq!(Files::kept(&at), house.files);
+    assert_eq!(Files::kept(&at), Ok(house.files));
+    // Somebody else's hand: it is told, and not taken for none.
+    freehold_disk::replace(&at, b"nonsense", 0o600).unwrap();
+    assert!(Files::kept(&at).unwrap_err().contains("delete it"));
+    freehold_disk::replace(&at, b"{}", 0o600).unwrap();
+    std::fs::set_permissions(&at, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    assert!(Files::kept(&at).is_err(), "others may have written it");
 }
 
 #[test]

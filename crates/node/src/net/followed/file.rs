@@ -72,7 +72,12 @@ impl By {
         match self {
             Self::Server { server, zone, .. } => format!("the server {server}, zone {zone}"),
             Self::Hook { program } => format!("the program {}", program.display()),
-            Self::Provider { url, user, .. } => format!("{url}, as {user}"),
+            // What follows may be a token.
+            Self::Provider { url, user, .. } => {
+                let (place, more) =
+                    url.split_once('?').map_or((url.as_str(), ""), |(place, _)| (place, "?..."));
+                format!("{place}{more}, as {user}")
+            }
         }
     }
 }
@@ -160,7 +165,7 @@ mod tests {
         let folder = folder.path().join("addresses");
         assert!(read_all(&folder).is_empty());
         let by = By::Provider {
-            url: "https://provider.example/nic/update".to_owned(),
+            url: "https://provider.example/nic/update?token=verborgen".to_owned(),
             user: "ann".to_owned(),
             password: Hidden(Zeroizing::new("geheim".to_owned())),
         };
@@ -169,7 +174,8 @@ mod tests {
         let file = folder.join("home.example.org.json");
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read_all(&folder), [Ok(written.clone())]);
-        assert!(!format!("{written:?}").contains("geheim"));
+        let shown = format!("{written:?}");
+        assert!(!shown.contains("geheim") && !shown.contains("verborgen"), "{shown}");
         freehold_disk::replace(&file, b"{}", 0o600).unwrap();
         let told = read_all(&folder).remove(0).unwrap_err();
         assert!(told.contains("home.example.org.json cannot be used"), "{told}");
