@@ -47,6 +47,8 @@ pub struct Door {
     device: Device<(Bound, ToNetwork, FromNetwork)>,
     bound: SocketAddr,
     inside: BTreeMap<BoxPublic, IpAddr>,
+    /// That the engine stands still, since the last change went wrong.
+    broken: bool,
 }
 
 impl std::fmt::Debug for Door {
@@ -82,7 +84,7 @@ impl Door {
             .map_err(|error| OpenError(error.to_string()))?;
         // Without a peer it would not listen; to forget all of them makes it.
         device.clear_peers().await.map_err(|error| OpenError(error.to_string()))?;
-        Ok(Self { device, bound, inside: BTreeMap::new() })
+        Ok(Self { device, bound, inside: BTreeMap::new(), broken: false })
     }
 
     /// Where it listens.
@@ -92,7 +94,11 @@ impl Door {
 
     /// Lets in these phones and nobody else: whoever was and is not among them is cut off before this returns.
     /// A key that two have lets in the first.
-    pub async fn let_in(&mut self, phones: &[Phone]) {
+    ///
+    /// # Errors
+    /// [`OpenError`] if the engine did not start again afterwards: then nobody is let in, until it was called once
+    /// more without an error.
+    pub async fn let_in(&mut self, phones: &[Phone]) -> Result<(), OpenError> {
         let mut wanted = BTreeMap::new();
         for phone in phones {
             wanted.entry(phone.key).or_insert(phone.address);
@@ -105,21 +111,26 @@ impl Door {
             .filter(|(key, _)| gone.contains(key) || !self.inside.contains_key(*key))
             .map(|(key, at)| (*key, *at))
             .collect();
-        if gone.is_empty() && new.is_empty() {
-            return;
+        if gone.is_empty() && new.is_empty() && !self.broken {
+            return Ok(());
         }
+        let anew = self.broken;
+        // What fails, or is given up on the way, has taken the engine down.
+        self.broken = true;
         let changed = self.device.write(async |device| {
+            if anew {
+                device.clear_peers();
+            }
             for key in &gone {
                 device.remove_peer(&public(*key)).await;
             }
-            for (key, at) in &new {
-                device.add_peer(Peer::new(public(*key)).with_allowed_ip((*at).into()));
+            for (key, at) in if anew { all(&wanted) } else { new } {
+                device.add_peer(Peer::new(public(key)).with_allowed_ip(at.into()));
             }
         });
-        if let Err(error) = changed.await {
-            tracing::warn!(%error, "the door for phones is not as it should be");
-        }
-        self.inside = wanted;
+        changed.await.map_err(|error| OpenError(error.to_string()))?;
+        (self.inside, self.broken) = (wanted, false);
+        Ok(())
     }
 
     /// What was seen of those who are let in.
@@ -139,6 +150,10 @@ impl Door {
     pub async fn close(self) {
         self.device.stop().await;
     }
+}
+
+fn all(phones: &BTreeMap<BoxPublic, IpAddr>) -> Vec<(BoxPublic, IpAddr)> {
+    phones.iter().map(|(key, at)| (*key, *at)).collect()
 }
 
 fn public(key: BoxPublic) -> PublicKey {

@@ -105,7 +105,7 @@ impl Client {
 #[tokio::test]
 async fn a_phone_sends_from_its_own_address_and_is_answered() {
     let mut gateway = Gateway::open().await;
-    gateway.door.let_in(&[phone(1), phone(2)]).await;
+    gateway.door.let_in(&[phone(1), phone(2)]).await.unwrap();
     let at = gateway.door.bound();
     let (mut one, two) = (Client::of(1, at).await, Client::of(2, at).await);
 
@@ -129,14 +129,14 @@ async fn a_phone_sends_from_its_own_address_and_is_answered() {
 #[tokio::test]
 async fn who_is_not_let_in_any_more_is_cut_off_and_others_stay() {
     let mut gateway = Gateway::open().await;
-    gateway.door.let_in(&[phone(1), phone(2)]).await;
+    gateway.door.let_in(&[phone(1), phone(2)]).await.unwrap();
     let at = gateway.door.bound();
     let (one, two) = (Client::of(1, at).await, Client::of(2, at).await);
     for (client, number) in [(&one, 1), (&two, 2)] {
         client.to.send(packet(address(number), HERE, 1)).await.unwrap();
         assert_eq!(source(&gateway.next().await), IpAddr::V6(address(number)));
     }
-    gateway.door.let_in(&[phone(2)]).await;
+    gateway.door.let_in(&[phone(2)]).await.unwrap();
     one.to.send(packet(address(1), HERE, 2)).await.unwrap();
     // Nor with a handshake of its own: as if it had been started again with what was stolen.
     let again = Client::of(1, at).await;
@@ -146,7 +146,7 @@ async fn who_is_not_let_in_any_more_is_cut_off_and_others_stay() {
     assert_eq!(source(&gateway.next().await), IpAddr::V6(address(2)));
 
     // The log may let it in once more.
-    gateway.door.let_in(&[phone(2), phone(1)]).await;
+    gateway.door.let_in(&[phone(2), phone(1)]).await.unwrap();
     let back = Client::of(1, at).await;
     back.to.send(packet(address(1), HERE, 4)).await.unwrap();
     assert_eq!(source(&gateway.next().await), IpAddr::V6(address(1)));
@@ -155,7 +155,7 @@ async fn who_is_not_let_in_any_more_is_cut_off_and_others_stay() {
 #[tokio::test]
 async fn what_is_no_handshake_or_nobodys_gets_no_byte_back() {
     let mut gateway = Gateway::open().await;
-    gateway.door.let_in(&[phone(1)]).await;
+    gateway.door.let_in(&[phone(1)]).await.unwrap();
     let stranger = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for len in [0, 1, 4, 16, 32, 64, 92, 147, 148, 149, 1400] {
         for kind in 0..=5 {
@@ -181,7 +181,7 @@ async fn what_is_no_handshake_or_nobodys_gets_no_byte_back() {
 #[tokio::test]
 async fn nothing_is_held_for_a_network_that_takes_nothing() {
     let mut gateway = Gateway::open().await;
-    gateway.door.let_in(&[phone(1)]).await;
+    gateway.door.let_in(&[phone(1)]).await.unwrap();
     let one = Client::of(1, gateway.door.bound()).await;
     one.to.send(packet(address(1), HERE, 0)).await.unwrap();
     gateway.next().await;
@@ -218,7 +218,7 @@ async fn recorded(number: u8, bound: SocketAddr) -> Vec<u8> {
 #[tokio::test]
 async fn in_a_flood_of_handshakes_who_is_there_gets_in() {
     let mut gateway = Gateway::open().await;
-    gateway.door.let_in(&[phone(1), phone(2)]).await;
+    gateway.door.let_in(&[phone(1), phone(2)]).await.unwrap();
     let at = gateway.door.bound();
     let initiation = recorded(1, "127.0.0.1:0".parse().unwrap()).await;
     let mut sources = Vec::new();

@@ -43,9 +43,9 @@ impl Phones {
         &self.outlet
     }
 
-    /// What phones send, for this tunnel alone.
+    /// What phones send, for one tunnel alone: from when the one before has ended.
     pub(crate) fn inlet(&self) -> Inlet {
-        Inlet(Arc::clone(&self.from).try_lock_owned().ok())
+        Inlet::Waiting(Arc::clone(&self.from))
     }
 }
 
@@ -66,22 +66,26 @@ impl Outlet {
 }
 
 /// What phones send; none ever comes where nobody serves any.
-pub(crate) struct Inlet(Option<OwnedMutexGuard<mpsc::Receiver<Bytes>>>);
+pub(crate) enum Inlet {
+    Shut,
+    /// Another tunnel may have it still.
+    Waiting(Arc<Mutex<mpsc::Receiver<Bytes>>>),
+    Open(OwnedMutexGuard<mpsc::Receiver<Bytes>>),
+}
 
 impl Inlet {
-    pub(crate) const fn none() -> Self {
-        Self(None)
-    }
-
     /// Waits for packets, of which many may come at once.
     pub(crate) async fn next(&mut self, into: &mut Vec<Bytes>) {
-        if let Some(from) = &mut self.0
+        if let Self::Waiting(from) = self {
+            *self = Self::Open(Arc::clone(from).lock_owned().await);
+        }
+        if let Self::Open(from) = self
             && from.recv_many(into, BATCH).await > 0
         {
             return;
         }
         // The door is closed for good.
-        self.0 = None;
+        *self = Self::Shut;
         std::future::pending::<()>().await;
     }
 }
@@ -90,6 +94,8 @@ impl Inlet {
 pub(crate) struct Phone {
     flows: Flows,
     fates: Fates,
+    /// Of what this machine sends to it.
+    sent: Fates,
     errors: Budget,
 }
 
@@ -98,7 +104,7 @@ impl Phone {
         let mut seed = [0; 16];
         getrandom::fill(&mut seed).ok()?;
         let flows = Flows::new(seed, FLOWS);
-        Some(Self { flows, fates: Fates::default(), errors: Budget::default() })
+        Some(Self { flows, fates: Fates::default(), sent: Fates::default(), errors: Budget::default() })
     }
 }
 
@@ -170,7 +176,7 @@ impl Desktop<'_> {
     /// Whether something that this machine sends may go to a phone: it has to belong to what the phone began.
     pub(crate) fn may_go(&self, known: &mut Known, phone: PhoneId, head: &Head) -> bool {
         if head.piece.is_some_and(|piece| !piece.first) {
-            return true;
+            return known.of(phone).is_some_and(|known| known.sent.may_follow(self.now, head));
         }
         match head.icmp {
             Some(Icmp::Error) => true,
@@ -180,7 +186,11 @@ impl Desktop<'_> {
                 let began = head.flow.reversed();
                 let net = &self.view.net;
                 let judge = || net.judge(Party::Phone(phone), &began);
-                known.flows.inbound(self.view.generation, self.now, &began, judge)
+                let may = known.flows.inbound(self.view.generation, self.now, &began, judge);
+                if may {
+                    known.sent.passed(self.now, head);
+                }
+                may
             }
         }
     }

@@ -74,7 +74,7 @@ impl Pump {
         let known = phones::Known::default();
         let out = Vec::new();
         let mut desk = Desk { view, guard, peers, phones: known, cutter, out, target: None, errors };
-        let mut inlet = self.phones.as_ref().map_or_else(Inlet::none, Phones::inlet);
+        let mut inlet = self.phones.as_ref().map_or_else(|| Inlet::Shut, Phones::inlet);
         let mut arrived = Vec::new();
         let mut readers: JoinSet<io::Result<()>> = JoinSet::new();
         let mut buffer = vec![0; READ_MAX];

@@ -211,13 +211,18 @@ impl Ways {
         if self.filter.as_ref().is_some_and(|(_, known)| *known == table) {
             return Ok(());
         }
-        let mut nft = match self.filter.take() {
-            Some((nft, _)) => nft,
-            None => Nft::start()?,
+        let (mut nft, known) = match self.filter.take() {
+            Some((nft, known)) => (nft, Some(known)),
+            None => (Nft::start()?, None),
         };
-        nft.make(&table).await?;
-        self.filter = Some((nft, table));
-        Ok(())
+        let done = nft.make(&table).await;
+        match (&done, known) {
+            (Ok(()), _) => self.filter = Some((nft, table)),
+            // What it had it has, while the kernel still passes on.
+            (Err(FilterError::Refused(_)), Some(known)) => self.filter = Some((nft, known)),
+            (Err(_), _) => {}
+        }
+        done
     }
 
     /// First what is missing, then what is too much: nothing goes another way in between.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use freehold_api::Problem;
 use freehold_crypt::{BoxSecret, Secret};
-use freehold_phones::{Door, Phone, Seen};
+use freehold_phones::{Door, OpenError, Phone, Seen};
 use freehold_reach::{Net, Party};
 use freehold_realm::{NodeRoles, Standing, State};
 use freehold_seal::{DirectoryRow, KeyOf, PhoneDoor};
@@ -209,14 +209,14 @@ impl Keep {
         loop {
             let now = view.borrow_and_update().clone();
             let phones = inside(self.shared.log.view().state(), &now.net);
-            door.let_in(&phones).await;
+            let failed = door.let_in(&phones).await.err();
             tokio::select! {
                 biased;
                 () = self.plane.cancel().cancelled() => break,
                 changed = view.changed() => if changed.is_err() {
                     break;
                 },
-                _ = every.tick() => self.look(&door, phones.len()).await,
+                _ = every.tick() => self.look(&door, phones.len(), failed).await,
             }
         }
         if tokio::time::timeout(CLOSE_WITHIN, door.close()).await.is_err() {
@@ -249,13 +249,19 @@ impl Keep {
         }
     }
 
-    async fn look(&self, door: &Door, phones: usize) {
+    async fn look(&self, door: &Door, phones: usize, failed: Option<OpenError>) {
         self.shared.phones.seen.send_replace(door.seen().await.into());
         if let Err(problem) = tell(&self.shared, Some(&self.said)).await {
             self.plane.report(Health::Degraded(format!("nobody knows of the door: {}", problem.why)));
             return;
         }
-        self.plane.report(self.health(door, phones));
+        self.plane.report(match failed {
+            None => self.health(door, phones),
+            // At the next look.
+            Some(error) => {
+                Health::Degraded(format!("no phone comes in, and it is tried again: {}", chain(&error)))
+            }
+        });
     }
 
     fn health(&self, door: &Door, phones: usize) -> Health {

@@ -4,7 +4,7 @@
 use std::net::Ipv6Addr;
 
 use freehold_crypt::BoxSecret;
-use freehold_packet::protocol;
+use freehold_packet::{Piece, protocol};
 use freehold_reach::{Wish, address};
 use freehold_realm::body::{self, GuardianSet, Ports, Proto, RuleFrom, RuleSet, RuleTo};
 use freehold_realm::{NodeRoles, OpSet, draft};
@@ -138,6 +138,23 @@ fn nobody_begins_anything_with_a_phone() {
 }
 
 #[test]
+fn later_pieces_go_to_a_phone_after_a_first_one_that_might() {
+    let mut side = Side::new();
+    let (one, t) = (of_phone(1), side.at("t"));
+    let goes = |side: &mut Side, port, id, first| {
+        let packet = packet(t, one, protocol::UDP, port, 40_000);
+        let head = Head { piece: Some(Piece { id, first }), ..Head::parse(&packet).unwrap() };
+        let (desktop, known) = side.desktop();
+        desktop.may_go(known, phone(1), &head)
+    };
+    assert!(!goes(&mut side, 54, 7, true) && !goes(&mut side, 0, 7, false), "it may not ask there");
+    side.sends(&packet(one, t, protocol::UDP, 40_000, 53));
+    assert!(!goes(&mut side, 0, 7, false));
+    assert!(goes(&mut side, 53, 7, true) && goes(&mut side, 0, 7, false));
+    assert!(!goes(&mut side, 0, 8, false));
+}
+
+#[test]
 fn what_a_phone_had_under_way_ends_with_it() {
     let mut side = Side::new();
     let (one, s, t) = (of_phone(1), side.at("s"), side.at("t"));
@@ -171,12 +188,18 @@ async fn a_phone_gets_whole_sums_and_the_next_tunnel_goes_on() {
     }
     assert_eq!(to_phone.len(), 2);
 
-    let mut inlet = phones.inlet();
-    assert!(phones.inlet().0.is_none(), "there is one tunnel at a time");
-    drop(inlet);
-    inlet = phones.inlet();
-    let mut came = Vec::new();
+    let (mut first, mut second) = (phones.inlet(), phones.inlet());
+    let (mut came, mut later) = (Vec::new(), Vec::new());
     to_tunnel.send(Bytes::from_static(b"x")).await.unwrap();
-    inlet.next(&mut came).await;
+    first.next(&mut came).await;
     assert_eq!(came, [Bytes::from_static(b"x")]);
+    to_tunnel.send(Bytes::from_static(b"y")).await.unwrap();
+    {
+        let waits = std::pin::pin!(second.next(&mut later));
+        assert!(futures::poll!(waits).is_pending(), "there is one tunnel at a time");
+    }
+    // However late that one ends.
+    drop(first);
+    second.next(&mut later).await;
+    assert_eq!(later, [Bytes::from_static(b"y")]);
 }
