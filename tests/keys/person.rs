@@ -1,7 +1,7 @@
 //! A person is erased: no key that is left opens what was theirs, or says what they were called.
 
 use anyhow::{Context as _, Result, ensure};
-use freehold_api::{Audit, Erasure, KeyStatus, PersonErasurePlan, PersonStatus};
+use freehold_api::{Audit, Erasure, KeyStatus, PersonErasurePlan, PersonStatus, Standing};
 use freehold_harness::{Node, Ready, S3, story, until};
 
 use crate::erasure::{copy, forgeries_are_refused, opened_with};
@@ -226,5 +226,39 @@ fn machines_that_hold_keys_of_one_bucket_each_do_not_wait_for_each_other() -> Re
         let erased: Erasure = one.ask(&[&["person", "erase", NAME, "-y"], &both[..]].concat())?;
         ensure!(erased.buckets.len() == 3, "{erased:?}");
         erasures_end(&one, 3)
+    })
+}
+
+#[test]
+fn who_is_suspended_reaches_nothing_until_that_is_lifted() -> Result<()> {
+    story("who_is_suspended_reaches_nothing", |story| {
+        let alice = story.host("alice")?;
+        let mut one = alice.node()?;
+        let ready = one.up(&["--name", "smith"])?;
+        let made: PersonStatus = one.ask(&["person", "add", NAME])?;
+        let theirs = pair(&one, &ready, NAME, "theirs")?;
+        theirs.aws(&["s3", "mb", "s3://journal"])?.good()?;
+        put(&theirs, "journal", "diary", "today")?;
+        let would = one.cli(&["person", "suspend", NAME, "--dry-run"])?.good()?.out;
+        ensure!(would.contains("would be suspended: their devices"), "{would}");
+        ensure!(get(&theirs, "journal", "diary")? == "today", "it was only asked");
+
+        let standing = || -> Result<Standing> {
+            let all: Vec<PersonStatus> = one.ask(&["person", "list"])?;
+            Ok(all.into_iter().find(|person| person.id == made.id).context("they are a member")?.standing)
+        };
+        one.cli(&["person", "suspend", NAME])?.good()?;
+        ensure!(standing()? == Standing::Suspended, "{:?}", standing()?);
+        ensure!(get(&theirs, "journal", "diary").is_err(), "their key is taken");
+        one.cli(&["person", "suspend", NAME])?.good()?;
+        one.cli(&["person", "resume", NAME])?.good()?;
+        ensure!(standing()? == Standing::Member, "{:?}", standing()?);
+        ensure!(get(&theirs, "journal", "diary")? == "today", "what was theirs is theirs again");
+
+        let all: Vec<PersonStatus> = one.ask(&["person", "list"])?;
+        let me = all.iter().find(|person| person.admin).context("there is an admin")?;
+        one.cli(&["person", "suspend", &me.id])?.failed(&["acts for that person"])?;
+        one.cli(&["person", "suspend", "nobody"])?.failed(&["no member"])?;
+        Ok(())
     })
 }

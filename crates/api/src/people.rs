@@ -89,6 +89,10 @@ pub trait PeopleControl: Send + Sync {
     async fn add_person(&self, name: NewName) -> Result<PersonStatus, Problem>;
     /// Gives somebody another name.
     async fn rename_person(&self, person: &str, name: NewName) -> Result<(), Problem>;
+    /// Takes somebody's rights away until they are given back.
+    async fn suspend_person(&self, person: &str) -> Result<(), Problem>;
+    /// Gives somebody who is suspended their rights back.
+    async fn resume_person(&self, person: &str) -> Result<(), Problem>;
     /// What erasing a person would come to.
     async fn plan_person_erasure(
         &self,

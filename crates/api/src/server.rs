@@ -110,6 +110,8 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(bucket_keys::receipt))
         .routes(routes!(people::people, people::add_person))
         .routes(routes!(people::rename_person))
+        .routes(routes!(people::suspend_person))
+        .routes(routes!(people::resume_person))
         .routes(routes!(people::plan_person_erasure))
         .routes(routes!(people::erase_person))
         .routes(routes!(object::list_objects))

@@ -73,7 +73,7 @@ pub enum Command {
     Person {
         /// What to do with people.
         #[command(subcommand)]
-        command: PersonCommand,
+        command: crate::person::PersonCommand,
     },
     /// Backends: keep sealed objects on a foreign S3 that nobody has to trust
     Backend {
@@ -518,37 +518,6 @@ pub enum ObjectCommand {
         /// Also if it is retained under GOVERNANCE
         #[arg(long)]
         bypass_governance: bool,
-        /// Only say what would happen
-        #[arg(long)]
-        dry_run: bool,
-    },
-}
-
-/// `freehold person`.
-#[derive(Debug, Clone, Subcommand)]
-pub enum PersonCommand {
-    /// List the members of the realm
-    List,
-    /// Take somebody in who has no machine in the realm: what they do, they do with access keys
-    Add {
-        /// What they are called, shown to the realm's people only
-        name: String,
-    },
-    /// Give somebody another name
-    Rename {
-        /// Their name, their id, or the first characters of their id
-        person: String,
-        /// The new name
-        name: String,
-    },
-    /// Erase a person: their membership, access keys and name end, and every node destroys the keys of the buckets
-    /// that are theirs alone. Nothing brings it back
-    Erase {
-        /// Their name, their id, or the first characters of their id
-        person: String,
-        /// A bucket of theirs that others may use as well, and that goes too; may be given several times
-        #[arg(long, value_name = "BUCKET")]
-        also_shared: Vec<String>,
         /// Only say what would happen
         #[arg(long)]
         dry_run: bool,

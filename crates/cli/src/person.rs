@@ -1,14 +1,58 @@
 //! `freehold person`.
 
+use clap::Subcommand;
 use freehold_api::words::{self, count};
 use freehold_api::{
     BucketOfPerson, Client, NewName, PersonErasurePlan, PersonStatus, PersonToErase, Problem, Standing,
 };
 
-use crate::args::PersonCommand;
 use crate::ask::show;
 use crate::receipt::progress;
 use crate::terminal::Terminal;
+
+/// `freehold person`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum PersonCommand {
+    /// List the members of the realm
+    List,
+    /// Take somebody in who has no machine in the realm: what they do, they do with access keys
+    Add {
+        /// What they are called, shown to the realm's people only
+        name: String,
+    },
+    /// Give somebody another name
+    Rename {
+        /// Their name, their id, or the first characters of their id
+        person: String,
+        /// The new name
+        name: String,
+    },
+    /// Take somebody's rights away until they are given back: their devices, laptops, phones and access keys
+    Suspend {
+        /// Their name, their id, or the first characters of their id
+        person: String,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Give somebody who is suspended their rights back
+    Resume {
+        /// Their name, their id, or the first characters of their id
+        person: String,
+    },
+    /// Erase a person: their membership, access keys and name end, and every node destroys the keys of the buckets
+    /// that are theirs alone. Nothing brings it back
+    Erase {
+        /// Their name, their id, or the first characters of their id
+        person: String,
+        /// A bucket of theirs that others may use as well, and that goes too; may be given several times
+        #[arg(long, value_name = "BUCKET")]
+        also_shared: Vec<String>,
+        /// Only say what would happen
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
 
 pub(crate) async fn person(
     terminal: Terminal,
@@ -36,10 +80,46 @@ pub(crate) async fn person(
             terminal.done(true, format!("{person} is called {name} from now on."));
             Ok(())
         }
+        PersonCommand::Suspend { person, dry_run: true } => would_suspend(terminal, client, &person).await,
+        PersonCommand::Suspend { person, dry_run: false } => {
+            client.suspend_person(&person).await?;
+            terminal.done(
+                true,
+                format!("{person} is suspended: freehold person resume {} lifts it.", words::typed(&person)),
+            );
+            Ok(())
+        }
+        PersonCommand::Resume { person } => {
+            client.resume_person(&person).await?;
+            terminal.done(true, format!("{person} has their rights back."));
+            Ok(())
+        }
         PersonCommand::Erase { person, also_shared, dry_run } => {
             erase(terminal, client, &person, also_shared, dry_run).await
         }
     }
+}
+
+async fn would_suspend(terminal: Terminal, client: &Client, typed: &str) -> Result<(), Problem> {
+    let all = client.people().await?;
+    let is_meant = |one: &&PersonStatus| one.name == typed || one.id.starts_with(typed);
+    let mut meant = all.iter().filter(is_meant);
+    let (Some(one), None) = (meant.next(), meant.next()) else {
+        let why = format!("{typed:?} is not exactly one member of the realm");
+        return Err(Problem::not_found("nobody would be suspended", why, Some("freehold person list")));
+    };
+    let what = match one.standing {
+        Standing::Member if one.admin => {
+            "would be suspended only if a majority of the admins says so: this one decides about the realm as well"
+        }
+        Standing::Member => {
+            "would be suspended: their devices would decide nothing, their laptops and phones reach nothing, and their \
+             access keys be refused; servers of theirs would go on"
+        }
+        _ => "is suspended already",
+    };
+    terminal.done(false, format!("{} ({}) {what}.", one.name, short(&one.id)));
+    Ok(())
 }
 
 async fn erase(

@@ -22,6 +22,16 @@ impl Client {
         self.ask(request).await.map(drop)
     }
 
+    /// Takes somebody's rights away until they are given back.
+    pub async fn suspend_person(&self, person: &str) -> Result<(), Problem> {
+        self.done(Method::POST, &format!("/people/{}/suspend", segment(person))).await
+    }
+
+    /// Gives somebody who is suspended their rights back.
+    pub async fn resume_person(&self, person: &str) -> Result<(), Problem> {
+        self.done(Method::POST, &format!("/people/{}/resume", segment(person))).await
+    }
+
     /// What erasing a person would come to.
     pub async fn plan_person_erasure(
         &self,

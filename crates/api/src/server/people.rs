@@ -49,6 +49,33 @@ pub(super) async fn rename_person(
     people_of(&node)?.rename_person(&person, name).await.map(|()| StatusCode::NO_CONTENT)
 }
 
+/// Take somebody's rights away
+///
+/// Their devices decide nothing, their laptops and phones reach nothing, and their access keys are refused, until it is
+/// lifted. Servers of theirs go on. On a machine that is an admin's device.
+#[utoipa::path(post, path = "/api/v1/people/{person}/suspend", tag = "realm",
+    params(("person" = String, Path, description = "Name, id, or start of an id")), responses(
+    (status = 204, description = "Done"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn suspend_person(
+    State(node): State<Node>,
+    Named(person): Named<String>,
+) -> Result<StatusCode, Problem> {
+    people_of(&node)?.suspend_person(&person).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Give somebody who is suspended their rights back
+#[utoipa::path(post, path = "/api/v1/people/{person}/resume", tag = "realm",
+    params(("person" = String, Path, description = "Name, id, or start of an id")), responses(
+    (status = 204, description = "Done"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn resume_person(
+    State(node): State<Node>,
+    Named(person): Named<String>,
+) -> Result<StatusCode, Problem> {
+    people_of(&node)?.resume_person(&person).await.map(|()| StatusCode::NO_CONTENT)
+}
+
 /// What erasing a person would come to
 #[utoipa::path(post, path = "/api/v1/people/{person}/erasure-plans", tag = "realm", request_body = PersonToErase,
     params(("person" = String, Path, description = "Name, id, or start of an id")), responses(

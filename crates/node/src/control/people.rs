@@ -2,6 +2,7 @@
 
 mod erase;
 mod others;
+mod rights;
 
 use async_trait::async_trait;
 use freehold_access::{Account, Principal};
@@ -49,6 +50,16 @@ impl PeopleControl for Answers {
                 call(&shared, person, &name).await
             })
             .await
+    }
+
+    async fn suspend_person(&self, person: &str) -> Result<(), Problem> {
+        let person = people::named(&self.0, person, "nobody was suspended")?;
+        self.0.to_the_end(move |shared| async move { rights::suspend(&shared, person).await }).await
+    }
+
+    async fn resume_person(&self, person: &str) -> Result<(), Problem> {
+        let person = people::named(&self.0, person, "nobody has their rights back")?;
+        self.0.to_the_end(move |shared| async move { rights::resume(&shared, person).await }).await
     }
 
     async fn plan_person_erasure(
