@@ -5,6 +5,9 @@ const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
+/// What a node says of its tunnel that has no network device, before why.
+pub const IN_USER_SPACE: &str = "packets are carried in user space";
+
 /// `1 object`, `3 objects`, `12,345 copies`.
 pub fn count(n: u64, one: &str) -> String {
     if n == 1 {

@@ -46,8 +46,13 @@ pub(crate) fn status(status: &Status) -> String {
         out.push("Databases".to_owned());
         out.push(buckets(&databases));
     }
-    for plane in status.planes.iter().filter(|plane| plane.state != PlaneState::Running) {
-        out.push(format!("  plane {}: {:?}, {}", plane.name, plane.state, plane.detail));
+    for plane in &status.planes {
+        if plane.state != PlaneState::Running {
+            out.push(format!("  plane {}: {:?}, {}", plane.name, plane.state, plane.detail));
+        } else if plane.detail.starts_with(words::IN_USER_SPACE) {
+            // Nothing is broken, and other things go differently.
+            out.push(format!("  plane {}: {}", plane.name, plane.detail));
+        }
     }
     if !status.erasures.is_empty() {
         out.push(String::new());

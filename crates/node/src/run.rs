@@ -134,7 +134,7 @@ fn notes(shared: &Shared, options: &Options) -> Vec<String> {
         "S3 is open to the network without encryption: who listens there reads and changes what passes"
             .to_owned()
     });
-    let opened = net::carrying::opens(shared);
+    let opened = net::carrying::opens_anew(shared);
     let not_yet = shared.log.view().not_yet(shared.me(), clock::wall()).map(log::NotYet::why);
     open.into_iter().chain(opened).chain(not_yet).collect()
 }

@@ -196,8 +196,23 @@ impl Work {
     }
 }
 
+/// What the network opens here, unless this machine has said so before.
+pub(crate) fn opens_anew(shared: &Shared) -> Option<String> {
+    let said = opens(shared)?;
+    let file = shared.home.net().join("opens");
+    if freehold_disk::read_private(&file).ok().flatten().is_some_and(|before| before == said.as_bytes()) {
+        return None;
+    }
+    let kept = freehold_disk::make_private_dir(&shared.home.net())
+        .and_then(|()| freehold_disk::replace(&file, said.as_bytes(), 0o600));
+    if let Err(error) = kept {
+        tracing::debug!(%error, "what the network opens is said again at the next start");
+    }
+    Some(said)
+}
+
 /// What the device opens, where it is there and a laptop of somebody's may come in unasked.
-pub(crate) fn opens(shared: &Shared) -> Option<String> {
+fn opens(shared: &Shared) -> Option<String> {
     let tunnel = shared.tunnel.borrow().clone()?;
     let view = shared.log.view();
     let is_server = view.state().nodes.get(&shared.me()).is_some_and(|node| !node.roles.is_empty());
@@ -220,7 +235,7 @@ fn health(tunnel: &Tunnel, stack: Option<&(Stack, String)>) -> Health {
             None => format!("packets are carried by {}", tunnel.name()),
             Some((stack, why)) => {
                 let flows = words::count(stack.flows() as u64, "connection");
-                format!("packets are carried in user space, {flows}: {why}")
+                format!("{}, {flows}: {why}", words::IN_USER_SPACE)
             }
         });
     }
