@@ -229,6 +229,11 @@ fn outside() -> Result<()> {
 }
 
 #[test]
+fn onion() -> Result<()> {
+    page("docs/user/onion.md")
+}
+
+#[test]
 fn names() -> Result<()> {
     page("docs/user/names.md")
 }

@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 25] = [
+const TOOLS: [Tool; 26] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -44,6 +44,7 @@ const TOOLS: [Tool; 25] = [
     tool(&["ssh", "-V"], "openssh-client"),
     tool(&["dropbear", "-V"], "dropbear-bin"),
     tool(&["miniupnpd", "--version"], "miniupnpd"),
+    tool(&["tor", "--version"], "tor"),
 ];
 
 /// Where Cargo builds.

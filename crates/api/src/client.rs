@@ -9,6 +9,7 @@ mod filter;
 mod forward;
 mod kv;
 mod net;
+mod onion;
 mod people;
 mod phone;
 mod socket;

@@ -14,8 +14,8 @@ use crate::{
     AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint,
     ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl, GuardianTest, ImportReport,
     Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
-    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, PeopleControl,
-    PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
+    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, OnionControl,
+    PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -145,6 +145,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Forwarded ports, if this node has any.
     fn forwards(&self) -> Option<&dyn ForwardControl> {
+        None
+    }
+
+    /// The onion door, if this node can have one.
+    fn onion_door(&self) -> Option<&dyn OnionControl> {
         None
     }
 

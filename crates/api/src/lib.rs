@@ -22,6 +22,7 @@ mod mapping;
 mod net;
 mod node;
 mod object;
+mod onion;
 mod people;
 mod phone;
 mod place;
@@ -74,6 +75,7 @@ pub use net::{
 };
 pub use node::{NewName, NodeStatus, Path, Role, Standing, node_named};
 pub use object::{ByteRange, ListQuery, Listing, ObjectInfo, ObjectRead, PutOptions, encode_path};
+pub use onion::{OnionClient, OnionControl, OnionKey, OnionSetting, OnionState, OnionStatus};
 pub use people::{BucketOfPerson, PeopleControl, PersonErasurePlan, PersonStatus, PersonToErase};
 pub use phone::{NewPhone, PhoneControl, PhoneKey, PhoneSettings};
 pub use place::{BucketChange, BucketRules, Burden, CopiesCount, NodePlace, NodeSetting};
@@ -84,7 +86,7 @@ pub use realm::{
 };
 pub use server::{openapi, openapi_json, router};
 pub use session::{
-    SessionCookie, Sessions, SetupCode, TypedCode, foreign_host, guard, own_host, same_origin,
+    KnownAs, SessionCookie, Sessions, SetupCode, TypedCode, foreign_host, guard, own_host, same_origin,
 };
 pub use status::{
     ChecklistItem, Doctor, Endpoints, Finding, Level, LogStatus, PlaneState, PlaneStatus, RealmName,

@@ -14,6 +14,7 @@ mod kv;
 mod net;
 mod node;
 mod object;
+mod onion;
 mod people;
 mod phone;
 mod place;
@@ -152,6 +153,9 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(forward::remove_forward))
         .routes(routes!(net::phones, phone::add_phone))
         .routes(routes!(net::end_phone))
+        .routes(routes!(onion::onion, onion::set_onion))
+        .routes(routes!(onion::let_in_by_onion))
+        .routes(routes!(onion::remove_from_onion))
         .routes(routes!(addresses::addresses, addresses::publish_address))
         .routes(routes!(addresses::remove_address))
         .routes(routes!(filter::filter, filter::change))

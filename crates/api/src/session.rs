@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq as _;
 use utoipa::ToSchema;
 use zeroize::{ZeroizeOnDrop, Zeroizing};
 
-pub use gate::{foreign_host, guard, own_host, same_origin};
+pub use gate::{KnownAs, foreign_host, guard, own_host, same_origin};
 
 use self::tries::Guesses;
 use crate::Problem;

@@ -6,6 +6,7 @@ pub(crate) mod choice;
 pub(crate) mod door;
 pub(crate) mod filter;
 pub(crate) mod forward;
+pub(crate) mod onion;
 mod phone;
 
 use freehold_api::words::{bytes, count, date, span};
@@ -45,6 +46,7 @@ pub(crate) async fn net(terminal: Terminal, client: &Client, command: NetCommand
         NetCommand::Ca { command } => door::authority(terminal, client, command).await,
         NetCommand::Rule { command } => rule(terminal, client, command).await,
         NetCommand::Forward { command } => forward::forward(terminal, client, command).await,
+        NetCommand::Onion { command } => onion::onion(terminal, client, command).await,
         NetCommand::Phone { command } => phone::phone(terminal, client, command).await,
         NetCommand::Address { command } => addresses::address(terminal, client, command).await,
         NetCommand::Filter { command } => filter::filter(terminal, client, command).await,

@@ -29,7 +29,7 @@ pub(crate) async fn signed_in(State(console): State<Console>, request: Request, 
 
 /// Turns away what another site sends in our reader's name, or by a name of its own.
 pub(crate) async fn our_pages_only(request: Request, next: Next) -> Response {
-    if !own_host(request.uri(), request.headers()) {
+    if !own_host(request.uri(), request.headers(), request.extensions().get()) {
         return Fault::from(foreign_host()).into_response();
     }
     if same_origin(request.method(), request.uri(), request.headers()) {

@@ -12,6 +12,7 @@ mod forward;
 mod keys;
 mod net;
 mod objects;
+mod onion;
 mod people;
 mod phones;
 mod places;
@@ -29,8 +30,8 @@ use freehold_api::{
     Checkpoint, ChoiceControl, Control, Doctor, DoorControl, FilterControl, ForwardControl, GuardianTest,
     ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
     NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
-    PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus,
-    VerifyEvents,
+    OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
+    UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -231,6 +232,10 @@ impl Control for Answers {
     }
 
     fn forwards(&self) -> Option<&dyn ForwardControl> {
+        Some(self)
+    }
+
+    fn onion_door(&self) -> Option<&dyn OnionControl> {
         Some(self)
     }
 

@@ -140,6 +140,11 @@ impl Home {
         self.root.join("net")
     }
 
+    /// Folder of the onion door.
+    pub fn onion(&self) -> PathBuf {
+        self.root.join("net/onion")
+    }
+
     /// Ports of this machine that lead into the network.
     pub fn forwards(&self) -> PathBuf {
         self.root.join("net/forwards")

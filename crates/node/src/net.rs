@@ -14,6 +14,7 @@ pub(crate) mod followed;
 pub(crate) mod lab;
 pub(crate) mod mapping;
 mod near;
+pub(crate) mod onion;
 pub(crate) mod outlets;
 pub(crate) mod phones;
 pub(crate) mod ports;

@@ -11,6 +11,7 @@ use freehold_disk::HomeLock;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::fronts::Console;
 use self::inner::{Begun, Inner, MeshWish};
 use crate::home::Home;
 use crate::neighbours::Neighbours;

@@ -85,6 +85,8 @@ pub struct Shared {
     pub(crate) outlets: crate::net::outlets::Outlets,
     /// What goes to phones and comes from them.
     pub(crate) phones: crate::net::phones::Phones,
+    /// The console and SSH over the Tor network.
+    pub(crate) onion: crate::net::onion::Onion,
     /// Ports that the house's router is asked for.
     pub(crate) mapping: crate::net::mapping::Mapping,
     /// What answers for names, once it does.
@@ -152,6 +154,7 @@ impl Shared {
         };
         Self {
             chosen: crate::net::choice::Chosen::kept(home.choice()),
+            onion: crate::net::onion::Onion::kept(&home),
             outlets: crate::net::outlets::Outlets::kept(home.forwards()),
             home,
             identity,

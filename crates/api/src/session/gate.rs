@@ -21,7 +21,7 @@ pub fn guard(api: Router, sessions: Arc<Sessions>) -> Router {
 }
 
 async fn admit(State(sessions): State<Arc<Sessions>>, request: Request, next: Next) -> Response {
-    if !own_host(request.uri(), request.headers()) {
+    if !own_host(request.uri(), request.headers(), request.extensions().get()) {
         return foreign_host().into_response();
     }
     let signing_in = request.method() == Method::POST && request.uri().path() == SIGN_IN;
@@ -50,11 +50,26 @@ const LOCAL: [&str; 9] =
 
 /// Whether a request came by an address of this machine or a name of the local network. By a name
 /// that its owner has pointed here ("DNS rebinding"), a page from elsewhere would count as ours.
-pub fn own_host(uri: &Uri, headers: &HeaderMap) -> bool {
+///
+/// By `known` a connection came that leads here by one name alone, which nobody else can point anywhere: there that
+/// name counts as well.
+pub fn own_host(uri: &Uri, headers: &HeaderMap, known: Option<&KnownAs>) -> bool {
     // HTTP/2 carries the host in the request's target.
     let target = uri.authority().map(http::uri::Authority::as_str);
     let said = headers.get(header::HOST).map(|value| value.to_str().unwrap_or(""));
-    [target, said].into_iter().flatten().all(is_local)
+    let is_known = |host: &str| known.is_some_and(|known| known.is(host));
+    [target, said].into_iter().flatten().all(|host| is_local(host) || is_known(host))
+}
+
+/// The one name that a connection comes by, as that of an onion service is: a key's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownAs(pub Arc<str>);
+
+impl KnownAs {
+    fn is(&self, authority: &str) -> bool {
+        let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+        !self.0.is_empty() && host.eq_ignore_ascii_case(&self.0)
+    }
 }
 
 fn is_local(authority: &str) -> bool {

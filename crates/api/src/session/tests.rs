@@ -112,7 +112,7 @@ fn signing_out_everywhere_ends_every_session_and_code() {
 fn a_name_that_anybody_can_own_is_not_ours() {
     let check = |host: &'static str| {
         let headers = std::iter::once((header::HOST, HeaderValue::from_static(host))).collect();
-        own_host(&Uri::from_static("/"), &headers)
+        own_host(&Uri::from_static("/"), &headers, None)
     };
     for ours in [
         "localhost",
@@ -135,8 +135,23 @@ fn a_name_that_anybody_can_own_is_not_ours() {
         assert!(!check(foreign), "{foreign}");
     }
     let second = Uri::from_static("https://evil.example:8443/");
-    assert!(!own_host(&second, &HeaderMap::new()), "HTTP/2 says it in the target");
-    assert!(own_host(&Uri::from_static("/"), &HeaderMap::new()), "no browser");
+    assert!(!own_host(&second, &HeaderMap::new(), None), "HTTP/2 says it in the target");
+    assert!(own_host(&Uri::from_static("/"), &HeaderMap::new(), None), "no browser");
+}
+
+#[test]
+fn the_name_of_a_key_counts_where_a_connection_came_by_it() {
+    let known = KnownAs("abc.onion".into());
+    let check = |host: &'static str, known| {
+        let headers = std::iter::once((header::HOST, HeaderValue::from_static(host))).collect();
+        own_host(&Uri::from_static("/"), &headers, known)
+    };
+    assert!(check("abc.onion", Some(&known)) && check("ABC.onion:443", Some(&known)));
+    for foreign in ["abd.onion", "x.abc.onion", "evil.example", ""] {
+        assert!(!check(foreign, Some(&known)), "{foreign}");
+    }
+    assert!(!check("abc.onion", None), "by every other way it is somebody's");
+    assert!(!check("", Some(&KnownAs("".into()))));
 }
 
 #[test]

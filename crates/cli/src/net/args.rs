@@ -65,6 +65,12 @@ pub enum NetCommand {
         #[command(subcommand)]
         command: FilterCommand,
     },
+    /// The console and SSH of this machine over the Tor network: on, off, show, let-in, remove
+    Onion {
+        /// What to do.
+        #[command(subcommand)]
+        command: super::onion::OnionCommand,
+    },
     /// Phones, and other machines without this program: add, list, end
     Phone {
         /// What to do.

@@ -14,6 +14,7 @@ use freehold_s3::{Buckets, BucketsError};
 use freehold_wire::BucketId;
 use tokio::net::UnixListener;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use super::Options;
 use crate::access_keys::NodeKeys;
@@ -37,8 +38,9 @@ pub(super) async fn start(
 ) -> Result<Endpoints, Problem> {
     let api = freehold_api::router(Arc::new(Answers(Arc::clone(shared))), Arc::clone(&shared.sessions));
     start_control(&supervisor.plane("control socket"), shared, api.clone())?;
-    let (console, fingerprint) =
+    let (console, fingerprint, house) =
         start_console(supervisor.plane("console"), shared, options, api, moved).await?;
+    crate::net::onion::start(&supervisor.plane("onion door"), shared, house);
     let (s3, s3_others) = start_s3(supervisor.plane("S3"), shared, options, moved).await?;
     Ok(Endpoints {
         s3: Some(s3),
@@ -146,7 +148,7 @@ async fn start_console(
     options: &Options,
     api: Router,
     moved: &mut Vec<String>,
-) -> Result<(Vec<String>, String), Problem> {
+) -> Result<(Vec<String>, String, Console), Problem> {
     let names = ["localhost".to_owned(), "freehold.internal".to_owned()];
     let addresses = [IpAddr::V4(Ipv4Addr::LOCALHOST), options.listen];
     let identity = certificate::load_or_make(&shared.home.console_certificate(), &names, &addresses)
@@ -162,8 +164,35 @@ async fn start_console(
     let cancel = plane.cancel().clone();
     let sessions = Arc::clone(&shared.sessions);
     let house = serve::House { acceptor, router, sessions, connections: options.room.console };
-    plane.spawn_vital(house.serve(listening.listener, cancel));
-    Ok((at, identity.fingerprint))
+    plane.spawn_vital(house.clone().serve(listening.listener, cancel));
+    Ok((at, identity.fingerprint, Console(house)))
+}
+
+/// The console, for those who come by another way than its port.
+pub(crate) struct Console(serve::House);
+
+impl Console {
+    /// Serves it at a Unix socket that a program of this machine leads others to, until cancelled; `name` is what they
+    /// know it by.
+    pub(crate) async fn serve(
+        &self,
+        at: &std::path::Path,
+        name: &(dyn Fn() -> Option<Arc<str>> + Sync),
+        cancel: CancellationToken,
+    ) -> std::io::Result<()> {
+        if let Some(folder) = at.parent() {
+            // 0700, so nobody else gets in before the mode is set.
+            freehold_disk::make_private_dir(folder)?;
+        }
+        match std::fs::remove_file(at) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(at)?;
+        std::fs::set_permissions(at, std::fs::Permissions::from_mode(0o600))?;
+        self.0.serve_veiled(listener, name, cancel).await;
+        Ok(())
+    }
 }
 
 fn start_control(plane: &Plane, shared: &Shared, api: Router) -> Result<(), Problem> {

@@ -5,14 +5,15 @@ mod plain;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use freehold_api::Sessions;
-use freehold_ports::{Guest, Held, Patient, Places, Porter, Source};
+use freehold_api::{KnownAs, Sessions};
+use freehold_ports::{Guest, Held, Patient, Places, Porter, Source, Stall};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -50,7 +52,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Commands at a time. Only the node's owner reaches the socket.
 const COMMANDS: usize = 64;
 
+/// Connections at a time by a way that hides who comes.
+const VEILED: usize = 32;
+/// All who come so: a network that nobody has.
+const VEILED_FROM: Source = Source::V6(0);
+
 /// The console's port.
+#[derive(Clone)]
 pub(super) struct House {
     pub(super) acceptor: TlsAcceptor,
     pub(super) router: Router,
@@ -72,30 +80,75 @@ impl House {
             };
             let (acceptor, cancel) = (self.acceptor.clone(), cancel.clone());
             let sessions = Some(Arc::clone(&self.sessions));
-            let answers = Answers { router: self.router.clone(), sessions, strangers: Strangers::new() };
+            let strangers = Strangers::new();
+            let answers = Answers { router: self.router.clone(), sessions, strangers, known: None };
             connections.spawn(async move {
-                let handshake = async {
-                    tokio::select! {
-                        biased;
-                        shaken = timeout(HEAD_WITHIN, plain::shake(&acceptor, stream)) => shaken.ok()?.ok(),
-                        () = guest.has_to_go() => None,
-                        () = cancel.cancelled() => None,
-                    }
-                };
-                let Some(stream) = handshake.await else { return };
-                // Agreed in the handshake: nothing has to be guessed from what comes first.
-                let speaks = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-                    Speaks::Http2
-                } else {
-                    Speaks::Http1
-                };
-                serve_one(stream, speaks, guest, answers, cancel).await;
+                let shake = plain::shake(&acceptor, stream);
+                shaken(shake, guest, answers, cancel).await;
             });
         }
         connections.close();
         connections.wait().await;
         Ok(())
     }
+
+    /// Serves those who come through a program of this machine that hides who they are, until cancelled: all of them
+    /// are one source from outside, and have the same few places.
+    pub(super) async fn serve_veiled(
+        &self,
+        listener: UnixListener,
+        name: &(dyn Fn() -> Option<Arc<str>> + Sync),
+        cancel: CancellationToken,
+    ) {
+        let porter = Porter::new(Places { total: VEILED, each: VEILED, reserve: 0, rest: REST });
+        let connections = TaskTracker::new();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = cancel.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let Some(guest) = porter.admit(VEILED_FROM) else { continue };
+            let sessions = Some(Arc::clone(&self.sessions));
+            let (strangers, known) = (Strangers::new(), name().map(KnownAs));
+            let answers = Answers { router: self.router.clone(), sessions, strangers, known };
+            let (acceptor, cancel) = (self.acceptor.clone(), cancel.clone());
+            connections.spawn(async move {
+                let shake = acceptor.accept(Stall::new(stream, STALL));
+                shaken(shake, guest, answers, cancel).await;
+            });
+        }
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+/// Serves a connection whose handshake is under way.
+async fn shaken<S>(
+    shake: impl Future<Output = io::Result<TlsStream<S>>>,
+    guest: Guest,
+    answers: Answers,
+    cancel: CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let handshake = async {
+        tokio::select! {
+            biased;
+            shaken = timeout(HEAD_WITHIN, shake) => shaken.ok()?.ok(),
+            () = guest.has_to_go() => None,
+            () = cancel.cancelled() => None,
+        }
+    };
+    let Some(stream) = handshake.await else { return };
+    // Agreed in the handshake: nothing has to be guessed from what comes first.
+    let is_second = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let speaks = if is_second { Speaks::Http2 } else { Speaks::Http1 };
+    serve_one(stream, speaks, guest, answers, cancel).await;
 }
 
 /// Serves the control socket until cancelled.
@@ -119,7 +172,8 @@ pub(super) async fn control(
             continue;
         };
         let Some(guest) = porter.admit(Source::Here) else { continue };
-        let answers = Answers { router: api.clone(), sessions: None, strangers: Strangers::new() };
+        let strangers = Strangers::new();
+        let answers = Answers { router: api.clone(), sessions: None, strangers, known: None };
         connections.spawn(serve_one(stream, Speaks::Http1, guest, answers, cancel.clone()));
     }
     connections.close();
@@ -139,6 +193,8 @@ struct Answers {
     router: Router,
     sessions: Option<Arc<Sessions>>,
     strangers: Strangers,
+    /// The one name that the connection came by, if it leads here by no other.
+    known: Option<KnownAs>,
 }
 
 /// What those without a session may ask at a time on one connection.
@@ -171,7 +227,10 @@ impl Answers {
         guest.touch();
         let mut request = request.map(|body| Body::new(Patient::new(body, STALL)));
         request.extensions_mut().insert(guest.source());
-        let Self { router, strangers, .. } = self;
+        let Self { router, strangers, known, .. } = self;
+        if let Some(known) = known {
+            request.extensions_mut().insert(known);
+        }
         let answer = async { router.oneshot(request).await.unwrap_or_else(|never| match never {}) };
         let response = if trusted { answer.await } else { strangers.serve(answer).await };
         response.map(|body| Held::new(body, busy))
