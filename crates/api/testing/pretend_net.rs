@@ -2,11 +2,23 @@
 
 use async_trait::async_trait;
 use freehold_api::{
-    Carried, Explanation, NetControl, NetNode, NetNodeSetting, NetPhone, NetRefused, NetRule, NetService,
-    NetSetting, NetStatus, NetUse, NewRule, NewService, NodeStatus, Problem, Question, Reach, SaidBy,
+    Carried, DoorCount, Explanation, NameStanding, NetControl, NetNode, NetNodeSetting, NetPhone, NetRefused,
+    NetRule, NetService, NetSetting, NetStatus, NetUse, NewRule, NewService, NodeStatus, Problem,
+    PublishedService, Question, Reach, SaidBy, ShownHere, TlsEnds,
 };
 
 use super::{HOUR_MS, Pretend, now_ms};
+
+/// A name that was certified, or could not be.
+fn certified(name: &str, error: Option<&str>) -> NameStanding {
+    NameStanding {
+        name: name.to_owned(),
+        until_ms: error.is_none().then(|| now_ms() + 60 * 24 * HOUR_MS),
+        next_ms: Some(now_ms() + HOUR_MS),
+        failures: if error.is_some() { 2 } else { 0 },
+        error: error.map(str::to_owned),
+    }
+}
 
 fn said(kind: &str) -> SaidBy {
     let at_ms = now_ms() - 30 * HOUR_MS;
@@ -132,7 +144,31 @@ impl NetControl for Pretend {
             access: vec!["realm".to_owned()],
             gateways: Vec::new(),
             sign_on: false,
-            published: None,
+            published: Some(PublishedService {
+                hosts: vec!["wiki.example.org".to_owned()],
+                ends: TlsEnds::Gateway,
+                port: 8080,
+                body_max: None,
+                rate: None,
+                sign_on: None,
+                here: Some(ShownHere {
+                    listening: vec!["[::]:443".to_owned()],
+                    names: vec![
+                        certified("wiki.smith.internal", None),
+                        certified(
+                            "wiki.example.org",
+                            Some("the authority does not reach this machine at port 80"),
+                        ),
+                    ],
+                    counted: Some(DoorCount {
+                        answers: 1204,
+                        errors: 3,
+                        turned_away: 12,
+                        ..DoorCount::default()
+                    }),
+                    troubles: vec!["no certificate for wiki.example.org: port 80 is not reached".to_owned()],
+                }),
+            }),
             said: said("service-set"),
         }])
     }

@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use freehold_api::words::{bytes, count};
+use freehold_api::words::{bytes, count, date};
 use freehold_api::{
-    Carried, Explanation, NetNode, NetPhone, NetRefused, NetRule, NetService, NetStatus, Path, Problem,
-    Question, SaidBy, Standing,
+    Carried, DoorCount, Explanation, NameStanding, NetNode, NetPhone, NetRefused, NetRule, NetService,
+    NetStatus, Path, Problem, PublishedService, Question, SaidBy, Standing,
 };
 use serde::Deserialize;
 
@@ -83,6 +83,10 @@ impl Page {
         }
     }
 
+    fn published(&self) -> Vec<(&NetService, &PublishedService)> {
+        self.services.iter().filter_map(|service| Some((service, service.published.as_ref()?))).collect()
+    }
+
     fn said(&self, said: &SaidBy) -> String {
         format!("said by {}, {}", said.by, words::ago(self.now.saturating_sub(said.at_ms)))
     }
@@ -101,6 +105,33 @@ pub(crate) fn carried(node: &NetNode) -> Option<String> {
         refused => format!(", {} refused", count(refused, "packet")),
     };
     Some(format!("{} there, {} back{refused}", bytes(carried.sent), bytes(carried.received)))
+}
+
+/// Whether this machine's door shows a service.
+pub(crate) fn shown(published: &PublishedService) -> Mark {
+    match &published.here {
+        Some(here) if !here.troubles.is_empty() => Mark { tone: "bad", word: "Needs attention" },
+        Some(_) => Mark { tone: "good", word: "Shown here" },
+        None => Mark { tone: "wait", word: "Shown elsewhere" },
+    }
+}
+
+/// How it stands with the certificate of a name.
+pub(crate) fn certified(name: &NameStanding) -> String {
+    let until = match name.until_ms {
+        Some(until) => format!("{}: certified until {}", name.name, date(until)),
+        None => format!("{}: no certificate yet", name.name),
+    };
+    match &name.error {
+        Some(error) => format!("{until}; failed {}: {error}", count(name.failures.into(), "time")),
+        None => until,
+    }
+}
+
+/// What the door counts of a service.
+pub(crate) fn answered(counted: &DoorCount) -> String {
+    let (answers, errors) = (count(counted.answers, "answer"), count(counted.errors, "error"));
+    format!("{answers}, {errors} among them; {} turned away", count(counted.turned_away, "request"))
 }
 
 /// How often somebody asked for it, and when last.

@@ -440,6 +440,14 @@ async fn the_network_page_tells_who_is_connected_how_and_why_something_is_open()
     for wanted in [&told[..], &["wiki.smith.internal", "leads to 192.168.1.0/24", "backups"]].concat() {
         assert!(page.contains(wanted), "{wanted}: {page}");
     }
+    for wanted in [
+        "wiki.smith.internal: certified until",
+        "wiki.example.org: no certificate yet; failed 2 times: the authority",
+        "1,204 answers, 3 errors among them; 12 requests turned away",
+        "Needs attention",
+    ] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
     for wanted in ["50 MB there, 3.2 GB back, 4 packets refused", "asked for cellar at tcp/5432"] {
         assert!(page.contains(wanted), "{wanted}: {page}");
     }
