@@ -5,6 +5,7 @@
 //! the wire are in `docs/formats/mesh.md`.
 
 mod address;
+mod again;
 mod arrivals;
 mod blob;
 mod config;

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::address::node_id;
+use crate::again;
 use crate::arrivals::accept_all;
 use crate::blob;
 use crate::door;
@@ -129,6 +130,7 @@ impl Mesh {
         tasks.spawn(Switch::new(Arc::clone(&shared), line_inputs).run());
         tasks.spawn(accept_all(Arc::clone(&shared)));
         tasks.spawn(watch_addresses(Arc::clone(&shared), serves));
+        tasks.spawn(again::run(Arc::clone(&shared)));
         if shared.relay.is_some() {
             tasks.spawn(sweep_relay(Arc::clone(&shared)));
         }
@@ -366,7 +368,8 @@ async fn bind(config: &Config) -> Result<Endpoint, StartError> {
 
 fn addresses(endpoint: &iroh::EndpointAddr, serves: Option<&RelayUrl>) -> Addresses {
     let relays = endpoint.relay_urls().filter_map(RelayUrl::from_inner);
-    Addresses::new(endpoint.ip_addrs().copied(), relays, serves.cloned())
+    let direct = endpoint.ip_addrs().copied().filter(|at| !again::is_nobodys(at));
+    Addresses::new(direct, relays, serves.cloned())
 }
 
 /// Waits until the machine's own addresses are known, but not for long.
