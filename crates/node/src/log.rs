@@ -317,6 +317,17 @@ impl Log {
         self.steps.apart(clock::monotonic())
     }
 
+    /// Whether a node has come just now and its log may say what the view here does not: what it says by other
+    /// ways may be about that.
+    pub(crate) fn may_say_more_at(&self, node: &NodeId) -> bool {
+        self.steps.may_know_more(node, clock::monotonic())
+    }
+
+    /// Waits until that has changed for a node.
+    pub(crate) async fn met(&self) {
+        self.steps.met().await;
+    }
+
     /// Tells when the view changes.
     pub fn watch(&self) -> watch::Receiver<Arc<View>> {
         self.view.clone()
@@ -412,6 +423,12 @@ impl Log {
 
     /// A peer is connected, is gone, or said something.
     pub(crate) async fn tell(&self, ask: Ask) {
+        // At once: what it says by other ways comes next, and may be through before this.
+        match &ask {
+            Ask::Up(peer) => self.steps.came(*peer, clock::monotonic()),
+            Ask::Down(peer) => self.steps.gone(*peer),
+            _ => {}
+        }
         // Only a node that stops has no owner, and then nobody needs to know.
         drop(self.asks.send(ask).await);
     }

@@ -76,6 +76,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             changed = neighbours.changed() => if changed.is_err() { return },
             changed = words.changed() => if changed.is_err() { return },
             () = shared.until_may_say(), if !may_say => {}
+            () = shared.log.met() => {}
             () = tokio::time::sleep(HEARD_EVERY), if shared.begun.listens() => {}
             () = until(look) => endings = rarer,
             () = until(rotation) => {
@@ -315,6 +316,11 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
     let view = shared.log.view();
     let (state, me) = (view.state(), shared.me());
     let keeps = |node: &NodeId| is_active(state, node) && view.keepers.contains(node);
+    // It may have destroyed a key by what it says there, and got another box since.
+    let settled = |to: &Recipient| match to {
+        Recipient::Node(node) => *node == me || !shared.log.may_say_more_at(node),
+        Recipient::Recovery => true,
+    };
     let rings: Vec<KeyRing> = shared.directory().rings().cloned().collect();
     let mut sayings = Vec::new();
     // After an older copy of the keys was put back.
@@ -331,7 +337,8 @@ async fn box_keys(shared: &Shared) -> Result<(), freehold_api::Problem> {
             *origin == me || if ring.is_private() { entitled.writes(origin) } else { keeps(origin) }
         };
         let by_me = |origin: &NodeId| *origin == me;
-        for (to, public) in entitled.recipients().filter(|(to, _)| may || *to == Recipient::Node(me)) {
+        let due = |to: &Recipient| if may { settled(to) } else { *to == Recipient::Node(me) };
+        for (to, public) in entitled.recipients().filter(|(to, _)| due(to)) {
             let is_mine = to == Recipient::Node(me);
             for key in ring.iter().filter(|key| ring.is_vouched(key.version())) {
                 // Others may have destroyed what ends already.

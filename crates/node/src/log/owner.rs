@@ -421,14 +421,8 @@ impl Owner {
                 let export = Export::of(self.sync.log(), clock::wall()).with_matured(&self.matured);
                 drop(reply.send(export.encode()));
             }
-            Ask::Up(peer) => {
-                self.steps.together(peer, clock::monotonic());
-                self.hear(Input::Connected(peer));
-            }
-            Ask::Down(peer) => {
-                self.steps.gone(peer);
-                self.hear(Input::Disconnected(peer));
-            }
+            Ask::Up(peer) => self.hear(Input::Connected(peer)),
+            Ask::Down(peer) => self.hear(Input::Disconnected(peer)),
             Ask::Heard(peer, body) => match Message::decode(&body) {
                 Ok(message) => self.hear(Input::Received(peer, message)),
                 Err(_) => self.hear(Input::Garbage(peer)),
@@ -507,6 +501,9 @@ impl Owner {
         }
         if changed && self.refold_at.is_none() {
             self.refold_at = Some(self.refold_after.max(Instant::now()));
+        }
+        if self.refold_at.is_none() {
+            self.steps.seen();
         }
         if in_step { failed.and(self.ripen()) } else { failed }
     }
@@ -728,6 +725,7 @@ impl Owner {
         }
         let view = view_of(self.sync.log(), folded, (epoch_seen, behind), &self.first_seen);
         self.view.send_replace(Arc::new(view));
+        self.steps.seen();
         Ok(())
     }
 
