@@ -10,6 +10,8 @@ mod packets;
 #[path = "names.rs"]
 mod resolved;
 mod shells;
+#[path = "passes.rs"]
+mod shown;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +40,7 @@ use minicbor::{Decode, Encode};
 pub use packets::packet;
 pub use resolved::names;
 pub use shells::{api, mesh, node};
+pub use shown::passes;
 pub use words::access;
 
 const MAX: usize = 1 << 20;

@@ -3,6 +3,7 @@
 mod door;
 mod network;
 mod packets;
+mod passes;
 mod resolved;
 mod shells;
 
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub(crate) use door::gateway;
 pub(crate) use packets::packet;
+pub(crate) use passes::passes;
 pub(crate) use resolved::names;
 pub(crate) use shells::{api, documents, mesh, node, world};
 

@@ -2,6 +2,7 @@
 //! internet, as far as the log lets whoever comes.
 
 mod around;
+mod lent;
 mod outside;
 mod world;
 

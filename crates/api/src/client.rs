@@ -7,6 +7,7 @@ mod choice;
 mod door;
 mod filter;
 mod forward;
+mod grant;
 mod kv;
 mod net;
 mod onion;

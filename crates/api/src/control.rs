@@ -12,10 +12,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::kv::KvControl;
 use crate::{
     AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint,
-    ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl, GuardianTest, ImportReport,
-    Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket,
-    NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, OnionControl,
-    PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
+    ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl, GrantControl, GuardianTest,
+    ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
+    NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
+    OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
+    UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -155,6 +156,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// What lets phones in, if this node does.
     fn phones(&self) -> Option<&dyn PhoneControl> {
+        None
+    }
+
+    /// Grants, if this node answers for them.
+    fn grants(&self) -> Option<&dyn GrantControl> {
         None
     }
 

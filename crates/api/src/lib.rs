@@ -15,6 +15,7 @@ mod door;
 mod erasure;
 mod filter;
 mod forward;
+mod grant;
 mod invitation;
 mod key;
 pub mod kv;
@@ -66,6 +67,10 @@ pub use filter::{
 };
 pub use forward::{ForwardControl, NetForward, NewForward};
 pub use freehold_ports::Source;
+pub use grant::{
+    GrantControl, GrantMachine, GrantOffered, GrantResource, GrantService, GrantSide, GrantStanding,
+    GrantStatus, GrantToAccept, NewGrant, RealmCard,
+};
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};
 pub use mapping::MappedPort;

@@ -9,6 +9,7 @@ mod door;
 mod extract;
 mod filter;
 mod forward;
+mod grant;
 mod key;
 mod kv;
 mod net;
@@ -60,6 +61,7 @@ const KV_MAX: usize = 8 << 20;
         (name = "kv", description = "Databases: keys, documents, indexes"),
         (name = "backends", description = "Foreign object stores that this node keeps sealed objects on"),
         (name = "net", description = "The realm's network: who may reach whom, services, rules"),
+        (name = "grants", description = "What this realm and others lend each other"),
         (name = "keys", description = "Access keys of the S3 endpoint"),
         (name = "setup", description = "Signing in to the console")
     )
@@ -158,6 +160,10 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(onion::remove_from_onion))
         .routes(routes!(addresses::addresses, addresses::publish_address))
         .routes(routes!(addresses::remove_address))
+        .routes(routes!(grant::realm_card))
+        .routes(routes!(grant::grants, grant::offer_grant))
+        .routes(routes!(grant::accept_grant))
+        .routes(routes!(grant::end_grant))
         .routes(routes!(filter::filter, filter::change))
         .routes(routes!(filter::renew))
         .routes(routes!(filter::explain))

@@ -99,6 +99,12 @@ pub enum Command {
         #[command(subcommand)]
         command: crate::net::args::NetCommand,
     },
+    /// Grants: what this realm and others lend each other
+    Grant {
+        /// What to do with grants.
+        #[command(subcommand)]
+        command: crate::grant::args::GrantCommand,
+    },
     /// What the realm, its members, services and buckets keep, and may keep
     Usage,
     /// Quotas: bound what the realm, a member, a service or a bucket may keep

@@ -51,6 +51,7 @@ pub(crate) async fn ask(
         Command::Node { command } => node(terminal, &client, command).await,
         Command::Usage => crate::quota::usage(terminal, &client).await,
         Command::Quota { command: QuotaCommand::Set(set) } => crate::quota::set(terminal, &client, set).await,
+        Command::Grant { command } => crate::grant::grant(terminal, &client, command).await,
         Command::Net { command } => crate::net::net(terminal, &client, command).await,
         Command::Kv { command } => crate::kv::kv(terminal, &client, command).await,
         Command::Backend { command } => crate::backend::backend(terminal, &client, command).await,

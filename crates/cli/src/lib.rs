@@ -10,6 +10,7 @@ mod bucket_keys;
 mod demo;
 mod dns;
 mod found;
+mod grant;
 mod host;
 mod key;
 mod kv;

@@ -12,6 +12,7 @@ use tracing::debug;
 
 use crate::Why;
 use crate::address::node_id;
+use crate::call;
 use crate::door;
 use crate::frame::close_code;
 use crate::hub::Input;
@@ -104,6 +105,8 @@ impl Arrivals {
                 shared.ask_lines(LineInput::Opened { node, connection, dialled: false }).await;
             } else if connection.alpn() == Protocol::door(shared.me).name() {
                 door::answer(shared, connection, from).await;
+            } else if connection.alpn() == Protocol::call(shared.me).name() {
+                call::answer(shared, connection, from).await;
             } else if shared.gate.admits(node) {
                 shared.ask(Input::Opened { node, connection, dialled: false }).await;
             } else {

@@ -65,6 +65,11 @@ pub trait Doorman: Send + Sync + 'static {
     fn admit(&self, proof: &Proof) -> bool;
     /// Answers the one request; at most [`MAX_ANSWER`] bytes.
     async fn serve(&self, proof: Proof, request: Bytes) -> Bytes;
+    /// Answers a call: TLS has proven the caller's key, and nothing else is known of it. Without an answer it is
+    /// turned away without a word. At most 64 KiB count as one.
+    async fn called(&self, _caller: NodeId, _question: Bytes) -> Option<Bytes> {
+        None
+    }
 }
 
 /// Why knocking led nowhere.
@@ -282,7 +287,7 @@ async fn exchange(
     }
 }
 
-fn dial_error(error: &ConnectError) -> KnockError {
+pub(crate) fn dial_error(error: &ConnectError) -> KnockError {
     let closed: Option<&ConnectionError> = match error {
         ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. }
         | ConnectError::Connection { source, .. } => Some(source),

@@ -1,6 +1,6 @@
 //! The mesh: connections between the nodes of a realm over iroh (QUIC between endpoint keys, hole
 //! punching, own relays). It carries frames by channel, streams of blobs, packets as datagrams on
-//! lines of their own, and the one exchange a newcomer may have at the door. It must never know what a message says, decide who belongs to
+//! lines of their own, the one exchange a newcomer may have at the door, and calls from other realms. It must never know what a message says, decide who belongs to
 //! the realm, or talk to a service that nobody configured. Start reading at [`Mesh`]; the bytes on
 //! the wire are in `docs/formats/mesh.md`.
 
@@ -8,6 +8,7 @@ mod address;
 mod again;
 mod arrivals;
 mod blob;
+mod call;
 mod config;
 mod congestion;
 mod door;

@@ -23,6 +23,7 @@ use crate::address::node_id;
 use crate::again;
 use crate::arrivals::accept_all;
 use crate::blob;
+use crate::call;
 use crate::door;
 use crate::hub::{Hub, Input};
 use crate::line;
@@ -114,11 +115,13 @@ impl Mesh {
             relay,
             door_places: Porter::new(door::PLACES),
             blob_places: blob::Places::new(),
+            call_places: Porter::new(call::PLACES),
             events,
             hub,
             links: RwLock::default(),
             notes: RwLock::default(),
             places: RwLock::default(),
+            abroad: RwLock::default(),
             lines_hub,
             lines: RwLock::default(),
             line_transport,
@@ -239,6 +242,32 @@ impl Mesh {
         door::knock(&self.shared.endpoint, addresses, host, keys, request).await
     }
 
+    /// Calls a node that is to answer one question, of whatever realm it is; this node's own key is what it is
+    /// known by.
+    ///
+    /// # Errors
+    /// [`KnockError`]; a refusal has no reason.
+    pub async fn call(
+        &self,
+        addresses: &Addresses,
+        host: NodeId,
+        question: Bytes,
+    ) -> Result<Bytes, KnockError> {
+        call::call(&self.shared.endpoint, addresses, host, question).await
+    }
+
+    /// Says where the machines of other realms are that there may be lines to. No connection is made for it.
+    pub fn set_abroad(&self, machines: BTreeMap<NodeId, Addresses>) {
+        if let Ok(mut abroad) = self.shared.abroad.write() {
+            *abroad = machines;
+        }
+    }
+
+    /// Asks for a line to a node, as if there were packets for it, if somebody has lines here.
+    pub fn open_line(&self, node: NodeId) {
+        drop(self.shared.lines_hub.try_send(LineInput::Open(node)));
+    }
+
     /// How it goes with each peer, wanted or connected.
     pub fn peers(&self) -> Vec<PeerHealth> {
         let notes = self.shared.notes.read().map(|notes| notes.clone()).unwrap_or_default();
@@ -343,7 +372,12 @@ async fn bind(config: &Config) -> Result<Endpoint, StartError> {
     let me = node_id(secret.public());
     let mut builder = Endpoint::builder(presets::Minimal)
         .secret_key(secret)
-        .alpns([Protocol::member(me), Protocol::door(me)].iter().map(|one| one.name().to_vec()).collect())
+        .alpns(
+            [Protocol::member(me), Protocol::door(me), Protocol::call(me)]
+                .iter()
+                .map(|one| one.name().to_vec())
+                .collect(),
+        )
         .transport_config(transport)
         .relay_mode(RelayMode::Custom(RelayMap::empty()))
         .ca_tls_config(CaTlsConfig::custom_server_cert_verifier(verifier))

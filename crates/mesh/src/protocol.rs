@@ -26,6 +26,11 @@ impl Protocol {
         Self::new("freehold 2026 mesh protocol, door, 1", of)
     }
 
+    /// For calls.
+    pub(crate) fn call(of: NodeId) -> Self {
+        Self::new("freehold 2026 mesh protocol, calls, 1", of)
+    }
+
     fn new(context: &'static str, of: NodeId) -> Self {
         Self(hash::digest(context, of.as_bytes()))
     }
@@ -38,7 +43,7 @@ impl Protocol {
 /// What somebody dials for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meant {
-    /// Membership or the door.
+    /// Membership, the door or a call.
     Here,
     /// A line.
     Line,
@@ -49,7 +54,8 @@ pub(crate) enum Meant {
 /// What a dial is meant for. If the name cannot be read, TLS will sort it out.
 pub(crate) fn meant(node: NodeId, incoming: &Incoming) -> Meant {
     let Some(names) = incoming.decrypt().and_then(|packet| packet.alpns()) else { return Meant::Here };
-    let (line, ours) = (Protocol::line(node), [Protocol::member(node), Protocol::door(node)]);
+    let (line, ours) =
+        (Protocol::line(node), [Protocol::member(node), Protocol::door(node), Protocol::call(node)]);
     let mut meant = Meant::Elsewhere;
     for name in names.flatten() {
         if ours.iter().any(|our| our.name() == name) {
@@ -83,6 +89,10 @@ mod tests {
         assert_eq!(
             Hex(Protocol::line(node).name()).to_string(),
             "56d6ce0ea6cab827b70e18145cfaf82c44e9f6f1a58ea1f06899e5632a890360"
+        );
+        assert_eq!(
+            Hex(Protocol::call(node).name()).to_string(),
+            "e43eb50991196b166bc909df0a6a6a9ac395e1556a48813a606714962a2ad565"
         );
     }
 }

@@ -37,6 +37,7 @@ pub(crate) struct Shared {
     /// Places for newcomers at the door, and for blobs on their way out.
     pub(crate) door_places: Porter,
     pub(crate) blob_places: Places,
+    pub(crate) call_places: Porter,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) hub: mpsc::Sender<Input>,
     /// Live links; written by the hub and by a link's own end.
@@ -45,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) notes: RwLock<BTreeMap<NodeId, Note>>,
     /// Where peers are, and the relays in use.
     pub(crate) places: RwLock<(BTreeMap<NodeId, Addresses>, Vec<RelayUrl>)>,
+    /// Where machines of other realms are, for lines.
+    pub(crate) abroad: RwLock<BTreeMap<NodeId, Addresses>>,
     pub(crate) lines_hub: mpsc::Sender<LineInput>,
     /// Lines that are open; written by their owner and by a line's own end.
     pub(crate) lines: RwLock<Vec<Line>>,
@@ -86,8 +89,11 @@ impl Shared {
         match self.places.read() {
             Ok(places) => {
                 let (addresses, relays) = &*places;
-                let none = Addresses::default();
-                addresses.get(&node).unwrap_or(&none).endpoint(id, relays.iter().take(REALM_RELAYS))
+                let abroad = self.abroad.read().ok().and_then(|abroad| abroad.get(&node).cloned());
+                // Our own relays lead to nobody else's machines.
+                let relays = relays.iter().take(if abroad.is_some() { 0 } else { REALM_RELAYS });
+                let abroad = abroad.unwrap_or_default();
+                addresses.get(&node).unwrap_or(&abroad).endpoint(id, relays)
             }
             Err(_) => id.into(),
         }

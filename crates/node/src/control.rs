@@ -9,6 +9,7 @@ mod door;
 mod erasures;
 mod filter;
 mod forward;
+mod grants;
 mod keys;
 mod net;
 mod objects;
@@ -27,10 +28,10 @@ use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
     AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card,
-    Checkpoint, ChoiceControl, Control, Doctor, DoorControl, FilterControl, ForwardControl, GuardianTest,
-    ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
-    NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
-    OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
+    Checkpoint, ChoiceControl, Control, Doctor, DoorControl, FilterControl, ForwardControl, GrantControl,
+    GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing,
+    MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
+    ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
     UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
@@ -240,6 +241,10 @@ impl Control for Answers {
     }
 
     fn phones(&self) -> Option<&dyn PhoneControl> {
+        Some(self)
+    }
+
+    fn grants(&self) -> Option<&dyn GrantControl> {
         Some(self)
     }
 

@@ -144,6 +144,10 @@ impl Doorman for Door {
         self.shared.upgrade().is_some_and(|shared| opens(&shared, proof))
     }
 
+    async fn called(&self, caller: NodeId, question: Bytes) -> Option<Bytes> {
+        crate::net::grants::answering::answer(&self.shared.upgrade()?, caller, &question)
+    }
+
     async fn serve(&self, proof: Proof, request: Bytes) -> Bytes {
         let answer = match self.shared.upgrade() {
             Some(shared) => serve(self, &shared, &proof, &request).await,

@@ -86,6 +86,14 @@ impl Gate for LogGate {
     fn admits(&self, node: NodeId) -> bool {
         self.0.upgrade().is_some_and(|shared| admits(&shared.log.view(), &shared, node))
     }
+
+    fn admits_line(&self, node: NodeId) -> bool {
+        self.0.upgrade().is_some_and(|shared| {
+            let view = shared.log.view();
+            let is_guest = || shared.strangers.admits_line(node, view.state(), clock::wall());
+            admits(&view, &shared, node) || is_guest()
+        })
+    }
 }
 
 /// Whether a node may connect.

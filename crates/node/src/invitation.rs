@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 const INVITATION: &str = "FREEHOLD-INVITE:";
 const CARD: &str = "FREEHOLD-CARD:";
 /// The longest text accepted, in characters: far above what eight nodes' addresses take.
-const TEXT_MAX: usize = 8192;
+pub(crate) const TEXT_MAX: usize = 8192;
 
 /// A text that is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -126,12 +126,12 @@ fn checksum(bytes: &[u8]) -> [u8; 4] {
     [a, b, c, d]
 }
 
-fn to_text(prefix: &str, bytes: &[u8]) -> String {
+pub(crate) fn to_text(prefix: &str, bytes: &[u8]) -> String {
     let whole = [bytes, &checksum(bytes)].concat();
     format!("{prefix}{}", data_encoding::BASE32_NOPAD.encode(&whole))
 }
 
-fn from_text(prefix: &'static str, text: &str) -> Result<Vec<u8>, TextError> {
+pub(crate) fn from_text(prefix: &'static str, text: &str) -> Result<Vec<u8>, TextError> {
     if text.len() > TEXT_MAX {
         return Err(TextError::Damaged);
     }

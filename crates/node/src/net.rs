@@ -10,6 +10,7 @@ pub(crate) mod choice;
 pub(crate) mod door;
 pub(crate) mod filter;
 pub(crate) mod followed;
+pub(crate) mod grants;
 #[cfg(test)]
 pub(crate) mod lab;
 pub(crate) mod mapping;
@@ -24,7 +25,6 @@ pub(crate) mod told;
 pub(crate) mod ways;
 mod zone;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,13 +73,18 @@ fn look(shared: &Shared, view: &View, before: Option<&Snapshot>, is_new: bool, n
     let state = view.state();
     let net = match before {
         Some(before) if !is_new => Arc::clone(&before.net),
-        _ => Arc::new(Net::of(state, shared.me(), &BTreeMap::new(), now)),
+        _ => {
+            let net = Net::of(state, shared.me(), &shared.strangers.guests(state, now), now);
+            Arc::new(net.with_abroad(state, shared.strangers.services(), now))
+        }
     };
     let called = Arc::new(called(shared, state));
     let generation = before.map_or(0, |before| before.generation) + u64::from(is_new);
     // Seconds, so that it rises over a restart as well.
     let serial = u32::try_from(now.0 / 1000).unwrap_or(u32::MAX);
-    let zone = zone::rows(state, &net, &called, shared.me(), serial).into();
+    let abroad = grants::names::abroad(state, &called, &shared.strangers.told());
+    let zone = zone::rows(state, &net, &called, shared.me(), serial);
+    let zone = zone.into_iter().chain(grants::names::rows(&abroad, serial)).collect();
     Snapshot { generation, net, called, zone, own: [network_of(&state.realm), state.network.range] }
 }
 
@@ -87,11 +92,12 @@ fn look(shared: &Shared, view: &View, before: Option<&Snapshot>, is_new: bool, n
 pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) -> watch::Receiver<Arc<Snapshot>> {
     // Before the first look, so that nothing is missed between.
     let (log, directory) = (shared.log.watch(), shared.watch_directory());
+    let strangers = shared.strangers.watch();
     let seen = shared.log.view();
     let first = Arc::new(look(shared, &seen, None, true, clock::wall()));
     plane.report(health(shared, &first));
     let (sender, view) = watch::channel(first);
-    plane.spawn_vital(keep(Arc::clone(shared), plane.clone(), sender, (log, directory), seen));
+    plane.spawn_vital(keep(Arc::clone(shared), plane.clone(), sender, (log, directory, strangers), seen));
     view
 }
 
@@ -99,7 +105,11 @@ async fn keep(
     shared: Arc<Shared>,
     plane: Plane,
     sender: watch::Sender<Arc<Snapshot>>,
-    (mut log, mut directory): (watch::Receiver<Arc<View>>, watch::Receiver<u64>),
+    (mut log, mut directory, mut strangers): (
+        watch::Receiver<Arc<View>>,
+        watch::Receiver<u64>,
+        watch::Receiver<u64>,
+    ),
     mut seen: Arc<View>,
 ) -> Result<(), String> {
     loop {
@@ -116,6 +126,10 @@ async fn keep(
             changed = directory.changed() => {
                 changed.map_err(|_| "the directory ended".to_owned())?;
                 false
+            }
+            changed = strangers.changed() => {
+                changed.map_err(|_| "what other realms say ended".to_owned())?;
+                true
             }
             () = tokio::time::sleep(wait) => {
                 if due.is_none_or(|due| clock::wall() < due) {

@@ -209,6 +209,7 @@ async fn start(
     let names = net::answers::start(&supervisor.plane("names"), shared, view, &options.names, moved).await?;
     let started = net::mapping::Started { door: options.door.clone(), phones: options.phones.clone() };
     net::mapping::start(&supervisor.plane("router"), shared, options.no_port_mapping, started);
+    net::grants::visiting::start(&supervisor.plane("other realms"), shared);
     net::followed::start(&supervisor.plane("addresses"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);

@@ -89,6 +89,8 @@ pub struct Shared {
     pub(crate) onion: crate::net::onion::Onion,
     /// Ports that the house's router is asked for.
     pub(crate) mapping: crate::net::mapping::Mapping,
+    /// Machines of other realms.
+    pub(crate) strangers: crate::net::grants::Strangers,
     /// What answers for names, once it does.
     pub(crate) names: OnceLock<Arc<crate::net::answers::Names>>,
     /// Where this node answers.
@@ -174,6 +176,7 @@ impl Shared {
             way: watch::Sender::new(None),
             phones: crate::net::phones::Phones::default(),
             mapping: crate::net::mapping::Mapping::default(),
+            strangers: crate::net::grants::Strangers::default(),
             names: OnceLock::new(),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),

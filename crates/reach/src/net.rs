@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use freehold_packet::Flow;
 use freehold_realm::State;
-use freehold_wire::{Millis, NodeId, PhoneId, Prefix, ServiceId};
+use freehold_wire::{GrantId, Millis, NodeId, PhoneId, Prefix, ServiceId};
 
-use crate::party::{Class, Guest, Party, class};
+use crate::address;
+use crate::party::{Class, Guest, Party, class, grant_holds};
 use crate::routes::{Routes, Wish, is_world};
 use crate::rules::{Cause, Goal, Rules};
 use crate::table::{Spot, Table, addresses};
@@ -47,6 +48,8 @@ pub struct Net {
     rules: Rules,
     classes: BTreeMap<Party, Class>,
     addresses: BTreeMap<Party, (Ipv6Addr, Option<Ipv4Addr>)>,
+    /// Services of other realms, and at which of their machines they answer.
+    abroad: BTreeMap<IpAddr, NodeId>,
     next_change: Option<Millis>,
 }
 
@@ -70,8 +73,35 @@ impl Net {
             routes: Routes::of(state),
             rules: Rules::of(state, &me, now),
             classes,
+            abroad: BTreeMap::new(),
             next_change: next_change(state, guests, now),
         }
+    }
+
+    /// With services of other realms that this one may use: under which grant, and at which machine each answers.
+    /// They open nothing here, and count only while the grant holds and that machine is somebody of that realm.
+    #[must_use]
+    pub fn with_abroad(
+        mut self,
+        state: &State,
+        services: impl IntoIterator<Item = (GrantId, ServiceId, NodeId)>,
+        now: Millis,
+    ) -> Self {
+        let realm = |id: &GrantId| state.grants.get(id).map(|grant| grant.other);
+        for (id, service, home) in services {
+            let Some(grant) = state.grants.get(&id).filter(|grant| grant_holds(grant, now).is_ok()) else {
+                continue;
+            };
+            let is_theirs = |party: &Party| match party {
+                Party::Guest(under, node) => *node == home && realm(under) == Some(grant.other),
+                _ => false,
+            };
+            let at: IpAddr = address::of_service(&grant.other, &service).into();
+            if self.classes.keys().any(is_theirs) && self.table.at(at).is_none() {
+                self.abroad.insert(at, home);
+            }
+        }
+        self
     }
 
     /// When it has to be made anew, because something begins or lapses then.
@@ -126,7 +156,8 @@ impl Net {
     /// Whether what comes over a node's line from this address may be an answer, and only that: of a
     /// service at that node, of a network behind it, or of the internet.
     pub fn answers(&self, line: NodeId, source: IpAddr) -> bool {
-        self.routes.answers(&self.table, &line, source)
+        self.abroad.get(&source).is_some_and(|home| *home == line)
+            || self.routes.answers(&self.table, &line, source)
     }
 
     /// Whether this node serves a phone.
@@ -137,7 +168,8 @@ impl Net {
     /// Over which node's line a packet goes; none if it is for this machine, for a phone that it serves, or
     /// for nobody.
     pub fn via(&self, to: IpAddr, wish: &Wish) -> Option<NodeId> {
-        self.routes.via(&self.table, &self.me, to, wish)
+        let abroad = || self.abroad.get(&to).copied();
+        self.routes.via(&self.table, &self.me, to, wish).or_else(abroad)
     }
 
     /// Whether a flow may begin that comes to this node. Of ICMP only an echo is meant: answers and errors

@@ -1,10 +1,11 @@
 //! Rows of the directory: everything personal that the realm log must not hold.
 
 mod filter;
+mod grant;
 
 use freehold_crypt::{BoxPublic, Entropy};
 use freehold_wire::{
-    Bounded, BucketId, Digest, Name, NodeId, OpId, PhoneId, RuleId, ServiceId, Text, ZoneId,
+    Bounded, BucketId, Digest, GrantId, Name, NodeId, OpId, PhoneId, RuleId, ServiceId, Text, ZoneId,
 };
 use minicbor::{Decode, Encode};
 
@@ -14,6 +15,7 @@ use crate::{BucketKey, Erased, PayloadPlace, PublicAuthority, Published};
 pub use self::filter::{
     FilterGroup, FilterHours, FilterKey, FilterList, FilterMember, FilterName, FilterRow,
 };
+pub use self::grant::{GrantContact, KnownGrant};
 
 pub(crate) const SORT: u8 = 2;
 /// The most buckets in a [`DirectoryRow::Cut`]: with them all it stays below a payload's bound.
@@ -73,6 +75,9 @@ pub enum DirectoryRow {
     /// Where a gateway takes phones in. Only the node itself may say so.
     #[n(22)]
     PhoneDoor(#[n(0)] NodeId, #[n(1)] Option<PhoneDoor>),
+    /// What is known of a grant beside the log.
+    #[n(23)]
+    Grant(#[n(0)] GrantId, #[n(1)] Option<KnownGrant>),
     /// Something of the filter of names.
     #[n(18)]
     Filter(#[n(0)] FilterKey, #[n(1)] Option<FilterRow>),
@@ -141,6 +146,8 @@ pub enum RowKey {
     PhoneName(PhoneId),
     /// Where a node takes phones in.
     PhoneDoor(NodeId),
+    /// What is known of a grant.
+    Grant(GrantId),
     /// Something of the filter of names, by the hash of what it is.
     Filter(Digest),
 }
@@ -165,6 +172,7 @@ impl DirectoryRow {
             Self::PublicAuthority(_) => RowKey::PublicAuthority,
             Self::PhoneName(phone, _) => RowKey::PhoneName(*phone),
             Self::PhoneDoor(node, _) => RowKey::PhoneDoor(*node),
+            Self::Grant(grant, _) => RowKey::Grant(*grant),
             Self::Filter(key, _) => RowKey::Filter(filter::digest(key)),
         }
     }
@@ -189,6 +197,7 @@ impl DirectoryRow {
             | Self::Published(..)
             | Self::PublicAuthority(_)
             | Self::PhoneName(..)
+            | Self::Grant(..)
             | Self::Filter(..) => true,
         }
     }
@@ -214,6 +223,7 @@ impl DirectoryRow {
             | Self::Published(..)
             | Self::PublicAuthority(_)
             | Self::PhoneName(..)
+            | Self::Grant(..)
             | Self::Filter(..) => true,
         }
     }

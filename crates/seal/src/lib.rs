@@ -29,7 +29,7 @@ pub use blob::{
 };
 pub use directory::{
     DirectoryRow, FilterGroup, FilterHours, FilterKey, FilterList, FilterMember, FilterName, FilterRow,
-    PhoneDoor, Ready, RowKey,
+    GrantContact, KnownGrant, PhoneDoor, Ready, RowKey,
 };
 pub use document::{
     Amendment, Aspect, Content, DOCUMENT_MAX, Document, HOLDERS_MAX, Holder, HolderRow, Holders, LAST_MAX,

@@ -210,7 +210,7 @@ ROWS = {
     0: "realm name", 1: "node name", 2: "bucket name", 3: "person name", 4: "addresses", 6: "zone name",
     7: "service name", 8: "box key", 10: "name of a service of the network", 11: "name of a rule", 16: "ready",
     17: "published", 21: "authority", 20: "name of a phone",
-    22: "where phones are taken in",
+    22: "where phones are taken in", 23: "grant",
 }
 FILTER = {0: "list/", 1: "group/", 2: "record/", 3: "forward/", 4: "upstream", 5: "statistics"}
 

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod blobs;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod door;
 #[cfg(test)]
 mod garbage;

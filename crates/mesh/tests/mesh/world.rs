@@ -66,6 +66,11 @@ impl Doorman for Realm {
         self.members.write().unwrap().insert(proof.newcomer);
         [b"welcome, you said ", request.as_ref()].concat().into()
     }
+
+    async fn called(&self, caller: NodeId, question: Bytes) -> Option<Bytes> {
+        let who = (1..9).find(|of| id(*of) == caller).unwrap_or_default();
+        question.starts_with(b"pass").then(|| format!("heard you, {who}").into())
+    }
 }
 
 fn pieces(body: &Bytes) -> Vec<io::Result<Bytes>> {
@@ -299,6 +304,10 @@ pub(crate) fn member_protocol(of: NodeId) -> Vec<u8> {
 
 pub(crate) fn door_protocol(of: NodeId) -> Vec<u8> {
     freehold_crypt::hash::digest("freehold 2026 mesh protocol, door, 1", of.as_bytes()).to_vec()
+}
+
+pub(crate) fn call_protocol(of: NodeId) -> Vec<u8> {
+    freehold_crypt::hash::digest("freehold 2026 mesh protocol, calls, 1", of.as_bytes()).to_vec()
 }
 
 /// Where a bare endpoint dials a node.

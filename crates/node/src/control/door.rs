@@ -19,6 +19,7 @@ use super::{Answers, bucket};
 use crate::certificate;
 use crate::net::called::{Sort, Thing};
 use crate::net::door::{asked, kept, update};
+use crate::net::grants::ingress;
 use crate::net::{called, change, ports, told};
 use crate::scribe::Saying;
 use crate::shared::Shared;
@@ -88,7 +89,16 @@ pub(super) fn publish(
     body: &mut ServiceSet,
 ) -> Result<Published, Problem> {
     let published = asked::published(before, wish, typed)?;
-    if wish.hosts.as_ref().is_some_and(|hosts| !hosts.is_empty()) && body.gateways.is_empty() {
+    let is_borrowed = body.grants.iter().any(|grant| ingress::leads_here(state, grant));
+    if is_borrowed && published.ends == seal::TlsEnds::Gateway {
+        return Err(Problem::invalid(
+            NOT_CHANGED,
+            "another realm's gateway would have the key of its certificate",
+            Some("let TLS end where it runs: --pass"),
+        ));
+    }
+    let has_hosts = wish.hosts.as_ref().is_some_and(|hosts| !hosts.is_empty());
+    if has_hosts && body.gateways.is_empty() && !is_borrowed {
         // Unless somebody named others, those that are there for it.
         body.gateways = Bounded::fill(&mut takes_in(state));
     }

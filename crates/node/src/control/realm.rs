@@ -62,7 +62,7 @@ pub(super) async fn invite(shared: &Shared, wish: NewInvitation) -> Result<Invit
 }
 
 /// Where this node and the connected others are.
-fn contacts(shared: &Shared) -> Vec<Contact> {
+pub(super) fn contacts(shared: &Shared) -> Vec<Contact> {
     let me = shared.mesh.get().map(|mesh| (shared.me(), mesh.addresses()));
     let mut said = crate::whereabouts::of_others(shared);
     let others = shared.mesh.get().map(|mesh| mesh.peers()).unwrap_or_default();

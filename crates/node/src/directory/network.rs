@@ -1,7 +1,7 @@
 //! What services and rules of the network are called, how services are published, and what is said of names.
 
-use freehold_seal::{DirectoryRow, FilterRow, PhoneDoor, PublicAuthority, Published, RowKey};
-use freehold_wire::{Digest, Name, NodeId, PhoneId, RuleId, ServiceId};
+use freehold_seal::{DirectoryRow, FilterRow, KnownGrant, PhoneDoor, PublicAuthority, Published, RowKey};
+use freehold_wire::{Digest, GrantId, Name, NodeId, PhoneId, RuleId, ServiceId};
 
 use super::Directory;
 
@@ -57,6 +57,14 @@ impl Directory {
     pub fn phone_name(&self, phone: PhoneId) -> Option<&str> {
         match self.row(RowKey::PhoneName(phone))? {
             DirectoryRow::PhoneName(_, name) => name.as_ref().map(Name::as_str),
+            _ => None,
+        }
+    }
+
+    /// What is known of a grant beside the log.
+    pub fn known_grant(&self, grant: GrantId) -> Option<&KnownGrant> {
+        match self.row(RowKey::Grant(grant))? {
+            DirectoryRow::Grant(_, known) => known.as_ref(),
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ use crate::people;
 use crate::shared::Shared;
 
 /// The top of every realm's zone, which the internet has no names in.
-const TOP: &str = "internal";
+pub(crate) const TOP: &str = "internal";
 /// The shortest start of an id that stands for it.
 const ID_START_MIN: usize = 4;
 /// What roles begin with where they stand for all who have them.
@@ -65,7 +65,7 @@ impl Sort {
             Self::Service => "freehold net service list",
             Self::Rule => "freehold net rule list",
             Self::Phone => "freehold net phone list",
-            Self::Grant => "freehold realm audit",
+            Self::Grant => "freehold grant list",
         }
     }
 }
@@ -122,6 +122,9 @@ impl Said {
         things.extend(rules.filter_map(|(id, _)| named(Thing::Rule(*id), directory.net_rule_name(*id))));
         let phones = state.live_phones();
         things.extend(phones.filter_map(|(id, _)| named(Thing::Phone(*id), directory.phone_name(*id))));
+        let grants = state.grants.keys();
+        let grant_name = |id| directory.known_grant(id).map(|known| known.name.as_str());
+        things.extend(grants.filter_map(|id| named(Thing::Grant(*id), grant_name(*id))));
         Self { realm: directory.realm_name().map(str::to_owned), things }
     }
 }

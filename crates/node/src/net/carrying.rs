@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::Snapshot;
 use super::stack::{self, ForStack};
+use crate::clock;
 use crate::problem::chain;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
@@ -252,7 +253,8 @@ fn seen(shared: &Shared, now: &Snapshot) -> View {
     let (view, range) = (shared.log.view(), shared.log.view().state().network.range);
     let v4 = view.state().nodes.values().any(|node| node.network.v4.is_some());
     let own = network_of(&view.state().realm);
-    let realm: Vec<Prefix> = std::iter::once(own).chain(v4.then_some(range)).collect();
+    let others = shared.strangers.networks(view.state(), clock::wall());
+    let realm: Vec<Prefix> = std::iter::once(own).chain(v4.then_some(range)).chain(others).collect();
     let (networks, wish) = (realm.clone(), shared.chosen.choice().wish);
     View { generation: now.generation, net: (*now.net).clone(), wish, networks, realm }
 }

@@ -211,6 +211,9 @@ pub(crate) fn of_service(
 ) -> Result<ServiceSet, Problem> {
     let nodes =
         |typed: &[String]| typed.iter().map(|typed| called.node(typed)).collect::<Result<Vec<_>, _>>();
+    // Gateways of another realm are named by the grant.
+    let (borrowed, gateways): (Vec<String>, Vec<String>) =
+        wish.gateways.iter().cloned().partition(|typed| typed.starts_with(GRANT));
     let (homes, wanted) = (nodes(&wish.nodes)?, wanted_ports(NO_SERVICE, &wish.ports)?);
     if homes.is_empty() || wanted.is_empty() {
         return Err(odd(
@@ -219,7 +222,8 @@ pub(crate) fn of_service(
             "freehold net service add NAME --node NODE --port tcp/8080",
         ));
     }
-    let (mut preset, mut grants) = (None, Vec::new());
+    let mut preset = None;
+    let mut grants = borrowed.iter().map(|typed| called.grant(typed)).collect::<Result<Vec<_>, _>>()?;
     for access in &wish.access {
         let said = match access.as_str() {
             "realm" => Preset::Realm,
@@ -247,7 +251,7 @@ pub(crate) fn of_service(
         ports: list(NO_SERVICE, "ports", wanted)?,
         preset: preset.unwrap_or(Preset::Realm),
         grants: list(NO_SERVICE, "grants", grants)?,
-        gateways: list(NO_SERVICE, "gateways", nodes(&wish.gateways)?)?,
+        gateways: list(NO_SERVICE, "gateways", nodes(&gateways)?)?,
         sign_on: wish.sign_on,
     })
 }

@@ -30,6 +30,7 @@ pub(crate) use self::told::{Face, Told};
 use super::Snapshot;
 use super::called::{Called, Thing};
 use super::near::Near;
+use crate::clock;
 use crate::problem::chain;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
@@ -143,7 +144,7 @@ impl House {
         let authority = directory.public_authority().cloned();
         drop(directory);
         let has_server = authority.as_ref().is_some_and(|authority| authority.update.is_some());
-        Plan::of(&Ground {
+        let mut plan = Plan::of(&Ground {
             me: self.shared.me(),
             state: view.state(),
             called: &now.called,
@@ -154,7 +155,10 @@ impl House {
             // By hand neither side has the other's addresses in its kernel.
             carries: self.shared.tunnel.borrow().as_ref().is_some_and(|tunnel| !tunnel.is_by_hand()),
             has_records: has_server || self.wish.hook.is_some(),
-        })
+        });
+        plan.add_lent(&self.shared.strangers.hosts(view.state(), clock::wall()));
+        plan.wait_for_gateways(view.state(), &self.shared.strangers.taken());
+        plan
     }
 
     async fn go_by(&mut self, now: &Snapshot, mut plan: Plan) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use freehold_realm::body::{NodeNet, Ports, Preset, Proto, ServiceSet, Target};
+use freehold_realm::body::{GrantRevoke, NodeNet, Ports, Preset, Proto, ServiceSet, Target};
 use freehold_realm::{NodeRoles, draft, network_of, own_range};
 use freehold_wire::{Digest, Millis, NodeId, RealmId};
 use serde_json::Value;
@@ -227,6 +227,32 @@ fn a_pass_that_has_lapsed_is_nobodys() {
     assert!(!lab.net("m").judge(Party::Guest(grant(1), node("z")), &flow(own, 6, 443)).allowed());
     lab.guests.insert(node("x"), Guest { grant: grant(1), until: Millis(NOW.0 - 1) });
     assert!(!judge(&lab));
+}
+
+#[test]
+fn a_service_of_another_realm_is_reached_at_its_machine_and_opens_nothing_here() {
+    let mut lab = Lab::house();
+    let lent = lab.state().grants[&grant(1)].clone();
+    let there = IpAddr::V6(address::of_service(&lent.other, &service(9)));
+    let abroad = |lab: &Lab, home| {
+        let offered = [(grant(1), service(9), node(home))];
+        lab.net("m").with_abroad(&lab.state(), offered, NOW)
+    };
+    let net = abroad(&lab, "x");
+    let none = Wish::default();
+    assert_eq!(net.via(there, &none), Some(node("x")));
+    assert!(
+        net.answers(node("x"), there) && !net.answers(node("y"), there) && !net.answers(node("n"), there)
+    );
+    // It can only answer: nobody stands behind that address.
+    assert_eq!((net.carries(node("x"), there), net.party_of(there)), (None, None));
+    // A machine that has shown nothing, and one of a realm that lends something else.
+    for other in ["z", "n", "y"] {
+        assert_eq!(abroad(&lab, other).via(there, &none), None, "{other}");
+    }
+    lab.must("a", GrantRevoke { grant: grant(1) }, &[]);
+    let net = abroad(&lab, "x");
+    assert!(net.via(there, &none).is_none() && !net.answers(node("x"), there));
 }
 
 #[test]

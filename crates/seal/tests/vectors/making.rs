@@ -5,14 +5,14 @@ use freehold_crypt::{BoxSecret, Entropy, Secret, SigningKey, hash};
 use freehold_seal::{
     Amendment, Annotation, Aspect, Binding, Blinding, BlobSealer, BucketKey, Checksum, ChecksumAlgorithm,
     Content, DirectoryRow, Document, Envelope, Erased, FilterGroup, FilterHours, FilterList, FilterMember,
-    FilterRow, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind, Manifest, ManifestPart, ObjectKey, PartSums,
-    PayloadPlace, PhoneDoor, Proof, PublicAuthority, Published, Ready, Recipient, Release, Released,
-    Resealed, Right, Setting, SettingRow, Stored, Target, TlsEnds, VersionId, ZoneServer, blob_list_digest,
-    seal_payload,
+    FilterRow, GrantContact, Holder, HolderRow, Holders, KeyOf, KeyRing, Kind, KnownGrant, Manifest,
+    ManifestPart, ObjectKey, PartSums, PayloadPlace, PhoneDoor, Proof, PublicAuthority, Published, Ready,
+    Recipient, Release, Released, Resealed, Right, Setting, SettingRow, Stored, Target, TlsEnds, VersionId,
+    ZoneServer, blob_list_digest, seal_payload,
 };
 use freehold_wire::{
-    BlobName, Bounded, BucketId, Digest, Hlc, Millis, Name, NodeId, OpId, PersonId, PhoneId, RealmId, RuleId,
-    ServiceId, Text, ZoneId, to_canonical,
+    BlobName, Bounded, BucketId, Digest, GrantId, Hlc, Millis, Name, NodeId, OpId, PersonId, PhoneId,
+    RealmId, RuleId, ServiceId, Text, ZoneId, to_canonical,
 };
 use serde_json::{Value, json};
 
@@ -280,9 +280,8 @@ fn filter_rows() -> [DirectoryRow; 5] {
     ]
 }
 
-pub(crate) fn payloads() -> Value {
-    let content = |sort: u8, fields: Vec<u8>| [vec![sort], fields].concat();
-    let rows = [
+fn rows() -> Vec<DirectoryRow> {
+    vec![
         DirectoryRow::NodeName(NODE, Some(Name::new("attic").unwrap())),
         DirectoryRow::BucketName(BUCKET, Some(Name::new("photos").unwrap())),
         DirectoryRow::Addresses(NODE, Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap()),
@@ -307,7 +306,25 @@ pub(crate) fn payloads() -> Value {
                 endpoint: text("vps.example.org:51820"),
             }),
         ),
-    ];
+        DirectoryRow::Grant(
+            GrantId::from_bytes([0xee; 32]),
+            Some(KnownGrant {
+                name: Name::new("jones").unwrap(),
+                realm: Name::new("The Joneses").unwrap(),
+                contacts: Bounded::from_vec(vec![GrantContact {
+                    node: NODE,
+                    addresses: Bounded::from_vec(vec![text("192.0.2.7:4433")]).unwrap(),
+                }])
+                .unwrap(),
+                signers: Bounded::from_vec(vec![NODE]).unwrap(),
+            }),
+        ),
+    ]
+}
+
+pub(crate) fn payloads() -> Value {
+    let content = |sort: u8, fields: Vec<u8>| [vec![sort], fields].concat();
+    let rows = rows();
     let filter = filter_rows();
     let mut opens = vec![
         payload("a manifest", &content(1, to_canonical(&manifest(Some(stored())))), 5),

@@ -140,7 +140,7 @@ pub(crate) fn check(published: &Published, set: &ServiceSet) -> Result<(), Probl
             "--sign-on http://auth.smith.internal/verify    (a machine or service of the realm)",
         ));
     }
-    if !published.hosts.is_empty() && set.gateways.is_empty() {
+    if !published.hosts.is_empty() && set.gateways.is_empty() && set.grants.is_empty() {
         let host = published.hosts.first().map_or("", Text::as_str);
         return Err(odd(
             format!("{host} leads to no gateway, so nobody outside gets in"),

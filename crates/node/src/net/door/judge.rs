@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::plan::HTTPS;
 use crate::clock;
+use crate::net::grants::ingress;
 use crate::net::near::Near;
 use crate::net::stack::behind;
 
@@ -87,7 +88,12 @@ impl Ground {
 
     /// The gateway whose address in the realm's network this is.
     fn gateway(&self, peer: IpAddr) -> Option<NodeId> {
-        let Some(Party::Node(node)) = self.net.party_of(peer) else { return None };
+        let node = match self.net.party_of(peer)? {
+            Party::Node(node) => node,
+            // A machine of a realm whose gateways this one borrows; what it brings may come only for what names that.
+            Party::Guest(grant, node) if ingress::leads_here(&self.state, &grant) => return Some(node),
+            _ => return None,
+        };
         let known = self.state.nodes.get(&node)?;
         let stands = known.standing == Standing::Active && known.roles.contains(NodeRoles::GATEWAY);
         (stands && node != self.me).then_some(node)
@@ -126,9 +132,16 @@ impl Gatekeeper for Keeper {
 
     /// A gateway brings people from outside. Who is inside comes by itself, so that nobody can be made out of
     /// the realm's own by a gateway that was taken over.
-    fn believes(&self, _peer: &Client, client: &Client) -> bool {
+    fn believes(&self, peer: &Client, client: &Client) -> bool {
         let from = client.from.ip().to_canonical();
-        !self.ground.load().is_own(from) && !from.is_loopback()
+        let ground = self.ground.load();
+        let is_borrowed =
+            matches!(ground.net.party_of(peer.from.ip().to_canonical()), Some(Party::Guest(..)));
+        // Nor can one of another realm make somebody out of the house around this machine, or of a third realm.
+        if is_borrowed && (ground.near.has(from) || ground.net.party_of(from).is_some()) {
+            return false;
+        }
+        !ground.is_own(from) && !from.is_loopback()
     }
 }
 

@@ -16,12 +16,13 @@ use freehold_reach::address;
 use freehold_realm::body::Preset;
 use freehold_realm::{NodeRoles, Service, Standing, State};
 use freehold_seal::{Proof, PublicAuthority, Published, TlsEnds};
-use freehold_wire::{NodeId, PersonId, ServiceId};
+use freehold_wire::{NodeId, PersonId, RealmId, ServiceId};
 
 use self::claims::Teller;
 use super::asked::DOOR_PORTS;
 use super::sign_on;
 use crate::net::called::{Called, Thing};
+use crate::net::grants::ingress;
 
 /// Where the door answers at a service's address.
 pub(crate) const HTTPS: u16 = 443;
@@ -80,6 +81,37 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// Adds what other realms ask for. Whoever is outside may come for it: it is decided where it leads to.
+    pub(crate) fn add_lent(&mut self, asked: &[(RealmId, freehold_passes::Host)]) {
+        let lent = ingress::shown(asked, &self.services);
+        self.is_gateway |= !lent.is_empty();
+        self.outside.extend(lent.iter().map(|service| service.id));
+        self.services.extend(lent);
+    }
+
+    /// No authority is asked about a name that leads to another realm's gateway before that takes it in: it would only
+    /// fail, and be slower the next time.
+    pub(crate) fn wait_for_gateways(&mut self, state: &State, taken: &BTreeSet<String>) {
+        for (id, names) in &self.names {
+            let Some(known) = state.services.get(id).filter(|known| known.gateways.is_empty()) else {
+                continue;
+            };
+            if !known.grants.iter().any(|grant| ingress::leads_here(state, grant)) {
+                continue;
+            }
+            let waits = |one: &Wanted| {
+                let is_public = matches!(one.signer, Signer::Public(_));
+                is_public && one.names.iter().any(|name| names.contains(name) && !taken.contains(name))
+            };
+            let waiting: Vec<String> =
+                self.wanted.iter().filter(|one| waits(one)).flat_map(|one| one.names.clone()).collect();
+            self.wanted.retain(|one| !waits(one));
+            self.troubles.extend(waiting.into_iter().map(|name| {
+                (*id, format!("{name} is not taken in by the other realm's gateway yet: freehold grant list"))
+            }));
+        }
     }
 
     fn trouble(&mut self, id: ServiceId, why: impl Into<String>) {
@@ -231,12 +263,14 @@ impl Part {
         let is_gateway = service.gateways.contains(&ground.me)
             && me.is_some_and(|node| node.roles.contains(NodeRoles::GATEWAY));
         let at_home = published.ends == TlsEnds::Home;
+        let borrowed = service.grants.iter().any(|grant| ingress::leads_here(ground.state, grant));
+        let has_gateways = borrowed || !service.gateways.is_empty();
         Self {
             is_home,
             is_gateway,
             ends: if at_home { is_home } else { is_gateway },
             passes: at_home && is_gateway && !is_home,
-            comes_from_outside: is_gateway || (is_home && at_home && !service.gateways.is_empty()),
+            comes_from_outside: is_gateway || (is_home && at_home && has_gateways),
         }
     }
 }

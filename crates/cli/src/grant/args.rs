@@ -1,0 +1,76 @@
+//! What is typed after `freehold grant`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `freehold grant`.
+#[derive(Debug, Subcommand)]
+pub enum GrantCommand {
+    /// Print this realm's card, by which another realm can lend it something
+    Card,
+    /// Lend another realm something: prints an offer and its QR code
+    Offer(Box<GrantOfferArgs>),
+    /// Take up what another realm offers
+    Accept(GrantAcceptArgs),
+    /// List what is lent and borrowed
+    List,
+    /// Show a grant: what it opens, who comes by it, what is in the way
+    Show {
+        /// The grant, by name or id
+        grant: String,
+    },
+    /// End a grant for good, on either side; what goes by it is cut off
+    Revoke {
+        /// The grant, by name or id
+        grant: String,
+        /// Only say whether it would end
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `freehold grant offer`.
+#[derive(Debug, Args)]
+pub struct GrantOfferArgs {
+    /// The other realm's card, or a file with it; - reads it
+    #[arg(long, value_name = "CARD")]
+    pub to: String,
+    /// Services of the network that the other realm's machines may use
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        required_unless_present = "gateway",
+        conflicts_with = "gateway"
+    )]
+    pub services: Vec<String>,
+    /// Take in what the internet sends to names of the other realm, at gateways that take something in
+    #[arg(long)]
+    pub gateway: bool,
+    /// Until when, as 90d, 12h, 8w or 2027-01-31 [default: a year from now]
+    #[arg(long, value_name = "WHEN")]
+    pub until: Option<String>,
+    /// What to call it here [default: the other realm's name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Write the offer into a new file
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Only say whether it would be offered
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `freehold grant accept`.
+#[derive(Debug, Args)]
+pub struct GrantAcceptArgs {
+    /// The offer, or a file with it; - reads it
+    pub offer: String,
+    /// What to call it here [default: the other realm's name]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Only read it
+    #[arg(long)]
+    pub dry_run: bool,
+}

@@ -1,0 +1,109 @@
+//! Who is somebody here.
+
+use freehold_realm::body::{Ceilings, Terms};
+use freehold_wire::{OpId, Text};
+
+use super::*;
+
+const NOW: Millis = Millis(1_000_000);
+
+fn grant(resource: Resource, side: Side, other: u8) -> Grant {
+    let op = OpId::from_bytes([0; 32]);
+    let terms = Terms {
+        resource,
+        ceilings: Ceilings::default(),
+        from: Millis(0),
+        until: Millis(NOW.0 + 1000),
+        wind_down_days: 0,
+    };
+    Grant {
+        side,
+        other: RealmId::from_bytes([other; 32]),
+        offer: op,
+        said_in: op,
+        terms,
+        keys: vec![],
+        revoked: false,
+        suspended: false,
+        standing_in: None,
+    }
+}
+
+fn id(n: u8) -> GrantId {
+    GrantId::from_bytes([n; 32])
+}
+
+fn node(n: u8) -> NodeId {
+    NodeId::from_bytes([n; 32])
+}
+
+fn here(under: u8, who: u8, hosts: &[&str]) -> Here {
+    let visitor =
+        Visitor { grant: id(under), realm: RealmId::from_bytes([under; 32]), node: node(who), until: NOW };
+    let service = ServiceId::from_bytes([who; 32]);
+    let hosts = hosts.iter().map(|name| Host { name: Text::new(*name).unwrap(), service }).collect();
+    Here { visitor, addresses: Addresses::default(), hosts }
+}
+
+fn state(grants: Vec<(u8, Grant)>) -> State {
+    let mut state = crate::net::lab::Lab::house().state();
+    state.grants = grants.into_iter().map(|(n, grant)| (id(n), grant)).collect();
+    state
+}
+
+#[test]
+fn a_machine_is_somebody_while_its_pass_and_its_grant_hold() {
+    let strangers = Strangers::default();
+    strangers.let_in(here(1, 7, &[]), |_| false, NOW).unwrap();
+    let mut state = state(vec![(1, grant(Resource::Services, Side::Lends, 1))]);
+    assert_eq!(
+        strangers.guests(&state, NOW),
+        BTreeMap::from([(node(7), Guest { grant: id(1), until: NOW })])
+    );
+    assert!(strangers.admits_line(node(7), &state, NOW) && !strangers.admits_line(node(8), &state, NOW));
+    assert_eq!(strangers.networks(&state, NOW).len(), 1);
+    assert!(strangers.guests(&state, Millis(NOW.0 + 1)).is_empty());
+    state.grants.get_mut(&id(1)).unwrap().revoked = true;
+    assert!(strangers.guests(&state, NOW).is_empty() && !strangers.admits_line(node(7), &state, NOW));
+}
+
+#[test]
+fn nobody_gets_a_name_that_another_has() {
+    let strangers = Strangers::default();
+    let gateway = |other| grant(Resource::Gateway, Side::Lends, other);
+    let state = state(vec![(1, gateway(1)), (2, gateway(2))]);
+    let let_in = |here| strangers.let_in(here, |host| host == "own.example", NOW).unwrap();
+    assert_eq!(let_in(here(1, 7, &["a.example", "own.example"])), ["own.example"]);
+    assert_eq!(let_in(here(2, 8, &["a.example", "b.example"])), ["a.example"]);
+    // Another machine of the same realm may have it as well.
+    assert!(let_in(here(1, 9, &["a.example"])).is_empty());
+    let hosts: BTreeSet<String> =
+        strangers.hosts(&state, NOW).iter().map(|(_, host)| host.name.as_str().to_owned()).collect();
+    assert_eq!(hosts, BTreeSet::from(["a.example".to_owned(), "b.example".to_owned()]));
+}
+
+#[test]
+fn so_many_machines_come_under_one_grant_and_no_more() {
+    let strangers = Strangers::default();
+    for n in 0..64 {
+        strangers.let_in(here(1, n, &[]), |_| false, NOW).unwrap();
+    }
+    assert!(strangers.let_in(here(1, 64, &[]), |_| false, NOW).is_err());
+    strangers.let_in(here(1, 63, &[]), |_| false, NOW).unwrap();
+    strangers.let_in(here(2, 64, &[]), |_| false, NOW).unwrap();
+    // Those that are over leave room.
+    assert!(strangers.let_in(here(1, 65, &[]), |_| false, Millis(NOW.0 + 1)).is_ok());
+}
+
+#[test]
+fn of_two_grants_the_one_counts_that_opens_something() {
+    let strangers = Strangers::default();
+    for under in [1, 2] {
+        strangers.let_in(here(under, 7, &[]), |_| false, NOW).unwrap();
+    }
+    let state = state(vec![
+        (1, grant(Resource::Gateway, Side::Lends, 1)),
+        (2, grant(Resource::Services, Side::Lends, 1)),
+    ]);
+    assert_eq!(strangers.guests(&state, NOW)[&node(7)].grant, id(2));
+}

@@ -1,0 +1,18 @@
+//! Passes: how a realm's machine shows another realm that it comes under a grant, and what the two then tell each
+//! other. Whoever lends knows nothing of the other realm but the keys that its grant names; what those sign counts for
+//! one machine and for a day at most. It must never do I/O, read a clock, let anything in that the log does not name, or
+//! make more of a pass than the right to one connection of packets. Start reading at [`Pass`], then [`judge()`]; the
+//! bytes are in `docs/formats/pass.md`.
+
+mod call;
+mod judge;
+mod pass;
+
+pub use call::{
+    Answer, Call, Contact, HOSTS_MAX, Host, Offered, SERVICES_MAX, Shown, Told, WORDS_MAX, Welcome,
+};
+pub use judge::{Ground, Reason, Recalls, Visitor, judge, judge_recall};
+pub use pass::{Claim, LIFE_MAX, PASS_MAX, Pass, Recall, Word};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! Probe of what machines of other realms show and say.
+
+use std::collections::BTreeMap;
+
+use freehold_passes::{Answer, Call, Ground, Pass, Recall, Recalls, judge, judge_recall};
+use freehold_wire::{Millis, RealmId};
+
+use super::round_trip;
+
+/// A pass, a recall, a question, an answer: read, written the same, and worth nothing where no grant names a key.
+pub fn passes(data: &[u8]) {
+    let (grants, mut recalls, now) = (BTreeMap::new(), Recalls::default(), Millis(1_800_000_000_000));
+    if let Some(pass) = round_trip::<Pass>(data) {
+        let ground = Ground { realm: pass.claim.lender, grants: &grants, recalls: &recalls, now };
+        assert!(judge(&ground, &pass, pass.claim.node, |_| false).is_err(), "a pass without a grant counts");
+    }
+    if let Some(recall) = round_trip::<Recall>(data) {
+        let ground = Ground { realm: RealmId::from_bytes([0; 32]), grants: &grants, recalls: &recalls, now };
+        assert!(judge_recall(&ground, &recall).is_err(), "a recall without a grant counts");
+        recalls.note(&recall, now);
+    }
+    if let Ok(call) = Call::from_bytes(data) {
+        assert_eq!(call.to_bytes(), data, "two spellings of one question");
+    }
+    if let Ok(answer) = Answer::from_bytes(data) {
+        assert_eq!(answer.to_bytes(), data, "two spellings of one answer");
+    }
+}
