@@ -210,11 +210,11 @@ pub fn api(data: &[u8]) {
             let Ok(value) = HeaderValue::from_bytes(data) else { return };
             let uri = Uri::from_static("/");
             let host: HeaderMap = std::iter::once((header::HOST, value.clone())).collect();
-            done(own_host(&uri, &host));
+            done(own_host(&uri, &host, None));
             let foreign = ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example"];
             for name in foreign {
                 let both = [(header::HOST, HeaderValue::from_static(name)), (header::HOST, value.clone())];
-                assert!(!own_host(&uri, &both.into_iter().collect()));
+                assert!(!own_host(&uri, &both.into_iter().collect(), None));
             }
             let site = HeaderName::from_static("sec-fetch-site");
             let told = value.as_bytes() == b"same-origin" || value.as_bytes() == b"none";
