@@ -43,7 +43,7 @@ fn what_is_sealed_today_is_what_was_sealed_then() {
 #[test]
 fn every_vector_opens_and_every_attack_is_refused() {
     assert_eq!(reading::blobs(&committed("blob.json")), (4, 16));
-    assert_eq!(reading::payloads(&committed("payload.json")), (32, 9));
+    assert_eq!(reading::payloads(&committed("payload.json")), (33, 9));
     assert_eq!(reading::keys(&committed("key.json")), (2, 3));
     assert_eq!(reading::envelopes(&committed("envelope.json")), (6, 10));
     assert_eq!(reading::releases(&committed("release.json")), (3, 6));
