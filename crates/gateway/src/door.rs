@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -158,6 +158,7 @@ impl Door {
         let shared = Arc::new(Shared {
             heard: ArcSwap::from_pointee(heard),
             tcp_only: ArcSwap::default(),
+            waiting: Mutex::default(),
             routes: ArcSwap::from_pointee(Routes::default().next(table)),
             changed: watch::channel(0).0,
             listening: watch::channel(Listening::new()).0,
@@ -211,8 +212,11 @@ impl Door {
             if self.speaks_http3 {
                 let before = self.shared.heard.load_full();
                 let always = before.iter().filter(|at| self.https.contains(at)).copied();
-                let heard = listening::heard(&before, &next, tcp_only).into_iter().chain(always).collect();
-                self.shared.heard.store(Arc::new(heard));
+                let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let wanted = listening::secure(&next, tcp_only);
+                let heard = listening::hear(&mut waiting, &before, wanted, self.threads.len());
+                drop(waiting);
+                self.shared.heard.store(Arc::new(heard.into_iter().chain(always).collect()));
                 self.shared.tcp_only.store(Arc::new(tcp_only.iter().copied().collect()));
             }
             self.shared.listening.send_replace(next);

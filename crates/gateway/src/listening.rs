@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 
 use tokio_util::sync::DropGuard;
@@ -33,16 +33,40 @@ fn probe(now: &Listening, at: SocketAddr) -> io::Result<()> {
     TcpListener::bind(at).map(drop)
 }
 
-/// Of addresses where HTTPS is spoken, those where HTTP/3 can be; others are there without.
-pub(crate) fn heard(
-    now: &BTreeSet<SocketAddr>,
-    wanted: &Listening,
-    tcp_only: &[SocketAddr],
-) -> BTreeSet<SocketAddr> {
+/// Of addresses where HTTPS is spoken, those where HTTP/3 is wanted, too.
+pub(crate) fn secure(wanted: &Listening, tcp_only: &[SocketAddr]) -> BTreeSet<SocketAddr> {
     let secure = wanted.iter().filter(|(_, secure)| *secure).map(|(at, _)| *at);
-    let own = |at: &SocketAddr| now.iter().any(|one| one.port() == at.port());
-    let secure = secure.filter(|at| !tcp_only.contains(at));
-    secure.filter(|at| now.contains(at) || quic::is_free(*at, own(at))).collect()
+    secure.filter(|at| !tcp_only.contains(at)).collect()
+}
+
+/// Sockets of an address that no worker has taken yet.
+pub(crate) type Waiting = BTreeMap<SocketAddr, Vec<UdpSocket>>;
+
+/// Makes the sockets of HTTP/3 at addresses that come, for all workers at once: the kernel gives each client to one of
+/// those that are there, and would give it to another one when more come. Says where HTTP/3 is then; other addresses
+/// are there without.
+pub(crate) fn hear(
+    waiting: &mut Waiting,
+    before: &BTreeSet<SocketAddr>,
+    wanted: BTreeSet<SocketAddr>,
+    workers: usize,
+) -> BTreeSet<SocketAddr> {
+    waiting.retain(|at, _| wanted.contains(at));
+    let own = |at: &SocketAddr| before.iter().any(|one| one.port() == at.port());
+    let mut heard = wanted;
+    heard.retain(|at| {
+        if before.contains(at) {
+            return true;
+        }
+        match quic::bind_all(*at, own(at), workers) {
+            Ok(sockets) => waiting.insert(*at, sockets).is_none(),
+            Err(error) => {
+                tracing::warn!(%at, %error, "HTTP/3 is not spoken there");
+                false
+            }
+        }
+    });
+    heard
 }
 
 /// Listens in one worker where it is wanted, until the door closes.
@@ -57,7 +81,7 @@ pub(crate) async fn keep(worker: Arc<Worker>) {
                 Ok(listener) => {
                     let until = worker.shared.cancel.child_token();
                     worker.visits.spawn(Arc::clone(&worker).listen(listener, secure, until.clone()));
-                    if secure && worker.shared.heard.load().contains(&at) {
+                    if secure {
                         quic::hear(&worker, at, &until);
                     }
                     open.insert((at, secure), until.drop_guard());

@@ -8,8 +8,8 @@ mod visit;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use freehold_ports::Guest;
@@ -53,15 +53,19 @@ pub(crate) fn bind(
     (0..workers).map(|_| all(true)).collect()
 }
 
-/// Whether nobody else is at an address; `own`, the door may be at others with its port.
-pub(crate) fn is_free(at: SocketAddr, own: bool) -> bool {
-    bind_at(at, own).map_err(|error| tracing::warn!(%at, %error, "HTTP/3 is not spoken there")).is_ok()
+/// A socket at one address for each worker; `own`, the door may be at others with its port, and nobody else.
+pub(crate) fn bind_all(at: SocketAddr, own: bool, workers: usize) -> io::Result<Vec<UdpSocket>> {
+    drop(bind_at(at, own)?);
+    (0..workers).map(|_| bind_at(at, true)).collect()
 }
 
-/// Listens in one worker at one address more, until that ends.
+/// Listens in one worker at one address more, until that ends, if HTTP/3 is spoken there.
 pub(crate) fn hear(worker: &Arc<Worker>, at: SocketAddr, until: &CancellationToken) {
     let Some(manner) = &worker.manner else { return };
-    match bind_at(at, true).and_then(|socket| manner.open(socket)) {
+    let mut waiting = worker.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(socket) = waiting.get_mut(&at).and_then(Vec::pop) else { return };
+    drop(waiting);
+    match manner.open(socket) {
         Ok(endpoint) => {
             worker.visits.spawn(listen(Arc::clone(worker), manner.clone(), endpoint, until.clone()));
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -23,7 +23,7 @@ use crate::gate::{Client, Handed, Judgement};
 use crate::host::folded;
 use crate::judged::Judged;
 use crate::line::{Again, Linger};
-use crate::listening::{self, Listening};
+use crate::listening::{self, Listening, Waiting};
 use crate::live::Live;
 use crate::pass::{Opening, keeps_its_tls, pass};
 use crate::quic::{self, Manner};
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) heard: ArcSwap<BTreeSet<SocketAddr>>,
     /// Where it is not, although it is at all addresses beside.
     pub(crate) tcp_only: ArcSwap<BTreeSet<SocketAddr>>,
+    /// What workers listen with for HTTP/3 where the door has come to.
+    pub(crate) waiting: Mutex<Waiting>,
 }
 
 impl Shared {
