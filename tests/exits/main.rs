@@ -104,7 +104,7 @@ fn cut_by_a_suspension(one: &Node<'_>, pad: &Node<'_>, carol: &Host) -> Result<(
     let file = carol.folder().join("stream");
     let came = || std::fs::metadata(&file).map_or(0, |about| about.len());
     let mut curl = carol.command("curl");
-    curl.args(["-sS", "--limit-rate", "2M", "-o"]).arg(&file).arg(format!("http://{WORLD}:{PORT}/stream"));
+    curl.args(["-sS", "-N", "-o"]).arg(&file).arg(format!("http://{WORLD}:{PORT}/stream"));
     let _curl = Running(curl.stderr(Stdio::null()).spawn()?);
     eventually(20, "it has begun", || Ok(came() > 4 << 20))?;
     one.cli(&["--yes", "node", "suspend", "pad"])?.good()?;

@@ -4,6 +4,7 @@ import http.server
 import socket
 import sys
 
+SO_MAX_PACING_RATE = 47
 
 class Answer(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -12,6 +13,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
         if self.path != "/stream":
             self.wfile.write(self.client_address[0].removeprefix("::ffff:").encode())
             return
+        # Paced here: what a slow reader has waiting in its own buffers would go on coming after a cut.
+        self.connection.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, 2_000_000)
         try:
             while True:
                 self.wfile.write(bytes(65536))

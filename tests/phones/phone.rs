@@ -57,7 +57,9 @@ impl<'a> Phone<'a> {
         Ok(at != "0")
     }
 
-    /// Has another address on its network from now on.
+    /// Has another address on its network from now on, and does what WireGuard's app for phones does when it is told
+    /// of another network: it opens its sockets anew. (Nobody tells
+    /// wireguard-go, which sends from the address that is gone until it has heard nothing for 20 seconds.)
     pub(crate) fn moves(&self, last: u8) -> Result<()> {
         let old = self.host.address();
         let [a, b, c, _] = old.octets();
@@ -67,7 +69,8 @@ impl<'a> Phone<'a> {
         let router = way.split_whitespace().nth(2).context("it has no router")?.to_owned();
         ip(&format!("addr del {old}/24 dev eth0"))?;
         ip(&format!("addr add {a}.{b}.{c}.{last}/24 dev eth0"))?;
-        ip(&format!("route add default via {router}"))
+        ip(&format!("route add default via {router}"))?;
+        self.host.run("wg", &["set", &self.device, "listen-port", "51999"])?.good().map(drop)
     }
 }
 
