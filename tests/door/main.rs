@@ -5,6 +5,7 @@ mod around;
 mod lent;
 mod outside;
 mod world;
+mod zone;
 
 use std::net::IpAddr;
 

@@ -14,7 +14,10 @@ use crate::around::Running;
 /// Where the authority is asked, and managed; where names are answered.
 const ACME: u16 = 14_000;
 const MANAGED: u16 = 15_000;
-const NAMES: u16 = 5353;
+pub(crate) const NAMES: u16 = 5353;
+/// Whose updates of the zone the name server takes (TXT records alone), and what they are signed with.
+pub(crate) const KEY: &str = "update";
+pub(crate) const SECRET: &str = "YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcy4uLi4=";
 
 /// A host of the internet.
 pub(crate) struct World<'a> {
@@ -33,10 +36,15 @@ impl<'a> World<'a> {
 
     /// Has a realm choose this authority.
     pub(crate) fn choose(&self, node: &Node<'_>, proof: &str) -> Result<()> {
+        self.choose_with(node, proof, &[])
+    }
+
+    /// The same, and what its proof needs besides.
+    pub(crate) fn choose_with(&self, node: &Node<'_>, proof: &str, more: &[&str]) -> Result<()> {
         let directory = format!("https://{}:{ACME}/dir", self.host.address());
         let roots = self.host.folder().join("authority.pem").to_string_lossy().into_owned();
         let choice = ["--contact", "ada@acme.test", "--agree", "--proof", proof, "--roots", &roots];
-        let all = [&["net", "certificates", "set", "--acme", &directory], &choice[..]].concat();
+        let all = [&["net", "certificates", "set", "--acme", &directory], &choice[..], more].concat();
         node.cli(&all)?.good().map(drop)
     }
 
@@ -64,9 +72,12 @@ fn names(host: &Host, zone: &str, gateway: Ipv4Addr) -> Result<Running> {
     write(
         folder.join("named.conf"),
         &format!(
-            "options {{ directory \"{path}\"; listen-on port {NAMES} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; \
+            "options {{ directory \"{path}\"; listen-on port {NAMES} {{ 127.0.0.1; {own}; }}; listen-on-v6 {{ none; }}; \
              recursion no; pid-file none; session-keyfile \"{path}/session\"; dnssec-validation no; }};\n\
-             controls {{ }};\nzone \"{zone}\" {{ type primary; file \"{path}/zone\"; }};\n"
+             controls {{ }};\nkey \"{KEY}\" {{ algorithm hmac-sha256; secret \"{SECRET}\"; }};\n\
+             zone \"{zone}\" {{ type primary; file \"{path}/zone\"; \
+             update-policy {{ grant {KEY} subdomain {zone}. TXT; }}; }};\n",
+            own = host.address(),
         ),
     )?;
     let mut named = host.command("named");
