@@ -22,6 +22,10 @@ use realm::{Realm, node, seed};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::sync::watch;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Where machine t runs a relay, if it does.
 const RELAY: &str = "192.0.2.2:4711";
 

@@ -51,7 +51,10 @@ impl Controller for Steered {
         app_limited: bool,
         rtt: &RttEstimator,
     ) {
-        self.cubic.on_ack(now, sent, bytes, pn, app_limited, rtt);
+        // A window that nobody asks for is not worth a cube root for each packet.
+        if !self.open.load(Ordering::Relaxed) {
+            self.cubic.on_ack(now, sent, bytes, pn, app_limited, rtt);
+        }
     }
 
     fn on_congestion_event(

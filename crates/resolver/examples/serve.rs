@@ -13,6 +13,10 @@ use freehold_names::{Group, LocalTime, Member, PolicyParty};
 use freehold_resolver::{Config, List, Listen, Resolver, Roots, Setting, Source, Speaks, Upstream};
 use freehold_wire::Millis;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Failed = Box<dyn std::error::Error>;
 
 #[tokio::main]
