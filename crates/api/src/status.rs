@@ -106,7 +106,9 @@ pub enum PlaneState {
     Degraded,
     /// Not running.
     Stopped,
-    /// Not wanted, or not possible here; the node does without.
+    /// Nobody has asked for what it does.
+    Idle,
+    /// Switched off, or not possible here; the node does without.
     Off,
 }
 

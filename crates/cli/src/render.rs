@@ -3,8 +3,8 @@
 use freehold_api::words::{self, bytes, count, span, verb};
 use freehold_api::{
     Audit, BucketAccess, BucketStatus, Damage, Doctor, ErasureUnderWay, Finding, GuardianTest, ImportReport,
-    Level, NodePlace, NodeStatus, Path, PlaneState, Protection, Role, Standing, Status, VerifyFinding,
-    VerifyReport,
+    Level, NodePlace, NodeStatus, Path, PlaneState, PlaneStatus, Protection, Role, Standing, Status,
+    VerifyFinding, VerifyReport,
 };
 
 fn finding(found: &Finding) -> String {
@@ -46,13 +46,11 @@ pub(crate) fn status(status: &Status) -> String {
         out.push("Databases".to_owned());
         out.push(buckets(&databases));
     }
-    for plane in &status.planes {
-        if plane.state != PlaneState::Running {
-            out.push(format!("  plane {}: {:?}, {}", plane.name, plane.state, plane.detail));
-        } else if plane.detail.starts_with(words::IN_USER_SPACE) {
-            // Nothing is broken, and other things go differently.
-            out.push(format!("  plane {}: {}", plane.name, plane.detail));
-        }
+    let parts: Vec<String> = status.planes.iter().filter_map(part).collect();
+    if !parts.is_empty() {
+        out.push(String::new());
+        out.push("Parts of this node".to_owned());
+        out.extend(parts);
     }
     if !status.erasures.is_empty() {
         out.push(String::new());
@@ -84,6 +82,21 @@ pub(crate) fn status(status: &Status) -> String {
             .map_or("no checkpoint yet".to_owned(), |ms| format!("last checkpoint {} ago", span(ms)))
     ));
     out.join("\n")
+}
+
+/// A part of the node that is not as usual. What is wrong with one is told with the alarms, and what nobody has
+/// asked for is no news.
+fn part(plane: &PlaneStatus) -> Option<String> {
+    let name = &plane.name;
+    match plane.state {
+        PlaneState::Starting => Some(format!("  {name:<16} is starting")),
+        PlaneState::Off => Some(format!("  {name:<16} off: {}", plane.detail)),
+        // Nothing is broken, and other things go differently.
+        PlaneState::Running if plane.detail.starts_with(words::IN_USER_SPACE) => {
+            Some(format!("  {name:<16} {}", plane.detail))
+        }
+        PlaneState::Running | PlaneState::Idle | PlaneState::Degraded | PlaneState::Stopped => None,
+    }
 }
 
 /// An erasure that is not over: whom it waits for, and how long already.

@@ -26,9 +26,7 @@ impl Page {
 
     fn good(&self) -> Vec<&Finding> {
         // The node's parts have a list of their own.
-        let part = |finding: &Finding| {
-            self.status.planes.iter().any(|plane| finding.what == format!("{} runs", plane.name))
-        };
+        let part = |finding: &Finding| self.status.planes.iter().any(|plane| finding.what == plane.name);
         self.findings.iter().filter(|finding| finding.level == Level::Good && !part(finding)).collect()
     }
 
@@ -39,6 +37,7 @@ impl Page {
             PlaneState::Starting => Mark { tone: "quiet", word: "Starting" },
             PlaneState::Degraded => Mark { tone: "wait", word: "Needs a look" },
             PlaneState::Stopped => Mark { tone: "bad", word: "Stopped" },
+            PlaneState::Idle => Mark { tone: "quiet", word: "Not in use" },
             PlaneState::Off => Mark { tone: "quiet", word: "Off" },
         }
     }

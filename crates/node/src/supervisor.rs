@@ -24,7 +24,9 @@ pub enum Health {
     Up(String),
     /// Doing part of it, with the reason.
     Degraded(String),
-    /// Not wanted, or not possible here, with the reason; the node does without.
+    /// Nobody has asked for what it does, with what to type for it.
+    Idle(String),
+    /// Switched off, or not possible here, with the reason; the node does without.
     Off(String),
     /// Ended, with the reason.
     Failed(String),

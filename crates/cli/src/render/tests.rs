@@ -74,3 +74,17 @@ fn what_was_read_is_counted_as_people_count() {
     let report = VerifyReport { blobs: 2, entries: 2, bad_entries: 1, ..report };
     assert!(verified(&report, true).ends_with("2 entries: DAMAGE found\n  1 entry is not what was signed"));
 }
+
+#[test]
+fn a_new_machine_is_not_told_of_what_nobody_asked_for() {
+    let told = |state, detail: &str| {
+        part(&PlaneStatus { name: "tunnel".to_owned(), state, detail: detail.to_owned() })
+    };
+    assert_eq!(told(PlaneState::Idle, "nobody has asked for a proxy"), None);
+    assert_eq!(told(PlaneState::Running, "packets are carried by freehold0"), None);
+    assert_eq!(told(PlaneState::Degraded, "why"), None, "an alarm has it");
+    let off = told(PlaneState::Off, "packets are not carried, as --no-packets says").unwrap();
+    assert_eq!(off, "  tunnel           off: packets are not carried, as --no-packets says");
+    let other = told(PlaneState::Running, &format!("{}, 1 flow", words::IN_USER_SPACE)).unwrap();
+    assert!(other.starts_with("  tunnel           packets are carried in user space"));
+}

@@ -2,13 +2,14 @@
 
 mod erasures;
 mod metrics;
+mod parts;
 
 use std::collections::BTreeMap;
 
 use freehold_api::{
     BackendState, BackendStatus, BucketAccess, BucketStatus, ChecklistItem, CopiesCount, Doctor, Endpoints,
-    Finding, Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName,
-    RecoveryStatus, Role, Standing, Status, StorageStatus, words,
+    Finding, Level, LogStatus, NodeStatus, Path, Protection, RealmName, RecoveryStatus, Role, Standing,
+    Status, StorageStatus, words,
 };
 use freehold_mesh::PeerHealth;
 use freehold_placement::Own;
@@ -22,7 +23,6 @@ use crate::heard::silent;
 use crate::log::{NotYet, View};
 use crate::people::is_record;
 use crate::shared::Shared;
-use crate::supervisor::Health;
 
 pub(super) fn status(shared: &Shared) -> Status {
     let view = shared.log.view();
@@ -39,7 +39,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_ms: clock::monotonic().since(shared.started).0,
         alarms: findings(shared, &view).into_iter().filter(|found| found.level == Level::Alarm).collect(),
-        planes: planes(shared),
+        planes: parts::planes(shared),
         nodes: nodes(shared),
         buckets: buckets(shared).into_iter().filter(|bucket| is_peoples(&bucket.name)).collect(),
         log: LogStatus {
@@ -77,21 +77,6 @@ fn storage(shared: &Shared) -> StorageStatus {
     let free = freehold_disk::free_bytes(shared.home.root()).unwrap_or_default();
     let missing = shared.replica.get().map(|replica| replica.report().missing).unwrap_or_default();
     StorageStatus { used, free, coming: missing.0 as u64, coming_bytes: missing.1 }
-}
-
-fn planes(shared: &Shared) -> Vec<PlaneStatus> {
-    let Some(board) = shared.board.get() else { return Vec::new() };
-    let plane = |(name, health): (&str, Health)| {
-        let (state, detail) = match health {
-            Health::Starting => (PlaneState::Starting, String::new()),
-            Health::Up(detail) => (PlaneState::Running, detail),
-            Health::Degraded(detail) => (PlaneState::Degraded, detail),
-            Health::Off(detail) => (PlaneState::Off, detail),
-            Health::Failed(detail) => (PlaneState::Stopped, detail),
-        };
-        PlaneStatus { name: name.to_owned(), state, detail }
-    };
-    board.read().into_iter().map(plane).collect()
 }
 
 pub(super) fn roles(roles: NodeRoles) -> Vec<Role> {
@@ -303,26 +288,12 @@ fn found(level: Level, what: impl Into<String>, why: impl Into<String>, next: Op
 
 const MORE_NODES: &str = "bring the other nodes online, or add one: freehold invite";
 
-fn of_plane(plane: PlaneStatus) -> Finding {
-    match plane.state {
-        PlaneState::Degraded | PlaneState::Stopped if !plane.detail.is_empty() => found(
-            Level::Alarm,
-            format!("the {} does not work as it should", plane.name),
-            plane.detail,
-            // What is wrong with what is published is put right while the door is open.
-            (plane.name != "door").then_some("freehold stop, then freehold up"),
-        ),
-        PlaneState::Off => found(Level::Notice, format!("the {} is off", plane.name), plane.detail, None),
-        _ => found(Level::Good, format!("{} runs", plane.name), plane.detail, None),
-    }
-}
-
 fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     let mut all = Vec::new();
     all.extend(of_disk_and_clock(shared));
     all.extend(of_phrases(shared));
     all.extend(of_log(shared, view));
-    all.extend(planes(shared).into_iter().map(of_plane));
+    all.extend(parts::planes(shared).into_iter().filter_map(parts::told));
     let alone = is_alone(shared, view);
     for bucket in buckets(shared).iter().filter(|bucket| bucket.protected != Protection::Full) {
         let wanted = words::count(bucket.copies.into(), "node");

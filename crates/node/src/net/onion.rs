@@ -316,7 +316,7 @@ fn health(status: &OnionStatus, unreadable: Option<&str>) -> Health {
     let address = status.address.as_deref().unwrap_or_default();
     let next = status.next.as_ref().map(|next| format!(": {next}")).unwrap_or_default();
     match (status.state, &status.trouble) {
-        (OnionState::Off, _) => Health::Off("off, see freehold net onion".to_owned()),
+        (OnionState::Off, _) => Health::Idle("nobody has switched it on: freehold net onion on".to_owned()),
         (OnionState::Waiting, _) => {
             Health::Off("shut until somebody is let in: freehold net onion let-in NAME".to_owned())
         }

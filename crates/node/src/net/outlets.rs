@@ -280,7 +280,7 @@ fn health<'a>(
     let forwards = (forwards > 0).then(|| freehold_api::words::count(forwards as u64, "forwarded port"));
     let all: Vec<String> = proxies.chain(forwards).collect();
     if all.is_empty() {
-        return Health::Off("nobody has asked for a proxy or a forwarded port".to_owned());
+        return Health::Idle("nobody has asked for a proxy or a forwarded port".to_owned());
     }
     Health::Up(all.join(", "))
 }

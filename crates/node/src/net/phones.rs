@@ -80,7 +80,7 @@ pub(crate) async fn start(
 ) -> Result<(), Problem> {
     let ends = shared.phones.door.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (Some(listen), Some(ends)) = (wish.listen, ends) else {
-        plane.report(Health::Off("phones are taken in where --phone-listen says so".to_owned()));
+        plane.report(Health::Idle("phones are taken in where --phone-listen says so".to_owned()));
         plane.spawn(take_back(Arc::clone(shared), plane.clone()));
         return Ok(());
     };

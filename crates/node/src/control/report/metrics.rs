@@ -45,7 +45,8 @@ pub(in crate::control) fn metrics(shared: &Arc<Shared>) -> String {
     gauge("depot_bytes", "Sealed bytes held.", one(status.storage.used));
     gauge("disk_free_bytes", "Bytes free on the disk.", one(status.storage.free));
     let label = |key: &str, value: &str| format!("{{{key}=\"{value}\"}}");
-    let planes = status.planes.iter().filter(|plane| plane.state != PlaneState::Off);
+    let wanted = |state| !matches!(state, PlaneState::Idle | PlaneState::Off);
+    let planes = status.planes.iter().filter(|plane| wanted(plane.state));
     gauge(
         "plane_running",
         "Whether a plane does its work; a plane that is off, as nobody wants it, is not listed.",

@@ -34,7 +34,7 @@ async fn a_file_of_others_shuts_the_door_and_nobody_is_let_in_while_it_is_off() 
     let onion = Onion::kept(&home);
     assert_eq!(
         health(&onion.status(), onion.unreadable.as_deref()),
-        Health::Off("off, see freehold net onion".into())
+        Health::Idle("nobody has switched it on: freehold net onion on".into())
     );
     if find_tor().is_ok() {
         let refused = onion.let_in(OnionClient { name: "ann".to_owned(), key: key() }).await.unwrap_err();
