@@ -2,6 +2,7 @@
 
 mod browser;
 mod service;
+mod systemd;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -5,9 +5,11 @@ use std::path::Path;
 use freehold_api::Problem;
 
 use crate::args::Run;
+use crate::dns::DnsSystem;
 use crate::terminal::Terminal;
 
 const TUN_ALONE: &str = "DevicePolicy=closed\nDeviceAllow=/dev/net/tun rw";
+const RESOLV: &str = " -/etc/resolv.conf";
 const UNIT: &str = include_str!("freehold.service");
 
 /// Writes the unit for this home and says what to type next: the system's one if we are root,
@@ -116,6 +118,8 @@ fn fill(program: &Path, home: &Path, run: &Run, system: bool) -> String {
         .replace("@ARGUMENT@", &quoted(home, true))
         .replace("@HOME@", &quoted(home, false))
         .replace("@FLAGS@", &flags)
+        // All names here, where only that file can say so.
+        .replace("@RESOLV@", if system && run.dns.system == Some(DnsSystem::Yes) { RESOLV } else { "" })
         // What the network device takes, and to answer for names on port 53. A person's own manager has neither
         // to give.
         .replace("@RIGHTS@", if system { "CAP_NET_ADMIN CAP_NET_BIND_SERVICE" } else { "" })
@@ -174,9 +178,15 @@ mod tests {
         assert!(unit.contains("\nLimitCORE=0\n"), "a dump would hold the node's keys");
         assert!(unit.contains("ReadWritePaths=/srv/freehold\n"));
         assert!(unit.contains("\nDeviceAllow=/dev/net/tun rw\n") && !unit.contains("PrivateDevices"));
+        let asked = DnsArgs { system: Some(DnsSystem::Yes), ..DnsArgs::default() };
+        let asked = Run { dns: asked, ..run.clone() };
+        let asked = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &asked, true);
+        assert!(asked.contains("\nReadWritePaths=/srv/freehold -/etc/resolv.conf\n"), "{asked}");
         let own = fill(Path::new("/usr/bin/freehold"), Path::new("/srv/freehold"), &run, false);
         assert!(own.contains("\nCapabilityBoundingSet=\n") && own.contains("\nPrivateDevices=yes\n"));
-        for blank in ["PROGRAM", "ARGUMENT", "HOME", "FLAGS", "USERS", "TARGET", "RIGHTS", "DEVICES"] {
+        for blank in
+            ["PROGRAM", "ARGUMENT", "HOME", "FLAGS", "USERS", "TARGET", "RIGHTS", "DEVICES", "RESOLV"]
+        {
             assert!(!unit.contains(&format!("@{blank}@")), "{unit}");
         }
         let odd = fill(Path::new("/opt/my tools/freehold"), Path::new("/srv/100% $HOME"), &run, true);

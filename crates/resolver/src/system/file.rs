@@ -154,7 +154,8 @@ fn put(path: &Path, what: &Was) -> Result<(), SystemError> {
             _ => Ok(()),
         },
         Was::Text(text) => match freehold_disk::replace(path, text.as_bytes(), 0o644) {
-            Err(error) if is_pinned(&error) => in_place(path, text).map_err(failed),
+            // Through a link it would be another program's file.
+            Err(error) if is_pinned(&error) && !path.is_symlink() => in_place(path, text).map_err(failed),
             done => done.map_err(failed),
         },
         Was::Link(to, _) => {
