@@ -20,7 +20,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -102,16 +102,7 @@ impl House {
     ) {
         let porter = Porter::new(Places { total: VEILED, each: VEILED, reserve: 0, rest: REST });
         let connections = TaskTracker::new();
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = cancel.cancelled() => break,
-                accepted = listener.accept() => accepted,
-            };
-            let Ok((stream, _)) = accepted else {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            };
+        while let Some(stream) = next(&listener, &cancel).await {
             let Some(guest) = porter.admit(VEILED_FROM) else { continue };
             let sessions = Some(Arc::clone(&self.sessions));
             let (strangers, known) = (Strangers::new(), name().map(KnownAs));
@@ -151,6 +142,22 @@ async fn shaken<S>(
     serve_one(stream, speaks, guest, answers, cancel).await;
 }
 
+/// Whoever comes next to a socket of this machine; none once it is cancelled.
+async fn next(listener: &UnixListener, cancel: &CancellationToken) -> Option<UnixStream> {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => return Some(stream),
+            // No descriptor is free: the next try would fail at once, too.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
 /// Serves the control socket until cancelled.
 pub(super) async fn control(
     listener: UnixListener,
@@ -160,17 +167,7 @@ pub(super) async fn control(
     let places = Places { total: COMMANDS, each: COMMANDS, reserve: 0, rest: REST };
     let porter = Porter::new(places);
     let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = cancel.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let Ok((stream, _)) = accepted else {
-            // No descriptor is free: the next try would fail at once, too.
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+    while let Some(stream) = next(&listener, &cancel).await {
         let Some(guest) = porter.admit(Source::Here) else { continue };
         let strangers = Strangers::new();
         let answers = Answers { router: api.clone(), sessions: None, strangers, known: None };
