@@ -1,0 +1,189 @@
+//! What is wrong with a backup, from what is on record of it: told as data, and put into words elsewhere.
+
+use std::path::Path;
+
+use freehold_wire::Millis;
+
+/// How many runs back the usual size is looked for.
+const USUAL_OF: usize = 10;
+/// Below so many bytes of difference no size is worth an alarm.
+const JUMP_MIN: u64 = 64 << 20;
+
+/// From when on something is an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// No success for so long.
+    pub age: Millis,
+    /// No drill that succeeded for so long.
+    pub untested: Millis,
+    /// So many failures in a row, even if the last success is young.
+    pub failures: u32,
+    /// The factor, in percent, by which a size may rise or fall: 300 is three times.
+    pub jump_percent: u64,
+}
+
+impl Bounds {
+    /// For a backup that is made this often: three of them missed, and a day at the least, since machines are switched
+    /// off at night; two weeks without a drill; three failures; three times the usual size.
+    #[must_use]
+    pub fn of(every: Millis) -> Self {
+        Self {
+            age: Millis(every.0.saturating_mul(3)).max(Millis::from_hours(24)),
+            untested: Millis::from_hours(14 * 24),
+            failures: 3,
+            jump_percent: 300,
+        }
+    }
+}
+
+/// How one run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// When it began.
+    pub at: Millis,
+    /// Bytes of the files that it covers.
+    pub bytes: u64,
+    /// Bytes that were new to the target.
+    pub added: u64,
+    /// How many files it could not read.
+    pub unread: u64,
+}
+
+/// How the last drill ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drilled {
+    /// When.
+    pub at: Millis,
+    /// Whether all came back as it was.
+    pub good: bool,
+}
+
+/// What is on record of one backup to one target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Record {
+    /// When the backup was asked for.
+    pub added: Millis,
+    /// The runs that succeeded, the oldest first; more than the last few are not looked at.
+    pub runs: Vec<Outcome>,
+    /// How many have failed since.
+    pub failed: u32,
+    /// The last drill that succeeded.
+    pub tested: Option<Millis>,
+    /// The last drill.
+    pub drilled: Option<Drilled>,
+}
+
+/// What a person has to hear, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Alarm {
+    /// A drill brought back something else than what was backed up, or nothing: this backup may be none.
+    DrillFailed {
+        /// When.
+        at: Millis,
+    },
+    /// There is none, for so long.
+    None {
+        /// Since it was asked for.
+        since: Millis,
+    },
+    /// The last one is so old.
+    Old {
+        /// Since it began.
+        age: Millis,
+    },
+    /// So many runs have failed in a row.
+    Failing {
+        /// How many.
+        times: u32,
+    },
+    /// The files are far fewer than usual: somebody may have deleted them.
+    Fell {
+        /// What is usual, in bytes.
+        usual: u64,
+        /// What it was, in bytes.
+        now: u64,
+    },
+    /// Far more was new than usual: somebody may have encrypted the files.
+    Rose {
+        /// What is usual, in bytes.
+        usual: u64,
+        /// What it was, in bytes.
+        now: u64,
+    },
+    /// Files that could not be read are in no snapshot.
+    Unread {
+        /// How many.
+        files: u64,
+    },
+    /// Nobody has tried to restore from it for so long.
+    Untested {
+        /// Since the last drill that succeeded, or the first run.
+        since: Millis,
+    },
+}
+
+/// The alarms of one backup at one target, the worst first.
+pub fn alarms(record: &Record, bounds: &Bounds, now: Millis) -> Vec<Alarm> {
+    let mut found = Vec::new();
+    if let Some(drilled) = record.drilled.filter(|drilled| !drilled.good) {
+        found.push(Alarm::DrillFailed { at: drilled.at });
+    }
+    let age = now.since(record.runs.last().map_or(record.added, |last| last.at));
+    if age >= bounds.age {
+        found.push(if record.runs.is_empty() { Alarm::None { since: age } } else { Alarm::Old { age } });
+    }
+    if record.failed >= bounds.failures {
+        found.push(Alarm::Failing { times: record.failed });
+    }
+    if let Some((last, before)) = record.runs.split_last() {
+        found.extend(jumps(last, before, bounds));
+        if last.unread > 0 {
+            found.push(Alarm::Unread { files: last.unread });
+        }
+    }
+    if let Some(first) = record.runs.first() {
+        let since = now.since(record.tested.unwrap_or(first.at));
+        if since >= bounds.untested {
+            found.push(Alarm::Untested { since });
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+/// What the last run has far less of, or far more, than those before it. The first runs have nothing to be compared with;
+/// what is new is compared from the third on, since in the first all is.
+fn jumps(last: &Outcome, before: &[Outcome], bounds: &Bounds) -> Vec<Alarm> {
+    let mut found = Vec::new();
+    let recent = before.get(before.len().saturating_sub(USUAL_OF)..).unwrap_or_default();
+    if let Some(usual) = median(recent.iter().map(|run| run.bytes)) {
+        let far = last.bytes.saturating_mul(bounds.jump_percent) / 100 <= usual;
+        if far && usual - last.bytes.min(usual) >= JUMP_MIN {
+            found.push(Alarm::Fell { usual, now: last.bytes });
+        }
+    }
+    let later = before.get(1..).unwrap_or_default();
+    let later = later.get(later.len().saturating_sub(USUAL_OF)..).unwrap_or_default();
+    if let Some(usual) = median(later.iter().map(|run| run.added)) {
+        // What is new differs from day to day far more than what there is: half of all is a jump, a photo album is not.
+        let far =
+            last.added >= usual.saturating_mul(bounds.jump_percent) / 100 && last.added >= last.bytes / 2;
+        if far && last.added.saturating_sub(usual) >= JUMP_MIN {
+            found.push(Alarm::Rose { usual, now: last.added });
+        }
+    }
+    found
+}
+
+fn median(values: impl Iterator<Item = u64>) -> Option<u64> {
+    let mut values: Vec<u64> = values.collect();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+/// Those of the paths that ought to be protected that lie in no source, or in one from which they are left out. Paths
+/// are absolute and have no `..`.
+pub fn unprotected<'a>(wanted: &[&'a Path], sources: &[&Path], left_out: &[&Path]) -> Vec<&'a Path> {
+    let within = |path: &Path, places: &[&Path]| places.iter().any(|place| path.starts_with(place));
+    wanted.iter().copied().filter(|path| !within(path, sources) || within(path, left_out)).collect()
+}

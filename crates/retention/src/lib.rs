@@ -1,0 +1,17 @@
+//! Backups as decisions: when one is due, which snapshots are kept and which may go, which files a restore is tried
+//! with, and what is wrong enough that a person has to hear of it. It must never do I/O, read a clock, draw a seed, or
+//! let the newest snapshot of anything go. Start reading at [`due`], then [`choose`]; the keeping of snapshots is that
+//! of restic's `forget`, so that whoever knows one knows both.
+
+mod alarm;
+mod drill;
+mod policy;
+mod schedule;
+
+pub use alarm::{Alarm, Bounds, Drilled, Outcome, Record, alarms, unprotected};
+pub use drill::{Drill, DrillPlan, Sample, drill_due};
+pub use policy::{Choice, Keep, Moment, Period, Policy, Reason, Snapshot, choose};
+pub use schedule::{BadSchedule, Due, EVERY_MAX, EVERY_MIN, Now, Power, Schedule, Tries, Waiting, due};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! Laws of what is due, kept, tried and told. That the choice is restic's own is tested where there are repositories.
+
+mod keeping;
+mod telling;
+mod timing;

@@ -1,0 +1,125 @@
+use std::path::Path;
+
+use freehold_wire::Millis;
+use proptest::prelude::*;
+
+use crate::{Alarm, Bounds, Drilled, Outcome, Record, alarms, unprotected};
+
+const HOUR: u64 = 3_600_000;
+const BEGIN: u64 = 1_700_000_000_000;
+const GIB: u64 = 1 << 30;
+
+fn hours(count: u64) -> Millis {
+    Millis(BEGIN + count * HOUR)
+}
+
+/// A backup of 10 GiB that has run hourly so often, tested at its end.
+fn steady(runs: u64) -> Record {
+    let run = |hour| Outcome {
+        at: hours(hour),
+        bytes: 10 * GIB,
+        added: if hour == 0 { 10 * GIB } else { GIB / 100 },
+        unread: 0,
+    };
+    Record {
+        added: hours(0),
+        runs: (0..runs).map(run).collect(),
+        tested: Some(hours(runs)),
+        ..Record::default()
+    }
+}
+
+fn told(record: &Record, now: Millis) -> Vec<Alarm> {
+    alarms(record, &Bounds::of(Millis(HOUR)), now)
+}
+
+#[test]
+fn a_backup_that_runs_is_no_alarm() {
+    for runs in 1..20 {
+        assert_eq!(told(&steady(runs), hours(runs)), []);
+    }
+}
+
+#[test]
+fn a_machine_switched_off_over_night_is_none_and_one_for_a_day_is() {
+    assert_eq!(told(&steady(10), hours(9 + 23)), []);
+    assert_eq!(told(&steady(10), hours(9 + 24)), [Alarm::Old { age: Millis(24 * HOUR) }]);
+    let weekly = Bounds::of(Millis(7 * 24 * HOUR));
+    assert_eq!(alarms(&steady(1), &Bounds { untested: Millis(u64::MAX), ..weekly }, hours(20 * 24)), []);
+}
+
+#[test]
+fn one_that_never_ran_says_so() {
+    let record = Record { added: hours(0), failed: 3, ..Record::default() };
+    let since = Millis(30 * HOUR);
+    assert_eq!(told(&record, hours(30)), [Alarm::None { since }, Alarm::Failing { times: 3 }]);
+}
+
+#[test]
+fn files_that_went_and_files_that_all_changed_are_told() {
+    let mut deleted = steady(10);
+    deleted.runs.last_mut().expect("one").bytes = GIB;
+    assert_eq!(told(&deleted, hours(10)), [Alarm::Fell { usual: 10 * GIB, now: GIB }]);
+    let mut encrypted = steady(10);
+    encrypted.runs.last_mut().expect("one").added = 9 * GIB;
+    assert_eq!(told(&encrypted, hours(10)), [Alarm::Rose { usual: GIB / 100, now: 9 * GIB }]);
+    let mut album = steady(10);
+    album.runs.last_mut().expect("one").added = 2 * GIB;
+    assert_eq!(told(&album, hours(10)), []);
+}
+
+#[test]
+fn small_backups_may_change_as_they_like() {
+    let mut small = steady(10);
+    for run in &mut small.runs {
+        (run.bytes, run.added) = (1 << 20, 10);
+    }
+    let last = small.runs.last_mut().expect("one");
+    (last.bytes, last.added) = (10, 1 << 20);
+    assert_eq!(told(&small, hours(10)), []);
+}
+
+#[test]
+fn a_drill_that_failed_stands_first_until_one_succeeds() {
+    let mut record = steady(2);
+    record.failed = 5;
+    record.drilled = Some(Drilled { at: hours(1), good: false });
+    assert_eq!(told(&record, hours(2)), [Alarm::DrillFailed { at: hours(1) }, Alarm::Failing { times: 5 }]);
+    record.drilled = Some(Drilled { at: hours(2), good: true });
+    assert_eq!(told(&record, hours(2)), [Alarm::Failing { times: 5 }]);
+}
+
+#[test]
+fn what_nobody_tried_and_what_nobody_could_read_is_told() {
+    let mut record = steady(15 * 24);
+    record.tested = None;
+    assert_eq!(told(&record, hours(15 * 24)), [Alarm::Untested { since: Millis(15 * 24 * HOUR) }]);
+    record.tested = Some(hours(15 * 24));
+    record.runs.last_mut().expect("one").unread = 2;
+    assert_eq!(told(&record, hours(15 * 24)), [Alarm::Unread { files: 2 }]);
+}
+
+#[test]
+fn paths_in_no_source_are_unprotected() {
+    let [home, photos, mail] = ["/home/ann", "/home/ann/photos", "/var/mail"].map(Path::new);
+    assert_eq!(unprotected(&[photos, mail], &[home], &[]), [mail]);
+    assert_eq!(unprotected(&[photos, mail], &[home, Path::new("/var")], &[photos]), [photos]);
+    assert_eq!(unprotected(&[Path::new("/home/annabel")], &[home], &[]), [Path::new("/home/annabel")]);
+}
+
+proptest! {
+    #[test]
+    fn no_record_is_too_odd(
+        runs in prop::collection::vec((any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>()), 0..30),
+        added: u64, failed: u32, tested: Option<u64>, now: u64, every: u64,
+    ) {
+        let run = |(at, bytes, added, unread)| Outcome { at: Millis(at), bytes, added, unread };
+        let runs = runs.into_iter().map(run).collect();
+        let record = Record { added: Millis(added), runs, failed, tested: tested.map(Millis), drilled: None };
+        let told = alarms(&record, &Bounds::of(Millis(every)), Millis(now));
+        prop_assert!(told.is_sorted_by(|a, b| a < b), "each once, the worst first");
+        // What is an alarm now is one later, as long as nothing happens.
+        let later = alarms(&record, &Bounds::of(Millis(every)), Millis(now.saturating_add(HOUR)));
+        prop_assert!(told.len() <= later.len());
+    }
+}
