@@ -33,7 +33,7 @@ const fn engine(name: &'static str, homes: &'static [&'static str]) -> Engine {
 }
 
 /// Each engine has one home; a second one stands here with its reason.
-pub(crate) const ENGINES: [Engine; 26] = [
+pub(crate) const ENGINES: [Engine; 27] = [
     engine("ring", &["freehold-crypt"]),
     engine("ed25519-dalek", &["freehold-crypt"]),
     engine("p256", &["freehold-crypt"]),
@@ -75,6 +75,7 @@ pub(crate) const ENGINES: [Engine; 26] = [
     engine("askama", &["freehold-console"]),
     engine("utoipa", &["freehold-api"]),
     engine("clap", &["freehold-cli"]),
+    engine("rustic_core", &["freehold-backup"]),
     engine("hickory-net", &["freehold-resolver"]),
     // Measured as it is, beside a database.
     engine("slatedb", &["freehold-bench", "freehold-kv"]),

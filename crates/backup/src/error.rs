@@ -1,0 +1,85 @@
+//! What goes wrong, in words for a person: what failed, why, what to do next.
+
+use std::path::PathBuf;
+
+use rustic_core::RusticError;
+use thiserror::Error;
+
+/// Why a backup, or something with one, failed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// There is no repository.
+    #[error("there is no backup at {place}: check the path, and that the disk is plugged in and mounted")]
+    NotThere {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// There is one already.
+    #[error("there is a backup at {place} already: use it, or name an empty directory")]
+    Exists {
+        /// Where.
+        place: String,
+    },
+    /// The password does not open it.
+    #[error(
+        "the password does not open the backup at {place}: it belongs to another one, or has a typing error"
+    )]
+    Password {
+        /// Where.
+        place: String,
+    },
+    /// No such snapshot, or several.
+    #[error(
+        "no snapshot, or more than one, is meant by {wanted:?}: the list of snapshots has their ids, and `latest` works"
+    )]
+    Snapshot {
+        /// What was asked for.
+        wanted: String,
+    },
+    /// Nothing of this path in the snapshot.
+    #[error("the snapshot {snapshot} has nothing at {path}: look what it covers, paths in it are absolute")]
+    NotInSnapshot {
+        /// The snapshot.
+        snapshot: String,
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// A path that is to be backed up cannot be.
+    #[error("{path} is not backed up: {why}")]
+    Source {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The place that files are to come back to cannot be used.
+    #[error("nothing comes back to {path}: {why}")]
+    Target {
+        /// The place.
+        path: PathBuf,
+        /// Why not.
+        why: std::io::Error,
+    },
+    /// The repository does not do what was asked, or is damaged.
+    #[error("{doing} failed at {place}: {why}")]
+    Engine {
+        /// What was going on.
+        doing: &'static str,
+        /// Where.
+        place: String,
+        /// The engine's words, or the system's.
+        why: String,
+    },
+}
+
+/// Words for what the engine said, on one line.
+pub(crate) fn said(error: &RusticError) -> String {
+    error.display_log().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Says where and during what the engine failed.
+pub(crate) fn engine(doing: &'static str, place: &str) -> impl Fn(Box<RusticError>) -> BackupError + use<> {
+    let place = place.to_owned();
+    move |error| BackupError::Engine { doing, place: place.clone(), why: said(&error) }
+}

@@ -1,0 +1,30 @@
+//! Backups in restic's repository format (version 2), so that whoever has the password and the plain `restic` needs
+//! nothing of ours to get everything back. The one crate that names `rustic_core`: what is read, chunked, sealed and packed
+//! is its doing. What lies on the disk, and what comes back from it, is ours: a [`Folder`] that writes whole files or none
+//! and that refuses to replace or remove what its writer may only add to, and a restore that holds each blob against its
+//! hash and goes on after what is damaged. It must never follow a link that a snapshot made, take a password from arguments
+//! or the environment, or leave a file out without saying so. Everything here blocks: call it where that is allowed. Start
+//! reading at [`Repository`].
+
+mod error;
+mod folder;
+mod making;
+mod meter;
+mod password;
+mod placing;
+mod repository;
+mod restoring;
+mod retaining;
+mod source;
+
+pub use error::BackupError;
+pub use folder::{Folder, Rights};
+pub use making::{Made, Source, Unread};
+pub use meter::Meter;
+pub use password::Password;
+pub use repository::{Finding, Repository, Snapshot};
+pub use restoring::{Failed, Restored};
+pub use retaining::Forgotten;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! A repository that is open: what is in it, and whether it is sound.
+
+use std::{path::PathBuf, sync::Arc};
+
+use freehold_retention::Moment;
+use freehold_wire::Millis;
+use rustic_core::{
+    CheckOptions, CheckResults, ConfigOptions, Credentials, FileType, KeyOptions, OpenStatus, ReadBackend,
+    RepositoryBackends, RepositoryOptions, WriteBackend, jiff::Zoned, repofile::SnapshotFile,
+};
+
+use crate::{BackupError, Folder, Meter, Password, error::engine, error::said};
+
+/// An open repository. Each call reads anew what is there, so that several machines may write.
+#[derive(Debug)]
+pub struct Repository {
+    folder: Arc<Folder>,
+    place: String,
+    /// The key that the password opened: to derive it from the password takes a second, by design.
+    key: Credentials,
+    meter: Meter,
+}
+
+/// A snapshot, as lists show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Its id, 64 hexadecimal digits.
+    pub id: String,
+    /// When it was made, as its writer says.
+    pub made: Moment,
+    /// The machine's name.
+    pub host: String,
+    /// What it covers.
+    pub paths: Vec<PathBuf>,
+    /// How many files, where the program that made it says so.
+    pub files: Option<u64>,
+    /// How many bytes, likewise.
+    pub bytes: Option<u64>,
+    /// Whether it is never forgotten.
+    pub pinned: bool,
+}
+
+/// Something that a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether files are lost or damaged by it; otherwise it is only odd.
+    pub severe: bool,
+    /// What it is.
+    pub what: String,
+}
+
+type Open = rustic_core::Repository<OpenStatus>;
+
+impl Repository {
+    /// Makes one in a directory that has none.
+    pub fn create(folder: Folder, password: &Password) -> Result<Self, BackupError> {
+        let folder = Arc::new(folder);
+        let place = folder.location();
+        let failed = engine("making a backup", &place);
+        if !folder.list(FileType::Config).map_err(&failed)?.is_empty() {
+            return Err(BackupError::Exists { place });
+        }
+        folder.create().map_err(&failed)?;
+        let meter = Meter::default();
+        let made = raw(&folder, &meter).and_then(|raw| {
+            raw.init(&credentials(password), &KeyOptions::default(), &ConfigOptions::default())
+        });
+        let key = Credentials::Masterkey(made.map_err(&failed)?.key());
+        Ok(Self { folder, place, key, meter })
+    }
+
+    /// Opens one, whichever program made it.
+    pub fn open(folder: Folder, password: &Password) -> Result<Self, BackupError> {
+        let folder = Arc::new(folder);
+        let place = folder.location();
+        let failed = engine("opening the backup", &place);
+        if folder.list(FileType::Config).map_err(&failed)?.is_empty() {
+            return Err(BackupError::NotThere { place });
+        }
+        let meter = Meter::default();
+        let open = raw(&folder, &meter).and_then(|raw| raw.open(&credentials(password)));
+        let key = match open {
+            Ok(open) => Credentials::Masterkey(open.key()),
+            Err(error) if error.is_incorrect_password() => return Err(BackupError::Password { place }),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(Self { folder, place, key, meter })
+    }
+
+    /// How far what is running is.
+    pub const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Where it lies.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub(crate) fn opened(&self) -> Result<Open, BackupError> {
+        let failed = engine("opening the backup", &self.place);
+        raw(&self.folder, &self.meter).and_then(|raw| raw.open(&self.key)).map_err(failed)
+    }
+
+    /// The snapshots that there are, the oldest first.
+    pub fn snapshots(&self) -> Result<Vec<Snapshot>, BackupError> {
+        let files = self.opened()?.get_all_snapshots().map_err(engine("listing snapshots", &self.place))?;
+        let now = Zoned::now();
+        let mut snapshots: Vec<Snapshot> = files.iter().map(|file| snapshot(file, &now)).collect();
+        snapshots.sort_by(|a, b| (a.made, &a.id).cmp(&(b.made, &b.id)));
+        Ok(snapshots)
+    }
+
+    /// Holds all that the index and the trees say against what is there; with `read` every byte of the packs, too. Nothing
+    /// found means that everything can be restored, as far as was looked.
+    pub fn check(&self, read: bool) -> Result<Vec<Finding>, BackupError> {
+        let results = match self.opened()?.check(CheckOptions::default().read_data(read)) {
+            Ok(results) => results,
+            Err(error) => return Ok(vec![Finding { severe: true, what: said(&error) }]),
+        };
+        let finding = |found| {
+            let one = CheckResults(vec![found]);
+            let what = one.0.iter().map(|(_, error)| error.to_string()).collect::<String>();
+            Finding {
+                severe: one.is_ok().is_err(),
+                what: what.split_whitespace().collect::<Vec<_>>().join(" "),
+            }
+        };
+        Ok(results.0.into_iter().map(finding).collect())
+    }
+}
+
+fn credentials(password: &Password) -> Credentials {
+    Credentials::password(password.reveal())
+}
+
+fn raw(
+    folder: &Arc<Folder>,
+    meter: &Meter,
+) -> Result<rustic_core::Repository<()>, Box<rustic_core::RusticError>> {
+    let store: Arc<dyn WriteBackend> = Arc::<Folder>::clone(folder);
+    // No copies of indexes elsewhere: they would be one more thing that can be wrong, and the directory is near.
+    let options = RepositoryOptions::default().no_cache(true);
+    rustic_core::Repository::new_with_progress(&options, &RepositoryBackends::new(store, None), meter.clone())
+}
+
+fn snapshot(file: &SnapshotFile, now: &Zoned) -> Snapshot {
+    let at = u64::try_from(file.time.timestamp().as_millisecond()).unwrap_or_default();
+    Snapshot {
+        id: file.id.to_hex().as_str().to_owned(),
+        made: Moment { at: Millis(at), offset: file.time.offset().seconds() },
+        host: file.hostname.clone(),
+        paths: file.paths.iter().map(PathBuf::from).collect(),
+        files: file.summary.as_ref().map(|summary| summary.total_files_processed),
+        bytes: file.summary.as_ref().map(|summary| summary.total_bytes_processed),
+        pinned: file.must_keep(now),
+    }
+}

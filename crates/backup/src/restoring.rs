@@ -1,0 +1,311 @@
+//! Files come back. A walk over the snapshot's trees makes directories and links; a few workers fill files, each blob held
+//! against its hash, so that packs that were swapped are found and not only bits that fell over. What is damaged is told and
+//! left out; everything else comes back. In memory are the blobs that are being written, and the engine's index.
+//!
+//! A file appears under its name when it is whole. A restore that was cut off goes on where it was: what is there with the
+//! size and time that it had is taken as it is.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Component, Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
+
+use bytes::Bytes;
+use rustic_core::{
+    BlobId, Id, IndexedFullStatus, TreeId,
+    repofile::{BlobType, Node, Tree},
+};
+
+use crate::{
+    BackupError, Meter, Repository,
+    error::{engine, said},
+    placing,
+};
+
+/// Files that are filled at the same time.
+const WORKERS: usize = 4;
+/// Files that wait for a worker.
+const QUEUE: usize = 256;
+/// So many failures are named; the others are counted.
+const NAMED_MAX: usize = 100;
+
+/// What did not come back, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Where it would have been.
+    pub path: PathBuf,
+    /// Why it is not.
+    pub why: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Files that were written.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Files that were there already as they ought to be.
+    pub unchanged: u64,
+    /// How many files, directories or links did not come back, or not as they were.
+    pub failed: u64,
+    /// The first of them.
+    pub named: Vec<Failed>,
+}
+
+type Indexed = rustic_core::Repository<IndexedFullStatus>;
+
+impl Repository {
+    /// Restores a snapshot into a directory: its id, the beginning of it, or `latest`. Without `only` everything, under its
+    /// whole path; with it, what is below that path, or that one file.
+    pub fn restore(&self, snapshot: &str, only: Option<&Path>, to: &Path) -> Result<Restored, BackupError> {
+        let failed = engine("the restore", self.place());
+        let open = self.opened()?;
+        let found = open.get_snapshot_from_str(snapshot, |_| true);
+        let found = found.map_err(|_| BackupError::Snapshot { wanted: snapshot.to_owned() })?;
+        let open = open.to_indexed().map_err(&failed)?;
+        let nowhere = |why| BackupError::Target { path: to.to_owned(), why };
+        fs::create_dir_all(to).map_err(nowhere)?;
+        // What is below has to be where it seems to be, even if the way to it leads over links.
+        let to = to.canonicalize().map_err(nowhere)?;
+        let run = Run { open: &open, meter: self.meter(), restored: Mutex::new(Restored::default()) };
+        self.meter().begin(0);
+        let wanted = match only {
+            None => Wanted::Below(found.tree),
+            Some(path) => run.find(found.tree, path).map_err(|why| match why {
+                None => BackupError::NotInSnapshot { snapshot: snapshot.to_owned(), path: path.to_owned() },
+                Some(why) => {
+                    BackupError::Engine { doing: "the restore", place: self.place().to_owned(), why }
+                }
+            })?,
+        };
+        run.everything(wanted, &to);
+        // All at once is far cheaper than each file by itself.
+        fs::File::open(&to).and_then(|dir| Ok(rustix::fs::syncfs(dir)?)).map_err(nowhere)?;
+        Ok(run.restored.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What is to come back.
+enum Wanted {
+    /// All that is in a directory.
+    Below(TreeId),
+    /// One thing.
+    One(Box<Node>),
+}
+
+/// A file for a worker.
+struct Job {
+    path: PathBuf,
+    node: Node,
+}
+
+/// What the walk keeps for the end.
+#[derive(Default)]
+struct Later {
+    /// Directories get their times when nothing is written into them any more, the deepest first.
+    dirs: Vec<(PathBuf, Node)>,
+    /// Where each file with several names is first met.
+    first: BTreeMap<(u64, u64), PathBuf>,
+    /// Its other names.
+    links: Vec<(PathBuf, PathBuf)>,
+}
+
+struct Run<'a> {
+    open: &'a Indexed,
+    meter: &'a Meter,
+    restored: Mutex<Restored>,
+}
+
+impl Run<'_> {
+    fn note(&self, path: &Path, why: String) {
+        let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+        restored.failed += 1;
+        if restored.named.len() < NAMED_MAX {
+            restored.named.push(Failed { path: path.to_owned(), why });
+        }
+    }
+
+    /// A blob that is what its id says.
+    fn blob(&self, id: Id, kind: BlobType) -> Result<Bytes, String> {
+        let bytes = self.open.get_blob_cached(&BlobId::from(id), kind).map_err(|error| said(&error))?;
+        if id.blob_matches_reader(bytes.len() as u64, &mut &*bytes) {
+            Ok(bytes)
+        } else {
+            Err(format!("the backup is damaged: another content lies where {id} ought to be"))
+        }
+    }
+
+    fn tree(&self, id: TreeId) -> Result<Tree, String> {
+        let bytes = self.blob(id.into_inner(), BlobType::Tree)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| format!("the backup is damaged: {id} is no directory: {error}"))
+    }
+
+    /// Follows a path down from the root. `Err(None)` where it leads nowhere.
+    fn find(&self, root: TreeId, path: &Path) -> Result<Wanted, Option<String>> {
+        let mut at = Wanted::Below(root);
+        for component in path.components() {
+            let name = match component {
+                Component::RootDir | Component::CurDir => continue,
+                Component::Normal(name) => name,
+                Component::ParentDir | Component::Prefix(_) => return Err(None),
+            };
+            let Wanted::Below(id) = at else { return Err(None) };
+            let node = self.tree(id).map_err(Some)?.nodes.into_iter().find(|node| node.name() == name);
+            let node = node.ok_or(None)?;
+            at = match node.subtree.filter(|_| node.is_dir()) {
+                Some(id) => Wanted::Below(id),
+                None => Wanted::One(Box::new(node)),
+            };
+        }
+        Ok(at)
+    }
+
+    fn everything(&self, wanted: Wanted, to: &Path) {
+        let mut later = Later::default();
+        let (jobs, queue) = sync_channel(QUEUE);
+        let queue = Mutex::new(queue);
+        std::thread::scope(|scope| {
+            for _ in 0..WORKERS {
+                scope.spawn(|| self.work(&queue));
+            }
+            match wanted {
+                Wanted::Below(id) => self.walk(id, to, &jobs, &mut later),
+                Wanted::One(node) => {
+                    if let Some(path) = self.within(to, &node) {
+                        self.place(path, *node, &jobs, &mut later);
+                    }
+                }
+            }
+            drop(jobs);
+        });
+        for (path, first) in later.links {
+            if let Err(error) = placing::link(&first, &path) {
+                self.note(&path, error.to_string());
+            }
+        }
+        for (path, node) in later.dirs.into_iter().rev() {
+            self.dress(&path, &node);
+        }
+    }
+
+    /// Where a node belongs, if its name is one: a snapshot is whatever its writer put together, and a name like
+    /// `../../etc` leads nowhere.
+    fn within(&self, dir: &Path, node: &Node) -> Option<PathBuf> {
+        let name = node.name();
+        let mut components = Path::new(&*name).components();
+        match (components.next(), components.next()) {
+            (Some(Component::Normal(one)), None) if one == &*name => Some(dir.join(one)),
+            _ => {
+                self.note(dir, format!("{:?} is no name of a file", name.to_string_lossy()));
+                None
+            }
+        }
+    }
+
+    fn walk(&self, root: TreeId, to: &Path, jobs: &SyncSender<Job>, later: &mut Later) {
+        let mut open = vec![(root, to.to_owned())];
+        while let Some((id, dir)) = open.pop() {
+            let tree = match self.tree(id) {
+                Ok(tree) => tree,
+                Err(why) => {
+                    self.note(&dir, why);
+                    continue;
+                }
+            };
+            let mut below = Vec::new();
+            for node in tree.nodes {
+                let Some(path) = self.within(&dir, &node) else { continue };
+                match (node.is_dir(), node.subtree) {
+                    (true, Some(id)) => match placing::dir(&path) {
+                        Ok(()) => {
+                            below.push((id, path.clone()));
+                            later.dirs.push((path, node));
+                        }
+                        Err(error) => self.note(&path, error.to_string()),
+                    },
+                    (true, None) => {
+                        self.note(&path, "the backup is damaged: a directory without content".to_owned());
+                    }
+                    (false, _) => self.place(path, node, jobs, later),
+                }
+            }
+            // Read in the order in which they were written, which is the order of the packs.
+            open.extend(below.into_iter().rev());
+        }
+    }
+
+    /// Anything but a directory.
+    fn place(&self, path: PathBuf, node: Node, jobs: &SyncSender<Job>, later: &mut Later) {
+        if !node.is_file() {
+            match placing::special(&path, &node.node_type) {
+                Ok(()) => self.dress(&path, &node),
+                Err(error) => self.note(&path, error.to_string()),
+            }
+            return;
+        }
+        if node.meta.links > 1 && node.meta.inode != 0 {
+            let key = (node.meta.device_id, node.meta.inode);
+            if let Some(first) = later.first.get(&key) {
+                later.links.push((path, first.clone()));
+                return;
+            }
+            later.first.insert(key, path.clone());
+        }
+        self.meter.more(node.meta.size);
+        // Workers end only after this sender does.
+        if let Err(error) = jobs.send(Job { path, node }) {
+            self.note(&error.0.path, "nobody is left to write it".to_owned());
+        }
+    }
+
+    fn work(&self, queue: &Mutex<Receiver<Job>>) {
+        loop {
+            let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(Job { path, node }) = job else { return };
+            if placing::is_there(&path, &node) {
+                self.meter.count(node.meta.size);
+                self.restored.lock().unwrap_or_else(PoisonError::into_inner).unchanged += 1;
+                continue;
+            }
+            match self.fill(&path, &node) {
+                Ok(bytes) => {
+                    let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+                    restored.files += 1;
+                    restored.bytes += bytes;
+                }
+                Err(why) => self.note(&path, why),
+            }
+        }
+    }
+
+    /// Writes a file beside its name, and gives it the name when it is whole. Answers its bytes.
+    fn fill(&self, path: &Path, node: &Node) -> Result<u64, String> {
+        let words = |error: io::Error| error.to_string();
+        let mut file = placing::Beside::new(path).map_err(words)?;
+        let mut length = 0;
+        for id in node.content.iter().flatten() {
+            let bytes = self.blob(id.into_inner(), BlobType::Data)?;
+            file.write(&bytes).map_err(words)?;
+            self.meter.count(bytes.len() as u64);
+            length += bytes.len() as u64;
+        }
+        for error in placing::dress(file.path(), node) {
+            self.note(path, error);
+        }
+        file.name().map_err(words)?;
+        Ok(length)
+    }
+
+    fn dress(&self, path: &Path, node: &Node) {
+        for error in placing::dress(path, node) {
+            self.note(path, error);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What is read: the engine's walk over directories, watched. The engine leaves out what it cannot read and writes that to
+//! its log; here it is counted and named, since a backup without a file is one that somebody has to hear of. Directories
+//! that say of themselves that they are caches (CACHEDIR.TAG, with its signature) are left out but for the tag.
+
+use std::{
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rustic_core::{LocalSource, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
+
+use crate::{error::said, folder::head, making::Unread};
+
+/// So many unread files are named; the others are counted.
+const NAMED_MAX: usize = 100;
+/// <https://bford.info/cachedir/>
+const CACHE_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
+
+/// What could not be read so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(Mutex<(u64, Vec<Unread>)>);
+
+impl Tally {
+    fn note(&self, path: Option<&Path>, why: String) {
+        let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.0 += 1;
+        if tally.1.len() < NAMED_MAX {
+            tally.1.push(Unread { path: path.map(Path::to_owned), why });
+        }
+    }
+
+    /// How many, and the first of them.
+    pub(crate) fn told(&self) -> (u64, Vec<Unread>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A walk over directories, watched.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) inner: LocalSource,
+    /// Left out whatever else is said: the backup itself, if it lies within what is backed up.
+    pub(crate) never: Vec<PathBuf>,
+    pub(crate) tally: Arc<Tally>,
+}
+
+type Inner = <LocalSource as ReadSource>::Open;
+
+impl ReadSource for Watched {
+    type Open = Opening;
+    type Iter = Entries;
+
+    fn size(&self) -> RusticResult<Option<u64>> {
+        self.inner.size()
+    }
+
+    fn entries(&self) -> Entries {
+        let (never, tally) = (self.never.clone(), Arc::clone(&self.tally));
+        Entries { inner: self.inner.entries(), never, tally, cache: None }
+    }
+}
+
+pub(crate) struct Entries {
+    inner: <LocalSource as ReadSource>::Iter,
+    never: Vec<PathBuf>,
+    tally: Arc<Tally>,
+    /// The cache that the walk is in.
+    cache: Option<PathBuf>,
+}
+
+impl Entries {
+    /// Whether this one is left out. The walk comes to a directory before it comes to what is in it.
+    fn left_out(&mut self, entry: &ReadSourceEntry<Inner>) -> bool {
+        if self.never.iter().any(|never| entry.path.starts_with(never)) {
+            return true;
+        }
+        if let Some(cache) = self.cache.as_ref().filter(|cache| entry.path.starts_with(cache)) {
+            return entry.path != cache.join("CACHEDIR.TAG");
+        }
+        self.cache = None;
+        if entry.node.is_dir() && is_cache(&entry.path) {
+            self.cache = Some(entry.path.clone());
+        }
+        false
+    }
+}
+
+fn is_cache(dir: &Path) -> bool {
+    let tag = dir.join("CACHEDIR.TAG");
+    // Nothing but a plain file is opened: a pipe of that name would hold the backup up for good.
+    tag.symlink_metadata().is_ok_and(|tag| tag.is_file())
+        && head(&tag, CACHE_TAG.len()).is_some_and(|start| start == CACHE_TAG)
+}
+
+impl Iterator for Entries {
+    type Item = RusticResult<ReadSourceEntry<Opening>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let entry = match self.inner.next()? {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.tally.note(None, said(&error));
+                    return Some(Err(error));
+                }
+            };
+            if !self.left_out(&entry) {
+                let ReadSourceEntry { path, node, open } = entry;
+                let opening = |inner| Opening { inner, path: path.clone(), tally: Arc::clone(&self.tally) };
+                let open = open.map(opening);
+                return Some(Ok(ReadSourceEntry { path, node, open }));
+            }
+        }
+    }
+}
+
+/// A file that is about to be opened.
+pub(crate) struct Opening {
+    inner: Inner,
+    path: PathBuf,
+    tally: Arc<Tally>,
+}
+
+impl ReadSourceOpen for Opening {
+    type Reader = Reading;
+
+    fn open(self) -> Result<Reading, Box<RusticError>> {
+        let Self { inner, path, tally } = self;
+        match inner.open() {
+            Ok(inner) => Ok(Reading { inner, path, tally }),
+            Err(error) => {
+                tally.note(Some(&path), said(&error));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A file that is being read.
+pub(crate) struct Reading {
+    inner: <Inner as ReadSourceOpen>::Reader,
+    path: PathBuf,
+    tally: Arc<Tally>,
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer);
+        if let Err(error) = read.as_ref()
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            self.tally.note(Some(&self.path), error.to_string());
+        }
+        read
+    }
+}
