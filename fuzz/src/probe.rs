@@ -2,6 +2,8 @@
 //! accepted in a spelling other than the canonical one. The fuzzer drives them in search of new
 //! paths; `tests/corpus` drives them over the committed corpus in every ordinary test run.
 
+#[path = "house.rs"]
+mod around;
 #[path = "documents.rs"]
 mod asked;
 #[path = "gateway.rs"]
@@ -16,6 +18,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use around::{onion, router};
 pub use asked::documents;
 pub use door::gateway;
 use freehold_crypt::stream::{Position, StreamKey};

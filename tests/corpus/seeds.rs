@@ -1,6 +1,7 @@
 //! One valid input of each kind.
 
 mod door;
+mod house;
 mod network;
 mod packets;
 mod passes;
@@ -21,6 +22,7 @@ use freehold_wire::{
 use serde_json::Value;
 
 pub(crate) use door::gateway;
+pub(crate) use house::{onion, router};
 pub(crate) use packets::packet;
 pub(crate) use passes::passes;
 pub(crate) use resolved::names;

@@ -17,7 +17,7 @@ use crate::said::{self, Said, Word};
 use crate::{Folder, Trouble};
 
 /// No line that is asked for is a tenth of it.
-const LINE_MAX: usize = 16 << 10;
+pub(crate) const LINE_MAX: usize = 16 << 10;
 /// How long `tor` may take until it listens.
 const OPENS_WITHIN: Duration = Duration::from_secs(20);
 const TRY_EVERY: Duration = Duration::from_millis(100);
@@ -50,7 +50,7 @@ impl Control {
         let late = |_| Trouble::Silent("it does not listen at its control socket".into());
         let (stream, cookie) = timeout(OPENS_WITHIN, open).await.map_err(late)?;
         let (read, write) = stream.into_split();
-        let lines = FramedRead::new(read, LinesCodec::new_with_max_length(LINE_MAX));
+        let lines = FramedRead::new(read, codec());
         let mut control = Self { lines, write, heard: VecDeque::new() };
         control.ask(&format!("AUTHENTICATE {cookie}")).await?;
         for order in ["TAKEOWNERSHIP", EVENTS, "GETINFO status/bootstrap-phase"] {
@@ -110,6 +110,11 @@ impl Control {
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
+}
+
+/// How lines are cut.
+pub(crate) fn codec() -> LinesCodec {
+    LinesCodec::new_with_max_length(LINE_MAX)
 }
 
 fn lost(error: &io::Error) -> Trouble {

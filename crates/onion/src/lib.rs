@@ -11,6 +11,8 @@ mod client;
 mod control;
 mod folder;
 mod keep;
+#[doc(hidden)]
+pub mod probe;
 mod process;
 mod said;
 mod settings;

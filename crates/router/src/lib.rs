@@ -8,6 +8,8 @@
 mod home;
 mod keep;
 mod pcp;
+#[doc(hidden)]
+pub mod probe;
 mod soap;
 mod upnp;
 

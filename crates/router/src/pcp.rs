@@ -32,7 +32,7 @@ pub(crate) struct Ask {
 
 /// What an answer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
+pub(crate) enum Said {
     /// Not an answer to this.
     Nothing,
     /// It does not speak this protocol.
@@ -140,7 +140,7 @@ fn pcp(own: Ipv4Addr, ask: &Ask) -> Vec<u8> {
     out
 }
 
-fn read_pcp(answer: &[u8], ask: &Ask) -> Said {
+pub(crate) fn read_pcp(answer: &[u8], ask: &Ask) -> Said {
     // What speaks NAT-PMP alone answers in its own form (RFC 6886, 3.5).
     if answer.len() >= 4 && answer.first() == Some(&0) {
         let refuses = u16_at(answer, 2) == Some(u16::from(UNSUPPORTED_VERSION));
@@ -187,7 +187,7 @@ const fn nat_pmp_opcode(protocol: Protocol) -> u8 {
     }
 }
 
-fn read_nat_pmp(answer: &[u8], ask: &Ask) -> Said {
+pub(crate) fn read_nat_pmp(answer: &[u8], ask: &Ask) -> Said {
     let opcode = nat_pmp_opcode(ask.protocol) | 0x80;
     if answer.first() != Some(&0) || answer.get(1) != Some(&opcode) {
         return Said::Nothing;
@@ -202,7 +202,7 @@ fn read_nat_pmp(answer: &[u8], ask: &Ask) -> Said {
 }
 
 /// RFC 6886, 3.2.
-fn read_nat_pmp_address(answer: &[u8]) -> Said {
+pub(crate) fn read_nat_pmp_address(answer: &[u8]) -> Said {
     if answer.first() != Some(&0) || answer.get(1) != Some(&0x80) {
         return Said::Nothing;
     }
