@@ -76,6 +76,21 @@ fn a_friends_gateway_leads_to_a_machine_whose_key_it_never_has() -> Result<()> {
         let other = curl(&outside, (&format!("other.{ZONE}"), at), &root, &["--interface", FAR], "/")?;
         ensure!(other.status == 0, "a name that nobody asked for: {other:?}");
 
+        // By a text on port 80 as well, which the gateway passes on for the names that it takes in, and nothing else.
+        world.choose(&owner, "http")?;
+        let other = format!("shop.{ZONE}");
+        owner.cli(&["net", "service", "set", "site", "--host", &host, "--host", &other])?.good()?;
+        certified(&owner, "site", &other)?;
+        let asked = std::fs::read_to_string(outside.folder().join("pebble.log"))?;
+        let text = format!("http://{other}:80/.well-known/acme-challenge/");
+        ensure!(asked.contains(&text), "this is how that shows");
+        until(20, "the world sees it", || {
+            curl(&outside, (&other, at), &root, &["--interface", FAR], "/")?.is_for("site", FAR.parse()?)
+        })?;
+        let none = format!("http://{other}/.well-known/acme-challenge/none");
+        let seen = curl(&outside, (&other, at), &root, &["--interface", FAR], &none)?;
+        ensure!(seen.status == 404, "{seen:?}");
+
         friend.cli(&["grant", "revoke", "jones"])?.good()?;
         eventually(20, "it is shut", || Ok(ask()?.status == 0))?;
         until(40, "the owner is told", || {

@@ -38,7 +38,7 @@ pub(crate) async fn answer(visit: Arc<Visit>, request: Request<Inward>) -> Respo
         Err(bad) => return unclear(&bad.to_string(), parts.version),
     };
     if visit.scheme == Scheme::Http {
-        return plain::answer(&visit.worker.shared, &visit.client, &host, &parts);
+        return plain::answer(&visit, &host, &parts).await;
     }
     // A browser that reuses a connection for another name asks anew on one of its own (RFC 9110, 15.5.20).
     if visit.named.as_ref().is_some_and(|named| *named != host) {

@@ -84,6 +84,9 @@ pub struct Pass {
     pub announce: bool,
     /// How long a connection may be quiet.
     pub quiet: Duration,
+    /// Where it answers what certificate authorities ask without TLS (RFC 8555, 8.3), if it does: that alone is passed
+    /// on of what comes so.
+    pub proofs: Option<Upstream>,
 }
 
 /// An address of a service.

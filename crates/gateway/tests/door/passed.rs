@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::around::{
-    CLOUD, Certificate, HERE, House, Keeper, LONG, Server, cloud, curl, settings, shake, task, until,
+    CLOUD, Certificate, HERE, House, Keeper, LONG, Server, cloud, curl, said, settings, shake, task, until,
 };
 
 fn passed(at: std::net::SocketAddr, announce: bool) -> Service {
@@ -21,6 +21,7 @@ fn passed(at: std::net::SocketAddr, announce: bool) -> Service {
             upstreams: vec![Upstream::Tcp(at)],
             announce,
             quiet: Duration::from_mins(1),
+            proofs: None,
         }),
     }
 }
@@ -52,6 +53,50 @@ async fn a_friends_door_sees_the_name_and_the_owner_sees_the_client() {
     assert!(shown.unwrap().shown.sent > 0);
     // Who is believed has to say for whom it speaks.
     assert!(shake(owners.at(), &owners.certificate, CLOUD, &["h2"]).await.is_err());
+}
+
+/// What an authority asks without TLS reaches whoever keeps the key, and nothing else without TLS does.
+#[tokio::test]
+async fn an_authoritys_question_is_passed_on_to_who_keeps_the_key_and_nothing_else() {
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = std::sync::Arc::clone(&asked);
+    let home = Server::new(move |request| {
+        let path = request.uri().path().to_owned();
+        let token = path.rsplit('/').next().unwrap_or_default().to_owned();
+        noted.lock().unwrap().push(token.clone());
+        async move {
+            match token.as_str() {
+                "known" => said(200, "known.of-the-key"),
+                "page" => said(200, "<html>"),
+                "large" => said(200, format!("large.{}", "x".repeat(4096))),
+                "others" => said(200, "any.of-the-key"),
+                _ => said(404, "no.such"),
+            }
+        }
+    })
+    .await;
+    let mut to_home = passed(HERE, true);
+    let Target::Pass(pass) = &mut to_home.target else { unreachable!() };
+    pass.proofs = Some(Upstream::Tcp(home.at));
+    let house = House::open(vec![to_home]);
+    let port = house.plain_at().port();
+    let ask = async |path: &str| {
+        let resolve = format!("own.test:{port}:127.0.0.1");
+        curl(&["--path-as-is", "--resolve", &resolve, &format!("http://own.test:{port}{path}")]).await
+    };
+    let challenge = "/.well-known/acme-challenge/";
+    let seen = ask(&format!("{challenge}known")).await;
+    assert_eq!((seen.status, seen.text()), (200, "known.of-the-key".into()));
+    for token in ["page", "large", "others", "unknown"] {
+        assert_eq!(ask(&format!("{challenge}{token}")).await.status, 404, "{token}");
+    }
+    for path in ["/", "/known", &format!("{challenge}../known"), &format!("{challenge}kn%6fwn"), challenge] {
+        assert_eq!(ask(path).await.status, 308, "{path}");
+    }
+    assert_eq!(*asked.lock().unwrap(), ["known", "page", "large", "others", "unknown"]);
+    house.say(Judgement::Hidden);
+    assert_eq!(ask(&format!("{challenge}known")).await.status, 404);
+    assert_eq!(asked.lock().unwrap().len(), 5, "it was asked for somebody who may not come");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use self::certificates::Certificates;
 pub(crate) use self::certificates::update;
 use self::judge::Keeper;
 use self::kept::Kept;
-use self::plan::{Ground, HTTPS, Plan};
+use self::plan::{Ground, HTTP, HTTPS, Plan};
 pub(crate) use self::told::{Face, Told};
 use super::Snapshot;
 use super::called::{Called, Thing};
@@ -35,8 +35,6 @@ use crate::problem::chain;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
 
-/// Where the door answers without encryption at a service's address.
-const HTTP: u16 = 80;
 /// Addresses come a little later than word of the service, and ports are free again.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 

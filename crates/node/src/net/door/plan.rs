@@ -26,6 +26,8 @@ use crate::net::grants::ingress;
 
 /// Where the door answers at a service's address.
 pub(crate) const HTTPS: u16 = 443;
+/// And without encryption.
+pub(crate) const HTTP: u16 = 80;
 /// A connection that is passed on may be quiet for so long.
 const QUIET: Duration = Duration::from_mins(10);
 /// A sign-on answers within this time.
@@ -212,10 +214,8 @@ impl Plan {
             Proof::TlsAlpn => Method::TlsAlpn,
             Proof::Dns => Method::Dns,
         };
-        // The gateway answers on port 80, and does not know what the home was told.
-        let method = if method == Method::Http && !part.is_gateway { Method::TlsAlpn } else { method };
         let is_public = ground.state.services.get(&id).is_some_and(|known| known.preset == Preset::Public);
-        if method == Method::TlsAlpn && !part.is_gateway && !is_public {
+        if method != Method::Dns && !part.is_gateway && !is_public {
             let why = "the authority is let through no gateway, as it is not public: freehold net certificates set \
                        --proof dns, or freehold net service set NAME --web";
             return self.trouble(id, why);
@@ -278,8 +278,8 @@ impl Part {
 /// The connection as it came, with a word of who comes.
 fn pass(ground: &Ground<'_>, id: ServiceId) -> Target {
     let home = address::of_service(&ground.state.realm, &id).into();
-    let upstreams = vec![Upstream::Tcp(SocketAddr::new(home, HTTPS))];
-    Target::Pass(Pass { upstreams, announce: true, quiet: QUIET })
+    let at = |port| Upstream::Tcp(SocketAddr::new(home, port));
+    Target::Pass(Pass { upstreams: vec![at(HTTPS)], announce: true, quiet: QUIET, proofs: Some(at(HTTP)) })
 }
 
 fn web(

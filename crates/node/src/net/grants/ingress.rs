@@ -12,8 +12,9 @@ use freehold_realm::body::Resource;
 use freehold_realm::{Side, State};
 use freehold_wire::{GrantId, RealmId, ServiceId};
 
-/// Where the other realm's door answers.
+/// Where the other realm's door answers, and where it does without encryption.
 const HTTPS: u16 = 443;
+const HTTP: u16 = 80;
 /// A connection that is passed on may be quiet for so long.
 const QUIET: Duration = Duration::from_mins(10);
 
@@ -42,8 +43,9 @@ pub(crate) fn shown(asked: &[(RealmId, passes::Host)], own: &[Service]) -> Vec<S
     }
     let shown = services.into_iter().map(|(id, (realm, hosts))| {
         let home = address::of_service(&realm, &id).into();
-        let upstreams = vec![Upstream::Tcp(SocketAddr::new(home, HTTPS))];
-        let target = Target::Pass(Pass { upstreams, announce: true, quiet: QUIET });
+        let at = |port| Upstream::Tcp(SocketAddr::new(home, port));
+        let pass = Pass { upstreams: vec![at(HTTPS)], announce: true, quiet: QUIET, proofs: Some(at(HTTP)) };
+        let target = Target::Pass(pass);
         Service { id, hosts: hosts.into_iter().collect(), access: Access::Public, target }
     });
     shown.collect()

@@ -155,9 +155,9 @@ fn a_gateway_that_passes_on_has_no_key_and_wants_none() {
     let at = address::of_service(&house.lab.state().realm, &ID);
     assert_eq!(upstreams(&gateway), [format!("Tcp([{at}]:443)")]);
     assert_eq!(names(&home), [DOMAIN, "wiki.example.org"]);
-    // What the gateway answers on port 80 it does not know.
+    // The gateway passes on what the authority asks on port 80.
     let signers: Vec<Signer> = home.wanted.iter().map(|one| one.signer).collect();
-    assert_eq!(signers, [Signer::Realm, Signer::Public(Method::TlsAlpn)]);
+    assert_eq!(signers, [Signer::Realm, Signer::Public(Method::Http)]);
     assert_eq!(home.kept_here, [DOMAIN, "wiki.example.org"].map(str::to_owned).into());
     assert!(home.outside.contains(&ID) && !home.is_gateway);
 }
