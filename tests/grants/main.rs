@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod around;
+mod relayed;
 
 use std::time::{Duration, Instant};
 
@@ -127,6 +128,10 @@ fn a_realm_lends_another_one_a_service_and_nothing_else() -> Result<()> {
             ensure!(lent.machines.len() == 2 && borrowed.services.len() == 1, "{lent:?} {borrowed:?}");
             Ok(())
         })?;
+        // What it has signed it takes back although it was restarted since.
+        den_node.stop()?;
+        den_node.resume()?;
+        eventually(60, "what is lent is reached again", || reaches(&den, &wiki.address, WIKI))?;
         ends(&attic, (&attic_node, &den_node), (&den, &pad), &wiki.address)
     })
 }

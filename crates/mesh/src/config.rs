@@ -23,6 +23,12 @@ pub trait Gate: Send + Sync + 'static {
     fn admits_line(&self, node: NodeId) -> bool {
         self.admits(node)
     }
+
+    /// Whether this node may come by the relay that this machine runs, now: besides whoever is admitted, others who
+    /// are on their way to somebody here.
+    fn admits_relay(&self, node: NodeId) -> bool {
+        self.admits(node)
+    }
 }
 
 /// Settings of the mesh.

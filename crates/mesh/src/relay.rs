@@ -153,7 +153,7 @@ impl Guard {
         let Ok(present) = self.present.lock() else { return Vec::new() };
         let overdue = present.iter().filter(|one| {
             let stays = one.guest_until.is_some_and(|until| now < until);
-            !stays && !self.gate.admits(node_id(one.endpoint))
+            !stays && !self.gate.admits_relay(node_id(one.endpoint))
         });
         overdue.map(|one| (one.connection, one.endpoint)).collect()
     }
@@ -165,7 +165,7 @@ impl AccessControl for Guard {
         let Some(busy) = self.lobby.call_in(request.headers()) else { return no };
         let endpoint = request.endpoint_id();
         let node = node_id(endpoint);
-        let guest_until = if self.gate.admits(node) {
+        let guest_until = if self.gate.admits_relay(node) {
             None
         } else {
             let proof = request.auth_token().and_then(|pass| read_pass(&pass, node));

@@ -94,6 +94,14 @@ impl Gate for LogGate {
             admits(&view, &shared, node) || is_guest()
         })
     }
+
+    fn admits_relay(&self, node: NodeId) -> bool {
+        self.0.upgrade().is_some_and(|shared| {
+            let view = shared.log.view();
+            let comes = || shared.strangers.admits_relay(node, view.state(), clock::wall());
+            admits(&view, &shared, node) || comes()
+        })
+    }
 }
 
 /// Whether a node may connect.

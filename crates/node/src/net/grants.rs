@@ -1,9 +1,10 @@
 //! Machines of other realms: those that come here under a grant that this realm lends, and those that this machine may
 //! use under one that it borrows. What they said holds for as long as their passes do, and for no longer than the
-//! log says; it is in memory alone, since they say it again soon.
+//! log says; it is in memory alone, since they say it again soon. Passes that this machine has signed are on its disk.
 
 pub(crate) mod answering;
 pub(crate) mod ingress;
+mod issued;
 pub(crate) mod names;
 pub(crate) mod texts;
 pub(crate) mod visiting;
@@ -11,6 +12,7 @@ pub(crate) mod visiting;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use freehold_crypt::VerifyingKey;
 use freehold_mesh::{Addresses, Mesh};
 use freehold_passes::{Host, Recalls, Visitor};
 use freehold_reach::Guest;
@@ -18,6 +20,8 @@ use freehold_realm::body::Resource;
 use freehold_realm::{Grant, Side, State, network_of};
 use freehold_wire::{GrantId, Millis, NodeId, Prefix, RealmId, ServiceId};
 use tokio::sync::watch;
+
+use self::issued::Issued;
 
 /// The most machines that come here under one grant.
 const VISITORS_MAX: usize = 64;
@@ -60,8 +64,8 @@ struct Known {
     here: BTreeMap<(GrantId, NodeId), Here>,
     there: BTreeMap<GrantId, There>,
     recalls: Recalls,
-    /// Passes that this machine has signed for others: from when and until when.
-    issued: BTreeMap<(GrantId, NodeId), (Millis, Millis)>,
+    /// Passes that this machine has signed; the file in its home has them, too.
+    issued: Issued,
 }
 
 /// Everything known of other realms' machines.
@@ -162,6 +166,16 @@ impl Strangers {
     /// Whether there may be a line to a machine of another realm.
     pub(crate) fn admits_line(&self, node: NodeId, state: &State, now: Millis) -> bool {
         self.guests(state, now).contains_key(&node)
+    }
+
+    /// Whether a machine of another realm may come by this realm's relay: it is here already, or it signs passes under
+    /// a grant that this realm lends, and has no other way to show its first one.
+    pub(crate) fn admits_relay(&self, node: NodeId, state: &State, now: Millis) -> bool {
+        let signs = |grant: &Grant| {
+            let is_one = |key: &VerifyingKey| key.ed25519_bytes().is_some_and(|key| key == *node.as_bytes());
+            grant.side == Side::Lends && holds(grant, now) && grant.keys.iter().any(is_one)
+        };
+        self.admits_line(node, state, now) || state.grants.values().any(signs)
     }
 
     /// The names of the internet that this machine takes in for others: under which grant, of which realm.

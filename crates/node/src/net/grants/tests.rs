@@ -107,3 +107,22 @@ fn of_two_grants_the_one_counts_that_opens_something() {
     ]);
     assert_eq!(strangers.guests(&state, NOW)[&node(7)].grant, id(2));
 }
+
+#[test]
+fn by_the_relay_come_those_who_sign_and_those_who_are_here() {
+    let strangers = Strangers::default();
+    let secret = freehold_crypt::Secret::from_bytes([5; 32]);
+    let key = freehold_crypt::SigningKey::from_seed(freehold_crypt::Algorithm::Ed25519, &secret);
+    let signer = NodeId::from_bytes(key.verifying().ed25519_bytes().unwrap());
+    let signed = |side| Grant { keys: vec![key.verifying()], ..grant(Resource::Services, side, 1) };
+    let mut state = state(vec![(1, signed(Side::Lends))]);
+    let comes = |state: &State, who, now| strangers.admits_relay(who, state, now);
+    assert!(comes(&state, signer, NOW) && !comes(&state, node(7), NOW));
+    strangers.let_in(here(1, 7, &[]), |_| false, NOW).unwrap();
+    assert!(comes(&state, node(7), NOW) && !comes(&state, node(8), NOW));
+    assert!(!comes(&state, signer, Millis(NOW.0 + 1001)), "the grant is over");
+    state.grants.get_mut(&id(1)).unwrap().revoked = true;
+    assert!(!comes(&state, signer, NOW) && !comes(&state, node(7), NOW));
+    state.grants.insert(id(1), signed(Side::Borrows));
+    assert!(!comes(&state, signer, NOW), "who lends comes by no relay of the borrower's");
+}

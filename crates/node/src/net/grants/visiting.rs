@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freehold_mesh::{Addresses, KnockError, Mesh};
-use freehold_passes::{Answer, Call, HOSTS_MAX, Host, Pass, Recall, Shown, Welcome, Word};
+use freehold_passes::{Answer, Call, HOSTS_MAX, Host, Pass, Recall, Shown, Welcome};
 use freehold_realm::body::Resource;
 use freehold_realm::{Grant, Side, State};
 use freehold_seal::{KnownGrant, TlsEnds};
 use freehold_wire::{Bounded, GrantId, Millis, NodeId, Text};
 use futures::StreamExt as _;
 
-use super::answering::{is_entitled, sign};
-use super::{Machine, There, holds};
+use super::answering::{file_of, is_entitled, sign};
+use super::{Machine, There, holds, issued};
 use crate::clock;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
@@ -38,6 +38,12 @@ const RENEW: Millis = Millis::from_hours(3);
 /// Starts to go around; it ends with the plane.
 pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     plane.report(Health::Up(NOTHING.to_owned()));
+    match issued::read(&file_of(shared)) {
+        Ok(before) => shared.strangers.known().issued.extend(before),
+        Err(error) => {
+            tracing::warn!(%error, "which passes were signed here before is not known: they hold to their end")
+        }
+    }
     plane.spawn(run(Arc::clone(shared), plane.clone()));
 }
 
@@ -327,20 +333,10 @@ fn keep_lines(shared: &Shared) {
 async fn take_back(shared: &Shared, mesh: &Mesh, state: &State, now: Millis) {
     let mut words = Vec::new();
     {
-        let mut known = shared.strangers.known();
-        known.issued.retain(|_, (_, until)| *until > now);
-        for ((id, node), (from, _)) in &known.issued {
-            let Some(grant) = state.grants.get(id).filter(|_| !is_entitled(state, *node, now)) else {
-                continue;
-            };
-            let word = Word {
-                grant: *id,
-                lender: grant.other,
-                borrower: shared.realm(),
-                node: *node,
-                before: *from,
-            };
-            let machines = known.there.get(id).map(|there| there.machines.clone()).unwrap_or_default();
+        let known = shared.strangers.known();
+        for word in issued::recalled(&known.issued, state, shared.realm(), now) {
+            let machines =
+                known.there.get(&word.grant).map(|there| there.machines.clone()).unwrap_or_default();
             let bytes = Recall::sign(word, &shared.keys.node).to_bytes();
             words.extend(machines.into_iter().map(|(at, machine)| (at, machine.addresses, bytes.clone())));
         }
