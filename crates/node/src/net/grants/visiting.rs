@@ -41,7 +41,7 @@ pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     match issued::read(&file_of(shared)) {
         Ok(before) => shared.strangers.known().issued.extend(before),
         Err(error) => {
-            tracing::warn!(%error, "which passes were signed here before is not known: they hold to their end")
+            tracing::warn!(%error, "which passes were signed here before is not known: they hold to their end");
         }
     }
     plane.spawn(run(Arc::clone(shared), plane.clone()));
