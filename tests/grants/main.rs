@@ -3,7 +3,6 @@
 #![cfg(test)]
 
 mod around;
-mod relayed;
 
 use std::time::{Duration, Instant};
 
