@@ -4,6 +4,7 @@ mod changes;
 mod names;
 mod packets;
 mod shell;
+mod wire;
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::{Explanation, NetNode, NetStatus, Reach};
