@@ -1,4 +1,5 @@
-"""A client that means no good, or just speaks something else. The server runs with limits of a second."""
+"""A client that means no good, or just speaks something else. The server runs with limits of one and two
+seconds."""
 
 import os
 import socket

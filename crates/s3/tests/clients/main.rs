@@ -115,7 +115,8 @@ async fn expect_continue() {
 async fn hostile() {
     let limits = Limits {
         connections: 16,
-        header_timeout: Duration::from_secs(1),
+        // Whoever is not let in yet may rest for so long: longer than a body that stalls, which is to be answered.
+        header_timeout: Duration::from_secs(2),
         body_idle: Duration::from_secs(1),
         write_stall: Duration::from_secs(1),
         ..Limits::default()
