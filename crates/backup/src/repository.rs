@@ -11,14 +11,21 @@ use rustic_core::{
 
 use crate::{BackupError, Folder, Meter, Password, error::engine, error::said};
 
-/// An open repository. Each call reads anew what is there, so that several machines may write.
-#[derive(Debug)]
+/// An open repository. Each call reads anew what is there. One machine writes at a time: two at once would take each
+/// other's packs for those of a run that was cut off.
 pub struct Repository {
     folder: Arc<Folder>,
     place: String,
     /// The key that the password opened: to derive it from the password takes a second, by design.
     key: Credentials,
     meter: Meter,
+}
+
+/// Where it is, and nothing of the key: the engine's types show theirs.
+impl std::fmt::Debug for Repository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repository").field("place", &self.place).finish_non_exhaustive()
+    }
 }
 
 /// A snapshot, as lists show it.

@@ -157,6 +157,7 @@ impl Shared {
         Self {
             chosen: crate::net::choice::Chosen::kept(home.choice()),
             onion: crate::net::onion::Onion::kept(&home),
+            strangers: crate::net::grants::Strangers::kept(&home),
             outlets: crate::net::outlets::Outlets::kept(home.forwards()),
             home,
             identity,
@@ -176,7 +177,6 @@ impl Shared {
             way: watch::Sender::new(None),
             phones: crate::net::phones::Phones::default(),
             mapping: crate::net::mapping::Mapping::default(),
-            strangers: crate::net::grants::Strangers::default(),
             names: OnceLock::new(),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),

@@ -22,6 +22,7 @@ use freehold_wire::{GrantId, Millis, NodeId, Prefix, RealmId, ServiceId};
 use tokio::sync::watch;
 
 use self::issued::Issued;
+use crate::home::Home;
 
 /// The most machines that come here under one grant.
 const VISITORS_MAX: usize = 64;
@@ -66,6 +67,8 @@ struct Known {
     recalls: Recalls,
     /// Passes that this machine has signed; the file in its home has them, too.
     issued: Issued,
+    /// Why that file cannot be read, if it is so: nothing is signed then, as nothing may be written over it.
+    unreadable: Option<String>,
 }
 
 /// Everything known of other realms' machines.
@@ -78,6 +81,43 @@ pub(crate) struct Strangers {
 impl Default for Strangers {
     fn default() -> Self {
         Self { known: Mutex::default(), changes: watch::channel(0).0 }
+    }
+}
+
+impl Strangers {
+    /// Nobody yet, with the passes that were signed here before: known before anybody can ask for another one.
+    pub(crate) fn kept(home: &Home) -> Self {
+        let file = issued::file(home);
+        let (issued, unreadable) = match issued::read(&file) {
+            Ok(issued) => (issued, None),
+            Err(error) => (Issued::new(), Some(format!("{}: {error}", file.display()))),
+        };
+        let known = Known { issued, unreadable, ..Known::default() };
+        Self { known: Mutex::new(known), ..Self::default() }
+    }
+
+    /// Notes a pass on the disk, and in memory.
+    fn note(
+        &self,
+        home: &Home,
+        place: (GrantId, NodeId),
+        (from, until): (Millis, Millis),
+        now: Millis,
+    ) -> Result<(), &'static str> {
+        let mut known = self.known();
+        if known.unreadable.is_some() {
+            return Err(
+                "the machine that signs passes cannot read which ones it has signed; freehold status there says why",
+            );
+        }
+        known.issued.retain(|_, (_, until)| *until > now);
+        // A clock that was set back: what is taken back is taken back whole.
+        let from = known.issued.get(&place).map_or(from, |(before, _)| from.max(*before));
+        known.issued.insert(place, (from, until));
+        issued::write(&issued::file(home), &known.issued, now).map_err(|error| {
+            tracing::warn!(%error, "a pass was not noted, and so is not given away");
+            "the machine that signs passes cannot note it on its disk"
+        })
     }
 }
 
@@ -168,14 +208,23 @@ impl Strangers {
         self.guests(state, now).contains_key(&node)
     }
 
-    /// Whether a machine of another realm may come by this realm's relay: it is here already, or it signs passes under
-    /// a grant that this realm lends, and has no other way to show its first one.
+    /// Whether a machine of another realm may come by this realm's relay, under a grant that leads to machines: it is
+    /// here already, or it signs passes, and has no other way to show its first one.
     pub(crate) fn admits_relay(&self, node: NodeId, state: &State, now: Millis) -> bool {
+        let leads = |grant: &Grant| {
+            let to_machines =
+                matches!(grant.terms.resource, Resource::Services | Resource::Gateway | Resource::Relay);
+            grant.side == Side::Lends && holds(grant, now) && to_machines
+        };
         let signs = |grant: &Grant| {
             let is_one = |key: &VerifyingKey| key.ed25519_bytes().is_some_and(|key| key == *node.as_bytes());
-            grant.side == Side::Lends && holds(grant, now) && grant.keys.iter().any(is_one)
+            leads(grant) && grant.keys.iter().any(is_one)
         };
-        self.admits_line(node, state, now) || state.grants.values().any(signs)
+        let is_here = self.known().here.values().any(|here| {
+            let Visitor { grant, node: visitor, until, .. } = here.visitor;
+            visitor == node && until >= now && state.grants.get(&grant).is_some_and(leads)
+        });
+        is_here || state.grants.values().any(signs)
     }
 
     /// The names of the internet that this machine takes in for others: under which grant, of which realm.

@@ -80,8 +80,8 @@ pub(crate) async fn start(
 ) -> Result<(), Problem> {
     let ends = shared.phones.door.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (Some(listen), Some(ends)) = (wish.listen, ends) else {
-        plane.report(Health::Idle("phones are taken in where --phone-listen says so".to_owned()));
-        plane.spawn(take_back(Arc::clone(shared), plane.clone()));
+        plane.report(without_a_door(0));
+        plane.spawn(take_back(Arc::clone(shared), plane.clone(), view));
         return Ok(());
     };
     let endpoint = endpoint(listen, wish.endpoint.as_deref())?;
@@ -172,16 +172,35 @@ async fn tell(shared: &Shared, said: Option<&PhoneDoor>) -> Result<(), Problem> 
     shared.say(vec![Saying::Row(DirectoryRow::PhoneDoor(me, said.cloned()))]).await
 }
 
-/// What was told of a door that is no more is taken back, as soon as that can be done.
-async fn take_back(shared: Arc<Shared>, plane: Plane) {
+/// How it is where no phone is taken in: nobody misses a door through which no phone is to come.
+fn without_a_door(phones: usize) -> Health {
+    match phones {
+        0 => Health::Idle("phones are taken in where --phone-listen says so".to_owned()),
+        some => Health::Degraded(format!(
+            "{} in by this machine, which was started without --phone-listen: start it with that, or end them, \
+             freehold net phone end",
+            if some == 1 { "1 phone is to come".to_owned() } else { format!("{some} phones are to come") }
+        )),
+    }
+}
+
+/// What was told of a door that is no more is taken back, as soon as that can be done; and it is said whom it shuts out.
+async fn take_back(shared: Arc<Shared>, plane: Plane, mut view: watch::Receiver<Arc<Snapshot>>) {
     let mut directory = shared.watch_directory();
     loop {
+        let now = view.borrow_and_update().clone();
+        let known = shared.log.view();
+        let meant = known.state().live_phones().filter(|(id, _)| now.net.serves(id)).count();
+        plane.report(without_a_door(meant));
         if let Err(problem) = tell(&shared, None).await {
             tracing::debug!(%problem, "it is not taken back yet where phones were taken in");
         }
         tokio::select! {
             () = plane.cancel().cancelled() => return,
             changed = directory.changed() => if changed.is_err() {
+                return;
+            },
+            changed = view.changed() => if changed.is_err() {
                 return;
             },
         }
@@ -295,6 +314,13 @@ mod tests {
         {
             assert!(!is_place(odd), "{odd:?}");
         }
+    }
+
+    #[test]
+    fn a_door_that_phones_miss_is_told_and_one_that_nobody_misses_is_not() {
+        assert!(matches!(without_a_door(0), Health::Idle(_)));
+        let Health::Degraded(said) = without_a_door(2) else { panic!("two phones are shut out unseen") };
+        assert!(said.contains("2 phones") && said.contains("--phone-listen"), "{said}");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! nothing that counts gets no answer at all.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,7 +15,7 @@ use freehold_realm::body::Resource;
 use freehold_realm::{Grant, MemberRoles, Node, NodeRoles, Side, Standing, State};
 use freehold_wire::{Bounded, GrantId, Millis, NodeId, RealmId, Text};
 
-use super::{Here, holds, issued};
+use super::{Here, holds};
 use crate::clock;
 use crate::log::View;
 use crate::net::called;
@@ -81,20 +80,8 @@ pub(super) fn sign(
     let until = now.plus(LIFE).min(grant.terms.until);
     let (lender, borrower) = (grant.other, shared.realm());
     let claim = Claim { grant: id, lender, borrower, node, from: now, until };
-    let mut known = shared.strangers.known();
-    known.issued.retain(|_, (_, until)| *until > now);
-    known.issued.insert((id, node), (now, until));
-    if let Err(error) = issued::write(&file_of(shared), &known.issued, now) {
-        tracing::warn!(%error, "a pass was not noted, and so is not given away");
-        return Err("the machine that signs passes cannot note it on its disk");
-    }
-    drop(known);
+    shared.strangers.note(&shared.home, (id, node), (now, until), now)?;
     Ok(Pass::sign(claim, &shared.keys.node))
-}
-
-/// Where it is noted which passes were signed here.
-pub(super) fn file_of(shared: &Shared) -> PathBuf {
-    shared.home.net().join("passes.json")
 }
 
 /// What a pass is judged by; whoever is given a reason has at least known the grant.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use freehold_passes::Word;
 use freehold_realm::State;
@@ -11,6 +11,7 @@ use freehold_wire::{GrantId, Millis, NodeId, RealmId};
 use serde::{Deserialize, Serialize};
 
 use super::answering::is_entitled;
+use crate::home::Home;
 
 /// From when and until when the last pass of each machine under each grant is.
 pub(crate) type Issued = BTreeMap<(GrantId, NodeId), (Millis, Millis)>;
@@ -22,6 +23,11 @@ struct Row {
     node: String,
     from_ms: u64,
     until_ms: u64,
+}
+
+/// Where it is noted which passes were signed here.
+pub(super) fn file(home: &Home) -> PathBuf {
+    home.net().join("passes.json")
 }
 
 /// Writes them in the place of what was there; those that are over are left out.

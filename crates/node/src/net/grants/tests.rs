@@ -109,6 +109,30 @@ fn of_two_grants_the_one_counts_that_opens_something() {
 }
 
 #[test]
+fn a_pass_is_known_after_a_restart_and_what_cannot_be_read_is_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path());
+    let place = |n: u8| (id(n), node(n));
+    let note =
+        |strangers: &Strangers, n, from| strangers.note(&home, place(n), (from, Millis(NOW.0 + 9)), NOW);
+    note(&Strangers::kept(&home), 1, NOW).unwrap();
+    // Whoever is asked first after a restart has the others.
+    let again = Strangers::kept(&home);
+    note(&again, 2, NOW).unwrap();
+    // By a clock that was set back nothing is taken back less.
+    note(&again, 1, Millis(NOW.0 - 5)).unwrap();
+    let after = Strangers::kept(&home);
+    assert_eq!(after.known().issued.len(), 2);
+    assert_eq!(after.known().issued[&place(1)].0, NOW);
+
+    freehold_disk::replace(&issued::file(&home), b"{", 0o600).unwrap();
+    let damaged = Strangers::kept(&home);
+    assert!(note(&damaged, 3, NOW).is_err());
+    assert!(damaged.known().unreadable.is_some());
+    assert_eq!(std::fs::read(issued::file(&home)).unwrap(), b"{");
+}
+
+#[test]
 fn by_the_relay_come_those_who_sign_and_those_who_are_here() {
     let strangers = Strangers::default();
     let secret = freehold_crypt::Secret::from_bytes([5; 32]);
@@ -123,6 +147,20 @@ fn by_the_relay_come_those_who_sign_and_those_who_are_here() {
     assert!(!comes(&state, signer, Millis(NOW.0 + 1001)), "the grant is over");
     state.grants.get_mut(&id(1)).unwrap().revoked = true;
     assert!(!comes(&state, signer, NOW) && !comes(&state, node(7), NOW));
+    state
+        .grants
+        .insert(id(1), Grant { keys: vec![key.verifying()], ..grant(Resource::Storage, Side::Lends, 1) });
+    assert!(!comes(&state, signer, NOW) && !comes(&state, node(7), NOW), "room leads to no machine");
     state.grants.insert(id(1), signed(Side::Borrows));
+    let machine = Machine {
+        addresses: Addresses::default(),
+        until: Some(NOW),
+        is_gateway: false,
+        taken: Vec::new(),
+        refused: Vec::new(),
+    };
+    let machines = BTreeMap::from([(signer, machine)]);
+    strangers.learn(BTreeMap::from([(id(1), There { machines, ..There::default() })]));
+    assert!(strangers.admits_line(signer, &state, NOW));
     assert!(!comes(&state, signer, NOW), "who lends comes by no relay of the borrower's");
 }

@@ -16,7 +16,7 @@ use freehold_seal::{KnownGrant, TlsEnds};
 use freehold_wire::{Bounded, GrantId, Millis, NodeId, Text};
 use futures::StreamExt as _;
 
-use super::answering::{file_of, is_entitled, sign};
+use super::answering::{is_entitled, sign};
 use super::{Machine, There, holds, issued};
 use crate::clock;
 use crate::shared::Shared;
@@ -38,12 +38,6 @@ const RENEW: Millis = Millis::from_hours(3);
 /// Starts to go around; it ends with the plane.
 pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     plane.report(Health::Up(NOTHING.to_owned()));
-    match issued::read(&file_of(shared)) {
-        Ok(before) => shared.strangers.known().issued.extend(before),
-        Err(error) => {
-            tracing::warn!(%error, "which passes were signed here before is not known: they hold to their end");
-        }
-    }
     plane.spawn(run(Arc::clone(shared), plane.clone()));
 }
 
@@ -115,9 +109,15 @@ fn report(plane: &Plane, shared: &Shared, all: &BTreeMap<GrantId, There>) {
         let name = shared.directory().known_grant(*id).map(|known| known.name.as_str().to_owned());
         Some(format!("{}: {}", name.unwrap_or_default(), there.trouble.as_ref()?))
     });
-    let troubles: Vec<String> = troubles.collect();
+    let unreadable = shared.strangers.known().unreadable.clone().map(|why| {
+        format!(
+            "no pass is signed here, as it cannot be read which ones were: {why}; move the file away and restart, and \
+             what was signed before holds to its end, six hours at most"
+        )
+    });
+    let troubles: Vec<String> = troubles.chain(unreadable).collect();
     plane.report(match (all.len(), troubles.is_empty()) {
-        (0, _) => Health::Up(NOTHING.to_owned()),
+        (0, true) => Health::Up(NOTHING.to_owned()),
         (some, true) => Health::Up(freehold_api::words::count(some as u64, "grant")),
         (_, false) => Health::Degraded(troubles.join("; ")),
     });
