@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use freehold_harness::{Answer, Host, Node, binary, eventually, story, until};
+use freehold_harness::{Answer, Host, Node, eventually, resolved, story, until};
 use serde_json::Value;
 
 /// `CAP_NET_BIND_SERVICE` and `CAP_NET_ADMIN`, by their numbers.
@@ -75,6 +75,7 @@ impl<'a> Machine<'a> {
     fn start(host: &'a Host, group: Group) -> Result<Self> {
         let mut command = host.command(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd.sh"));
         let log = File::create(host.folder().join("setup.log"))?;
+        command.env("RESOLVECTL", resolved()?.1.join("resolvectl"));
         command.arg(&group.0).arg(host.folder()).stdout(Stdio::null()).stderr(log);
         let process = command.spawn()?;
         let mut machine = Self { host, process, first: String::new(), _group: group };
@@ -111,7 +112,8 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// What the kernel says of the daemon: the two rights, nothing to be had by a program that it starts, and a filter.
+/// What the kernel says of the daemon: a user of its own with the two rights, nothing to be had by a program that it
+/// starts, and a filter.
 fn rights(machine: &Machine<'_>) -> Result<()> {
     let about = machine.says(&format!("cat /proc/{}/status", machine.main_process()?))?;
     let field = |name: &str| {
@@ -121,9 +123,9 @@ fn rights(machine: &Machine<'_>) -> Result<()> {
     for set in ["CapPrm", "CapEff", "CapBnd"] {
         ensure!(u64::from_str_radix(field(set)?, 16)? == RIGHTS, "{set} is {}", field(set)?);
     }
-    for set in ["CapInh", "CapAmb"] {
-        ensure!(u64::from_str_radix(field(set)?, 16)? == 0, "{set} is {}", field(set)?);
-    }
+    ensure!(u64::from_str_radix(field("CapAmb")?, 16)? == 0, "CapAmb is {}", field("CapAmb")?);
+    let user = machine.says("id -u freehold")?;
+    ensure!(user != "0" && field("Uid")?.split_whitespace().all(|id| id == user), "{}", field("Uid")?);
     ensure!(field("NoNewPrivs")? == "1" && field("Seccomp")? == "2", "{about}");
 
     // Its files, as somebody sees them whom no right is lacking.
@@ -140,12 +142,8 @@ fn rights(machine: &Machine<'_>) -> Result<()> {
 }
 
 /// What systemd is told to run, as `up --install-service` says it.
-fn install(machine: &Machine<'_>) -> Result<()> {
-    let line = format!(
-        "{} --json --yes --home /srv/home up --install-service --name smith --guardians-file /srv/guardians \
-         --dns 127.0.0.1:53 --dns-system yes",
-        binary()?.display()
-    );
+fn install(machine: &Machine<'_>, flags: &str) -> Result<()> {
+    let line = format!("/srv/freehold --json --yes --home /srv/home up --install-service {flags}");
     let said = machine.run(&line)?.good()?;
     let last: Value =
         serde_json::Deserializer::from_str(&said.out).into_iter().last().context("no answer")??;
@@ -177,8 +175,10 @@ fn the_unit_gives_the_node_what_it_takes_and_nothing_else() -> Result<()> {
             return Ok(());
         };
         let (alice, bob) = (story.host("alice")?, story.host("bob")?);
+        crate::service::open_to_all(story, &alice)?;
         let machine = Machine::start(&alice, group)?;
-        install(&machine)?;
+        let realm = "--name smith --guardians-file /srv/guardians";
+        install(&machine, &format!("{realm} --dns 127.0.0.1:53 --dns-system yes"))?;
         let (one, mut other) = (alice.node()?, bob.node()?);
         until(30, "the service is up", || one.status())?;
         rights(&machine)?;
@@ -222,11 +222,39 @@ fn the_unit_gives_the_node_what_it_takes_and_nothing_else() -> Result<()> {
         let result = machine.says("systemctl show --property Result --value freehold")?;
         ensure!(result == "success", "{result}");
         ensure!(machine.run("cat /etc/resolv.conf")?.out == BEFORE, "names are asked here still");
+        let whose = machine.says("stat -c %U:%G:%a /etc/resolv.conf")?;
+        ensure!(whose == "root:root:644", "{whose}");
         ensure!(
             alice.run("ip", &["link", "show", "freehold0"])?.code != Some(0),
             "the device is there still"
         );
-        ensure!(!tables()?, "the filter is there still");
+        // A program of its own holds it, which ends with the node.
+        eventually(10, "the filter is gone", || Ok(!tables()?))?;
+        through_resolved(&machine, &one, &at)
+    })
+}
+
+/// Where systemd-resolved answers programs, it takes the realm's names from the service's user, by polkit's leave.
+fn through_resolved(machine: &Machine<'_>, one: &Node<'_>, at: &str) -> Result<()> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/resolved.sh");
+    machine.run(&format!("{script} {}", resolved()?.0.display()))?.good()?;
+    until(20, "systemd-resolved answers", || machine.run("resolvectl dns")?.good())?;
+    install(machine, "--dns 127.0.0.1:5300")?;
+    until(30, "names are answered through it", || {
+        let asked = machine.run("getent ahostsv6 bob.smith.internal")?;
+        ensure!(asked.out.contains(at), "{asked:?}");
+        Ok(())
+    })?;
+
+    // Without that leave it is told what to type.
+    machine.run("rm /etc/polkit-1/rules.d/49-freehold.rules && systemctl restart freehold")?.good()?;
+    until(30, "it is told that it may not", || {
+        let status: Value = one.ask(&["status"])?;
+        let told = status.to_string();
+        ensure!(
+            told.contains("does not take it from this user") && told.contains("apt install polkitd"),
+            "{told}"
+        );
         Ok(())
     })
 }

@@ -15,6 +15,9 @@ mount -t cgroup2 none /sys/fs/cgroup
 mount --bind "$2" /srv
 mount -t tmpfs none /run
 mkdir -p /run/etc /run/units /run/lock
+# Everybody's, as udev has it on a machine of its own.
+mknod -m 666 /run/tun c 10 200
+mount --bind /run/tun /dev/net/tun
 # An /etc of its own, in which nothing is switched on yet.
 cp -a /etc/. /run/etc/
 rm -rf /run/etc/systemd/system /run/etc/resolv.conf /run/etc/nsswitch.conf
@@ -22,6 +25,8 @@ mkdir -p /run/etc/systemd/system/freehold.service.d
 echo 'nameserver 192.0.2.53' > /run/etc/resolv.conf
 echo 'hosts: files dns' > /run/etc/nsswitch.conf
 mount --bind /run/etc /etc
+# Its command, where the node finds it.
+mount --bind "$(dirname "$RESOLVECTL")" /usr/local/bin
 # There is no journal; the rest of the unit stays as it was written.
 printf '[Service]\nStandardOutput=append:/srv/daemon.log\nStandardError=append:/srv/daemon.log\n' \
     > /etc/systemd/system/freehold.service.d/log.conf

@@ -196,9 +196,7 @@ fn a_grant_ends_by_itself_and_by_whoever_borrows() -> Result<()> {
         // Who borrows gives it back.
         borrower.cli(&["grant", "revoke", "smith"])?.good()?;
         eventually(20, "it is given back", || Ok(!reaches(&den, &wiki.address, WIKI)?))?;
-        eventually(10, "its name is gone", || {
-            Ok(dig(&borrower, "wiki.the-smiths.internal")?.is_empty())
-        })?;
+        eventually(10, "its name is gone", || Ok(dig(&borrower, "wiki.the-smiths.internal")?.is_empty()))?;
         lender.cli(&["grant", "revoke", "jones"])?.good()?;
 
         let until_soon = [&services[..], &["--until", "1h"]].concat();

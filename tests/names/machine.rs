@@ -1,9 +1,10 @@
 //! This machine's own settings, in namespaces of their own: `getent` asks us, and afterwards whoever was
 //! asked before. Needs root, or a user namespace.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use freehold_harness::resolved;
 use freehold_names::{Data, Row};
 use freehold_resolver::system::{self, Wish};
 use freehold_resolver::{Listen, Setting, Speaks};
@@ -34,7 +35,7 @@ fn alone(test: &str) -> bool {
         .arg("sh");
     command.arg(std::env::current_exe().expect("this program")).args(["--exact", test, "--nocapture"]);
     let known = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(resolved().1).chain(std::env::split_paths(&known));
+    let folders = std::iter::once(resolved().unwrap().1).chain(std::env::split_paths(&known));
     command.env("PATH", std::env::join_paths(folders).expect("folders"));
     let ended = command.env(ALONE, mounts).output().expect("unshare");
     println!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
@@ -102,23 +103,13 @@ async fn programs_ask_us_and_afterwards_whoever_they_asked() -> anyhow::Result<(
     Ok(())
 }
 
-/// Where systemd-resolved and its command are: as installed, or as `cargo xtask tools` unpacked them.
-fn resolved() -> (PathBuf, PathBuf) {
-    let unpacked = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tools/resolved"));
-    let unpacked = std::env::var_os("FREEHOLD_TEST_RESOLVED").map_or(unpacked.to_owned(), PathBuf::from);
-    let roots = [unpacked, PathBuf::from("/")];
-    let found = roots.iter().find(|root| root.join("lib/systemd/systemd-resolved").exists());
-    let root = found.expect("systemd-resolved is missing: cargo xtask tools");
-    (root.join("lib/systemd/systemd-resolved"), root.join("usr/bin"))
-}
-
 /// A real systemd-resolved beside a real D-Bus, told of one link.
 #[tokio::test(flavor = "multi_thread")]
 async fn systemd_resolved_is_told_of_our_link_alone() -> anyhow::Result<()> {
     if !alone("machine::systemd_resolved_is_told_of_our_link_alone") {
         return Ok(());
     }
-    let (program, folder) = resolved();
+    let (program, folder) = resolved()?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/resolved.sh");
     run(&format!("{script} {}", program.display()));
     let (house, home) = (house("10.9.0.1:5353").await?, tempfile::tempdir()?);

@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 26] = [
+const TOOLS: [Tool; 27] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -27,6 +27,7 @@ const TOOLS: [Tool; 26] = [
     tool(&["wg", "--version"], "wireguard-tools"),
     tool(&["wireguard-go", "--version"], "wireguard-go"),
     tool(&["dbus-daemon", "--version"], "dbus"),
+    tool(&["test", "-e", "/usr/lib/polkit-1/polkitd"], "polkitd"),
     tool(&["tc", "-V"], "iproute2"),
     tool(&["ping", "-V"], "iputils-ping"),
     tool(&["curl", "--version"], "curl"),

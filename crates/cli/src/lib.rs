@@ -27,7 +27,7 @@ mod suggest;
 mod terminal;
 mod up;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _};
 use freehold_api::Problem;
@@ -78,7 +78,10 @@ pub async fn run(cli: Cli, host: &dyn Host) -> u8 {
 }
 
 async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), Problem> {
-    let home = home(cli.global.home)?;
+    let home = match &cli.command {
+        Command::Up(up) if up.install_service && cli.global.home.is_none() => home_to_serve()?,
+        _ => home(cli.global.home)?,
+    };
     match cli.command {
         Command::Up(up) => up::up(host, terminal, &home, &up).await,
         Command::Demo(run) => demo::demo(host, terminal, &run).await,
@@ -109,7 +112,7 @@ async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), 
     }
 }
 
-fn manual(dir: &std::path::Path) -> Result<(), Problem> {
+fn manual(dir: &Path) -> Result<(), Problem> {
     std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(Cli::command(), dir)).map_err(|e| {
         Problem::refused(
             format!("cannot write manual pages to {}", dir.display()),
@@ -125,16 +128,36 @@ fn home(wanted: Option<PathBuf>) -> Result<PathBuf, Problem> {
             Problem::invalid(format!("cannot use {}", home.display()), e.to_string(), None::<&str>)
         });
     }
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    data.map(|data| data.join("freehold")).ok_or_else(|| {
+    let own = own_home().ok_or_else(|| {
         Problem::invalid(
             "cannot tell where to keep the node",
             "HOME is not set",
             Some("freehold --home DIR ..."),
         )
-    })
+    });
+    // The one of the system's service, which is not among root's own files.
+    let system = Path::new(service::account::HOME);
+    match own {
+        Ok(own) if own.exists() => Ok(own),
+        _ if service::is_root() && system.exists() => Ok(system.to_owned()),
+        own => own,
+    }
+}
+
+/// Where the node is, or is to be, that a service is installed for.
+fn home_to_serve() -> Result<PathBuf, Problem> {
+    match own_home() {
+        Some(own) if own.exists() => Ok(own),
+        _ if service::is_root() => Ok(service::account::meant()),
+        _ => home(None),
+    }
+}
+
+fn own_home() -> Option<PathBuf> {
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    data.map(|data| data.join("freehold"))
 }
 
 fn complain(terminal: Terminal, problem: &Problem) {

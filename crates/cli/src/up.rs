@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::args;
 use crate::found;
 use crate::host::{Founding, Host, Ready, RunOptions};
+use crate::service::Service;
 use crate::terminal::{Terminal, qr};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -51,7 +52,17 @@ pub(crate) async fn up(
     home: &Path,
     up: &args::Up,
 ) -> Result<(), Problem> {
-    if !host.has_node(home)? {
+    let service = if up.install_service { Some(Service::plan(home)?) } else { None };
+    if service.as_ref().is_some_and(|service| service.takes() && host.is_running(home)) {
+        return Err(Problem::refused(
+            "no service was installed",
+            "a node runs in this home as root, and the service is to run as a user of its own",
+            Some("systemctl stop freehold, or freehold stop, then the same again"),
+        ));
+    }
+    if service.as_ref().is_some_and(Service::is_theirs) {
+        // Nothing is founded in, or judged of, what belongs to another user.
+    } else if !host.has_node(home)? {
         let name = match &up.name {
             Some(name) => name.clone(),
             None => terminal
@@ -64,8 +75,8 @@ pub(crate) async fn up(
     } else if up.guardians_file.is_some() {
         terminal.say("This home already holds a node; --guardians-file is for a new realm only.");
     }
-    if up.install_service {
-        return crate::service::install(terminal, home, &up.run);
+    if let Some(service) = service {
+        return service.install(terminal, &up.run);
     }
     let other_name = |ready: &Ready| {
         let name = up.name.as_ref().filter(|name| **name != ready.realm)?;

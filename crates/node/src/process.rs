@@ -17,6 +17,14 @@ pub fn keep_memory_private() {
     }
 }
 
+/// Keeps the rights that the system's unit hands on from programs that this one starts, but where it says so. To
+/// be called while there is one thread.
+pub fn hand_on_no_rights() {
+    if rustix::thread::clear_ambient_capability_set().is_err() {
+        tracing::debug!("there are no rights to hand on");
+    }
+}
+
 /// Makes every file that is created from now on the owner's alone.
 pub fn keep_files_private() {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);

@@ -70,12 +70,20 @@ pub enum SystemError {
     /// systemd-resolved would not.
     #[error("systemd-resolved: {0}")]
     Resolved(String),
+    /// systemd-resolved lets others say that.
+    #[error("systemd-resolved does not take it from this user: {0}")]
+    Denied(String),
 }
 
 impl SystemError {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
+            Self::File { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                "sudo systemctl restart freehold    (another program has swapped the file, and the service sees \
+                 the old one)"
+                    .to_owned()
+            }
             Self::File { path, .. } | Self::Port(path) | Self::Another(path) => {
                 format!(
                     "write `nameserver ADDRESS` into {} yourself, with an address of this node",
@@ -83,6 +91,9 @@ impl SystemError {
                 )
             }
             Self::Keep { .. } => "look whether the disk is full".to_owned(),
+            Self::Denied(_) => "sudo apt install polkitd, then `sudo freehold up --install-service` again; or \
+                                --dns-system no"
+                .to_owned(),
             Self::Resolved(_) => "resolvectl status    (says what it knows of the link)".to_owned(),
         }
     }

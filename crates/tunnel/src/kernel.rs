@@ -3,7 +3,8 @@
 //! The mesh must not offer the tunnel's own addresses as places to reach this machine at, or a tunnel would
 //! run inside itself. It leaves out deprecated IPv6 addresses and everything on `lo`: so the IPv6 address
 //! is there and deprecated, and the IPv4 address stands on `lo` alone. Routes name the source, since the
-//! kernel would choose neither by itself.
+//! kernel would choose neither by itself. One address that nobody uses is there as well, of IPv4's link-local ones,
+//! which the mesh leaves out, too: systemd-resolved asks by no link whose addresses are all deprecated.
 //!
 //! Nothing is remembered of what was set: it is looked at each time, so that what others took away is set again,
 //! and what a killed process left on `lo` goes, which bears our label. No route of others is ever replaced.
@@ -89,6 +90,8 @@ pub(crate) struct Wanted {
 struct There {
     up: bool,
     addresses: BTreeSet<IpAddr>,
+    /// The address that nobody uses is there.
+    marked: bool,
     /// Our routes, with the source that each names.
     routes: BTreeMap<Prefix, Option<IpAddr>>,
     /// Networks of others, and at which device.
@@ -186,6 +189,11 @@ impl Kernel {
                 *trouble = Err(self.not_set(*address, error));
             }
         }
+        let mark = wanted.addresses.iter().find_map(mark);
+        if let Some(mark) = mark.filter(|_| !there.marked) {
+            // A kernel without IPv4 has no such programs either.
+            drop(self.handle.address().add(self.index, mark.into(), 32).execute().await);
+        }
         // Some routes go with their addresses, and all with a device that was off.
         self.look().await
     }
@@ -203,6 +211,7 @@ impl Kernel {
         let v6 = |at: &IpAddr| matches!(at, IpAddr::V6(at) if !at.is_unicast_link_local());
         for message in addresses(&self.handle).await? {
             let Some(at) = address_of(&message) else { continue };
+            there.marked |= message.header.index == self.index && at.is_ipv4();
             let ours =
                 if message.header.index == self.index { v6(&at) } else { is_ours(&message, &self.name) };
             if ours {
@@ -382,6 +391,13 @@ const fn ip(at: &RouteAddress) -> Option<IpAddr> {
         RouteAddress::Inet6(at) => Some(IpAddr::V6(*at)),
         _ => None,
     }
+}
+
+/// The address that shows systemd-resolved a link in use, made from the machine's own (RFC 3927, section 2.1).
+fn mark(address: &IpAddr) -> Option<Ipv4Addr> {
+    let IpAddr::V6(own) = address else { return None };
+    let [.., above, last] = own.octets();
+    Some(Ipv4Addr::new(169, 254, 1 + above % 254, last))
 }
 
 fn is_within(one: Prefix, other: Prefix) -> bool {

@@ -5,6 +5,7 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::thread::{CapabilitySet, capabilities, configure_capability_in_ambient_set, set_capabilities};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tokio::time::timeout;
@@ -41,6 +42,31 @@ pub enum FilterError {
     Gone(#[source] io::Error),
 }
 
+/// Starts a program that has the right to change the network, if we have it. On a thread of its own, which is
+/// given it to hand on: nothing else that this process starts gets it.
+fn with_the_right(start: impl FnOnce() -> io::Result<Child> + Send) -> io::Result<Child> {
+    let runtime = tokio::runtime::Handle::current();
+    let hand_on = || {
+        let mut sets = capabilities(None)?;
+        if !sets.inheritable.contains(CapabilitySet::NET_ADMIN) {
+            sets.inheritable |= CapabilitySet::NET_ADMIN;
+            set_capabilities(None, sets)?;
+        }
+        configure_capability_in_ambient_set(CapabilitySet::NET_ADMIN, true)
+    };
+    std::thread::scope(|scope| {
+        let started = scope.spawn(|| {
+            let _inside = runtime.enter();
+            // Without it, it says itself what it lacks.
+            if let Err(error) = hand_on() {
+                tracing::debug!(%error, "no right to hand on");
+            }
+            start()
+        });
+        started.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+    })
+}
+
 /// The program, and how often it was told something.
 #[derive(Debug)]
 pub(crate) struct Nft {
@@ -58,7 +84,7 @@ impl Nft {
         // Its editor of lines writes a history into a home, if there is one.
         command.arg("-i").env_clear().env("LC_ALL", "C").env("HOME", "/dev/null").env("TERM", "dumb");
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(FilterError::Gone)?;
+        let mut child = with_the_right(|| command.spawn()).map_err(FilterError::Gone)?;
         let ends = child.stdin.take().zip(child.stderr.take());
         let (to, said) = ends.ok_or_else(|| FilterError::Gone(io::ErrorKind::BrokenPipe.into()))?;
         Ok(Self { child, to, said: BufReader::new(said).lines(), told: 0 })

@@ -42,6 +42,16 @@ pub fn python(program: &str) -> Result<PathBuf> {
     std::path::absolute(path).context("make the path absolute")
 }
 
+/// systemd-resolved, and the folder of its command: as installed, or as `cargo xtask tools` unpacked them.
+pub fn resolved() -> Result<(PathBuf, PathBuf)> {
+    let unpacked = std::env::var_os("FREEHOLD_TEST_RESOLVED")
+        .map_or_else(|| root().join("target/tools/resolved"), PathBuf::from);
+    let program = |root: &Path| root.join("lib/systemd/systemd-resolved");
+    let root = [unpacked, PathBuf::from("/")].into_iter().find(|root| program(root).exists());
+    let root = root.context("systemd-resolved is missing: cargo xtask tools")?;
+    Ok((program(&std::path::absolute(&root)?), std::path::absolute(root.join("usr/bin"))?))
+}
+
 /// The library that gives a process another clock.
 pub(crate) fn faketime() -> Result<PathBuf> {
     for entry in std::fs::read_dir("/usr/lib")? {

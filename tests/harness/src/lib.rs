@@ -13,7 +13,7 @@ mod seaweed;
 mod story;
 mod wait;
 
-pub use binary::{binary, python};
+pub use binary::{binary, python, resolved};
 pub use host::{Answer, Host};
 pub use network::{Router, Translation};
 pub use node::{Node, Ready};

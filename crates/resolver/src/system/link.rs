@@ -47,7 +47,10 @@ impl Told {
             told.say("default-route", &[if wish.everything { "yes" } else { "no" }.to_owned()]).await?;
             // We verify ourselves, and names of a realm have no signatures.
             told.say("dnssec", &["no".to_owned()]).await?;
-            told.say("dnsovertls", &["no".to_owned()]).await
+            told.say("dnsovertls", &["no".to_owned()]).await?;
+            // Nobody shouts into a network of machines that know each other's names.
+            told.say("llmnr", &["no".to_owned()]).await?;
+            told.say("mdns", &["no".to_owned()]).await
         };
         match said.await {
             Ok(()) => Ok(told),
@@ -81,5 +84,8 @@ async fn resolvectl(arguments: &[&str]) -> Result<(), SystemError> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
+    if said.contains("Access denied") || said.contains("authentication required") {
+        return Err(SystemError::Denied(said));
+    }
     Err(SystemError::Resolved(if said.is_empty() { ended.status.to_string() } else { said }))
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use freehold_names::{Domain, Row};
-use freehold_resolver::system::{self, Taken, Wish};
+use freehold_resolver::system::{self, SystemError, Taken, Wish};
 
 use super::DEVICE;
 
@@ -32,6 +32,8 @@ pub(super) struct Settings {
     taken: Option<(Wish, Taken)>,
     /// Where we served, and which names were ours, when it was looked at last.
     seen: Option<(Option<SocketAddr>, Vec<SocketAddr>, Vec<Domain>)>,
+    /// systemd-resolved lets others say that: it may think better of it, as when polkit has come up.
+    denied: bool,
 }
 
 impl Settings {
@@ -42,7 +44,7 @@ impl Settings {
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, remedy = error.remedy(), "an earlier setting stays"),
         }
-        Self { wish, folder, taken: None, seen: None }
+        Self { wish, folder, taken: None, seen: None, denied: false }
     }
 
     /// Sees to it that the settings are as is wanted: `at` is where the network's device is served, `plain` where
@@ -57,7 +59,7 @@ impl Settings {
         let is_same = self.seen == now;
         self.seen = now;
         // Other programs are asked only where something has changed, or somebody waits for it.
-        if is_same && (self.taken.is_some() || self.wish != SystemWish::Yes) {
+        if is_same && (self.taken.is_some() || (self.wish != SystemWish::Yes && !self.denied)) {
             let (_, taken) = self.taken.as_mut()?;
             return taken.hold().err().map(|error| told(&error));
         }
@@ -68,13 +70,15 @@ impl Settings {
         }
         self.give_back().await;
         let wanted = wanted?;
-        match system::take(&self.folder, &wanted).await {
+        let taken = system::take(&self.folder, &wanted).await;
+        self.denied = matches!(&taken, Err(SystemError::Denied(_)));
+        match taken {
             Ok(taken) => {
                 self.taken = Some((wanted, taken));
                 None
             }
             // Nobody has asked for it by name: a machine whose settings are others' is as good.
-            Err(error) if self.wish == SystemWish::Gently => {
+            Err(error) if self.wish == SystemWish::Gently && !self.denied => {
                 tracing::debug!(%error, "this machine's programs find the realm's names by no rule of ours");
                 None
             }
