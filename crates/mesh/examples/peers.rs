@@ -27,7 +27,7 @@ type Failure = Box<dyn std::error::Error>;
 
 const ANY: &str = "127.0.0.1:0";
 /// All are to be there by then.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// As long as a connection needs to settle: what its beginning took is given back.
 const REST: Duration = Duration::from_secs(20);
 

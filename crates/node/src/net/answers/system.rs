@@ -129,7 +129,7 @@ impl Settings {
     }
 }
 
-fn told(error: &system::SystemError) -> String {
+fn told(error: &SystemError) -> String {
     format!("this machine's programs do not ask here for names: {error}; {}", error.remedy())
 }
 
