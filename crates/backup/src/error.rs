@@ -45,6 +45,20 @@ pub enum BackupError {
         /// What was asked for.
         path: PathBuf,
     },
+    /// Indexes say what is not so: pruning by them could take away what is needed.
+    #[error(
+        "nothing is pruned at {place}: an index that somebody added is false about {count} packs ({named}). Everything \
+         can still be restored: see which machine wrote them, take its right to add away, remove those that are no \
+         backup's, and have restic's `repair index` read all packs anew"
+    )]
+    FalseIndex {
+        /// Where.
+        place: String,
+        /// How many packs.
+        count: usize,
+        /// The first of them.
+        named: String,
+    },
     /// A path that is to be backed up cannot be.
     #[error("{path} is not backed up: {why}")]
     Source {

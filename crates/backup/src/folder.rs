@@ -7,12 +7,21 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
 use rustix::fs::{CWD, RenameFlags};
+
+use crate::source::inode;
+
+/// No file of a repository is greater: packs have 32 MiB at first and grow with the root of the whole.
+const FILE_MAX: u64 = 512 << 20;
+/// How files are named that are not whole yet: nobody else's, so that they may be taken away.
+const UNDER_WAY: &str = ".freehold-";
+/// What is not whole after so long, no one is writing any more.
+const LEFT_AFTER: Duration = Duration::from_hours(24);
 
 /// What whoever comes may do with what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +40,12 @@ pub enum Rights {
 pub struct Folder {
     root: PathBuf,
     rights: Rights,
-    /// Makes names of files that are under way unlike each other within this process.
-    next: AtomicU64,
 }
 
 impl Folder {
     /// The directory need not exist yet.
     pub fn new(root: &Path, rights: Rights) -> Self {
-        Self { root: root.to_owned(), rights, next: AtomicU64::new(0) }
+        Self { root: root.to_owned(), rights }
     }
 
     fn dir(&self, kind: FileType, id: &Id) -> PathBuf {
@@ -62,13 +69,12 @@ impl Folder {
     /// Puts the whole content under its name, and on the disk.
     fn put(&self, kind: FileType, id: &Id, content: &[Bytes]) -> io::Result<()> {
         let (dir, path) = (self.dir(kind, id), self.path(kind, id));
+        acceptable(kind, id, content)?;
         make_dirs(&dir)?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let under_way = dir.join(format!(".{}-{number}.tmp", std::process::id()));
-        match fs::remove_file(&under_way) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        // Others write here too, and those on other machines may have this process's number.
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let under_way = dir.join(format!("{UNDER_WAY}{}.tmp", hex::encode(random)));
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&under_way)?;
         let written = content
             .iter()
@@ -77,37 +83,99 @@ impl Folder {
             .and_then(|()| rename_new(&under_way, &path));
         if let Err(error) = written {
             // The name is taken: by the same content, if it has the same length, since the id is its hash.
-            let length: u64 = content.iter().map(|part| part.len() as u64).sum();
             let same = error.kind() == io::ErrorKind::AlreadyExists
                 && kind != FileType::Config
-                && fs::metadata(&path).is_ok_and(|there| there.len() == length);
+                && fs::metadata(&path).is_ok_and(|there| there.len() == length_of(content));
             fs::remove_file(&under_way)?;
             return if same { Ok(()) } else { Err(error) };
         }
         File::open(&dir)?.sync_all()
     }
 
+    /// The directories in which files of this kind lie.
+    fn dirs(&self, kind: FileType) -> io::Result<Vec<PathBuf>> {
+        let top = self.root.join(kind.dirname());
+        if kind != FileType::Pack {
+            return Ok(vec![top]);
+        }
+        let mut dirs = Vec::new();
+        for dir in entries(&top)? {
+            if dir.file_type()?.is_dir() {
+                dirs.push(dir.path());
+            }
+        }
+        Ok(dirs)
+    }
+
     fn names(&self, kind: FileType) -> io::Result<Vec<(Id, u32)>> {
         if kind == FileType::Config {
             return match fs::metadata(self.path(kind, &Id::default())) {
-                Ok(there) => Ok(vec![(Id::default(), length_of(&there)?)]),
+                Ok(there) => Ok(vec![(Id::default(), u32::try_from(there.len()).unwrap_or(u32::MAX))]),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
                 Err(error) => Err(error),
             };
         }
         let mut found = Vec::new();
-        let top = self.root.join(kind.dirname());
-        if kind == FileType::Pack {
-            for dir in entries(&top)? {
-                if dir.file_type()?.is_dir() {
-                    collect(&dir.path(), &mut found)?;
-                }
-            }
-        } else {
-            collect(&top, &mut found)?;
+        for dir in self.dirs(kind)? {
+            collect(&dir, &mut found)?;
         }
         Ok(found)
     }
+
+    /// The directory's device and inode, if it is there.
+    pub(crate) fn itself(&self) -> Option<(u64, u64)> {
+        inode(&self.root.canonicalize().ok()?)
+    }
+
+    /// When a file came to lie here, by this machine's clock.
+    pub(crate) fn written(&self, kind: FileType, id: &Id) -> Option<SystemTime> {
+        fs::metadata(self.path(kind, id)).and_then(|there| there.modified()).ok()
+    }
+
+    /// Takes away what runs that were killed a day ago or longer have left half written. What stays is no harm.
+    pub(crate) fn sweep(&self) {
+        for kind in [FileType::Key, FileType::Snapshot, FileType::Index, FileType::Pack] {
+            for dir in self.dirs(kind).unwrap_or_default() {
+                for entry in entries(&dir).unwrap_or_default().into_iter().filter(is_left) {
+                    if let Err(error) = fs::remove_file(entry.path()) {
+                        let path = entry.path().display().to_string();
+                        tracing::warn!(path, %error, "what a run that was killed has left stays");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether it is a file that was never finished, and nobody is at it any more.
+fn is_left(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let drawn = name.to_str().and_then(|name| name.strip_prefix(UNDER_WAY)?.strip_suffix(".tmp"));
+    let written = entry.metadata().and_then(|there| there.modified());
+    let age = written.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+    drawn.is_some() && age.is_some_and(|age| age >= LEFT_AFTER)
+}
+
+fn length_of(content: &[Bytes]) -> u64 {
+    content.iter().map(|part| part.len() as u64).sum()
+}
+
+/// Refuses what can be no file of a repository, whoever sends it: each but the config is named by its hash, for which nobody
+/// needs a key.
+fn acceptable(kind: FileType, id: &Id, content: &[Bytes]) -> io::Result<()> {
+    let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why.to_owned()));
+    let length = length_of(content);
+    if length > FILE_MAX {
+        return refuse("no file of a backup is that large");
+    }
+    let mut parts = BytesList::default();
+    for part in content {
+        parts.add(part.clone());
+    }
+    if kind != FileType::Config && !id.blob_matches_reader(length, &mut parts.reader()) {
+        return refuse("its name is not the hash of what is in it");
+    }
+    Ok(())
 }
 
 /// The entries of a directory; none where it is not there.
@@ -124,18 +192,19 @@ fn collect(dir: &Path, found: &mut Vec<(Id, u32)>) -> io::Result<()> {
     for entry in entries(dir)? {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<Id>().ok()) else { continue };
         match entry.metadata() {
-            Ok(there) if there.is_file() => found.push((id, length_of(&there)?)),
+            Ok(there) if there.is_file() => {
+                if let Ok(length) = u32::try_from(there.len()) {
+                    found.push((id, length));
+                } else {
+                    tracing::warn!(path = %entry.path().display(), "too large for a backup: left out");
+                }
+            }
             // Removed since it was listed.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
     Ok(())
-}
-
-fn length_of(there: &fs::Metadata) -> io::Result<u32> {
-    u32::try_from(there.len())
-        .map_err(|_| io::Error::new(io::ErrorKind::FileTooLarge, "no file of a repository has 4 GiB"))
 }
 
 fn hex_of(id: &Id) -> String {
@@ -161,13 +230,14 @@ fn make_dirs(dir: &Path) -> io::Result<()> {
 /// Renames unless the name is taken.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // File systems of sticks and of other houses (exFAT, NFS) know no such flag.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            if to.symlink_metadata().is_ok() {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            fs::rename(from, to)
-        }
+        // File systems of other houses (NFS) know no such flag; those of sticks (exFAT) no second names either, and are
+        // in one machine at a time.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => match fs::hard_link(from, to) {
+            Ok(()) => fs::remove_file(from),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+            Err(_) if to.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::rename(from, to),
+        },
         other => other.map_err(io::Error::from),
     }
 }

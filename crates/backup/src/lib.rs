@@ -6,6 +6,7 @@
 //! or the environment, or leave a file out without saying so. Everything here blocks: call it where that is allowed. Start
 //! reading at [`Repository`].
 
+mod auditing;
 mod error;
 mod folder;
 mod making;
@@ -16,6 +17,7 @@ mod repository;
 mod restoring;
 mod retaining;
 mod source;
+mod view;
 
 pub use error::BackupError;
 pub use folder::{Folder, Rights};

@@ -1,6 +1,7 @@
 //! A backup is made: what is new is added, and a snapshot says what there was.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,6 +15,7 @@ use crate::{
     BackupError, Repository,
     error::engine,
     source::{Tally, Watched},
+    view::View,
 };
 
 /// What is backed up.
@@ -99,7 +101,7 @@ impl Repository {
         self.take_up()?;
         let tally = Arc::new(Tally::default());
         let inner = source.walk().map_err(&failed)?;
-        let never = vec![PathBuf::from(self.place())];
+        let never = self.folder().itself();
         let watched = Watched { inner, never, tally: Arc::clone(&tally) };
         let snapshot = SnapshotOptions::default().host(host.to_owned()).to_snapshot().map_err(&failed)?;
         let open = self.opened()?.to_indexed_ids().map_err(&failed)?;
@@ -118,15 +120,17 @@ impl Repository {
     }
 
     /// Has an index for each pack: those that a run left behind that was cut off are whole, since a pack appears under its
-    /// name only when it is, and carry their own list of what is in them.
+    /// name only when it is, and carry their own list of what is in them. So are those of another machine that is writing
+    /// now: they are then in two indexes, which say the same. No index that is there is touched.
     fn take_up(&self) -> Result<(), BackupError> {
         let failed = engine("taking up what an earlier run left", self.place());
-        let packs = self.folder().list(FileType::Pack).map_err(&failed)?;
+        self.folder().sweep();
+        let packs = self.folder().list_with_size(FileType::Pack).map_err(&failed)?;
         if packs.is_empty() {
             return Ok(());
         }
         let open = self.opened()?;
-        let mut left: std::collections::BTreeSet<_> = packs.into_iter().collect();
+        let mut left: BTreeMap<_, _> = packs.into_iter().collect();
         for index in open.stream_files::<IndexFile>().map_err(&failed)? {
             let (_, index) = index.map_err(&failed)?;
             for pack in index.packs.iter().chain(&index.packs_to_delete) {
@@ -137,6 +141,8 @@ impl Repository {
             return Ok(());
         }
         tracing::info!(packs = left.len(), place = self.place(), "taking up packs of a run that was cut off");
+        let view = View::unindexed(Arc::clone(self.folder()), left.into_iter().collect());
+        let open = self.opened_through(Arc::new(view))?;
         open.repair_index(&RepairIndexOptions::default(), false).map_err(&failed)
     }
 }

@@ -5,9 +5,9 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
 };
 
 use rustic_core::{
@@ -16,8 +16,10 @@ use rustic_core::{
 };
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 
-/// Makes names of files that are under way unlike each other within this process.
-static NEXT: AtomicU64 = AtomicU64::new(0);
+/// How files are named that are not whole yet.
+const UNDER_WAY: &str = ".freehold-restore-";
+/// What is not whole after so long, nobody is writing any more.
+const LEFT_AFTER: Duration = Duration::from_hours(24);
 
 /// A file that has not got its name yet. It is removed if it never gets it.
 pub(crate) struct Beside {
@@ -29,8 +31,7 @@ pub(crate) struct Beside {
 
 impl Beside {
     pub(crate) fn new(to: &Path) -> io::Result<Self> {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = to.with_file_name(format!(".freehold-restore-{}-{number}", std::process::id()));
+        let path = beside(to)?;
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         Ok(Self { file, path, to: to.to_owned(), named: false })
     }
@@ -67,10 +68,36 @@ pub(crate) fn is_there(path: &Path, node: &Node) -> bool {
     there.is_file() && there.len() == node.meta.size && time.is_some() && time == node.meta.mtime
 }
 
+/// Takes away what restores that were killed a day before `now` or longer have left in a directory. What stays is told.
+pub(crate) fn sweep(dir: &Path, now: SystemTime) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        // A name as only we give them: sixteen digits, and nothing else.
+        let digits = name.to_str().and_then(|name| name.strip_prefix(UNDER_WAY)).unwrap_or_default();
+        if digits.len() != 16 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            continue;
+        }
+        let Ok(there) = entry.metadata() else { continue };
+        // By its own clock: what a snapshot says of a file's time may have been given to it already.
+        let changed = SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_secs(u64::try_from(there.ctime()).unwrap_or(u64::MAX)));
+        let age = changed.and_then(|at| now.duration_since(at).ok());
+        if !there.is_dir()
+            && age.is_some_and(|age| age >= LEFT_AFTER)
+            && let Err(error) = fs::remove_file(entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "what a killed restore has left stays");
+        }
+    }
+}
+
 /// Makes a directory, or takes the one that is there. A link to one is none: it is replaced.
 pub(crate) fn dir(path: &Path) -> io::Result<()> {
     match path.symlink_metadata() {
-        Ok(there) if there.is_dir() => return Ok(()),
+        Ok(there) if there.is_dir() => {
+            sweep(path, SystemTime::now());
+            return Ok(());
+        }
         Ok(_) => fs::remove_file(path)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -78,36 +105,52 @@ pub(crate) fn dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(path)
 }
 
-/// Takes away what is in the way, unless it is a directory: what is in that is nobody's to take away.
-fn clear(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// A name beside another one, that nobody has.
+fn beside(to: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(to.with_file_name(format!("{UNDER_WAY}{}", hex::encode(random))))
+}
+
+/// Renames what was made beside to its name. What is in the way goes only now, and a directory does not: what is in that is
+/// nobody's to take away.
+fn rename(beside: &Path, path: &Path) -> io::Result<()> {
+    let renamed = fs::rename(beside, path);
+    // Two names of one file are not renamed to each other: both stay.
+    match fs::remove_file(beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => renamed.and(Err(error)),
+        _ => renamed,
     }
 }
 
 /// Another name of a file.
 pub(crate) fn link(first: &Path, path: &Path) -> io::Result<()> {
-    clear(path)?;
-    fs::hard_link(first, path)
+    let beside = beside(path)?;
+    fs::hard_link(first, &beside)?;
+    rename(&beside, path)
 }
 
 /// A link, pipe, socket or device.
 pub(crate) fn special(path: &Path, kind: &NodeType) -> io::Result<()> {
-    clear(path)?;
-    let (kind, device) = match kind {
-        NodeType::Symlink { .. } => return std::os::unix::fs::symlink(kind.to_link(), path),
+    let beside = beside(path)?;
+    let (file, device) = match kind {
+        NodeType::Symlink { .. } => {
+            std::os::unix::fs::symlink(kind.to_link(), &beside)?;
+            return rename(&beside, path);
+        }
         NodeType::Fifo => (FileType::Fifo, 0),
         NodeType::Socket => (FileType::Socket, 0),
         NodeType::Dev { device } => (FileType::BlockDevice, *device),
         NodeType::Chardev { device } => (FileType::CharacterDevice, *device),
         NodeType::File | NodeType::Dir => return Err(io::ErrorKind::InvalidInput.into()),
     };
-    Ok(rustix::fs::mknodat(CWD, path, kind, Mode::RUSR | Mode::WUSR, device)?)
+    rustix::fs::mknodat(CWD, &beside, file, Mode::RUSR | Mode::WUSR, device)?;
+    rename(&beside, path)
 }
 
-/// Gives what lies there its owner, mode, attributes and times, in this order: a new owner takes marks of the mode away, and
-/// everything changes times. Answers what could not be given. Owners, and marks that lend their rights, are root's to give.
+/// Gives what lies there its owner, mode, attributes and times, where they are others, in this order: a new owner takes
+/// marks of the mode away, and everything changes times. Answers what could not be given. Owners, and marks that lend their
+/// rights, are root's to give.
 pub(crate) fn dress(path: &Path, node: &Node) -> Vec<String> {
     let mut failed = Vec::new();
     let mut tell = |what: &str, given: io::Result<()>| {
@@ -120,29 +163,51 @@ pub(crate) fn dress(path: &Path, node: &Node) -> Vec<String> {
         tell("its owner", owner(path, node));
     }
     if let Some(mode) = node.meta.mode.filter(|_| !node.is_symlink()) {
-        let mode = fs::Permissions::from_mode(mode_of(mode, root));
-        tell("its mode", fs::set_permissions(path, mode));
+        tell("its mode", set_mode(path, mode_of(mode, root)));
     }
     for attribute in &node.meta.extended_attributes {
         let lent = ["security.", "trusted."].iter().any(|space| attribute.name.starts_with(space));
-        if root || !lent {
-            let value = attribute.value.as_deref().unwrap_or_default();
+        let value = attribute.value.as_deref().unwrap_or_default();
+        if (root || !lent) && !has(path, &attribute.name, value) {
             let set = rustix::fs::lsetxattr(path, OsStr::new(&attribute.name), value, XattrFlags::empty());
             tell(&format!("its attribute {}", attribute.name), set.map_err(io::Error::from));
         }
     }
     if let Some(modified) = node.meta.mtime {
-        let last_access = timespec(node.meta.atime.unwrap_or(modified));
-        let times = Timestamps { last_access, last_modification: timespec(modified) };
-        let set = rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
-        tell("its time", set.map_err(io::Error::from));
+        let there = path.symlink_metadata().and_then(|there| there.modified()).ok();
+        if there.and_then(|time| Timestamp::try_from(time).ok()) != Some(modified) {
+            let last_access = timespec(node.meta.atime.unwrap_or(modified));
+            let times = Timestamps { last_access, last_modification: timespec(modified) };
+            let set = rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW);
+            tell("its time", set.map_err(io::Error::from));
+        }
     }
     failed
 }
 
+/// Whether it has this attribute already.
+fn has(path: &Path, name: &str, value: &[u8]) -> bool {
+    // One more than is wanted shows what is longer.
+    let mut there = vec![0; value.len() + 1];
+    let length = rustix::fs::lgetxattr(path, OsStr::new(name), &mut there[..]);
+    length.is_ok_and(|length| there.get(..length) == Some(value))
+}
+
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    if path.symlink_metadata()?.mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
 fn owner(path: &Path, node: &Node) -> io::Result<()> {
+    let there = path.symlink_metadata()?;
     // The greatest number means nobody.
     let number = |id: Option<u32>| id.filter(|id| *id != u32::MAX);
+    let is = |id: Option<u32>, now: u32| number(id).is_none_or(|id| id == now);
+    if is(node.meta.uid, there.uid()) && is(node.meta.gid, there.gid()) {
+        return Ok(());
+    }
     let (user, group) = (number(node.meta.uid).map(Uid::from_raw), number(node.meta.gid).map(Gid::from_raw));
     Ok(rustix::fs::chownat(CWD, path, user, group, AtFlags::SYMLINK_NOFOLLOW)?)
 }

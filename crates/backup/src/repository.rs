@@ -11,8 +11,7 @@ use rustic_core::{
 
 use crate::{BackupError, Folder, Meter, Password, error::engine, error::said};
 
-/// An open repository. Each call reads anew what is there. One machine writes at a time: two at once would take each
-/// other's packs for those of a run that was cut off.
+/// An open repository. Each call reads anew what is there, so that several machines may write; one of them prunes.
 pub struct Repository {
     folder: Arc<Folder>,
     place: String,
@@ -69,7 +68,7 @@ impl Repository {
         }
         folder.create().map_err(&failed)?;
         let meter = Meter::default();
-        let made = raw(&folder, &meter).and_then(|raw| {
+        let made = raw(Arc::<Folder>::clone(&folder), &meter).and_then(|raw| {
             raw.init(&credentials(password), &KeyOptions::default(), &ConfigOptions::default())
         });
         let key = Credentials::Masterkey(made.map_err(&failed)?.key());
@@ -85,7 +84,8 @@ impl Repository {
             return Err(BackupError::NotThere { place });
         }
         let meter = Meter::default();
-        let open = raw(&folder, &meter).and_then(|raw| raw.open(&credentials(password)));
+        let open =
+            raw(Arc::<Folder>::clone(&folder), &meter).and_then(|raw| raw.open(&credentials(password)));
         let key = match open {
             Ok(open) => Credentials::Masterkey(open.key()),
             Err(error) if error.is_incorrect_password() => return Err(BackupError::Password { place }),
@@ -104,13 +104,18 @@ impl Repository {
         &self.place
     }
 
-    pub(crate) fn folder(&self) -> &Folder {
+    pub(crate) const fn folder(&self) -> &Arc<Folder> {
         &self.folder
     }
 
     pub(crate) fn opened(&self) -> Result<Open, BackupError> {
+        self.opened_through(Arc::<Folder>::clone(&self.folder))
+    }
+
+    /// Opens it once more, seen as `store` shows it.
+    pub(crate) fn opened_through(&self, store: Arc<dyn WriteBackend>) -> Result<Open, BackupError> {
         let failed = engine("opening the backup", &self.place);
-        raw(&self.folder, &self.meter).and_then(|raw| raw.open(&self.key)).map_err(failed)
+        raw(store, &self.meter).and_then(|raw| raw.open(&self.key)).map_err(failed)
     }
 
     /// The snapshots that there are, the oldest first.
@@ -146,10 +151,9 @@ fn credentials(password: &Password) -> Credentials {
 }
 
 fn raw(
-    folder: &Arc<Folder>,
+    store: Arc<dyn WriteBackend>,
     meter: &Meter,
 ) -> Result<rustic_core::Repository<()>, Box<rustic_core::RusticError>> {
-    let store: Arc<dyn WriteBackend> = Arc::<Folder>::clone(folder);
     // No copies of indexes elsewhere: they would be one more thing that can be wrong, and the directory is near.
     let options = RepositoryOptions::default().no_cache(true);
     rustic_core::Repository::new_with_progress(&options, &RepositoryBackends::new(store, None), meter.clone())

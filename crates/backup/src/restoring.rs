@@ -6,25 +6,28 @@
 //! size and time that it had is taken as it is.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Component, Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
+    time::SystemTime,
 };
 
 use bytes::Bytes;
 use rustic_core::{
-    BlobId, Id, IndexedFullStatus, TreeId,
-    repofile::{BlobType, Node, Tree},
+    BlobId, FileType, Id, IndexedFullStatus, OpenStatus, ReadBackend, TreeId,
+    repofile::{BlobType, Node, PackId, Tree},
 };
 
 use crate::{
     BackupError, Meter, Repository,
+    auditing::Places,
     error::{engine, said},
     placing,
+    view::Alone,
 };
 
 /// Files that are filled at the same time.
@@ -67,13 +70,19 @@ impl Repository {
         let failed = engine("the restore", self.place());
         let open = self.opened()?;
         let found = open.get_snapshot_from_str(snapshot, |_| true);
-        let found = found.map_err(|_| BackupError::Snapshot { wanted: snapshot.to_owned() })?;
+        let found = found.map_err(|error| {
+            if self.is_one(&open, snapshot) {
+                failed(error)
+            } else {
+                BackupError::Snapshot { wanted: snapshot.to_owned() }
+            }
+        })?;
         let open = open.to_indexed().map_err(&failed)?;
         let nowhere = |why| BackupError::Target { path: to.to_owned(), why };
         fs::create_dir_all(to).map_err(nowhere)?;
         // What is below has to be where it seems to be, even if the way to it leads over links.
         let to = to.canonicalize().map_err(nowhere)?;
-        let run = Run { open: &open, meter: self.meter(), restored: Mutex::new(Restored::default()) };
+        let run = Run::new(self, &open);
         self.meter().begin(0);
         let wanted = match only {
             None => Wanted::Below(found.tree),
@@ -84,10 +93,20 @@ impl Repository {
                 }
             })?,
         };
+        placing::sweep(&to, SystemTime::now());
         run.everything(wanted, &to);
         // All at once is far cheaper than each file by itself.
         fs::File::open(&to).and_then(|dir| Ok(rustix::fs::syncfs(dir)?)).map_err(nowhere)?;
         Ok(run.restored.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether what was asked for is clear, so that it is the backup that fails. Where nothing can be listed, it is.
+    fn is_one(&self, open: &rustic_core::Repository<OpenStatus>, wanted: &str) -> bool {
+        let Ok(ids) = self.folder().list(FileType::Snapshot) else { return true };
+        if wanted == "latest" {
+            return !ids.is_empty() && open.get_all_snapshots().is_err();
+        }
+        ids.iter().filter(|id| id.to_hex().as_str().starts_with(wanted)).count() == 1
     }
 }
 
@@ -112,17 +131,27 @@ struct Later {
     dirs: Vec<(PathBuf, Node)>,
     /// Where each file with several names is first met.
     first: BTreeMap<(u64, u64), PathBuf>,
-    /// Its other names.
-    links: Vec<(PathBuf, PathBuf)>,
+    /// Its other names: where, where the first is, and what it is.
+    links: Vec<(PathBuf, PathBuf, Node)>,
 }
 
 struct Run<'a> {
+    repository: &'a Repository,
     open: &'a Indexed,
     meter: &'a Meter,
     restored: Mutex<Restored>,
+    /// Those files with several names that are there as they ought to be.
+    good: Mutex<BTreeSet<PathBuf>>,
+    /// Where blobs lie and how large packs are, once the engine's place of one was wrong.
+    places: OnceLock<Option<(Places, BTreeMap<Id, u32>)>>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(repository: &'a Repository, open: &'a Indexed) -> Self {
+        let (restored, good, places) = (Mutex::default(), Mutex::default(), OnceLock::new());
+        Self { repository, open, meter: repository.meter(), restored, good, places }
+    }
+
     fn note(&self, path: &Path, why: String) {
         let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
         restored.failed += 1;
@@ -133,12 +162,27 @@ impl Run<'_> {
 
     /// A blob that is what its id says.
     fn blob(&self, id: Id, kind: BlobType) -> Result<Bytes, String> {
-        let bytes = self.open.get_blob_cached(&BlobId::from(id), kind).map_err(|error| said(&error))?;
-        if id.blob_matches_reader(bytes.len() as u64, &mut &*bytes) {
-            Ok(bytes)
-        } else {
-            Err(format!("the backup is damaged: another content lies where {id} ought to be"))
-        }
+        let why = match self.open.get_blob_cached(&BlobId::from(id), kind) {
+            Ok(bytes) if id.blob_matches_reader(bytes.len() as u64, &mut &*bytes) => return Ok(bytes),
+            Ok(_) => format!("the backup is damaged: another content lies where {id} ought to be"),
+            Err(error) => said(&error),
+        };
+        self.elsewhere(BlobId::from(id), kind).ok_or(why)
+    }
+
+    /// The blob from any pack that is said to have it, wherever in there the pack itself says that it is.
+    fn elsewhere(&self, id: BlobId, kind: BlobType) -> Option<Bytes> {
+        let read = || {
+            let open = self.repository.opened().ok()?;
+            let sizes = self.repository.folder().list_with_size(FileType::Pack).ok()?;
+            Some((Places::read(self.repository, &open).ok()?, sizes.into_iter().collect()))
+        };
+        let (places, sizes) = self.places.get_or_init(read).as_ref()?;
+        let found = |pack: PackId| {
+            let size = sizes.get(&*pack)?;
+            Alone::open(self.repository, pack, *size).ok()?.blob(id, kind)
+        };
+        places.of(id).find_map(found)
     }
 
     fn tree(&self, id: TreeId) -> Result<Tree, String> {
@@ -185,8 +229,11 @@ impl Run<'_> {
             }
             drop(jobs);
         });
-        for (path, first) in later.links {
-            if let Err(error) = placing::link(&first, &path) {
+        for (path, first, node) in later.links {
+            // What cannot be had from the first is not taken away from the second.
+            if !self.is_good(&first) {
+                self.one(&path, &node);
+            } else if let Err(error) = placing::link(&first, &path) {
                 self.note(&path, error.to_string());
             }
         }
@@ -253,7 +300,7 @@ impl Run<'_> {
         if node.meta.links > 1 && node.meta.inode != 0 {
             let key = (node.meta.device_id, node.meta.inode);
             if let Some(first) = later.first.get(&key) {
-                later.links.push((path, first.clone()));
+                later.links.push((path, first.clone(), node));
                 return;
             }
             later.first.insert(key, path.clone());
@@ -269,18 +316,35 @@ impl Run<'_> {
         loop {
             let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(Job { path, node }) = job else { return };
-            if placing::is_there(&path, &node) {
-                self.meter.count(node.meta.size);
-                self.restored.lock().unwrap_or_else(PoisonError::into_inner).unchanged += 1;
-                continue;
+            if self.one(&path, &node) && node.meta.links > 1 {
+                self.good.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
             }
-            match self.fill(&path, &node) {
-                Ok(bytes) => {
-                    let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
-                    restored.files += 1;
-                    restored.bytes += bytes;
-                }
-                Err(why) => self.note(&path, why),
+        }
+    }
+
+    fn is_good(&self, path: &Path) -> bool {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    /// Brings one file back, and answers whether it is there.
+    fn one(&self, path: &Path, node: &Node) -> bool {
+        if placing::is_there(path, node) {
+            self.meter.count(node.meta.size);
+            // Its content is; its owner and mode may have been changed by mistake.
+            self.dress(path, node);
+            self.restored.lock().unwrap_or_else(PoisonError::into_inner).unchanged += 1;
+            return true;
+        }
+        match self.fill(path, node) {
+            Ok(bytes) => {
+                let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
+                restored.files += 1;
+                restored.bytes += bytes;
+                true
+            }
+            Err(why) => {
+                self.note(path, why);
+                false
             }
         }
     }
@@ -288,6 +352,9 @@ impl Run<'_> {
     /// Writes a file beside its name, and gives it the name when it is whole. Answers its bytes.
     fn fill(&self, path: &Path, node: &Node) -> Result<u64, String> {
         let words = |error: io::Error| error.to_string();
+        if node.content.is_none() && node.meta.size > 0 {
+            return Err("the backup is damaged: a file without content".to_owned());
+        }
         let mut file = placing::Beside::new(path).map_err(words)?;
         let mut length = 0;
         for id in node.content.iter().flatten() {
@@ -300,6 +367,11 @@ impl Run<'_> {
             self.note(path, error);
         }
         file.name().map_err(words)?;
+        // One that grew while it was read has more than was said at first.
+        if length < node.meta.size {
+            let size = node.meta.size;
+            self.note(path, format!("it is there, but has {length} bytes where the backup says {size}"));
+        }
         Ok(length)
     }
 

@@ -1,9 +1,11 @@
 //! Snapshots are forgotten, and what nobody needs any more is removed.
 
+use std::sync::Arc;
+
 use freehold_retention::{Policy, Reason, choose};
 use rustic_core::PruneOptions;
 
-use crate::{BackupError, Repository, Snapshot, error::engine};
+use crate::{BackupError, Repository, Snapshot, error::engine, view::View};
 
 /// What becomes, or would become, of each snapshot.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,10 +44,13 @@ impl Repository {
     }
 
     /// Removes what no snapshot needs. In two steps, so that a backup that is running meanwhile loses nothing: a pack is
-    /// marked first, and removed by a run at least 23 hours later.
+    /// marked first, and removed by a run at least 23 hours later. Refused where an index is false by which something that is
+    /// needed could go.
     pub fn prune(&self) -> Result<(), BackupError> {
         let failed = engine("pruning", self.place());
-        let (open, options) = (self.opened()?, PruneOptions::default());
+        let view = View::of_now(Arc::clone(self.folder())).map_err(&failed)?;
+        let (open, options) = (self.opened_through(Arc::new(view))?, PruneOptions::default());
+        self.audited(&open)?;
         let plan = open.prune_plan(&options).map_err(&failed)?;
         open.prune(&options, plan).map_err(&failed)
     }

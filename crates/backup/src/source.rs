@@ -4,6 +4,7 @@
 
 use std::{
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -40,8 +41,9 @@ impl Tally {
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) inner: LocalSource,
-    /// Left out whatever else is said: the backup itself, if it lies within what is backed up.
-    pub(crate) never: Vec<PathBuf>,
+    /// Left out whatever else is said: the backup itself, if it lies within what is backed up, by whichever name. Its
+    /// device and inode.
+    pub(crate) never: Option<(u64, u64)>,
     pub(crate) tally: Arc<Tally>,
 }
 
@@ -56,15 +58,17 @@ impl ReadSource for Watched {
     }
 
     fn entries(&self) -> Entries {
-        let (never, tally) = (self.never.clone(), Arc::clone(&self.tally));
-        Entries { inner: self.inner.entries(), never, tally, cache: None }
+        let (never, tally) = (self.never, Arc::clone(&self.tally));
+        Entries { inner: self.inner.entries(), never, tally, itself: None, cache: None }
     }
 }
 
 pub(crate) struct Entries {
     inner: <LocalSource as ReadSource>::Iter,
-    never: Vec<PathBuf>,
+    never: Option<(u64, u64)>,
     tally: Arc<Tally>,
+    /// The backup, once the walk is in it.
+    itself: Option<PathBuf>,
     /// The cache that the walk is in.
     cache: Option<PathBuf>,
 }
@@ -72,7 +76,11 @@ pub(crate) struct Entries {
 impl Entries {
     /// Whether this one is left out. The walk comes to a directory before it comes to what is in it.
     fn left_out(&mut self, entry: &ReadSourceEntry<Inner>) -> bool {
-        if self.never.iter().any(|never| entry.path.starts_with(never)) {
+        if self.itself.as_ref().is_some_and(|itself| entry.path.starts_with(itself)) {
+            return true;
+        }
+        if entry.node.is_dir() && self.never.is_some() && inode(&entry.path) == self.never {
+            self.itself = Some(entry.path.clone());
             return true;
         }
         if let Some(cache) = self.cache.as_ref().filter(|cache| entry.path.starts_with(cache)) {
@@ -84,6 +92,11 @@ impl Entries {
         }
         false
     }
+}
+
+/// The device and inode of what lies there, by which it is known under any name.
+pub(crate) fn inode(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|there| (there.dev(), there.ino()))
 }
 
 fn is_cache(dir: &Path) -> bool {

@@ -15,6 +15,7 @@ mod coming_back;
 mod evil;
 mod folder;
 mod keeping;
+mod lies;
 
 /// A place with something to back up, and a repository.
 struct Place {
@@ -159,6 +160,12 @@ fn the_backup_does_not_back_itself_up() {
     let source = Source { paths: vec![place.dir.path().to_owned()], ..Source::default() };
     let made = place.repository.backup(&source, "laptop").expect("backed up");
     assert_eq!((made.files, made.unread), (1, 0));
+    let link = tempfile::tempdir().expect("a directory");
+    let link = link.path().join("stick");
+    std::os::unix::fs::symlink(place.dir.path().join("backup"), &link).expect("linked");
+    let linked = Repository::open(Folder::new(&link, Rights::Append), &password()).expect("the same");
+    let made = linked.backup(&source, "laptop").expect("backed up");
+    assert_eq!((made.files, made.unread), (1, 0), "by another name, too");
 }
 
 #[test]

@@ -63,7 +63,9 @@ pub struct Drilled {
 pub struct Record {
     /// When the backup was asked for.
     pub added: Millis,
-    /// The runs that succeeded, the oldest first; more than the last few are not looked at.
+    /// When the first run that succeeded was; `None` where that is the first of `runs`.
+    pub first: Option<Millis>,
+    /// The last runs that succeeded, the oldest first; more than a few are not looked at.
     pub runs: Vec<Outcome>,
     /// How many have failed since.
     pub failed: u32,
@@ -122,13 +124,15 @@ pub enum Alarm {
     },
 }
 
-/// The alarms of one backup at one target, the worst first.
+/// The alarms of one backup at one target, the worst first. What is on record of a time to come was noted by a clock that was
+/// wrong, and counts as if it had never been.
 pub fn alarms(record: &Record, bounds: &Bounds, now: Millis) -> Vec<Alarm> {
     let mut found = Vec::new();
     if let Some(drilled) = record.drilled.filter(|drilled| !drilled.good) {
         found.push(Alarm::DrillFailed { at: drilled.at });
     }
-    let age = now.since(record.runs.last().map_or(record.added, |last| last.at));
+    let last = record.runs.iter().rev().map(|run| run.at).chain([record.added]).find(|at| *at <= now);
+    let age = last.map_or(bounds.age, |last| now.since(last));
     if age >= bounds.age {
         found.push(if record.runs.is_empty() { Alarm::None { since: age } } else { Alarm::Old { age } });
     }
@@ -141,8 +145,9 @@ pub fn alarms(record: &Record, bounds: &Bounds, now: Millis) -> Vec<Alarm> {
             found.push(Alarm::Unread { files: last.unread });
         }
     }
-    if let Some(first) = record.runs.first() {
-        let since = now.since(record.tested.unwrap_or(first.at));
+    if let Some(first) = record.first.or_else(|| Some(record.runs.first()?.at)) {
+        let tested = record.tested.into_iter().chain([first, record.added]).find(|at| *at <= now);
+        let since = tested.map_or(bounds.untested, |tested| now.since(tested));
         if since >= bounds.untested {
             found.push(Alarm::Untested { since });
         }

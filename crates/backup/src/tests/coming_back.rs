@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{Place, files, noise};
+use crate::{BackupError, placing};
 
 /// Everything that is said of a file, but for what restoring changes by nature.
 fn said_of(path: &Path) -> (u32, u64, i64, i64, u32, u32) {
@@ -82,6 +83,74 @@ fn a_restore_goes_on_where_it_was_and_puts_back_what_changed() {
     assert_eq!((second.files, second.unchanged, second.failed), (2, 1, 0));
     assert_eq!(fs::read(to.join("b")).expect("there"), b"b");
     assert!(to.join("mine").exists(), "what no snapshot knows is nobody's to take away");
+}
+
+/// After a `chmod -R` by mistake the contents are right, and that is no reason to leave them so.
+#[test]
+fn what_was_changed_of_a_file_that_is_there_is_put_back() {
+    let place = Place::new();
+    place.write("letter", b"Dear Ann");
+    place.backup();
+    let (_, to) = place.restore("back");
+    fs::set_permissions(to.join("letter"), fs::Permissions::from_mode(0o600)).expect("set");
+    fs::set_permissions(place.home().join("letter"), fs::Permissions::from_mode(0o644)).expect("set");
+    let before = said_of(&place.home().join("letter"));
+    let (restored, _) = place.restore("back");
+    assert_eq!((restored.files, restored.unchanged, restored.failed), (0, 1, 0));
+    assert_eq!(said_of(&to.join("letter")), before);
+}
+
+#[test]
+fn what_cannot_come_back_takes_nothing_away() {
+    let place = Place::new();
+    place.write("first", &noise(1, 300_000));
+    fs::hard_link(place.home().join("first"), place.home().join("second")).expect("linked");
+    place.backup();
+    let (_, to) = place.restore("back");
+    for pack in place.packs() {
+        let bytes = vec![0; fs::read(&pack).expect("there").len()];
+        if bytes.len() > 300_000 {
+            #[expect(clippy::disallowed_methods, reason = "what a failing disk does")]
+            fs::write(&pack, bytes).expect("written");
+        }
+    }
+    fs::remove_file(to.join("first")).expect("removed");
+    let (restored, _) = place.restore("back");
+    assert_eq!((restored.files, restored.unchanged, restored.failed), (0, 1, 1), "{restored:?}");
+    assert!(fs::read(to.join("second")).expect("still there") == noise(1, 300_000));
+    // Nor does a link to what is not there.
+    placing::link(&to.join("first"), &to.join("second")).expect_err("nothing to link to");
+    assert!(to.join("second").exists());
+    assert_eq!(files(&to), [to.join("second")], "nothing beside it is left");
+}
+
+#[test]
+fn what_a_killed_restore_left_goes_a_day_later() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let names = [".freehold-restore-0123456789abcdef", ".freehold-restore-plan", "letter"];
+    for name in names {
+        fs::File::create_new(dir.path().join(name)).expect("made");
+    }
+    let there = || names.map(|name| dir.path().join(name).exists());
+    placing::sweep(dir.path(), SystemTime::now() + Duration::from_hours(23));
+    assert_eq!(there(), [true; 3]);
+    placing::sweep(dir.path(), SystemTime::now() + Duration::from_hours(25));
+    assert_eq!(there(), [false, true, true]);
+}
+
+#[test]
+fn a_damaged_snapshot_is_no_spelling_mistake() {
+    let place = Place::new();
+    place.write("letter", b"Dear Ann");
+    let made = place.backup();
+    let file = place.dir.path().join("backup/snapshots").join(&made.snapshot);
+    #[expect(clippy::disallowed_methods, reason = "what a failing disk does")]
+    fs::write(&file, [0; 100]).expect("written");
+    for wanted in ["latest", &made.snapshot[..8]] {
+        let told = place.repository.restore(wanted, None, &place.dir.path().join("back"));
+        let told = told.expect_err("it cannot be read");
+        assert!(matches!(told, BackupError::Engine { .. }), "{told}");
+    }
 }
 
 #[test]

@@ -77,6 +77,16 @@ fn names_that_lead_elsewhere_lead_nowhere() {
 }
 
 #[test]
+fn a_file_that_has_less_than_the_snapshot_says_is_told() {
+    let mut short = file("/evil/short", "short", b"less");
+    short.1.meta.size = 100;
+    let (_place, restored, to) = restored(vec![short]);
+    assert_eq!(files(&to), [to.join("evil/short")]);
+    assert_eq!(restored.failed, 1, "{restored:?}");
+    assert!(restored.named[0].why.contains("has 4 bytes where the backup says 100"), "{restored:?}");
+}
+
+#[test]
 fn a_link_of_the_snapshot_is_never_followed() {
     let outside = tempfile::tempdir().expect("a directory");
     let (_place, restored, to) =

@@ -55,6 +55,33 @@ fn one_that_never_ran_says_so() {
     assert_eq!(told(&record, hours(30)), [Alarm::None { since }, Alarm::Failing { times: 3 }]);
 }
 
+/// A clock that was years ahead for one run must not silence everything until then.
+#[test]
+fn what_a_fast_clock_noted_hides_no_alarm() {
+    let mut record = steady(10);
+    record.runs.push(Outcome { at: hours(100_000), bytes: 10 * GIB, added: 0, unread: 0 });
+    record.tested = Some(hours(100_000));
+    assert_eq!(told(&record, hours(10)), [], "the runs before count");
+    let age = Millis(41 * HOUR);
+    assert_eq!(told(&record, hours(50)), [Alarm::Old { age }]);
+    let since = Millis(500 * HOUR);
+    assert!(told(&record, hours(500)).contains(&Alarm::Untested { since }));
+    let added = Record { added: hours(100_000), ..Record::default() };
+    assert!(matches!(told(&added, hours(0))[..], [Alarm::None { .. }]));
+}
+
+/// Only the last runs are kept on record: that the first is ten days old at most says nothing.
+#[test]
+fn who_keeps_few_runs_hears_of_an_untested_backup_too() {
+    let mut record = steady(400);
+    record.tested = None;
+    record.first = Some(hours(0));
+    record.runs.drain(..390);
+    assert_eq!(told(&record, hours(399)), [Alarm::Untested { since: Millis(399 * HOUR) }]);
+    record.first = None;
+    assert_eq!(told(&record, hours(399)), []);
+}
+
 #[test]
 fn files_that_went_and_files_that_all_changed_are_told() {
     let mut deleted = steady(10);
@@ -115,10 +142,17 @@ proptest! {
     ) {
         let run = |(at, bytes, added, unread)| Outcome { at: Millis(at), bytes, added, unread };
         let runs = runs.into_iter().map(run).collect();
-        let record = Record { added: Millis(added), runs, failed, tested: tested.map(Millis), drilled: None };
+        let record = Record { added: Millis(added), runs, failed, tested: tested.map(Millis), ..Record::default() };
         let told = alarms(&record, &Bounds::of(Millis(every)), Millis(now));
         prop_assert!(told.is_sorted_by(|a, b| a < b), "each once, the worst first");
         // What is an alarm now is one later, as long as nothing happens.
+        let mut record = record;
+        record.added = record.added.min(Millis(now));
+        record.tested = record.tested.map(|at| at.min(Millis(now)));
+        for run in &mut record.runs {
+            run.at = run.at.min(Millis(now));
+        }
+        let told = alarms(&record, &Bounds::of(Millis(every)), Millis(now));
         let later = alarms(&record, &Bounds::of(Millis(every)), Millis(now.saturating_add(HOUR)));
         prop_assert!(told.len() <= later.len());
     }
