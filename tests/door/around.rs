@@ -48,7 +48,7 @@ pub(crate) fn website(host: &Host, port: u16, name: &str) -> Result<Running> {
     command.arg(Path::new(HERE).join("wiki.py")).arg(port.to_string()).arg(name);
     let running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
     let url = format!("http://[::1]:{port}/");
-    eventually(10, "it serves", || Ok(host.run("curl", &["-gsS", "-m", "2", &url])?.code == Some(0)))?;
+    eventually(30, "it serves", || Ok(host.run("curl", &["-gsS", "-m", "2", &url])?.code == Some(0)))?;
     Ok(running)
 }
 

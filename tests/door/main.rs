@@ -81,7 +81,9 @@ fn a_website_of_the_realm_is_reached_by_its_name_and_by_those_who_may() -> Resul
         ensure!(curl(&carol, ("other.example", at), &ca, &[], "/")?.status == 0, "a name that is not there");
         let page = browse(story, &laptop, INSIDE, at)?;
         ensure!(page.contains("user-agent: Mozilla/5.0"), "{page}");
-        ensure!(shown(&other, "wiki")?.counted.is_some_and(|counted| counted.answers >= 3));
+        eventually(30, "the answers are counted", || {
+            Ok(shown(&other, "wiki")?.counted.is_some_and(|counted| counted.answers >= 3))
+        })?;
         let metrics = other.cli(&["metrics"])?.good()?.out;
         ensure!(metrics.contains("freehold_door_answers{service="), "{metrics}");
 

@@ -114,7 +114,7 @@ fn names_of_the_internet_are_certified_and_open_to_whom_they_are_for() -> Result
             ensure!(until > first, "{until}");
             Ok(())
         })?;
-        asks.status(FAR, "open", &[200])?;
+        until(30, "it is shown again", || asks.status(FAR, "open", &[200]))?;
         // What is taken back is gone at once.
         one.cli(&["net", "service", "set", "open", "--access", "realm"])?.good()?;
         until(20, "it is hidden", || asks.status(FAR, "open", &HIDDEN))
@@ -157,8 +157,10 @@ fn a_gateway_passes_on_what_it_cannot_read_and_says_who_comes() -> Result<()> {
         let host = format!("pass.{ZONE}");
         certified(&other, "pass", &host)?;
         let key = format!("net/certificates/cert-{host}");
-        ensure!(other.home().join(&key).exists() && !one.home().join(&key).exists());
-        ensure!(shown(&one, "pass")?.names.is_empty(), "{:?}", shown(&one, "pass")?);
+        eventually(20, "the key is at home", || Ok(other.home().join(&key).exists()))?;
+        ensure!(!one.home().join(&key).exists(), "the gateway has a key");
+        let at_gateway = until(20, "the gateway shows it", || shown(&one, "pass"))?;
+        ensure!(at_gateway.names.is_empty(), "{at_gateway:?}");
 
         let wire = alice.folder().join("wire");
         let mut ear = Client::start(&alice, &["listen", "eth0", &wire.to_string_lossy()])?;
@@ -171,7 +173,9 @@ fn a_gateway_passes_on_what_it_cannot_read_and_says_who_comes() -> Result<()> {
         ear.end()?;
         let heard = String::from_utf8_lossy(&std::fs::read(&wire)?).into_owned();
         ensure!(heard.contains(&host) && !heard.contains("nobody-reads-this"), "{} bytes", heard.len());
-        ensure!(shown(&one, "pass")?.counted.is_some_and(|counted| counted.sent > 0));
+        eventually(30, "what was passed on is counted", || {
+            Ok(shown(&one, "pass")?.counted.is_some_and(|counted| counted.sent > 0))
+        })?;
         // Inside it has its name as any other.
         let inside = until(20, "the laptop has heard of it", || service(&laptop, "pass"))?;
         let ca = crate::around::authority(&one)?;

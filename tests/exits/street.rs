@@ -29,7 +29,7 @@ pub(crate) fn answer(host: &Host) -> Result<Running> {
     let mut command = host.command("python3");
     command.arg(program).arg(PORT).stdout(Stdio::null()).stderr(Stdio::inherit());
     let running = Running(command.spawn()?);
-    eventually(10, "it answers", || Ok(seen(host, "127.0.0.1")?.is_some()))?;
+    eventually(30, "it answers", || Ok(seen(host, "127.0.0.1")?.is_some()))?;
     Ok(running)
 }
 

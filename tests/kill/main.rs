@@ -56,7 +56,7 @@ fn nothing_acknowledged_is_lost_when_the_daemon_is_killed() -> Result<()> {
             let ((), keys) = writer(&s3, round, |told| {
                 // A different moment of a different PUT each time.
                 for _ in 0..=round {
-                    told.recv_timeout(Duration::from_secs(20)).context("no PUT was acknowledged")?;
+                    told.recv_timeout(Duration::from_mins(1)).context("no PUT was acknowledged")?;
                 }
                 let moment = Duration::from_micros((round * 7_919) % 15_000);
                 drop(told.recv_timeout(moment));

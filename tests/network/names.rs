@@ -1,7 +1,7 @@
 //! The realm's names, asked with dig on each machine.
 
 use anyhow::{Context, Result, ensure};
-use freehold_harness::{Host, Node, eventually, story};
+use freehold_harness::{Host, Node, eventually, story, until};
 
 use super::{house, in_net};
 
@@ -53,6 +53,15 @@ fn every_machine_answers_for_the_realms_names_also_offline() -> Result<()> {
     })
 }
 
+/// Waits until a machine says that it answers for names there.
+fn answers_at(node: &Node<'_>, at: &str) -> Result<()> {
+    until(30, &format!("it answers at {at}"), || {
+        let names = node.status()?.endpoints.names;
+        ensure!(names.iter().any(|name| name == at), "{names:?}");
+        Ok(())
+    })
+}
+
 /// A gateway answers members' laptops, at its own address in the network.
 #[test]
 fn a_laptop_asks_a_gateway_through_the_network_and_nobody_else() -> Result<()> {
@@ -62,14 +71,15 @@ fn a_laptop_asks_a_gateway_through_the_network_and_nobody_else() -> Result<()> {
         house(&mut one, &mut other, &mut laptop)?;
         let (gateway, address) = (in_net(&laptop, "alice")?.address, in_net(&laptop, "bob")?.address);
         let at = format!("[{gateway}]:53");
-        ensure!(one.status()?.endpoints.names.contains(&at), "{:?}", one.status()?.endpoints.names);
+        answers_at(&one, &at)?;
         let question = ["AAAA", "bob.the-smiths.internal"];
         eventually(30, "the laptop hears the name", || {
             Ok(dig(&carol, &at, &question).is_ok_and(|said| said == address))
         })?;
         let own = in_net(&laptop, "pad")?.address;
         let own = format!("[{own}]:53");
-        ensure!(laptop.status()?.endpoints.names.contains(&own) && dig(&carol, &own, &question)? == address);
+        answers_at(&laptop, &own)?;
+        eventually(30, "the laptop's own answers", || Ok(dig(&carol, &own, &question)? == address))?;
         ensure!(dig(&bob, &own, &question).is_err(), "a laptop is asked by others");
         Ok(())
     })
@@ -84,9 +94,13 @@ fn a_machine_answers_for_its_house_where_it_is_told_to() -> Result<()> {
         one.up(&["--name", "smith", "--dns", &at])?;
         let me = one.status()?.this_node;
         one.cli(&["node", "rename", &me, "alice"])?.good()?;
-        ensure!(server(&one)? == at, "it answers elsewhere");
+        until(30, "it answers there", || {
+            let there = server(&one)?;
+            ensure!(there == at, "it answers at {there}");
+            Ok(())
+        })?;
         let address = in_net(&one, "alice")?.address;
-        eventually(10, "the house hears the name", || {
+        eventually(30, "the house hears the name", || {
             Ok(dig(&bob, &at, &["AAAA", "alice.smith.internal"])? == address)
         })?;
         // What means something only in a house is asked of nobody.

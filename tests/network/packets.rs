@@ -47,7 +47,10 @@ fn programs_reach_each_other_as_far_as_the_log_says_and_no_longer() -> Result<()
         let (mut one, mut other, mut laptop) = (alice.node()?, bob.node()?, carol.node()?);
         house(&mut one, &mut other, &mut laptop)?;
         for node in [&one, &other, &laptop] {
-            ensure!(tunnel(node)? == PlaneState::Running, "{:?}", node.status()?.planes);
+            until(30, "its tunnel runs", || {
+                ensure!(tunnel(node)? == PlaneState::Running, "{:?}", node.status()?.planes);
+                Ok(())
+            })?;
         }
         let at: Ipv6Addr = in_net(&laptop, "bob")?.address.parse()?;
         eventually(30, "the laptop pings bob", || {
@@ -63,7 +66,7 @@ fn programs_reach_each_other_as_far_as_the_log_says_and_no_longer() -> Result<()
         story.file("bob/large", LARGE, 1)?;
         let _server = serve(&bob, "8080")?;
         let page = format!("http://[{at}]:8080/");
-        eventually(10, "bob serves", || fetch(&bob, &page))?;
+        eventually(30, "bob serves", || fetch(&bob, &page))?;
         ensure!(!fetch(&carol, &page)?, "nothing opens it yet");
         one.cli(&["net", "service", "add", "files", "--node", "bob", "--port", "8080"])?.good()?;
         eventually(30, "the laptop reaches the service", || fetch(&carol, &page))?;
@@ -83,10 +86,10 @@ fn programs_reach_each_other_as_far_as_the_log_says_and_no_longer() -> Result<()
         let patience = ["--limit-rate", "2M", "--speed-limit", "1000", "--speed-time", "3"];
         slow.args(["-sS", "-g", "-o", "/dev/null"]).args(patience).arg(format!("{page}large"));
         let mut slow = Running(slow.stderr(Stdio::null()).spawn()?);
-        eventually(10, "it has begun", || Ok(came(&laptop)? > before + (1 << 20)))?;
+        eventually(20, "it has begun", || Ok(came(&laptop)? > before + (1 << 20)))?;
         ensure!(slow.0.try_wait()?.is_none(), "it ended too early");
-        let begun = Instant::now();
         one.cli(&["--yes", "node", "suspend", "bob"])?.good()?;
+        let begun = Instant::now();
         let ended = until(30, "it ends", || slow.0.try_wait()?.context("it goes on"))?;
         ensure!(
             !ended.success() && begun.elapsed() < Duration::from_secs(15),

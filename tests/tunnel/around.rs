@@ -6,7 +6,7 @@ use super::{PORT, ping, serving};
 
 /// Whether machine m is served there.
 fn is_served(lab: &Lab, at: &str) -> bool {
-    lab.run("m", &format!("timeout 2 python3 {TALK} take {at} {PORT} 1000")).is_ok()
+    lab.run("m", &format!("timeout 6 python3 {TALK} take {at} {PORT} 1000")).is_ok()
 }
 
 #[test]

@@ -82,9 +82,12 @@ fn a_machine_without_rights_is_reached_at_what_is_open_and_at_nothing_else() -> 
         let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
         let (mut one, mut other, mut laptop) = (alice.node()?, bob.node()?, carol.node()?);
         house(&mut one, &mut other, &mut laptop)?;
-        let told = plane(&other, "tunnel")?;
-        let said = told.detail.contains("packets are carried in user space");
-        ensure!(told.state == PlaneState::Running && said, "{told:?}");
+        until(30, "packets are carried, and it is said how", || {
+            let told = plane(&other, "tunnel")?;
+            let said = told.detail.contains("packets are carried in user space");
+            ensure!(told.state == PlaneState::Running && said, "{told:?}");
+            Ok(())
+        })?;
         ensure!(bob.run("ip", &["link", "show", "freehold0"])?.code != Some(0), "there is a device");
 
         let at = in_net(&one, "bob")?.address;
@@ -96,7 +99,7 @@ fn a_machine_without_rights_is_reached_at_what_is_open_and_at_nothing_else() -> 
         let _wide = serve(&bob, "8082", "0.0.0.0")?;
         for port in [8080, 8081, 8082] {
             let here = format!("http://127.0.0.1:{port}/");
-            eventually(10, "bob serves", || Ok(curl(&bob, &[&here])? == Some(0)))?;
+            eventually(30, "bob serves", || Ok(curl(&bob, &[&here])? == Some(0)))?;
             ensure!(
                 curl(&alice, &[&format!("http://[{at}]:{port}/")])? != Some(0),
                 "nothing opens {port} yet"
@@ -107,7 +110,9 @@ fn a_machine_without_rights_is_reached_at_what_is_open_and_at_nothing_else() -> 
         eventually(30, "alice reaches the service", || Ok(curl(&alice, &[&page])? == Some(0)))?;
         let services: Vec<freehold_api::NetService> = one.ask(&["net", "service", "list"])?;
         let own = services.first().context("there is a service")?.address.clone();
-        ensure!(curl(&alice, &[&format!("http://[{own}]:8080/")])? == Some(0), "at its own address, too");
+        eventually(30, "at its own address, too", || {
+            Ok(curl(&alice, &[&format!("http://[{own}]:8080/")])? == Some(0))
+        })?;
         ensure!(curl(&alice, &[&format!("http://[{at}]:8081/")])? != Some(0), "what is beside it is shut");
 
         // One's own laptop reaches all of one's own machine, but what is for that machine alone.
@@ -131,8 +136,11 @@ fn programs_of_a_machine_without_rights_reach_the_realm_and_nothing_else() -> Re
         let (alice, bob, carol) = (story.host("alice")?, story.host("bob")?, story.host("carol")?);
         let (mut one, mut other, mut laptop) = (alice.node()?, bob.node()?, carol.node()?);
         house(&mut one, &mut other, &mut laptop)?;
-        let told = plane(&laptop, "proxies")?;
-        ensure!(told.state == PlaneState::Running, "{told:?}");
+        until(30, "the proxies run", || {
+            let told = plane(&laptop, "proxies")?;
+            ensure!(told.state == PlaneState::Running, "{told:?}");
+            Ok(())
+        })?;
         let _files = serve(&alice, "8080", "::")?;
         one.cli(&["net", "service", "add", "files", "--node", "alice", "--port", "8080"])?.good()?;
         let socks = |url: &str| curl(&carol, &["--socks5-hostname", SOCKS, url]);
@@ -140,7 +148,9 @@ fn programs_of_a_machine_without_rights_reach_the_realm_and_nothing_else() -> Re
         let tunnel = |url: &str| curl(&carol, &["--proxytunnel", "--proxy", HTTP, url]);
         eventually(30, "the service is reached", || Ok(socks("http://files:8080/")? == Some(0)))?;
         for url in ["http://alice.the-smiths.internal:8080/", "http://files.the-smiths.internal:8080/"] {
-            ensure!(socks(url)? == Some(0) && proxy(url)? == Some(0) && tunnel(url)? == Some(0), "{url}");
+            eventually(30, url, || {
+                Ok(socks(url)? == Some(0) && proxy(url)? == Some(0) && tunnel(url)? == Some(0))
+            })?;
         }
 
         // What nothing opens, what has no name, and what is somebody else's: said at once, and by whom.
@@ -159,7 +169,7 @@ fn programs_of_a_machine_without_rights_reach_the_realm_and_nothing_else() -> Re
 
         let forward = ["net", "forward", "add", "127.0.0.1:2080", "files:8080"];
         laptop.cli(&forward)?.good()?;
-        ensure!(curl(&carol, &["http://127.0.0.1:2080/"])? == Some(0), "the port leads there");
+        eventually(30, "the port leads there", || Ok(curl(&carol, &["http://127.0.0.1:2080/"])? == Some(0)))?;
         laptop.cli(&forward)?.refused(1, &["already", "hint"])?;
         let open = ["net", "forward", "add", "0.0.0.0:2081", "files:8080"];
         laptop.cli(&open)?.refused(1, &["this machine to the realm", "--others"])?;
@@ -176,7 +186,9 @@ fn programs_of_a_machine_without_rights_reach_the_realm_and_nothing_else() -> Re
             Ok(curl(&carol, &["http://127.0.0.1:2080/"])? == Some(0))
         })?;
         laptop.cli(&["net", "forward", "remove", "2080"])?.good()?;
-        ensure!(curl(&carol, &["http://127.0.0.1:2080/"])? == Some(7), "nobody listens any more");
+        eventually(30, "nobody listens any more", || {
+            Ok(curl(&carol, &["http://127.0.0.1:2080/"])? == Some(7))
+        })?;
         let all: Vec<freehold_api::NetForward> = laptop.ask(&["net", "forward", "list"])?;
         ensure!(all.is_empty(), "{all:?}");
         Ok(())

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use freehold_api::PlaneState;
-use freehold_harness::{eventually, story};
+use freehold_harness::{eventually, story, until};
 
 use super::{in_net, plane};
 
@@ -17,8 +17,11 @@ fn with_the_rights_of_the_units_alone_there_is_a_network_device() -> Result<()> 
         one.up(&["--name", "smith"])?;
         other.join(&one.invite(&[])?, "bob")?;
         for node in [&one, &other] {
-            let told = plane(node, "tunnel")?;
-            ensure!(told.state == PlaneState::Running, "{told:?}");
+            until(30, "its tunnel runs", || {
+                let told = plane(node, "tunnel")?;
+                ensure!(told.state == PlaneState::Running, "{told:?}");
+                Ok(())
+            })?;
         }
         ensure!(alice.run("ip", &["link", "show", "freehold0"])?.code == Some(0), "there is no device");
         eventually(30, "they ping each other", || {
