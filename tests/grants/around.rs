@@ -11,7 +11,7 @@ use freehold_harness::{Host, Node, eventually};
 
 const DRIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/drip.py");
 /// Whoever says nothing for so long has ended.
-const SILENCE: Duration = Duration::from_millis(1500);
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// A program that ends with the test.
 pub(crate) struct Running(Child);
@@ -27,7 +27,7 @@ impl Drop for Running {
 pub(crate) fn serve(host: &Host, port: u16) -> Result<Running> {
     let mut command = host.command("python3");
     let running = Running(command.args([DRIP, "serve", &port.to_string()]).spawn()?);
-    eventually(10, "it serves", || reaches(host, "::1", port))?;
+    eventually(30, "it serves", || reaches(host, "::1", port))?;
     Ok(running)
 }
 
@@ -50,7 +50,7 @@ impl Flow {
         command.args([DRIP, "take", at, &port.to_string()]).stderr(Stdio::null());
         let program = Running(command.stdout(File::create(&out)?).spawn()?);
         let flow = Self { out, _program: program };
-        eventually(5, "something comes", || Ok(flow.came()? > 0))?;
+        eventually(30, "something comes", || Ok(flow.came()? > 0))?;
         Ok(flow)
     }
 
@@ -75,7 +75,7 @@ impl Flow {
     /// Whether something comes now.
     pub(crate) fn goes_on(&self) -> Result<bool> {
         let before = self.came()?;
-        Ok(eventually(2, "it goes on", || Ok(self.came()? > before)).is_ok())
+        Ok(eventually(10, "it goes on", || Ok(self.came()? > before)).is_ok())
     }
 }
 

@@ -6,7 +6,7 @@ mod attacks;
 mod phone;
 
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::{Explanation, NetPhone, NetService, NetStatus, PhoneSettings};
@@ -16,8 +16,8 @@ use phone::Phone;
 
 /// The port of the door.
 const DOOR: u16 = 51820;
-/// How long a right that was taken away may go on, with what a busy machine takes to start the programs that look.
-const AT_ONCE: Duration = Duration::from_secs(4);
+/// How long a right that was taken away may go on.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// A program that ends with the test.
 struct Running(Child);
@@ -98,7 +98,7 @@ fn lies_in(folder: &std::path::Path, secret: &[u8]) -> Result<bool> {
 fn nobody_begins(phone: &Host, at: &str, others: &[&Host]) -> Result<()> {
     let _port = serve(phone, "9000")?;
     let back = format!("http://[{at}]:9000/");
-    eventually(10, "the phone serves itself", || fetch(phone, &back))?;
+    eventually(30, "the phone serves itself", || fetch(phone, &back))?;
     for other in others {
         ensure!(!fetch(other, &back)?, "somebody reached into a phone");
     }
@@ -152,7 +152,7 @@ fn a_phone_reaches_what_the_log_opens_wherever_it_is_and_is_out_at_once() -> Res
             explained.answers.len() == 1 && explained.answers.iter().all(|it| it.allowed),
             "{explained:?}"
         );
-        until(10, "the gateway says what it has seen", || {
+        until(30, "the gateway says what it has seen", || {
             let seen = listed(&gateway, "ann's phone")?.seen.context("nothing was seen")?;
             ensure!(seen.received > 0 && seen.sent > 0 && seen.from.starts_with("10.77."), "{seen:?}");
             Ok(())
@@ -162,7 +162,7 @@ fn a_phone_reaches_what_the_log_opens_wherever_it_is_and_is_out_at_once() -> Res
         // It goes somewhere else, while something comes.
         let large = format!("http://[{}]:8080/large", wiki.address);
         let mut slow = far.command("curl");
-        let patience = ["--limit-rate", "4M", "--speed-limit", "1000", "--speed-time", "20", "-m", "60"];
+        let patience = ["--limit-rate", "4M", "--speed-limit", "1000", "--speed-time", "30", "-m", "120"];
         slow.args(["-sS", "-g", "-o", "/dev/null"]).args(patience).arg(&large);
         let mut slow = Running(slow.stderr(Stdio::null()).spawn()?);
         let before = listed(&gateway, "ann's phone")?.seen.context("nothing was seen")?;
@@ -172,9 +172,9 @@ fn a_phone_reaches_what_the_log_opens_wherever_it_is_and_is_out_at_once() -> Res
             Ok(())
         })?;
         phone.moves(99)?;
-        eventually(10, "it is there again", || phone.pings(&attic_at))?;
         ensure!(slow.0.try_wait()?.is_none(), "it ended before the phone moved");
-        let ended = until(60, "what was under way arrives", || slow.0.try_wait()?.context("it goes on"))?;
+        eventually(30, "it is there again", || phone.pings(&attic_at))?;
+        let ended = until(120, "what was under way arrives", || slow.0.try_wait()?.context("it goes on"))?;
         ensure!(ended.success(), "a connection was lost when the phone moved: {ended}");
 
         out_at_once(&one, &phone, &attic_at)?;
@@ -192,12 +192,13 @@ fn a_phone_reaches_what_the_log_opens_wherever_it_is_and_is_out_at_once() -> Res
 
 /// A phone that is ended is out within two seconds, whatever goes on.
 fn out_at_once(one: &Node<'_>, phone: &Phone<'_>, to: &str) -> Result<()> {
-    eventually(10, "it still pings", || phone.pings(to))?;
-    let begun = Instant::now();
+    let answers = phone.goes_on_pinging(to)?;
+    until(30, "it still pings", || answers.last())?;
     one.cli(&["net", "phone", "end", "ann's phone"])?.good()?;
+    let ended = SystemTime::now().duration_since(UNIX_EPOCH)?;
     eventually(30, "it is out", || Ok(!phone.pings(to)?))?;
-    // The ping that finds nobody waits for a second itself.
-    let took = begun.elapsed().saturating_sub(Duration::from_secs(1));
+    // As ping saw it, however late this program comes to look.
+    let took = answers.last()?.saturating_sub(ended);
     ensure!(took < AT_ONCE, "a phone that was ended was in for {took:?}");
     println!("out after {took:?}");
     Ok(())
@@ -235,13 +236,13 @@ fn a_phone_goes_with_its_person_and_with_the_machine_that_let_it_in() -> Result<
         }
 
         one.cli(&["--yes", "node", "suspend", "pad"])?.good()?;
-        eventually(10, "the laptop's phone is out with it", || Ok(!ann.pings(&told.dns)?))?;
+        eventually(30, "the laptop's phone is out with it", || Ok(!ann.pings(&told.dns)?))?;
         let phones: Vec<NetPhone> = one.ask(&["net", "phone", "list"])?;
         let why = phones.into_iter().find(|phone| phone.id == made.id).and_then(|phone| phone.refused);
         ensure!(why.as_deref() == Some("the device that let it in has lost its rights"), "{why:?}");
-        ensure!(bo.pings(&told.dns)?, "somebody else's phone went, too");
+        eventually(20, "somebody else's phone stays", || bo.pings(&told.dns))?;
         one.cli(&["--yes", "person", "erase", "bo"])?.good()?;
-        eventually(10, "bo's phone is out with bo", || Ok(!bo.pings(&told.dns)?))?;
+        eventually(30, "bo's phone is out with bo", || Ok(!bo.pings(&told.dns)?))?;
 
         // Without the option, nobody is told of a door any more.
         gateway.stop()?;

@@ -3,9 +3,12 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use freehold_harness::Host;
+
+use super::Running;
 
 /// Set up by `wg-quick` with the file as it was made, but for the name server: that would be the whole machine's.
 pub(crate) struct Phone<'a> {
@@ -50,6 +53,14 @@ impl<'a> Phone<'a> {
         Ok(self.host.run("ping", &["-c", "1", "-W", "1", to])?.code == Some(0))
     }
 
+    /// Asks again and again whether somebody answers.
+    pub(crate) fn goes_on_pinging(&self, to: &str) -> Result<Answers> {
+        let file = self.host.folder().join(format!("{}-pings", self.device));
+        let mut command = self.host.command("ping");
+        command.args(["-D", "-n", "-i", "0.1", to]).stdout(std::fs::File::create(&file)?);
+        Ok(Answers { _ping: Running(command.spawn()?), file })
+    }
+
     /// Whether the gateway has ever answered it.
     pub(crate) fn has_shaken_hands(&self) -> Result<bool> {
         let said = self.host.run("wg", &["show", &self.device, "latest-handshakes"])?.good()?.out;
@@ -71,6 +82,23 @@ impl<'a> Phone<'a> {
         ip(&format!("addr add {a}.{b}.{c}.{last}/24 dev eth0"))?;
         ip(&format!("route add default via {router}"))?;
         self.host.run("wg", &["set", &self.device, "listen-port", "51999"])?.good().map(drop)
+    }
+}
+
+/// What a ping that goes on is answered.
+pub(crate) struct Answers {
+    _ping: Running,
+    file: PathBuf,
+}
+
+impl Answers {
+    /// When the last answer came, since 1970.
+    pub(crate) fn last(&self) -> Result<Duration> {
+        let said = std::fs::read_to_string(&self.file)?;
+        // [1700000000.123456] 64 bytes from fd00::1: icmp_seq=1 ttl=63 time=0.5 ms
+        let line = said.lines().rfind(|line| line.contains("time=")).context("nobody answers")?;
+        let at = line.strip_prefix('[').and_then(|line| line.split(']').next()).context("no time")?;
+        Ok(Duration::try_from_secs_f64(at.parse()?)?)
     }
 }
 

@@ -64,8 +64,11 @@ fn what_is_lost_on_the_line_is_lost_to_no_program_and_what_ends_is_cut() -> Resu
         }
         println!("twice {LARGE} bytes with losses: {:.1} s", begun.elapsed().as_secs_f64());
 
+        // So much that it is under way when it is cut, however long that takes to type.
+        story.file("bob/larger", 4 * LARGE, 4)?;
+        let larger = format!("{url}r");
         let mut slow = carol.command("curl");
-        slow.args(["-sS", "-o", "slow", "--limit-rate", "2M", "--socks5-hostname", SOCKS, url]);
+        slow.args(["-sS", "-o", "slow", "--limit-rate", "2M", "--socks5-hostname", SOCKS, &larger]);
         let mut slow = Running(slow.stderr(Stdio::null()).spawn()?);
         let came =
             || Ok(std::fs::metadata(carol.folder().join("slow")).map_or(0, |file| file.len()) > 1 << 20);
@@ -73,7 +76,7 @@ fn what_is_lost_on_the_line_is_lost_to_no_program_and_what_ends_is_cut() -> Resu
         ensure!(slow.0.try_wait()?.is_none(), "it ended too early");
         one.cli(&["--yes", "node", "suspend", "bob"])?.good()?;
         let begun = Instant::now();
-        let ended = until(10, "it ends", || slow.0.try_wait()?.context("it goes on"))?;
+        let ended = until(30, "it ends", || slow.0.try_wait()?.context("it goes on"))?;
         let took = begun.elapsed();
         ensure!(!ended.success() && took < Duration::from_secs(4), "{ended}, {took:?}");
         println!("cut {:.1} s after the suspension was said", took.as_secs_f64());
