@@ -160,6 +160,10 @@ impl<'a> Node<'a> {
         until(START_SECONDS, "the node is up", || {
             let said = std::fs::read_to_string(&out)?;
             if let Some(Ok(ready)) = serde_json::Deserializer::from_str(&said).into_iter::<Value>().next() {
+                // What fails says why in JSON, too.
+                if ready.get("why").is_some() {
+                    return Ok(Err(anyhow::anyhow!("the node did not start: {ready}")));
+                }
                 return Ok(Ok(Ready(ready)));
             }
             if let Some(status) = process.try_wait()? {
