@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::Service;
 use crate::crowd::Crowd;
 use crate::pace::Pace;
@@ -13,6 +15,8 @@ use crate::tally::{Tally, Turned};
 
 /// For so long an address that did not answer is left out, if there is another.
 const LEFT_OUT: Duration = Duration::from_secs(5);
+/// So many at a time ask a service whether it is about to be certified: anybody can make us ask.
+const PROOFS: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Live {
@@ -20,6 +24,7 @@ pub(crate) struct Live {
     pub(crate) tally: Arc<Tally>,
     pub(crate) crowd: Arc<Crowd>,
     pace: Option<Arc<Mutex<Pace>>>,
+    pub(crate) proofs: Semaphore,
     turn: AtomicUsize,
     /// For each upstream, until when it is left out, in milliseconds since the door opened.
     left_out: Vec<AtomicU64>,
@@ -45,6 +50,7 @@ impl Live {
             tally: before.map(|live| Arc::clone(&live.tally)).unwrap_or_default(),
             crowd: before.map(|live| Arc::clone(&live.crowd)).unwrap_or_default(),
             pace,
+            proofs: Semaphore::new(PROOFS),
             turn: AtomicUsize::new(0),
             left_out: (0..count).map(|_| AtomicU64::new(0)).collect(),
             service,

@@ -71,6 +71,7 @@ async fn proof(visit: &Visit, live: &Live, at: &Upstream, (host, token): (&str, 
     let (limits, worker) = (Limits::default(), &visit.worker);
     let errand = Errand { live, limits: &limits, upstreams: &worker.upstreams, now: worker.shared.now() };
     let asked = async {
+        let _turn = live.proofs.acquire().await.ok()?;
         let (response, _lease) =
             errand.one(at, request).await.filter(|answer| answer.0.status() == StatusCode::OK)?;
         Some(Limited::new(response.into_body(), PROOF_MAX).collect().await.ok()?.to_bytes())

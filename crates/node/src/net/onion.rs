@@ -71,7 +71,8 @@ pub(crate) struct Onion {
     kept: Mutex<Kept>,
     wish: watch::Sender<Wish>,
     standing: watch::Sender<Standing>,
-    unreadable: Option<String>,
+    /// Why the file could not be read, until another one is written.
+    unreadable: Mutex<Option<String>>,
     /// Held by whoever changes it.
     turn: tokio::sync::Mutex<()>,
 }
@@ -100,7 +101,7 @@ impl Onion {
             kept: Mutex::new(kept),
             wish: watch::Sender::new(wish),
             standing: watch::Sender::new(standing),
-            unreadable,
+            unreadable: Mutex::new(unreadable),
             turn: tokio::sync::Mutex::default(),
         }
     }
@@ -217,6 +218,7 @@ impl Onion {
         let bytes = serde_json::to_vec_pretty(&kept).unwrap_or_default();
         let written = make_private_dir(self.folder.path()).and_then(|()| replace(&file, &bytes, 0o600));
         written.map_err(|error| home_problem(&file, &error))?;
+        *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let number = self.wish.borrow().number + 1;
         let wish = kept.wish(number, self.folder.socket(CONSOLE));
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
@@ -268,7 +270,8 @@ async fn tell(onion: &Onion, plane: &Plane) {
     let mut standing = onion.standing.subscribe();
     loop {
         standing.mark_unchanged();
-        plane.report(health(&onion.status(), onion.unreadable.as_deref()));
+        let unreadable = onion.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        plane.report(health(&onion.status(), unreadable.as_deref()));
         tokio::select! {
             () = plane.cancel().cancelled() => return,
             changed = standing.changed() => if changed.is_err() { return },

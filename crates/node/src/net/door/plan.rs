@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use freehold_certs::{Method, Signer, Wanted};
 use freehold_gateway::{
-    Access, HeaderRules, Host, Hsts, Limits, Pass, Rate, Service as Shown, SignOn, Speaks, Target, Upstream,
-    Web,
+    Access, HeaderRules, Host, Hsts, Limits, Rate, Service as Shown, SignOn, Speaks, Target, Upstream, Web,
 };
 use freehold_reach::address;
 use freehold_realm::body::Preset;
@@ -28,8 +27,6 @@ use crate::net::grants::ingress;
 pub(crate) const HTTPS: u16 = 443;
 /// And without encryption.
 pub(crate) const HTTP: u16 = 80;
-/// A connection that is passed on may be quiet for so long.
-const QUIET: Duration = Duration::from_mins(10);
 /// A sign-on answers within this time.
 const SIGN_ON_WITHIN: Duration = Duration::from_secs(10);
 
@@ -277,9 +274,7 @@ impl Part {
 
 /// The connection as it came, with a word of who comes.
 fn pass(ground: &Ground<'_>, id: ServiceId) -> Target {
-    let home = address::of_service(&ground.state.realm, &id).into();
-    let at = |port| Upstream::Tcp(SocketAddr::new(home, port));
-    Target::Pass(Pass { upstreams: vec![at(HTTPS)], announce: true, quiet: QUIET, proofs: Some(at(HTTP)) })
+    Target::Pass(ingress::to_home(&ground.state.realm, id))
 }
 
 fn web(

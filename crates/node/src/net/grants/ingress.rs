@@ -12,9 +12,8 @@ use freehold_realm::body::Resource;
 use freehold_realm::{Side, State};
 use freehold_wire::{GrantId, RealmId, ServiceId};
 
-/// Where the other realm's door answers, and where it does without encryption.
-const HTTPS: u16 = 443;
-const HTTP: u16 = 80;
+use crate::net::door::{HTTP, HTTPS};
+
 /// A connection that is passed on may be quiet for so long.
 const QUIET: Duration = Duration::from_mins(10);
 
@@ -42,13 +41,17 @@ pub(crate) fn shown(asked: &[(RealmId, passes::Host)], own: &[Service]) -> Vec<S
         }
     }
     let shown = services.into_iter().map(|(id, (realm, hosts))| {
-        let home = address::of_service(&realm, &id).into();
-        let at = |port| Upstream::Tcp(SocketAddr::new(home, port));
-        let pass = Pass { upstreams: vec![at(HTTPS)], announce: true, quiet: QUIET, proofs: Some(at(HTTP)) };
-        let target = Target::Pass(pass);
+        let target = Target::Pass(to_home(&realm, id));
         Service { id, hosts: hosts.into_iter().collect(), access: Access::Public, target }
     });
     shown.collect()
+}
+
+/// Connections as they come, to where the service lives, with a word of who comes.
+pub(crate) fn to_home(realm: &RealmId, id: ServiceId) -> Pass {
+    let home = address::of_service(realm, &id).into();
+    let at = |port| Upstream::Tcp(SocketAddr::new(home, port));
+    Pass { upstreams: vec![at(HTTPS)], announce: true, quiet: QUIET, proofs: Some(at(HTTP)) }
 }
 
 /// Whether a name leads where another one does.

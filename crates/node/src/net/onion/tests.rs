@@ -33,7 +33,7 @@ async fn a_file_of_others_shuts_the_door_and_nobody_is_let_in_while_it_is_off() 
     let home = Home::at(home.path());
     let onion = Onion::kept(&home);
     assert_eq!(
-        health(&onion.status(), onion.unreadable.as_deref()),
+        health(&onion.status(), onion.unreadable.lock().unwrap().as_deref()),
         Health::Idle("nobody has switched it on: freehold net onion on".into())
     );
     if find_tor().is_ok() {
@@ -44,7 +44,7 @@ async fn a_file_of_others_shuts_the_door_and_nobody_is_let_in_while_it_is_off() 
     replace(&onion.folder.path().join(FILE), b"{\"on\":true,\"clients\":{\"ann\":\"\"}}", 0o600).unwrap();
     let onion = Onion::kept(&home);
     assert!(!onion.wish.borrow().on);
-    let told = health(&onion.status(), onion.unreadable.as_deref());
+    let told = health(&onion.status(), onion.unreadable.lock().unwrap().as_deref());
     assert!(matches!(told, Health::Degraded(why) if why.contains("freehold net onion on")));
 }
 
