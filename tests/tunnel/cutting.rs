@@ -1,9 +1,9 @@
 //! A cable that is cut while another one is there.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::lab::{Lab, Running, SECOND};
+use super::lab::{LIMIT, Lab, Running, SECOND};
 use super::ping;
 
 /// The longest that may pass without a packet.
@@ -34,6 +34,21 @@ fn longest_gap(pings: &Running, calm: usize) -> Duration {
     Duration::from_secs_f64(longest)
 }
 
+/// How many packets have come to s by a cable.
+fn came_by(lab: &Lab, cable: &str) -> u64 {
+    let told = lab.run("s", &format!("cat /sys/class/net/{cable}/statistics/rx_packets")).unwrap();
+    told.trim().parse().unwrap()
+}
+
+/// A cable that was mended is one to fall back on only once both machines send on it again.
+fn is_used_again(lab: &Lab, cable: &str) {
+    let (before, begun) = (came_by(lab, cable), Instant::now());
+    while came_by(lab, cable) < before + 4 {
+        assert!(begun.elapsed() < LIMIT, "nothing comes by {cable}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
 #[test]
 fn a_cable_that_is_cut_is_left_for_the_other_within_two_seconds_whichever_it_is() {
     let Some(mut lab) = Lab::doubled("c") else { return };
@@ -54,6 +69,7 @@ fn a_cable_that_is_cut_is_left_for_the_other_within_two_seconds_whichever_it_is(
         if cut.len() == 2 {
             return;
         }
+        is_used_again(&lab, used);
     }
     panic!("it went back to the first one each time");
 }
