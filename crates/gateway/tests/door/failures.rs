@@ -88,7 +88,7 @@ async fn a_service_that_takes_too_long_is_not_waited_for() {
 #[tokio::test]
 async fn a_client_that_dawdles_is_cut() {
     let mut settings = settings();
-    settings.head_within = Duration::from_millis(300);
+    settings.head_within = Duration::from_secs(1);
     let echo = Server::echo().await;
     let patient = service(1, CLOUD, &[echo.at], |web| web.limits.quiet = Duration::from_millis(300));
     let house = House::with(settings, Keeper::default(), vec![patient]);
@@ -111,7 +111,7 @@ async fn a_client_that_dawdles_is_cut() {
     };
     timeout(LONG, slow).await.expect("cut");
     // Within a body, byte by byte.
-    let slowest = Some(Slowest { each_second: 1000, grace: Duration::from_millis(300) });
+    let slowest = Some(Slowest { each_second: 1000, grace: Duration::from_secs(1) });
     let hasty = service(1, CLOUD, &[echo.at], |web| web.limits.slowest = slowest);
     let slow = House::open(vec![hasty]);
     let mut stream = slow.tls(CLOUD, &["http/1.1"]).await;

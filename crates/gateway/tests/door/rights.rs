@@ -63,10 +63,10 @@ async fn a_right_that_ends_cuts_what_is_under_way() {
         let (mut client, _task) = house.http2().await;
         let mut answer = client.send_request(get("/")).await.unwrap();
         assert!(answer.frame().await.unwrap().is_ok());
-        let began = Instant::now();
         // Judged again, and allowed: it goes on.
         house.door.judge_again();
         assert!(timeout(Duration::from_millis(200), answer.frame()).await.is_err());
+        let began = Instant::now();
         if gone {
             house.door.swap(Table::new(vec![]).unwrap());
         } else {

@@ -69,12 +69,12 @@ async fn who_comes_before_it_was_removed_finds_its_place_free() {
         let begun = Instant::now();
         while let Err(error) = world.kv.write("shop", &write([one.clone()])).await {
             assert!(matches!(error, KvError::Unique { .. }), "{error:?}");
-            assert!(begun.elapsed() < Duration::from_secs(5));
+            assert!(begun.elapsed() < Duration::from_secs(30));
         }
     }
     let begun = Instant::now();
     while world.kv.read("shop", None).await.unwrap().collections().await.unwrap()[0].documents > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(5), "all are removed in the end");
+        assert!(begun.elapsed() < Duration::from_secs(30), "all are removed in the end");
         tokio::task::yield_now().await;
     }
 }

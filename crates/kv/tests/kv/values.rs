@@ -111,12 +111,12 @@ async fn the_same_write_twice_is_one() {
 #[tokio::test]
 async fn a_value_ends_when_its_time_is_over() {
     let (_home, world) = world().await;
-    let short = Op::Put { key: "s".into(), value: "x".into(), lasting: Some(Millis(300)) };
+    let short = Op::Put { key: "s".into(), value: "x".into(), lasting: Some(Millis(2000)) };
     world.kv.write("shop", &write([short, put("t", "stays")])).await.unwrap();
     assert!(world.kv.read("shop", None).await.unwrap().get("s").await.unwrap().expires_ms.is_some());
     let begun = Instant::now();
     while world.get("s").await.is_some() {
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(begun.elapsed() < Duration::from_secs(30));
         tokio::task::yield_now().await;
     }
     assert!(begun.elapsed() > Duration::from_millis(100));

@@ -86,7 +86,7 @@ async fn a_read_does_not_wait_for_what_comes_in_the_background() {
     let begun_at = Instant::now();
     let (crowded, ()) = tokio::join!(within("no place", one_more), async {
         read.await;
-        assert!(begun_at.elapsed() < Duration::from_secs(10), "{:?}", begun_at.elapsed());
+        assert!(begun_at.elapsed() < Duration::from_secs(30), "{:?}", begun_at.elapsed());
     });
     assert_eq!(crowded.unwrap_err(), FetchError::Crowded(b.id()), "it does not wait without end");
 }

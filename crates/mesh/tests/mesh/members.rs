@@ -155,7 +155,7 @@ async fn a_peer_that_restarts_on_another_port_is_found_by_its_new_addresses() {
         let begun = Instant::now();
         a.expect(&[&b]).await;
         a.up(b.id()).await;
-        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 }
 
@@ -188,7 +188,7 @@ fn a_peer_that_crashed_and_came_back_replaces_its_dead_connection() {
             b.up(id(stays)).await;
             assert_eq!(a.down(b.id()).await, Why::Replaced);
             a.up(b.id()).await;
-            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
             a.mesh.send(b.id(), Channel::Log, Bytes::from_static(b"again")).unwrap();
             assert_eq!(b.message(id(stays)).await.1, "again");
         });

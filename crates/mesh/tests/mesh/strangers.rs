@@ -133,6 +133,6 @@ async fn a_connection_on_which_nobody_says_hello_is_given_up() {
     let mute = bare(seeds[0]).await;
     let connection =
         within("a handshake", mute.connect(target(&a).await, &member_protocol(a.id()))).await.unwrap();
-    let end = tokio::time::timeout(Duration::from_secs(15), connection.closed()).await.unwrap();
+    let end = tokio::time::timeout(Duration::from_secs(45), connection.closed()).await.unwrap();
     assert!(matches!(end, ConnectionError::ApplicationClosed(_)), "{end}");
 }

@@ -32,7 +32,7 @@ class Line:
     """A connection that is read answer by answer."""
 
     def __init__(self):
-        self.socket = socket.create_connection((PARTS.hostname, PARTS.port), timeout=5)
+        self.socket = socket.create_connection((PARTS.hostname, PARTS.port), timeout=30)
         self.reader = self.socket.makefile("rb")
 
     def answer(self):

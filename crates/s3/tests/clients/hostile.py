@@ -329,7 +329,7 @@ def a_crowd_waits_and_is_served():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
     assert len(answers) == 4
     for connection in crowd:
         connection.close()

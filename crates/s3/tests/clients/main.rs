@@ -116,8 +116,8 @@ async fn hostile() {
     let limits = Limits {
         connections: 16,
         // Whoever is not let in yet may rest for so long: longer than a body that stalls, which is to be answered.
-        header_timeout: Duration::from_secs(2),
-        body_idle: Duration::from_secs(1),
+        header_timeout: Duration::from_secs(4),
+        body_idle: Duration::from_secs(2),
         write_stall: Duration::from_secs(1),
         ..Limits::default()
     };
@@ -133,7 +133,7 @@ async fn shutdown_ends_in_time() {
     let cancel = CancellationToken::new();
     let mut server = JoinSet::new();
     let (at, stop) = (home.path().to_owned(), cancel.clone());
-    let limits = Limits { drain: Duration::from_millis(300), ..Limits::default() };
+    let limits = Limits { drain: Duration::from_secs(3), ..Limits::default() };
     server.spawn(async move { world::run(&at, listener, limits, stop).await.map(|_| ()) });
     let mut idle = tokio::net::TcpStream::connect(address).await.unwrap();
     idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
