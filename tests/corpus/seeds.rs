@@ -140,7 +140,14 @@ fn bodies(device: &SigningKey, genesis: &Op) -> Vec<Body> {
         body::NodeAdd { node: verifying, box_key: box_public(), roles }.into(),
         body::NodeChange { node, roles }.into(),
         body::NodeRemove { node, last: 4 }.into(),
-        body::GrantOffer { grant, to: RealmId::from_bytes([8; 32]), terms, keys: Bounded::new() }.into(),
+        body::GrantOffer {
+            grant,
+            to: RealmId::from_bytes([8; 32]),
+            terms,
+            keys: Bounded::new(),
+            homes: None,
+        }
+        .into(),
         body::GrantRevoke { grant }.into(),
         body::BucketSet { bucket, copies: 2, confirm: 1, rules: None }.into(),
         body::BucketDelete { bucket }.into(),

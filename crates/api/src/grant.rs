@@ -34,6 +34,18 @@ pub struct NewGrant {
     /// Instead: gateways take in what the internet sends to names of the other realm.
     #[serde(default)]
     pub gateway: bool,
+    /// Instead: room for so many bytes, which the other realm seals before they come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage: Option<u64>,
+    /// How many bytes of it may be read in a month; four times the room, without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub egress: Option<u64>,
+    /// How many days what is stored can still be read after the end; 30, without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wind_down_days: Option<u16>,
+    /// The machines that keep what is stored, which share the room out between them; this node, without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub homes: Vec<String>,
     /// Until when, in milliseconds since 1970; a year from now, without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
@@ -130,6 +142,70 @@ pub struct GrantStatus {
     /// What is in the way, as this node sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// How it stands with room, if that is what is lent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<GrantRoom>,
+}
+
+/// How room stands that is lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoomPhase {
+    /// It has not begun.
+    NotYet,
+    /// Something can be stored and read.
+    Open,
+    /// The same, and it ends soon.
+    EndsSoon,
+    /// Nothing more is stored; what is there can be read, and is then deleted.
+    WindingDown,
+    /// What was there is deleted.
+    Over,
+}
+
+/// Room under a grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GrantRoom {
+    /// How many bytes may be kept.
+    pub bytes: u64,
+    /// How many bytes may be read in a month.
+    pub egress: u64,
+    /// How many days what is stored can still be read after the end.
+    pub wind_down_days: u16,
+    /// How it stands.
+    pub phase: RoomPhase,
+    /// Until when it stands so, in milliseconds since 1970, if that is near.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase_until_ms: Option<u64>,
+    /// Bytes that are kept, to the byte, at the machines that this node can ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u64>,
+    /// In how many sealed objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<u64>,
+    /// Bytes that were read this month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<u64>,
+    /// What it is called as a place for copies, on the machine that uses it so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// The machines that keep what is stored: by name where they are this realm's, or else by id.
+    pub homes: Vec<String>,
+    /// What machines have signed that deleted everything.
+    pub receipts: Vec<GrantReceipt>,
+}
+
+/// That a machine has deleted all that it kept under a grant, signed by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GrantReceipt {
+    /// The machine's id, in hex.
+    pub node: String,
+    /// How many sealed objects lay there.
+    pub objects: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
 }
 
 /// A service under a grant.

@@ -68,8 +68,8 @@ pub use filter::{
 pub use forward::{ForwardControl, NetForward, NewForward};
 pub use freehold_ports::Source;
 pub use grant::{
-    GrantControl, GrantMachine, GrantOffered, GrantResource, GrantService, GrantSide, GrantStanding,
-    GrantStatus, GrantToAccept, NewGrant, RealmCard,
+    GrantControl, GrantMachine, GrantOffered, GrantReceipt, GrantResource, GrantRoom, GrantService,
+    GrantSide, GrantStanding, GrantStatus, GrantToAccept, NewGrant, RealmCard, RoomPhase,
 };
 pub use invitation::{Invitation, InvitationStatus, NewInvitation};
 pub use key::{KeyRight, KeyStatus, MadeKey, NewKey};

@@ -32,6 +32,9 @@ pub enum ConnectError {
         /// Why.
         detail: String,
     },
+    /// Whoever asks does not know the machines of other realms.
+    #[error("it lies at another realm's, under a grant: only the running node reaches it")]
+    Elsewhere,
     /// The library refused them.
     #[error("no client can be made of these settings")]
     Client(#[source] object_store::Error),
@@ -44,6 +47,9 @@ pub enum ConnectError {
 /// [`ConnectError`]
 pub fn connect(settings: &Settings, credentials: &Credentials) -> Result<Arc<dyn ObjectStore>, ConnectError> {
     settings.check()?;
+    if settings.grant().is_some() {
+        return Err(ConnectError::Elsewhere);
+    }
     // The client's TLS takes the program's one provider of cryptography; that of an earlier call stays.
     rustls::crypto::ring::default_provider().install_default().ok();
     let mut options = ClientOptions::new()

@@ -14,7 +14,7 @@ use object_store::{Error, GetOptions, GetRange, ObjectStore};
 use crate::error::is_missing;
 use crate::pack::Opener;
 use crate::packed::place;
-use crate::{OpenError, Settings, Stores, stores};
+use crate::{Errands, OpenError, Settings, Stores, stores};
 
 /// Objects asked after at once.
 const AT_ONCE: usize = 8;
@@ -35,14 +35,19 @@ pub struct Erased {
 ///
 /// # Errors
 /// [`OpenError`] if the stores cannot even be named; what a store says is in [`Erased`].
-pub async fn erase(home: &std::path::Path, settings: &Settings, key: &Secret) -> Result<Erased, OpenError> {
+pub async fn erase(
+    home: &std::path::Path,
+    settings: &Settings,
+    key: &Secret,
+    friends: Option<&Arc<dyn Errands>>,
+) -> Result<Erased, OpenError> {
     let path = home.join("packs.redb");
     let known = tokio::task::spawn_blocking(move || known(&path)).await;
     let known = known.unwrap_or_else(|_| Ok(HashSet::new())).unwrap_or_else(|error| {
         tracing::warn!(%error, "the map of a backend cannot be read; its packs are known by its key");
         HashSet::new()
     });
-    Ok(erase_known(&stores(home, settings, key)?, key, &known).await)
+    Ok(erase_known(&stores(home, settings, key, friends)?, key, &known).await)
 }
 
 async fn erase_known(stores: &Stores, key: &Secret, known: &HashSet<PackName>) -> Erased {

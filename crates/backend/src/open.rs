@@ -9,8 +9,8 @@ use object_store::ObjectStore;
 
 use crate::beside::{Beside, Screened};
 use crate::{
-    ConnectError, Credentials, CredentialsError, MapError, Pace, Packed, Settings, Spread, SpreadError,
-    connect,
+    ConnectError, Credentials, CredentialsError, Errands, Lent, MapError, Pace, Packed, Settings, Spread,
+    SpreadError, connect,
 };
 
 /// A backend cannot be opened.
@@ -43,14 +43,24 @@ pub struct Stores {
     pub beside: Arc<[Beside]>,
 }
 
-/// The store of the backend whose home this is, or several as one; none is asked anything yet.
+/// The store of the backend whose home this is, or several as one; none is asked anything yet. `friends` reach what
+/// other realms lend.
 ///
 /// # Errors
 /// [`OpenError`]
-pub fn stores(home: &Path, settings: &Settings, key: &Secret) -> Result<Stores, OpenError> {
-    let mut each = Vec::new();
+pub fn stores(
+    home: &Path,
+    settings: &Settings,
+    key: &Secret,
+    friends: Option<&Arc<dyn Errands>>,
+) -> Result<Stores, OpenError> {
+    let mut each: Vec<Arc<dyn ObjectStore>> = Vec::new();
     for (at, store) in settings.stores().enumerate() {
-        each.push(connect(store, &Credentials::read_of(home, at)?)?);
+        each.push(match (store.grant(), friends) {
+            (Some(grant), Some(friends)) => Arc::new(Lent::new(grant, Arc::clone(friends))),
+            (Some(_), None) => return Err(ConnectError::Elsewhere.into()),
+            (None, _) => connect(store, &Credentials::read_of(home, at)?)?,
+        });
     }
     let without: Arc<[Beside]> = Beside::kept(home).into_iter().chain([Beside::claims(key)]).collect();
     let screened = |store: &Arc<dyn ObjectStore>| -> Arc<dyn ObjectStore> {
@@ -68,8 +78,13 @@ pub fn stores(home: &Path, settings: &Settings, key: &Secret) -> Result<Stores, 
 ///
 /// # Errors
 /// [`OpenError`]
-pub async fn open(home: &Path, settings: &Settings, key: &Secret) -> Result<Arc<Packed>, OpenError> {
-    let packed = look(home, settings, key).await?;
+pub async fn open(
+    home: &Path,
+    settings: &Settings,
+    key: &Secret,
+    friends: Option<&Arc<dyn Errands>>,
+) -> Result<Arc<Packed>, OpenError> {
+    let packed = look(home, settings, key, friends).await?;
     packed.tend();
     Ok(packed)
 }
@@ -78,8 +93,13 @@ pub async fn open(home: &Path, settings: &Settings, key: &Secret) -> Result<Arc<
 ///
 /// # Errors
 /// [`OpenError`]
-pub async fn look(home: &Path, settings: &Settings, key: &Secret) -> Result<Arc<Packed>, OpenError> {
-    let Stores { all, spread, .. } = stores(home, settings, key)?;
+pub async fn look(
+    home: &Path,
+    settings: &Settings,
+    key: &Secret,
+    friends: Option<&Arc<dyn Errands>>,
+) -> Result<Arc<Packed>, OpenError> {
+    let Stores { all, spread, .. } = stores(home, settings, key, friends)?;
     let (key, pace) = (key.clone(), Pace::default());
     Ok(Arc::new(Packed::read_only(all, spread, home, key, settings.capacity, pace).await?))
 }

@@ -385,6 +385,7 @@ pub(crate) fn says_full(answer: &str) -> bool {
     ["QuotaExceeded", "507 Insufficient Storage", "InsufficientStorage"]
         .iter()
         .any(|word| answer.contains(word))
+        || answer.contains(&freehold_passes::storage::Refusal::Full.to_string())
 }
 
 /// An error with what lies below it.

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use freehold_wire::{GrantId, Hex};
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "backend.toml";
+/// An endpoint that is a grant begins so.
+const GRANT: &str = "grant:";
 
 /// The settings of a backend cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -153,8 +156,22 @@ impl Settings {
         self.stores().try_for_each(Self::check_one)
     }
 
+    /// The grant of another realm under which it lies, if it does.
+    pub fn grant(&self) -> Option<GrantId> {
+        self.endpoint.strip_prefix(GRANT)?.parse().ok()
+    }
+
+    /// What lies at another realm under a grant; how much may be there that realm says.
+    pub fn lent(grant: GrantId) -> Self {
+        let place = format!("{GRANT}{}", Hex(grant.as_bytes()));
+        Self::new(&place, "lent")
+    }
+
     fn check_one(&self) -> Result<(), SettingsError> {
         let wrong = |what, value: &str, why| Err(SettingsError::Value { what, value: value.to_owned(), why });
+        if self.grant().is_some() {
+            return Ok(());
+        }
         let host = self.endpoint.strip_prefix("https://").or_else(|| self.endpoint.strip_prefix("http://"));
         let Some(host) = host else {
             return wrong("the endpoint", &self.endpoint, "it begins with https:// or http://");
@@ -200,6 +217,18 @@ mod tests {
         settings.others = ["one", "two"].map(|name| Settings::new("https://s3.example.net", name)).into();
         settings.write(home.path()).unwrap();
         assert_eq!(Settings::read(home.path()).unwrap(), Some(settings));
+    }
+
+    #[test]
+    fn what_lies_at_another_realm_is_known_by_its_grant() {
+        let home = tempfile::tempdir().unwrap();
+        let grant = GrantId::from_bytes([7; 32]);
+        let settings = Settings::lent(grant);
+        settings.write(home.path()).unwrap();
+        let read = Settings::read(home.path()).unwrap().unwrap();
+        assert_eq!((read.grant(), &read), (Some(grant), &settings));
+        assert_eq!(Settings::new("https://s3.example.org", "attic").grant(), None);
+        assert!(Settings { endpoint: "grant:jones".into(), ..settings }.check().is_err());
     }
 
     #[test]

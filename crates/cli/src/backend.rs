@@ -237,6 +237,7 @@ fn line(backend: &BackendStatus) -> String {
     };
     let at = match backend.endpoint.as_str() {
         "" => String::new(),
+        friend if friend.starts_with("grant:") => format!("; room that another realm lends: {friend}"),
         endpoint => format!("; S3 at {endpoint}, bucket {}{place}{more}", backend.bucket),
     };
     format!("  {:<16} {}{since}{at}{used}{of}{why}", backend.name, backend.state)

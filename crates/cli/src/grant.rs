@@ -5,10 +5,10 @@ pub(crate) mod args;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use freehold_api::words::date;
+use freehold_api::words::{bytes, count, date};
 use freehold_api::{
-    Client, GrantMachine, GrantOffered, GrantResource, GrantSide, GrantStanding, GrantStatus, GrantToAccept,
-    NewGrant, Problem,
+    Client, GrantMachine, GrantOffered, GrantResource, GrantRoom, GrantSide, GrantStanding, GrantStatus,
+    GrantToAccept, NewGrant, Problem, RoomPhase,
 };
 
 use self::args::{GrantAcceptArgs, GrantCommand, GrantOfferArgs};
@@ -92,13 +92,18 @@ fn text_of(what: &str, typed: &str) -> Result<String, Problem> {
 }
 
 async fn offer(terminal: Terminal, client: &Client, wish: GrantOfferArgs) -> Result<(), Problem> {
-    let GrantOfferArgs { to, services, gateway, until, name, file, dry_run } = wish;
+    let GrantOfferArgs { to, services, gateway, storage, egress, wind_down, on, until, name, file, dry_run } =
+        wish;
+    let storage = storage.map(|typed| room(&typed)).transpose()?;
+    let egress = egress.map(|typed| room(typed.trim_end_matches("/month"))).transpose()?;
     let wrong = |until: &str| {
         let next = "freehold grant offer --until 90d    (or 12h, 8w, 2027-01-31)";
         Problem::invalid(NOT_OFFERED, format!("{until:?} is no end"), Some(next))
     };
     let until_ms = until.map(|until| end(&until, now_ms()).ok_or_else(|| wrong(&until))).transpose()?;
-    let wish = NewGrant { to: text_of(NOT_OFFERED, &to)?, name, services, gateway, until_ms };
+    let to = text_of(NOT_OFFERED, &to)?;
+    let (wind_down_days, homes) = (wind_down, on);
+    let wish = NewGrant { to, name, services, gateway, storage, egress, wind_down_days, homes, until_ms };
     let Some(made) = client.offer_grant(&wish, dry_run).await? else {
         terminal.done(false, "It would be offered so.");
         return Ok(());
@@ -107,6 +112,13 @@ async fn offer(terminal: Terminal, client: &Client, wish: GrantOfferArgs) -> Res
         written(file, &made.text)?;
     }
     show(terminal, &made, |made| offered(terminal, made, file.as_deref()))
+}
+
+/// A number of bytes.
+fn room(typed: &str) -> Result<u64, Problem> {
+    let wrong =
+        || Problem::invalid(NOT_OFFERED, format!("{typed:?} is no size"), Some("such as 50GiB or 200GB"));
+    crate::quota::size(typed).ok_or_else(wrong)
 }
 
 /// No secret, so that it may lie where it is wanted; never over something else.
@@ -180,7 +192,73 @@ fn whole(grant: &GrantStatus) -> String {
     let services =
         grant.services.iter().map(|service| format!("    {}  {}", service.domain, service.address));
     let machines = grant.machines.iter().map(machine);
-    std::iter::once(line(grant)).chain(services).chain(machines).collect::<Vec<_>>().join("\n")
+    let room = grant.room.iter().flat_map(|room| room_lines(grant.side, room));
+    std::iter::once(line(grant)).chain(room).chain(services).chain(machines).collect::<Vec<_>>().join("\n")
+}
+
+/// The terms in plain words, and what has come of them.
+fn room_lines(side: GrantSide, room: &GrantRoom) -> Vec<String> {
+    let (who, whose) = match side {
+        GrantSide::Lends => ("they", "their"),
+        GrantSide::Borrows => ("this realm", "its"),
+    };
+    let mut lines = vec![format!(
+        "    {who} may keep {} there, and read {} a month; what lies there is sealed with {whose} keys",
+        bytes(room.bytes),
+        bytes(room.egress)
+    )];
+    lines.push(match room.wind_down_days {
+        0 => "    at the end everything is deleted at once, with a signed receipt".to_owned(),
+        days => {
+            format!(
+                "    after the end it can be read for {}, and is then deleted, with a signed receipt",
+                count(days.into(), "day")
+            )
+        }
+    });
+    if !room.homes.is_empty() {
+        lines.push(format!(
+            "    kept at {}",
+            room.homes.iter().map(|home| short(home)).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if let (Some(kept), Some(objects), Some(sent)) = (room.kept, room.objects, room.sent) {
+        let sealed = count(objects, "sealed object");
+        lines.push(format!(
+            "    now {} ({kept} bytes) in {sealed}; {} were read this month",
+            bytes(kept),
+            bytes(sent)
+        ));
+    }
+    if let Some(place) = &room.place {
+        lines.push(format!("    a place for copies, called {place}: freehold backend list"));
+    }
+    match (room.phase, room.phase_until_ms) {
+        (RoomPhase::WindingDown, Some(until)) => {
+            lines.push(format!(
+                "    WINDING DOWN: nothing more is stored; it can be read until {}",
+                date(until)
+            ));
+        }
+        (RoomPhase::EndsSoon, Some(end)) => lines.push(format!("    ENDS SOON, on {}", date(end))),
+        (RoomPhase::Over, _) => lines.push("    OVER: nothing is kept there any more".to_owned()),
+        _ => {}
+    }
+    lines.extend(room.receipts.iter().map(|receipt| {
+        let objects = count(receipt.objects, "object");
+        format!(
+            "    {} signed on {} that it deleted {objects} of {} bytes",
+            short(&receipt.node),
+            date(receipt.at_ms),
+            receipt.bytes
+        )
+    }));
+    lines
+}
+
+/// A name as it is, and the start of an id.
+fn short(name: &str) -> &str {
+    if name.len() == 64 { name.get(..8).unwrap_or(name) } else { name }
 }
 
 fn machine(machine: &GrantMachine) -> String {

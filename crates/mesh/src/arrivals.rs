@@ -14,6 +14,7 @@ use crate::Why;
 use crate::address::node_id;
 use crate::call;
 use crate::door;
+use crate::errand;
 use crate::frame::close_code;
 use crate::hub::Input;
 use crate::lines::LineInput;
@@ -107,6 +108,8 @@ impl Arrivals {
                 door::answer(shared, connection, from).await;
             } else if connection.alpn() == Protocol::call(shared.me).name() {
                 call::answer(shared, connection, from).await;
+            } else if connection.alpn() == Protocol::errand(shared.me).name() {
+                errand::serve(shared, connection, from).await;
             } else if shared.gate.admits(node) {
                 shared.ask(Input::Opened { node, connection, dialled: false }).await;
             } else {

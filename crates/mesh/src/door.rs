@@ -70,6 +70,15 @@ pub trait Doorman: Send + Sync + 'static {
     async fn called(&self, _caller: NodeId, _question: Bytes) -> Option<Bytes> {
         None
     }
+    /// Whether a machine, whose key TLS has proven, may have errands done here now. Must be quick.
+    fn has_errands(&self, _caller: NodeId) -> bool {
+        false
+    }
+    /// Does an errand for such a machine: a question with a body, and the answer with one. Without an answer it is
+    /// turned away without a word. At most 64 KiB count as an answer, and [`MAX_BODY`](crate::MAX_BODY) bytes as a body.
+    async fn errand(&self, _caller: NodeId, _question: Bytes, _body: Bytes) -> Option<(Bytes, Bytes)> {
+        None
+    }
 }
 
 /// Why knocking led nowhere.

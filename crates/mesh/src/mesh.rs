@@ -25,6 +25,7 @@ use crate::arrivals::accept_all;
 use crate::blob;
 use crate::call;
 use crate::door;
+use crate::errand;
 use crate::hub::{Hub, Input};
 use crate::line;
 use crate::lines::{LineInput, Switch};
@@ -116,6 +117,8 @@ impl Mesh {
             door_places: Porter::new(door::PLACES),
             blob_places: blob::Places::new(),
             call_places: Porter::new(call::PLACES),
+            errand_places: Porter::new(errand::PLACES),
+            trips: errand::Trips::default(),
             events,
             hub,
             links: RwLock::default(),
@@ -256,6 +259,21 @@ impl Mesh {
         call::call(&self.shared.endpoint, addresses, host, question).await
     }
 
+    /// Has an errand done by a node of another realm, as far as that lets this one: a question and an answer, each with
+    /// a body of at most [`MAX_BODY`](crate::MAX_BODY) bytes. It may be done twice if the line breaks.
+    ///
+    /// # Errors
+    /// [`KnockError`]; a refusal has no reason.
+    pub async fn errand(
+        &self,
+        addresses: &Addresses,
+        host: NodeId,
+        question: Bytes,
+        body: Bytes,
+    ) -> Result<(Bytes, Bytes), KnockError> {
+        errand::run(&self.shared.trips, &self.shared.endpoint, addresses, host, (question, body)).await
+    }
+
     /// Says where the machines of other realms are that there may be lines to. No connection is made for it.
     pub fn set_abroad(&self, machines: BTreeMap<NodeId, Addresses>) {
         if let Ok(mut abroad) = self.shared.abroad.write() {
@@ -373,7 +391,7 @@ async fn bind(config: &Config) -> Result<Endpoint, StartError> {
     let mut builder = Endpoint::builder(presets::Minimal)
         .secret_key(secret)
         .alpns(
-            [Protocol::member(me), Protocol::door(me), Protocol::call(me)]
+            [Protocol::member(me), Protocol::door(me), Protocol::call(me), Protocol::errand(me)]
                 .iter()
                 .map(|one| one.name().to_vec())
                 .collect(),

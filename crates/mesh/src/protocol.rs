@@ -31,6 +31,11 @@ impl Protocol {
         Self::new("freehold 2026 mesh protocol, calls, 1", of)
     }
 
+    /// For errands.
+    pub(crate) fn errand(of: NodeId) -> Self {
+        Self::new("freehold 2026 mesh protocol, errands, 1", of)
+    }
+
     fn new(context: &'static str, of: NodeId) -> Self {
         Self(hash::digest(context, of.as_bytes()))
     }
@@ -43,7 +48,7 @@ impl Protocol {
 /// What somebody dials for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meant {
-    /// Membership, the door or a call.
+    /// Membership, the door, a call or errands.
     Here,
     /// A line.
     Line,
@@ -54,8 +59,8 @@ pub(crate) enum Meant {
 /// What a dial is meant for. If the name cannot be read, TLS will sort it out.
 pub(crate) fn meant(node: NodeId, incoming: &Incoming) -> Meant {
     let Some(names) = incoming.decrypt().and_then(|packet| packet.alpns()) else { return Meant::Here };
-    let (line, ours) =
-        (Protocol::line(node), [Protocol::member(node), Protocol::door(node), Protocol::call(node)]);
+    let line = Protocol::line(node);
+    let ours = [Protocol::member(node), Protocol::door(node), Protocol::call(node), Protocol::errand(node)];
     let mut meant = Meant::Elsewhere;
     for name in names.flatten() {
         if ours.iter().any(|our| our.name() == name) {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::blob::Places;
+use crate::errand::Trips;
 use crate::hub::Input;
 use crate::line::Line;
 use crate::lines::LineInput;
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) door_places: Porter,
     pub(crate) blob_places: Places,
     pub(crate) call_places: Porter,
+    pub(crate) errand_places: Porter,
+    pub(crate) trips: Trips,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) hub: mpsc::Sender<Input>,
     /// Live links; written by the hub and by a link's own end.

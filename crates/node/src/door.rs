@@ -148,6 +148,14 @@ impl Doorman for Door {
         crate::net::grants::answering::answer(&self.shared.upgrade()?, caller, &question)
     }
 
+    fn has_errands(&self, caller: NodeId) -> bool {
+        self.shared.upgrade().is_some_and(|shared| crate::net::lending::keeping::has_errands(&shared, caller))
+    }
+
+    async fn errand(&self, caller: NodeId, question: Bytes, body: Bytes) -> Option<(Bytes, Bytes)> {
+        crate::net::lending::keeping::errand(&self.shared.upgrade()?, caller, &question, body).await
+    }
+
     async fn serve(&self, proof: Proof, request: Bytes) -> Bytes {
         let answer = match self.shared.upgrade() {
             Some(shared) => serve(self, &shared, &proof, &request).await,

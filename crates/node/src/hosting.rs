@@ -15,19 +15,20 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use freehold_api::{BackendState, BackendStatus, Problem};
 use freehold_backend::Settings;
-use freehold_wire::{Millis, NodeId};
+use freehold_wire::{GrantId, Millis, NodeId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::store::Opened;
+use self::store::{Friends, Opened};
 use crate::clock;
 use crate::home::Home;
 use crate::identity::{Identity, load_keys};
+use crate::net::lending::friends;
 use crate::problem::identity_problem;
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
 
-pub(crate) use attach::{attach, probe};
+pub(crate) use attach::{attach, attach_lent, probe};
 pub(crate) use detach::detach;
 pub use outside::check_stores;
 pub(crate) use outside::packs;
@@ -47,6 +48,8 @@ pub(crate) struct Lodger {
     folder: String,
     home: Home,
     node: NodeId,
+    /// How rooms are reached that other realms lend.
+    friends: Friends,
     /// As they were last read; nothing if they never could be.
     settings: Mutex<Option<Settings>>,
     now: Mutex<Now>,
@@ -78,7 +81,7 @@ pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     let rooms = std::fs::read_dir(shared.home.backends()).into_iter().flatten().flatten();
     for room in rooms {
         let folder = room.file_name().to_string_lossy().into_owned();
-        match Lodger::read(&shared.home, &folder, plane.cancel().child_token()) {
+        match Lodger::read(shared, &folder, plane.cancel().child_token()) {
             Ok(Some(lodger)) => drop(shared.backends.take_in(shared, lodger)),
             // An attachment that was broken off: the next one of that name clears it.
             Ok(None) => {}
@@ -117,6 +120,12 @@ impl Backends {
         self.list().iter().any(|lodger| lodger.node == node)
     }
 
+    /// The node of the one that lies at another realm under a grant.
+    pub(crate) fn under(&self, grant: GrantId) -> Option<NodeId> {
+        let is_there = |lodger: &&Arc<Lodger>| lodger.settings().is_some_and(|s| s.grant() == Some(grant));
+        self.list().iter().find(is_there).map(|lodger| lodger.node)
+    }
+
     /// How each is.
     pub(crate) fn status(&self, shared: &Shared) -> Vec<BackendStatus> {
         self.list().iter().map(|lodger| lodger.status(shared)).collect()
@@ -142,15 +151,15 @@ impl Backends {
 
 impl Lodger {
     /// The backend in a folder; nothing if none was ever finished there.
-    fn read(host: &Home, folder: &str, cancel: CancellationToken) -> Result<Option<Self>, Problem> {
-        let home = Home::at(&host.backends().join(folder));
+    fn read(host: &Arc<Shared>, folder: &str, cancel: CancellationToken) -> Result<Option<Self>, Problem> {
+        let home = Home::at(&host.home.backends().join(folder));
         if Identity::read(&home).map_err(|e| identity_problem(&e))?.is_none() {
             return Ok(None);
         }
         let node = load_keys(&home).map_err(|e| identity_problem(&e))?.node_id();
         // Without settings it is told, and can be detached.
         let settings = store::settings(&home).ok();
-        Ok(Some(Self::new(folder, home, node, settings, cancel)))
+        Ok(Some(Self::new(folder, home, node, settings, (friends(host), cancel))))
     }
 
     fn new(
@@ -158,7 +167,7 @@ impl Lodger {
         home: Home,
         node: NodeId,
         settings: Option<Settings>,
-        cancel: CancellationToken,
+        (friends, cancel): (Friends, CancellationToken),
     ) -> Self {
         let state = BackendState::Starting;
         let (why, quiet) = (String::new(), String::new());
@@ -168,6 +177,7 @@ impl Lodger {
             folder: folder.to_owned(),
             home,
             node,
+            friends,
             settings: Mutex::new(settings),
             now: Mutex::new(now),
             cancel,
@@ -221,7 +231,11 @@ impl Lodger {
             node: self.node.to_string(),
             others: settings.others.iter().map(|s| format!("{}, bucket {}", s.endpoint, s.bucket)).collect(),
             may_lose: settings.parity,
-            endpoint: settings.endpoint,
+            endpoint: match settings.grant().and_then(|grant| shared.directory().known_grant(grant).cloned())
+            {
+                Some(known) => format!("grant:{}", known.name.as_str()),
+                None => settings.endpoint,
+            },
             bucket: settings.bucket,
             prefix: settings.prefix,
             state: now.state,

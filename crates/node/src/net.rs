@@ -13,6 +13,7 @@ pub(crate) mod followed;
 pub(crate) mod grants;
 #[cfg(test)]
 pub(crate) mod lab;
+pub(crate) mod lending;
 pub(crate) mod mapping;
 mod near;
 pub(crate) mod onion;

@@ -210,6 +210,7 @@ async fn start(
     let started = net::mapping::Started { door: options.door.clone(), phones: options.phones.clone() };
     net::mapping::start(&supervisor.plane("router"), shared, options.no_port_mapping, started);
     net::grants::visiting::start(&supervisor.plane("other realms"), shared);
+    net::lending::rounds::start(&supervisor.plane("room"), shared);
     net::followed::start(&supervisor.plane("addresses"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);

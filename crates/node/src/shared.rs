@@ -91,6 +91,8 @@ pub struct Shared {
     pub(crate) mapping: crate::net::mapping::Mapping,
     /// Machines of other realms.
     pub(crate) strangers: crate::net::grants::Strangers,
+    /// Room that is lent and borrowed.
+    pub(crate) rooms: crate::net::lending::Rooms,
     /// What answers for names, once it does.
     pub(crate) names: OnceLock<Arc<crate::net::answers::Names>>,
     /// Where this node answers.
@@ -177,6 +179,7 @@ impl Shared {
             way: watch::Sender::new(None),
             phones: crate::net::phones::Phones::default(),
             mapping: crate::net::mapping::Mapping::default(),
+            rooms: crate::net::lending::Rooms::default(),
             names: OnceLock::new(),
             endpoints: OnceLock::new(),
             board: OnceLock::new(),

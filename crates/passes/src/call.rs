@@ -76,6 +76,9 @@ pub enum Answer {
     /// Not done, and why.
     #[n(3)]
     Refused(#[n(0)] Text<WORDS_MAX>),
+    /// What was kept under the grant is deleted: a [`crate::Receipt`].
+    #[n(4)]
+    Deleted(#[n(0)] ByteVec),
 }
 
 /// What whoever was let in is told.
@@ -91,7 +94,7 @@ pub struct Welcome {
     /// The services that the grant opens.
     #[n(2)]
     pub services: Bounded<Offered, SERVICES_MAX>,
-    /// The gateways that take names in.
+    /// The gateways that take names in, or the machines that keep what is stored.
     #[n(3)]
     pub gateways: Bounded<NodeId, CONTACTS_MAX>,
     /// Where the machines are that services and gateways are at.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use freehold_realm::body::Resource;
 use freehold_realm::{Grant, Side};
 use freehold_wire::{GrantId, Millis, NodeId, RealmId};
 
 use crate::pass::{LIFE_MAX, Pass, Recall};
+use crate::storage::{Phase, wind_down};
 
 /// How much two realms' clocks may differ.
 const SKEW: Millis = Millis::from_secs(300);
@@ -120,6 +122,14 @@ fn lent<'a>(
     if known.other != borrower {
         return Err(Reason::Realm);
     }
+    if known.terms.resource == Resource::Storage && !known.suspended {
+        // What is stored can be fetched for some days after the end.
+        return match Phase::of(known, ground.now) {
+            Phase::Open | Phase::EndsSoon(_) | Phase::WindingDown(_) => Ok(known),
+            Phase::Over if known.revoked => Err(Reason::Ended),
+            Phase::NotYet | Phase::Over => Err(Reason::NotNow),
+        };
+    }
     if known.revoked {
         return Err(Reason::Ended);
     }
@@ -164,8 +174,29 @@ pub fn judge(
     if !grant.keys.iter().any(|key| pass.is_by(key)) {
         return Err(Reason::Signature);
     }
-    let until = claim.until.min(grant.terms.until);
+    let until = claim.until.min(last(grant));
     Ok(Visitor { grant: claim.grant, realm: claim.borrower, node: claim.node, until })
+}
+
+/// Until when a machine may come under a grant: to fetch what is stored, some days longer than to store it.
+pub fn last(grant: &Grant) -> Millis {
+    match grant.terms.resource {
+        Resource::Storage => {
+            grant.ended.unwrap_or(grant.terms.until).min(grant.terms.until).plus(wind_down(&grant.terms))
+        }
+        _ => grant.terms.until,
+    }
+}
+
+/// Whether a pass was signed for whoever shows it, by a key of a grant of theirs that this realm lent: so much that they
+/// may be told what became of what they kept, whether or not anything holds any more.
+pub fn was_theirs(ground: &Ground<'_>, pass: &Pass, shower: NodeId) -> bool {
+    let claim = &pass.claim;
+    let known = ground.grants.get(&claim.grant).filter(|known| known.side == Side::Lends);
+    let ours = claim.lender == ground.realm && claim.node == shower;
+    known.is_some_and(|known| {
+        ours && known.other == claim.borrower && known.keys.iter().any(|key| pass.is_by(key))
+    })
 }
 
 /// Whether a recall counts. Nobody but a key of the grant takes passes back, and none that are to come.

@@ -35,7 +35,9 @@ fn grant() -> Grant {
             wind_down_days: 0,
         },
         keys: vec![key(7).verifying(), key(8).verifying()],
+        homes: vec![],
         revoked: false,
+        ended: None,
         suspended: false,
         standing_in: None,
     }
@@ -292,4 +294,30 @@ fn the_bytes_are_those_that_are_written_down() {
 #[expect(clippy::disallowed_methods, reason = "a file of the repository, written by hand")]
 fn write() {
     std::fs::write(WRITTEN, format!("{:#}\n", vectors())).unwrap();
+}
+
+#[test]
+fn what_is_stored_can_be_fetched_for_some_days_after_the_end_and_then_by_nobody() {
+    let pass = Pass::sign(claim(), &key(7));
+    let mut lent = grant();
+    lent.terms.resource = Resource::Storage;
+    lent.terms.wind_down_days = 1;
+    lent.terms.until = NOW.plus(HOUR);
+    let later = NOW.plus(Millis::from_hours(2));
+    assert!(judged(lent.clone(), &pass, later).is_ok(), "it is winding down");
+    (lent.revoked, lent.ended, lent.standing_in) = (true, Some(NOW), Some(OpId::from_bytes([9; 32])));
+    let let_in = judged(lent.clone(), &pass, later).unwrap();
+    assert_eq!(let_in.until, NOW.plus(LIFE_MAX).min(last(&lent)));
+    lent.terms.wind_down_days = 0;
+    assert_eq!(judged(lent.clone(), &pass, later), Err(Reason::Ended));
+    lent.terms.wind_down_days = 1;
+    lent.suspended = true;
+    assert_eq!(judged(lent.clone(), &pass, later), Err(Reason::Ended));
+    // Whose it was hears what became of it, and nobody else.
+    let (grants, recalls) = (BTreeMap::from([(GRANT, lent)]), Recalls::default());
+    let ground =
+        Ground { realm: LENDER, grants: &grants, recalls: &recalls, now: NOW.plus(LIFE_MAX).plus(LIFE_MAX) };
+    assert!(was_theirs(&ground, &pass, NODE));
+    assert!(!was_theirs(&ground, &pass, NodeId::from_bytes([5; 32])));
+    assert!(!was_theirs(&ground, &Pass::sign(claim(), &key(9)), NODE));
 }

@@ -565,6 +565,9 @@ pub enum Resource {
     Services,
 }
 
+/// The most machines between which a grant is shared out.
+pub const GRANT_HOMES_MAX: usize = 8;
+
 /// What a grant may use at most; 0 is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
 #[cbor(array)]
@@ -620,6 +623,10 @@ pub struct GrantOffer {
     /// Keys of the other realm that sign for its machines when they come under the grant; none if none come.
     #[n(3)]
     pub keys: Bounded<VerifyingKey, 4>,
+    /// The machines that keep what is stored, ascending; the ceilings are shared out between them, so that none
+    /// has to ask another. There for storage alone.
+    #[n(4)]
+    pub homes: Option<Bounded<NodeId, GRANT_HOMES_MAX>>,
 }
 
 /// Accepts, in the log of the realm that borrows, what another offered in its own log.

@@ -228,8 +228,12 @@ pub struct Grant {
     pub terms: Terms,
     /// Keys that sign for the other realm's machines when they come under it.
     pub keys: Vec<VerifyingKey>,
+    /// The machines of this realm that keep what is stored under it, ascending.
+    pub homes: Vec<NodeId>,
     /// Whether it was ended.
     pub revoked: bool,
+    /// When it was ended, as whoever did it says.
+    pub ended: Option<Millis>,
     /// Whether it is suspended.
     pub suspended: bool,
     /// The operation that ended it, or else the one that suspends it.

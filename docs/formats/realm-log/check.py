@@ -648,6 +648,9 @@ class Walk:
 
     def kind_21(self, op, b):
         self.admin(op)
+        if 4 in b:
+            need(b[4] and all(x < y for x, y in zip(b[4], b[4][1:])) and b[2][0] == 0, "numbers")
+            need(all(n in self.nodes for n in b[4]), "no-such")
         need(b[2][2] < b[2][3], "numbers")
         need(b[0] not in self.grants, "in-use")
         self.grants[b[0]] = b

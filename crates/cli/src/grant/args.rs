@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 pub enum GrantCommand {
     /// Print this realm's card, by which another realm can lend it something
     Card,
-    /// Lend another realm something: prints an offer and its QR code
+    /// Lend another realm services, a gateway or room: prints an offer and its QR code
     Offer(Box<GrantOfferArgs>),
     /// Take up what another realm offers
     Accept(GrantAcceptArgs),
@@ -41,13 +41,25 @@ pub struct GrantOfferArgs {
         long,
         value_name = "NAME",
         value_delimiter = ',',
-        required_unless_present = "gateway",
-        conflicts_with = "gateway"
+        required_unless_present_any = ["gateway", "storage"],
+        conflicts_with_all = ["gateway", "storage"]
     )]
     pub services: Vec<String>,
     /// Take in what the internet sends to names of the other realm, at gateways that take something in
-    #[arg(long)]
+    #[arg(long, conflicts_with = "storage")]
     pub gateway: bool,
+    /// Room for copies of the other realm, sealed before they come, as 50GiB
+    #[arg(long, value_name = "SIZE")]
+    pub storage: Option<String>,
+    /// How much of it may be read in a month, as 200GiB/month [default: four times the room]
+    #[arg(long, value_name = "SIZE", requires = "storage")]
+    pub egress: Option<String>,
+    /// For how many days what is stored can still be read after the end [default: 30]
+    #[arg(long, value_name = "DAYS", requires = "storage")]
+    pub wind_down: Option<u16>,
+    /// The machines that keep it, each an equal part [default: this one]
+    #[arg(long, value_name = "NODE", value_delimiter = ',', requires = "storage")]
+    pub on: Vec<String>,
     /// Until when, as 90d, 12h, 8w or 2027-01-31 [default: a year from now]
     #[arg(long, value_name = "WHEN")]
     pub until: Option<String>,

@@ -8,6 +8,8 @@ mod calls;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
+mod errands;
+#[cfg(test)]
 mod garbage;
 #[cfg(test)]
 mod lines;

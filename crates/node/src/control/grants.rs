@@ -1,5 +1,7 @@
 //! Grants, from the API to the log and the directory.
 
+mod room;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +13,7 @@ use freehold_crypt::{Entropy as _, VerifyingKey};
 use freehold_disk::OsEntropy;
 use freehold_mesh::Addresses;
 use freehold_reach::address;
-use freehold_realm::body::{Ceilings, GrantAccept, GrantOffer, GrantRevoke, Resource, ServiceSet, Terms};
+use freehold_realm::body::{GrantAccept, GrantOffer, GrantRevoke, Resource, ServiceSet, Terms};
 use freehold_realm::{Grant, NodeRoles, Service, Side, Standing, State};
 use freehold_seal::{DirectoryRow, GrantContact, KnownGrant};
 use freehold_wire::{Bounded, GrantId, Millis, Name, NodeId, RealmId, ServiceId, Text};
@@ -26,6 +28,7 @@ use crate::net::called;
 use crate::net::called::{Called, Sort, Thing};
 use crate::net::grants::There;
 use crate::net::grants::texts::{Offer, RealmCard as Card};
+use crate::net::lending::{rounds, told};
 use crate::scribe::Saying;
 use crate::shared::Shared;
 
@@ -177,20 +180,26 @@ async fn offer(
     }
     let services =
         wish.services.iter().map(|typed| service(&called, typed)).collect::<Result<Vec<_>, _>>()?;
-    let resource = match (wish.gateway, services.is_empty()) {
-        (true, true) => Resource::Gateway,
-        (false, false) => Resource::Services,
+    let resource = match (wish.gateway, services.is_empty(), wish.storage) {
+        (true, true, None) => Resource::Gateway,
+        (false, false, None) => Resource::Services,
+        (false, true, Some(_)) => Resource::Storage,
         _ => {
-            let next = "freehold grant offer --to CARD --services wiki, or --gateway";
-            return Err(Problem::invalid(NOT_OFFERED, "it is either services or a gateway", Some(next)));
+            let next = "freehold grant offer --to CARD --services wiki, or --gateway, or --storage 50GiB";
+            return Err(Problem::invalid(
+                NOT_OFFERED,
+                "it is either services, a gateway or room",
+                Some(next),
+            ));
         }
     };
+    let (ceilings, wind_down_days, homes) = room::wished(shared, state, &called, wish)?;
     no_other(state, &called, NOT_OFFERED, (Side::Lends, theirs.realm, resource))?;
     let name = grant_name(&called, NOT_OFFERED, wish.name.as_deref(), &theirs.name)?;
     let until = wish.until_ms.map_or(now.plus(YEAR), Millis);
-    let terms = Terms { resource, ceilings: Ceilings::default(), from: now, until, wind_down_days: 0 };
+    let terms = Terms { resource, ceilings, from: now, until, wind_down_days };
     let grant = GrantId::from_bytes(*OsEntropy.secret().expose());
-    let body = GrantOffer { grant, to: theirs.realm, terms, keys: theirs.signers.clone() };
+    let body = GrantOffer { grant, to: theirs.realm, terms, keys: theirs.signers.clone(), homes };
     must_be_keeper(shared, NOT_OFFERED)?;
     shared.log.would_take(body.clone(), By::Device).await?;
     if dry_run {
@@ -311,7 +320,16 @@ async fn accept(shared: &Shared, wish: &GrantToAccept, dry_run: bool) -> Result<
     if dry_run {
         return Ok(read(&offer, &known));
     }
+    let place = room::place_name(shared, known.name.as_str());
     make(shared, offer.grant, known, body).await?;
+    if offer.terms.resource == Resource::Storage {
+        let noted = rounds::wish_for(shared, offer.grant, &place);
+        noted.map_err(|error| {
+            let next =
+                "set right what it says (df -h); then end it, and ask for a new offer: freehold grant revoke";
+            Problem::refused("it was accepted, but is no place for copies yet", error.to_string(), Some(next))
+        })?;
+    }
     one(shared, offer.grant)
 }
 
@@ -346,6 +364,7 @@ fn read(offer: &Offer, known: &KnownGrant) -> GrantStatus {
         services: Vec::new(),
         machines: Vec::new(),
         trouble: None,
+        room: (offer.terms.resource == Resource::Storage).then(|| room::promised(&offer.terms, Vec::new())),
     }
 }
 
@@ -390,6 +409,10 @@ fn statuses(shared: &Shared) -> Vec<GrantStatus> {
         }));
         let refused = there.machines.values().flat_map(|machine| &machine.refused);
         let refused = refused.map(|(name, why)| format!("{name} is not taken in: {why}")).next();
+        let is_room = grant.terms.resource == Resource::Storage;
+        let room = is_room.then(|| room::status(shared, &called, *id, grant));
+        let warning = is_room.then(|| told::of(shared, *id, grant)).flatten();
+        let warning = warning.map(|found| format!("{}: {}", found.what, found.why));
         all.push(GrantStatus {
             id: id.to_string(),
             name: called.name(Thing::Grant(*id)),
@@ -405,7 +428,8 @@ fn statuses(shared: &Shared) -> Vec<GrantStatus> {
             standing: standing(grant, now),
             services,
             machines,
-            trouble: there.trouble.or(refused),
+            trouble: there.trouble.or(refused).or(warning),
+            room,
         });
     }
     all.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));

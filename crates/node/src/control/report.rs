@@ -322,6 +322,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     all.extend(of_checks(shared, view));
     all.extend(taken_back(shared));
     all.extend(crate::quota::told::findings(shared));
+    all.extend(crate::net::lending::told::findings(shared));
     for due in crate::entitled::to_rotate(shared) {
         let known = super::keys::knowing(shared, &due).join(", ");
         all.push(found(

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_api::{Attached, BackendState, NewBackend, Probed, Problem};
+use freehold_api::{Attached, BackendState, BackendStatus, NewBackend, Probed, Problem};
 use freehold_backend::{Credentials, Settings};
 use freehold_crypt::{Algorithm, Entropy as _, SigningKey};
 use freehold_disk::OsEntropy;
 use freehold_realm::NodeRoles;
 use freehold_realm::body::{InvitationIssue, NodeRemove};
 use freehold_seal::DirectoryRow;
-use freehold_wire::{Millis, Name, NodeId};
+use freehold_wire::{GrantId, Millis, Name, NodeId};
 
 use super::Lodger;
 use super::store::{self, NOT_ATTACHED};
@@ -21,6 +21,7 @@ use crate::identity::{FreshKeys, Identity};
 use crate::invitation::Contact;
 use crate::joining::{Heard, read_log, redemption, settle};
 use crate::log::By;
+use crate::net::lending::friends;
 use crate::problem::{chain, home_problem};
 use crate::scribe::Saying;
 use crate::shared::Shared;
@@ -49,7 +50,34 @@ pub(crate) async fn attach(
     if dry_run {
         return Ok(Attached { backend: None, probed });
     }
-    let lodger = settle_down(shared, &name, settings, &credentials).await?;
+    let backend = Some(begin(shared, &name, settings, &credentials).await?);
+    Ok(Attached { backend, probed })
+}
+
+/// Attaches the room that another realm lends under a grant. Once it is there, nothing more is done.
+pub(crate) async fn attach_lent(shared: &Arc<Shared>, name: &str, grant: GrantId) -> Result<(), Problem> {
+    let name = name_of(name)?;
+    let _turn = shared.backends.turn.lock().await;
+    if shared.backends.under(grant).is_some() {
+        return Ok(());
+    }
+    if shared.backends.plane.get().is_none_or(|plane| plane.cancel().is_cancelled()) {
+        return Err(Problem::unreachable(NOT_ATTACHED, "the node is starting or stopping", None::<&str>));
+    }
+    let settings = Settings::lent(grant);
+    must_be_free(shared, &name, &settings)?;
+    must_decide(shared)?;
+    begin(shared, &name, settings, &[]).await.map(drop)
+}
+
+/// Makes its node and runs it.
+async fn begin(
+    shared: &Arc<Shared>,
+    name: &Name,
+    settings: Settings,
+    credentials: &[Credentials],
+) -> Result<BackendStatus, Problem> {
+    let lodger = settle_down(shared, name, settings, credentials).await?;
     crate::steward::tidy_up(shared).await;
     let Some(lodger) = shared.backends.take_in(shared, lodger) else {
         return Err(Problem::unreachable(NOT_ATTACHED, "the node is stopping", Some("freehold up")));
@@ -65,18 +93,25 @@ pub(crate) async fn attach(
     };
     // What keeps it from running is in its status.
     drop(tokio::time::timeout(UP_WITHIN, up).await);
-    Ok(Attached { backend: Some(lodger.status(shared)), probed })
+    Ok(lodger.status(shared))
 }
 
 /// Tries the store of a backend out again.
 pub(crate) async fn probe(shared: &Shared, typed: &str) -> Result<Probed, Problem> {
     let lodger = shared.backends.named(shared, typed)?;
     let what = format!("the store of {} does not do", lodger.folder);
+    let said = what.clone();
     let unusable = |why: String| {
         let next = "set right what it says: it is tried again by itself";
-        Problem::corrupt(what.clone(), why, Some(next))
+        Problem::corrupt(said.clone(), why, Some(next))
     };
     let settings = lodger.reread().map_err(unusable)?;
+    if settings.grant().is_some() {
+        let stores = store::stores(&settings, &lodger.home, &lodger.friends).map_err(unusable)?;
+        let next = Some("freehold grant list    (says what is in the way)");
+        store::reach(&settings, &stores).await.map_err(|why| Problem::unreachable(what, why, next))?;
+        return Ok(Probed { can: vec!["it answers, under the grant".to_owned()], lacks: Vec::new() });
+    }
     let all = 0..settings.stores().count();
     let credentials: Result<Vec<Credentials>, _> =
         all.map(|at| Credentials::read_of(lodger.home.root(), at)).collect();
@@ -141,7 +176,7 @@ fn must_decide(shared: &Shared) -> Result<(), Problem> {
 
 /// Makes the node of a backend and lets it into the realm; its identity is written last.
 async fn settle_down(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     name: &Name,
     settings: Settings,
     credentials: &[Credentials],
@@ -155,8 +190,9 @@ async fn settle_down(
         clear(&home)?;
     }
     let node = made?;
+    let friends = friends(shared);
     let cancel = shared.backends.plane.get().map(|plane| plane.cancel().child_token());
-    Ok(Lodger::new(name.as_str(), home, node, Some(settings), cancel.unwrap_or_default()))
+    Ok(Lodger::new(name.as_str(), home, node, Some(settings), (friends, cancel.unwrap_or_default())))
 }
 
 /// Removes what an attachment left that was broken off.
@@ -169,7 +205,7 @@ fn clear(home: &Home) -> Result<(), Problem> {
 }
 
 async fn make(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     name: &Name,
     home: &Home,
     settings: &Settings,
@@ -178,7 +214,7 @@ async fn make(
     let vacant = Vacant::take(home)?;
     let keys = FreshKeys::draw();
     store::keep(home, shared.realm(), settings, credentials, &OsEntropy.secret())?;
-    store::must_be_vacant(home, settings).await?;
+    store::must_be_vacant(home, settings, &friends(shared)).await?;
     let node = keys.keys().node_id();
     let settled = async {
         let heard = let_in(shared, &keys).await?;

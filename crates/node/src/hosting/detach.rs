@@ -55,7 +55,7 @@ pub(crate) async fn detach(shared: &Arc<Shared>, typed: &str, how: Detach) -> Re
 /// Removes what lies on its stores; what stays opens to nobody.
 async fn empty(lodger: &Lodger) -> Detached {
     let erased = match lodger.reread() {
-        Ok(settings) => store::erase(&settings, &lodger.home).await,
+        Ok(settings) => store::erase(&settings, &lodger.home, &lodger.friends).await,
         Err(why) => Err(why),
     };
     let done = erased.unwrap_or_else(|why| Detached { left: vec![why], ..Detached::default() });

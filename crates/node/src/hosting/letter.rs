@@ -76,7 +76,7 @@ impl Mail {
         let written = write(lodger, shared, claim).await?;
         let node = shared.me();
         let head = Head { node, claim, time: written.time, base, last };
-        let Stores { each, .. } = store::stores(&settings, &lodger.home)?;
+        let Stores { each, .. } = store::stores(&settings, &lodger.home, &lodger.friends)?;
         let mut failed: Option<LetterError> = None;
         let (mut away, may_be) = (0, usize::from(settings.parity));
         for (at, (store, place)) in each.iter().zip(settings.stores()).enumerate() {

@@ -70,7 +70,9 @@ async fn again_and_again(lodger: &Lodger, host: &Arc<Shared>, cancel: &Cancellat
 
 /// One life, from opening the store to the end of the node on it.
 async fn live(lodger: &Lodger, host: &Arc<Shared>, cancel: &CancellationToken) -> Ended {
-    let found = lodger.reread().and_then(|settings| Ok((store::stores(&settings, &lodger.home)?, settings)));
+    let found = lodger
+        .reread()
+        .and_then(|settings| Ok((store::stores(&settings, &lodger.home, &lodger.friends)?, settings)));
     let (stores, settings) = match found {
         Ok(found) => found,
         Err(why) => return Ended::Broken(why),
@@ -129,7 +131,7 @@ async fn live(lodger: &Lodger, host: &Arc<Shared>, cancel: &CancellationToken) -
 /// A store that answers, opened.
 async fn open(lodger: &Lodger, settings: &Settings, stores: &Stores) -> Result<Opened, String> {
     lodger.is_without(store::reach(settings, stores).await?);
-    store::open(&lodger.home, settings).await
+    store::open(&lodger.home, settings, &lodger.friends).await
 }
 
 async fn run(

@@ -16,6 +16,9 @@ use crate::home::Home;
 use crate::identity::IdentityError;
 use crate::problem::{chain, identity_problem};
 
+/// How rooms are reached that other realms lend.
+pub(crate) type Friends = Arc<dyn freehold_backend::Errands>;
+
 /// The key that seals what lies on the store once more.
 const PACKS_KEY: &str = "packs";
 /// What trying a store out may take: somebody waits for it.
@@ -125,17 +128,21 @@ pub(super) struct Opened {
 }
 
 /// Opens the depot of a backend; an error is what a person is told.
-pub(super) async fn open(home: &Home, settings: &Settings) -> Result<Opened, String> {
-    let packed = packs(home, settings).await?.map_err(|e| chain(&e))?;
+pub(super) async fn open(home: &Home, settings: &Settings, friends: &Friends) -> Result<Opened, String> {
+    let packed = packs(home, settings, friends).await?.map_err(|e| chain(&e))?;
     let limits = DepotLimits { reserve_bytes: 0, quota_bytes: settings.capacity };
     let depot = Depot::on(Arc::clone(&packed) as _, None, limits).await.map_err(|e| chain(&e))?;
     depot.count_anew().await.map_err(|e| chain(&e))?;
     Ok(Opened { packed, depot })
 }
 
-async fn packs(home: &Home, settings: &Settings) -> Result<Result<Arc<Packed>, OpenError>, String> {
+async fn packs(
+    home: &Home,
+    settings: &Settings,
+    friends: &Friends,
+) -> Result<Result<Arc<Packed>, OpenError>, String> {
     let key = packs_key(home)?;
-    Ok(freehold_backend::open(home.root(), settings, &key).await)
+    Ok(freehold_backend::open(home.root(), settings, &key, Some(friends)).await)
 }
 
 pub(super) fn packs_key(home: &Home) -> Result<Secret, String> {
@@ -145,11 +152,16 @@ pub(super) fn packs_key(home: &Home) -> Result<Secret, String> {
 }
 
 /// Refuses a place that holds what another backend has sealed.
-pub(super) async fn must_be_vacant(home: &Home, settings: &Settings) -> Result<(), Problem> {
+pub(super) async fn must_be_vacant(
+    home: &Home,
+    settings: &Settings,
+    friends: &Friends,
+) -> Result<(), Problem> {
     let next = "look what it is; to give it up, empty the bucket at the vendor, then attach it again";
     // Of several stores none shows another's packs through the others.
-    for store in
-        stores(settings, home).map_err(|why| Problem::refused(NOT_ATTACHED, why, Some("try again")))?.each
+    for store in stores(settings, home, friends)
+        .map_err(|why| Problem::refused(NOT_ATTACHED, why, Some("try again")))?
+        .each
     {
         let free = settings.others.is_empty()
             || !freehold_backend::holds_packs(&store)
@@ -160,7 +172,7 @@ pub(super) async fn must_be_vacant(home: &Home, settings: &Settings) -> Result<(
             return Err(Problem::conflict(NOT_ATTACHED, why, Some(next)));
         }
     }
-    let opened = packs(home, settings).await;
+    let opened = packs(home, settings, friends).await;
     let opened = opened.map_err(|why| Problem::refused(NOT_ATTACHED, why, Some("try again")))?;
     match opened {
         Ok(packed) => {
@@ -180,9 +192,9 @@ pub(super) async fn must_be_vacant(home: &Home, settings: &Settings) -> Result<(
 }
 
 /// The stores of a backend.
-pub(super) fn stores(settings: &Settings, home: &Home) -> Result<Stores, String> {
+pub(super) fn stores(settings: &Settings, home: &Home, friends: &Friends) -> Result<Stores, String> {
     let key = packs_key(home)?;
-    freehold_backend::stores(home.root(), settings, &key).map_err(|e| chain(&e))
+    freehold_backend::stores(home.root(), settings, &key, Some(friends)).map_err(|e| chain(&e))
 }
 
 /// Asks a backend's stores for a sign of life; as many as may be lost need not give one, and are told.
@@ -200,17 +212,22 @@ pub(super) fn claims(settings: &Settings, stores: &Stores, home: &Home) -> Resul
 /// One of its stores, as people know it.
 pub(super) fn named(settings: &Settings, at: usize) -> String {
     let store = settings.stores().nth(at).unwrap_or(settings);
-    format!("{}, bucket {}", store.endpoint, store.bucket)
+    if store.grant().is_some() {
+        "at another realm".to_owned()
+    } else {
+        format!("{}, bucket {}", store.endpoint, store.bucket)
+    }
 }
 
 /// Removes everything that is there of a backend, and says what could not be.
-pub(super) async fn erase(settings: &Settings, home: &Home) -> Result<Detached, String> {
+pub(super) async fn erase(settings: &Settings, home: &Home, friends: &Friends) -> Result<Detached, String> {
     let key = packs_key(home)?;
-    let stores = stores(settings, home)?;
+    let stores = stores(settings, home, friends)?;
     if let Err(Refused::Taken) = holder::may_run(home, &claims(settings, &stores, home)?).await {
         return Err(holder::TAKEN.to_owned());
     }
-    let erased = freehold_backend::erase(home.root(), settings, &key).await.map_err(|e| chain(&e))?;
+    let erased =
+        freehold_backend::erase(home.root(), settings, &key, Some(friends)).await.map_err(|e| chain(&e))?;
     Ok(Detached {
         removed: erased.objects,
         strange: erased.strange,

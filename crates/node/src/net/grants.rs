@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use freehold_crypt::VerifyingKey;
 use freehold_mesh::{Addresses, Mesh};
-use freehold_passes::{Host, Recalls, Visitor};
+use freehold_passes::{Host, Phase, Recalls, Visitor};
 use freehold_reach::Guest;
 use freehold_realm::body::Resource;
 use freehold_realm::{Grant, Side, State, network_of};
@@ -212,9 +212,13 @@ impl Strangers {
     /// here already, or it signs passes, and has no other way to show its first one.
     pub(crate) fn admits_relay(&self, node: NodeId, state: &State, now: Millis) -> bool {
         let leads = |grant: &Grant| {
-            let to_machines =
-                matches!(grant.terms.resource, Resource::Services | Resource::Gateway | Resource::Relay);
-            grant.side == Side::Lends && holds(grant, now) && to_machines
+            let to_machines = match grant.terms.resource {
+                Resource::Services | Resource::Gateway | Resource::Relay => holds(grant, now),
+                // What is kept here is fetched for some days after the end, too.
+                Resource::Storage => Phase::of(grant, now).gives() && !grant.suspended,
+                _ => false,
+            };
+            grant.side == Side::Lends && to_machines
         };
         let signs = |grant: &Grant| {
             let is_one = |key: &VerifyingKey| key.ed25519_bytes().is_some_and(|key| key == *node.as_bytes());

@@ -101,7 +101,7 @@ impl Asked<'_> {
             let (settings, credentials) = whereabouts(&inside.settings, places);
             let home = room(self.host, &inside.name)?;
             store::keep(&home, self.card.realm, &settings, &credentials, &inside.packs)?;
-            let opened = freehold_backend::look(home.root(), &settings, &inside.packs).await;
+            let opened = freehold_backend::look(home.root(), &settings, &inside.packs, None).await;
             let packed = opened.map_err(|e| unreachable(chain(&e)))?;
             let read = journal::read(&home, &packed, self.card.realm, &head, &strangers).await;
             tries += 1;
@@ -272,7 +272,7 @@ async fn take_over(home: &Home, settings: &Settings, inside: &Inside) -> Result<
 }
 
 fn stores(home: &Home, settings: &Settings, inside: &Inside) -> Result<Stores, Problem> {
-    freehold_backend::stores(home.root(), settings, &inside.packs)
+    freehold_backend::stores(home.root(), settings, &inside.packs, None)
         .map_err(|e| Problem::refused(WHAT, chain(&e), Some("freehold recover --help")))
 }
 

@@ -112,7 +112,7 @@ pub(crate) fn lend(n: u8) -> Body {
         wind_down_days: 0,
     };
     let keys = list([key("pass").verifying()]);
-    body::GrantOffer { grant: grant(n), to: RealmId::from_bytes([n; 32]), terms, keys }.into()
+    body::GrantOffer { grant: grant(n), to: RealmId::from_bytes([n; 32]), terms, keys, homes: None }.into()
 }
 
 pub(crate) fn part(name: &str) -> NodeNet {

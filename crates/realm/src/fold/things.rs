@@ -8,7 +8,7 @@ use freehold_wire::{GrantId, Hlc, KeyId, Millis, NodeId, OpId, PersonId, RealmId
 use crate::body::{
     BucketDelete, BucketErase, BucketSet, GrantAccept, GrantOffer, GrantRevoke, InvitationCancel,
     InvitationIssue, InvitationRedeem, KeysErase, NodeAdd, NodeChange, NodeRemove, NodeSet, PersonErase,
-    QuotaOf, QuotaSet, Target, Terms,
+    QuotaOf, QuotaSet, Resource, Target, Terms,
 };
 use crate::person::{Change, Statement};
 use crate::reason::{Need, Reason, Thing};
@@ -260,11 +260,13 @@ impl Run<'_> {
         at: At,
         id: GrantId,
         (side, other, offer): (Side, RealmId, OpId),
-        (terms, keys): (Terms, Vec<VerifyingKey>),
+        (terms, keys, homes): (Terms, Vec<VerifyingKey>, Vec<NodeId>),
     ) -> Result<(), Reason> {
         self.admin(at)?;
-        let (said_in, revoked, suspended, standing_in) = (self.id(at), false, false, None);
-        let grant = Grant { side, other, offer, said_in, terms, keys, revoked, suspended, standing_in };
+        let (said_in, suspended, standing_in) = (self.id(at), false, None);
+        let (revoked, ended) = (false, None);
+        let grant =
+            Grant { side, other, offer, said_in, terms, keys, homes, revoked, ended, suspended, standing_in };
         let Terms { from, until, .. } = grant.terms;
         if from >= until {
             return Err(Reason::Numbers);
@@ -278,19 +280,33 @@ impl Run<'_> {
 
     pub(super) fn grant_offer(&mut self, at: At, body: &GrantOffer) -> Result<(), Reason> {
         let whose = (Side::Lends, body.to, self.id(at));
-        self.grant(at, body.grant, whose, (body.terms, body.keys.to_vec()))
+        self.admin(at)?;
+        let homes = body.homes.as_ref().map(|homes| homes.to_vec());
+        if let Some(homes) = &homes {
+            let ascend = !homes.is_empty() && homes.is_sorted_by(|a, b| a < b);
+            if !ascend || body.terms.resource != Resource::Storage {
+                return Err(Reason::Numbers);
+            }
+            if !homes.iter().all(|home| self.world.nodes.contains_key(home)) {
+                return Err(Reason::NoSuch(Thing::Node));
+            }
+        }
+        self.grant(at, body.grant, whose, (body.terms, body.keys.to_vec(), homes.unwrap_or_default()))
     }
 
     pub(super) fn grant_accept(&mut self, at: At, body: &GrantAccept) -> Result<(), Reason> {
         let whose = (Side::Borrows, body.from, body.offer);
-        self.grant(at, body.grant, whose, (body.terms, Vec::new()))
+        self.grant(at, body.grant, whose, (body.terms, Vec::new(), Vec::new()))
     }
 
     pub(super) fn grant_revoke(&mut self, at: At, body: &GrantRevoke) -> Result<(), Reason> {
         self.admin(at)?;
         let by = self.id(at);
+        let said = self.frame.set.entry(at).map(|entry| entry.op.head().hlc.wall).unwrap_or_default();
         let grant = self.world.grants.get_mut(&body.grant).ok_or(Reason::NoSuch(Thing::Grant))?;
         grant.revoked = true;
+        // Who ends it twice ends it no earlier and no later.
+        grant.ended.get_or_insert(said);
         grant.standing_in.get_or_insert(by);
         Ok(())
     }

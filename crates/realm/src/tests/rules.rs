@@ -1,7 +1,7 @@
 //! The ordinary course of things, and rules that no attack is named after.
 
 use freehold_crypt::SigningKey;
-use freehold_wire::{Bounded, GrantId, Millis, OpId, RealmId};
+use freehold_wire::{Bounded, GrantId, Millis, NodeId, OpId, RealmId};
 
 use crate::body::{self, Ceilings, Resource, Target, Terms};
 use crate::draft::{self, DraftError, draft};
@@ -283,8 +283,8 @@ fn grants_are_offered_accepted_suspended_and_ended() {
         until: Millis(START + 365 * DAY),
         wind_down_days: 30,
     };
-    let offer =
-        lends.say("a", body::GrantOffer { grant, to: borrows.set.realm(), terms, keys: list([]) }, &[]);
+    let to = borrows.set.realm();
+    let offer = lends.say("a", body::GrantOffer { grant, to, terms, keys: list([]), homes: None }, &[]);
     borrows.say("b", body::GrantAccept { grant, from: lends.set.realm(), offer, terms }, &[]);
     let (ours, theirs) =
         (lends.fold().state.grants[&grant].clone(), borrows.fold().state.grants[&grant].clone());
@@ -305,6 +305,44 @@ fn grants_are_offered_accepted_suspended_and_ended() {
     assert!(!lends.fold().state.grants[&grant].suspended);
     borrows.say("b", body::GrantRevoke { grant }, &[]);
     assert!(borrows.fold().state.grants[&grant].revoked);
+    let first = borrows.fold().state.grants[&grant].ended;
+    borrows.say("b", body::GrantRevoke { grant }, &[]);
+    assert!(first.is_some() && borrows.fold().state.grants[&grant].ended == first, "it ends once");
+}
+
+#[test]
+fn room_is_lent_by_machines_that_the_offer_names_and_no_others() {
+    let mut lab = Lab::new(&["a"]);
+    for name in ["n", "m"] {
+        lab.say("a", add_node(name, NodeRoles::STORAGE), &[name]);
+    }
+    let mut both = [node_id("n"), node_id("m")];
+    both.sort_unstable();
+    let mut offer = |n: u8, resource, homes: Vec<NodeId>| {
+        let terms = Terms {
+            resource,
+            ceilings: Ceilings { bytes: 1 << 40, ..Ceilings::default() },
+            from: Millis(START),
+            until: Millis(START + DAY),
+            wind_down_days: 7,
+        };
+        let (grant, to) = (GrantId::from_bytes([n; 32]), RealmId::from_bytes([9; 32]));
+        let body = body::GrantOffer {
+            grant,
+            to,
+            terms,
+            keys: list([]),
+            homes: Some(Bounded::from_vec(homes).unwrap()),
+        };
+        let said = lab.say("a", body, &[]);
+        let grants = lab.fold().state.grants;
+        grants.get(&grant).map_or_else(|| Err(lab.code(&said)), |grant| Ok(grant.homes.clone()))
+    };
+    assert_eq!(offer(1, Resource::Storage, both.to_vec()), Ok(both.to_vec()));
+    assert_eq!(offer(2, Resource::Storage, vec![both[1], both[0]]), Err("numbers"));
+    assert_eq!(offer(3, Resource::Storage, vec![]), Err("numbers"));
+    assert_eq!(offer(4, Resource::Services, both.to_vec()), Err("numbers"));
+    assert_eq!(offer(5, Resource::Storage, vec![node_id("nobody")]), Err("no-such"));
 }
 
 #[test]

@@ -8,18 +8,19 @@ use bytes::Bytes;
 use freehold_mesh::Addresses;
 use freehold_passes::{
     Answer, Call, Claim, Contact, Ground, Offered, Pass, Reason, Recall, Shown, Told, Welcome, judge,
-    judge_recall,
+    judge_recall, was_theirs,
 };
 use freehold_reach::{Party, barrier, owner_of_node};
 use freehold_realm::body::Resource;
 use freehold_realm::{Grant, MemberRoles, Node, NodeRoles, Side, Standing, State};
 use freehold_wire::{Bounded, GrantId, Millis, NodeId, RealmId, Text};
 
-use super::{Here, holds};
+use super::Here;
 use crate::clock;
 use crate::log::View;
 use crate::net::called;
 use crate::net::called::Thing;
+use crate::net::lending::{is_gone_to, last_asked, receipts};
 use crate::shared::Shared;
 
 /// How long the passes hold that are signed here: whoever loses their rights unheard keeps them for so long.
@@ -71,13 +72,13 @@ pub(super) fn sign(
 ) -> Result<Pass, &'static str> {
     let grant = state.grants.get(&id).filter(|grant| grant.side == Side::Borrows);
     let grant = grant.ok_or("this realm borrows nothing by that name")?;
-    if !holds(grant, now) {
+    if !is_gone_to(grant, now) {
         return Err("the grant does not hold");
     }
     if !is_entitled(state, node, now) {
         return Err("only servers and members' machines come under a grant");
     }
-    let until = now.plus(LIFE).min(grant.terms.until);
+    let until = now.plus(LIFE).min(last_asked(grant));
     let (lender, borrower) = (grant.other, shared.realm());
     let claim = Claim { grant: id, lender, borrower, node, from: now, until };
     shared.strangers.note(&shared.home, (id, node), (now, until), now)?;
@@ -109,7 +110,7 @@ fn visit(shared: &Arc<Shared>, view: &View, caller: NodeId, shown: &Shown) -> Op
     let is_own = |node: &NodeId| state.nodes.contains_key(node);
     let visitor = match judged(shared, state, of, |ground| judge(ground, &pass, caller, is_own))? {
         Ok(visitor) => visitor,
-        Err(reason) => return Some(Answer::refused(&reason.to_string())),
+        Err(reason) => return Some(ended(shared, state, &pass, caller, reason)),
     };
     let addresses = Addresses::from_bytes(&shown.addresses).unwrap_or_default();
     let grant = state.grants.get(&visitor.grant)?;
@@ -129,6 +130,20 @@ fn visit(shared: &Arc<Shared>, view: &View, caller: NodeId, shown: &Shown) -> Op
         shared.strangers.place(mesh);
     }
     Some(Answer::Welcome(welcome(shared, state, (visitor.grant, grant), visitor.until, &refused)))
+}
+
+/// What whoever is not let in is told: why, or that what was kept here is deleted.
+fn ended(shared: &Shared, state: &State, pass: &Pass, caller: NodeId, reason: Reason) -> Answer {
+    let known = shared.strangers.known();
+    let ground =
+        Ground { realm: state.realm, grants: &state.grants, recalls: &known.recalls, now: clock::wall() };
+    let was_theirs = was_theirs(&ground, pass, caller);
+    drop(known);
+    let receipt = || receipts::kept(shared, Side::Lends, pass.claim.grant, shared.me());
+    match was_theirs.then(receipt).flatten() {
+        Some(receipt) => Answer::Deleted(receipt.to_bytes().into()),
+        None => Answer::refused(&reason.to_string()),
+    }
 }
 
 /// Names that lead to services of this realm.
@@ -165,8 +180,8 @@ fn welcome(
     });
     let services: Vec<Offered> = offered.take(freehold_passes::SERVICES_MAX).collect();
     let is_gateway = grant.terms.resource == Resource::Gateway;
-    let gateways: Vec<NodeId> =
-        state.nodes.keys().filter(|node| is_gateway && takes_in(state, **node)).copied().take(64).collect();
+    let takes_part = |node: &NodeId| (is_gateway && takes_in(state, *node)) || grant.homes.contains(node);
+    let gateways: Vec<NodeId> = state.nodes.keys().copied().filter(takes_part).take(64).collect();
     let wanted: BTreeSet<NodeId> =
         services.iter().map(|one| one.home).chain(gateways.iter().copied()).collect();
     let mut whereabouts = crate::whereabouts::of_others(shared);

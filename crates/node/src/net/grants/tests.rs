@@ -23,7 +23,9 @@ fn grant(resource: Resource, side: Side, other: u8) -> Grant {
         said_in: op,
         terms,
         keys: vec![],
+        homes: vec![],
         revoked: false,
+        ended: None,
         suspended: false,
         standing_in: None,
     }
@@ -147,10 +149,21 @@ fn by_the_relay_come_those_who_sign_and_those_who_are_here() {
     assert!(!comes(&state, signer, Millis(NOW.0 + 1001)), "the grant is over");
     state.grants.get_mut(&id(1)).unwrap().revoked = true;
     assert!(!comes(&state, signer, NOW) && !comes(&state, node(7), NOW));
-    state
-        .grants
-        .insert(id(1), Grant { keys: vec![key.verifying()], ..grant(Resource::Storage, Side::Lends, 1) });
-    assert!(!comes(&state, signer, NOW) && !comes(&state, node(7), NOW), "room leads to no machine");
+    let room = Grant { keys: vec![key.verifying()], ..grant(Resource::Storage, Side::Lends, 1) };
+    let ends = |ended, wind_down_days| {
+        let terms = Terms { wind_down_days, ..room.terms.clone() };
+        Grant { revoked: true, ended: Some(ended), terms, ..room.clone() }
+    };
+    state.grants.insert(id(1), room.clone());
+    assert!(comes(&state, signer, NOW) && comes(&state, node(7), NOW), "what is stored goes by it, too");
+    state.grants.insert(id(1), Grant { suspended: true, ..room.clone() });
+    assert!(!comes(&state, signer, NOW) && !comes(&state, node(7), NOW));
+    // What was ended is fetched for as many days as were promised, and not for a moment longer.
+    state.grants.insert(id(1), ends(Millis(NOW.0 - 1), 1));
+    assert!(comes(&state, signer, NOW) && comes(&state, node(7), NOW));
+    assert!(!comes(&state, signer, NOW.plus(Millis::from_hours(24))), "it is over");
+    state.grants.insert(id(1), ends(Millis(NOW.0 - 1), 0));
+    assert!(!comes(&state, signer, NOW) && !comes(&state, node(7), NOW));
     state.grants.insert(id(1), signed(Side::Borrows));
     let machine = Machine {
         addresses: Addresses::default(),

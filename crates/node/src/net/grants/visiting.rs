@@ -17,8 +17,9 @@ use freehold_wire::{Bounded, GrantId, Millis, NodeId, Text};
 use futures::StreamExt as _;
 
 use super::answering::{is_entitled, sign};
-use super::{Machine, There, holds, issued};
+use super::{Machine, There, issued};
 use crate::clock;
+use crate::net::lending::{is_gone_to, last_asked, receipts};
 use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
 
@@ -44,7 +45,26 @@ pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
 const NOTHING: &str = "no other realm lends this one anything";
 
 /// What one machine of a realm that lends said.
-type Said = (GrantId, NodeId, Addresses, Result<Welcome, String>);
+type Said = (GrantId, NodeId, Addresses, Result<Welcome, Unsaid>);
+
+/// Why a machine does not let this one in.
+enum Unsaid {
+    Why(String),
+    /// What was kept there is deleted, and this is the receipt.
+    Deleted(Vec<u8>),
+}
+
+impl Unsaid {
+    fn told(self, shared: &Shared, grant: GrantId, from: NodeId) -> String {
+        match self {
+            Self::Why(why) => why,
+            Self::Deleted(receipt) => {
+                receipts::take(shared, grant, from, &receipt);
+                format!("{REFUSED}what was kept there is deleted")
+            }
+        }
+    }
+}
 
 async fn run(shared: Arc<Shared>, plane: Plane) {
     let (mut log, mut directory) = (shared.log.watch(), shared.watch_directory());
@@ -86,7 +106,7 @@ async fn go_around(
     take_back(shared, mesh, state, now).await;
     let mut next: BTreeMap<GrantId, There> = BTreeMap::new();
     for (id, grant) in &state.grants {
-        if grant.side != Side::Borrows || !holds(grant, now) || !is_entitled(state, shared.me(), now) {
+        if grant.side != Side::Borrows || !is_gone_to(grant, now) || !is_entitled(state, shared.me(), now) {
             continue;
         }
         let Some(known) = shared.directory().known_grant(*id).cloned() else { continue };
@@ -134,7 +154,7 @@ async fn pass_for(
     let now = clock::wall();
     let held = passes.get(&id).copied();
     let (grant_ends, ends) = (
-        state.grants.get(&id).map_or(Millis(0), |grant| grant.terms.until),
+        state.grants.get(&id).map_or(Millis(0), last_asked),
         held.map_or(Millis(0), |pass| pass.claim.until),
     );
     if let Some(pass) = held
@@ -226,7 +246,7 @@ async fn show(
         let calls = fresh.into_iter().map(|(node, at)| visit(mesh, (id, node, at), question.clone()));
         let said: Vec<Said> = futures::stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
         for (_, node, addresses, said) in said {
-            match said {
+            match said.map_err(|unsaid| unsaid.told(shared, id, node)) {
                 Ok(welcome) => there.hear(node, addresses, (&welcome, &hosts), &mut places),
                 Err(why) => {
                     // It is let in until then, whether or not it is heard now.
@@ -256,11 +276,12 @@ async fn visit(mesh: &Mesh, (id, node, at): (GrantId, NodeId, Addresses), questi
     let said = match mesh.call(&at, node, question).await {
         Ok(answer) => match Answer::from_bytes(&answer) {
             Ok(Answer::Welcome(welcome)) => Ok(welcome),
-            Ok(Answer::Refused(why)) => Err(format!("{REFUSED}{why}")),
-            _ => Err("it answers something else".to_owned()),
+            Ok(Answer::Refused(why)) => Err(Unsaid::Why(format!("{REFUSED}{why}"))),
+            Ok(Answer::Deleted(receipt)) => Err(Unsaid::Deleted(receipt.to_vec())),
+            _ => Err(Unsaid::Why("it answers something else".to_owned())),
         },
-        Err(KnockError::Refused) => Err(format!("{REFUSED}it does not say why")),
-        Err(error) => Err(error.to_string()),
+        Err(KnockError::Refused) => Err(Unsaid::Why(format!("{REFUSED}it does not say why"))),
+        Err(error) => Err(Unsaid::Why(error.to_string())),
     };
     (id, node, at, said)
 }

@@ -103,7 +103,7 @@ pub(crate) fn lend(n: u8) -> Body {
         wind_down_days: 0,
     };
     let (to, keys) = (freehold_wire::RealmId::from_bytes([8; 32]), list([key("pass").verifying()]));
-    body::GrantOffer { grant: grant(n), to, terms, keys }.into()
+    body::GrantOffer { grant: grant(n), to, terms, keys, homes: None }.into()
 }
 
 /// The address with this last number in the realm's own range.

@@ -1,0 +1,312 @@
+//! Realms lend each other room: sealed bytes lie on a friend's disk, counted to the byte, as much as was promised and
+//! no more; what is lost at home comes back from there; and at the end nothing is left but a receipt.
+#![cfg(test)]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use freehold_api::{BackendState, BackendStatus, GrantOffered, GrantRoom, GrantStatus, RealmCard, RoomPhase};
+use freehold_harness::{Host, Node, Ready, Story, eventually, story, until};
+
+const MIB: usize = 1 << 20;
+/// Stands in one of the files, and must stand nowhere on a friend's disk.
+const MARK: &[u8] = b"the recipe that nobody else may read";
+/// How many objects `photos` makes.
+const OBJECTS: u64 = 3;
+
+/// A realm on a first machine.
+fn found(node: &mut Node<'_>, realm: &str, name: &str) -> Result<Ready> {
+    let ready = node.up(&["--name", realm])?;
+    let me = node.status()?.this_node;
+    node.cli(&["node", "rename", &me, name])?.good()?;
+    Ok(ready)
+}
+
+fn photos(story: &Story) -> Result<PathBuf> {
+    for (name, size) in [("small.txt", 100), ("a/photo.jpg", 300_000)] {
+        story.file(&format!("photos/{name}"), size, 1 + size as u64)?;
+    }
+    let folder = story.folder().join("photos");
+    // Between bytes that no store can press together.
+    let mut secret = std::fs::read(story.file("noise", 9 * MIB, 7)?)?;
+    secret.splice(1000..1000, MARK.iter().copied());
+    std::fs::write(folder.join("secret-name.jpg"), &secret)?;
+    Ok(folder)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if !folder.exists() {
+        return Ok(found);
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.extend(files(&entry.path())?);
+        } else if entry.file_type()?.is_file() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// What lies on a lender's disk for others: names and lengths.
+fn lying(lender: &Node<'_>) -> Result<Vec<(String, u64)>> {
+    let kept = files(&lender.home().join("net/lent"))?;
+    let objects = kept.into_iter().filter(|path| path.parent().is_some_and(|dir| dir.ends_with("objects")));
+    let read = objects.map(|path| {
+        let name = path.file_name().context("a name")?.to_string_lossy().into_owned();
+        Ok((name, path.metadata()?.len()))
+    });
+    read.collect()
+}
+
+/// Nothing that lies there shows whose it is or what: neither bytes nor names.
+fn shows_nothing(lender: &Node<'_>) -> Result<()> {
+    let all = lying(lender)?;
+    ensure!(!all.is_empty(), "nothing lies there");
+    for (name, _) in &all {
+        ensure!(name.len() == 64 && name.bytes().all(|c| c.is_ascii_hexdigit()), "a name is {name}");
+    }
+    for file in files(&lender.home().join("net/lent"))? {
+        let bytes = std::fs::read(&file)?;
+        for word in [MARK, b"secret-name", b"photo.jpg", b"small.txt", b"Jones"] {
+            let is_there = bytes.windows(word.len()).any(|window| window == word);
+            ensure!(!is_there, "{} shows {}", file.display(), String::from_utf8_lossy(word));
+        }
+    }
+    Ok(())
+}
+
+/// How room stands, as a node sees it.
+fn room(node: &Node<'_>, grant: &str) -> Result<GrantRoom> {
+    let grant: GrantStatus = node.ask(&["grant", "show", grant])?;
+    grant.room.with_context(|| format!("it is no room: {:?}", grant.name))
+}
+
+/// The lender's meter says what lies on its disk, to the byte.
+fn meter_is_exact(lender: &Node<'_>, grant: &str) -> Result<u64> {
+    let mut kept = 0;
+    until(20, "the meter says what lies there", || {
+        let (told, lying) = (room(lender, grant)?, lying(lender)?);
+        kept = lying.iter().map(|(_, len)| len).sum();
+        ensure!(
+            told.kept == Some(kept) && told.objects == Some(lying.len() as u64),
+            "{told:?}, {kept} bytes lie there"
+        );
+        Ok(())
+    })?;
+    Ok(kept)
+}
+
+/// Offers room; the lender's machine may be without a network.
+fn offer(lender: &Node<'_>, borrower: &Node<'_>, what: &[&str]) -> Result<String> {
+    let card: RealmCard = borrower.ask(&["grant", "card"])?;
+    let offer = [&["grant", "offer", "--to", &card.text, "--name", "jones"], what].concat();
+    Ok(lender.ask::<GrantOffered>(&offer)?.text)
+}
+
+fn is_attached(node: &Node<'_>, name: &str) -> Result<()> {
+    until(60, &format!("{name} is a place for copies"), || {
+        let all: Vec<BackendStatus> = node.ask(&["backend", "list"])?;
+        let up = all.iter().any(|one| one.name == name && one.state == BackendState::Up);
+        ensure!(up, "{all:?}, {:?}", node.ask::<GrantStatus>(&["grant", "show", name])?.trouble);
+        Ok(())
+    })
+}
+
+fn upload(node: &Node<'_>, ready: &Ready, from: &Path) -> Result<()> {
+    node.s3(ready)?.rclone(&["copy", &from.to_string_lossy(), "fh:photos"])?.good().map(drop)
+}
+
+fn identical(node: &Node<'_>, ready: &Ready, original: &Path) -> Result<bool> {
+    let check = node.s3(ready)?.rclone(&["check", "--download", &original.to_string_lossy(), "fh:photos"])?;
+    Ok(check.code == Some(0))
+}
+
+/// This machine's disk lost every sealed blob.
+fn lose_the_disk(node: &Node<'_>) -> Result<()> {
+    let blobs = files(&node.home().join("depot"))?;
+    ensure!(!blobs.is_empty(), "there is nothing to lose");
+    Ok(blobs.into_iter().try_for_each(std::fs::remove_file)?)
+}
+
+/// Offered while the one is cut off, and accepted while the other is: what was agreed on holds once they hear each other.
+fn agreed_without_each_other(
+    (attic, lender): (&Host, &Node<'_>),
+    (den, borrower): (&Host, &Node<'_>),
+) -> Result<()> {
+    den.unplug()?;
+    let text =
+        offer(lender, borrower, &["--storage", "24MiB", "--egress", "1GiB/month", "--wind-down", "1"])?;
+    den.plug_in()?;
+    attic.unplug()?;
+    let terms = borrower.cli(&["grant", "accept", &text, "--dry-run"])?.good()?.out;
+    for said in ["may keep", "a month", "after the end it can be read for 1 day", "signed receipt"] {
+        ensure!(terms.contains(said), "the terms do not say {said:?}: {terms}");
+    }
+    borrower.cli(&["grant", "accept", &text, "--name", "smith"])?.good()?;
+    ensure!(room(borrower, "smith")?.place.is_none(), "a place for copies out of nothing");
+    attic.plug_in()
+}
+
+/// More than was promised is refused and told; what is there stays, and it goes on when there is room.
+fn no_more_than_promised(story: &Story, lender: &Node<'_>, borrower: &Node<'_>, ready: &Ready) -> Result<()> {
+    let large = story.file("large", 20 * MIB, 9)?.to_string_lossy().into_owned();
+    let s3 = borrower.s3(ready)?;
+    s3.aws(&["s3", "cp", &large, "s3://photos/large"])?.good()?;
+    borrower.alarmed(&["smith", "full"])?;
+    let kept = meter_is_exact(lender, "jones")?;
+    ensure!(kept <= 24 << 20, "{kept} bytes lie there");
+    ensure!(borrower.bucket("photos")?.waiting >= 1, "{:?}", borrower.bucket("photos")?);
+    s3.aws(&["s3", "rm", "s3://photos/large"])?.good()?;
+    borrower.protected("photos", OBJECTS)
+}
+
+#[test]
+fn a_friend_keeps_copies_and_learns_nothing() -> Result<()> {
+    story("a_friend_keeps_copies", |story| {
+        let (attic, barn, den) = (story.host("attic")?, story.host("barn")?, story.host("den")?);
+        let (mut smith, mut brown, mut jones) = (attic.node()?, barn.node()?, den.node()?);
+        found(&mut smith, "The Smiths", "attic")?;
+        found(&mut brown, "The Browns", "barn")?;
+        let ready = found(&mut jones, "The Joneses", "den")?;
+        let original = photos(story)?;
+        jones.cli(&["bucket", "create", "photos", "--copies", "2"])?.good()?;
+        upload(&jones, &ready, &original)?;
+        ensure!(jones.bucket("photos")?.waiting > 0, "one machine is not two");
+
+        agreed_without_each_other((&attic, &smith), (&den, &jones))?;
+        is_attached(&jones, "smith")?;
+        jones.protected("photos", OBJECTS)?;
+        shows_nothing(&smith)?;
+        let kept = meter_is_exact(&smith, "jones")?;
+        ensure!(kept > 9 << 20, "{kept} bytes lie there");
+        // Whoever borrows sees the same.
+        until(40, "both sides see the same", || {
+            let (theirs, ours) = (room(&smith, "jones")?, room(&jones, "smith")?);
+            ensure!(theirs.kept == ours.kept && theirs.phase == ours.phase, "{theirs:?} {ours:?}");
+            Ok(())
+        })?;
+
+        // What is lost here comes back from there.
+        lose_the_disk(&jones)?;
+        ensure!(identical(&jones, &ready, &original)?, "not everything is read from the friend");
+        no_more_than_promised(story, &smith, &jones, &ready)?;
+
+        // Both sides start anew, and it is as it was.
+        for node in [&mut smith, &mut jones] {
+            node.stop()?;
+        }
+        smith.resume()?;
+        let ready = jones.resume()?;
+        is_attached(&jones, "smith")?;
+        lose_the_disk(&jones)?;
+        eventually(60, "it is read from the friend after a restart", || {
+            identical(&jones, &ready, &original)
+        })?;
+        meter_is_exact(&smith, "jones")?;
+        it_ends((&mut smith, &mut jones), (&barn, &mut brown), &ready, &original)
+    })
+}
+
+/// What is revoked winds down: copies go elsewhere, what is there is read until the last day, and then it is gone.
+fn it_ends<'a>(
+    (smith, jones): (&mut Node<'a>, &mut Node<'a>),
+    (_barn, brown): (&Host, &mut Node<'_>),
+    ready: &Ready,
+    original: &Path,
+) -> Result<()> {
+    let text = offer(brown, jones, &["--storage", "64MiB", "--wind-down", "0"])?;
+    jones.cli(&["grant", "accept", &text, "--name", "brown"])?.good()?;
+    is_attached(jones, "brown")?;
+    smith.cli(&["grant", "revoke", "jones"])?.good()?;
+    until(60, "it winds down", || {
+        let (theirs, ours) = (room(smith, "jones")?, room(jones, "smith")?);
+        let winds_down =
+            |room: &GrantRoom| room.phase == RoomPhase::WindingDown && room.phase_until_ms.is_some();
+        ensure!(winds_down(&theirs) && winds_down(&ours), "{theirs:?} {ours:?}");
+        Ok(())
+    })?;
+    jones.alarmed(&["smith", "ended"])?;
+    // Nobody has to ask for it: the other friend is given what this one had.
+    until(90, "copies are made elsewhere", || {
+        let theirs = room(brown, "jones")?.kept;
+        ensure!(theirs.is_some_and(|kept| kept > 9 << 20), "{theirs:?} bytes are there");
+        Ok(())
+    })?;
+    jones.protected("photos", OBJECTS)?;
+    ensure!(!lying(smith)?.is_empty(), "it was deleted before its time");
+    lose_the_disk(jones)?;
+    eventually(60, "it is read while it winds down", || identical(jones, ready, original))?;
+
+    // A day later.
+    for node in [&mut *smith, &mut *jones] {
+        node.stop()?;
+        node.set_clock(Some("+25h"));
+    }
+    smith.resume()?;
+    jones.resume()?;
+    until(60, "it is deleted, with a receipt on both sides", || {
+        let (theirs, ours) = (room(smith, "jones")?, room(jones, "smith")?);
+        ensure!(theirs.phase == RoomPhase::Over && lying(smith)?.is_empty(), "{theirs:?}");
+        let signed = |room: &GrantRoom| room.receipts.iter().any(|receipt| receipt.bytes > 9 << 20);
+        ensure!(signed(&theirs) && theirs.receipts == ours.receipts, "{theirs:?} {ours:?}");
+        Ok(())
+    })?;
+    jones.alarmed(&["smith", "detach"])?;
+    jones.cli(&["--yes", "backend", "detach", "smith", "--force"])?.good()?;
+    // With no days of winding down it is over at once.
+    brown.cli(&["grant", "revoke", "jones"])?.good()?;
+    until(20, "it is deleted at once", || {
+        let theirs = room(brown, "jones")?;
+        ensure!(
+            theirs.phase == RoomPhase::Over && theirs.receipts.len() == 1 && lying(brown)?.is_empty(),
+            "{theirs:?}"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn nobody_else_comes_to_what_is_kept() -> Result<()> {
+    story("nobody_else_comes", |story| {
+        let (attic, den) = (story.host("attic")?, story.host("den")?);
+        let (mut smith, mut jones) = (attic.node()?, den.node()?);
+        found(&mut smith, "The Smiths", "attic")?;
+        found(&mut jones, "The Joneses", "den")?;
+        let card: RealmCard = jones.ask(&["grant", "card"])?;
+        let refused = |what: &[&str], code: i32, words: &[&str]| -> Result<()> {
+            let typed = [&["grant", "offer", "--to", &card.text], what].concat();
+            smith.cli(&typed)?.refused(code, words).map(drop)
+        };
+        refused(&["--storage", "much"], 2, &["is no size"])?;
+        refused(&["--storage", "1000TiB"], 1, &["free on this machine's disk"])?;
+        refused(&["--storage", "1MiB", "--gateway"], 2, &[])?;
+        refused(&["--gateway", "--egress", "1MiB"], 2, &[])?;
+        refused(&["--storage", "1MiB", "--on", "nowhere"], 1, &["there is no"])?;
+        refused(&["--storage", "1MiB", "--wind-down", "366"], 2, &["366 days"])?;
+        ensure!(smith.ask::<Vec<GrantStatus>>(&["grant", "list"])?.is_empty(), "something was offered");
+        let text = offer(&smith, &jones, &["--storage", "8MiB"])?;
+        smith.cli(&["grant", "accept", &text])?.refused(1, &["another realm"])?;
+        jones.cli(&["grant", "accept", &text, "--name", "smith"])?.good()?;
+        is_attached(&jones, "smith")?;
+        let kept = meter_is_exact(&smith, "jones")?;
+        let id = smith.ask::<GrantStatus>(&["grant", "show", "jones"])?.id;
+        let folder = smith.home().join("net/lent").join(&id);
+        ensure!(folder.is_dir(), "it lies elsewhere than in {}", folder.display());
+        for file in files(&folder)? {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::metadata(&file)?.permissions().mode();
+            ensure!(mode.trailing_zeros() >= 6, "{} has mode {mode:o}", file.display());
+        }
+        // Given back by whoever borrows: what lay there is removed by its owner.
+        jones.cli(&["--yes", "backend", "detach", "smith", "--force"])?.good()?;
+        until(30, "its owner has removed it", || {
+            let left = lying(&smith)?;
+            ensure!(left.len() < 2, "{left:?} of {kept} bytes are left");
+            Ok(())
+        })?;
+        jones.cli(&["grant", "revoke", "smith"])?.good().map(drop)
+    })
+}
