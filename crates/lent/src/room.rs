@@ -5,6 +5,7 @@ use std::fs::{DirEntry, File, OpenOptions};
 use std::io::{Error, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,6 +57,8 @@ pub struct Deleted {
 pub struct Room {
     dir: PathBuf,
     inside: Mutex<Inside>,
+    /// Objects that came whole: each has a file of its own on its way, even if another of its name comes at once.
+    came: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -107,7 +110,8 @@ impl Room {
             Err(error) => return Err(disk(&path)(error)),
         };
         let meter = Meter::new(share, begins, held, noted);
-        Ok(Self { dir: dir.to_owned(), inside: Mutex::new(Inside { meter, parts: Parts::default() }) })
+        let inside = Mutex::new(Inside { meter, parts: Parts::default() });
+        Ok(Self { dir: dir.to_owned(), inside, came: AtomicU64::new(0) })
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -130,7 +134,8 @@ impl Room {
         let len = bytes.len() as u64;
         named(name)?;
         self.inside().meter.reserve(len)?;
-        let path = self.dir.join(COMING).join(format!("{}.whole", Hex(name.as_bytes())));
+        let came = self.came.fetch_add(1, Ordering::Relaxed);
+        let path = self.dir.join(COMING).join(format!("whole-{came}"));
         let written = || -> Result<(), Error> {
             let mut file =
                 OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path)?;

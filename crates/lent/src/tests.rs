@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use freehold_passes::storage::Refusal;
+use freehold_disk::replace;
+use freehold_passes::storage::{Meter, Refusal};
 use freehold_wire::{BlobName, Millis};
 use proptest::prelude::*;
 
@@ -42,7 +43,7 @@ fn what_is_stored_comes_back_and_counts_to_the_byte() {
     room.put(name(1), &[7; 600]).unwrap();
     assert_eq!(refusal(room.put(name(2), &[7; 401])), Refusal::Full);
     room.put(name(2), &[8; 400]).unwrap();
-    assert_eq!((room.meter(|meter| meter.kept()), on_disk(dir.path())), (1000, 1000));
+    assert_eq!((room.meter(Meter::kept), on_disk(dir.path())), (1000, 1000));
     // There is no room for both the old one and the new one.
     assert_eq!(refusal(room.put(name(2), &[9; 1])), Refusal::Full);
     room.remove(name(1)).unwrap();
@@ -59,7 +60,7 @@ fn what_is_stored_comes_back_and_counts_to_the_byte() {
     // After a restart it is the same, by what lies there.
     drop(room);
     let room = open(dir.path(), (1000, 5000));
-    assert_eq!((room.meter(|meter| meter.kept()), listed(&room)), (300, vec![(name(2), 300)]));
+    assert_eq!((room.meter(Meter::kept), listed(&room)), (300, vec![(name(2), 300)]));
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn a_large_object_comes_in_parts_that_count_as_they_come() {
     let room = open(dir.path(), (1000, 5000));
     assert_eq!(refusal(room.part(name(102), 200, &[4; 1], NOW)), Refusal::Mismatch);
     room.put(name(3), &[0; 200]).unwrap();
-    assert_eq!(room.meter(|meter| meter.kept()), on_disk(dir.path()));
+    assert_eq!(room.meter(Meter::kept), on_disk(dir.path()));
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn at_the_end_nothing_lies_there() {
     room.put(name(2), &[1; 20]).unwrap();
     room.part(name(3), 0, &[1; 30], NOW).unwrap();
     assert_eq!(room.delete().unwrap(), Deleted { objects: 2, bytes: 30 });
-    assert_eq!(room.meter(|meter| meter.kept()), 0);
+    assert_eq!(room.meter(Meter::kept), 0);
     assert!(!dir.path().join("objects").exists() && !dir.path().join("coming").exists());
 }
 
@@ -142,9 +143,9 @@ fn at_the_end_nothing_lies_there() {
 fn a_name_that_is_none_is_passed_over_and_a_bad_note_is_told() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path(), (10, 10)));
-    std::fs::write(dir.path().join("objects/lost+found"), [1; 100]).unwrap();
-    assert_eq!(open(dir.path(), (10, 10)).meter(|meter| meter.kept()), 0);
-    std::fs::write(dir.path().join("sent"), [0xff; 3]).unwrap();
+    replace(&dir.path().join("objects/lost+found"), &[1; 100], 0o600).unwrap();
+    assert_eq!(open(dir.path(), (10, 10)).meter(Meter::kept), 0);
+    replace(&dir.path().join("sent"), &[0xff; 3], 0o600).unwrap();
     assert!(matches!(Room::open(dir.path(), (10, 10), NOW), Err(RoomError::Disk { .. })));
 }
 
@@ -177,7 +178,7 @@ proptest! {
                     room = open(dir.path(), (1000, u64::MAX));
                 }
             }
-            prop_assert_eq!(room.meter(|meter| meter.kept()), on_disk(dir.path()));
+            prop_assert_eq!(room.meter(Meter::kept), on_disk(dir.path()));
             prop_assert!(on_disk(dir.path()) <= 1000);
             prop_assert_eq!(listed(&room), model.clone().into_iter().collect::<Vec<_>>());
         }

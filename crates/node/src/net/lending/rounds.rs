@@ -28,7 +28,7 @@ const NOTHING: &str = "no room is lent or borrowed";
 
 /// Starts the rounds; they end with the plane.
 pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
-    plane.report(Health::Up(NOTHING.to_owned()));
+    plane.report(Health::Idle(NOTHING.to_owned()));
     plane.spawn(run(Arc::clone(shared), plane.clone()));
 }
 
@@ -39,7 +39,7 @@ async fn run(shared: Arc<Shared>, plane: Plane) {
         let failed = go_around(&shared, round.is_multiple_of(ASKED)).await;
         plane.report(match (failed.is_empty(), is_any(&shared)) {
             (false, _) => Health::Degraded(failed.join("; ")),
-            (true, false) => Health::Up(NOTHING.to_owned()),
+            (true, false) => Health::Idle(NOTHING.to_owned()),
             (true, true) => Health::Up("room is lent or borrowed".to_owned()),
         });
         round = round.wrapping_add(1);
