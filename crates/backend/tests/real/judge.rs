@@ -19,7 +19,7 @@ pub(crate) struct Backend {
 
 impl Backend {
     pub(crate) async fn open(home: &Path, settings: &Settings) -> Self {
-        let packed = open(home, settings, &key()).await.unwrap();
+        let packed = open(home, settings, &key(), None).await.unwrap();
         let limits = DepotLimits { reserve_bytes: 0, quota_bytes: None };
         let store = Arc::clone(&packed);
         Self { packed, depot: Depot::on(store, None, limits).await.unwrap() }

@@ -24,7 +24,7 @@ const ROUND: Duration = Duration::from_secs(5);
 /// Each so many rounds it is asked how rooms stand that others lend.
 const ASKED: u32 = 3;
 
-const NOTHING: &str = "no room is lent or borrowed";
+const NOTHING: &str = "no room is lent or borrowed: freehold grant offer --storage";
 
 /// Starts the rounds; they end with the plane.
 pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
