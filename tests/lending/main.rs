@@ -2,6 +2,7 @@
 //! no more; what is lost at home comes back from there; and at the end nothing is left but a receipt.
 #![cfg(test)]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -30,7 +31,7 @@ fn photos(story: &Story) -> Result<PathBuf> {
     // Between bytes that no store can press together.
     let mut secret = std::fs::read(story.file("noise", 9 * MIB, 7)?)?;
     secret.splice(1000..1000, MARK.iter().copied());
-    std::fs::write(folder.join("secret-name.jpg"), &secret)?;
+    std::fs::File::create(folder.join("secret-name.jpg"))?.write_all(&secret)?;
     Ok(folder)
 }
 

@@ -159,7 +159,7 @@ async fn a_backend_lies_there_and_is_told_when_it_is_full() {
     let street = Street::of(&[1 << 20]);
     let here = tempfile::tempdir().unwrap();
     let (key, pace) = (Secret::from_bytes([1; 32]), Pace::default());
-    let packed = Packed::open(street.store(), here.path(), key, None, pace).await.unwrap();
+    let packed = Packed::on(street.store(), here.path(), key, None, pace).await.unwrap();
     let bytes = noise(300_000);
     packed.put(&path(1), bytes.clone().into()).await.unwrap();
     assert_eq!(packed.get(&path(1)).await.unwrap().bytes().await.unwrap(), bytes);
