@@ -99,5 +99,9 @@ mod tests {
             Hex(Protocol::call(node).name()).to_string(),
             "e43eb50991196b166bc909df0a6a6a9ac395e1556a48813a606714962a2ad565"
         );
+        assert_eq!(
+            Hex(Protocol::errand(node).name()).to_string(),
+            "8b841ed76c173f74377ea3e9df8c1352313d16e63a7f9f653ac408ca9d2cfc12"
+        );
     }
 }
