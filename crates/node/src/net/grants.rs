@@ -14,7 +14,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use freehold_crypt::VerifyingKey;
 use freehold_mesh::{Addresses, Mesh};
-use freehold_passes::{Host, Phase, Recalls, Visitor};
+use freehold_passes::storage::Phase;
+use freehold_passes::{Host, Recalls, Visitor};
 use freehold_reach::Guest;
 use freehold_realm::body::Resource;
 use freehold_realm::{Grant, Side, State, network_of};
@@ -216,7 +217,7 @@ impl Strangers {
                 Resource::Services | Resource::Gateway | Resource::Relay => holds(grant, now),
                 // What is kept here is fetched for some days after the end, too.
                 Resource::Storage => Phase::of(grant, now).gives() && !grant.suspended,
-                _ => false,
+                Resource::Compute => false,
             };
             grant.side == Side::Lends && to_machines
         };

@@ -151,7 +151,7 @@ fn by_the_relay_come_those_who_sign_and_those_who_are_here() {
     assert!(!comes(&state, signer, NOW) && !comes(&state, node(7), NOW));
     let room = Grant { keys: vec![key.verifying()], ..grant(Resource::Storage, Side::Lends, 1) };
     let ends = |ended, wind_down_days| {
-        let terms = Terms { wind_down_days, ..room.terms.clone() };
+        let terms = Terms { wind_down_days, ..room.terms };
         Grant { revoked: true, ended: Some(ended), terms, ..room.clone() }
     };
     state.grants.insert(id(1), room.clone());
