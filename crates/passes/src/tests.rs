@@ -3,10 +3,11 @@ use std::collections::BTreeMap;
 use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_realm::body::{Ceilings, Resource, Terms};
 use freehold_realm::{Grant, Side};
-use freehold_wire::{Bounded, GrantId, Hex, Millis, NodeId, OpId, RealmId, ServiceId, Text};
+use freehold_wire::{BlobName, Bounded, GrantId, Hex, Millis, NodeId, OpId, RealmId, ServiceId, Text};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::storage::{Phase, Refusal, share};
 use crate::*;
 
 const NOW: Millis = Millis(1_800_000_000_000);
@@ -226,7 +227,93 @@ fn examples() -> Vec<(&'static str, Vec<u8>)> {
         ("answer that lets in", Answer::Welcome(welcome).to_bytes()),
         ("answer that notes", Answer::Noted.to_bytes()),
         ("answer that refuses", Answer::refused("the grant was ended").to_bytes()),
+        ("answer that all is deleted", Answer::Deleted(receipt().to_bytes().into()).to_bytes()),
+        ("receipt", receipt().to_bytes()),
     ]
+}
+
+fn receipt() -> Receipt {
+    let home = key(7);
+    let node = NodeId::from_bytes(home.verifying().ed25519_bytes().unwrap());
+    let (grant, lender, borrower) = (GRANT, LENDER, BORROWER);
+    let deletion = Deletion { grant, lender, borrower, node, objects: 3, bytes: 9_700_000, at: NOW };
+    Receipt::sign(deletion, &home)
+}
+
+/// What is said where something is stored.
+fn errands() -> Vec<(&'static str, Vec<u8>)> {
+    let (name, upload) = (BlobName::from_bytes([5; 32]), BlobName::from_bytes([6; 32]));
+    let errand = |what| Errand { grant: GRANT, what }.to_bytes();
+    let object = Object { name, len: 9 << 20, modified: NOW };
+    let about = |phase| {
+        let about = About { phase, kept: 9 << 20, room: 24 << 20, objects: 3, sent: 4096, egress: 1 << 30 };
+        Outcome::About(about).to_bytes()
+    };
+    let refused = |why| Outcome::Refused(why).to_bytes();
+    let listed = Outcome::Listed(Bounded::from_vec(vec![object]).unwrap());
+    vec![
+        ("errand how it stands", errand(What::About)),
+        ("errand to store", errand(What::Put(name))),
+        ("errand with a part", errand(What::Part(upload, 8 << 20))),
+        ("errand to finish", errand(What::Finish(upload, name, 9 << 20))),
+        ("errand to give up", errand(What::Abort(upload))),
+        ("errand to read", errand(What::Get(name, 4096, 8192))),
+        ("errand to remove", errand(What::Remove(name))),
+        ("errand to list", errand(What::List(name))),
+        ("outcome not begun", about(Phase::NotYet)),
+        ("outcome open", about(Phase::Open)),
+        ("outcome ends soon", about(Phase::EndsSoon(NOW))),
+        ("outcome winding down", about(Phase::WindingDown(NOW))),
+        ("outcome over", about(Phase::Over)),
+        ("outcome done", Outcome::Done.to_bytes()),
+        ("outcome found", Outcome::Found(object).to_bytes()),
+        ("outcome missing", Outcome::Missing.to_bytes()),
+        ("outcome listed", listed.to_bytes()),
+        ("outcome full", refused(Refusal::Full)),
+        ("outcome read enough", refused(Refusal::Sent)),
+        ("outcome closed", refused(Refusal::Closed)),
+        ("outcome does not hold", refused(Refusal::Over)),
+        ("outcome does not fit", refused(Refusal::Mismatch)),
+        ("outcome broken", refused(Refusal::Broken)),
+    ]
+}
+
+/// How a grant of storage stands at times around its turns, and who has which share of it.
+fn rooms() -> Value {
+    let mut lent = grant();
+    lent.terms.resource = Resource::Storage;
+    lent.terms.wind_down_days = 2;
+    (lent.terms.from, lent.terms.until) = (NOW, NOW.plus(Millis::from_hours(30 * 24)));
+    let ends = [None, Some(NOW.plus(Millis::from_hours(24))), Some(lent.terms.until.plus(HOUR))];
+    let days = [0, 1, 3, 15, 16, 17, 30, 32, 33];
+    let turns = days.into_iter().flat_map(|days| {
+        let at = NOW.plus(Millis::from_hours(days * 24));
+        [Millis(at.0 - 1), at, Millis(at.0 + 1)]
+    });
+    let turns: Vec<Millis> = turns.collect();
+    let phase = |ended: &Option<Millis>, now: &Millis| {
+        let phase = Phase::at(&lent.terms, *ended, *now);
+        json!({
+            "ended": ended.map(|at| at.0),
+            "now": now.0,
+            "phase": Hex(&freehold_wire::to_canonical(&phase)).to_string(),
+        })
+    };
+    let phases: Vec<Value> =
+        ends.iter().flat_map(|ended| turns.iter().map(move |now| phase(ended, now))).collect();
+    let homes = |count: u8| (0..count).map(|n| NodeId::from_bytes([n; 32])).collect::<Vec<_>>();
+    let shares = [(0, 1), (10, 3), (24 << 20, 1), (1 << 40, 7), (u64::MAX, 4)].map(|(ceiling, count)| {
+        let homes = homes(count);
+        let all: Vec<u64> = homes.iter().map(|me| share(ceiling, &homes, *me)).collect();
+        json!({ "ceiling": ceiling, "shares": all })
+    });
+    json!({
+        "from": lent.terms.from.0,
+        "until": lent.terms.until.0,
+        "wind_down_days": lent.terms.wind_down_days,
+        "phases": phases,
+        "shares": shares,
+    })
 }
 
 /// Cases of judging, with what comes of them, for others to work out.
@@ -269,7 +356,8 @@ fn vectors() -> Value {
             "until": grant.terms.until.0,
             "keys": grant.keys.iter().map(|key| Hex(&key.to_bytes()).to_string()).collect::<Vec<_>>(),
         },
-        "bytes": examples().iter().map(|(name, bytes)| json!([name, Hex(bytes).to_string()])).collect::<Vec<_>>(),
+        "room": rooms(),
+        "bytes": examples().iter().chain(&errands()).map(|(name, bytes)| json!([name, Hex(bytes).to_string()])).collect::<Vec<_>>(),
         "cases": cases(),
     })
 }
@@ -280,10 +368,13 @@ const WRITTEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats/p
 fn the_bytes_are_those_that_are_written_down() {
     let written: Value = serde_json::from_slice(&std::fs::read(WRITTEN).unwrap()).unwrap();
     assert_eq!(written, vectors());
-    for (name, bytes) in examples() {
+    for (name, bytes) in examples().into_iter().chain(errands()) {
         match name.split(' ').next() {
             Some("question") => assert_eq!(Call::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}"),
             Some("answer") => assert_eq!(Answer::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}"),
+            Some("errand") => assert_eq!(Errand::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}"),
+            Some("outcome") => assert_eq!(Outcome::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}"),
+            Some("receipt") => assert!(Receipt::from_bytes(&bytes).unwrap().is_signed()),
             _ => {}
         }
     }
