@@ -35,20 +35,29 @@ fn photos(story: &Story) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// All files below; nodes run, so that some come and go meanwhile.
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    if !folder.exists() {
-        return Ok(found);
-    }
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
+    let Some(entries) = if_there(std::fs::read_dir(folder))? else { return Ok(found) };
+    for entry in entries {
+        let Some(entry) = if_there(entry)? else { continue };
+        let Some(sort) = if_there(entry.file_type())? else { continue };
+        if sort.is_dir() {
             found.extend(files(&entry.path())?);
-        } else if entry.file_type()?.is_file() {
+        } else if sort.is_file() {
             found.push(entry.path());
         }
     }
     Ok(found)
+}
+
+/// What is gone by now is none.
+fn if_there<T>(read: std::io::Result<T>) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What lies on a lender's disk for others: names and lengths.
@@ -57,9 +66,10 @@ fn lying(lender: &Node<'_>) -> Result<Vec<(String, u64)>> {
     let objects = kept.into_iter().filter(|path| path.parent().is_some_and(|dir| dir.ends_with("objects")));
     let read = objects.map(|path| {
         let name = path.file_name().context("a name")?.to_string_lossy().into_owned();
-        Ok((name, path.metadata()?.len()))
+        Ok(if_there(path.metadata())?.map(|file| (name, file.len())))
     });
-    read.collect()
+    let read: Result<Vec<_>> = read.collect();
+    Ok(read?.into_iter().flatten().collect())
 }
 
 /// Nothing that lies there shows whose it is or what: neither bytes nor names.
@@ -70,7 +80,7 @@ fn shows_nothing(lender: &Node<'_>) -> Result<()> {
         ensure!(name.len() == 64 && name.bytes().all(|c| c.is_ascii_hexdigit()), "a name is {name}");
     }
     for file in files(&lender.home().join("net/lent"))? {
-        let bytes = std::fs::read(&file)?;
+        let Some(bytes) = if_there(std::fs::read(&file))? else { continue };
         for word in [MARK, b"secret-name", b"photo.jpg", b"small.txt", b"Jones"] {
             let is_there = bytes.windows(word.len()).any(|window| window == word);
             ensure!(!is_there, "{} shows {}", file.display(), String::from_utf8_lossy(word));
@@ -129,7 +139,7 @@ fn identical(node: &Node<'_>, ready: &Ready, original: &Path) -> Result<bool> {
 fn lose_the_disk(node: &Node<'_>) -> Result<()> {
     let blobs = files(&node.home().join("depot"))?;
     ensure!(!blobs.is_empty(), "there is nothing to lose");
-    Ok(blobs.into_iter().try_for_each(std::fs::remove_file)?)
+    blobs.into_iter().try_for_each(|blob| if_there(std::fs::remove_file(blob)).map(drop))
 }
 
 /// Offered while the one is cut off, and accepted while the other is: what was agreed on holds once they hear each other.
@@ -298,7 +308,8 @@ fn nobody_else_comes_to_what_is_kept() -> Result<()> {
         ensure!(folder.is_dir(), "it lies elsewhere than in {}", folder.display());
         for file in files(&folder)? {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = std::fs::metadata(&file)?.permissions().mode();
+            let Some(found) = if_there(std::fs::metadata(&file))? else { continue };
+            let mode = found.permissions().mode();
             ensure!(mode.trailing_zeros() >= 6, "{} has mode {mode:o}", file.display());
         }
         // Given back by whoever borrows: what lay there is removed by its owner.
