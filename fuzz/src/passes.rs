@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use freehold_passes::{Answer, Call, Ground, Pass, Recall, Recalls, judge, judge_recall};
+use freehold_passes::{
+    Answer, Call, Errand, Ground, Outcome, Pass, Recall, Recalls, Receipt, judge, judge_recall,
+};
 use freehold_wire::{Millis, RealmId};
 
 use super::round_trip;
 
-/// A pass, a recall, a question, an answer: read, written the same, and worth nothing where no grant names a key.
+/// A pass, a recall, a question, an answer, an errand and what comes of it, a receipt: read, written the same, and worth nothing where no grant names a key.
 pub fn passes(data: &[u8]) {
     let (grants, mut recalls, now) = (BTreeMap::new(), Recalls::default(), Millis(1_800_000_000_000));
     if let Some(pass) = round_trip::<Pass>(data) {
@@ -24,5 +26,10 @@ pub fn passes(data: &[u8]) {
     }
     if let Ok(answer) = Answer::from_bytes(data) {
         assert_eq!(answer.to_bytes(), data, "two spellings of one answer");
+    }
+    drop((round_trip::<Errand>(data), round_trip::<Outcome>(data)));
+    if let Some(receipt) = round_trip::<Receipt>(data) {
+        let again = Receipt::from_bytes(data).is_ok_and(|again| again.is_signed());
+        assert_eq!(receipt.is_signed(), again, "one receipt, judged in two ways");
     }
 }
