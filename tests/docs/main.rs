@@ -6,10 +6,11 @@
 //! holds for the commands after it; on a page that exports nothing, S3 clients are set up already. Commands
 //! that run a node are started and stay; a later one on the same machine that runs a node stops it first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use freehold_api::Status;
 use freehold_harness::{Host, Node, Ready, SeaweedFs, Story, binary, eventually, python, story};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -80,6 +81,21 @@ impl Machine<'_> {
             .env("FREEHOLD_HOME", self.node.home());
         Ok(Host::answer(&mut shell)?.good()?.out)
     }
+
+    /// Waits until it has heard what was done on the one that the reader comes from: a reader is slower than the log.
+    fn follows(&self, before: &Self) -> Result<()> {
+        if [self, before].iter().any(|machine| machine.node.pid().is_none()) {
+            return Ok(());
+        }
+        let log = |machine: &Self| -> Result<(String, BTreeSet<String>)> {
+            let status: Status = machine.node.ask(&["status"])?;
+            Ok((status.realm.id, status.log.heads.into_iter().collect()))
+        };
+        eventually(30, "the next machine has heard what was done on the one before", || {
+            let (here, there) = (log(self)?, log(before)?);
+            Ok(here.0 != there.0 || here.1 == there.1)
+        })
+    }
 }
 
 fn run(story: &Story, page: &Path) -> Result<()> {
@@ -106,6 +122,7 @@ fn run(story: &Story, page: &Path) -> Result<()> {
             std::fs::copy(vendor.credentials(), host.folder().join("vendor-key"))?;
         }
     }
+    let mut at = "";
     for line in &lines {
         let mut command = line.command.clone();
         if command == "cargo xtask ci" {
@@ -117,7 +134,12 @@ fn run(story: &Story, page: &Path) -> Result<()> {
         if command.contains("--guardians-file phrases") {
             lay_out_phrases(&hosts, &line.machine)?;
         }
-        let machine = machines.get_mut(line.machine.as_str()).context("every machine was made above")?;
+        if let Some(before) = machines.get(at).filter(|_| at != line.machine) {
+            let next = machines.get(line.machine.as_str()).context("every machine was made above")?;
+            next.follows(before).with_context(|| format!("{}: $ {}", page.display(), line.command))?;
+        }
+        at = line.machine.as_str();
+        let machine = machines.get_mut(at).context("every machine was made above")?;
         let said =
             machine.type_in(&command).with_context(|| format!("{}: $ {}", page.display(), line.command))?;
         for (word, prefix) in [("realm-card", "FREEHOLD-REALM:"), ("offer", "FREEHOLD-GRANT:")] {
