@@ -49,6 +49,22 @@ fn is_used_again(lab: &Lab, cable: &str) {
     }
 }
 
+/// iroh tries all ways five seconds after a connection began, in the name of the path that is in use.
+const TRIED: f64 = 5.0;
+
+#[test]
+fn a_cable_that_is_cut_while_others_are_tried_is_left_within_two_seconds() {
+    let Some(mut lab) = Lab::doubled("k") else { return };
+    ping(&lab, "s", &lab.t6, 56).unwrap();
+    let pings = lab.start("s", "ping", &["-D", "-n", "-i", "0.02", &lab.t6]);
+    let begun = answer(&pings);
+    while answer(&pings) < begun + TRIED - 0.8 {}
+    let used = in_use(&mut lab);
+    lab.cut(used);
+    let gap = longest_gap(&pings, 100);
+    assert!(gap < GAP, "{used} was left after {gap:?}");
+}
+
 #[test]
 fn a_cable_that_is_cut_is_left_for_the_other_within_two_seconds_whichever_it_is() {
     let Some(mut lab) = Lab::doubled("c") else { return };

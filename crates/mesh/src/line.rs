@@ -16,7 +16,7 @@ use crate::congestion::{Steering, steer};
 use crate::frame::{close_code, why_closed};
 use crate::link::path_of;
 use crate::shared::Shared;
-use crate::silence::{BEAT, Doubt, Heard, Silence};
+use crate::silence::{BEAT, Doubt, Heard, Silence, received};
 use crate::{Path, Trouble, Why};
 
 /// Bytes that may wait to go out; beyond them nothing is taken.
@@ -258,7 +258,7 @@ impl Line {
 
     /// What this moment says of a line. A relay is waited for: it may be slow, and comes again by itself.
     fn listen(&self, silence: &mut Silence) -> Heard {
-        let heard = silence.beat(self.0.connection.stats().udp_rx.datagrams, self.rtt());
+        let heard = silence.beat(received(&self.0.connection, false), self.rtt());
         if self.is_relayed() { Heard::Well } else { heard }
     }
 }

@@ -24,6 +24,7 @@ use crate::hub::dial_trouble;
 use crate::line::{self, Line, LineEvent};
 use crate::protocol::Protocol;
 use crate::shared::Shared;
+use crate::silence;
 use crate::{Trouble, Why};
 
 /// Events that may wait for the owner.
@@ -288,6 +289,9 @@ impl Switch {
                 biased;
                 () = cancel.cancelled() => return,
                 dialled = timeout(DIAL, dial) => dialled,
+                () = silence::let_go(&shared, node) => {
+                    return shared.ask_lines(LineInput::Moved(Some(BTreeSet::from([node])))).await;
+                }
             };
             let input = match dialled {
                 Ok(Ok(connection)) => LineInput::Opened { node, connection, dialled: true },

@@ -17,6 +17,7 @@ use tracing::debug;
 use crate::frame::{FrameError, MAX_FRAME, close_code, read_frame, why_closed, write_frame};
 use crate::hub::Input;
 use crate::shared::Shared;
+use crate::silence::{Received, received};
 use crate::{Channel, Event, Haste, Path, RelayUrl, SendError, Why, blob, hello};
 
 /// Frames that may wait for one channel of one peer, and bytes of them.
@@ -204,11 +205,17 @@ impl Link {
         self.connection.set_receive_window(VarInt::from_u32(MEMBER_WINDOW + 1 + times));
     }
 
-    /// How many datagrams came on direct paths; none if there is no such path.
-    pub(crate) fn received_directly(&self) -> Option<u64> {
+    /// What came on direct paths; none if there is no such path.
+    pub(crate) fn received_directly(&self) -> Option<Received> {
+        let received = received(&self.connection, true);
+        (!received.is_empty()).then_some(received)
+    }
+
+    /// Whether it is held to a path that it does not have: iroh chooses one for all connections to a peer, and
+    /// does not choose again when the connection that had it ends.
+    pub(crate) fn strays(&self) -> bool {
         let paths = self.connection.paths();
-        let direct = paths.iter().filter(iroh::endpoint::Path::is_ip);
-        direct.map(|path| path.stats().udp_rx.datagrams).reduce(|sum, next| sum + next)
+        paths.iter().next().is_some() && !paths.iter().any(|path| path.is_selected())
     }
 
     /// The path in use and its round-trip time.
