@@ -7,6 +7,7 @@
 mod check;
 mod choose;
 mod crowd;
+pub mod durability;
 mod log_world;
 mod network;
 mod options;

@@ -6,6 +6,7 @@
 mod bench;
 mod built;
 mod ci;
+mod durability;
 mod fuzz;
 mod layers;
 mod outside;
@@ -23,6 +24,7 @@ cargo xtask STEP               one of its steps (`cargo xtask ci --list`)
 cargo xtask layers --write     write the crate table into ARCHITECTURE.md
 cargo xtask fuzz [TARGET [SECONDS]]
 cargo xtask bench [kv|net|build]  the numbers of docs/benchmarks.md
+cargo xtask durability [WORLDS]   the tables of docs/durability.md; a number of worlds is only shown
 cargo xtask outside [NAME]     long runs against what other people made, by name
 ";
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ["layers", "--write"] => layers::write(&root()),
         ["fuzz", rest @ ..] => fuzz::run(&root(), rest),
         ["bench", rest @ ..] => bench::run(&root(), rest),
+        ["durability", rest @ ..] => durability::run(&root(), rest),
         ["outside", rest @ ..] => outside::run(&root(), rest),
         [step, rest @ ..] => ci::one(&root(), step, rest),
     };

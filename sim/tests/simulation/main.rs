@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod durability;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod replica;
