@@ -150,7 +150,7 @@ async fn unanswered(shared: &Shared, node: NodeId) {
         doubt = asked.beat();
     }
     if link.is_open() {
-        pending().await;
+        pending::<()>().await;
     }
 }
 
