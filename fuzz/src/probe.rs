@@ -9,6 +9,8 @@ mod asked;
 #[path = "gateway.rs"]
 mod door;
 mod packets;
+#[path = "pools.rs"]
+mod pooled;
 #[path = "names.rs"]
 mod resolved;
 mod shells;
@@ -41,6 +43,7 @@ use freehold_wire::{
 };
 use minicbor::{Decode, Encode};
 pub use packets::packet;
+pub use pooled::pools;
 pub use resolved::names;
 pub use shells::{api, mesh, node};
 pub use shown::passes;

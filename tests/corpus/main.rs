@@ -47,7 +47,7 @@ macro_rules! targets {
     };
 }
 
-targets! { wire crypt realm seal attack sync placement world mesh node api access documents packet names gateway passes router onion }
+targets! { wire crypt realm seal attack sync placement world mesh node api access documents packet names gateway passes pools router onion }
 
 /// The probes refuse to call garbage good, so a seed must be good: that they start deep inside.
 #[test]

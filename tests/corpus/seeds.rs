@@ -5,6 +5,7 @@ mod house;
 mod network;
 mod packets;
 mod passes;
+mod pools;
 mod resolved;
 mod shells;
 
@@ -25,6 +26,7 @@ pub(crate) use door::gateway;
 pub(crate) use house::{onion, router};
 pub(crate) use packets::packet;
 pub(crate) use passes::passes;
+pub(crate) use pools::pools;
 pub(crate) use resolved::names;
 pub(crate) use shells::{api, documents, mesh, node, world};
 
