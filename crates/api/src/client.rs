@@ -2,6 +2,7 @@
 
 mod addresses;
 mod backend;
+mod backup;
 mod bucket_keys;
 mod choice;
 mod door;

@@ -11,7 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint,
+    AddressControl, Audit, BackendControl, BackupControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint,
     ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl, GrantControl, GuardianTest,
     ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
     NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
@@ -126,6 +126,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// The backends, if this node can have any.
     fn backends(&self) -> Option<&dyn BackendControl> {
+        None
+    }
+
+    /// Backups of this node's files, if it makes any.
+    fn backups_of_files(&self) -> Option<&dyn BackupControl> {
         None
     }
 

@@ -8,6 +8,7 @@ mod problem;
 
 mod addresses;
 mod backend;
+mod backup;
 mod bucket;
 mod bucket_keys;
 mod choice;
@@ -45,6 +46,12 @@ pub use addresses::{AddressBy, AddressControl, AddressFamily, NewAddress, Publis
 pub use backend::{
     Attached, BackendControl, BackendState, BackendStatus, Detach, Detached, FoundRealm, NewBackend,
     NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,
+};
+pub use backup::{
+    BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
+    BackupFinding, BackupForget, BackupForgotten, BackupPassword, BackupPlace, BackupProgress, BackupRestore,
+    BackupRestored, BackupRun, BackupSnapshot, BackupStanding, BackupStatus, BackupTarget, BackupTrial, Backups,
+    NewBackup, NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,

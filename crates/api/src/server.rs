@@ -2,6 +2,7 @@
 
 mod addresses;
 mod backend;
+mod backup;
 mod bucket;
 mod bucket_keys;
 mod choice;
@@ -60,6 +61,7 @@ const KV_MAX: usize = 8 << 20;
         (name = "buckets", description = "Buckets and the objects in them"),
         (name = "kv", description = "Databases: keys, documents, indexes"),
         (name = "backends", description = "Foreign object stores that this node keeps sealed objects on"),
+        (name = "backup", description = "Backups of this node's files, in restic's format"),
         (name = "net", description = "The realm's network: who may reach whom, services, rules"),
         (name = "grants", description = "What this realm and others lend each other"),
         (name = "keys", description = "Access keys of the S3 endpoint"),
@@ -131,6 +133,7 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(realm::import_log))
         .routes(routes!(object::get_object, object::head_object, object::put_object, object::delete_object))
         .merge(network())
+        .merge(backups())
         .merge(databases())
         .split_for_parts();
     // The router's way to say "the rest of the path" is not OpenAPI's.
@@ -168,6 +171,22 @@ fn network() -> OpenApiRouter<Node> {
         .routes(routes!(filter::renew))
         .routes(routes!(filter::explain))
         .routes(routes!(filter::statistics))
+        .layer(DefaultBodyLimit::max(JSON_MAX))
+}
+
+fn backups() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(backup::backups, backup::add_backup))
+        .routes(routes!(backup::add_backup_target))
+        .routes(routes!(backup::remove_backup_target))
+        .routes(routes!(backup::backup_password))
+        .routes(routes!(backup::remove_backup))
+        .routes(routes!(backup::back_up_now))
+        .routes(routes!(backup::backup_snapshots))
+        .routes(routes!(backup::backup_entries))
+        .routes(routes!(backup::restore_backup))
+        .routes(routes!(backup::check_backup))
+        .routes(routes!(backup::forget_backups))
         .layer(DefaultBodyLimit::max(JSON_MAX))
 }
 

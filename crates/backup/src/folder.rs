@@ -7,6 +7,10 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -32,6 +36,28 @@ pub enum Rights {
     Prune,
 }
 
+/// Ends from another thread what is under way: after it is asked for, nothing is read or written any more, so that
+/// each call ends with an error, and no snapshot is made of half of the files. Clones ask together.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks for it; there is no way back.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Refuses to go on once it was.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if self.is_asked() { Err(io::Error::other("it was stopped")) } else { Ok(()) }
+    }
+}
+
 /// A directory with a repository.
 ///
 /// With [`Rights::Append`] no call of it takes anything away. That protects against whoever comes through it, as the
@@ -40,12 +66,23 @@ pub enum Rights {
 pub struct Folder {
     root: PathBuf,
     rights: Rights,
+    stop: Stop,
 }
 
 impl Folder {
     /// The directory need not exist yet.
     pub fn new(root: &Path, rights: Rights) -> Self {
-        Self { root: root.to_owned(), rights }
+        Self { root: root.to_owned(), rights, stop: Stop::default() }
+    }
+
+    /// The same, which nothing goes through any more once that is asked for.
+    #[must_use]
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self { stop: stop.clone(), ..self }
+    }
+
+    pub(crate) const fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     fn dir(&self, kind: FileType, id: &Id) -> PathBuf {
@@ -68,6 +105,7 @@ impl Folder {
 
     /// Puts the whole content under its name, and on the disk.
     fn put(&self, kind: FileType, id: &Id, content: &[Bytes]) -> io::Result<()> {
+        self.stop.check()?;
         let (dir, path) = (self.dir(kind, id), self.path(kind, id));
         acceptable(kind, id, content)?;
         make_dirs(&dir)?;
@@ -108,6 +146,7 @@ impl Folder {
     }
 
     fn names(&self, kind: FileType) -> io::Result<Vec<(Id, u32)>> {
+        self.stop.check()?;
         if kind == FileType::Config {
             return match fs::metadata(self.path(kind, &Id::default())) {
                 Ok(there) => Ok(vec![(Id::default(), u32::try_from(there.len()).unwrap_or(u32::MAX))]),
@@ -259,7 +298,8 @@ impl ReadBackend for Folder {
 
     fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
         let path = self.path(kind, id);
-        fs::read(&path).map(Bytes::from).map_err(|error| failed("reading", &path, error))
+        let read = self.stop.check().and_then(|()| fs::read(&path));
+        read.map(Bytes::from).map_err(|error| failed("reading", &path, error))
     }
 
     fn read_partial(
@@ -272,6 +312,7 @@ impl ReadBackend for Folder {
     ) -> RusticResult<Bytes> {
         let path = self.path(kind, id);
         let read = || -> io::Result<Bytes> {
+            self.stop.check()?;
             let file = File::open(&path)?;
             // Not more than there is is set aside, whatever an index says.
             let rest = file.metadata()?.len().saturating_sub(offset.into());

@@ -9,6 +9,7 @@
 mod auditing;
 mod error;
 mod folder;
+mod looking;
 mod making;
 mod meter;
 mod password;
@@ -20,7 +21,8 @@ mod source;
 mod view;
 
 pub use error::BackupError;
-pub use folder::{Folder, Rights};
+pub use folder::{Folder, Rights, Stop};
+pub use looking::{Entry, Kind, Tried};
 pub use making::{Made, Source, Unread};
 pub use meter::Meter;
 pub use password::Password;

@@ -14,7 +14,7 @@ use rustic_core::{
 use crate::{
     BackupError, Repository,
     error::engine,
-    source::{Tally, Watched},
+    source::{Tally, Watched, inode},
     view::View,
 };
 
@@ -27,6 +27,8 @@ pub struct Source {
     pub excludes: Vec<String>,
     /// Whether what a `.gitignore` within says is left out, inside and outside of Git's repositories.
     pub git_ignore: bool,
+    /// Absolute paths of directories that are left out whatever else is said, by whichever name the walk comes to them.
+    pub never: Vec<PathBuf>,
     /// Whether the walk stays on the file systems on which the paths lie.
     pub one_file_system: bool,
 }
@@ -101,8 +103,10 @@ impl Repository {
         self.take_up()?;
         let tally = Arc::new(Tally::default());
         let inner = source.walk().map_err(&failed)?;
-        let never = self.folder().itself();
-        let watched = Watched { inner, never, tally: Arc::clone(&tally) };
+        let named = source.never.iter().filter_map(|path| inode(&path.canonicalize().ok()?));
+        let never = self.folder().itself().into_iter().chain(named).collect();
+        let stop = self.folder().stop().clone();
+        let watched = Watched { inner, never, tally: Arc::clone(&tally), stop };
         let snapshot = SnapshotOptions::default().host(host.to_owned()).to_snapshot().map_err(&failed)?;
         let open = self.opened()?.to_indexed_ids().map_err(&failed)?;
         let made =

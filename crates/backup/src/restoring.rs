@@ -19,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use rustic_core::{
     BlobId, FileType, Id, IndexedFullStatus, OpenStatus, ReadBackend, TreeId,
-    repofile::{BlobType, Node, PackId, Tree},
+    repofile::{BlobType, Node, PackId, SnapshotFile, Tree},
 };
 
 use crate::{
@@ -61,6 +61,7 @@ pub struct Restored {
     pub named: Vec<Failed>,
 }
 
+type Opened = rustic_core::Repository<OpenStatus>;
 type Indexed = rustic_core::Repository<IndexedFullStatus>;
 
 impl Repository {
@@ -69,14 +70,7 @@ impl Repository {
     pub fn restore(&self, snapshot: &str, only: Option<&Path>, to: &Path) -> Result<Restored, BackupError> {
         let failed = engine("the restore", self.place());
         let open = self.opened()?;
-        let found = open.get_snapshot_from_str(snapshot, |_| true);
-        let found = found.map_err(|error| {
-            if self.is_one(&open, snapshot) {
-                failed(error)
-            } else {
-                BackupError::Snapshot { wanted: snapshot.to_owned() }
-            }
-        })?;
+        let found = self.found(&open, snapshot)?;
         let open = open.to_indexed().map_err(&failed)?;
         let nowhere = |why| BackupError::Target { path: to.to_owned(), why };
         fs::create_dir_all(to).map_err(nowhere)?;
@@ -86,22 +80,28 @@ impl Repository {
         self.meter().begin(0);
         let wanted = match only {
             None => Wanted::Below(found.tree),
-            Some(path) => run.find(found.tree, path).map_err(|why| match why {
-                None => BackupError::NotInSnapshot { snapshot: snapshot.to_owned(), path: path.to_owned() },
-                Some(why) => {
-                    BackupError::Engine { doing: "the restore", place: self.place().to_owned(), why }
-                }
-            })?,
+            Some(path) => run.found(snapshot, found.tree, path)?,
         };
         placing::sweep(&to, SystemTime::now());
         run.everything(wanted, &to);
         // All at once is far cheaper than each file by itself.
         fs::File::open(&to).and_then(|dir| Ok(rustix::fs::syncfs(dir)?)).map_err(nowhere)?;
-        Ok(run.restored.into_inner().unwrap_or_else(PoisonError::into_inner))
+        Ok(run.told())
+    }
+
+    /// The snapshot that is meant.
+    pub(crate) fn found(&self, open: &Opened, wanted: &str) -> Result<SnapshotFile, BackupError> {
+        open.get_snapshot_from_str(wanted, |_| true).map_err(|error| {
+            if self.is_one(open, wanted) {
+                engine("looking for the snapshot", self.place())(error)
+            } else {
+                BackupError::Snapshot { wanted: wanted.to_owned() }
+            }
+        })
     }
 
     /// Whether what was asked for is clear, so that it is the backup that fails. Where nothing can be listed, it is.
-    fn is_one(&self, open: &rustic_core::Repository<OpenStatus>, wanted: &str) -> bool {
+    fn is_one(&self, open: &Opened, wanted: &str) -> bool {
         let Ok(ids) = self.folder().list(FileType::Snapshot) else { return true };
         if wanted == "latest" {
             return !ids.is_empty() && open.get_all_snapshots().is_err();
@@ -110,8 +110,8 @@ impl Repository {
     }
 }
 
-/// What is to come back.
-enum Wanted {
+/// What is to come back, or to be looked at.
+pub(crate) enum Wanted {
     /// All that is in a directory.
     Below(TreeId),
     /// One thing.
@@ -135,7 +135,7 @@ struct Later {
     links: Vec<(PathBuf, PathBuf, Node)>,
 }
 
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     repository: &'a Repository,
     open: &'a Indexed,
     meter: &'a Meter,
@@ -147,12 +147,17 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(repository: &'a Repository, open: &'a Indexed) -> Self {
+    pub(crate) fn new(repository: &'a Repository, open: &'a Indexed) -> Self {
         let (restored, good, places) = (Mutex::default(), Mutex::default(), OnceLock::new());
         Self { repository, open, meter: repository.meter(), restored, good, places }
     }
 
-    fn note(&self, path: &Path, why: String) {
+    /// What came back by now, and what did not.
+    pub(crate) fn told(self) -> Restored {
+        self.restored.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, path: &Path, why: String) {
         let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
         restored.failed += 1;
         if restored.named.len() < NAMED_MAX {
@@ -185,10 +190,21 @@ impl<'a> Run<'a> {
         places.of(id).find_map(found)
     }
 
-    fn tree(&self, id: TreeId) -> Result<Tree, String> {
+    pub(crate) fn tree(&self, id: TreeId) -> Result<Tree, String> {
         let bytes = self.blob(id.into_inner(), BlobType::Tree)?;
         serde_json::from_slice(&bytes)
             .map_err(|error| format!("the backup is damaged: {id} is no directory: {error}"))
+    }
+
+    /// Follows a path down from the root of a snapshot.
+    pub(crate) fn found(&self, snapshot: &str, root: TreeId, path: &Path) -> Result<Wanted, BackupError> {
+        self.find(root, path).map_err(|why| match why {
+            None => BackupError::NotInSnapshot { snapshot: snapshot.to_owned(), path: path.to_owned() },
+            Some(why) => {
+                let place = self.repository.place().to_owned();
+                BackupError::Engine { doing: "looking into the backup", place, why }
+            }
+        })
     }
 
     /// Follows a path down from the root. `Err(None)` where it leads nowhere.
@@ -335,7 +351,12 @@ impl<'a> Run<'a> {
             self.restored.lock().unwrap_or_else(PoisonError::into_inner).unchanged += 1;
             return true;
         }
-        match self.fill(path, node) {
+        self.put(path, path, node)
+    }
+
+    /// Writes one file, and answers whether it is there; if it is not, that is told of where it was.
+    pub(crate) fn put(&self, to: &Path, was: &Path, node: &Node) -> bool {
+        match self.fill(to, node) {
             Ok(bytes) => {
                 let mut restored = self.restored.lock().unwrap_or_else(PoisonError::into_inner);
                 restored.files += 1;
@@ -343,7 +364,7 @@ impl<'a> Run<'a> {
                 true
             }
             Err(why) => {
-                self.note(path, why);
+                self.note(was, why);
                 false
             }
         }

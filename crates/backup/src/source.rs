@@ -11,7 +11,7 @@ use std::{
 
 use rustic_core::{LocalSource, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
 
-use crate::{error::said, folder::head, making::Unread};
+use crate::{Stop, error::said, folder::head, making::Unread};
 
 /// So many unread files are named; the others are counted.
 const NAMED_MAX: usize = 100;
@@ -41,10 +41,11 @@ impl Tally {
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) inner: LocalSource,
-    /// Left out whatever else is said: the backup itself, if it lies within what is backed up, by whichever name. Its
-    /// device and inode.
-    pub(crate) never: Option<(u64, u64)>,
+    /// Left out whatever else is said, by whichever name: the backup itself, if it lies within what is backed up, and
+    /// what the source names. Devices and inodes.
+    pub(crate) never: Vec<(u64, u64)>,
     pub(crate) tally: Arc<Tally>,
+    pub(crate) stop: Stop,
 }
 
 type Inner = <LocalSource as ReadSource>::Open;
@@ -58,17 +59,19 @@ impl ReadSource for Watched {
     }
 
     fn entries(&self) -> Entries {
-        let (never, tally) = (self.never, Arc::clone(&self.tally));
-        Entries { inner: self.inner.entries(), never, tally, itself: None, cache: None }
+        let (never, tally) = (self.never.clone(), Arc::clone(&self.tally));
+        let stop = self.stop.clone();
+        Entries { inner: self.inner.entries(), never, tally, stop, within: None, cache: None }
     }
 }
 
 pub(crate) struct Entries {
     inner: <LocalSource as ReadSource>::Iter,
-    never: Option<(u64, u64)>,
+    never: Vec<(u64, u64)>,
     tally: Arc<Tally>,
-    /// The backup, once the walk is in it.
-    itself: Option<PathBuf>,
+    stop: Stop,
+    /// That of them which the walk is in.
+    within: Option<PathBuf>,
     /// The cache that the walk is in.
     cache: Option<PathBuf>,
 }
@@ -76,11 +79,11 @@ pub(crate) struct Entries {
 impl Entries {
     /// Whether this one is left out. The walk comes to a directory before it comes to what is in it.
     fn left_out(&mut self, entry: &ReadSourceEntry<Inner>) -> bool {
-        if self.itself.as_ref().is_some_and(|itself| entry.path.starts_with(itself)) {
+        if self.within.as_ref().is_some_and(|within| entry.path.starts_with(within)) {
             return true;
         }
-        if entry.node.is_dir() && self.never.is_some() && inode(&entry.path) == self.never {
-            self.itself = Some(entry.path.clone());
+        if entry.node.is_dir() && inode(&entry.path).is_some_and(|found| self.never.contains(&found)) {
+            self.within = Some(entry.path.clone());
             return true;
         }
         if let Some(cache) = self.cache.as_ref().filter(|cache| entry.path.starts_with(cache)) {
@@ -111,6 +114,10 @@ impl Iterator for Entries {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
+            // What is begun comes to its end without what is left, and cannot be written: nothing is made of it.
+            if self.stop.is_asked() {
+                return None;
+            }
             let entry = match self.inner.next()? {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -120,7 +127,8 @@ impl Iterator for Entries {
             };
             if !self.left_out(&entry) {
                 let ReadSourceEntry { path, node, open } = entry;
-                let opening = |inner| Opening { inner, path: path.clone(), tally: Arc::clone(&self.tally) };
+                let (tally, stop) = (Arc::clone(&self.tally), self.stop.clone());
+                let opening = |inner| Opening { inner, path: path.clone(), tally, stop };
                 let open = open.map(opening);
                 return Some(Ok(ReadSourceEntry { path, node, open }));
             }
@@ -133,15 +141,16 @@ pub(crate) struct Opening {
     inner: Inner,
     path: PathBuf,
     tally: Arc<Tally>,
+    stop: Stop,
 }
 
 impl ReadSourceOpen for Opening {
     type Reader = Reading;
 
     fn open(self) -> Result<Reading, Box<RusticError>> {
-        let Self { inner, path, tally } = self;
+        let Self { inner, path, tally, stop } = self;
         match inner.open() {
-            Ok(inner) => Ok(Reading { inner, path, tally }),
+            Ok(inner) => Ok(Reading { inner, path, tally, stop }),
             Err(error) => {
                 tally.note(Some(&path), said(&error));
                 Err(error)
@@ -155,10 +164,12 @@ pub(crate) struct Reading {
     inner: <Inner as ReadSourceOpen>::Reader,
     path: PathBuf,
     tally: Arc<Tally>,
+    stop: Stop,
 }
 
 impl Read for Reading {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stop.check()?;
         let read = self.inner.read(buffer);
         if let Err(error) = read.as_ref()
             && error.kind() != io::ErrorKind::Interrupted

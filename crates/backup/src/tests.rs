@@ -16,6 +16,7 @@ mod evil;
 mod folder;
 mod keeping;
 mod lies;
+mod looking;
 
 /// A place with something to back up, and a repository.
 struct Place {

@@ -1,0 +1,384 @@
+//! Backups of this machine: what is backed up, to which targets, how that stands, and what comes back.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Problem;
+
+/// The backups of the node that answers, and where they go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Backups {
+    /// Where backups go.
+    pub targets: Vec<BackupTarget>,
+    /// What is backed up.
+    pub backups: Vec<BackupStatus>,
+}
+
+/// A place that backups go to, with one repository in restic's format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupTarget {
+    /// What people call it.
+    pub name: String,
+    /// Where it is: the path of a directory on this machine.
+    pub place: String,
+    /// Whether a repository was there already.
+    #[serde(default)]
+    pub found: bool,
+}
+
+/// A target that is to be.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBackupTarget {
+    /// What people will call it: up to 32 small letters, digits and hyphens.
+    pub name: String,
+    /// The absolute path of a directory on this machine: an empty one, one that is not there yet, or one with a
+    /// repository.
+    pub path: String,
+    /// The password of the repository that is there, where this realm does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for NewBackupTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewBackupTarget")
+            .field("name", &self.name)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What opens a repository without this program.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupPassword {
+    /// Where the repository is.
+    pub place: String,
+    /// Its password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for BackupPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BackupPassword").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// A backup that is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBackup {
+    /// What people will call it: up to 32 small letters, digits and hyphens.
+    pub name: String,
+    /// Absolute paths of directories and files on this machine.
+    pub paths: Vec<String>,
+    /// Names of targets.
+    pub to: Vec<String>,
+    /// How often, in milliseconds: from 5 minutes to 366 days.
+    pub every_ms: u64,
+    /// Patterns, as in a `.gitignore`, of what is left out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// Whether what a `.gitignore` within says is left out.
+    #[serde(default)]
+    pub git_ignore: bool,
+    /// Whether it stays on the file systems of the paths.
+    #[serde(default)]
+    pub one_file_system: bool,
+}
+
+/// A backup, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupStatus {
+    /// Its id, which stands for it in metrics.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// What is backed up.
+    pub paths: Vec<String>,
+    /// What is left out.
+    pub exclude: Vec<String>,
+    /// How often, in milliseconds.
+    pub every_ms: u64,
+    /// How it stands at each target.
+    pub to: Vec<BackupStanding>,
+}
+
+/// How a backup stands at a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupStanding {
+    /// The target.
+    pub target: String,
+    /// How far a run is that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<BackupProgress>,
+    /// The last run that succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<BackupRun>,
+    /// How many runs have failed since.
+    pub failed: u32,
+    /// Why the last one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// In how long the next one begins, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_in_ms: Option<u64>,
+    /// The last trial to restore from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<BackupTrial>,
+    /// How many runs have ended since the node was started.
+    pub ended: u64,
+    /// What is wrong, in words.
+    pub alarms: Vec<String>,
+}
+
+/// How far something is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupProgress {
+    /// Bytes that are through.
+    pub done: u64,
+    /// Bytes that there are, as far as is known; 0 while it is not.
+    pub total: u64,
+}
+
+/// A run that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupRun {
+    /// How long ago it began, in milliseconds.
+    pub ago_ms: u64,
+    /// The snapshot that it made.
+    pub snapshot: String,
+    /// Files that it covers.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes that were new to the target.
+    pub added: u64,
+    /// Files that could not be read, and are not in it.
+    pub unread: u64,
+    /// The first of them, and why.
+    pub named: Vec<String>,
+}
+
+/// A trial to restore files at random.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupTrial {
+    /// How long ago it was, in milliseconds.
+    pub ago_ms: u64,
+    /// Whether all came back.
+    pub good: bool,
+    /// Files that came back.
+    pub files: u64,
+    /// Of how many in the snapshot.
+    pub of: u64,
+    /// Bytes of those that came back.
+    pub bytes: u64,
+    /// What did not come back, and why.
+    pub why: Vec<String>,
+}
+
+/// A run that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupAsked {
+    /// The target.
+    pub target: String,
+    /// It is over when so many runs have ended.
+    pub ended: u64,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupSnapshot {
+    /// Its id.
+    pub id: String,
+    /// The target on which it lies.
+    pub target: String,
+    /// When it was made, by its writer's clock, in milliseconds since 1970.
+    pub made_ms: u64,
+    /// The machine's name.
+    pub machine: String,
+    /// What it covers.
+    pub paths: Vec<String>,
+    /// How many files, where the program that made it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// How many bytes, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// Something in a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupEntry {
+    /// Where it was.
+    pub path: String,
+    /// What it is.
+    pub kind: BackupEntryKind,
+    /// Its bytes; 0 for what is no file.
+    pub size: u64,
+    /// When it was changed last, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified_ms: Option<u64>,
+}
+
+/// What something in a snapshot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackupEntryKind {
+    /// A file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Link,
+    /// Something else.
+    Other,
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupPlace {
+    /// The target; may be left out where there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The snapshot: its id or the beginning of it, the name of a backup for the newest of that, or nothing for the
+    /// newest of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// A path in it; without one the whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// What is to come back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRestore {
+    /// From where, and what.
+    #[serde(default)]
+    pub from: BackupPlace,
+    /// The absolute path of the directory on this machine that it comes back into. A whole snapshot comes back under its
+    /// whole paths.
+    pub to: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupRestored {
+    /// Files that were written.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Files that were there already as they ought to be.
+    pub unchanged: u64,
+    /// How much did not come back, or not as it was.
+    pub failed: u64,
+    /// The first of that, and why.
+    pub named: Vec<String>,
+}
+
+/// What a check is to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupCheck {
+    /// The target; may be left out where there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Whether every byte is read.
+    pub read: bool,
+}
+
+/// Something that a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupFinding {
+    /// Whether files are lost or damaged by it.
+    pub severe: bool,
+    /// What it is.
+    pub what: String,
+}
+
+/// What is to be forgotten.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupForget {
+    /// The target; may be left out where there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Only say what would be.
+    pub dry_run: bool,
+    /// How many of the newest stay.
+    pub last: u32,
+    /// How many of the newest of an hour stay.
+    pub hourly: u32,
+    /// Of a day.
+    pub daily: u32,
+    /// Of a week.
+    pub weekly: u32,
+    /// Of a month.
+    pub monthly: u32,
+    /// Of a year.
+    pub yearly: u32,
+}
+
+/// What was forgotten, or would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupForgotten {
+    /// What stays.
+    pub kept: Vec<BackupSnapshot>,
+    /// What is gone, or would be.
+    pub forgotten: Vec<BackupSnapshot>,
+}
+
+/// One line of the answer to what takes long: progress now and then, and one end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum BackupEvent {
+    /// So far.
+    Progress(BackupProgress),
+    /// A restore came to its end.
+    Restored(BackupRestored),
+    /// A check came to its end.
+    Checked {
+        /// What it found; nothing where all is well.
+        findings: Vec<BackupFinding>,
+    },
+    /// What was to be forgotten is.
+    Forgotten(BackupForgotten),
+    /// It could not go on.
+    Failed(Problem),
+}
+
+/// Something under way: ends with any event but progress; dropping it stops the work.
+pub type BackupEvents = BoxStream<'static, BackupEvent>;
+
+/// What a node does about its backups.
+#[async_trait]
+pub trait BackupControl: Send + Sync {
+    /// How they stand.
+    async fn backups(&self) -> Result<Backups, Problem>;
+    /// Makes a repository at a new target, or takes one over that is there.
+    async fn add_backup_target(&self, wish: NewBackupTarget) -> Result<BackupTarget, Problem>;
+    /// Forgets a target that no backup goes to; what lies there stays.
+    async fn remove_backup_target(&self, name: &str) -> Result<(), Problem>;
+    /// What opens its repository.
+    async fn backup_password(&self, target: &str) -> Result<BackupPassword, Problem>;
+    /// Begins to back something up.
+    async fn add_backup(&self, wish: NewBackup) -> Result<BackupStatus, Problem>;
+    /// Backs it up no longer; its snapshots stay.
+    async fn remove_backup(&self, name: &str) -> Result<(), Problem>;
+    /// Has a run begin at each target of a backup.
+    async fn back_up_now(&self, name: &str) -> Result<Vec<BackupAsked>, Problem>;
+    /// The snapshots on a target, the oldest first.
+    async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem>;
+    /// What lies below a path of a snapshot.
+    async fn backup_entries(&self, place: BackupPlace) -> Result<Vec<BackupEntry>, Problem>;
+    /// Brings something back.
+    async fn restore_backup(&self, wish: BackupRestore) -> Result<BackupEvents, Problem>;
+    /// Looks whether a repository is sound.
+    async fn check_backup(&self, wish: BackupCheck) -> Result<BackupEvents, Problem>;
+    /// Forgets snapshots, and removes what no other needs.
+    async fn forget_backups(&self, wish: BackupForget) -> Result<BackupEvents, Problem>;
+}

@@ -1,0 +1,96 @@
+//! Backups, asked of a node.
+
+use axum::body::Body;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use http::Method;
+use serde::Serialize;
+use tokio::io::AsyncBufReadExt as _;
+use tokio_util::io::StreamReader;
+
+use super::{Client, broken, json, read_json, request, segment, unreadable};
+use crate::control::pieces;
+use crate::{
+    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupPassword, BackupPlace,
+    BackupRestore, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup, NewBackupTarget, Problem,
+};
+
+/// Something under way; dropping it stops the work.
+type Events = BoxStream<'static, Result<BackupEvent, Problem>>;
+
+impl Client {
+    /// How backups stand.
+    pub async fn backups_of_files(&self) -> Result<Backups, Problem> {
+        self.get("/backup").await
+    }
+
+    /// Makes a repository at a new target, or takes one over that is there.
+    pub async fn add_backup_target(&self, wish: &NewBackupTarget) -> Result<BackupTarget, Problem> {
+        self.send(Method::POST, "/backup/targets", wish).await
+    }
+
+    /// Forgets a target.
+    pub async fn remove_backup_target(&self, name: &str) -> Result<(), Problem> {
+        self.done(Method::DELETE, &format!("/backup/targets/{}", segment(name))).await
+    }
+
+    /// What opens the repository of a target.
+    pub async fn backup_password(&self, target: &str) -> Result<BackupPassword, Problem> {
+        let path = format!("/backup/targets/{}/password", segment(target));
+        read_json(self.ask(request(Method::POST, &path, Body::empty())?).await?).await
+    }
+
+    /// Begins to back something up.
+    pub async fn add_backup(&self, wish: &NewBackup) -> Result<BackupStatus, Problem> {
+        self.send(Method::POST, "/backup", wish).await
+    }
+
+    /// Backs it up no longer.
+    pub async fn remove_backup(&self, name: &str) -> Result<(), Problem> {
+        self.done(Method::DELETE, &format!("/backup/made/{}", segment(name))).await
+    }
+
+    /// Has a run begin at each target of a backup.
+    pub async fn back_up_now(&self, name: &str) -> Result<Vec<BackupAsked>, Problem> {
+        let path = format!("/backup/made/{}/now", segment(name));
+        read_json(self.ask(request(Method::POST, &path, Body::empty())?).await?).await
+    }
+
+    /// The snapshots on a target.
+    pub async fn backup_snapshots(&self, place: &BackupPlace) -> Result<Vec<BackupSnapshot>, Problem> {
+        read_json(self.ask_patiently(json(Method::POST, "/backup/snapshots", place)?).await?).await
+    }
+
+    /// What lies below a path of a snapshot.
+    pub async fn backup_entries(&self, place: &BackupPlace) -> Result<Vec<BackupEntry>, Problem> {
+        read_json(self.ask_patiently(json(Method::POST, "/backup/entries", place)?).await?).await
+    }
+
+    /// Brings something back.
+    pub async fn restore_backup(&self, wish: &BackupRestore) -> Result<Events, Problem> {
+        self.backup_events("/backup/restore", wish).await
+    }
+
+    /// Looks whether a repository is sound.
+    pub async fn check_backup(&self, wish: &BackupCheck) -> Result<Events, Problem> {
+        self.backup_events("/backup/check", wish).await
+    }
+
+    /// Forgets snapshots.
+    pub async fn forget_backups(&self, wish: &BackupForget) -> Result<Events, Problem> {
+        self.backup_events("/backup/forget", wish).await
+    }
+
+    async fn backup_events(&self, path: &str, wish: &impl Serialize) -> Result<Events, Problem> {
+        let answer = self.ask_patiently(json(Method::POST, path, wish)?).await?;
+        let lines = StreamReader::new(pieces(answer.into_body())).lines();
+        Ok(futures::stream::try_unfold(lines, |mut lines| async move {
+            let Some(line) = lines.next_line().await.map_err(|error| broken(&error))? else {
+                return Ok(None);
+            };
+            let event = serde_json::from_str(&line).map_err(|error| unreadable(&error))?;
+            Ok(Some((event, lines)))
+        })
+        .boxed())
+    }
+}

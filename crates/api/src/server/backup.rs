@@ -1,0 +1,177 @@
+//! Backups of this machine.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use http::{StatusCode, header};
+
+use super::Node;
+use super::extract::{Asked, Named};
+use crate::{
+    BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvent, BackupEvents, BackupForget,
+    BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupStatus, BackupTarget, Backups,
+    NewBackup, NewBackupTarget, Problem,
+};
+
+fn backups_of(node: &Node) -> Result<&dyn BackupControl, Problem> {
+    node.control
+        .backups_of_files()
+        .ok_or_else(|| Problem::unreachable("nothing was done", "this node makes no backups", None::<&str>))
+}
+
+/// A JSON object a line.
+fn lines(events: BackupEvents) -> Response {
+    let lines = events.map(|event| {
+        let mut line = serde_json::to_vec(&event)?;
+        line.push(b'\n');
+        Ok::<_, serde_json::Error>(Bytes::from(line))
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+}
+
+/// Backups of this node, and how they stand
+#[utoipa::path(get, path = "/api/v1/backup", tag = "backup", responses(
+    (status = 200, body = Backups),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn backups(State(node): State<Node>) -> Result<Json<Backups>, Problem> {
+    backups_of(&node)?.backups().await.map(Json)
+}
+
+/// Add a target: make a repository there, or take over one that is there
+#[utoipa::path(post, path = "/api/v1/backup/targets", tag = "backup", request_body = NewBackupTarget, responses(
+    (status = 201, body = BackupTarget),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn add_backup_target(
+    State(node): State<Node>,
+    Asked(wish): Asked<NewBackupTarget>,
+) -> Result<(StatusCode, Json<BackupTarget>), Problem> {
+    let made = backups_of(&node)?.add_backup_target(wish).await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Forget a target that no backup goes to; what lies there stays
+#[utoipa::path(delete, path = "/api/v1/backup/targets/{name}", tag = "backup",
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 204, description = "It is no target any more"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn remove_backup_target(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+) -> Result<StatusCode, Problem> {
+    backups_of(&node)?.remove_backup_target(&name).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// What opens the repository of a target without this program
+#[utoipa::path(post, path = "/api/v1/backup/targets/{name}/password", tag = "backup",
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 200, body = BackupPassword),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn backup_password(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+) -> Result<Json<BackupPassword>, Problem> {
+    backups_of(&node)?.backup_password(&name).await.map(Json)
+}
+
+/// Back something up
+#[utoipa::path(post, path = "/api/v1/backup", tag = "backup", request_body = NewBackup, responses(
+    (status = 201, body = BackupStatus),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn add_backup(
+    State(node): State<Node>,
+    Asked(wish): Asked<NewBackup>,
+) -> Result<(StatusCode, Json<BackupStatus>), Problem> {
+    let made = backups_of(&node)?.add_backup(wish).await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Back something up no longer; its snapshots stay
+#[utoipa::path(delete, path = "/api/v1/backup/made/{name}", tag = "backup",
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 204, description = "It is backed up no longer"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn remove_backup(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+) -> Result<StatusCode, Problem> {
+    backups_of(&node)?.remove_backup(&name).await.map(|()| StatusCode::NO_CONTENT)
+}
+
+/// Have a run begin at each target
+///
+/// It goes on whether or not somebody waits; how it stands is told with the backups.
+#[utoipa::path(post, path = "/api/v1/backup/made/{name}/now", tag = "backup",
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 202, body = [BackupAsked]),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn back_up_now(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+) -> Result<(StatusCode, Json<Vec<BackupAsked>>), Problem> {
+    let asked = backups_of(&node)?.back_up_now(&name).await?;
+    Ok((StatusCode::ACCEPTED, Json(asked)))
+}
+
+/// The snapshots on a target, the oldest first
+#[utoipa::path(post, path = "/api/v1/backup/snapshots", tag = "backup", request_body = BackupPlace, responses(
+    (status = 200, body = [BackupSnapshot]),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn backup_snapshots(
+    State(node): State<Node>,
+    Asked(place): Asked<BackupPlace>,
+) -> Result<Json<Vec<BackupSnapshot>>, Problem> {
+    backups_of(&node)?.backup_snapshots(place).await.map(Json)
+}
+
+/// What lies below a path of a snapshot
+#[utoipa::path(post, path = "/api/v1/backup/entries", tag = "backup", request_body = BackupPlace, responses(
+    (status = 200, body = [BackupEntry]),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn backup_entries(
+    State(node): State<Node>,
+    Asked(place): Asked<BackupPlace>,
+) -> Result<Json<Vec<BackupEntry>>, Problem> {
+    backups_of(&node)?.backup_entries(place).await.map(Json)
+}
+
+/// Bring something back
+///
+/// The answer is one JSON object a line: progress now and then, and one end. Closing the connection stops the work.
+#[utoipa::path(post, path = "/api/v1/backup/restore", tag = "backup", request_body = BackupRestore, responses(
+    (status = 200, body = BackupEvent, content_type = "application/x-ndjson"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn restore_backup(
+    State(node): State<Node>,
+    Asked(wish): Asked<BackupRestore>,
+) -> Result<Response, Problem> {
+    backups_of(&node)?.restore_backup(wish).await.map(lines)
+}
+
+/// Look whether a repository is sound
+///
+/// The answer is as that of a restore.
+#[utoipa::path(post, path = "/api/v1/backup/check", tag = "backup", request_body = BackupCheck, responses(
+    (status = 200, body = BackupEvent, content_type = "application/x-ndjson"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn check_backup(
+    State(node): State<Node>,
+    Asked(wish): Asked<BackupCheck>,
+) -> Result<Response, Problem> {
+    backups_of(&node)?.check_backup(wish).await.map(lines)
+}
+
+/// Forget snapshots, and remove what no other needs
+///
+/// The answer is as that of a restore.
+#[utoipa::path(post, path = "/api/v1/backup/forget", tag = "backup", request_body = BackupForget, responses(
+    (status = 200, body = BackupEvent, content_type = "application/x-ndjson"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn forget_backups(
+    State(node): State<Node>,
+    Asked(wish): Asked<BackupForget>,
+) -> Result<Response, Problem> {
+    backups_of(&node)?.forget_backups(wish).await.map(lines)
+}
