@@ -232,6 +232,11 @@ fn backends() -> Result<()> {
 }
 
 #[test]
+fn backup() -> Result<()> {
+    page("docs/user/backup.md")
+}
+
+#[test]
 fn places() -> Result<()> {
     page("docs/user/places.md")
 }

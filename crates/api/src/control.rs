@@ -11,11 +11,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    AddressControl, Audit, BackendControl, BackupControl, BucketChange, BucketStatus, ByteRange, Card, Checkpoint,
-    ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl, GrantControl, GuardianTest,
-    ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing, MadeKey,
-    NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo, ObjectRead,
-    OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
+    AddressControl, Audit, BackendControl, BackupControl, BucketChange, BucketStatus, ByteRange, Card,
+    Checkpoint, ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl, GrantControl,
+    GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing,
+    MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
+    ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
     UsageStatus, VerifyEvent,
 };
 

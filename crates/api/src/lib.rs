@@ -50,8 +50,8 @@ pub use backend::{
 pub use backup::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
     BackupFinding, BackupForget, BackupForgotten, BackupPassword, BackupPlace, BackupProgress, BackupRestore,
-    BackupRestored, BackupRun, BackupSnapshot, BackupStanding, BackupStatus, BackupTarget, BackupTrial, Backups,
-    NewBackup, NewBackupTarget,
+    BackupRestored, BackupRun, BackupSnapshot, BackupStanding, BackupStatus, BackupTarget, BackupTrial,
+    Backups, NewBackup, NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,

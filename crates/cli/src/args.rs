@@ -81,6 +81,12 @@ pub enum Command {
         #[command(subcommand)]
         command: BackendCommand,
     },
+    /// Backups of this machine's files, in restic's format: set up, look into, restore
+    Backup {
+        /// What to do with backups.
+        #[command(subcommand)]
+        command: crate::backup::args::BackupCommand,
+    },
     /// Access keys of the S3 endpoint: create, list, revoke
     Key {
         /// What to do with access keys.

@@ -6,6 +6,7 @@
 mod args;
 mod ask;
 mod backend;
+mod backup;
 mod bucket_keys;
 mod demo;
 mod dns;

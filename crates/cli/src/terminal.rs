@@ -138,7 +138,7 @@ pub(crate) fn told_home(home: &Path) -> Option<&'static str> {
 }
 
 /// Commands that ask the node of a home.
-const OF_A_HOME: [&str; 20] = [
+const OF_A_HOME: [&str; 21] = [
     "up",
     "stop",
     "status",
@@ -148,6 +148,7 @@ const OF_A_HOME: [&str; 20] = [
     "bucket",
     "object",
     "backend",
+    "backup",
     "kv",
     "usage",
     "quota",

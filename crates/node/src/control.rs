@@ -2,6 +2,7 @@
 
 mod addresses;
 mod backends;
+mod backup;
 mod bucket;
 mod choice;
 mod databases;
@@ -27,12 +28,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
-    AddressControl, Audit, BackendControl, BucketChange, BucketStatus, ByteRange, ByteStream, Card,
-    Checkpoint, ChoiceControl, Control, Doctor, DoorControl, FilterControl, ForwardControl, GrantControl,
-    GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing,
-    MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
-    ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
-    UsageStatus, VerifyEvents,
+    AddressControl, Audit, BackendControl, BackupControl, BucketChange, BucketStatus, ByteRange, ByteStream,
+    Card, Checkpoint, ChoiceControl, Control, Doctor, DoorControl, FilterControl, ForwardControl,
+    GrantControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
+    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
+    ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions,
+    QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -43,7 +44,7 @@ pub(crate) use bucket::{
     create as create_bucket, end as end_bucket, found as found_bucket, is_bucket_name, name_of_bucket,
     named as bucket_named, named_anywhere as bucket_named_anywhere,
 };
-pub(crate) use places::is_free;
+pub(crate) use places::{is_free, set_bucket};
 pub use realm::audit_of;
 
 pub use crate::hosting::check_stores;
@@ -147,7 +148,7 @@ impl Control for Answers {
 
     async fn set_bucket(&self, bucket: &str, change: BucketChange) -> Result<BucketStatus, Problem> {
         let id = bucket::named(&self.0, bucket)?;
-        let set = |shared: Arc<Shared>| async move { places::set_bucket(&shared, id, change).await };
+        let set = |shared: Arc<Shared>| async move { set_bucket(&shared, id, change).await };
         self.0.to_the_end(set).await?;
         self.bucket(id)
     }
@@ -217,6 +218,10 @@ impl Control for Answers {
     }
 
     fn backends(&self) -> Option<&dyn BackendControl> {
+        Some(self)
+    }
+
+    fn backups_of_files(&self) -> Option<&dyn BackupControl> {
         Some(self)
     }
 

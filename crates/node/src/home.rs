@@ -13,7 +13,7 @@ fn is_ours(name: &str) -> bool {
     OURS.contains(&name) || name == "lost+found" || name.starts_with('.')
 }
 
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "keys",
     "node",
     "log.redb",
@@ -25,6 +25,7 @@ const OURS: [&str; 13] = [
     "access-keys",
     "console.pem",
     "backends",
+    "backup",
     "net",
     "lock",
 ];
@@ -135,6 +136,11 @@ impl Home {
         self.root.join("backends")
     }
 
+    /// What is backed up from this machine, and how that stands.
+    pub fn backup(&self) -> PathBuf {
+        self.root.join("backup")
+    }
+
     /// What this machine alone has chosen in the network, or is to keep for itself.
     pub fn net(&self) -> PathBuf {
         self.root.join("net")
@@ -184,6 +190,7 @@ mod tests {
             home.s3_credentials(),
             home.console_certificate(),
             home.backends(),
+            home.backup(),
             home.net(),
         ] {
             assert!(is_ours(&path.file_name().unwrap().to_string_lossy()), "{}", path.display());

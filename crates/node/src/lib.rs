@@ -3,6 +3,7 @@
 //! [`run`](mod@run), then [`shared`] and [`steward`].
 
 pub mod access_keys;
+mod backup;
 pub mod certificate;
 mod checks;
 pub mod clock;
@@ -41,6 +42,7 @@ pub mod scribe;
 pub mod shared;
 mod sharing;
 pub mod steward;
+mod strongbox;
 pub mod supervisor;
 pub mod traffic;
 pub mod transfer;

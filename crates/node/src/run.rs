@@ -213,6 +213,7 @@ async fn start(
     net::lending::rounds::start(&supervisor.plane("room"), shared);
     net::followed::start(&supervisor.plane("addresses"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
+    crate::backup::start(&supervisor.plane("backup"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;
     (endpoints.relay, endpoints.names) = (relay, names);

@@ -119,7 +119,7 @@ pub(super) fn lacks(view: &View, bucket: &BucketId) -> Option<String> {
 }
 
 /// Changes how many copies a bucket wants, and where.
-pub(super) async fn set_bucket(shared: &Shared, id: BucketId, change: BucketChange) -> Result<(), Problem> {
+pub(crate) async fn set_bucket(shared: &Shared, id: BucketId, change: BucketChange) -> Result<(), Problem> {
     let _turn = shared.buckets_turn.lock().await;
     let view = shared.log.view();
     let bucket = view.state().buckets.get(&id).filter(|bucket| !bucket.deleted);

@@ -62,7 +62,7 @@ pub(super) fn status(shared: &Shared) -> Status {
 
 /// Whether people have made it: not one of the planes' own.
 fn is_peoples(bucket: &str) -> bool {
-    !is_record(bucket) && bucket != crate::net::door::kept::BUCKET
+    !is_record(bucket) && ![crate::net::door::kept::BUCKET, crate::backup::BUCKET].contains(&bucket)
 }
 
 /// Where it answers; for names that changes while it runs.
@@ -323,6 +323,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     all.extend(taken_back(shared));
     all.extend(crate::quota::told::findings(shared));
     all.extend(crate::net::lending::told::findings(shared));
+    all.extend(crate::backup::told::findings(shared));
     for due in crate::entitled::to_rotate(shared) {
         let known = super::keys::knowing(shared, &due).join(", ");
         all.push(found(

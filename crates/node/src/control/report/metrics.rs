@@ -101,5 +101,5 @@ pub(in crate::control) fn metrics(shared: &Arc<Shared>) -> String {
         "Nodes that have not read their copies yet.",
         objects(|b| b.unchecked.into()),
     );
-    out + &crate::quota::told::metrics(shared)
+    out + &crate::quota::told::metrics(shared) + &crate::backup::told::metrics(shared)
 }

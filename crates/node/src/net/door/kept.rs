@@ -6,19 +6,16 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use freehold_api::{BucketRules, NewBucket, Problem};
+use freehold_api::Problem;
 use freehold_certs::{Authority, Folder, Keep, KeepError, Scope};
-use freehold_realm::{NodeRoles, Standing};
-use freehold_vault::{Conditions, DeleteRequest, GetError, PutRequest};
+use freehold_vault::{DeleteRequest, GetError};
 use freehold_wire::BucketId;
-use futures::{StreamExt as _, TryStreamExt as _};
 use zeroize::Zeroizing;
 
 use crate::clock;
-use crate::control::found_bucket;
 use crate::problem::{chain, get_problem, put_problem};
 use crate::shared::Shared;
+use crate::strongbox::Strongbox;
 
 /// As no bucket of somebody's can be called.
 pub(crate) const BUCKET: &str = "net/certificates";
@@ -32,67 +29,24 @@ pub(crate) fn note_of(name: &str) -> String {
     format!("{NOTE}{}", name.replace('*', "_"))
 }
 
-/// The bucket, if it is there and this machine can read it.
-pub(crate) fn bucket(shared: &Shared) -> Option<BucketId> {
-    let (id, _) = shared.vault.bucket_named(BUCKET)?;
-    shared.keyring.has(&id).then_some(id)
-}
+const BOX: Strongbox = Strongbox(BUCKET);
 
 /// Reads what is in the bucket under a name.
 pub(crate) async fn read(shared: &Shared, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, GetError> {
-    let Some(bucket) = bucket(shared) else { return Ok(None) };
-    let found = match shared.vault.get(&bucket, name, None, None).await {
-        Err(GetError::NoSuchKey) => return Ok(None),
-        found => found?,
-    };
-    let mut bytes = Zeroizing::new(Vec::new());
-    let mut body = found.body;
-    while let Some(piece) = body.try_next().await? {
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(Some(bytes))
-}
-
-async fn write(
-    shared: &Shared,
-    bucket: BucketId,
-    name: &str,
-    bytes: &[u8],
-    only_new: bool,
-) -> Result<(), freehold_vault::PutError> {
-    let if_none_match = if only_new { vec!["*".to_owned()] } else { Vec::new() };
-    let request = PutRequest {
-        conditions: Conditions { if_none_match, ..Conditions::default() },
-        ..PutRequest::default()
-    };
-    let body = futures::stream::iter([Ok(Bytes::copy_from_slice(bytes))]).boxed();
-    shared.vault.put(&bucket, name, request, body).await.map(drop)
+    BOX.read(shared, name).await
 }
 
 /// The bucket, which is made if it is not there.
 pub(crate) async fn make_bucket(shared: &Shared) -> Result<BucketId, Problem> {
-    if shared.vault.bucket_named(BUCKET).is_none() {
-        let view = shared.log.view();
-        let keeps = |roles: NodeRoles| roles.contains(NodeRoles::STORAGE);
-        let nodes = view.state().nodes.values();
-        let stores = nodes.filter(|node| node.standing == Standing::Active && keeps(node.roles)).count();
-        let copies = u16::from(stores > 1) + 1;
-        let wish = NewBucket { name: BUCKET.to_owned(), copies, confirm: 1, rules: BucketRules::default() };
-        found_bucket(shared, &wish).await?;
-    }
-    bucket(shared).ok_or_else(|| {
-        Problem::refused(
-            "certificates cannot be kept",
-            "this node does not hold the realm's secrets, or has not been given this one yet",
-            Some("type it on a node with the role secrets: freehold node list"),
-        )
-    })
+    BOX.make(shared, "certificates cannot be kept").await
 }
 
 /// Keeps a secret for all gateways.
 pub(crate) async fn keep_secret(shared: &Shared, name: &str, bytes: &[u8]) -> Result<(), Problem> {
     let bucket = make_bucket(shared).await?;
-    write(shared, bucket, name, bytes, false).await.map_err(|error| put_problem(BUCKET, name, &error))
+    Strongbox::write(shared, bucket, name, bytes, false)
+        .await
+        .map_err(|error| put_problem(BUCKET, name, &error))
 }
 
 /// What the realm's own authority is for. It may sign names in the zone, and no address.
@@ -125,7 +79,7 @@ pub(crate) async fn make_authority(shared: &Shared, zone: &str) -> Result<Author
     let made = Authority::make(scope(zone), clock::wall()).map_err(unmade)?;
     let name = authority_name(zone);
     // Should another machine have been faster, its one counts.
-    let written = write(shared, bucket, &name, made.pem(), true).await;
+    let written = Strongbox::write(shared, bucket, &name, made.pem(), true).await;
     if let Some(known) = authority(shared, zone).await? {
         return Ok(known);
     }
@@ -166,7 +120,7 @@ impl Kept {
             return None;
         }
         let shared = self.shared.upgrade()?;
-        let bucket = bucket(&shared)?;
+        let bucket = BOX.bucket(&shared)?;
         Some((shared, bucket))
     }
 }
@@ -187,7 +141,7 @@ impl Keep for Kept {
     async fn save(&self, name: &str, bytes: Zeroizing<Vec<u8>>) -> Result<(), KeepError> {
         match self.inside(name) {
             Some((shared, bucket)) => {
-                write(&shared, bucket, name, &bytes, false).await.map_err(|error| other(&error))
+                Strongbox::write(&shared, bucket, name, &bytes, false).await.map_err(|error| other(&error))
             }
             None => self.here.save(name, bytes).await,
         }

@@ -1,0 +1,400 @@
+//! `freehold backup`: files of this machine in restic's format, on targets of one's own.
+
+pub(crate) mod args;
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use freehold_api::words::{self, bytes, count, span};
+use freehold_api::{
+    BackupAsked, BackupCheck, BackupEntry, BackupEntryKind, BackupEvent, BackupFinding, BackupForget,
+    BackupForgotten, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
+    BackupStanding, BackupStatus, BackupTarget, Backups, Client, NewBackup, NewBackupTarget, Problem,
+};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use zeroize::Zeroizing;
+
+use self::args::{AddArgs, BackupCommand, ForgetArgs, FromArgs, RestoreArgs, TargetCommand};
+use crate::ask::show;
+use crate::key::{not_written, private_file};
+use crate::terminal::Terminal;
+
+/// How often it is asked how far a run is.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// A password of restic's is a line.
+const PASSWORD_MAX: u64 = 4096;
+
+pub(crate) async fn backup(
+    terminal: Terminal,
+    client: &Client,
+    command: BackupCommand,
+) -> Result<(), Problem> {
+    match command {
+        BackupCommand::Target { command } => target(terminal, client, command).await,
+        BackupCommand::Add(wish) => {
+            let made = client.add_backup(&new_backup(wish)?).await?;
+            show(terminal, &made, |made| lines_of(made).join("\n"))
+        }
+        BackupCommand::List => show(terminal, &client.backups_of_files().await?, list),
+        BackupCommand::Now { name } => now(terminal, client, &name).await,
+        BackupCommand::Snapshots { from } => {
+            let place = BackupPlace { target: from, ..BackupPlace::default() };
+            let all = client.backup_snapshots(&place).await?;
+            show(terminal, &all, |all| match all.as_slice() {
+                [] => "  none yet: freehold backup now NAME".to_owned(),
+                all => all.iter().map(snapshot).collect::<Vec<_>>().join("\n"),
+            })
+        }
+        BackupCommand::Ls { path, from } => {
+            let all = client.backup_entries(&place(from, path.as_deref())?).await?;
+            show(terminal, &all, |all| all.iter().map(entry).collect::<Vec<_>>().join("\n"))
+        }
+        BackupCommand::Restore(wish) => restore(terminal, client, wish).await,
+        BackupCommand::Check { target, read } => check(terminal, client, target, read).await,
+        BackupCommand::Forget(wish) => forget(terminal, client, wish).await,
+        BackupCommand::Password { target, out } => password(terminal, client, &target, out.as_deref()).await,
+        BackupCommand::Remove { name } => {
+            client.remove_backup(&name).await?;
+            terminal.done(true, format!("{name} is backed up no longer; its snapshots stay where they are."));
+            Ok(())
+        }
+    }
+}
+
+async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> Result<(), Problem> {
+    match command {
+        TargetCommand::Add { name, path, password_file } => {
+            let password = password_file.as_deref().map(typed_password).transpose()?;
+            let wish = NewBackupTarget { name, path: absolute(&path)?, password };
+            let made = client.add_backup_target(&wish).await?;
+            show(terminal, &made, |made| {
+                let how = if made.found { "the backup that is there goes on" } else { "an empty repository" };
+                format!(
+                    "{}\n  {how}; its password is kept sealed with the realm's secrets. To have it outside as well:\n    \
+                     freehold backup password {} --out FILE",
+                    target_line(made),
+                    words::typed(&made.name)
+                )
+            })
+        }
+        TargetCommand::Remove { name } => {
+            client.remove_backup_target(&name).await?;
+            terminal.done(true, format!("{name} is no target any more; what lies there stays."));
+            Ok(())
+        }
+    }
+}
+
+/// The first line of a file, as restic reads one.
+fn typed_password(file: &Path) -> Result<String, Problem> {
+    let unreadable = |error: std::io::Error| {
+        Problem::invalid(
+            "no target was added",
+            format!("cannot read {}: {error}", file.display()),
+            Some("name the file with the password: --password-file FILE"),
+        )
+    };
+    let mut text = Zeroizing::new(String::new());
+    let read = std::fs::File::open(file).and_then(|file| file.take(PASSWORD_MAX).read_to_string(&mut text));
+    read.map_err(unreadable)?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+fn absolute(path: &Path) -> Result<String, Problem> {
+    let odd = |why: String| {
+        Problem::invalid(format!("cannot use {}", path.display()), why, Some("name a path as text"))
+    };
+    let path = std::path::absolute(path).map_err(|error| odd(error.to_string()))?;
+    path.into_os_string().into_string().map_err(|_| odd("it is no text".to_owned()))
+}
+
+fn new_backup(wish: AddArgs) -> Result<NewBackup, Problem> {
+    let paths = wish.paths.iter().map(|path| absolute(path)).collect::<Result<_, _>>()?;
+    Ok(NewBackup {
+        name: wish.name,
+        paths,
+        to: wish.to,
+        every_ms: wish.every,
+        exclude: wish.exclude,
+        git_ignore: wish.git_ignore,
+        one_file_system: wish.one_file_system,
+    })
+}
+
+fn place(from: FromArgs, path: Option<&Path>) -> Result<BackupPlace, Problem> {
+    let path = path.map(absolute).transpose()?;
+    Ok(BackupPlace { target: from.from, snapshot: from.snapshot, path })
+}
+
+/// A bar on a terminal, and nothing elsewhere.
+fn bar(terminal: Terminal) -> indicatif::ProgressBar {
+    if terminal.is_interactive() {
+        indicatif::ProgressBar::new_spinner()
+    } else {
+        indicatif::ProgressBar::hidden()
+    }
+}
+
+fn progress(told: BackupProgress) -> String {
+    match told.total {
+        0 => bytes(told.done),
+        total => format!("{} of {}", bytes(told.done), bytes(total)),
+    }
+}
+
+async fn now(terminal: Terminal, client: &Client, name: &str) -> Result<(), Problem> {
+    let asked = client.back_up_now(name).await?;
+    let bar = bar(terminal);
+    let made = loop {
+        let all = client.backups_of_files().await?;
+        let Some(made) = all.backups.into_iter().find(|made| made.name == name) else {
+            return Err(Problem::refused(
+                format!("{name} was not backed up"),
+                "somebody has removed it meanwhile",
+                Some("freehold backup list"),
+            ));
+        };
+        if asked.iter().all(|asked| is_over(asked, &made)) {
+            break made;
+        }
+        let running = |at: &BackupStanding| Some(format!("{} {}", at.target, progress(at.running?)));
+        bar.set_message(made.to.iter().filter_map(running).collect::<Vec<_>>().join(", "));
+        bar.tick();
+        tokio::time::sleep(LOOK_EVERY).await;
+    };
+    bar.finish_and_clear();
+    show(terminal, &made, |made| lines_of(made).join("\n"))?;
+    let failed = |at: &BackupStanding| Some(format!("{}: {}", at.target, at.why.as_ref()?));
+    let failed: Vec<String> = made.to.iter().filter_map(failed).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::refused(
+        format!("{name} is not backed up to {}", count(failed.len() as u64, "target")),
+        failed.join("; "),
+        Some(format!("set right what it says, then: freehold backup now {}", words::typed(name))),
+    ))
+}
+
+fn is_over(asked: &BackupAsked, made: &BackupStatus) -> bool {
+    made.to.iter().find(|at| at.target == asked.target).is_none_or(|at| at.ended >= asked.ended)
+}
+
+/// What an answer of many lines ends with.
+async fn to_the_end(
+    terminal: Terminal,
+    mut events: BoxStream<'static, Result<BackupEvent, Problem>>,
+) -> Result<BackupEvent, Problem> {
+    let bar = bar(terminal);
+    while let Some(event) = events.next().await {
+        match event? {
+            BackupEvent::Progress(told) => {
+                bar.set_message(progress(told));
+                bar.tick();
+            }
+            BackupEvent::Failed(problem) => {
+                bar.finish_and_clear();
+                return Err(problem);
+            }
+            done => {
+                bar.finish_and_clear();
+                return Ok(done);
+            }
+        }
+    }
+    Err(Problem::unreachable("it broke off", "the node stopped answering", Some("freehold status")))
+}
+
+fn odd() -> Problem {
+    Problem::bug("the answer makes no sense", "the node answered something else", None::<&str>)
+}
+
+async fn restore(terminal: Terminal, client: &Client, wish: RestoreArgs) -> Result<(), Problem> {
+    let to = absolute(&wish.to)?;
+    let wish = BackupRestore { from: place(wish.from, wish.path.as_deref())?, to: to.clone() };
+    let BackupEvent::Restored(done) = to_the_end(terminal, client.restore_backup(&wish).await?).await? else {
+        return Err(odd());
+    };
+    show(terminal, &done, |done| restored(done, &to))?;
+    if done.failed == 0 {
+        return Ok(());
+    }
+    Err(Problem::corrupt(
+        format!("{} did not come back, or not as it was", count(done.failed, "thing")),
+        done.named.join("; "),
+        Some("try it from another target: freehold backup restore --from TARGET --to DIR"),
+    ))
+}
+
+fn restored(done: &BackupRestored, to: &str) -> String {
+    let unchanged = match done.unchanged {
+        0 => String::new(),
+        files => format!("; {} there already", count(files, "file")),
+    };
+    format!("Restored {}, {}, to {to}{unchanged}.", count(done.files, "file"), bytes(done.bytes))
+}
+
+async fn check(
+    terminal: Terminal,
+    client: &Client,
+    target: Option<String>,
+    read: bool,
+) -> Result<(), Problem> {
+    let wish = BackupCheck { target, read };
+    let BackupEvent::Checked { findings } = to_the_end(terminal, client.check_backup(&wish).await?).await?
+    else {
+        return Err(odd());
+    };
+    show(terminal, &findings, |findings| match findings.as_slice() {
+        [] => "  All that was looked at is as it ought to be.".to_owned(),
+        all => all.iter().map(finding).collect::<Vec<_>>().join("\n"),
+    })?;
+    match findings.iter().filter(|found| found.severe).count() {
+        0 => Ok(()),
+        severe => Err(Problem::corrupt(
+            "not everything can be restored from there",
+            format!("{} damaged", count(severe as u64, "place")),
+            Some("keep it as it is, and back up to another target: freehold backup target add NAME PATH"),
+        )),
+    }
+}
+
+fn finding(found: &BackupFinding) -> String {
+    format!("  {} {}", if found.severe { "!" } else { "-" }, found.what)
+}
+
+async fn forget(terminal: Terminal, client: &Client, wish: ForgetArgs) -> Result<(), Problem> {
+    let ForgetArgs { from, last, hourly, daily, weekly, monthly, yearly, dry_run } = wish;
+    let wish = BackupForget { target: from, dry_run, last, hourly, daily, weekly, monthly, yearly };
+    if !dry_run {
+        let undone = "nothing was forgotten";
+        terminal.is_meant(undone, "forget", "freehold backup forget, with --dry-run first, then with")?;
+    }
+    let BackupEvent::Forgotten(done) = to_the_end(terminal, client.forget_backups(&wish).await?).await?
+    else {
+        return Err(odd());
+    };
+    show(terminal, &done, |done| forgotten(done, dry_run))
+}
+
+fn forgotten(done: &BackupForgotten, dry_run: bool) -> String {
+    let would = if dry_run { "Would forget" } else { "Forgot" };
+    let kept = count(done.kept.len() as u64, "snapshot");
+    let mut out =
+        vec![format!("{would} {}, and keep {kept}.", count(done.forgotten.len() as u64, "snapshot"))];
+    out.extend(done.forgotten.iter().map(snapshot));
+    out.join("\n")
+}
+
+async fn password(
+    terminal: Terminal,
+    client: &Client,
+    target: &str,
+    out: Option<&Path>,
+) -> Result<(), Problem> {
+    let mut told = client.backup_password(target).await?;
+    let text = Zeroizing::new(std::mem::take(&mut told.password));
+    let Some(out) = out else {
+        let shown = freehold_api::BackupPassword { place: told.place, password: text.to_string() };
+        return show(terminal, &shown, |shown| shown.password.clone());
+    };
+    let mut file = private_file(out)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n"));
+    written.and_then(|()| file.sync_all()).map_err(|error| not_written(out, &error))?;
+    terminal.done(
+        true,
+        format!(
+            "The password is in {}. Without Freehold:\n  restic --repo {} --password-file {} snapshots",
+            out.display(),
+            words::typed(&told.place),
+            words::typed(&out.display().to_string())
+        ),
+    );
+    Ok(())
+}
+
+fn target_line(target: &BackupTarget) -> String {
+    format!("  {:<16} target, at {}", target.name, target.place)
+}
+
+fn list(all: &Backups) -> String {
+    if all.targets.is_empty() {
+        return "  none yet: freehold backup target add NAME PATH".to_owned();
+    }
+    let mut out: Vec<String> = all.targets.iter().map(target_line).collect();
+    if all.backups.is_empty() {
+        out.push("  nothing is backed up yet: freehold backup add NAME PATH --to TARGET".to_owned());
+    }
+    out.extend(all.backups.iter().flat_map(lines_of));
+    out.join("\n")
+}
+
+fn lines_of(made: &BackupStatus) -> Vec<String> {
+    let without = match made.exclude.as_slice() {
+        [] => String::new(),
+        patterns => format!(", without {}", patterns.join(", ")),
+    };
+    let every = span(made.every_ms);
+    let mut out = vec![format!("  {:<16} {}{without}, every {every}", made.name, made.paths.join(", "))];
+    for at in &made.to {
+        out.push(format!("    {:<14} {}", at.target, standing(at)));
+        out.extend(at.why.iter().map(|why| format!("    {:<14} {why}", "")));
+        let missing = at.last.iter().flat_map(|last| &last.named).take(3);
+        out.extend(missing.map(|named| format!("    {:<14} not in it: {named}", "")));
+        out.extend(at.alarms.iter().map(|alarm| format!("    {:<14} ! it {alarm}", "")));
+    }
+    out
+}
+
+fn standing(at: &BackupStanding) -> String {
+    let mut parts = Vec::new();
+    match &at.last {
+        Some(last) => parts.push(format!(
+            "{} ago: {}, {}, of which {} new",
+            span(last.ago_ms),
+            count(last.files, "file"),
+            bytes(last.bytes),
+            bytes(last.added)
+        )),
+        None => parts.push("not made yet".to_owned()),
+    }
+    if let Some(told) = at.running {
+        parts.push(format!("running, {}", progress(told)));
+    }
+    if at.failed > 0 {
+        parts.push(format!("{} failed since", count(at.failed.into(), "run")));
+    }
+    if let Some(next) = at.next_in_ms.filter(|next| *next > 0) {
+        parts.push(format!("next in {}", span(next)));
+    }
+    if let Some(tried) = &at.tried {
+        let how = if tried.good { "came back" } else { "DID NOT ALL COME BACK" };
+        let (files, of) = (words::thousands(tried.files), count(tried.of, "file"));
+        parts.push(format!("{files} of {of} {how} on trial {} ago", span(tried.ago_ms)));
+    }
+    parts.join("; ")
+}
+
+fn snapshot(one: &BackupSnapshot) -> String {
+    let size = one.bytes.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
+    let files = one.files.map(|files| format!(", {}", count(files, "file"))).unwrap_or_default();
+    let id = one.id.get(..8).unwrap_or(&one.id);
+    let ago = span(crate::key::now_ms().saturating_sub(one.made_ms));
+    format!("  {id}  {ago} ago, {}: {}{files}{size}", one.machine, one.paths.join(", "))
+}
+
+fn entry(one: &BackupEntry) -> String {
+    let (size, mark) = match one.kind {
+        BackupEntryKind::File => (bytes(one.size), ""),
+        BackupEntryKind::Dir => (String::new(), "/"),
+        BackupEntryKind::Link => ("link".to_owned(), ""),
+        BackupEntryKind::Other => ("other".to_owned(), ""),
+    };
+    let when = one.modified_ms.map(words::date).unwrap_or_default();
+    format!("  {size:>10}  {when:<20}  {}{mark}", one.path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! `freehold backup`: what may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `freehold backup`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum BackupCommand {
+    /// Targets, the places that backups go to: add, remove
+    Target {
+        /// What to do.
+        #[command(subcommand)]
+        command: TargetCommand,
+    },
+    /// Back files of this machine up, from now on and by itself
+    Add(AddArgs),
+    /// List targets and backups, and how they stand
+    #[command(visible_alias = "status")]
+    List,
+    /// Back up now, and wait until it is done
+    Now {
+        /// Which backup
+        name: String,
+    },
+    /// List the snapshots on a target
+    Snapshots {
+        /// The target; may be left out where there is only one
+        #[arg(long, value_name = "TARGET")]
+        from: Option<String>,
+    },
+    /// List what is in a snapshot
+    Ls {
+        /// What to look into [default: the whole]
+        path: Option<PathBuf>,
+        /// From where.
+        #[command(flatten)]
+        from: FromArgs,
+    },
+    /// Bring back a snapshot, or something in it
+    Restore(RestoreArgs),
+    /// Look whether everything on a target can be restored
+    Check {
+        /// The target; may be left out where there is only one
+        target: Option<String>,
+        /// Read every byte, not only what is said of it
+        #[arg(long)]
+        read: bool,
+    },
+    /// Forget old snapshots on a target, and remove what no other needs
+    Forget(ForgetArgs),
+    /// Print the password of a target's repository, with which plain restic opens it
+    Password {
+        /// The target
+        target: String,
+        /// Write it to this new file, which only you can read, and show it nowhere
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Back something up no longer; its snapshots stay
+    Remove {
+        /// Which backup
+        name: String,
+    },
+}
+
+/// `freehold backup target`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum TargetCommand {
+    /// Add a directory as a target: makes a repository there, or takes over one that is there
+    Add {
+        /// What to call it: small letters, digits and hyphens
+        name: String,
+        /// An empty directory, one that is not there yet, or one with a repository of restic's
+        path: PathBuf,
+        /// A file with the password of the repository that is there, where this realm does not know it
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Forget a target that no backup goes to; what lies there stays
+    Remove {
+        /// Which target
+        name: String,
+    },
+}
+
+/// `freehold backup add`.
+#[derive(Debug, Clone, Args)]
+pub struct AddArgs {
+    /// What to call it: small letters, digits and hyphens
+    pub name: String,
+    /// Directories and files
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Where to: targets, with commas between them
+    #[arg(long, required = true, value_delimiter = ',', value_name = "TARGET,...")]
+    pub to: Vec<String>,
+    /// How often: hour, day, week, or as 30m, 6h, 2d
+    #[arg(long, default_value = "hour", value_parser = every, value_name = "TIME")]
+    pub every: u64,
+    /// Leave out what matches, as a line of a .gitignore does; may be given several times
+    #[arg(long, value_name = "PATTERN")]
+    pub exclude: Vec<String>,
+    /// Leave out what a .gitignore within says
+    #[arg(long)]
+    pub git_ignore: bool,
+    /// Stay on the file systems of the paths
+    #[arg(long)]
+    pub one_file_system: bool,
+}
+
+/// From where something is looked up or comes back.
+#[derive(Debug, Clone, Args)]
+pub struct FromArgs {
+    /// The target; may be left out where there is only one
+    #[arg(long, value_name = "TARGET")]
+    pub from: Option<String>,
+    /// A snapshot's id, or the beginning of it, or the name of a backup for the newest of that [default: the newest]
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub snapshot: Option<String>,
+}
+
+/// `freehold backup restore`.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreArgs {
+    /// What comes back, by its path in the snapshot [default: everything, under its whole paths]
+    pub path: Option<PathBuf>,
+    /// The directory that it comes back into
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+    /// From where.
+    #[command(flatten)]
+    pub from: FromArgs,
+}
+
+/// `freehold backup forget`.
+#[derive(Debug, Clone, Args)]
+pub struct ForgetArgs {
+    /// The target; may be left out where there is only one
+    #[arg(long, value_name = "TARGET")]
+    pub from: Option<String>,
+    /// Keep the newest so many
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub last: u32,
+    /// Keep the newest of each of so many hours
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub hourly: u32,
+    /// Of each of so many days
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub daily: u32,
+    /// Of each of so many weeks
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub weekly: u32,
+    /// Of each of so many months
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub monthly: u32,
+    /// Of each of so many years
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    pub yearly: u32,
+    /// Only say what would be forgotten
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// A time as people type it, in milliseconds.
+fn every(text: &str) -> Result<u64, String> {
+    const MINUTE: u64 = 60_000;
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let unit = match unit.trim() {
+        "m" | "min" | "minute" | "minutes" => MINUTE,
+        "h" | "hour" | "hours" => 60 * MINUTE,
+        "d" | "day" | "days" => 24 * 60 * MINUTE,
+        "w" | "week" | "weeks" => 7 * 24 * 60 * MINUTE,
+        _ => return Err("hour, day, week, or a number with m, h, d or w, such as 6h".to_owned()),
+    };
+    let number: u64 =
+        if digits.is_empty() { 1 } else { digits.parse().map_err(|_| "too many".to_owned())? };
+    number.checked_mul(unit).ok_or_else(|| "too long".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_type_them() {
+        for (text, expected) in [
+            ("hour", Some(3_600_000)),
+            ("6h", Some(21_600_000)),
+            ("30m", Some(1_800_000)),
+            ("2 days", Some(172_800_000)),
+            ("week", Some(604_800_000)),
+            ("5", None),
+            ("soon", None),
+            ("99999999999999999999d", None),
+        ] {
+            assert_eq!(every(text).ok(), expected, "{text}");
+        }
+    }
+}

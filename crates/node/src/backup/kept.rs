@@ -1,0 +1,206 @@
+//! What is kept of backups in the home: what was chosen, and what came of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use freehold_disk::read_private;
+use freehold_retention::{Bounds, Drilled, Outcome, Schedule, Tries};
+use freehold_wire::Millis;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Pair, Place};
+
+/// So many runs are kept for comparison.
+const RUNS_MAX: usize = 30;
+
+/// What was chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Plan {
+    pub(crate) targets: BTreeMap<String, Target>,
+    pub(crate) backups: BTreeMap<String, Backup>,
+}
+
+/// Where backups go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Target {
+    pub(crate) place: Place,
+    /// Under which name its password lies in the vault.
+    pub(crate) password: String,
+}
+
+/// What is backed up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Backup {
+    /// Stands for it in metrics, and spreads the beginnings of runs.
+    pub(crate) id: String,
+    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) git_ignore: bool,
+    pub(crate) one_file_system: bool,
+    pub(crate) every_ms: u64,
+    pub(crate) to: BTreeSet<String>,
+    pub(crate) added_ms: u64,
+}
+
+impl Backup {
+    /// When it is due. What was kept was asked whether it is a schedule.
+    pub(crate) fn schedule(&self) -> Option<Schedule> {
+        let mut schedule = Schedule::new(Millis(self.every_ms)).ok()?;
+        // A directory of this machine costs nothing by the byte.
+        schedule.metered = true;
+        Some(schedule)
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds::of(Millis(self.every_ms))
+    }
+
+    /// The same for each run at a target, and another one for each other.
+    pub(crate) fn seed(&self, target: &str) -> u64 {
+        let bytes = self.id.bytes().chain(target.bytes());
+        // FNV-1a, 64 bits.
+        bytes
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    }
+}
+
+impl Plan {
+    pub(crate) fn has(&self, (backup, target): &Pair) -> bool {
+        self.backups.get(backup).is_some_and(|backup| backup.to.contains(target))
+    }
+
+    /// Each backup at each of its targets.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (Pair, &Backup)> {
+        self.backups.iter().flat_map(|(name, backup)| {
+            backup.to.iter().map(move |target| ((name.clone(), target.clone()), backup))
+        })
+    }
+}
+
+/// What came of backups, by their names and those of targets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Records(BTreeMap<String, BTreeMap<String, Record>>);
+
+impl Records {
+    pub(crate) fn of(&self, (backup, target): &Pair) -> Option<&Record> {
+        self.0.get(backup)?.get(target)
+    }
+
+    pub(super) fn of_mut(&mut self, (backup, target): &Pair) -> &mut Record {
+        self.0.entry(backup.clone()).or_default().entry(target.clone()).or_default()
+    }
+
+    /// Forgets what is not in the plan: who is added later under an old name has no history.
+    pub(super) fn keep_only(&mut self, plan: &Plan) {
+        for (backup, targets) in &mut self.0 {
+            targets.retain(|target, _| plan.has(&(backup.clone(), target.clone())));
+        }
+        self.0.retain(|_, targets| !targets.is_empty());
+    }
+}
+
+/// What came of one backup at one target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Record {
+    /// When the first run that succeeded began.
+    pub(crate) first_ms: Option<u64>,
+    /// The last runs that succeeded, the oldest first.
+    pub(crate) runs: Vec<Run>,
+    /// When the last run ended, whatever came of it.
+    pub(crate) ended_ms: Option<u64>,
+    /// How many have failed since one succeeded.
+    pub(crate) failed: u32,
+    /// Why the last one did.
+    pub(crate) why: Option<String>,
+    /// The first files that the last run could not read, and why.
+    pub(crate) unread: Vec<String>,
+    /// When a trial to restore succeeded last.
+    pub(crate) tested_ms: Option<u64>,
+    /// The last trial.
+    pub(crate) trial: Option<Trial>,
+}
+
+/// A run that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) at_ms: u64,
+    pub(crate) snapshot: String,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+    pub(crate) added: u64,
+    pub(crate) unread: u64,
+}
+
+/// A trial to restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trial {
+    pub(crate) at_ms: u64,
+    pub(crate) good: bool,
+    pub(crate) files: u64,
+    pub(crate) of: u64,
+    pub(crate) bytes: u64,
+    pub(crate) why: Vec<String>,
+}
+
+impl Record {
+    /// A run succeeded.
+    pub(super) fn succeeded(&mut self, run: Run, unread: Vec<String>, ended: Millis) {
+        self.first_ms.get_or_insert(run.at_ms);
+        self.runs.push(run);
+        let more = self.runs.len().saturating_sub(RUNS_MAX);
+        self.runs.drain(..more);
+        (self.failed, self.why, self.unread, self.ended_ms) = (0, None, unread, Some(ended.0));
+    }
+
+    /// A run did not.
+    pub(super) fn failed(&mut self, why: String, ended: Millis) {
+        self.failed = self.failed.saturating_add(1);
+        (self.why, self.ended_ms) = (Some(why), Some(ended.0));
+    }
+
+    /// It was tried to restore.
+    pub(super) fn tried(&mut self, trial: Trial) {
+        if trial.good {
+            self.tested_ms = Some(trial.at_ms);
+        }
+        self.trial = Some(trial);
+    }
+
+    pub(crate) fn tries(&self) -> Tries {
+        let succeeded = self.runs.last().map(|run| Millis(run.at_ms));
+        Tries { succeeded, ended: self.ended_ms.map(Millis), failed: self.failed }
+    }
+
+    /// As it is judged.
+    pub(crate) fn judged(&self, added: Millis) -> freehold_retention::Record {
+        let outcome = |run: &Run| Outcome {
+            at: Millis(run.at_ms),
+            bytes: run.bytes,
+            added: run.added,
+            unread: run.unread,
+        };
+        freehold_retention::Record {
+            added,
+            first: self.first_ms.map(Millis),
+            runs: self.runs.iter().map(outcome).collect(),
+            failed: self.failed,
+            tested: self.tested_ms.map(Millis),
+            drilled: self.trial.as_ref().map(|trial| Drilled { at: Millis(trial.at_ms), good: trial.good }),
+        }
+    }
+}
+
+/// Reads one of the files; `None` if it was never written.
+pub(super) fn read<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, String> {
+    let unreadable = |why: String| format!("{} cannot be read: {why}", file.display());
+    let Some(bytes) = read_private(file).map_err(|error| unreadable(error.to_string()))? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| unreadable(error.to_string()))
+}

@@ -1,0 +1,98 @@
+use std::collections::BTreeSet;
+
+use super::kept::Run;
+use super::*;
+
+fn backup(to: &[&str]) -> Backup {
+    Backup {
+        id: "0a0b0c0d".to_owned(),
+        paths: vec![PathBuf::from("/home/ann")],
+        exclude: vec!["*.iso".to_owned()],
+        git_ignore: false,
+        one_file_system: true,
+        every_ms: 3_600_000,
+        to: to.iter().map(|name| (*name).to_owned()).collect(),
+        added_ms: 1_800_000_000_000,
+    }
+}
+
+fn home() -> (tempfile::TempDir, Home) {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(dir.path());
+    (dir, home)
+}
+
+fn pair(target: &str) -> Pair {
+    ("home".to_owned(), target.to_owned())
+}
+
+#[test]
+fn what_was_chosen_and_what_came_of_it_is_there_after_a_restart() {
+    let (_dir, home) = home();
+    let backups = Backups::kept(&home);
+    let target = Target { place: Place::Folder("/mnt/nas".into()), password: "repository-1".to_owned() };
+    backups
+        .choose("not", |plan| {
+            plan.targets.insert("nas".to_owned(), target);
+            plan.backups.insert("home".to_owned(), backup(&["nas"]));
+        })
+        .unwrap();
+    let run = Run { at_ms: 5, snapshot: "5ab".to_owned(), files: 1, bytes: 2, added: 3, unread: 0 };
+    backups.note(&pair("nas"), |record| record.succeeded(run, Vec::new(), freehold_wire::Millis(6)));
+    backups.note(&pair("stick"), |record| record.failed = 7);
+    let again = Backups::kept(&home);
+    assert_eq!((again.plan(), again.records()), (backups.plan(), backups.records()));
+    assert!(again.records().of(&pair("nas")).unwrap().runs[0].snapshot == "5ab");
+    assert!(again.records().of(&pair("stick")).is_none(), "nobody chose that one");
+    again.choose("not", |plan| plan.backups.clear()).unwrap();
+    assert!(Backups::kept(&home).records().of(&pair("nas")).is_none(), "a name has no history of another's");
+}
+
+#[test]
+fn a_plan_that_cannot_be_read_is_told_and_not_written_over() {
+    let (_dir, home) = home();
+    make_private_dir(&home.backup()).unwrap();
+    let file = home.backup().join(PLAN);
+    replace(&file, b"{\"backups\": 5}", 0o600).unwrap();
+    let backups = Backups::kept(&home);
+    assert!(backups.unreadable().is_some_and(|why| why.contains("cannot be read")));
+    let refused = backups.choose("nothing was changed", |plan| plan.backups.clear()).unwrap_err();
+    assert!(refused.next.is_some_and(|next| next.contains("aside")));
+    assert_eq!(std::fs::read(&file).unwrap(), b"{\"backups\": 5}");
+}
+
+#[test]
+fn whoever_asks_knows_when_a_run_that_began_later_is_over() {
+    let (_dir, home) = home();
+    let backups = Backups::kept(&home);
+    backups
+        .choose("not", |plan| {
+            plan.backups.insert("home".to_owned(), backup(&["nas"]));
+        })
+        .unwrap();
+    let nas = BTreeSet::from(["nas".to_owned()]);
+    assert_eq!(backups.ask("home", &nas)[0].ended, 1);
+    backups.begins(&pair("nas"));
+    assert!(!backups.is_asked(&pair("nas")));
+    assert_eq!(backups.ask("home", &nas)[0].ended, 2, "that which runs may be past what has changed");
+    backups.ends(&pair("nas"));
+    assert!(backups.is_asked(&pair("nas")));
+}
+
+#[test]
+fn a_place_is_taken_only_where_nothing_else_lies() {
+    use super::place::There;
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| Place::Folder(dir.path().join(name));
+    assert_eq!(at("new").look(), There::Nothing);
+    assert!(
+        matches!(at("no/disk/here").look(), There::Unfit(_)),
+        "a disk that is not mounted is not made up"
+    );
+    std::fs::create_dir(dir.path().join("full")).unwrap();
+    std::fs::create_dir(dir.path().join("full/photos")).unwrap();
+    assert!(matches!(at("full").look(), There::Unfit(why) if why.contains("photos")));
+    let password = freehold_backup::Password::draw().unwrap();
+    at("new").create(&password).unwrap();
+    assert_eq!(at("new").look(), There::Repository);
+}

@@ -1,0 +1,322 @@
+//! Backups, from the API to the plan, and to repositories.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use freehold_api::{
+    BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
+    BackupFinding, BackupForget, BackupForgotten, BackupPassword, BackupPlace, BackupProgress, BackupRestore,
+    BackupRestored, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup, NewBackupTarget, Problem,
+};
+use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
+use freehold_retention::{Keep, Policy};
+use futures::StreamExt as _;
+
+use super::Answers;
+use crate::backup::{self, Backup, Target};
+use crate::shared::Shared;
+
+mod adding;
+
+/// How often it is told how far something is.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+const NOT_LOOKED: &str = "nothing was looked up";
+const NOT_RESTORED: &str = "nothing was restored";
+
+#[async_trait]
+impl BackupControl for Answers {
+    async fn backups(&self) -> Result<Backups, Problem> {
+        Ok(backup::told::status(&self.0))
+    }
+
+    async fn add_backup_target(&self, wish: NewBackupTarget) -> Result<BackupTarget, Problem> {
+        self.0.to_the_end(|shared| async move { adding::target(&shared, wish).await }).await
+    }
+
+    async fn remove_backup_target(&self, name: &str) -> Result<(), Problem> {
+        let name = name.to_owned();
+        self.0.to_the_end(|shared| async move { adding::remove_target(&shared, &name).await }).await
+    }
+
+    async fn backup_password(&self, target: &str) -> Result<BackupPassword, Problem> {
+        let target = named(&self.0, Some(target), "no password was given out")?.1;
+        let password = backup::password_of(&self.0, &target.password).await?;
+        Ok(BackupPassword { place: target.place.told(), password: password.reveal().to_owned() })
+    }
+
+    async fn add_backup(&self, wish: NewBackup) -> Result<BackupStatus, Problem> {
+        let name = wish.name.clone();
+        self.0.to_the_end(|shared| async move { adding::backup(&shared, wish).await }).await?;
+        let made = backup::told::of(&self.0, &name);
+        made.ok_or_else(|| Problem::bug("the backup was added and is not listed", name, None::<&str>))
+    }
+
+    async fn remove_backup(&self, name: &str) -> Result<(), Problem> {
+        let name = name.to_owned();
+        self.0.to_the_end(|shared| async move { adding::remove_backup(&shared, &name).await }).await
+    }
+
+    async fn back_up_now(&self, name: &str) -> Result<Vec<BackupAsked>, Problem> {
+        let backup = backup_named(&self.0, name, "nothing was backed up")?;
+        Ok(self.0.backups_of_files.ask(name, &backup.to))
+    }
+
+    async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem> {
+        let (name, target) = named(&self.0, place.target.as_deref(), NOT_LOOKED)?;
+        let listed = looked_at(&self.0, target, NOT_LOOKED, |repository| {
+            repository.snapshots().map_err(|error| backup::problem(NOT_LOOKED, &error))
+        })
+        .await?;
+        Ok(listed.iter().map(|one| snapshot(one, &name)).collect())
+    }
+
+    async fn backup_entries(&self, place: BackupPlace) -> Result<Vec<BackupEntry>, Problem> {
+        let (_, target) = named(&self.0, place.target.as_deref(), NOT_LOOKED)?;
+        let meant = Meant::of(&self.0, place.snapshot);
+        looked_at(&self.0, target, NOT_LOOKED, move |repository| {
+            let snapshot = meant.among(repository, NOT_LOOKED)?;
+            let listed = repository.list(&snapshot, place.path.as_deref().map(Path::new));
+            let listed = listed.map_err(|error| backup::problem(NOT_LOOKED, &error))?;
+            Ok(listed.iter().map(entry).collect())
+        })
+        .await
+    }
+
+    async fn restore_backup(&self, wish: BackupRestore) -> Result<BackupEvents, Problem> {
+        let BackupRestore { from, to } = wish;
+        let to = PathBuf::from(to);
+        if !backup::is_plain(&to) {
+            let why = format!("{} is no absolute path", to.display());
+            return Err(Problem::invalid(NOT_RESTORED, why, Some("freehold backup restore --to DIR")));
+        }
+        let (_, target) = named(&self.0, from.target.as_deref(), NOT_RESTORED)?;
+        let meant = Meant::of(&self.0, from.snapshot);
+        events(&self.0, target, Rights::Append, NOT_RESTORED, move |repository| {
+            let snapshot = meant.among(repository, NOT_RESTORED)?;
+            let restored = repository.restore(&snapshot, from.path.as_deref().map(Path::new), &to);
+            let restored = restored.map_err(|error| backup::problem(NOT_RESTORED, &error))?;
+            Ok(BackupEvent::Restored(BackupRestored {
+                files: restored.files,
+                bytes: restored.bytes,
+                unchanged: restored.unchanged,
+                failed: restored.failed,
+                named: restored.named.iter().map(|f| format!("{}: {}", f.path.display(), f.why)).collect(),
+            }))
+        })
+        .await
+    }
+
+    async fn check_backup(&self, wish: BackupCheck) -> Result<BackupEvents, Problem> {
+        const NOT: &str = "nothing was checked";
+        let (_, target) = named(&self.0, wish.target.as_deref(), NOT)?;
+        events(&self.0, target, Rights::Append, NOT, move |repository| {
+            let found = repository.check(wish.read).map_err(|error| backup::problem(NOT, &error))?;
+            let finding =
+                |found: freehold_backup::Finding| BackupFinding { severe: found.severe, what: found.what };
+            Ok(BackupEvent::Checked { findings: found.into_iter().map(finding).collect() })
+        })
+        .await
+    }
+
+    async fn forget_backups(&self, wish: BackupForget) -> Result<BackupEvents, Problem> {
+        const NOT: &str = "nothing was forgotten";
+        let (name, target) = named(&self.0, wish.target.as_deref(), NOT)?;
+        let keep = |count: u32| if count == 0 { Keep::None } else { Keep::Newest(count) };
+        let policy = Policy {
+            last: keep(wish.last),
+            hourly: keep(wish.hourly),
+            daily: keep(wish.daily),
+            weekly: keep(wish.weekly),
+            monthly: keep(wish.monthly),
+            yearly: keep(wish.yearly),
+        };
+        if policy.is_empty() {
+            let next = "freehold backup forget --daily 7 --weekly 5 --monthly 12 --dry-run";
+            return Err(Problem::invalid(NOT, "it was not said what is to stay", Some(next)));
+        }
+        let rights = if wish.dry_run { Rights::Append } else { Rights::Prune };
+        events(&self.0, target, rights, NOT, move |repository| {
+            let failed = |error: BackupError| backup::problem(NOT, &error);
+            let done = repository.forget(&policy, wish.dry_run).map_err(failed)?;
+            if !wish.dry_run {
+                let what = "what was forgotten still takes room";
+                repository.prune().map_err(|error| backup::problem(what, &error))?;
+            }
+            Ok(BackupEvent::Forgotten(BackupForgotten {
+                kept: done.keep.iter().map(|(one, _)| snapshot(one, &name)).collect(),
+                forgotten: done.forget.iter().map(|one| snapshot(one, &name)).collect(),
+            }))
+        })
+        .await
+    }
+}
+
+fn snapshot(one: &Snapshot, target: &str) -> BackupSnapshot {
+    BackupSnapshot {
+        id: one.id.clone(),
+        target: target.to_owned(),
+        made_ms: one.made.at.0,
+        machine: one.host.clone(),
+        paths: one.paths.iter().map(|path| path.display().to_string()).collect(),
+        files: one.files,
+        bytes: one.bytes,
+    }
+}
+
+fn entry(one: &freehold_backup::Entry) -> BackupEntry {
+    BackupEntry {
+        path: one.path.display().to_string(),
+        kind: match one.kind {
+            Kind::File => BackupEntryKind::File,
+            Kind::Dir => BackupEntryKind::Dir,
+            Kind::Link => BackupEntryKind::Link,
+            Kind::Other => BackupEntryKind::Other,
+        },
+        size: one.size,
+        modified_ms: one.modified.map(|modified| modified.at.0),
+    }
+}
+
+/// The target that is meant; without a name the only one.
+fn named(shared: &Shared, wanted: Option<&str>, not: &str) -> Result<(String, Target), Problem> {
+    let mut targets = shared.backups_of_files.plan().targets;
+    let none = "freehold backup target add NAME PATH";
+    match (wanted, targets.len()) {
+        (_, 0) => Err(Problem::not_found(not, "there is no target for backups", Some(none))),
+        (Some(name), _) => targets.remove_entry(name).ok_or_else(|| {
+            Problem::not_found(not, format!("there is no target {name:?}"), Some("freehold backup list"))
+        }),
+        (None, 1) => targets.pop_first().ok_or_else(|| Problem::not_found(not, "there is none", Some(none))),
+        (None, _) => {
+            let names: Vec<&str> = targets.keys().map(String::as_str).collect();
+            let why = format!("there are several targets: {}", names.join(", "));
+            Err(Problem::invalid(not, why, Some("say which: --from TARGET")))
+        }
+    }
+}
+
+fn backup_named(shared: &Shared, name: &str, not: &str) -> Result<Backup, Problem> {
+    shared.backups_of_files.plan().backups.remove(name).ok_or_else(|| {
+        Problem::not_found(not, format!("there is no backup {name:?}"), Some("freehold backup list"))
+    })
+}
+
+/// A snapshot as somebody named it.
+struct Meant {
+    wanted: Option<String>,
+    /// The machine and paths, where it is the name of a backup.
+    backup: Option<(String, BTreeSet<PathBuf>)>,
+}
+
+impl Meant {
+    fn of(shared: &Shared, wanted: Option<String>) -> Self {
+        let wanted = wanted.filter(|wanted| wanted != "latest");
+        let plan = shared.backups_of_files.plan();
+        let backup = wanted.as_ref().and_then(|name| plan.backups.get(name)).map(|backup| {
+            (shared.name_of(shared.me()), backup.paths.iter().cloned().collect::<BTreeSet<_>>())
+        });
+        Self { wanted, backup }
+    }
+
+    /// The id of the snapshot. The newest of all is meant only where all are of the same: somebody else's would be
+    /// brought back for one's own.
+    fn among(&self, repository: &Repository, not: &str) -> Result<String, Problem> {
+        let all = repository.snapshots().map_err(|error| backup::problem(not, &error))?;
+        let group = |one: &Snapshot| (one.host.clone(), one.paths.iter().cloned().collect::<BTreeSet<_>>());
+        let list = Some("freehold backup snapshots");
+        let none = || Problem::not_found(not, "there is no such snapshot", list);
+        let newest = |all: &mut dyn Iterator<Item = &Snapshot>| all.last().map(|one| one.id.clone());
+        match (&self.backup, &self.wanted) {
+            (Some(of), _) => newest(&mut all.iter().filter(|one| group(one) == *of)).ok_or_else(none),
+            (None, Some(wanted)) => {
+                let found: Vec<&Snapshot> =
+                    all.iter().filter(|one| one.id.starts_with(wanted.as_str())).collect();
+                match found.as_slice() {
+                    [one] => Ok(one.id.clone()),
+                    [] => Err(none()),
+                    _ => Err(Problem::invalid(not, format!("{wanted} is the start of several ids"), list)),
+                }
+            }
+            (None, None) if all.iter().map(group).collect::<BTreeSet<_>>().len() > 1 => {
+                let why = "several machines or paths are backed up there, each with a newest snapshot";
+                let next = "say which: --snapshot ID    (freehold backup snapshots), or the name of a backup";
+                Err(Problem::invalid(not, why, Some(next)))
+            }
+            (None, None) => newest(&mut all.iter()).ok_or_else(none),
+        }
+    }
+}
+
+/// Stops what is under way when nobody waits for it any more.
+struct StopsWhenDropped(Stop);
+
+impl Drop for StopsWhenDropped {
+    fn drop(&mut self) {
+        self.0.ask();
+    }
+}
+
+fn fault(not: &str, error: &tokio::task::JoinError) -> Problem {
+    Problem::bug(not, error.to_string(), None::<&str>)
+}
+
+/// Looks something up in a repository.
+async fn looked_at<T: Send + 'static>(
+    shared: &Shared,
+    target: Target,
+    not: &'static str,
+    work: impl FnOnce(&Repository) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let password = backup::password_of(shared, &target.password).await?;
+    let stop = StopsWhenDropped(Stop::default());
+    let stopped = stop.0.clone();
+    let looking = tokio::task::spawn_blocking(move || {
+        let repository = target.place.open(Rights::Append, &password, &stopped);
+        work(&repository.map_err(|error| backup::problem(not, &error))?)
+    });
+    looking.await.unwrap_or_else(|error| Err(fault(not, &error)))
+}
+
+/// Does something that takes long, and tells how far it is.
+async fn events(
+    shared: &Arc<Shared>,
+    target: Target,
+    rights: Rights,
+    not: &'static str,
+    work: impl FnOnce(&Repository) -> Result<BackupEvent, Problem> + Send + 'static,
+) -> Result<BackupEvents, Problem> {
+    let password = backup::password_of(shared, &target.password).await?;
+    let stop = StopsWhenDropped(Stop::default());
+    let (stopped, meter) = (stop.0.clone(), Arc::new(OnceLock::<Meter>::new()));
+    let shown = Arc::clone(&meter);
+    let working = tokio::task::spawn_blocking(move || {
+        let repository = target.place.open(rights, &password, &stopped);
+        let repository = repository.map_err(|error| backup::problem(not, &error))?;
+        drop(shown.set(repository.meter().clone()));
+        work(&repository)
+    });
+    let ends = shared.stop.clone();
+    let state = Some((working, stop, meter, ends));
+    Ok(futures::stream::unfold(state, move |state| async move {
+        let (mut working, stop, meter, ends) = state?;
+        tokio::select! {
+            ended = &mut working => {
+                let event = match ended {
+                    Ok(Ok(event)) => event,
+                    Ok(Err(problem)) => BackupEvent::Failed(problem),
+                    Err(error) => BackupEvent::Failed(fault(not, &error)),
+                };
+                return Some((event, None));
+            }
+            () = ends.cancelled(), if !stop.0.is_asked() => stop.0.ask(),
+            () = tokio::time::sleep(TELL_EVERY) => {}
+        }
+        let (done, total) = meter.get().map(|meter| (meter.done(), meter.total())).unwrap_or_default();
+        let progress = BackupEvent::Progress(BackupProgress { done, total });
+        Some((progress, Some((working, stop, meter, ends))))
+    })
+    .boxed())
+}

@@ -1,0 +1,184 @@
+//! Targets and backups, added and removed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use freehold_api::{BackupTarget, NewBackup, NewBackupTarget, Problem, words};
+use freehold_backup::{BackupError, Password, Repository, Rights, Stop};
+use freehold_retention::Schedule;
+use freehold_wire::Millis;
+use zeroize::Zeroizing;
+
+use super::{backup_named, fault};
+use crate::backup::{self, Backup, Place, Target, There};
+use crate::clock;
+use crate::shared::Shared;
+
+const NOT_ADDED: &str = "no target was added";
+const NOT_BACKED_UP: &str = "nothing is backed up";
+const NAME_MAX: usize = 32;
+
+fn checked(name: &str, not: &str) -> Result<(), Problem> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > NAME_MAX || !name.chars().all(fits) || name == "latest" {
+        let why = format!("{name:?} is no name for it: up to {NAME_MAX} small letters, digits and hyphens");
+        return Err(Problem::invalid(not, why, Some("choose another name")));
+    }
+    Ok(())
+}
+
+pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Result<BackupTarget, Problem> {
+    let NewBackupTarget { name, path, password } = wish;
+    let password = password.map(|password| Password::known(Zeroizing::new(password)));
+    checked(&name, NOT_ADDED)?;
+    let path = PathBuf::from(path);
+    if !backup::is_plain(&path) {
+        let why = format!("{} is no absolute path", path.display());
+        return Err(Problem::invalid(NOT_ADDED, why, Some("freehold backup target add NAME PATH")));
+    }
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    let place = Place::Folder(path);
+    let plan = backups.plan();
+    if let Some((known, target)) =
+        plan.targets.iter().find(|(known, target)| **known == name || target.place == place)
+    {
+        let why = format!("there is the target {known} already, at {}", target.place.told());
+        return Err(Problem::conflict(NOT_ADDED, why, Some("freehold backup list")));
+    }
+    let (kept, found) = match (place.look(), password) {
+        (There::Unfit(why), _) => {
+            let next =
+                "name an empty directory, or one that is not there yet: freehold backup target add NAME PATH";
+            return Err(Problem::refused(NOT_ADDED, format!("{}: {why}", place.told()), Some(next)));
+        }
+        (There::Nothing, Some(_)) => {
+            let why = format!("there is no backup at {} that a password could open", place.told());
+            return Err(Problem::refused(
+                NOT_ADDED,
+                why,
+                Some("leave --password-file out, or check the path"),
+            ));
+        }
+        (There::Nothing, None) => (made(shared, &place).await?, false),
+        (There::Repository, Some(password)) => {
+            opened(place.clone(), password.clone())
+                .await?
+                .map_err(|error| backup::problem(NOT_ADDED, &error))?;
+            (backup::keep_password(shared, &place, &password).await?, true)
+        }
+        (There::Repository, None) => (found_again(shared, &place).await?, true),
+    };
+    let told = place.told();
+    let target = Target { place, password: kept };
+    backups.choose(NOT_ADDED, |plan| drop(plan.targets.insert(name.clone(), target)))?;
+    Ok(BackupTarget { name, place: told, found })
+}
+
+/// Makes a repository. Its password is kept before there is anything that it opens.
+async fn made(shared: &Shared, place: &Place) -> Result<String, Problem> {
+    let drawn = Password::draw().map_err(|e| Problem::bug(NOT_ADDED, e.to_string(), None::<&str>))?;
+    let kept = backup::keep_password(shared, place, &drawn).await?;
+    let at = place.clone();
+    let made = tokio::task::spawn_blocking(move || at.create(&drawn).map(drop)).await;
+    made.map_err(|error| fault(NOT_ADDED, &error))?.map_err(|error| backup::problem(NOT_ADDED, &error))?;
+    Ok(kept)
+}
+
+async fn opened(place: Place, password: Password) -> Result<Result<Repository, BackupError>, Problem> {
+    let open = move || place.open(Rights::Append, &password, &Stop::default());
+    tokio::task::spawn_blocking(open).await.map_err(|error| fault(NOT_ADDED, &error))
+}
+
+/// Tries the passwords that the vault knows on a repository that was made before, perhaps by another machine.
+async fn found_again(shared: &Shared, place: &Place) -> Result<String, Problem> {
+    for (kept, password) in backup::known(shared, place).await? {
+        match opened(place.clone(), password).await? {
+            Ok(_) => return Ok(kept),
+            Err(BackupError::Password { .. }) => {}
+            Err(error) => return Err(backup::problem(NOT_ADDED, &error)),
+        }
+    }
+    Err(Problem::refused(
+        NOT_ADDED,
+        format!(
+            "there is a backup at {} already, and no password that this realm knows opens it",
+            place.told()
+        ),
+        Some("freehold backup target add NAME PATH --password-file FILE"),
+    ))
+}
+
+pub(super) async fn remove_target(shared: &Arc<Shared>, name: &str) -> Result<(), Problem> {
+    const NOT: &str = "no target was removed";
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    let plan = backups.plan();
+    if !plan.targets.contains_key(name) {
+        let why = format!("there is no target {name:?}");
+        return Err(Problem::not_found(NOT, why, Some("freehold backup list")));
+    }
+    if let Some((used, _)) = plan.backups.iter().find(|(_, backup)| backup.to.contains(name)) {
+        let next = format!("freehold backup remove {}", words::typed(used));
+        return Err(Problem::refused(NOT, format!("the backup {used} goes there"), Some(next)));
+    }
+    backups.choose(NOT, |plan| drop(plan.targets.remove(name)))
+}
+
+pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), Problem> {
+    checked(&wish.name, NOT_BACKED_UP)?;
+    let every = Millis(wish.every_ms);
+    Schedule::new(every)
+        .map_err(|bad| Problem::invalid(NOT_BACKED_UP, bad.to_string(), Some("--every hour")))?;
+    let paths: Vec<PathBuf> = wish.paths.iter().map(PathBuf::from).collect();
+    let usage = Some("freehold backup add NAME PATH --to TARGET");
+    if paths.is_empty() {
+        return Err(Problem::invalid(NOT_BACKED_UP, "no path was named", usage));
+    }
+    for path in &paths {
+        if !backup::is_plain(path) {
+            let why = format!("{} is no absolute path", path.display());
+            return Err(Problem::invalid(NOT_BACKED_UP, why, usage));
+        }
+        // As the system says it: a service's user may not look into a person's home.
+        if let Err(error) = path.symlink_metadata() {
+            let why = format!("{}: {error}", path.display());
+            return Err(Problem::refused(NOT_BACKED_UP, why, Some("name a path that this node can read")));
+        }
+    }
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    let plan = backups.plan();
+    if plan.backups.contains_key(&wish.name) {
+        let why = format!("there is a backup {} already", wish.name);
+        let next = format!("choose another name, or first: freehold backup remove {}", wish.name);
+        return Err(Problem::conflict(NOT_BACKED_UP, why, Some(next)));
+    }
+    if let Some(unknown) = wish.to.iter().find(|target| !plan.targets.contains_key(*target)) {
+        let why = format!("there is no target {unknown:?}");
+        let next = format!("freehold backup target add {} PATH", words::typed(unknown));
+        return Err(Problem::not_found(NOT_BACKED_UP, why, Some(next)));
+    }
+    if wish.to.is_empty() {
+        return Err(Problem::invalid(NOT_BACKED_UP, "no target was named", usage));
+    }
+    let made = Backup {
+        id: backup::short_id(),
+        paths,
+        exclude: wish.exclude,
+        git_ignore: wish.git_ignore,
+        one_file_system: wish.one_file_system,
+        every_ms: wish.every_ms,
+        to: wish.to.into_iter().collect(),
+        added_ms: clock::wall().0,
+    };
+    backups.choose(NOT_BACKED_UP, |plan| drop(plan.backups.insert(wish.name, made)))
+}
+
+pub(super) async fn remove_backup(shared: &Arc<Shared>, name: &str) -> Result<(), Problem> {
+    const NOT: &str = "nothing was changed";
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    backup_named(shared, name, NOT)?;
+    backups.choose(NOT, |plan| drop(plan.backups.remove(name)))
+}
