@@ -63,6 +63,8 @@ impl Backups {
             Err(why) => state.unreadable = Some(why),
         }
         state.records = kept::read(&dir.join(RECORDS)).ok().flatten().unwrap_or_default();
+        // Those of a backup that was removed just before the end are nobody's any more.
+        state.records.keep_only(&state.plan);
         Self { dir, state: Mutex::new(state), wake: Notify::new(), turn: tokio::sync::Mutex::default() }
     }
 
