@@ -226,6 +226,27 @@ async fn ranges_and_etags_are_http() {
 }
 
 #[tokio::test]
+async fn a_browser_is_shown_backups_and_no_more() {
+    let sessions = sessions();
+    let node = router(Arc::new(Pretend::new(World::family())), Arc::clone(&sessions));
+    let guarded = guard(node, Arc::clone(&sessions));
+    let code = sessions.issue_code(Duration::from_mins(1));
+    let typed = TypedCode { code: code.code.clone() };
+    let cookie = sessions.sign_in(Source::Here, &typed).await.unwrap();
+    let cookie = cookie.as_header().split(';').next().unwrap().to_owned();
+    let ask = |method: Method, path: &str| {
+        let asked = Request::builder().method(method).uri(path).header(header::COOKIE, &cookie);
+        guarded.clone().oneshot(asked.header("sec-fetch-site", "same-origin").body(Body::empty()).unwrap())
+    };
+    assert_ne!(ask(Method::GET, "/api/v1/backup").await.unwrap().status(), StatusCode::FORBIDDEN);
+    for path in ["", "/targets", "/targets/disk/password", "/restore", "/forget"] {
+        let answer = ask(Method::POST, &format!("/api/v1/backup{path}")).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(ask(Method::GET, "/api/v1/backup/snapshots").await.unwrap().status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn browsers_need_a_session_and_our_own_pages() {
     let sessions = sessions();
     let node = router(Arc::new(Pretend::new(World::family())), Arc::clone(&sessions));

@@ -14,6 +14,10 @@ use crate::Problem;
 /// Where a code is typed: the one place that is open to those who have no session yet.
 const SIGN_IN: &str = "/api/v1/setup/session";
 
+/// Backups read and write any file of this machine that the node may: a browser is shown how they stand, and no more,
+/// so that a session that was stolen is not worth the machine.
+const BACKUPS: &str = "/api/v1/backup";
+
 /// Lets only signed-in browsers through to `api`, and only for what their person did on our own
 /// pages.
 pub fn guard(api: Router, sessions: Arc<Sessions>) -> Router {
@@ -41,7 +45,20 @@ async fn admit(State(sessions): State<Arc<Sessions>>, request: Request, next: Ne
         )
         .with_status(StatusCode::UNAUTHORIZED);
     }
+    if is_for_this_machine(request.method(), request.uri().path()) {
+        return Problem::refused(
+            "this is not asked by a browser",
+            "backups reach every file of the machine",
+            Some("freehold backup --help    (on the machine itself)"),
+        )
+        .into_response();
+    }
     next.run(request).await
+}
+
+fn is_for_this_machine(method: &Method, path: &str) -> bool {
+    let rest = path.strip_prefix(BACKUPS);
+    rest.is_some_and(|rest| rest.starts_with('/') || (rest.is_empty() && method != Method::GET))
 }
 
 /// Ends of names that nobody can buy.
