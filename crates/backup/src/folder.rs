@@ -8,7 +8,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -67,12 +67,21 @@ pub struct Folder {
     root: PathBuf,
     rights: Rights,
     stop: Stop,
+    /// Device and inode of the root, once a repository was found in it.
+    found: OnceLock<(u64, u64)>,
 }
 
 impl Folder {
     /// The directory need not exist yet.
     pub fn new(root: &Path, rights: Rights) -> Self {
-        Self { root: root.to_owned(), rights, stop: Stop::default() }
+        Self { root: root.to_owned(), rights, stop: Stop::default(), found: OnceLock::new() }
+    }
+
+    /// From now on nothing is written if another directory lies here: a disk that is unmounted leaves an empty one.
+    pub(crate) fn stays(&self) {
+        if let Some(found) = self.itself() {
+            self.found.get_or_init(|| found);
+        }
     }
 
     /// The same, which nothing goes through any more once that is asked for.
@@ -108,6 +117,7 @@ impl Folder {
         self.stop.check()?;
         let (dir, path) = (self.dir(kind, id), self.path(kind, id));
         acceptable(kind, id, content)?;
+        self.still_there()?;
         make_dirs(&dir)?;
         // Others write here too, and those on other machines may have this process's number.
         let mut random = [0; 8];
@@ -128,6 +138,16 @@ impl Folder {
             return if same { Ok(()) } else { Err(error) };
         }
         File::open(&dir)?.sync_all()
+    }
+
+    fn still_there(&self) -> io::Result<()> {
+        if self.found.get().is_none_or(|found| self.itself() == Some(*found)) {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            "the backup is not there any more: was its disk unmounted?",
+        ))
     }
 
     /// The directories in which files of this kind lie.

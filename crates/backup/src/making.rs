@@ -21,7 +21,7 @@ use crate::{
 /// What is backed up.
 #[derive(Debug, Clone, Default)]
 pub struct Source {
-    /// Absolute paths of directories and files.
+    /// Absolute paths of directories and files, as [`Source::in_order`] has them.
     pub paths: Vec<PathBuf>,
     /// Patterns as in a `.gitignore` of what is left out.
     pub excludes: Vec<String>,
@@ -60,6 +60,23 @@ pub struct Made {
 }
 
 impl Source {
+    /// Sorted, and without those that lie within others: the engine makes a directory twice, and finds half of it, of
+    /// what comes in another order.
+    pub fn in_order(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+        paths.sort();
+        paths.dedup_by(|later, kept| later.starts_with(&*kept));
+        paths
+    }
+
+    /// Whether it can be read as it is described.
+    ///
+    /// # Errors
+    /// What cannot be meant: a path that is not there, or a pattern that is none.
+    pub fn check(&self) -> Result<(), BackupError> {
+        self.checked()?;
+        self.walk().map(drop).map_err(engine("what is to be backed up", "patterns"))
+    }
+
     /// Refuses what cannot be meant: a path that is not there would make a snapshot without it.
     fn checked(&self) -> Result<(), BackupError> {
         let refuse = |path: &Path, why: String| Err(BackupError::Source { path: path.to_owned(), why });
@@ -99,6 +116,7 @@ impl Repository {
     /// nothing of them is written again.
     pub fn backup(&self, source: &Source, host: &str) -> Result<Made, BackupError> {
         source.checked()?;
+        let source = &Source { paths: Source::in_order(source.paths.clone()), ..source.clone() };
         let failed = engine("the backup", self.place());
         self.take_up()?;
         let tally = Arc::new(Tally::default());
@@ -106,7 +124,8 @@ impl Repository {
         let named = source.never.iter().filter_map(|path| inode(&path.canonicalize().ok()?));
         let never = self.folder().itself().into_iter().chain(named).collect();
         let stop = self.folder().stop().clone();
-        let watched = Watched { inner, never, tally: Arc::clone(&tally), stop };
+        let roots = source.paths.clone();
+        let watched = Watched { inner, roots, never, tally: Arc::clone(&tally), stop };
         let snapshot = SnapshotOptions::default().host(host.to_owned()).to_snapshot().map_err(&failed)?;
         let open = self.opened()?.to_indexed_ids().map_err(&failed)?;
         let made =

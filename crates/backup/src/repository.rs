@@ -72,6 +72,7 @@ impl Repository {
             raw.init(&credentials(password), &KeyOptions::default(), &ConfigOptions::default())
         });
         let key = Credentials::Masterkey(made.map_err(&failed)?.key());
+        folder.stays();
         Ok(Self { folder, place, key, meter })
     }
 
@@ -83,6 +84,7 @@ impl Repository {
         if folder.list(FileType::Config).map_err(&failed)?.is_empty() {
             return Err(BackupError::NotThere { place });
         }
+        folder.stays();
         let meter = Meter::default();
         let open =
             raw(Arc::<Folder>::clone(&folder), &meter).and_then(|raw| raw.open(&credentials(password)));

@@ -41,6 +41,8 @@ impl Tally {
 #[derive(Debug)]
 pub(crate) struct Watched {
     pub(crate) inner: LocalSource,
+    /// What was named.
+    pub(crate) roots: Vec<PathBuf>,
     /// Left out whatever else is said, by whichever name: the backup itself, if it lies within what is backed up, and
     /// what the source names. Devices and inodes.
     pub(crate) never: Vec<(u64, u64)>,
@@ -61,12 +63,14 @@ impl ReadSource for Watched {
     fn entries(&self) -> Entries {
         let (never, tally) = (self.never.clone(), Arc::clone(&self.tally));
         let stop = self.stop.clone();
-        Entries { inner: self.inner.entries(), never, tally, stop, within: None, cache: None }
+        let roots = self.roots.clone();
+        Entries { inner: self.inner.entries(), roots, never, tally, stop, within: None, cache: None }
     }
 }
 
 pub(crate) struct Entries {
     inner: <LocalSource as ReadSource>::Iter,
+    roots: Vec<PathBuf>,
     never: Vec<(u64, u64)>,
     tally: Arc<Tally>,
     stop: Stop,
@@ -80,6 +84,10 @@ impl Entries {
     /// Whether this one is left out. The walk comes to a directory before it comes to what is in it.
     fn left_out(&mut self, entry: &ReadSourceEntry<Inner>) -> bool {
         if self.within.as_ref().is_some_and(|within| entry.path.starts_with(within)) {
+            return true;
+        }
+        // The walk goes through a link that was named, and would have both in the snapshot by one name.
+        if entry.node.is_symlink() && self.roots.contains(&entry.path) && entry.path.is_dir() {
             return true;
         }
         if entry.node.is_dir() && inode(&entry.path).is_some_and(|found| self.never.contains(&found)) {
@@ -152,7 +160,10 @@ impl ReadSourceOpen for Opening {
         match inner.open() {
             Ok(inner) => Ok(Reading { inner, path, tally, stop }),
             Err(error) => {
-                tally.note(Some(&path), said(&error));
+                // One that was removed since the walk came by is missing to nobody.
+                if path.symlink_metadata().is_ok() {
+                    tally.note(Some(&path), said(&error));
+                }
                 Err(error)
             }
         }

@@ -106,7 +106,10 @@ fn absolute(path: &Path) -> Result<String, Problem> {
     let odd = |why: String| {
         Problem::invalid(format!("cannot use {}", path.display()), why, Some("name a path as text"))
     };
-    let path = std::path::absolute(path).map_err(|error| odd(error.to_string()))?;
+    let mut path = std::path::absolute(path).map_err(|error| odd(error.to_string()))?;
+    if path.components().any(|part| matches!(part, std::path::Component::ParentDir)) {
+        path = path.canonicalize().map_err(|error| odd(error.to_string()))?;
+    }
     path.into_os_string().into_string().map_err(|_| odd("it is no text".to_owned()))
 }
 
@@ -166,13 +169,17 @@ async fn now(terminal: Terminal, client: &Client, name: &str) -> Result<(), Prob
     };
     bar.finish_and_clear();
     show(terminal, &made, |made| lines_of(made).join("\n"))?;
-    let failed = |at: &BackupStanding| Some(format!("{}: {}", at.target, at.why.as_ref()?));
+    let failed = |at: &BackupStanding| {
+        let unread = at.last.as_ref().map_or(0, |last| last.unread);
+        let unread = || Some(format!("{} could not be read", count(unread, "file"))).filter(|_| unread > 0);
+        Some(format!("{}: {}", at.target, at.why.clone().or_else(unread)?))
+    };
     let failed: Vec<String> = made.to.iter().filter_map(failed).collect();
     if failed.is_empty() {
         return Ok(());
     }
     Err(Problem::refused(
-        format!("{name} is not backed up to {}", count(failed.len() as u64, "target")),
+        format!("{name} is not, or not wholly, backed up to {}", count(failed.len() as u64, "target")),
         failed.join("; "),
         Some(format!("set right what it says, then: freehold backup now {}", words::typed(name))),
     ))

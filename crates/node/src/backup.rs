@@ -31,6 +31,7 @@ pub(crate) type Pair = (String, String);
 
 const PLAN: &str = "plan";
 const RECORDS: &str = "records";
+const TRIAL: &str = "trial";
 
 /// The backups of this machine.
 pub(crate) struct Backups {
@@ -50,6 +51,8 @@ struct State {
     unreadable: Option<String>,
     running: BTreeMap<Pair, Meter>,
     asked: BTreeSet<Pair>,
+    /// Targets from which something is removed.
+    pruned: BTreeSet<String>,
     ended: BTreeMap<Pair, u64>,
 }
 
@@ -62,9 +65,21 @@ impl Backups {
             Ok(plan) => state.plan = plan.unwrap_or_default(),
             Err(why) => state.unreadable = Some(why),
         }
-        state.records = kept::read(&dir.join(RECORDS)).ok().flatten().unwrap_or_default();
+        state.records = kept::read(&dir.join(RECORDS))
+            .unwrap_or_else(|why| {
+                tracing::warn!(why, "what came of earlier backups is forgotten");
+                None
+            })
+            .unwrap_or_default();
         // Those of a backup that was removed just before the end are nobody's any more.
         state.records.keep_only(&state.plan);
+        // What a trial has brought back before the machine went off is nobody's to find.
+        match std::fs::remove_dir_all(dir.join(TRIAL)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "what a trial to restore has brought back stays");
+            }
+            _ => {}
+        }
         Self { dir, state: Mutex::new(state), wake: Notify::new(), turn: tokio::sync::Mutex::default() }
     }
 
@@ -82,13 +97,23 @@ impl Backups {
     }
 
     /// Why what was chosen cannot be read.
-    fn unreadable(&self) -> Option<String> {
+    pub(crate) fn unreadable(&self) -> Option<String> {
         self.state().unreadable.clone()
+    }
+
+    /// What is in no backup: the node's home, whose stores change while they are read and of whose content the realm
+    /// keeps copies; and all targets, which would take each other in.
+    pub(crate) fn never(&self, home: &Home) -> Vec<PathBuf> {
+        let plan = self.plan();
+        let targets = plan.targets.values().map(|target| match &target.place {
+            Place::Folder(path) => path.clone(),
+        });
+        targets.chain([home.root().to_owned()]).collect()
     }
 
     /// Folder for what is tried, and no longer than that.
     fn scratch(&self) -> PathBuf {
-        self.dir.join("trial")
+        self.dir.join(TRIAL)
     }
 
     /// Changes what was chosen, durably; whoever does holds the turn.
@@ -114,10 +139,11 @@ impl Backups {
         replace(&self.dir.join(name), &serde_json::to_vec_pretty(value)?, 0o600)
     }
 
-    /// Notes how something stands. If the disk fails now, the next run says so.
-    fn note(&self, pair: &Pair, change: impl FnOnce(&mut Record)) {
+    /// Notes how a backup stands that is known by its id: one that was removed meanwhile leaves nothing to another one of
+    /// its name. If the disk fails now, the next run says so.
+    fn note(&self, pair: &Pair, id: &str, change: impl FnOnce(&mut Record)) {
         let mut state = self.state();
-        if !state.plan.has(pair) {
+        if !state.plan.has(pair) || state.plan.backups.get(&pair.0).is_none_or(|backup| backup.id != id) {
             return;
         }
         change(state.records.of_mut(pair));
@@ -147,10 +173,30 @@ impl Backups {
         self.state().asked.contains(pair)
     }
 
-    fn begins(&self, pair: &Pair) {
+    /// Says that a run begins, unless something is being removed from its target: what it has just found there might
+    /// be gone.
+    fn begins(&self, pair: &Pair) -> bool {
         let mut state = self.state();
+        if state.pruned.contains(&pair.1) {
+            return false;
+        }
         state.asked.remove(pair);
         state.running.insert(pair.clone(), Meter::default());
+        true
+    }
+
+    /// Whether something may be removed from a target: no run is under way there, nor somebody else who removes. If so,
+    /// no run begins until [`Backups::is_pruned`].
+    pub(crate) fn prunes(&self, target: &str) -> bool {
+        let mut state = self.state();
+        let busy = state.running.keys().any(|(_, at)| at == target);
+        !busy && state.pruned.insert(target.to_owned())
+    }
+
+    /// What was to be removed is.
+    pub(crate) fn is_pruned(&self, target: &str) {
+        self.state().pruned.remove(target);
+        self.wake.notify_one();
     }
 
     fn shows(&self, pair: &Pair, meter: &Meter) {

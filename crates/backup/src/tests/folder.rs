@@ -147,3 +147,19 @@ fn a_thief_with_the_keys_of_the_machine_takes_no_history_away() {
     place.repository.restore(&honest.snapshot, Some(&place.home()), &to).expect("restored");
     assert_eq!(fs::read(to.join("letter")).expect("there"), b"Dear Ann");
 }
+
+#[test]
+fn nothing_is_written_where_a_disk_is_no_more() {
+    let place = Place::new();
+    place.write("letter", b"Dear Ann");
+    place.backup();
+    let (root, away) = (place.dir.path().join("backup"), place.dir.path().join("away"));
+    fs::rename(&root, &away).expect("unmounted");
+    fs::create_dir(&root).expect("the mount point");
+    let folder = place.repository.folder();
+    let refused = folder.write_bytes(FileType::Pack, &id(b"whole"), false, bytes(b"whole"));
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(fs::read_dir(&root).expect("listed").count(), 0);
+    fs::remove_dir(&root).and_then(|()| fs::rename(&away, &root)).expect("mounted");
+    folder.write_bytes(FileType::Pack, &id(b"whole"), false, bytes(b"whole")).expect("added");
+}

@@ -77,3 +77,42 @@ fn what_is_stopped_makes_no_snapshot_and_goes_on_later() {
     assert!(place.repository.snapshots().expect("listed").is_empty());
     assert_eq!(place.backup().unread, 0);
 }
+
+#[test]
+fn paths_in_any_order_and_within_each_other_are_each_found() {
+    let place = Place::new();
+    for name in ["z/last", "a/first", "a/deep/in"] {
+        place.write(name, name.as_bytes());
+    }
+    let other = place.dir.path().join("besides");
+    fs::create_dir(&other).expect("made");
+    #[expect(clippy::disallowed_methods, reason = "a file of a test")]
+    fs::write(other.join("one"), b"one").expect("written");
+    let paths =
+        vec![place.home().join("z"), other.clone(), place.home().join("a/deep"), place.home().join("a")];
+    let made = place.repository.backup(&Source { paths, ..Source::default() }, "laptop").expect("backed up");
+    assert_eq!(made.files, 4);
+    for path in [place.home().join("z/last"), place.home().join("a/deep/in"), other.join("one")] {
+        assert_eq!(
+            place.repository.list("latest", Some(&path)).map(|found| found.len()).ok(),
+            Some(1),
+            "{path:?}"
+        );
+    }
+}
+
+#[test]
+fn a_link_that_was_named_is_gone_through() {
+    let place = Place::new();
+    place.write("papers/letter", b"Dear Ann");
+    let link = place.dir.path().join("documents");
+    std::os::unix::fs::symlink(place.home().join("papers"), &link).expect("linked");
+    let source = Source { paths: vec![link.clone()], ..Source::default() };
+    place.repository.backup(&source, "laptop").expect("backed up");
+    let found = place.repository.list("latest", Some(&link.join("letter"))).expect("listed");
+    assert_eq!(found.len(), 1);
+    let to = place.dir.path().join("back");
+    fs::create_dir(&to).expect("made");
+    let restored = place.repository.restore("latest", Some(&link), &to).expect("restored");
+    assert_eq!((restored.files, restored.failed), (1, 0));
+}

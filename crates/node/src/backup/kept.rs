@@ -116,6 +116,8 @@ pub(crate) struct Record {
     pub(crate) ended_ms: Option<u64>,
     /// How many have failed since one succeeded.
     pub(crate) failed: u32,
+    /// The target of the last one was not there: a disk in a drawer.
+    pub(crate) away: bool,
     /// Why the last one did.
     pub(crate) why: Option<String>,
     /// The first files that the last run could not read, and why.
@@ -137,6 +139,20 @@ pub(crate) struct Run {
     pub(crate) unread: u64,
 }
 
+/// Why a run has failed.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) why: String,
+    /// Its target was not there.
+    pub(crate) away: bool,
+}
+
+impl From<String> for Failed {
+    fn from(why: String) -> Self {
+        Self { why, away: false }
+    }
+}
+
 /// A trial to restore.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trial {
@@ -155,12 +171,14 @@ impl Record {
         self.runs.push(run);
         let more = self.runs.len().saturating_sub(RUNS_MAX);
         self.runs.drain(..more);
-        (self.failed, self.why, self.unread, self.ended_ms) = (0, None, unread, Some(ended.0));
+        (self.failed, self.away, self.why, self.unread, self.ended_ms) =
+            (0, false, None, unread, Some(ended.0));
     }
 
     /// A run did not.
-    pub(super) fn failed(&mut self, why: String, ended: Millis) {
+    pub(super) fn failed(&mut self, Failed { why, away }: Failed, ended: Millis) {
         self.failed = self.failed.saturating_add(1);
+        self.away = away;
         (self.why, self.ended_ms) = (Some(why), Some(ended.0));
     }
 
@@ -189,7 +207,8 @@ impl Record {
             added,
             first: self.first_ms.map(Millis),
             runs: self.runs.iter().map(outcome).collect(),
-            failed: self.failed,
+            // That it is old is said in time; two disks take turns in many a house.
+            failed: if self.away { 0 } else { self.failed },
             tested: self.tested_ms.map(Millis),
             drilled: self.trial.as_ref().map(|trial| Drilled { at: Millis(trial.at_ms), good: trial.good }),
         }

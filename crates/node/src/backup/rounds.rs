@@ -28,6 +28,23 @@ const NOTHING: &str = "nothing is backed up: freehold backup target add NAME PAT
 pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     plane.report(Health::Idle(NOTHING.to_owned()));
     plane.spawn(run(Arc::clone(shared), plane.clone()));
+    plane.spawn(spread(Arc::clone(shared), plane.clone()));
+}
+
+/// Has passwords lie on a second machine once there is one.
+async fn spread(shared: Arc<Shared>, plane: Plane) {
+    loop {
+        tokio::select! {
+            biased;
+            () = plane.cancel().cancelled() => return,
+            () = passwords::spread(&shared) => {}
+        }
+        tokio::select! {
+            biased;
+            () = plane.cancel().cancelled() => return,
+            () = tokio::time::sleep(Duration::from_millis(LOOK_EVERY.0)) => {}
+        }
+    }
 }
 
 async fn run(shared: Arc<Shared>, plane: Plane) {
@@ -40,14 +57,14 @@ async fn run(shared: Arc<Shared>, plane: Plane) {
         let (jobs, next) =
             round.due(&plan, &backups.records(), &asked, Now { at: now, power, metered: false });
         for job in jobs {
-            if let Some(target) = plan.targets.get(&job.pair().1) {
+            let Some(target) = plan.targets.get(&job.pair().1) else { continue };
+            if matches!(job, Job::Try(..)) || backups.begins(job.pair()) {
                 round.begin(&job, now);
                 let job = running::run(Arc::clone(&shared), job, target.clone(), stop.clone());
                 under_way.push(job);
             }
         }
         plane.report(health(backups, &plan));
-        passwords::spread(&shared).await;
         tokio::select! {
             biased;
             () = plane.cancel().cancelled() => break,
@@ -87,7 +104,7 @@ struct Round {
 impl Round {
     fn begin(&mut self, job: &Job, now: Millis) {
         self.busy.insert(job.pair().1.clone());
-        if let Job::Try(pair, _) = job {
+        if let Job::Try(pair, ..) = job {
             self.again.insert(pair.clone(), now.plus(TRY_AGAIN));
         }
     }
@@ -102,7 +119,7 @@ impl Round {
         now: Now,
     ) -> (Vec<Job>, Millis) {
         let mut next = now.at.plus(LOOK_EVERY);
-        let mut jobs: BTreeMap<String, (u8, Job)> = BTreeMap::new();
+        let mut jobs: BTreeMap<String, ((u8, u64), Job)> = BTreeMap::new();
         let nothing = Record::default();
         for (pair, backup) in plan.pairs().filter(|(pair, _)| !self.busy.contains(&pair.1)) {
             let record = records.of(&pair).unwrap_or(&nothing);
@@ -113,9 +130,12 @@ impl Round {
                 Due::Now => Some((1, Job::BackUp(pair.clone(), backup.clone()))),
                 Due::At(at) | Due::Waits { look_again: at, .. } => {
                     next = next.min(at);
-                    self.trial(&pair, record, now).map(|snapshot| (2, Job::Try(pair.clone(), snapshot)))
+                    let id = backup.id.clone();
+                    self.trial(&pair, record, now).map(|snapshot| (2, Job::Try(pair.clone(), id, snapshot)))
                 }
             };
+            // Among equals whoever has waited longest.
+            let job = job.map(|(first, job)| ((first, record.ended_ms.unwrap_or_default()), job));
             if let Some(job) = job {
                 let best = jobs.entry(pair.1).or_insert_with(|| job.clone());
                 if job.0 < best.0 {

@@ -8,7 +8,7 @@ use freehold_crypt::Entropy as _;
 use freehold_disk::{OsEntropy, make_private_dir};
 use freehold_retention::DrillPlan;
 
-use super::kept::{Backup, Run, Target, Trial};
+use super::kept::{Backup, Failed, Run, Target, Trial};
 use super::{Pair, passwords};
 use crate::clock;
 use crate::shared::Shared;
@@ -21,14 +21,14 @@ const NAMED_MAX: usize = 10;
 pub(super) enum Job {
     /// A run of a backup.
     BackUp(Pair, Backup),
-    /// A trial to restore from a snapshot.
-    Try(Pair, String),
+    /// A trial to restore from a snapshot, of the backup with this id.
+    Try(Pair, String, String),
 }
 
 impl Job {
     pub(super) const fn pair(&self) -> &Pair {
         match self {
-            Self::BackUp(pair, _) | Self::Try(pair, _) => pair,
+            Self::BackUp(pair, _) | Self::Try(pair, ..) => pair,
         }
     }
 }
@@ -38,22 +38,23 @@ pub(super) async fn run(shared: Arc<Shared>, job: Job, target: Target, stop: Sto
     let pair = job.pair().clone();
     match job {
         Job::BackUp(_, backup) => back_up(&shared, &pair, &backup, target, stop).await,
-        Job::Try(_, snapshot) => try_out(&shared, &pair, snapshot, target, stop).await,
+        Job::Try(_, id, snapshot) => try_out(&shared, (&pair, &id), snapshot, target, stop).await,
     }
     pair
 }
 
 async fn back_up(shared: &Arc<Shared>, pair: &Pair, backup: &Backup, target: Target, stop: Stop) {
     let (backups, began) = (&shared.backups_of_files, clock::wall());
-    backups.begins(pair);
     let made = made(shared, pair, backup, target, stop.clone()).await;
     if !stop.is_asked() {
         let ended = clock::wall();
         match &made {
             Ok(made) => tracing::info!(backup = pair.0, target = pair.1, added = made.added, "backed up"),
-            Err(why) => tracing::warn!(backup = pair.0, target = pair.1, why, "a backup failed"),
+            Err(failed) => {
+                tracing::warn!(backup = pair.0, target = pair.1, why = failed.why, "a backup failed");
+            }
         }
-        backups.note(pair, |record| match made {
+        backups.note(pair, &backup.id, |record| match made {
             Ok(made) => {
                 let named = made.named.iter().take(NAMED_MAX);
                 let unread = named.map(|unread| said(unread.path.as_deref(), &unread.why)).collect();
@@ -67,7 +68,7 @@ async fn back_up(shared: &Arc<Shared>, pair: &Pair, backup: &Backup, target: Tar
                 };
                 record.succeeded(run, unread, ended);
             }
-            Err(why) => record.failed(why, ended),
+            Err(failed) => record.failed(failed, ended),
         });
     }
     backups.ends(pair);
@@ -83,13 +84,12 @@ async fn made(
     backup: &Backup,
     target: Target,
     stop: Stop,
-) -> Result<Made, String> {
+) -> Result<Made, Failed> {
     let password = passwords::of(shared, &target.password).await.map_err(|problem| problem.to_string())?;
     let source = Source {
         paths: backup.paths.clone(),
         excludes: backup.exclude.clone(),
-        // Its stores change while they are read, and what is in them the realm keeps copies of.
-        never: vec![shared.home.root().to_owned()],
+        never: shared.backups_of_files.never(&shared.home),
         git_ignore: backup.git_ignore,
         one_file_system: backup.one_file_system,
     };
@@ -101,12 +101,21 @@ async fn made(
         repository.backup(&source, &machine)
     };
     match tokio::task::spawn_blocking(work).await {
-        Ok(made) => made.map_err(|error: BackupError| error.to_string()),
-        Err(fault) => Err(format!("a fault in the program: {fault}")),
+        Ok(made) => made.map_err(|error| Failed {
+            away: matches!(error, BackupError::NotThere { .. }),
+            why: error.to_string(),
+        }),
+        Err(fault) => Err(format!("a fault in the program: {fault}").into()),
     }
 }
 
-async fn try_out(shared: &Arc<Shared>, pair: &Pair, snapshot: String, target: Target, stop: Stop) {
+async fn try_out(
+    shared: &Arc<Shared>,
+    (pair, id): (&Pair, &str),
+    snapshot: String,
+    target: Target,
+    stop: Stop,
+) {
     let backups = &shared.backups_of_files;
     let at_ms = clock::wall().0;
     let tried = match passwords::of(shared, &target.password).await {
@@ -137,7 +146,7 @@ async fn try_out(shared: &Arc<Shared>, pair: &Pair, snapshot: String, target: Ta
         }
     };
     if let Some(tried) = tried.filter(|_| !stop.is_asked()) {
-        backups.note(pair, |record| record.tried(trial(at_ms, tried)));
+        backups.note(pair, id, |record| record.tried(trial(at_ms, tried)));
     }
 }
 

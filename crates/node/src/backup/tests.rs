@@ -38,11 +38,14 @@ fn what_was_chosen_and_what_came_of_it_is_there_after_a_restart() {
         })
         .unwrap();
     let run = Run { at_ms: 5, snapshot: "5ab".to_owned(), files: 1, bytes: 2, added: 3, unread: 0 };
-    backups.note(&pair("nas"), |record| record.succeeded(run, Vec::new(), freehold_wire::Millis(6)));
-    backups.note(&pair("stick"), |record| record.failed = 7);
+    let ended = freehold_wire::Millis(6);
+    backups.note(&pair("nas"), "0a0b0c0d", |record| record.succeeded(run, Vec::new(), ended));
+    backups.note(&pair("nas"), "before", |record| record.failed = 7);
+    backups.note(&pair("stick"), "0a0b0c0d", |record| record.failed = 7);
     let again = Backups::kept(&home);
     assert_eq!((again.plan(), again.records()), (backups.plan(), backups.records()));
     assert!(again.records().of(&pair("nas")).unwrap().runs[0].snapshot == "5ab");
+    assert_eq!(again.records().of(&pair("nas")).unwrap().failed, 0, "of one that had its name before");
     assert!(again.records().of(&pair("stick")).is_none(), "nobody chose that one");
     again.choose("not", |plan| plan.backups.clear()).unwrap();
     assert!(Backups::kept(&home).records().of(&pair("nas")).is_none(), "a name has no history of another's");
@@ -72,7 +75,11 @@ fn whoever_asks_knows_when_a_run_that_began_later_is_over() {
         .unwrap();
     let nas = BTreeSet::from(["nas".to_owned()]);
     assert_eq!(backups.ask("home", &nas)[0].ended, 1);
-    backups.begins(&pair("nas"));
+    assert!(backups.prunes("nas") && !backups.prunes("nas"));
+    assert!(!backups.begins(&pair("nas")), "what is removed now is not built upon");
+    backups.is_pruned("nas");
+    assert!(backups.begins(&pair("nas")));
+    assert!(!backups.prunes("nas"), "a run has packs that no snapshot names yet");
     assert!(!backups.is_asked(&pair("nas")));
     assert_eq!(backups.ask("home", &nas)[0].ended, 2, "that which runs may be past what has changed");
     backups.ends(&pair("nas"));

@@ -159,14 +159,14 @@ pub(crate) fn findings(shared: &Shared) -> Vec<Finding> {
 pub(crate) fn metrics(shared: &Shared) -> String {
     let (state, now) = (shared.backups_of_files.state(), clock::wall());
     let mut out = String::new();
-    let mut gauge = |name: &str, help: &str, value: &dyn Fn(&Record) -> Option<u64>| {
+    let mut gauge = |name: &str, help: &str, value: &dyn Fn(&Record, &Backup) -> Option<u64>| {
         writeln!(out, "# HELP freehold_backup_{name} {help}\n# TYPE freehold_backup_{name} gauge")
             .unwrap_or_default();
         for (pair, backup) in state.plan.pairs() {
             let place = state.plan.targets.get(&pair.1);
             let place = place.map(|target| target.password.trim_start_matches("repository-"));
             let record = state.records.of(&pair).cloned().unwrap_or_default();
-            if let (Some(value), Some(place)) = (value(&record), place) {
+            if let (Some(value), Some(place)) = (value(&record, backup), place) {
                 let id = &backup.id;
                 writeln!(out, "freehold_backup_{name}{{backup=\"{id}\",target=\"{place}\"}} {value}")
                     .unwrap_or_default();
@@ -174,17 +174,18 @@ pub(crate) fn metrics(shared: &Shared) -> String {
         }
     };
     let ago = |at: u64| now.since(Millis(at)).0 / 1000;
-    gauge("age_seconds", "Time since the last backup that succeeded began.", &|record| {
-        Some(ago(record.runs.last()?.at_ms))
+    let age = "Time since the last backup that succeeded began; since it was set up, if none has.";
+    gauge("age_seconds", age, &|record, backup| {
+        Some(ago(record.runs.last().map_or(backup.added_ms, |run| run.at_ms)))
     });
-    gauge("failed", "Runs that have failed since one succeeded.", &|record| Some(record.failed.into()));
-    gauge("bytes", "Bytes of the files in the last backup.", &|record| Some(record.runs.last()?.bytes));
-    gauge("added_bytes", "Bytes that were new in it.", &|record| Some(record.runs.last()?.added));
-    gauge("unread", "Files that it could not read.", &|record| Some(record.runs.last()?.unread));
-    gauge("tested_age_seconds", "Time since files were last restored on trial.", &|record| {
+    gauge("failed", "Runs that have failed since one succeeded.", &|record, _| Some(record.failed.into()));
+    gauge("bytes", "Bytes of the files in the last backup.", &|record, _| Some(record.runs.last()?.bytes));
+    gauge("added_bytes", "Bytes that were new in it.", &|record, _| Some(record.runs.last()?.added));
+    gauge("unread", "Files that it could not read.", &|record, _| Some(record.runs.last()?.unread));
+    gauge("tested_age_seconds", "Time since files were last restored on trial.", &|record, _| {
         record.tested_ms.map(ago)
     });
-    gauge("tested_good", "Whether the last trial brought all back.", &|record| {
+    gauge("tested_good", "Whether the last trial brought all back.", &|record, _| {
         record.trial.as_ref().map(|trial| trial.good.into())
     });
     out

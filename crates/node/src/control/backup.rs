@@ -29,6 +29,10 @@ const NOT_RESTORED: &str = "nothing was restored";
 #[async_trait]
 impl BackupControl for Answers {
     async fn backups(&self) -> Result<Backups, Problem> {
+        if let Some(why) = self.0.backups_of_files.unreadable() {
+            let next = "move that file aside, then: freehold stop && freehold up";
+            return Err(Problem::corrupt("nobody knows what is backed up", why, Some(next)));
+        }
         Ok(backup::told::status(&self.0))
     }
 
@@ -138,7 +142,9 @@ impl BackupControl for Answers {
             return Err(Problem::invalid(NOT, "it was not said what is to stay", Some(next)));
         }
         let rights = if wish.dry_run { Rights::Append } else { Rights::Prune };
+        let alone = if wish.dry_run { None } else { Some(Alone::at(&self.0, &name, NOT)?) };
         events(&self.0, target, rights, NOT, move |repository| {
+            let _alone = alone;
             let failed = |error: BackupError| backup::problem(NOT, &error);
             let done = repository.forget(&policy, wish.dry_run).map_err(failed)?;
             if !wish.dry_run {
@@ -151,6 +157,25 @@ impl BackupControl for Answers {
             }))
         })
         .await
+    }
+}
+
+/// As long as it is there, no run begins at a target.
+struct Alone(Arc<Shared>, String);
+
+impl Alone {
+    fn at(shared: &Arc<Shared>, target: &str, not: &str) -> Result<Self, Problem> {
+        if shared.backups_of_files.prunes(target) {
+            return Ok(Self(Arc::clone(shared), target.to_owned()));
+        }
+        let why = format!("something is under way at {target}, and has in it what no snapshot names yet");
+        Err(Problem::conflict(not, why, Some("wait until it is over: freehold backup list")))
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        self.0.backups_of_files.is_pruned(&self.1);
     }
 }
 
@@ -193,7 +218,7 @@ fn named(shared: &Shared, wanted: Option<&str>, not: &str) -> Result<(String, Ta
         (None, _) => {
             let names: Vec<&str> = targets.keys().map(String::as_str).collect();
             let why = format!("there are several targets: {}", names.join(", "));
-            Err(Problem::invalid(not, why, Some("say which: --from TARGET")))
+            Err(Problem::invalid(not, why, Some("say which: freehold backup list")))
         }
     }
 }

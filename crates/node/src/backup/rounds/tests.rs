@@ -56,7 +56,7 @@ fn a_target_that_is_busy_or_down_holds_no_other_up() {
     round.begin(&jobs[0], Millis(NOW));
     let (jobs, _) = round.due(&plan, &records, &nobody, at(NOW));
     assert_eq!(targets(&jobs), [("stick", true)]);
-    records.of_mut(&pair("stick")).failed("not plugged in".to_owned(), Millis(NOW));
+    records.of_mut(&pair("stick")).failed("not plugged in".to_owned().into(), Millis(NOW));
     round.busy.clear();
     let (jobs, next) = round.due(&plan, &records, &nobody, at(NOW + 1000));
     assert_eq!(targets(&jobs), [("nas", true)]);
@@ -83,7 +83,7 @@ fn what_was_backed_up_is_tried_and_tried_again_if_it_does_not_come_back() {
     assert!(round.due(&plan, &records, &nobody, battery).0.is_empty());
     let trial = |good| Trial { at_ms: now, good, files: 1, of: 1, bytes: 1, why: Vec::new() };
     for (target, good) in [("nas", true), ("stick", false)] {
-        round.begin(&Job::Try(pair(target), "5ab".to_owned()), Millis(now));
+        round.begin(&Job::Try(pair(target), "0a0b0c0d".to_owned(), "5ab".to_owned()), Millis(now));
         records.of_mut(&pair(target)).tried(trial(good));
     }
     round.busy.clear();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use freehold_api::{BackupTarget, NewBackup, NewBackupTarget, Problem, words};
-use freehold_backup::{BackupError, Password, Repository, Rights, Stop};
+use freehold_backup::{BackupError, Password, Repository, Rights, Source, Stop};
 use freehold_retention::Schedule;
 use freehold_wire::Millis;
 use zeroize::Zeroizing;
@@ -29,6 +29,10 @@ fn checked(name: &str, not: &str) -> Result<(), Problem> {
 
 pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Result<BackupTarget, Problem> {
     let NewBackupTarget { name, path, password } = wish;
+    if password.as_ref().is_some_and(String::is_empty) {
+        let next = "name a file whose first line is the password: --password-file FILE";
+        return Err(Problem::invalid(NOT_ADDED, "the password is empty", Some(next)));
+    }
     let password = password.map(|password| Password::known(Zeroizing::new(password)));
     checked(&name, NOT_ADDED)?;
     let path = PathBuf::from(path);
@@ -140,13 +144,12 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
             let why = format!("{} is no absolute path", path.display());
             return Err(Problem::invalid(NOT_BACKED_UP, why, usage));
         }
-        // As the system says it: a service's user may not look into a person's home.
-        if let Err(error) = path.symlink_metadata() {
-            let why = format!("{}: {error}", path.display());
-            return Err(Problem::refused(NOT_BACKED_UP, why, Some("name a path that this node can read")));
-        }
     }
     let backups = &shared.backups_of_files;
+    let (source, never) = (source(&wish, &paths), backups.never(&shared.home));
+    let readable = tokio::task::spawn_blocking(move || readable(&source, &never));
+    readable.await.map_err(|error| fault(NOT_BACKED_UP, &error))??;
+    let paths = Source::in_order(paths);
     let _turn = backups.turn.lock().await;
     let plan = backups.plan();
     if plan.backups.contains_key(&wish.name) {
@@ -173,6 +176,34 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
         added_ms: clock::wall().0,
     };
     backups.choose(NOT_BACKED_UP, |plan| drop(plan.backups.insert(wish.name, made)))
+}
+
+fn source(wish: &NewBackup, paths: &[PathBuf]) -> Source {
+    Source {
+        paths: paths.to_vec(),
+        excludes: wish.exclude.clone(),
+        git_ignore: wish.git_ignore,
+        one_file_system: wish.one_file_system,
+        ..Source::default()
+    }
+}
+
+/// Refuses what the first run would fail at, as the system says it: a service's user may not look into a person's home.
+fn readable(source: &Source, never: &[PathBuf]) -> Result<(), Problem> {
+    let next = Some("name a path that this node can read, and patterns as in a .gitignore");
+    source.check().map_err(|error| Problem::refused(NOT_BACKED_UP, error.to_string(), next))?;
+    let never: Vec<PathBuf> = never.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    for path in &source.paths {
+        let within = |real: PathBuf| never.iter().any(|never| real.starts_with(never));
+        if path.canonicalize().is_ok_and(within) {
+            let why = format!(
+                "{} lies in what is in no backup: a target, or the node's own folder",
+                path.display()
+            );
+            return Err(Problem::refused(NOT_BACKED_UP, why, Some("name another path")));
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn remove_backup(shared: &Arc<Shared>, name: &str) -> Result<(), Problem> {
