@@ -11,11 +11,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use freehold_api::Status;
-use freehold_harness::{Host, Node, Ready, SeaweedFs, Story, binary, eventually, python, story};
+use freehold_harness::{Host, Node, Ready, SeaweedFs, Story, binary, eventually, python, story, until};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// Where a node lives unless told otherwise, below the reader's home.
 const HOME: &str = ".local/share/freehold";
+/// What a command says that is refused for a moment alone: the reader waits, and types it again.
+const PATIENT: &str = "wait a moment and try again";
 
 /// A command and where it is typed.
 #[derive(Debug)]
@@ -79,7 +81,12 @@ impl Machine<'_> {
             .args(["-euo", "pipefail", "-c", &typed])
             .env("PATH", path)
             .env("FREEHOLD_HOME", self.node.home());
-        Ok(Host::answer(&mut shell)?.good()?.out)
+        let said = until(30, "what is refused for a moment is done", || {
+            let said = Host::answer(&mut shell)?;
+            ensure!(said.code == Some(0) || !said.err.contains(PATIENT), "{}", said.err);
+            Ok(said)
+        })?;
+        Ok(said.good()?.out)
     }
 
     /// Waits until it has heard what was done on the one that the reader comes from: a reader is slower than the log.
