@@ -204,15 +204,7 @@ impl Client {
     ) -> Result<BoxStream<'static, Result<VerifyEvent, Problem>>, Problem> {
         let path = format!("/buckets/{}/verify?repair={repair}", segment(bucket));
         let answer = self.ask(request(Method::POST, &path, Body::empty())?).await?;
-        let lines = StreamReader::new(pieces(answer.into_body())).lines();
-        Ok(futures::stream::try_unfold(lines, |mut lines| async move {
-            let Some(line) = lines.next_line().await.map_err(|error| broken(&error))? else {
-                return Ok(None);
-            };
-            let event = serde_json::from_str(&line).map_err(|error| unreadable(&error))?;
-            Ok(Some((event, lines)))
-        })
-        .boxed())
+        Ok(events(answer))
     }
 
     /// The same, told at its end.
@@ -463,6 +455,21 @@ fn content_range(value: &str) -> Option<(std::ops::Range<u64>, u64)> {
 
 fn object_path(bucket: &str, key: &str) -> String {
     format!("/buckets/{}/objects/{}", segment(bucket), encode_path(key))
+}
+
+/// An answer that is a JSON object a line.
+fn events<T: DeserializeOwned + Send + 'static>(
+    answer: Response<Body>,
+) -> BoxStream<'static, Result<T, Problem>> {
+    let lines = StreamReader::new(pieces(answer.into_body())).lines();
+    futures::stream::try_unfold(lines, |mut lines| async move {
+        let Some(line) = lines.next_line().await.map_err(|error| broken(&error))? else {
+            return Ok(None);
+        };
+        let event = serde_json::from_str(&line).map_err(|error| unreadable(&error))?;
+        Ok(Some((event, lines)))
+    })
+    .boxed()
 }
 
 fn segment(name: &str) -> String {

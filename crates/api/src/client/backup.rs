@@ -1,15 +1,11 @@
 //! Backups, asked of a node.
 
 use axum::body::Body;
-use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use http::Method;
 use serde::Serialize;
-use tokio::io::AsyncBufReadExt as _;
-use tokio_util::io::StreamReader;
 
-use super::{Client, broken, json, read_json, request, segment, unreadable};
-use crate::control::pieces;
+use super::{Client, events, json, read_json, request, segment};
 use crate::{
     BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupPassword, BackupPlace,
     BackupRestore, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup, NewBackupTarget, Problem,
@@ -83,14 +79,6 @@ impl Client {
 
     async fn backup_events(&self, path: &str, wish: &impl Serialize) -> Result<Events, Problem> {
         let answer = self.ask_patiently(json(Method::POST, path, wish)?).await?;
-        let lines = StreamReader::new(pieces(answer.into_body())).lines();
-        Ok(futures::stream::try_unfold(lines, |mut lines| async move {
-            let Some(line) = lines.next_line().await.map_err(|error| broken(&error))? else {
-                return Ok(None);
-            };
-            let event = serde_json::from_str(&line).map_err(|error| unreadable(&error))?;
-            Ok(Some((event, lines)))
-        })
-        .boxed())
+        Ok(events(answer))
     }
 }
