@@ -244,6 +244,16 @@ fn backup() -> Result<()> {
 }
 
 #[test]
+fn backup_to_a_friend() -> Result<()> {
+    page("docs/user/backup-to-a-friend.md")
+}
+
+#[test]
+fn get_everything_back() -> Result<()> {
+    page("docs/user/get-everything-back.md")
+}
+
+#[test]
 fn places() -> Result<()> {
     page("docs/user/places.md")
 }

@@ -7,6 +7,10 @@ use utoipa::ToSchema;
 
 use crate::Problem;
 
+mod upkeep;
+
+pub use upkeep::{BackupChecked, BackupKeep, BackupThinned, BackupUpkeep};
+
 /// The backups of the node that answers, and where they go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Backups {
@@ -14,6 +18,21 @@ pub struct Backups {
     pub targets: Vec<BackupTarget>,
     /// What is backed up.
     pub backups: Vec<BackupStatus>,
+    /// What other machines of the realm back up to this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<BackupKept>,
+}
+
+/// What another machine of the realm backs up to this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupKept {
+    /// The machine, by which it is named where a target is asked for.
+    pub machine: String,
+    /// Its snapshots.
+    pub snapshots: u64,
+    /// How long ago the newest of them came, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ago_ms: Option<u64>,
 }
 
 /// A place that backups go to, with one repository in restic's format.
@@ -21,11 +40,14 @@ pub struct Backups {
 pub struct BackupTarget {
     /// What people call it.
     pub name: String,
-    /// Where it is: the path of a directory on this machine.
+    /// Where it is: the path of a directory on this machine, or in words which machine keeps it.
     pub place: String,
     /// Whether a repository was there already.
     #[serde(default)]
     pub found: bool,
+    /// What is done about it besides backups.
+    #[serde(default)]
+    pub upkeep: BackupUpkeep,
 }
 
 /// A target that is to be.
@@ -35,8 +57,18 @@ pub struct NewBackupTarget {
     /// What people will call it: up to 32 small letters, digits and hyphens.
     pub name: String,
     /// The absolute path of a directory on this machine: an empty one, one that is not there yet, or one with a
-    /// repository.
+    /// repository. Empty where the target is no directory.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub path: String,
+    /// Another machine of the realm that is to keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// A grant by which another realm lends room for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// The machine that made what is kept there, if it was not this one; then it is only read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
     /// The password of the repository that is there, where this realm does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
@@ -87,6 +119,9 @@ pub struct NewBackup {
     /// Whether it stays on the file systems of the paths.
     #[serde(default)]
     pub one_file_system: bool,
+    /// How many of its snapshots stay.
+    #[serde(default)]
+    pub keep: BackupKeep,
 }
 
 /// A backup, and how it stands.
@@ -102,6 +137,9 @@ pub struct BackupStatus {
     pub exclude: Vec<String>,
     /// How often, in milliseconds.
     pub every_ms: u64,
+    /// How many of its snapshots stay.
+    #[serde(default)]
+    pub keep: BackupKeep,
     /// How it stands at each target.
     pub to: Vec<BackupStanding>,
 }
@@ -128,6 +166,18 @@ pub struct BackupStanding {
     /// The last trial to restore from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried: Option<BackupTrial>,
+    /// The last trial to restore everything, file by file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_whole: Option<BackupTrial>,
+    /// In how long the next one of everything is, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_whole_in_ms: Option<u64>,
+    /// What a run waits for that would be due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// Whether an alarm stands until somebody says that all is meant: nothing is forgotten meanwhile.
+    #[serde(default)]
+    pub held: bool,
     /// How many runs have ended since the node was started.
     pub ended: u64,
     /// What is wrong, in words.
@@ -162,7 +212,7 @@ pub struct BackupRun {
     pub named: Vec<String>,
 }
 
-/// A trial to restore files at random.
+/// A trial to restore files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BackupTrial {
     /// How long ago it was, in milliseconds.
@@ -326,6 +376,9 @@ pub struct BackupForget {
 /// What was forgotten, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BackupForgotten {
+    /// Whether it was only asked what would be forgotten.
+    #[serde(default)]
+    pub dry_run: bool,
     /// What stays.
     pub kept: Vec<BackupSnapshot>,
     /// What is gone, or would be.
@@ -371,6 +424,10 @@ pub trait BackupControl: Send + Sync {
     async fn remove_backup(&self, name: &str) -> Result<(), Problem>;
     /// Has a run begin at each target of a backup.
     async fn back_up_now(&self, name: &str) -> Result<Vec<BackupAsked>, Problem>;
+    /// Changes how many of its snapshots stay.
+    async fn keep_backups(&self, name: &str, keep: BackupKeep) -> Result<BackupStatus, Problem>;
+    /// A person says that what it covers is as it is meant to be: what it is from now on is the measure.
+    async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem>;
     /// The snapshots on a target, the oldest first.
     async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem>;
     /// What lies below a path of a snapshot.

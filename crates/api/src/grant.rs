@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Problem;
+use crate::{Problem, SaidBy};
 
 /// What another realm needs to lend this one something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -135,6 +135,9 @@ pub struct GrantStatus {
     pub until_ms: u64,
     /// How it stands.
     pub standing: GrantStanding,
+    /// What this realm's log says of it: that it was offered or taken up, and what ended or suspends it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<SaidBy>,
     /// The services that it opens: of this realm where it lends, of the other one where it borrows.
     pub services: Vec<GrantService>,
     /// The other realm's machines, as this node sees them.
@@ -145,6 +148,18 @@ pub struct GrantStatus {
     /// How it stands with room, if that is what is lent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<GrantRoom>,
+}
+
+impl SaidBy {
+    /// What an operation about a grant did, in a word: `offered`.
+    pub fn of_grant(&self) -> &'static str {
+        match self.kind.as_str() {
+            "GrantOffer" => "offered",
+            "GrantAccept" => "accepted",
+            "GrantRevoke" => "ended",
+            _ => "suspended",
+        }
+    }
 }
 
 /// How room stands that is lent.

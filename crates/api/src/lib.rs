@@ -48,10 +48,11 @@ pub use backend::{
     NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,
 };
 pub use backup::{
-    BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
-    BackupFinding, BackupForget, BackupForgotten, BackupPassword, BackupPlace, BackupProgress, BackupRestore,
-    BackupRestored, BackupRun, BackupSnapshot, BackupStanding, BackupStatus, BackupTarget, BackupTrial,
-    Backups, NewBackup, NewBackupTarget,
+    BackupAsked, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind, BackupEvent,
+    BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupKeep, BackupKept, BackupPassword,
+    BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupRun, BackupSnapshot, BackupStanding,
+    BackupStatus, BackupTarget, BackupThinned, BackupTrial, BackupUpkeep, Backups, NewBackup,
+    NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,

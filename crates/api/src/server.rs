@@ -182,6 +182,8 @@ fn backups() -> OpenApiRouter<Node> {
         .routes(routes!(backup::backup_password))
         .routes(routes!(backup::remove_backup))
         .routes(routes!(backup::back_up_now))
+        .routes(routes!(backup::keep_backups))
+        .routes(routes!(backup::accept_backup))
         .routes(routes!(backup::backup_snapshots))
         .routes(routes!(backup::backup_entries))
         .routes(routes!(backup::restore_backup))

@@ -8,16 +8,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
-    Audit, BucketChange, BucketRules, BucketStatus, Burden, ByteRange, ByteStream, Card, Checkpoint, Control,
-    Doctor, FilterControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyStatus, ListQuery,
-    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodePlace, NodeSetting,
-    NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, Protection, PutOptions, QuotaSetting, QuotaWhose,
-    Standing, Status, UsageStatus, VerifyEvent, VerifyEvents, VerifyFinding, VerifyReport,
+    Audit, BackupControl, BucketChange, BucketRules, BucketStatus, Burden, ByteRange, ByteStream, Card,
+    Checkpoint, Control, Doctor, FilterControl, GrantControl, GuardianTest, ImportReport, Invitation,
+    InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey,
+    NewName, NodePlace, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, Protection,
+    PutOptions, QuotaSetting, QuotaWhose, Standing, Status, UsageStatus, VerifyEvent, VerifyEvents,
+    VerifyFinding, VerifyReport,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 #[path = "pretend_filter.rs"]
 mod filter;
+#[path = "pretend_lending.rs"]
+mod lending;
 #[path = "pretend_net.rs"]
 mod net;
 #[path = "pretend_realm.rs"]
@@ -120,6 +123,14 @@ impl Control for Pretend {
     }
 
     fn filter(&self) -> Option<&dyn FilterControl> {
+        Some(self)
+    }
+
+    fn backups_of_files(&self) -> Option<&dyn BackupControl> {
+        Some(self)
+    }
+
+    fn grants(&self) -> Option<&dyn GrantControl> {
         Some(self)
     }
 

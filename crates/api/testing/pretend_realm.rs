@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use freehold_api::{
-    Audit, AuditState, BucketStatus, ChecklistItem, Damage, Endpoints, Finding, InvitationStatus, KeyStatus,
-    Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection, RealmName, RecoveryStatus, Role,
-    Standing, Status, StorageStatus, VerifyFinding,
+    Audit, AuditState, Backups, BucketStatus, ChecklistItem, Damage, Endpoints, Finding, GrantStatus,
+    InvitationStatus, KeyStatus, Level, LogStatus, NodeStatus, Path, PlaneState, PlaneStatus, Protection,
+    RealmName, RecoveryStatus, Role, Standing, Status, StorageStatus, VerifyFinding,
 };
 
 use super::{HOUR_MS, Stored, now_ms};
@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) keys: Vec<KeyStatus>,
     pub(crate) audit: Audit,
     pub(crate) damage: Vec<VerifyFinding>,
+    pub(crate) backups: Backups,
+    pub(crate) grants: Vec<GrantStatus>,
 }
 
 const ATTIC: &str = "7d1f0a93c25be8846e0b7f12a9d4c3580e6b21f7949c0d8355ab12cd77f01e64";
@@ -140,6 +142,8 @@ impl World {
             keys: Vec::new(),
             audit: Audit::default(),
             damage: Vec::new(),
+            backups: Backups::default(),
+            grants: Vec::new(),
         }
     }
 
@@ -154,14 +158,31 @@ impl World {
         for item in &mut world.status.checklist {
             item.done = item.id == "second-node";
         }
-        world.status.alarms = vec![finding(
-            Level::Alarm,
-            "cellar has not been heard for 3 hours",
-            "2 objects in photos wait for their second copy",
-            Some("See that it has power and a network, then: freehold doctor"),
-        )];
+        (world.backups, world.grants) = (super::lending::backups(), super::lending::grants());
+        world.status.alarms = vec![
+            finding(
+                Level::Alarm,
+                "cellar has not been heard for 3 hours",
+                "2 objects in photos wait for their second copy",
+                Some("See that it has power and a network, then: freehold doctor"),
+            ),
+            finding(
+                Level::Alarm,
+                "the backup papers on disk does not come back as it was",
+                "a trial to restore files 5 days ago failed: /srv/papers/deed.pdf: its content is another one than was stored",
+                Some("freehold backup check disk --read"),
+            ),
+            finding(
+                Level::Alarm,
+                "the backup papers on disk is old",
+                "the last one began 5 days ago; the last run failed: no space left on device",
+                Some("set right what it says, then: freehold backup now papers"),
+            ),
+        ];
         world.findings = vec![
             world.status.alarms[0].clone(),
+            world.status.alarms[1].clone(),
+            world.status.alarms[2].clone(),
             finding(
                 Level::Notice,
                 "No guardian phrase has been tested",
@@ -203,6 +224,7 @@ impl World {
     pub(crate) fn calm() -> Self {
         let mut world = Self::family();
         world.status.alarms.clear();
+        world.backups.backups.retain(|backup| backup.to.iter().all(|at| at.alarms.is_empty()));
         world.findings.retain(|finding| finding.level == Level::Good);
         for node in &mut world.status.nodes {
             node.connected = true;

@@ -109,7 +109,7 @@ impl Repository {
         }
         early.retain(|pack| !mentions.contains_key(pack));
         let sizes: BTreeMap<_, _> =
-            self.folder().list_with_size(FileType::Pack).map_err(&failed)?.into_iter().collect();
+            self.store().list_with_size(FileType::Pack).map_err(&failed)?.into_iter().collect();
         for (pack, blobs) in said {
             let there = sizes.get(&*pack).and_then(|size| Alone::open(self, pack, *size).ok());
             let wanted = several.get(&pack);
@@ -133,7 +133,7 @@ impl Repository {
     /// Whether a pack is so young that somebody may still be writing what needs it, and is younger than the mark that says
     /// it goes.
     fn is_new(&self, pack: PackId, marked: Option<SystemTime>) -> bool {
-        let Some(written) = self.folder().written(FileType::Pack, &pack) else { return false };
+        let Some(written) = self.store().written(FileType::Pack, &pack) else { return false };
         let young = SystemTime::now().duration_since(written).map_or(true, |age| age < MARKED_FOR);
         // Clocks of two machines, and of a disk, differ a little.
         young && marked.is_none_or(|marked| marked + Duration::from_mins(10) < written)

@@ -75,6 +75,14 @@ pub enum BackupError {
         /// Why not.
         why: std::io::Error,
     },
+    /// Nobody answers where it is kept. That says nothing of what is kept there.
+    #[error("{place} is away: {why}")]
+    Away {
+        /// Where.
+        place: String,
+        /// Why it is thought so.
+        why: String,
+    },
     /// The repository does not do what was asked, or is damaged.
     #[error("{doing} failed at {place}: {why}")]
     Engine {
@@ -87,6 +95,28 @@ pub enum BackupError {
     },
 }
 
+impl BackupError {
+    /// Whether the place is not there just now: a disk that is not plugged in, a machine that is off. What lies there is
+    /// not touched by that.
+    pub const fn is_away(&self) -> bool {
+        matches!(self, Self::NotThere { .. } | Self::Away { .. })
+    }
+}
+
+/// Why nobody answered, if that is what is behind it.
+fn unanswered(error: &RusticError) -> Option<String> {
+    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = at {
+        match error.downcast_ref::<std::io::Error>() {
+            Some(found) if found.kind() == std::io::ErrorKind::HostUnreachable => {
+                return Some(found.to_string());
+            }
+            _ => at = error.source(),
+        }
+    }
+    None
+}
+
 /// Words for what the engine said, on one line.
 pub(crate) fn said(error: &RusticError) -> String {
     error.display_log().split_whitespace().collect::<Vec<_>>().join(" ")
@@ -95,5 +125,11 @@ pub(crate) fn said(error: &RusticError) -> String {
 /// Says where and during what the engine failed.
 pub(crate) fn engine(doing: &'static str, place: &str) -> impl Fn(Box<RusticError>) -> BackupError + use<> {
     let place = place.to_owned();
-    move |error| BackupError::Engine { doing, place: place.clone(), why: said(&error) }
+    move |error| {
+        let place = place.clone();
+        match unanswered(&error) {
+            Some(why) => BackupError::Away { place, why },
+            None => BackupError::Engine { doing, place, why: said(&error) },
+        }
+    }
 }

@@ -7,18 +7,16 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::OnceLock,
     time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use rustic_core::{BytesList, ErrorKind, FileType, Id, ReadBackend, RusticError, RusticResult, WriteBackend};
+use freehold_wire::Millis;
+use rustic_core::{BytesList, Id};
 use rustix::fs::{CWD, RenameFlags};
 
-use crate::source::inode;
+use crate::{FileId, FileKind, Stop, Store, source::inode};
 
 /// No file of a repository is greater: packs have 32 MiB at first and grow with the root of the whole.
 const FILE_MAX: u64 = 512 << 20;
@@ -36,28 +34,6 @@ pub enum Rights {
     Prune,
 }
 
-/// Ends from another thread what is under way: after it is asked for, nothing is read or written any more, so that
-/// each call ends with an error, and no snapshot is made of half of the files. Clones ask together.
-#[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks for it; there is no way back.
-    pub fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was asked for.
-    pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Refuses to go on once it was.
-    pub(crate) fn check(&self) -> io::Result<()> {
-        if self.is_asked() { Err(io::Error::other("it was stopped")) } else { Ok(()) }
-    }
-}
-
 /// A directory with a repository.
 ///
 /// With [`Rights::Append`] no call of it takes anything away. That protects against whoever comes through it, as the
@@ -69,19 +45,14 @@ pub struct Folder {
     stop: Stop,
     /// Device and inode of the root, once a repository was found in it.
     found: OnceLock<(u64, u64)>,
+    /// Where it is noted when each snapshot was taken in.
+    received: Option<PathBuf>,
 }
 
 impl Folder {
     /// The directory need not exist yet.
     pub fn new(root: &Path, rights: Rights) -> Self {
-        Self { root: root.to_owned(), rights, stop: Stop::default(), found: OnceLock::new() }
-    }
-
-    /// From now on nothing is written if another directory lies here: a disk that is unmounted leaves an empty one.
-    pub(crate) fn stays(&self) {
-        if let Some(found) = self.itself() {
-            self.found.get_or_init(|| found);
-        }
+        Self { root: root.to_owned(), rights, stop: Stop::default(), found: OnceLock::new(), received: None }
     }
 
     /// The same, which nothing goes through any more once that is asked for.
@@ -90,30 +61,33 @@ impl Folder {
         Self { stop: stop.clone(), ..self }
     }
 
-    pub(crate) const fn stop(&self) -> &Stop {
-        &self.stop
+    /// The same, where a directory has a file for each snapshot that was taken in from elsewhere: in decimal digits the
+    /// milliseconds since 1970, by the clock of this machine.
+    #[must_use]
+    pub fn noted_in(self, received: &Path) -> Self {
+        Self { received: Some(received.to_owned()), ..self }
     }
 
-    fn dir(&self, kind: FileType, id: &Id) -> PathBuf {
+    fn dir(&self, kind: FileKind, id: &FileId) -> PathBuf {
         match kind {
-            FileType::Config => self.root.clone(),
-            FileType::Pack => {
+            FileKind::Config => self.root.clone(),
+            FileKind::Pack => {
                 let hex = hex_of(id);
-                self.root.join(kind.dirname()).join(hex.get(..2).unwrap_or_default())
+                self.root.join(dirname(kind)).join(hex.get(..2).unwrap_or_default())
             }
-            _ => self.root.join(kind.dirname()),
+            _ => self.root.join(dirname(kind)),
         }
     }
 
-    fn path(&self, kind: FileType, id: &Id) -> PathBuf {
+    fn path(&self, kind: FileKind, id: &FileId) -> PathBuf {
         match kind {
-            FileType::Config => self.root.join("config"),
+            FileKind::Config => self.root.join("config"),
             _ => self.dir(kind, id).join(hex_of(id)),
         }
     }
 
     /// Puts the whole content under its name, and on the disk.
-    fn put(&self, kind: FileType, id: &Id, content: &[Bytes]) -> io::Result<()> {
+    fn put(&self, kind: FileKind, id: &FileId, content: &[Bytes]) -> io::Result<()> {
         self.stop.check()?;
         let (dir, path) = (self.dir(kind, id), self.path(kind, id));
         acceptable(kind, id, content)?;
@@ -132,7 +106,7 @@ impl Folder {
         if let Err(error) = written {
             // The name is taken: by the same content, if it has the same length, since the id is its hash.
             let same = error.kind() == io::ErrorKind::AlreadyExists
-                && kind != FileType::Config
+                && kind != FileKind::Config
                 && fs::metadata(&path).is_ok_and(|there| there.len() == length_of(content));
             fs::remove_file(&under_way)?;
             return if same { Ok(()) } else { Err(error) };
@@ -141,7 +115,7 @@ impl Folder {
     }
 
     fn still_there(&self) -> io::Result<()> {
-        if self.found.get().is_none_or(|found| self.itself() == Some(*found)) {
+        if self.found.get().is_none_or(|found| Store::itself(self) == Some(*found)) {
             return Ok(());
         }
         Err(io::Error::new(
@@ -151,9 +125,9 @@ impl Folder {
     }
 
     /// The directories in which files of this kind lie.
-    fn dirs(&self, kind: FileType) -> io::Result<Vec<PathBuf>> {
-        let top = self.root.join(kind.dirname());
-        if kind != FileType::Pack {
+    fn dirs(&self, kind: FileKind) -> io::Result<Vec<PathBuf>> {
+        let top = self.root.join(dirname(kind));
+        if kind != FileKind::Pack {
             return Ok(vec![top]);
         }
         let mut dirs = Vec::new();
@@ -165,11 +139,11 @@ impl Folder {
         Ok(dirs)
     }
 
-    fn names(&self, kind: FileType) -> io::Result<Vec<(Id, u32)>> {
+    fn names(&self, kind: FileKind) -> io::Result<Vec<(FileId, u64)>> {
         self.stop.check()?;
-        if kind == FileType::Config {
-            return match fs::metadata(self.path(kind, &Id::default())) {
-                Ok(there) => Ok(vec![(Id::default(), u32::try_from(there.len()).unwrap_or(u32::MAX))]),
+        if kind == FileKind::Config {
+            return match fs::metadata(self.path(kind, &[0; 32])) {
+                Ok(there) => Ok(vec![([0; 32], there.len())]),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
                 Err(error) => Err(error),
             };
@@ -179,30 +153,6 @@ impl Folder {
             collect(&dir, &mut found)?;
         }
         Ok(found)
-    }
-
-    /// The directory's device and inode, if it is there.
-    pub(crate) fn itself(&self) -> Option<(u64, u64)> {
-        inode(&self.root.canonicalize().ok()?)
-    }
-
-    /// When a file came to lie here, by this machine's clock.
-    pub(crate) fn written(&self, kind: FileType, id: &Id) -> Option<SystemTime> {
-        fs::metadata(self.path(kind, id)).and_then(|there| there.modified()).ok()
-    }
-
-    /// Takes away what runs that were killed a day ago or longer have left half written. What stays is no harm.
-    pub(crate) fn sweep(&self) {
-        for kind in [FileType::Key, FileType::Snapshot, FileType::Index, FileType::Pack] {
-            for dir in self.dirs(kind).unwrap_or_default() {
-                for entry in entries(&dir).unwrap_or_default().into_iter().filter(is_left) {
-                    if let Err(error) = fs::remove_file(entry.path()) {
-                        let path = entry.path().display().to_string();
-                        tracing::warn!(path, %error, "what a run that was killed has left stays");
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -221,7 +171,7 @@ fn length_of(content: &[Bytes]) -> u64 {
 
 /// Refuses what can be no file of a repository, whoever sends it: each but the config is named by its hash, for which nobody
 /// needs a key.
-fn acceptable(kind: FileType, id: &Id, content: &[Bytes]) -> io::Result<()> {
+fn acceptable(kind: FileKind, id: &FileId, content: &[Bytes]) -> io::Result<()> {
     let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidData, why.to_owned()));
     let length = length_of(content);
     if length > FILE_MAX {
@@ -231,7 +181,9 @@ fn acceptable(kind: FileType, id: &Id, content: &[Bytes]) -> io::Result<()> {
     for part in content {
         parts.add(part.clone());
     }
-    if kind != FileType::Config && !id.blob_matches_reader(length, &mut parts.reader()) {
+    let named: Option<Id> = hex::encode(id).parse().ok();
+    let is_its_hash = named.is_some_and(|named| named.blob_matches_reader(length, &mut parts.reader()));
+    if kind != FileKind::Config && !is_its_hash {
         return refuse("its name is not the hash of what is in it");
     }
     Ok(())
@@ -247,17 +199,14 @@ fn entries(dir: &Path) -> io::Result<Vec<fs::DirEntry>> {
 }
 
 /// Adds each file whose name is an id. What another call is writing has another kind of name.
-fn collect(dir: &Path, found: &mut Vec<(Id, u32)>) -> io::Result<()> {
+fn collect(dir: &Path, found: &mut Vec<(FileId, u64)>) -> io::Result<()> {
     for entry in entries(dir)? {
-        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<Id>().ok()) else { continue };
+        let mut id = [0; 32];
+        if entry.file_name().to_str().is_none_or(|name| hex::decode_to_slice(name, &mut id).is_err()) {
+            continue;
+        }
         match entry.metadata() {
-            Ok(there) if there.is_file() => {
-                if let Ok(length) = u32::try_from(there.len()) {
-                    found.push((id, length));
-                } else {
-                    tracing::warn!(path = %entry.path().display(), "too large for a backup: left out");
-                }
-            }
+            Ok(there) if there.is_file() => found.push((id, there.len())),
             // Removed since it was listed.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -266,8 +215,18 @@ fn collect(dir: &Path, found: &mut Vec<(Id, u32)>) -> io::Result<()> {
     Ok(())
 }
 
-fn hex_of(id: &Id) -> String {
-    id.to_hex().as_str().to_owned()
+fn hex_of(id: &FileId) -> String {
+    hex::encode(id)
+}
+
+const fn dirname(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Config => "config",
+        FileKind::Key => "keys",
+        FileKind::Snapshot => "snapshots",
+        FileKind::Index => "index",
+        FileKind::Pack => "data",
+    }
 }
 
 /// Makes the directory and what it lies in, for this user alone, each durable in the one above.
@@ -301,76 +260,83 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// What the system said, as the engine passes it on.
-fn failed(doing: &str, path: &Path, error: io::Error) -> Box<RusticError> {
-    let words = format!("{doing} {} failed: {error}", path.display());
-    RusticError::with_source(ErrorKind::Backend, words, error)
-}
-
-impl ReadBackend for Folder {
-    fn location(&self) -> String {
+impl Store for Folder {
+    fn place(&self) -> String {
         self.root.display().to_string()
     }
 
-    fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
-        self.names(kind).map_err(|error| failed("listing", &self.root.join(kind.dirname()), error))
+    fn list(&self, kind: FileKind) -> io::Result<Vec<(FileId, u64)>> {
+        self.names(kind)
     }
 
-    fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
+    fn read(&self, kind: FileKind, id: &FileId, part: Option<(u32, u32)>) -> io::Result<Bytes> {
         let path = self.path(kind, id);
-        let read = self.stop.check().and_then(|()| fs::read(&path));
-        read.map(Bytes::from).map_err(|error| failed("reading", &path, error))
-    }
-
-    fn read_partial(
-        &self,
-        kind: FileType,
-        id: &Id,
-        _: bool,
-        offset: u32,
-        length: u32,
-    ) -> RusticResult<Bytes> {
-        let path = self.path(kind, id);
-        let read = || -> io::Result<Bytes> {
-            self.stop.check()?;
-            let file = File::open(&path)?;
-            // Not more than there is is set aside, whatever an index says.
-            let rest = file.metadata()?.len().saturating_sub(offset.into());
-            if rest < length.into() {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let mut part = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-            file.read_exact_at(&mut part, offset.into())?;
-            Ok(part.into())
-        };
-        read().map_err(|error| failed("reading", &path, error))
-    }
-
-    fn warmup_path(&self, kind: FileType, id: &Id) -> String {
-        self.path(kind, id).display().to_string()
-    }
-}
-
-impl WriteBackend for Folder {
-    fn create(&self) -> RusticResult<()> {
-        for kind in [FileType::Key, FileType::Snapshot, FileType::Index, FileType::Pack] {
-            let dir = self.root.join(kind.dirname());
-            make_dirs(&dir).map_err(|error| failed("making", &dir, error))?;
+        self.stop.check()?;
+        let Some((offset, length)) = part else { return fs::read(&path).map(Bytes::from) };
+        let file = File::open(&path)?;
+        // Not more than there is is set aside, whatever an index says.
+        let rest = file.metadata()?.len().saturating_sub(offset.into());
+        if rest < length.into() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(())
+        let mut part = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        file.read_exact_at(&mut part, offset.into())?;
+        Ok(part.into())
     }
 
-    fn write_bytes(&self, kind: FileType, id: &Id, _cacheable: bool, content: BytesList) -> RusticResult<()> {
-        self.put(kind, id, content.slice()).map_err(|error| failed("writing", &self.path(kind, id), error))
+    fn add(&self, kind: FileKind, id: &FileId, content: &[Bytes]) -> io::Result<()> {
+        self.put(kind, id, content)
     }
 
-    fn remove(&self, kind: FileType, id: &Id, _cacheable: bool) -> RusticResult<()> {
-        let path = self.path(kind, id);
+    fn remove(&self, kind: FileKind, id: &FileId) -> io::Result<()> {
         if self.rights == Rights::Append {
-            let words = format!("{} stays: whoever writes here may only add", path.display());
-            return Err(RusticError::new(ErrorKind::AppendOnly, words));
+            let words = "it stays: whoever writes here may only add";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, words));
         }
-        fs::remove_file(&path).map_err(|error| failed("removing", &path, error))
+        fs::remove_file(self.path(kind, id))
+    }
+
+    fn create(&self) -> io::Result<()> {
+        let kinds = [FileKind::Key, FileKind::Snapshot, FileKind::Index, FileKind::Pack];
+        kinds.into_iter().try_for_each(|kind| make_dirs(&self.root.join(dirname(kind))))
+    }
+
+    /// A disk that is unmounted leaves an empty directory.
+    fn stays(&self) {
+        if let Some(found) = self.itself() {
+            self.found.get_or_init(|| found);
+        }
+    }
+
+    fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    fn itself(&self) -> Option<(u64, u64)> {
+        inode(&self.root.canonicalize().ok()?)
+    }
+
+    fn written(&self, kind: FileKind, id: &FileId) -> Option<SystemTime> {
+        fs::metadata(self.path(kind, id)).and_then(|there| there.modified()).ok()
+    }
+
+    fn received(&self, snapshot: &FileId) -> Option<Millis> {
+        let noted = fs::read_to_string(self.received.as_ref()?.join(hex_of(snapshot))).ok()?;
+        noted.trim().parse().ok().map(Millis)
+    }
+
+    /// What is not whole after a day nobody is writing any more.
+    fn sweep(&self) {
+        for kind in [FileKind::Key, FileKind::Snapshot, FileKind::Index, FileKind::Pack] {
+            for dir in self.dirs(kind).unwrap_or_default() {
+                for entry in entries(&dir).unwrap_or_default().into_iter().filter(is_left) {
+                    if let Err(error) = fs::remove_file(entry.path()) {
+                        let path = entry.path().display().to_string();
+                        tracing::warn!(path, %error, "what a run that was killed has left stays");
+                    }
+                }
+            }
+        }
     }
 }
 

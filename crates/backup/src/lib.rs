@@ -6,29 +6,39 @@
 //! or the environment, or leave a file out without saying so. Everything here blocks: call it where that is allowed. Start
 //! reading at [`Repository`].
 
+mod archiving;
 mod auditing;
+mod cutting;
 mod error;
 mod folder;
+mod growing;
+mod keys;
+mod known;
 mod looking;
 mod making;
 mod meter;
+mod packing;
 mod password;
 mod placing;
 mod repository;
 mod restoring;
 mod retaining;
+mod sealing;
 mod source;
+mod store;
 mod view;
+mod walking;
 
 pub use error::BackupError;
-pub use folder::{Folder, Rights, Stop};
-pub use looking::{Entry, Kind, Tried};
+pub use folder::{Folder, Rights};
+pub use looking::{Entry, Kind, Tried, Whole};
 pub use making::{Made, Source, Unread};
 pub use meter::Meter;
 pub use password::Password;
 pub use repository::{Finding, Repository, Snapshot};
 pub use restoring::{Failed, Restored};
 pub use retaining::Forgotten;
+pub use store::{FileId, FileKind, Stop, Store};
 
 #[cfg(test)]
 mod tests;

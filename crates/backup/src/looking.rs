@@ -6,12 +6,11 @@ use freehold_retention::{DrillPlan, Moment, Sample};
 use freehold_wire::Millis;
 use rustic_core::{
     TreeId,
-    repofile::{Node, NodeType},
+    repofile::{Metadata, Node, NodeType},
 };
 
 use crate::{
     BackupError, Repository, Restored,
-    error::engine,
     restoring::{Run, Wanted},
 };
 
@@ -50,14 +49,21 @@ pub struct Tried {
     pub restored: Restored,
 }
 
+/// A restore of everything that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// What came back, and what did not.
+    pub tried: Tried,
+    /// The bytes of the greatest file for which there was no room.
+    pub no_room: Option<u64>,
+}
+
 impl Repository {
     /// What lies directly below a path of a snapshot, by name; of a file itself. Without a path below the root.
     pub fn list(&self, snapshot: &str, at: Option<&Path>) -> Result<Vec<Entry>, BackupError> {
-        let failed = engine("looking into the backup", self.place());
         let open = self.opened()?;
         let found = self.found(&open, snapshot)?;
-        let open = open.to_indexed().map_err(&failed)?;
-        let run = Run::new(self, &open);
+        let run = Run::new(self, &open)?;
         let at = at.unwrap_or_else(|| Path::new("/"));
         let root = match run.found(snapshot, found.tree, at)? {
             Wanted::One(node) => return Ok(vec![entry(at.to_owned(), &node)]),
@@ -72,7 +78,8 @@ impl Repository {
     }
 
     /// Restores some files of a snapshot into a directory, which ought to be empty, under numbers for names: each blob of
-    /// them is held against its hash. What did not come back is told by where it was.
+    /// them is held against its hash. What did not come back is told by where it was. Owners and attributes are not given:
+    /// a place that knows none says nothing of the backup.
     pub fn drill(
         &self,
         snapshot: &str,
@@ -80,11 +87,9 @@ impl Repository {
         seed: u64,
         to: &Path,
     ) -> Result<Tried, BackupError> {
-        let failed = engine("the trial", self.place());
         let open = self.opened()?;
         let found = self.found(&open, snapshot)?;
-        let open = open.to_indexed().map_err(&failed)?;
-        let run = Run::new(self, &open);
+        let run = Run::new(self, &open)?;
         let (mut sample, mut of) = (Sample::new(plan, seed), 0);
         each_file(&run, found.tree, true, &mut |_, node| {
             of += 1;
@@ -94,12 +99,45 @@ impl Repository {
         let mut place = 0;
         each_file(&run, found.tree, false, &mut |path, node| {
             if chosen.next_if_eq(&place).is_some() {
-                run.put(&to.join(place.to_string()), path, node);
+                run.put(&to.join(place.to_string()), path, &bare(node));
             }
             place += 1;
         });
         Ok(Tried { of, restored: run.told() })
     }
+
+    /// Restores everything that a snapshot has in the same way, and takes each file away again as soon as it is whole, so that
+    /// there need be no more room than `room` bytes, and what the greatest file has. One that is greater is not tried, and
+    /// told.
+    pub fn drill_whole(&self, snapshot: &str, room: u64, to: &Path) -> Result<Whole, BackupError> {
+        let open = self.opened()?;
+        let found = self.found(&open, snapshot)?;
+        let run = Run::new(self, &open)?;
+        let (mut of, mut no_room) = (0, None);
+        let mut unremoved = Ok(());
+        each_file(&run, found.tree, true, &mut |path, node| {
+            of += 1;
+            if unremoved.is_err() || self.store().stop().is_asked() {
+                return;
+            }
+            if node.meta.size > room {
+                no_room = no_room.max(Some(node.meta.size));
+                return;
+            }
+            let file = to.join("file");
+            if run.put(&file, path, &bare(node)) {
+                unremoved = std::fs::remove_file(&file);
+            }
+        });
+        unremoved.map_err(|why| BackupError::Target { path: to.to_owned(), why })?;
+        Ok(Whole { tried: Tried { of, restored: run.told() }, no_room })
+    }
+}
+
+/// A file with nothing said of it but its content.
+fn bare(node: &Node) -> Node {
+    let meta = Metadata { size: node.meta.size, ..Metadata::default() };
+    Node { meta, ..node.clone() }
 }
 
 /// Each file below a tree, in an order that is the same each time. What cannot be read is noted, if that is wanted.

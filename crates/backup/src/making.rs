@@ -1,19 +1,24 @@
 //! A backup is made: what is new is added, and a snapshot says what there was.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use rustic_core::{
-    BackupOptions, Excludes, FileType, LocalSource, LocalSourceFilterOptions, LocalSourceSaveOptions,
-    ReadBackend, RepairIndexOptions, SnapshotOptions, repofile::IndexFile,
+    Excludes, FileType, Id, LocalSource, LocalSourceFilterOptions, LocalSourceSaveOptions, ReadBackend,
+    ReadSource, RepairIndexOptions, SnapshotOptions,
+    jiff::Zoned,
+    repofile::{PackId, SnapshotFile, SnapshotSummary},
 };
 
 use crate::{
     BackupError, Repository,
+    archiving::{Archive, Archived},
     error::engine,
+    known::Known,
+    packing,
+    sealing::Sealer,
     source::{Tally, Watched, inode},
     view::View,
 };
@@ -94,7 +99,7 @@ impl Source {
         Ok(())
     }
 
-    fn walk(&self) -> Result<LocalSource, Box<rustic_core::RusticError>> {
+    pub(crate) fn walk(&self) -> Result<LocalSource, Box<rustic_core::RusticError>> {
         // The engine's patterns say what is taken; with `!` what is left out.
         let globs: Vec<String> = self.excludes.iter().map(|pattern| format!("!{pattern}")).collect();
         let filter = LocalSourceFilterOptions::default()
@@ -118,22 +123,22 @@ impl Repository {
         source.checked()?;
         let source = &Source { paths: Source::in_order(source.paths.clone()), ..source.clone() };
         let failed = engine("the backup", self.place());
-        self.take_up()?;
+        let known = self.take_up()?;
         let tally = Arc::new(Tally::default());
         let inner = source.walk().map_err(&failed)?;
         let named = source.never.iter().filter_map(|path| inode(&path.canonicalize().ok()?));
-        let never = self.folder().itself().into_iter().chain(named).collect();
-        let stop = self.folder().stop().clone();
+        let never = self.store().itself().into_iter().chain(named).collect();
+        let stop = self.store().stop().clone();
         let roots = source.paths.clone();
         let watched = Watched { inner, roots, never, tally: Arc::clone(&tally), stop };
-        let snapshot = SnapshotOptions::default().host(host.to_owned()).to_snapshot().map_err(&failed)?;
-        let open = self.opened()?.to_indexed_ids().map_err(&failed)?;
-        let made =
-            open.archive(&BackupOptions::default(), &watched, snapshot, &source.paths).map_err(&failed)?;
+        let mut snapshot = SnapshotOptions::default().host(host.to_owned()).to_snapshot().map_err(&failed)?;
+        for path in &source.paths {
+            snapshot.paths.add(path.to_string_lossy().into_owned());
+        }
+        let (id, summary) = self.archived(&watched, snapshot, known)?;
         let (unread, named) = tally.told();
-        let summary = made.summary.clone().unwrap_or_default();
         Ok(Made {
-            snapshot: made.id.to_hex().as_str().to_owned(),
+            snapshot: id.to_hex().as_str().to_owned(),
             files: summary.total_files_processed,
             bytes: summary.total_bytes_processed,
             added: summary.data_added_packed,
@@ -142,30 +147,67 @@ impl Repository {
         })
     }
 
+    /// Backs up a source, compared with the newest snapshot of the same machine and paths. Answers the snapshot's id.
+    fn archived<R>(
+        &self,
+        source: &R,
+        mut snapshot: SnapshotFile,
+        known: Known,
+    ) -> Result<(Id, SnapshotSummary), BackupError>
+    where
+        R: ReadSource,
+        R::Open: Send,
+        R::Iter: Send,
+    {
+        let failed = engine("the backup", self.place());
+        let open = self.opened()?;
+        let all = open.get_all_snapshots().map_err(&failed)?;
+        let same = |one: &&SnapshotFile| one.hostname == snapshot.hostname && one.paths == snapshot.paths;
+        let before = all.iter().filter(same).max_by_key(|one| one.time.timestamp());
+        snapshot.parent = before.map(|one| one.id);
+        let bytes = |one: &SnapshotFile| Some(one.summary.as_ref()?.total_bytes_processed);
+        let archive = Archive {
+            store: &**self.store(),
+            key: self.key(),
+            config: open.config(),
+            meter: self.meter(),
+            stop: self.store().stop(),
+            known,
+            before: before.map(|one| (one.tree.into_inner(), bytes(one))),
+        };
+        let unkept = |why| BackupError::Engine { doing: "the backup", place: self.place().to_owned(), why };
+        let Archived { tree, mut summary } = archive.run(source).map_err(&unkept)?;
+        let now = Zoned::now();
+        summary.backup_start = snapshot.time.clone();
+        summary.backup_duration = now.duration_since(&snapshot.time).as_secs_f64();
+        summary.total_duration = summary.backup_duration;
+        summary.backup_end = now;
+        snapshot.tree = tree.into();
+        snapshot.program_version = concat!("freehold ", env!("CARGO_PKG_VERSION")).into();
+        snapshot.summary = Some(summary.clone());
+        let level = open.config().zstd().map_err(&failed)?;
+        let mut sealer = Sealer::new(self.key(), level).map_err(|error| unkept(error.to_string()))?;
+        let id = packing::file(&**self.store(), FileType::Snapshot, &snapshot, &mut sealer);
+        Ok((id.map_err(unkept)?, summary))
+    }
+
     /// Has an index for each pack: those that a run left behind that was cut off are whole, since a pack appears under its
     /// name only when it is, and carry their own list of what is in them. So are those of another machine that is writing
     /// now: they are then in two indexes, which say the same. No index that is there is touched.
-    fn take_up(&self) -> Result<(), BackupError> {
+    fn take_up(&self) -> Result<Known, BackupError> {
         let failed = engine("taking up what an earlier run left", self.place());
-        self.folder().sweep();
-        let packs = self.folder().list_with_size(FileType::Pack).map_err(&failed)?;
-        if packs.is_empty() {
-            return Ok(());
-        }
+        self.store().sweep();
         let open = self.opened()?;
-        let mut left: BTreeMap<_, _> = packs.into_iter().collect();
-        for index in open.stream_files::<IndexFile>().map_err(&failed)? {
-            let (_, index) = index.map_err(&failed)?;
-            for pack in index.packs.iter().chain(&index.packs_to_delete) {
-                left.remove(&*pack.id);
-            }
-        }
+        let known = Known::read(self, &open)?;
+        let mut left = self.store().list_with_size(FileType::Pack).map_err(&failed)?;
+        left.retain(|(id, _)| !known.packs.contains(&PackId::from(*id)));
         if left.is_empty() {
-            return Ok(());
+            return Ok(known);
         }
         tracing::info!(packs = left.len(), place = self.place(), "taking up packs of a run that was cut off");
-        let view = View::unindexed(Arc::clone(self.folder()), left.into_iter().collect());
-        let open = self.opened_through(Arc::new(view))?;
-        open.repair_index(&RepairIndexOptions::default(), false).map_err(&failed)
+        let view = View::unindexed(Arc::clone(self.store()), left);
+        let unindexed = self.opened_through(Arc::new(view))?;
+        unindexed.repair_index(&RepairIndexOptions::default(), false).map_err(&failed)?;
+        Known::read(self, &open)
     }
 }

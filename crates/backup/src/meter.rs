@@ -25,11 +25,19 @@ impl Meter {
 
     /// Bytes that there are, as far as is known; 0 while it is not.
     pub fn total(&self) -> u64 {
-        self.0.total.load(Ordering::Relaxed)
+        match self.0.total.load(Ordering::Relaxed) {
+            0 => 0,
+            // There may have come more to it since.
+            total => total.max(self.done()),
+        }
     }
 
     pub(crate) fn begin(&self, total: u64) {
         self.0.done.store(0, Ordering::Relaxed);
+        self.expect(total);
+    }
+
+    pub(crate) fn expect(&self, total: u64) {
         self.0.total.store(total, Ordering::Relaxed);
     }
 
@@ -48,7 +56,7 @@ impl RusticProgress for Meter {
     }
 
     fn set_length(&self, len: u64) {
-        self.0.total.store(len, Ordering::Relaxed);
+        self.expect(len);
     }
 
     fn set_title(&self, _title: &str) {}

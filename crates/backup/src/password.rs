@@ -21,6 +21,11 @@ impl Password {
         Self(password)
     }
 
+    /// Whether it looks as those do that are drawn here: nobody can guess it.
+    pub(crate) fn is_drawn(&self) -> bool {
+        self.0.len() == 64 && self.0.bytes().all(|digit| digit.is_ascii_hexdigit())
+    }
+
     /// The password itself, to be kept sealed.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -6,17 +6,24 @@ use freehold_retention::Moment;
 use freehold_wire::Millis;
 use rustic_core::{
     CheckOptions, CheckResults, ConfigOptions, Credentials, FileType, KeyOptions, OpenStatus, ReadBackend,
-    RepositoryBackends, RepositoryOptions, WriteBackend, jiff::Zoned, repofile::SnapshotFile,
+    ReadSubsetOption, RepositoryBackends, RepositoryOptions, WriteBackend,
+    jiff::Zoned,
+    repofile::{MasterKey, SnapshotFile},
 };
 
-use crate::{BackupError, Folder, Meter, Password, error::engine, error::said};
+use crate::{
+    BackupError, Meter, Password, Store,
+    error::{engine, said},
+    keys,
+    store::Stored,
+};
 
 /// An open repository. Each call reads anew what is there, so that several machines may write; one of them prunes.
 pub struct Repository {
-    folder: Arc<Folder>,
+    store: Arc<Stored>,
     place: String,
     /// The key that the password opened: to derive it from the password takes a second, by design.
-    key: Credentials,
+    key: MasterKey,
     meter: Meter,
 }
 
@@ -44,6 +51,8 @@ pub struct Snapshot {
     pub bytes: Option<u64>,
     /// Whether it is never forgotten.
     pub pinned: bool,
+    /// When whoever keeps it took it in, where that was noted.
+    pub received: Option<Millis>,
 }
 
 /// Something that a check found.
@@ -58,42 +67,44 @@ pub struct Finding {
 type Open = rustic_core::Repository<OpenStatus>;
 
 impl Repository {
-    /// Makes one in a directory that has none.
-    pub fn create(folder: Folder, password: &Password) -> Result<Self, BackupError> {
-        let folder = Arc::new(folder);
-        let place = folder.location();
+    /// Makes one in a place that has none.
+    pub fn create(store: impl Store, password: &Password) -> Result<Self, BackupError> {
+        let store = Arc::new(Stored::from(store));
+        let place = store.location();
         let failed = engine("making a backup", &place);
-        if !folder.list(FileType::Config).map_err(&failed)?.is_empty() {
+        if !store.list(FileType::Config).map_err(&failed)?.is_empty() {
             return Err(BackupError::Exists { place });
         }
-        folder.create().map_err(&failed)?;
+        store.create().map_err(&failed)?;
         let meter = Meter::default();
-        let made = raw(Arc::<Folder>::clone(&folder), &meter).and_then(|raw| {
-            raw.init(&credentials(password), &KeyOptions::default(), &ConfigOptions::default())
-        });
-        let key = Credentials::Masterkey(made.map_err(&failed)?.key());
-        folder.stays();
-        Ok(Self { folder, place, key, meter })
+        let key = MasterKey::new();
+        // The key first: what has a configuration and no key opens to nobody.
+        keys::write(&*store, &key, password).map_err(|why| unmade(&place, why))?;
+        let credentials = Credentials::Masterkey(key.clone());
+        let made = raw(Arc::<Stored>::clone(&store), &meter)
+            .and_then(|raw| raw.init(&credentials, &KeyOptions::default(), &ConfigOptions::default()));
+        made.map_err(&failed)?;
+        store.stays();
+        Ok(Self { store, place, key, meter })
     }
 
     /// Opens one, whichever program made it.
-    pub fn open(folder: Folder, password: &Password) -> Result<Self, BackupError> {
-        let folder = Arc::new(folder);
-        let place = folder.location();
+    pub fn open(store: impl Store, password: &Password) -> Result<Self, BackupError> {
+        let store = Arc::new(Stored::from(store));
+        let place = store.location();
         let failed = engine("opening the backup", &place);
-        if folder.list(FileType::Config).map_err(&failed)?.is_empty() {
+        if store.list(FileType::Config).map_err(&failed)?.is_empty() {
             return Err(BackupError::NotThere { place });
         }
-        folder.stays();
+        store.stays();
         let meter = Meter::default();
-        let open =
-            raw(Arc::<Folder>::clone(&folder), &meter).and_then(|raw| raw.open(&credentials(password)));
+        let open = raw(Arc::<Stored>::clone(&store), &meter).and_then(|raw| raw.open(&credentials(password)));
         let key = match open {
-            Ok(open) => Credentials::Masterkey(open.key()),
+            Ok(open) => open.key(),
             Err(error) if error.is_incorrect_password() => return Err(BackupError::Password { place }),
             Err(error) => return Err(failed(error)),
         };
-        Ok(Self { folder, place, key, meter })
+        Ok(Self { store, place, key, meter })
     }
 
     /// How far what is running is.
@@ -106,25 +117,35 @@ impl Repository {
         &self.place
     }
 
-    pub(crate) const fn folder(&self) -> &Arc<Folder> {
-        &self.folder
+    pub(crate) const fn key(&self) -> &MasterKey {
+        &self.key
+    }
+
+    pub(crate) const fn store(&self) -> &Arc<Stored> {
+        &self.store
     }
 
     pub(crate) fn opened(&self) -> Result<Open, BackupError> {
-        self.opened_through(Arc::<Folder>::clone(&self.folder))
+        self.opened_through(Arc::<Stored>::clone(&self.store))
     }
 
     /// Opens it once more, seen as `store` shows it.
     pub(crate) fn opened_through(&self, store: Arc<dyn WriteBackend>) -> Result<Open, BackupError> {
         let failed = engine("opening the backup", &self.place);
-        raw(store, &self.meter).and_then(|raw| raw.open(&self.key)).map_err(failed)
+        raw(store, &self.meter)
+            .and_then(|raw| raw.open(&Credentials::Masterkey(self.key.clone())))
+            .map_err(failed)
     }
 
     /// The snapshots that there are, the oldest first.
     pub fn snapshots(&self) -> Result<Vec<Snapshot>, BackupError> {
         let files = self.opened()?.get_all_snapshots().map_err(engine("listing snapshots", &self.place))?;
         let now = Zoned::now();
-        let mut snapshots: Vec<Snapshot> = files.iter().map(|file| snapshot(file, &now)).collect();
+        let one = |file: &SnapshotFile| Snapshot {
+            received: self.store.received(&file.id),
+            ..snapshot(file, &now)
+        };
+        let mut snapshots: Vec<Snapshot> = files.iter().map(one).collect();
         snapshots.sort_by(|a, b| (a.made, &a.id).cmp(&(b.made, &b.id)));
         Ok(snapshots)
     }
@@ -132,7 +153,17 @@ impl Repository {
     /// Holds all that the index and the trees say against what is there; with `read` every byte of the packs, too. Nothing
     /// found means that everything can be restored, as far as was looked.
     pub fn check(&self, read: bool) -> Result<Vec<Finding>, BackupError> {
-        let results = match self.opened()?.check(CheckOptions::default().read_data(read)) {
+        self.checked(CheckOptions::default().read_data(read))
+    }
+
+    /// The same, with every byte of one of so many parts of the packs: a pack is always in the same one.
+    pub fn check_part(&self, part: u32, of: u32) -> Result<Vec<Finding>, BackupError> {
+        let subset = ReadSubsetOption::IdSubSet((part, of));
+        self.checked(CheckOptions::default().read_data(true).read_data_subset(subset))
+    }
+
+    fn checked(&self, options: CheckOptions) -> Result<Vec<Finding>, BackupError> {
+        let results = match self.opened()?.check(options) {
             Ok(results) => results,
             Err(error) => return Ok(vec![Finding { severe: true, what: said(&error) }]),
         };
@@ -146,6 +177,10 @@ impl Repository {
         };
         Ok(results.0.into_iter().map(finding).collect())
     }
+}
+
+fn unmade(place: &str, why: String) -> BackupError {
+    BackupError::Engine { doing: "making a backup", place: place.to_owned(), why }
 }
 
 fn credentials(password: &Password) -> Credentials {
@@ -171,5 +206,6 @@ fn snapshot(file: &SnapshotFile, now: &Zoned) -> Snapshot {
         files: file.summary.as_ref().map(|summary| summary.total_files_processed),
         bytes: file.summary.as_ref().map(|summary| summary.total_bytes_processed),
         pinned: file.must_keep(now),
+        received: None,
     }
 }

@@ -18,15 +18,12 @@ use std::{
 
 use bytes::Bytes;
 use rustic_core::{
-    BlobId, FileType, Id, IndexedFullStatus, OpenStatus, ReadBackend, TreeId,
+    BlobId, FileType, Id, OpenStatus, ReadBackend, TreeId,
     repofile::{BlobType, Node, PackId, SnapshotFile, Tree},
 };
 
 use crate::{
-    BackupError, Meter, Repository,
-    auditing::Places,
-    error::{engine, said},
-    placing,
+    BackupError, Meter, Repository, auditing::Places, error::engine, known::Known, placing, sealing::Sealer,
     view::Alone,
 };
 
@@ -62,21 +59,18 @@ pub struct Restored {
 }
 
 type Opened = rustic_core::Repository<OpenStatus>;
-type Indexed = rustic_core::Repository<IndexedFullStatus>;
 
 impl Repository {
     /// Restores a snapshot into a directory: its id, the beginning of it, or `latest`. Without `only` everything, under its
     /// whole path; with it, what is below that path, or that one file.
     pub fn restore(&self, snapshot: &str, only: Option<&Path>, to: &Path) -> Result<Restored, BackupError> {
-        let failed = engine("the restore", self.place());
         let open = self.opened()?;
         let found = self.found(&open, snapshot)?;
-        let open = open.to_indexed().map_err(&failed)?;
         let nowhere = |why| BackupError::Target { path: to.to_owned(), why };
         fs::create_dir_all(to).map_err(nowhere)?;
         // What is below has to be where it seems to be, even if the way to it leads over links.
         let to = to.canonicalize().map_err(nowhere)?;
-        let run = Run::new(self, &open);
+        let run = Run::new(self, &open)?;
         self.meter().begin(0);
         let wanted = match only {
             None => Wanted::Below(found.tree),
@@ -102,7 +96,7 @@ impl Repository {
 
     /// Whether what was asked for is clear, so that it is the backup that fails. Where nothing can be listed, it is.
     fn is_one(&self, open: &Opened, wanted: &str) -> bool {
-        let Ok(ids) = self.folder().list(FileType::Snapshot) else { return true };
+        let Ok(ids) = self.store().list(FileType::Snapshot) else { return true };
         if wanted == "latest" {
             return !ids.is_empty() && open.get_all_snapshots().is_err();
         }
@@ -137,7 +131,10 @@ struct Later {
 
 pub(crate) struct Run<'a> {
     repository: &'a Repository,
-    open: &'a Indexed,
+    known: Known,
+    /// What opens blobs: each is used by one thread at a time.
+    sealers: Mutex<Vec<Sealer>>,
+    level: Option<i32>,
     meter: &'a Meter,
     restored: Mutex<Restored>,
     /// Those files with several names that are there as they ought to be.
@@ -147,9 +144,18 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(repository: &'a Repository, open: &'a Indexed) -> Self {
-        let (restored, good, places) = (Mutex::default(), Mutex::default(), OnceLock::new());
-        Self { repository, open, meter: repository.meter(), restored, good, places }
+    pub(crate) fn new(repository: &'a Repository, open: &Opened) -> Result<Self, BackupError> {
+        let level = open.config().zstd().map_err(engine("looking into the backup", repository.place()))?;
+        Ok(Self {
+            repository,
+            known: Known::read(repository, open)?,
+            sealers: Mutex::default(),
+            level,
+            meter: repository.meter(),
+            restored: Mutex::default(),
+            good: Mutex::default(),
+            places: OnceLock::new(),
+        })
     }
 
     /// What came back by now, and what did not.
@@ -167,19 +173,29 @@ impl<'a> Run<'a> {
 
     /// A blob that is what its id says.
     fn blob(&self, id: Id, kind: BlobType) -> Result<Bytes, String> {
-        let why = match self.open.get_blob_cached(&BlobId::from(id), kind) {
-            Ok(bytes) if id.blob_matches_reader(bytes.len() as u64, &mut &*bytes) => return Ok(bytes),
+        let why = match self.said(id, kind) {
+            Ok(bytes) if id.blob_matches_reader(bytes.len() as u64, &mut &*bytes) => return Ok(bytes.into()),
             Ok(_) => format!("the backup is damaged: another content lies where {id} ought to be"),
-            Err(error) => said(&error),
+            Err(why) => why,
         };
         self.elsewhere(BlobId::from(id), kind).ok_or(why)
+    }
+
+    /// What lies where the indexes say that the blob is.
+    fn said(&self, id: Id, kind: BlobType) -> Result<Vec<u8>, String> {
+        let free = self.sealers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let new = || Sealer::new(self.repository.key(), self.level).map_err(|error| error.to_string());
+        let mut sealer = free.map_or_else(new, Ok)?;
+        let blob = self.known.blob(id, kind, &**self.repository.store(), &mut sealer);
+        self.sealers.lock().unwrap_or_else(PoisonError::into_inner).push(sealer);
+        blob
     }
 
     /// The blob from any pack that is said to have it, wherever in there the pack itself says that it is.
     fn elsewhere(&self, id: BlobId, kind: BlobType) -> Option<Bytes> {
         let read = || {
             let open = self.repository.opened().ok()?;
-            let sizes = self.repository.folder().list_with_size(FileType::Pack).ok()?;
+            let sizes = self.repository.store().list_with_size(FileType::Pack).ok()?;
             Some((Places::read(self.repository, &open).ok()?, sizes.into_iter().collect()))
         };
         let (places, sizes) = self.places.get_or_init(read).as_ref()?;

@@ -1,8 +1,8 @@
 //! Snapshots are forgotten, and what nobody needs any more is removed.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
-use freehold_retention::{Policy, Reason, choose};
+use freehold_retention::{Moment, Policy, Reason, choose};
 use rustic_core::PruneOptions;
 
 use crate::{BackupError, Repository, Snapshot, error::engine, view::View};
@@ -20,12 +20,29 @@ impl Repository {
     /// Forgets by the policy, each machine's each set of paths by itself; `dry_run` only says what would be forgotten. The
     /// bytes stay until [`Repository::prune`].
     pub fn forget(&self, policy: &Policy, dry_run: bool) -> Result<Forgotten, BackupError> {
-        let snapshots = self.snapshots()?;
+        self.forgotten(&self.snapshots()?, policy, dry_run)
+    }
+
+    /// Forgets by the policy, of one machine's one set of paths alone. Answers how many are gone.
+    pub fn thin(&self, policy: &Policy, host: &str, paths: &[PathBuf]) -> Result<usize, BackupError> {
+        let paths: BTreeSet<_> = paths.iter().collect();
+        let mut those = self.snapshots()?;
+        those.retain(|one| one.host == host && one.paths.iter().collect::<BTreeSet<_>>() == paths);
+        Ok(self.forgotten(&those, policy, false)?.forget.len())
+    }
+
+    fn forgotten(
+        &self,
+        snapshots: &[Snapshot],
+        policy: &Policy,
+        dry_run: bool,
+    ) -> Result<Forgotten, BackupError> {
         let as_counted = |snapshot: &Snapshot| freehold_retention::Snapshot {
             id: snapshot.id.clone(),
             group: (snapshot.host.clone(), snapshot.paths.clone()),
             claimed: snapshot.made,
-            received: None,
+            // By no zone that the writer chose.
+            received: snapshot.received.map(|at| Moment { at, offset: 0 }),
             pinned: snapshot.pinned,
         };
         let choice = choose(policy, &snapshots.iter().map(as_counted).collect::<Vec<_>>());
@@ -48,7 +65,7 @@ impl Repository {
     /// needed could go.
     pub fn prune(&self) -> Result<(), BackupError> {
         let failed = engine("pruning", self.place());
-        let view = View::of_now(Arc::clone(self.folder())).map_err(&failed)?;
+        let view = View::of_now(Arc::clone(self.store())).map_err(&failed)?;
         let (open, options) = (self.opened_through(Arc::new(view))?, PruneOptions::default());
         self.audited(&open)?;
         let plan = open.prune_plan(&options).map_err(&failed)?;

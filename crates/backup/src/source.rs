@@ -15,6 +15,8 @@ use crate::{Stop, error::said, folder::head, making::Unread};
 
 /// So many unread files are named; the others are counted.
 const NAMED_MAX: usize = 100;
+/// How the system's own words for a path that is not there end: the engine hands its errors on as text.
+const NOT_FOUND: &str = "(os error 2)";
 /// <https://bford.info/cachedir/>
 const CACHE_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
 
@@ -81,6 +83,12 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
+    /// Whether it only was removed between being listed and looked at: what nobody has any more is missing to nobody. Where
+    /// what was named itself is gone, it was not somebody who removed a file, but a disk that was unmounted.
+    fn is_gone(&self, said: &str) -> bool {
+        said.contains(NOT_FOUND) && self.roots.iter().all(|root| root.symlink_metadata().is_ok())
+    }
+
     /// Whether this one is left out. The walk comes to a directory before it comes to what is in it.
     fn left_out(&mut self, entry: &ReadSourceEntry<Inner>) -> bool {
         if self.within.as_ref().is_some_and(|within| entry.path.starts_with(within)) {
@@ -129,7 +137,10 @@ impl Iterator for Entries {
             let entry = match self.inner.next()? {
                 Ok(entry) => entry,
                 Err(error) => {
-                    self.tally.note(None, said(&error));
+                    let said = said(&error);
+                    if !self.is_gone(&said) {
+                        self.tally.note(None, said);
+                    }
                     return Some(Err(error));
                 }
             };

@@ -12,11 +12,14 @@ use zeroize::Zeroizing;
 use crate::{BackupError, Folder, Made, Password, Repository, Rights, Source};
 
 mod coming_back;
+mod cutting;
 mod evil;
 mod folder;
 mod keeping;
 mod lies;
 mod looking;
+mod making;
+mod upkeep;
 
 /// A place with something to back up, and a repository.
 struct Place {

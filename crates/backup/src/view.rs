@@ -1,4 +1,4 @@
-//! A [`Folder`] of which the engine sees a part. What the index says is said by whoever may add to it, and need not be so:
+//! A store of which the engine sees a part. What the index says is said by whoever may add to it, and need not be so:
 //! what matters is read through a view in which only the packs' own lists count.
 
 use std::{
@@ -13,12 +13,12 @@ use rustic_core::{
     repofile::{BlobType, IndexBlob, IndexFile, PackId},
 };
 
-use crate::{BackupError, Folder, Repository, error::engine, error::said};
+use crate::{BackupError, Repository, error::engine, error::said, store::Stored};
 
 /// A part of what is there.
 #[derive(Debug)]
 pub(crate) struct View {
-    folder: Arc<Folder>,
+    store: Arc<Stored>,
     packs: Option<Vec<(Id, u32)>>,
     snapshots: Option<Vec<(Id, u32)>>,
     index: Option<Vec<(Id, u32)>>,
@@ -29,9 +29,9 @@ pub(crate) struct View {
 
 impl View {
     /// These packs and no index: what the engine makes of them is added.
-    pub(crate) const fn unindexed(folder: Arc<Folder>, packs: Vec<(Id, u32)>) -> Self {
+    pub(crate) const fn unindexed(store: Arc<Stored>, packs: Vec<(Id, u32)>) -> Self {
         Self {
-            folder,
+            store,
             packs: Some(packs),
             snapshots: None,
             index: Some(Vec::new()),
@@ -41,17 +41,17 @@ impl View {
     }
 
     /// One pack, as it says itself what is in it. Nothing is written.
-    fn alone(folder: Arc<Folder>, pack: (Id, u32)) -> Self {
+    fn alone(store: Arc<Stored>, pack: (Id, u32)) -> Self {
         let own = Some(Mutex::default());
-        Self { folder, packs: Some(vec![pack]), snapshots: None, index: None, own, removes: false }
+        Self { store, packs: Some(vec![pack]), snapshots: None, index: None, own, removes: false }
     }
 
     /// Everything, but for the snapshots and indexes that came after it was made. What is needed by a snapshot is in an
     /// index before the snapshot is there: snapshots are listed first.
-    pub(crate) fn of_now(folder: Arc<Folder>) -> RusticResult<Self> {
-        let snapshots = Some(folder.list_with_size(FileType::Snapshot)?);
-        let index = Some(folder.list_with_size(FileType::Index)?);
-        Ok(Self { folder, packs: None, snapshots, index, own: None, removes: true })
+    pub(crate) fn of_now(store: Arc<Stored>) -> RusticResult<Self> {
+        let snapshots = Some(store.list_with_size(FileType::Snapshot)?);
+        let index = Some(store.list_with_size(FileType::Index)?);
+        Ok(Self { store, packs: None, snapshots, index, own: None, removes: true })
     }
 
     fn own(&self, kind: FileType) -> Option<std::sync::MutexGuard<'_, BTreeMap<Id, Bytes>>> {
@@ -66,7 +66,7 @@ fn refused(doing: &str) -> Box<RusticError> {
 
 impl ReadBackend for View {
     fn location(&self) -> String {
-        self.folder.location()
+        self.store.location()
     }
 
     fn list_with_size(&self, kind: FileType) -> RusticResult<Vec<(Id, u32)>> {
@@ -80,12 +80,12 @@ impl ReadBackend for View {
             FileType::Index => &self.index,
             FileType::Config | FileType::Key => &None,
         };
-        fixed.as_ref().map_or_else(|| self.folder.list_with_size(kind), |fixed| Ok(fixed.clone()))
+        fixed.as_ref().map_or_else(|| self.store.list_with_size(kind), |fixed| Ok(fixed.clone()))
     }
 
     fn read_full(&self, kind: FileType, id: &Id) -> RusticResult<Bytes> {
         let held = self.own(kind).and_then(|own| own.get(id).cloned());
-        held.map_or_else(|| self.folder.read_full(kind, id), Ok)
+        held.map_or_else(|| self.store.read_full(kind, id), Ok)
     }
 
     fn read_partial(
@@ -96,17 +96,17 @@ impl ReadBackend for View {
         offset: u32,
         length: u32,
     ) -> RusticResult<Bytes> {
-        self.folder.read_partial(kind, id, cacheable, offset, length)
+        self.store.read_partial(kind, id, cacheable, offset, length)
     }
 
     fn warmup_path(&self, kind: FileType, id: &Id) -> String {
-        self.folder.warmup_path(kind, id)
+        self.store.warmup_path(kind, id)
     }
 }
 
 impl WriteBackend for View {
     fn create(&self) -> RusticResult<()> {
-        self.folder.create()
+        self.store.create()
     }
 
     fn write_bytes(&self, kind: FileType, id: &Id, cacheable: bool, content: BytesList) -> RusticResult<()> {
@@ -117,11 +117,11 @@ impl WriteBackend for View {
         if self.own.is_some() {
             return Err(refused("writing"));
         }
-        self.folder.write_bytes(kind, id, cacheable, content)
+        self.store.write_bytes(kind, id, cacheable, content)
     }
 
     fn remove(&self, kind: FileType, id: &Id, cacheable: bool) -> RusticResult<()> {
-        if self.removes { self.folder.remove(kind, id, cacheable) } else { Err(refused("removing")) }
+        if self.removes { self.store.remove(kind, id, cacheable) } else { Err(refused("removing")) }
     }
 }
 
@@ -131,7 +131,7 @@ pub(crate) struct Alone(rustic_core::Repository<IndexedFullStatus>);
 impl Alone {
     pub(crate) fn open(repository: &Repository, pack: PackId, size: u32) -> Result<Self, BackupError> {
         let failed = engine("reading a pack", repository.place());
-        let view = View::alone(Arc::clone(repository.folder()), (pack.into_inner(), size));
+        let view = View::alone(Arc::clone(repository.store()), (pack.into_inner(), size));
         let open = repository.opened_through(Arc::new(view))?;
         open.repair_index(&RepairIndexOptions::default(), false).map_err(&failed)?;
         Ok(Self(open.to_indexed().map_err(&failed)?))

@@ -1,6 +1,7 @@
 //! `freehold backup`: files of this machine in restic's format, on targets of one's own.
 
 pub(crate) mod args;
+mod told;
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -10,13 +11,14 @@ use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
     BackupAsked, BackupCheck, BackupEntry, BackupEntryKind, BackupEvent, BackupFinding, BackupForget,
     BackupForgotten, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
-    BackupStanding, BackupStatus, BackupTarget, Backups, Client, NewBackup, NewBackupTarget, Problem,
+    BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, Problem,
 };
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use zeroize::Zeroizing;
 
 use self::args::{AddArgs, BackupCommand, ForgetArgs, FromArgs, RestoreArgs, TargetCommand};
+use self::told::{kept, lines_of, list, target_line};
 use crate::ask::show;
 use crate::key::{not_written, private_file};
 use crate::terminal::Terminal;
@@ -39,6 +41,19 @@ pub(crate) async fn backup(
         }
         BackupCommand::List => show(terminal, &client.backups_of_files().await?, list),
         BackupCommand::Now { name } => now(terminal, client, &name).await,
+        BackupCommand::Keep { name, counts } => {
+            let made = client.keep_backups(&name, &counts.keep()?).await?;
+            show(terminal, &made, |made| format!("  {} {}.", made.name, kept(&made.keep)))
+        }
+        BackupCommand::Accept { name } => {
+            let made = client.accept_backup(&name).await?;
+            show(terminal, &made, |made| {
+                format!(
+                    "  What {} covers now is what is usual; old snapshots are forgotten again.",
+                    made.name
+                )
+            })
+        }
         BackupCommand::Snapshots { from } => {
             let place = BackupPlace { target: from, ..BackupPlace::default() };
             let all = client.backup_snapshots(&place).await?;
@@ -65,9 +80,10 @@ pub(crate) async fn backup(
 
 async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> Result<(), Problem> {
     match command {
-        TargetCommand::Add { name, path, password_file } => {
+        TargetCommand::Add { name, path, machine, grant, of, password_file } => {
             let password = password_file.as_deref().map(typed_password).transpose()?;
-            let wish = NewBackupTarget { name, path: absolute(&path)?, password };
+            let path = path.as_deref().map(absolute).transpose()?.unwrap_or_default();
+            let wish = NewBackupTarget { name, path, machine, grant, of, password };
             let made = client.add_backup_target(&wish).await?;
             show(terminal, &made, |made| {
                 let how = if made.found { "the backup that is there goes on" } else { "an empty repository" };
@@ -123,6 +139,7 @@ fn new_backup(wish: AddArgs) -> Result<NewBackup, Problem> {
         exclude: wish.exclude,
         git_ignore: wish.git_ignore,
         one_file_system: wish.one_file_system,
+        keep: wish.keep.keep(),
     })
 }
 
@@ -273,7 +290,8 @@ fn finding(found: &BackupFinding) -> String {
 }
 
 async fn forget(terminal: Terminal, client: &Client, wish: ForgetArgs) -> Result<(), Problem> {
-    let ForgetArgs { from, last, hourly, daily, weekly, monthly, yearly, dry_run } = wish;
+    let ForgetArgs { from, counts, dry_run } = wish;
+    let args::CountArgs { last, hourly, daily, weekly, monthly, yearly } = counts;
     let wish = BackupForget { target: from, dry_run, last, hourly, daily, weekly, monthly, yearly };
     if !dry_run {
         let undone = "nothing was forgotten";
@@ -283,11 +301,11 @@ async fn forget(terminal: Terminal, client: &Client, wish: ForgetArgs) -> Result
     else {
         return Err(odd());
     };
-    show(terminal, &done, |done| forgotten(done, dry_run))
+    show(terminal, &done, forgotten)
 }
 
-fn forgotten(done: &BackupForgotten, dry_run: bool) -> String {
-    let would = if dry_run { "Would forget" } else { "Forgot" };
+fn forgotten(done: &BackupForgotten) -> String {
+    let would = if done.dry_run { "Would forget" } else { "Forgot" };
     let kept = count(done.kept.len() as u64, "snapshot");
     let mut out =
         vec![format!("{would} {}, and keep {kept}.", count(done.forgotten.len() as u64, "snapshot"))];
@@ -322,68 +340,6 @@ async fn password(
     Ok(())
 }
 
-fn target_line(target: &BackupTarget) -> String {
-    format!("  {:<16} target, at {}", target.name, target.place)
-}
-
-fn list(all: &Backups) -> String {
-    if all.targets.is_empty() {
-        return "  none yet: freehold backup target add NAME PATH".to_owned();
-    }
-    let mut out: Vec<String> = all.targets.iter().map(target_line).collect();
-    if all.backups.is_empty() {
-        out.push("  nothing is backed up yet: freehold backup add NAME PATH --to TARGET".to_owned());
-    }
-    out.extend(all.backups.iter().flat_map(lines_of));
-    out.join("\n")
-}
-
-fn lines_of(made: &BackupStatus) -> Vec<String> {
-    let without = match made.exclude.as_slice() {
-        [] => String::new(),
-        patterns => format!(", without {}", patterns.join(", ")),
-    };
-    let every = span(made.every_ms);
-    let mut out = vec![format!("  {:<16} {}{without}, every {every}", made.name, made.paths.join(", "))];
-    for at in &made.to {
-        out.push(format!("    {:<14} {}", at.target, standing(at)));
-        out.extend(at.why.iter().map(|why| format!("    {:<14} {why}", "")));
-        let missing = at.last.iter().flat_map(|last| &last.named).take(3);
-        out.extend(missing.map(|named| format!("    {:<14} not in it: {named}", "")));
-        out.extend(at.alarms.iter().map(|alarm| format!("    {:<14} ! it {alarm}", "")));
-    }
-    out
-}
-
-fn standing(at: &BackupStanding) -> String {
-    let mut parts = Vec::new();
-    match &at.last {
-        Some(last) => parts.push(format!(
-            "{} ago: {}, {}, of which {} new",
-            span(last.ago_ms),
-            count(last.files, "file"),
-            bytes(last.bytes),
-            bytes(last.added)
-        )),
-        None => parts.push("not made yet".to_owned()),
-    }
-    if let Some(told) = at.running {
-        parts.push(format!("running, {}", progress(told)));
-    }
-    if at.failed > 0 {
-        parts.push(format!("{} failed since", count(at.failed.into(), "run")));
-    }
-    if let Some(next) = at.next_in_ms.filter(|next| *next > 0) {
-        parts.push(format!("next in {}", span(next)));
-    }
-    if let Some(tried) = &at.tried {
-        let how = if tried.good { "came back" } else { "DID NOT ALL COME BACK" };
-        let (files, of) = (words::thousands(tried.files), count(tried.of, "file"));
-        parts.push(format!("{files} of {of} {how} on trial {} ago", span(tried.ago_ms)));
-    }
-    parts.join("; ")
-}
-
 fn snapshot(one: &BackupSnapshot) -> String {
     let size = one.bytes.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
     let files = one.files.map(|files| format!(", {}", count(files, "file"))).unwrap_or_default();
@@ -402,6 +358,3 @@ fn entry(one: &BackupEntry) -> String {
     let when = one.modified_ms.map(words::date).unwrap_or_default();
     format!("  {size:>10}  {when:<20}  {}{mark}", one.path)
 }
-
-#[cfg(test)]
-mod tests;

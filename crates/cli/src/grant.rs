@@ -8,7 +8,7 @@ use std::path::Path;
 use freehold_api::words::{bytes, count, date};
 use freehold_api::{
     Client, GrantMachine, GrantOffered, GrantResource, GrantRoom, GrantSide, GrantStanding, GrantStatus,
-    GrantToAccept, NewGrant, Problem, RoomPhase,
+    GrantToAccept, NewGrant, Problem, RoomPhase, SaidBy,
 };
 
 use self::args::{GrantAcceptArgs, GrantCommand, GrantOfferArgs};
@@ -193,7 +193,15 @@ fn whole(grant: &GrantStatus) -> String {
         grant.services.iter().map(|service| format!("    {}  {}", service.domain, service.address));
     let machines = grant.machines.iter().map(machine);
     let room = grant.room.iter().flat_map(|room| room_lines(grant.side, room));
-    std::iter::once(line(grant)).chain(room).chain(services).chain(machines).collect::<Vec<_>>().join("\n")
+    let said = |said: &SaidBy| format!("    {} by {} on {}", said.of_grant(), said.by, date(said.at_ms));
+    let said = grant.said.iter().map(said);
+    std::iter::once(line(grant))
+        .chain(said)
+        .chain(room)
+        .chain(services)
+        .chain(machines)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The terms in plain words, and what has come of them.

@@ -60,6 +60,8 @@ pub(crate) enum Place {
     Nodes,
     Network,
     Buckets,
+    Backups,
+    Grants,
     Health,
     Realm,
     Nowhere,
@@ -73,12 +75,14 @@ pub(crate) struct Link {
     pub(crate) icon: &'static str,
 }
 
-const LINKS: [Link; 7] = [
+const LINKS: [Link; 9] = [
     Link { place: Place::Home, href: "/", name: "Home", icon: "home" },
     Link { place: Place::Files, href: "/files", name: "Files", icon: "folder" },
     Link { place: Place::Nodes, href: "/nodes", name: "Nodes", icon: "node" },
     Link { place: Place::Network, href: "/network", name: "Network", icon: "network" },
     Link { place: Place::Buckets, href: "/buckets", name: "Buckets", icon: "bucket" },
+    Link { place: Place::Backups, href: "/backups", name: "Backups", icon: "backup" },
+    Link { place: Place::Grants, href: "/grants", name: "Grants", icon: "grant" },
     Link { place: Place::Health, href: "/health", name: "Health", icon: "pulse" },
     Link { place: Place::Realm, href: "/realm", name: "Realm", icon: "key" },
 ];

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use freehold_api::{ChecklistItem, Status};
+use freehold_api::{BackupStatus, ChecklistItem, Status};
 
 use crate::fault::Fault;
 use crate::frame::{Frame, Place, Theme, page};
@@ -20,6 +20,7 @@ struct Page {
     sentence: String,
     under: String,
     nodes: u64,
+    backups: Vec<BackupStatus>,
 }
 
 impl Page {
@@ -52,5 +53,7 @@ pub(crate) async fn show(
     let (mark, sentence, under) = words::overall(&status);
     let frame = Frame::new(theme, Place::Home, &status).with_notice(told.text());
     let nodes = words::storage_nodes(&status);
-    Ok(page(&Page { frame, status, mark, sentence, under, nodes }))
+    // What is wrong with them, as that nobody can read which there are, is among the alarms.
+    let backups = console.client.backups_of_files().await.map(|all| all.backups).unwrap_or_default();
+    Ok(page(&Page { frame, status, mark, sentence, under, nodes, backups }))
 }

@@ -14,9 +14,11 @@ mod qr;
 mod routes;
 mod words;
 
+mod backups;
 mod buckets;
 mod files;
 mod filter;
+mod grants;
 mod health;
 mod home;
 mod network;

@@ -11,7 +11,9 @@ use freehold_api::{Client, Sessions};
 use http::{HeaderName, HeaderValue, header};
 use tower::ServiceExt as _;
 
-use crate::{assets, buckets, fault, files, filter, gate, health, home, network, nodes, realm};
+use crate::{
+    assets, backups, buckets, fault, files, filter, gate, grants, health, home, network, nodes, realm,
+};
 
 /// Nothing from elsewhere, nothing inline, nothing framed.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; \
@@ -81,6 +83,9 @@ fn pages(console: Console) -> Router {
         .route("/buckets/{bucket}", get(buckets::show))
         .route("/buckets/{bucket}/verify", post(buckets::verify).get(buckets::back))
         .route("/buckets/{bucket}/delete", post(buckets::delete))
+        .route("/backups", get(backups::show))
+        .route("/grants", get(grants::list))
+        .route("/grants/{grant}", get(grants::show))
         .route("/health", get(health::show))
         .route("/realm", get(realm::show))
         // Who comes back to the answer of a form, as after a change of colours, sees its page.

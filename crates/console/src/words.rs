@@ -298,8 +298,20 @@ pub(crate) fn remedy(next: &str) -> (&str, &str) {
     (command, words.trim())
 }
 
+/// A sentence that ends with a command, in two: `wait, then: freehold status`.
+pub(crate) fn then(words: &str) -> (&str, &str) {
+    match words.rsplit_once(": freehold ") {
+        Some((before, last)) if !before.is_empty() && !last.contains([';', ',', ':', '(']) => {
+            (before, words.get(before.len() + 2..).unwrap_or_default())
+        }
+        _ => (words, ""),
+    }
+}
+
 /// Commands whose answer, or whose button, is on a page here.
-const PAGES: [(&str, &str); 5] = [
+const PAGES: [(&str, &str); 7] = [
+    ("freehold backup list", "look at Backups"),
+    ("freehold grant list", "look at Grants"),
     ("freehold bucket list", "look at Buckets"),
     ("freehold node list", "look at Nodes"),
     ("freehold status", "look at Home"),
@@ -316,6 +328,18 @@ pub(crate) fn sentence(text: &str) -> String {
     }
     let (head, rest) = text.split_at(first.len().min(1));
     format!("{}{rest}", head.to_ascii_uppercase())
+}
+
+/// Begins with a capital, whatever it begins with.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// `2026-11-22`, of milliseconds since 1970.
+pub(crate) fn day(ms: u64) -> String {
+    let date = freehold_api::words::date(ms);
+    date.split_once(' ').map_or_else(|| date.clone(), |(day, _)| day.to_owned())
 }
 
 /// For counting in templates.

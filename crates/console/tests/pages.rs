@@ -112,6 +112,8 @@ fn pages() -> Vec<String> {
         "/network/names?name=a+b&who=pad",
         "/buckets",
         "/buckets/photos",
+        "/backups",
+        "/grants",
         "/health",
         "/realm",
         "/files/photos/view?key=autumn%20walk.svg",
@@ -119,6 +121,7 @@ fn pages() -> Vec<String> {
     .map(str::to_owned)
     .to_vec();
     pages.push(format!("/nodes/{CELLAR}"));
+    pages.extend(["90a1", "31fe", "c2d4", "77bc"].map(|id| format!("/grants/{}", id.repeat(16))));
     pages
 }
 
@@ -430,6 +433,91 @@ async fn the_page_of_names_tells_what_is_blocked_for_whom_and_why() {
     assert!(blocked.contains("Blocked") && blocked.contains("freehold net filter allow x.ads.example"));
     assert!(browser.page("/network/names?name=ok.example&who=").await.contains("Passes"));
     assert!(browser.page("/network/names?name=a+b&who=pad").await.contains("cannot be asked for"));
+}
+
+#[tokio::test]
+async fn backups_tell_what_is_safe_and_what_to_type_where_it_is_not() {
+    let browser = Browser::signed_in(World::family()).await;
+    let page = browser.page("/backups").await;
+    for wanted in [
+        "The backup papers on disk does not come back as it was",
+        "Type <code>freehold backup check disk --read</code>",
+        "Set right what it says, then: <code>freehold backup now papers</code>",
+        "/media/disk/freehold",
+        "25 minutes ago",
+        "61 GB in 48,211 files, 18 MB of it new in the last run",
+        "in 35 minutes",
+        "100 of 48,211 files, taken at random, came back as they were",
+        "Waits for its target",
+        "under way, 14 GB of 52 GB",
+        "212 snapshots, the newest 20 minutes ago",
+        "freehold backup restore PATH --to DIR",
+    ] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+    assert!(!page.contains("The backup home"), "a stick that is not plugged in is no alarm: {page}");
+    assert!(!page.contains("Cellar has not been heard"), "what is not about backups: {page}");
+    let home = browser.page("/").await;
+    let (alarm, sentence) = (home.find("The backup papers on disk is old"), home.find("<h1"));
+    assert!(alarm.is_some() && alarm < sentence, "alarms come first: {home}");
+    assert!(
+        home.contains("All backups") && browser.page("/health").await.contains("The backup papers on disk")
+    );
+    let fresh = Browser::signed_in(World::fresh()).await;
+    let page = fresh.page("/backups").await;
+    for wanted in
+        ["Nothing of attic is backed up", "freehold backup target add disk", "freehold backup add home ~"]
+    {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+    assert!(!fresh.page("/").await.contains("All backups"));
+}
+
+#[tokio::test]
+async fn the_story_of_a_grant_is_one_page() {
+    let browser = Browser::signed_in(World::family()).await;
+    let list = browser.page("/grants").await;
+    for wanted in
+        ["Lent to others", "Borrowed from others", "17 GB of 50 GB", "3.4 GB of 200 GB", "Ends soon", "Over"]
+    {
+        assert!(list.contains(wanted), "{wanted}: {list}");
+    }
+    let lent = browser.page(&format!("/grants/{}", "90a1".repeat(16))).await;
+    for wanted in [
+        "smith lends jones 50 GB of room",
+        "jones may keep 50 GB there.",
+        "jones may read 200 GB of it in a month.",
+        "it can be read for 30 days, and is then deleted, with a signed receipt.",
+        "smith offered it (ann on attic).",
+        "to the byte 17,204,118,336 bytes.",
+        "This machine’s share of the promise is 25 GB of its disk, on which 412 GB are free: about 5 %",
+        "Both sides are told that it ends soon.",
+        "<code>freehold grant revoke jones-room --dry-run</code>",
+    ] {
+        assert!(lent.contains(wanted), "{wanted}: {lent}");
+    }
+    let borrowed = browser.page(&format!("/grants/{}", "c2d4".repeat(16))).await;
+    for wanted in [
+        "lee lends smith 20 GB of room",
+        "smith took it up (ann on attic).",
+        "freehold backend drain lee --wait",
+    ] {
+        assert!(borrowed.contains(wanted), "{wanted}: {borrowed}");
+    }
+    let over = browser.page(&format!("/grants/{}", "77bc".repeat(16))).await;
+    for wanted in
+        ["smith ended it (ann on attic).", "signed that it deleted 812 sealed objects, 4,912,337,104 bytes."]
+    {
+        assert!(over.contains(wanted), "{wanted}: {over}");
+    }
+    assert!(!over.contains("grant revoke") && !over.contains("What comes next"), "{over}");
+    assert!(browser.page(&format!("/grants/{}", "31fe".repeat(16))).await.contains("wiki.smith.internal"));
+    assert_eq!(browser.get("/grants/nobody").await.status(), StatusCode::NOT_FOUND);
+    let fresh = Browser::signed_in(World::fresh()).await.page("/grants").await;
+    assert!(
+        fresh.contains("Nothing is lent or borrowed yet") && fresh.contains("freehold grant card"),
+        "{fresh}"
+    );
 }
 
 #[tokio::test]

@@ -6,18 +6,21 @@ use std::io::{Error, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use freehold_disk::{make_private_dir, replace, sync_dir};
 use freehold_passes::storage::{Meter, Refusal, Sent};
 use freehold_passes::{LISTED_MAX, Object};
-use freehold_wire::{BlobName, Hex, Millis, from_canonical, to_canonical};
+use freehold_wire::{BlobName, Hex, Millis, NodeId, from_canonical, to_canonical};
 
 use crate::parts::Parts;
+use crate::shelf::{Ledger, Shelf, shelves};
 
 /// What lies there.
 const OBJECTS: &str = "objects";
+/// Backups, by the machine that makes them.
+const SHELVES: &str = "shelves";
 /// What is on its way in.
 const COMING: &str = "coming";
 /// What was sent this month.
@@ -59,6 +62,7 @@ pub struct Room {
     inside: Mutex<Inside>,
     /// Objects that came whole: each has a file of its own on its way, even if another of its name comes at once.
     came: AtomicU64,
+    shelves: Mutex<BTreeMap<NodeId, Arc<Shelf>>>,
 }
 
 #[derive(Debug)]
@@ -67,7 +71,7 @@ struct Inside {
     parts: Parts,
 }
 
-fn disk(path: &Path) -> impl Fn(Error) -> RoomError + '_ {
+pub(crate) fn disk(path: &Path) -> impl Fn(Error) -> RoomError + '_ {
     |source| RoomError::Disk { path: path.to_owned(), source }
 }
 
@@ -109,9 +113,16 @@ impl Room {
             Err(error) if error.kind() == ErrorKind::NotFound => Sent::default(),
             Err(error) => return Err(disk(&path)(error)),
         };
-        let meter = Meter::new(share, begins, held, noted);
+        let mut meter = Meter::new(share, begins, held, noted);
+        let mut open = BTreeMap::new();
+        for of in shelves::<NodeId>(&dir.join(SHELVES))? {
+            let shelf = Shelf::open(&dir.join(SHELVES).join(of.to_string()))?;
+            let (bytes, files) = shelf.usage()?;
+            meter.shelve(bytes, files);
+            open.insert(of, Arc::new(shelf));
+        }
         let inside = Mutex::new(Inside { meter, parts: Parts::default() });
-        Ok(Self { dir: dir.to_owned(), inside, came: AtomicU64::new(0) })
+        Ok(Self { dir: dir.to_owned(), inside, came: AtomicU64::new(0), shelves: Mutex::new(open) })
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -269,15 +280,43 @@ impl Room {
             return Ok(Some((object, Vec::new())));
         }
         let mut inside = self.inside();
-        if let Some(noted) = inside.meter.send(now, wanted)? {
-            let path = self.dir.join(SENT);
-            replace(&path, &to_canonical(&noted), 0o600).map_err(disk(&path))?;
-        }
+        self.count(&mut inside, wanted, now)?;
         drop(inside);
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(from)).and_then(|_| file.take(wanted).read_to_end(&mut bytes));
         read.map_err(disk(&path))?;
         Ok(Some((object, bytes)))
+    }
+
+    /// Notes what is about to be given out.
+    fn count(&self, inside: &mut Inside, len: u64, now: Millis) -> Result<(), RoomError> {
+        if let Some(noted) = inside.meter.send(now, len)? {
+            let path = self.dir.join(SENT);
+            replace(&path, &to_canonical(&noted), 0o600).map_err(disk(&path))?;
+        }
+        Ok(())
+    }
+
+    /// The shelf of a machine, in this room.
+    ///
+    /// # Errors
+    /// [`RoomError::Disk`]
+    pub fn shelf(&self, of: NodeId) -> Result<Arc<Shelf>, RoomError> {
+        let mut open = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shelf) = open.get(&of) {
+            return Ok(Arc::clone(shelf));
+        }
+        let shelf = Arc::new(Shelf::open(&self.dir.join(SHELVES).join(of.to_string()))?);
+        open.insert(of, Arc::clone(&shelf));
+        Ok(shelf)
+    }
+
+    /// Whose shelves there are.
+    ///
+    /// # Errors
+    /// [`RoomError::Disk`]
+    pub fn shelves(&self) -> Result<Vec<NodeId>, RoomError> {
+        shelves(&self.dir.join(SHELVES))
     }
 
     /// Removes an object; one that is not there is removed already.
@@ -332,14 +371,40 @@ impl Room {
             deleted.objects += 1;
             deleted.bytes += len;
         }
-        for dir in [objects, self.dir.join(COMING)] {
+        for of in shelves::<NodeId>(&self.dir.join(SHELVES))? {
+            let (bytes, files) = Shelf::open(&self.dir.join(SHELVES).join(of.to_string()))?.usage()?;
+            deleted.objects += files;
+            deleted.bytes += bytes;
+        }
+        for dir in [objects, self.dir.join(COMING), self.dir.join(SHELVES)] {
             match std::fs::remove_dir_all(&dir) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(disk(&dir)(error)),
                 _ => {}
             }
         }
+        inside.meter.clear_shelves();
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner).clear();
         sync_dir(&self.dir).map_err(disk(&self.dir))?;
         Ok(deleted)
+    }
+}
+
+impl Ledger for Room {
+    fn reserve(&self, len: u64) -> Result<(), RoomError> {
+        Ok(self.inside().meter.reserve(len)?)
+    }
+
+    fn release(&self, len: u64) {
+        self.inside().meter.release(len);
+    }
+
+    fn keep(&self, len: u64) {
+        self.inside().meter.shelve(len, 1);
+    }
+
+    fn send(&self, len: u64, now: Millis) -> Result<(), RoomError> {
+        let mut inside = self.inside();
+        self.count(&mut inside, len, now)
     }
 }
 

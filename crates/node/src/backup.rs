@@ -2,13 +2,18 @@
 //! chosen and what came of it lie in files of the home; passwords lie sealed in the vault, with the realm's other
 //! secrets.
 
+pub(crate) mod keeping;
 mod kept;
+pub(crate) mod letters;
 mod passwords;
 mod place;
 mod power;
 mod rounds;
 mod running;
+pub(crate) mod shelf;
 pub(crate) mod told;
+mod trying;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,23 +24,31 @@ use freehold_backup::{BackupError, Meter};
 use freehold_disk::{make_private_dir, replace};
 use tokio::sync::Notify;
 
-pub(crate) use self::kept::{Backup, Plan, Record, Records, Target};
-pub(crate) use self::passwords::{BUCKET, known, of as password_of, put as keep_password, short_id};
+pub(crate) use self::kept::{Backup, Plan, Record, Records, Target, policy};
+pub(crate) use self::passwords::{
+    BUCKET, Rescued, known, of_target as password_of, put as keep_password, short_id,
+};
 pub(crate) use self::place::{Place, There};
 pub(crate) use self::rounds::start;
+use self::upkeep::{Upkeep, Upkeeps};
+use crate::clock;
 use crate::home::Home;
 use crate::problem::home_problem;
 
 /// A backup at a target, by their names.
 pub(crate) type Pair = (String, String);
 
-const PLAN: &str = "plan";
+pub(crate) const PLAN: &str = "plan";
 const RECORDS: &str = "records";
+const UPKEEP: &str = "upkeep";
 const TRIAL: &str = "trial";
+const SHELVES: &str = "shelves";
 
 /// The backups of this machine.
 pub(crate) struct Backups {
     dir: PathBuf,
+    /// Those of other machines of the realm that are kept here.
+    pub(crate) shelves: keeping::Shelves,
     state: Mutex<State>,
     /// Says that something is to be looked at.
     wake: Notify,
@@ -47,12 +60,15 @@ pub(crate) struct Backups {
 struct State {
     plan: Plan,
     records: Records,
+    upkeeps: Upkeeps,
     /// Why the plan could not be read: it is then not written over.
     unreadable: Option<String>,
     running: BTreeMap<Pair, Meter>,
     asked: BTreeSet<Pair>,
     /// Targets from which something is removed.
     pruned: BTreeSet<String>,
+    /// Targets whose bytes are read: what is removed meanwhile would seem to be damaged.
+    checked: BTreeSet<String>,
     ended: BTreeMap<Pair, u64>,
 }
 
@@ -65,12 +81,8 @@ impl Backups {
             Ok(plan) => state.plan = plan.unwrap_or_default(),
             Err(why) => state.unreadable = Some(why),
         }
-        state.records = kept::read(&dir.join(RECORDS))
-            .unwrap_or_else(|why| {
-                tracing::warn!(why, "what came of earlier backups is forgotten");
-                None
-            })
-            .unwrap_or_default();
+        state.records = noted(&dir.join(RECORDS));
+        state.upkeeps = noted(&dir.join(UPKEEP));
         // Those of a backup that was removed just before the end are nobody's any more.
         state.records.keep_only(&state.plan);
         // What a trial has brought back before the machine went off is nobody's to find.
@@ -80,7 +92,9 @@ impl Backups {
             }
             _ => {}
         }
-        Self { dir, state: Mutex::new(state), wake: Notify::new(), turn: tokio::sync::Mutex::default() }
+        let shelves = keeping::Shelves::at(&dir.join(SHELVES));
+        let (wake, turn) = (Notify::new(), tokio::sync::Mutex::default());
+        Self { dir, shelves, state: Mutex::new(state), wake, turn }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,6 +110,10 @@ impl Backups {
         self.state().records.clone()
     }
 
+    fn upkeeps(&self) -> Upkeeps {
+        self.state().upkeeps.clone()
+    }
+
     /// Why what was chosen cannot be read.
     pub(crate) fn unreadable(&self) -> Option<String> {
         self.state().unreadable.clone()
@@ -105,10 +123,8 @@ impl Backups {
     /// keeps copies; and all targets, which would take each other in.
     pub(crate) fn never(&self, home: &Home) -> Vec<PathBuf> {
         let plan = self.plan();
-        let targets = plan.targets.values().map(|target| match &target.place {
-            Place::Folder(path) => path.clone(),
-        });
-        targets.chain([home.root().to_owned()]).collect()
+        let targets = plan.targets.values().filter_map(|target| target.place.folder());
+        targets.map(Path::to_owned).chain([home.root().to_owned()]).collect()
     }
 
     /// Folder for what is tried, and no longer than that.
@@ -127,6 +143,7 @@ impl Backups {
         change(&mut plan);
         self.write(PLAN, &plan).map_err(|error| home_problem(&self.dir.join(PLAN), &error))?;
         state.records.keep_only(&plan);
+        state.upkeeps.retain(|target, _| plan.targets.contains_key(target));
         state.asked.retain(|pair| plan.has(pair));
         state.plan = plan;
         drop(state);
@@ -150,6 +167,33 @@ impl Backups {
         if let Err(error) = self.write(RECORDS, &state.records) {
             tracing::warn!(%error, "how the backup stands was not kept");
         }
+    }
+
+    /// Notes what came of the upkeep of a target.
+    fn tend(&self, target: &str, change: impl FnOnce(&mut Upkeep)) {
+        let mut state = self.state();
+        if !state.plan.targets.contains_key(target) {
+            return;
+        }
+        change(state.upkeeps.entry(target.to_owned()).or_default());
+        if let Err(error) = self.write(UPKEEP, &state.upkeeps) {
+            tracing::warn!(%error, "what came of a target's upkeep was not kept");
+        }
+    }
+
+    /// Notes that a person had every byte of a target read.
+    pub(crate) fn found(&self, target: &str, found: &[freehold_backup::Finding]) {
+        self.tend(target, |upkeep| upkeep.checked(clock::wall(), None, Ok(found.to_vec())));
+    }
+
+    /// A person says that what a backup covers is as it is meant to be.
+    pub(crate) fn accept(&self, name: &str, backup: &Backup) {
+        for target in &backup.to {
+            self.note(&(name.to_owned(), target.clone()), &backup.id, |record| {
+                record.accepted(clock::wall());
+            });
+        }
+        self.wake.notify_one();
     }
 
     /// Has runs begin, and says by what it is known that they are over.
@@ -189,8 +233,19 @@ impl Backups {
     /// no run begins until [`Backups::is_pruned`].
     pub(crate) fn prunes(&self, target: &str) -> bool {
         let mut state = self.state();
-        let busy = state.running.keys().any(|(_, at)| at == target);
+        let busy = state.running.keys().any(|(_, at)| at == target) || state.checked.contains(target);
         !busy && state.pruned.insert(target.to_owned())
+    }
+
+    /// Whether a target's bytes may be read: nobody removes something there. If so, nobody does until
+    /// [`Backups::is_checked`].
+    fn checks(&self, target: &str) -> bool {
+        let mut state = self.state();
+        !state.pruned.contains(target) && state.checked.insert(target.to_owned())
+    }
+
+    fn is_checked(&self, target: &str) {
+        self.state().checked.remove(target);
     }
 
     /// What was to be removed is.
@@ -210,11 +265,22 @@ impl Backups {
     }
 }
 
+/// What came of something earlier. What cannot be read begins anew.
+fn noted<T: serde::de::DeserializeOwned + Default>(file: &Path) -> T {
+    let noted = kept::read(file).unwrap_or_else(|why| {
+        tracing::warn!(why, "what came of earlier backups is forgotten");
+        None
+    });
+    noted.unwrap_or_default()
+}
+
 /// What went wrong with a backup, as a person is told it: the error names the remedy itself.
 pub(crate) fn problem(what: impl Into<String>, error: &BackupError) -> Problem {
     let (what, why) = (what.into(), error.to_string());
     match error {
-        BackupError::NotThere { .. } => Problem::unreachable(what, why, Some("freehold backup list")),
+        BackupError::NotThere { .. } | BackupError::Away { .. } => {
+            Problem::unreachable(what, why, Some("freehold backup list"))
+        }
         BackupError::Exists { .. } => Problem::conflict(what, why, None::<&str>),
         BackupError::Password { .. } => {
             Problem::refused(what, why, Some("freehold backup target add NAME PATH --password-file FILE"))

@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_mesh::{Doorman, Proof};
+use freehold_passes::ShelfErrand;
 use freehold_realm::{Body, NodeRoles, Op};
 use freehold_seal::DirectoryRow;
-use freehold_wire::{Bounded, Millis, Name, NodeId, Text, from_canonical, to_canonical};
+use freehold_wire::{Bounded, GrantId, Millis, Name, NodeId, RealmId, Text, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
+use crate::backup::keeping;
 use crate::clock;
 use crate::gate::RECOVERY_VISIT;
+use crate::net::lending::rescue;
 use crate::scribe::Saying;
 use crate::shared::Shared;
 
@@ -40,6 +43,9 @@ pub enum Request {
     /// Brings operations of a recovery.
     #[n(3)]
     Recover(#[n(0)] Bounded<minicbor::bytes::ByteVec, 8>),
+    /// To read what lies here of a realm whose guardians stand here, if it is another one.
+    #[n(4)]
+    Rescue,
 }
 
 /// What it is told.
@@ -57,6 +63,9 @@ pub enum Answer {
     /// Not done, and why.
     #[n(2)]
     Refused(#[n(0)] Text<512>),
+    /// Under which grants something lies here, and of which realm.
+    #[n(4)]
+    Rescue(#[n(0)] Bounded<(GrantId, RealmId), ROOMS_MAX>),
 }
 
 /// One entry of the directory on its way.
@@ -71,6 +80,8 @@ pub struct Carried {
     pub payload: Vec<u8>,
 }
 
+/// The most grants of other realms that guardians are told of.
+const ROOMS_MAX: usize = 8;
 /// The most long answers kept for visitors who are fetching them.
 const SNAPSHOTS_MAX: usize = 4;
 /// How long one is kept.
@@ -149,11 +160,20 @@ impl Doorman for Door {
     }
 
     fn has_errands(&self, caller: NodeId) -> bool {
-        self.shared.upgrade().is_some_and(|shared| crate::net::lending::keeping::has_errands(&shared, caller))
+        self.shared.upgrade().is_some_and(|shared| {
+            let reads = || shared.rooms.rescues.admits(&shared.home, None, caller, clock::wall());
+            keeping::has_errands(&shared, caller)
+                || reads()
+                || crate::net::lending::keeping::has_errands(&shared, caller)
+        })
     }
 
     async fn errand(&self, caller: NodeId, question: Bytes, body: Bytes) -> Option<(Bytes, Bytes)> {
-        crate::net::lending::keeping::errand(&self.shared.upgrade()?, caller, &question, body).await
+        let shared = self.shared.upgrade()?;
+        match ShelfErrand::from_bytes(&question) {
+            Ok(errand) => keeping::errand(&shared, caller, errand, body).await,
+            Err(_) => crate::net::lending::keeping::errand(&shared, caller, &question, body).await,
+        }
     }
 
     async fn serve(&self, proof: Proof, request: Bytes) -> Bytes {
@@ -166,7 +186,7 @@ impl Doorman for Door {
 }
 
 fn opens(shared: &Shared, proof: &Proof) -> bool {
-    invited(shared, proof) || guardians(shared, proof)
+    invited(shared, proof) || guardians(shared, proof) || rescue::opens(shared, proof)
 }
 
 fn invited(shared: &Shared, proof: &Proof) -> bool {
@@ -194,6 +214,14 @@ fn refuse(why: &str) -> Answer {
 
 async fn serve(door: &Door, shared: &Arc<Shared>, proof: &Proof, request: &[u8]) -> Answer {
     match from_canonical::<Request>(request, REQUEST_MAX) {
+        Ok(Request::Rescue) => match rescue::welcome(shared, proof) {
+            Ok(rooms) => Answer::Rescue(Bounded::fill(&mut rooms.into_iter())),
+            Err(why) => refuse(&why),
+        },
+        // Guardians of another realm have no business with this one's log.
+        Ok(Request::Log(_)) if !invited(shared, proof) && !guardians(shared, proof) => {
+            refuse("these phrases are of another realm")
+        }
         Ok(Request::Log(from)) => door.long(shared, proof.newcomer, false, from).await,
         Ok(Request::Directory(from)) if guardians(shared, proof) => {
             door.long(shared, proof.newcomer, true, from).await
@@ -214,7 +242,7 @@ fn piece(all: &[u8], from: u64) -> Answer {
     Answer::Piece(rest.get(..PIECE).unwrap_or(rest).to_vec(), all.len() as u64)
 }
 
-async fn directory(shared: &Arc<Shared>) -> Result<Vec<u8>, String> {
+pub(crate) async fn directory(shared: &Arc<Shared>) -> Result<Vec<u8>, String> {
     let shared = Arc::clone(shared);
     let read = move || {
         let mut all: Vec<Carried> = Vec::new();

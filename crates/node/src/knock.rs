@@ -143,6 +143,22 @@ impl<'a> Visit<'a> {
         ))
     }
 
+    /// The node that answered last.
+    pub(crate) fn answering(&self) -> Option<&Contact> {
+        self.contacts.get(self.answers.load(Ordering::Relaxed))
+    }
+
+    /// Has an errand done by it.
+    pub(crate) async fn errand(&self, question: Bytes) -> Result<(Bytes, Bytes), Problem> {
+        let failed = |error: KnockError| {
+            let next = "see that your friend's machine runs and is reachable, then try again";
+            Problem::unreachable(self.what, error.to_string(), Some(next))
+        };
+        let contact = self.answering().ok_or_else(|| self.nonsense())?;
+        let at = Addresses::from_bytes(&contact.addresses).map_err(|_| self.nonsense())?;
+        self.mesh.errand(&at, contact.node, question, Bytes::new()).await.map_err(failed)
+    }
+
     /// Tells the other nodes the same, those that answer soon: each opens to who has asked itself.
     pub(crate) async fn tell_others(&self, request: &Request) {
         let request = Bytes::from(to_canonical(request));
@@ -220,7 +236,7 @@ impl<'a> Visit<'a> {
     fn not_welcome(&self, answer: Answer) -> Problem {
         match answer {
             Answer::Refused(why) => Problem::refused(self.what, why.as_str(), Some(self.no.next)),
-            Answer::Piece(..) | Answer::Welcome | Answer::LetIn(_) => self.nonsense(),
+            Answer::Piece(..) | Answer::Welcome | Answer::LetIn(_) | Answer::Rescue(_) => self.nonsense(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! phrases give back opens every bucket's key at once, so that what is stored can be read.
 
 mod from_backend;
+mod from_friend;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::directory::{Directory, From, Trust, directory_bucket};
-use crate::door::{Carried, Request, free_name};
+use crate::door::{Answer, Carried, Request, free_name};
 use crate::founding::SHARE_INFO;
 use crate::home::Home;
 use crate::identity::FreshKeys;
@@ -77,6 +78,22 @@ pub async fn recover(
     let seed = keys.keys().node_seed;
     let no = if guardians.len() == 1 { TOO_FEW } else { NO };
     let visit = Visit::begin(&seed, &card.contacts, guardians.iter().collect(), WHAT, no).await?;
+    // The card of a realm that keeps something for this one leads here as well.
+    let rooms = match visit.ask(&Request::Rescue).await {
+        Ok(Answer::Rescue(rooms)) => rooms.into_vec(),
+        Ok(_) => Vec::new(),
+        Err(problem) => {
+            visit.end().await;
+            return Err(problem);
+        }
+    };
+    if !rooms.is_empty() {
+        let returned = from_friend::bring_back(&visit, &rooms, (&keys, &phrases, &guardians)).await;
+        visit.end().await;
+        let returned = returned?;
+        vacant.clear()?;
+        return returned.settle(&vacant, home, &keys, &name);
+    }
     let outcome = fetch_and_ask(&visit, &card, &keys, &phrases, &guardians).await;
     visit.end().await;
     let fetched = outcome?;
@@ -223,6 +240,18 @@ fn recovery_operation(
         op.add_signature(guardian);
     }
     Ok(op)
+}
+
+/// The recovery must stand in this log: the guardians may have been changed since.
+fn must_count(set: &OpSet, matured: &BTreeSet<OpId>, op: &Op) -> Result<(), Problem> {
+    let mut with = set.clone();
+    let id = op.id();
+    with.insert(op.clone()).map_err(|e| Problem::refused(WHAT, e.to_string(), None::<&str>))?;
+    let folded: Folded = fold(&with, &Clock { now: clock::wall(), matured: matured.clone() });
+    match folded.refused.get(&id) {
+        Some(why) => Err(Problem::refused(WHAT, why.to_string(), Some("look which realm each paper is for"))),
+        None => Ok(()),
+    }
 }
 
 /// What the recovery secret opens of a directory that came, and the entries of it that stand.

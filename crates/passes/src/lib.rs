@@ -9,6 +9,7 @@ mod errand;
 mod judge;
 mod pass;
 mod receipt;
+mod shelf;
 pub mod storage;
 
 pub use call::{
@@ -18,6 +19,10 @@ pub use errand::{About, BODY_MAX, Errand, LISTED_MAX, Object, Outcome, What};
 pub use judge::{Ground, Reason, Recalls, Visitor, judge, judge_recall, last, was_theirs};
 pub use pass::{Claim, LIFE_MAX, PASS_MAX, Pass, Recall, Word};
 pub use receipt::{Deletion, Receipt};
+pub use shelf::{
+    FILE_MAX, FILES_MAX, KEYS_MAX, Part, SHELVES_MAX, SMALL_MAX, ShelfAbout, ShelfErrand, ShelfFile,
+    ShelfOutcome, ShelfWhat, Sort,
+};
 
 #[cfg(test)]
 mod tests;

@@ -109,6 +109,18 @@ pub enum Refusal {
     #[n(5)]
     #[error("the machine that lends has trouble with its disk")]
     Broken,
+    /// What lies there stays, and what comes has its name.
+    #[n(6)]
+    #[error("another file has that name, and nothing that lies there is ever replaced")]
+    Taken,
+    /// The shelf of another machine.
+    #[n(7)]
+    #[error("only the machine whose shelf it is adds to it")]
+    Stranger,
+    /// The disk is as full as it may be.
+    #[n(8)]
+    #[error("the disk of the machine that keeps it has no room left to spare")]
+    NoRoom,
 }
 
 /// What has to be on disk about what was sent.
@@ -131,6 +143,8 @@ pub struct Meter {
     begins: Millis,
     held: BTreeMap<BlobName, u64>,
     kept: u64,
+    /// Bytes and files that lie on shelves.
+    shelved: (u64, u64),
     coming: u64,
     noted: Sent,
     sent: u64,
@@ -145,7 +159,7 @@ impl Meter {
         noted: Sent,
     ) -> Self {
         let kept = held.values().fold(0, |all: u64, len| all.saturating_add(*len));
-        Self { room, egress, begins, held, kept, coming: 0, noted, sent: noted.bytes }
+        Self { room, egress, begins, held, kept, shelved: (0, 0), coming: 0, noted, sent: noted.bytes }
     }
 
     /// Makes room for what is coming.
@@ -153,7 +167,7 @@ impl Meter {
     /// # Errors
     /// [`Refusal::Full`]; then nothing has changed.
     pub fn reserve(&mut self, len: u64) -> Result<(), Refusal> {
-        let whole = self.kept.saturating_add(self.coming).saturating_add(len);
+        let whole = self.kept().saturating_add(self.coming).saturating_add(len);
         if whole > self.room {
             return Err(Refusal::Full);
         }
@@ -171,6 +185,22 @@ impl Meter {
         self.release(len);
         let before = self.held.insert(name, len).unwrap_or(0);
         self.kept = self.kept.saturating_sub(before).saturating_add(len);
+    }
+
+    /// It has come, and lies on a shelf; so do those that lay there before.
+    pub fn shelve(&mut self, len: u64, files: u64) {
+        self.release(len);
+        self.shelved = (self.shelved.0.saturating_add(len), self.shelved.1.saturating_add(files));
+    }
+
+    /// Nothing lies on shelves any more.
+    pub fn clear_shelves(&mut self) {
+        self.shelved = (0, 0);
+    }
+
+    /// Bytes that may still come.
+    pub fn free(&self) -> u64 {
+        self.room.saturating_sub(self.kept()).saturating_sub(self.coming)
     }
 
     /// It lies there no longer.
@@ -199,7 +229,7 @@ impl Meter {
 
     /// Bytes that lie there.
     pub const fn kept(&self) -> u64 {
-        self.kept
+        self.kept.saturating_add(self.shelved.0)
     }
 
     /// Bytes that may lie there.
@@ -215,7 +245,7 @@ impl Meter {
 
     /// More lies there than the share: then only removing helps.
     pub const fn is_overdrawn(&self) -> bool {
-        self.kept > self.room
+        self.kept() > self.room
     }
 
     /// What lies there, from behind a name on.
@@ -231,7 +261,7 @@ impl Meter {
 
     /// How many objects lie there.
     pub fn objects(&self) -> u64 {
-        self.held.len() as u64
+        (self.held.len() as u64).saturating_add(self.shelved.1)
     }
 }
 

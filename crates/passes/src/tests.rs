@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use freehold_crypt::{Algorithm, Secret, SigningKey};
 use freehold_realm::body::{Ceilings, Resource, Terms};
 use freehold_realm::{Grant, Side};
-use freehold_wire::{BlobName, Bounded, GrantId, Hex, Millis, NodeId, OpId, RealmId, ServiceId, Text};
+use freehold_wire::{
+    BlobName, Bounded, Digest, GrantId, Hex, Millis, NodeId, OpId, RealmId, ServiceId, Text,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -344,6 +346,34 @@ fn cases() -> Vec<Value> {
     all.iter().map(case).collect()
 }
 
+/// Errands at shelves, one of each sort, and their answers.
+fn shelf_errands() -> Vec<(&'static str, Vec<u8>)> {
+    let (name, of) = (Digest::from_bytes([5; 32]), NODE);
+    let part = Part { sort: Sort::Pack, name, upload: u64::MAX, at: 4 << 20, len: 32 << 20 };
+    let errand = |what, grant| ShelfErrand { grant, of, what }.to_bytes();
+    let file = |received| ShelfFile { name, len: 1000, received };
+    let listed = [file(None), file(Some(NOW))];
+    let about = ShelfAbout { phase: Phase::Open, bytes: 1000, files: 2, room: 1 << 30 };
+    vec![
+        ("shelf-errand how it stands", errand(ShelfWhat::About, None)),
+        ("shelf-errand to list from the beginning", errand(ShelfWhat::List(Sort::Config, None), None)),
+        (
+            "shelf-errand to list on under a grant",
+            errand(ShelfWhat::List(Sort::Letter, Some(name)), Some(GRANT)),
+        ),
+        ("shelf-errand to read", errand(ShelfWhat::Read(Sort::Snapshot, name, 0, 100), Some(GRANT))),
+        ("shelf-errand to add", errand(ShelfWhat::Add(part), None)),
+        ("shelf-errand whose there are", errand(ShelfWhat::Shelves, Some(GRANT))),
+        ("shelf-outcome how it stands", ShelfOutcome::About(about).to_bytes()),
+        ("shelf-outcome done", ShelfOutcome::Done.to_bytes()),
+        ("shelf-outcome found", ShelfOutcome::Found(1000).to_bytes()),
+        ("shelf-outcome missing", ShelfOutcome::Missing.to_bytes()),
+        ("shelf-outcome listed", ShelfOutcome::Listed(Bounded::fill(&mut listed.into_iter())).to_bytes()),
+        ("shelf-outcome shelves", ShelfOutcome::Shelves(Bounded::fill(&mut [of].into_iter())).to_bytes()),
+        ("shelf-outcome refused", ShelfOutcome::Refused(Refusal::Taken).to_bytes()),
+    ]
+}
+
 fn vectors() -> Value {
     let grant = grant();
     json!({
@@ -357,7 +387,7 @@ fn vectors() -> Value {
             "keys": grant.keys.iter().map(|key| Hex(&key.to_bytes()).to_string()).collect::<Vec<_>>(),
         },
         "room": rooms(),
-        "bytes": examples().iter().chain(&errands()).map(|(name, bytes)| json!([name, Hex(bytes).to_string()])).collect::<Vec<_>>(),
+        "bytes": examples().iter().chain(&errands()).chain(&shelf_errands()).map(|(name, bytes)| json!([name, Hex(bytes).to_string()])).collect::<Vec<_>>(),
         "cases": cases(),
     })
 }
@@ -368,12 +398,18 @@ const WRITTEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/formats/p
 fn the_bytes_are_those_that_are_written_down() {
     let written: Value = serde_json::from_slice(&std::fs::read(WRITTEN).unwrap()).unwrap();
     assert_eq!(written, vectors());
-    for (name, bytes) in examples().into_iter().chain(errands()) {
+    for (name, bytes) in examples().into_iter().chain(errands()).chain(shelf_errands()) {
         match name.split(' ').next() {
             Some("question") => assert_eq!(Call::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}"),
             Some("answer") => assert_eq!(Answer::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}"),
             Some("errand") => assert_eq!(Errand::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}"),
             Some("outcome") => assert_eq!(Outcome::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}"),
+            Some("shelf-errand") => {
+                assert_eq!(ShelfErrand::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}");
+            }
+            Some("shelf-outcome") => {
+                assert_eq!(ShelfOutcome::from_bytes(&bytes).unwrap().to_bytes(), bytes, "{name}");
+            }
             Some("receipt") => assert!(Receipt::from_bytes(&bytes).unwrap().is_signed()),
             _ => {}
         }

@@ -4,10 +4,7 @@ use std::path::Path;
 
 use freehold_wire::Millis;
 
-/// How many runs back the usual size is looked for.
-const USUAL_OF: usize = 10;
-/// Below so many bytes of difference no size is worth an alarm.
-const JUMP_MIN: u64 = 64 << 20;
+use crate::Jumps;
 
 /// From when on something is an alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +13,8 @@ pub struct Bounds {
     pub age: Millis,
     /// No drill that succeeded for so long.
     pub untested: Millis,
+    /// No drill of everything that succeeded for so long.
+    pub whole: Millis,
     /// So many failures in a row, even if the last success is young.
     pub failures: u32,
     /// The factor, in percent, by which a size may rise or fall: 300 is three times.
@@ -24,12 +23,14 @@ pub struct Bounds {
 
 impl Bounds {
     /// For a backup that is made this often: three of them missed, and a day at the least, since machines are switched
-    /// off at night; two weeks without a drill; three failures; three times the usual size.
+    /// off at night; two weeks without a drill, and 45 days without one of
+    /// everything; three failures; three times the usual size.
     #[must_use]
     pub fn of(every: Millis) -> Self {
         Self {
             age: Millis(every.0.saturating_mul(3)).max(Millis::from_hours(24)),
             untested: Millis::from_hours(14 * 24),
+            whole: Millis::from_hours(45 * 24),
             failures: 3,
             jump_percent: 300,
         }
@@ -71,6 +72,10 @@ pub struct Record {
     pub failed: u32,
     /// The last drill that succeeded.
     pub tested: Option<Millis>,
+    /// The last drill of everything that succeeded.
+    pub whole: Option<Millis>,
+    /// Sizes that nobody has said are meant.
+    pub jumps: Jumps,
     /// The last drill.
     pub drilled: Option<Drilled>,
 }
@@ -122,6 +127,11 @@ pub enum Alarm {
         /// Since the last drill that succeeded, or the first run.
         since: Millis,
     },
+    /// Nobody has tried to restore everything from it for so long.
+    NeverWhole {
+        /// Since the last drill of everything that succeeded, or the first run.
+        since: Millis,
+    },
 }
 
 /// The alarms of one backup at one target, the worst first. What is on record of a time to come was noted by a clock that was
@@ -139,51 +149,22 @@ pub fn alarms(record: &Record, bounds: &Bounds, now: Millis) -> Vec<Alarm> {
     if record.failed >= bounds.failures {
         found.push(Alarm::Failing { times: record.failed });
     }
-    if let Some((last, before)) = record.runs.split_last() {
-        found.extend(jumps(last, before, bounds));
-        if last.unread > 0 {
-            found.push(Alarm::Unread { files: last.unread });
-        }
+    let Jumps { fell, rose } = record.jumps;
+    found.extend(fell.map(|fell| Alarm::Fell { usual: fell.usual, now: fell.now }));
+    found.extend(rose.map(|rose| Alarm::Rose { usual: rose.usual, now: rose.now }));
+    if let Some(last) = record.runs.last().filter(|last| last.unread > 0) {
+        found.push(Alarm::Unread { files: last.unread });
     }
     if let Some(first) = record.first.or_else(|| Some(record.runs.first()?.at)) {
-        let tested = record.tested.into_iter().chain([first, record.added]).find(|at| *at <= now);
-        let since = tested.map_or(bounds.untested, |tested| now.since(tested));
-        if since >= bounds.untested {
-            found.push(Alarm::Untested { since });
-        }
+        let since = |tested: Option<Millis>, bound: Millis| {
+            let tested = tested.into_iter().chain([first, record.added]).find(|at| *at <= now);
+            Some(tested.map_or(bound, |tested| now.since(tested))).filter(|since| *since >= bound)
+        };
+        found.extend(since(record.tested, bounds.untested).map(|since| Alarm::Untested { since }));
+        found.extend(since(record.whole, bounds.whole).map(|since| Alarm::NeverWhole { since }));
     }
     found.sort_unstable();
     found
-}
-
-/// What the last run has far less of, or far more, than those before it. The first runs have nothing to be compared with;
-/// what is new is compared from the third on, since in the first all is.
-fn jumps(last: &Outcome, before: &[Outcome], bounds: &Bounds) -> Vec<Alarm> {
-    let mut found = Vec::new();
-    let recent = before.get(before.len().saturating_sub(USUAL_OF)..).unwrap_or_default();
-    if let Some(usual) = median(recent.iter().map(|run| run.bytes)) {
-        let far = last.bytes.saturating_mul(bounds.jump_percent) / 100 <= usual;
-        if far && usual - last.bytes.min(usual) >= JUMP_MIN {
-            found.push(Alarm::Fell { usual, now: last.bytes });
-        }
-    }
-    let later = before.get(1..).unwrap_or_default();
-    let later = later.get(later.len().saturating_sub(USUAL_OF)..).unwrap_or_default();
-    if let Some(usual) = median(later.iter().map(|run| run.added)) {
-        // What is new differs from day to day far more than what there is: half of all is a jump, a photo album is not.
-        let far =
-            last.added >= usual.saturating_mul(bounds.jump_percent) / 100 && last.added >= last.bytes / 2;
-        if far && last.added.saturating_sub(usual) >= JUMP_MIN {
-            found.push(Alarm::Rose { usual, now: last.added });
-        }
-    }
-    found
-}
-
-fn median(values: impl Iterator<Item = u64>) -> Option<u64> {
-    let mut values: Vec<u64> = values.collect();
-    values.sort_unstable();
-    values.get(values.len() / 2).copied()
 }
 
 /// Those of the paths that ought to be protected that lie in no source, or in one from which they are left out. Paths

@@ -3,3 +3,4 @@
 mod keeping;
 mod telling;
 mod timing;
+mod upkeep;

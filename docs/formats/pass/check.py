@@ -103,8 +103,45 @@ def is_outcome(value):
     if sort == 4:
         return len(fields) == 1 and len(fields[0]) <= 512 and all(map(is_object, fields[0]))
     if sort == 5:
-        return len(fields) == 1 and fields[0][0] in range(6) and fields[0][1] == []
+        return len(fields) == 1 and fields[0][0] in range(9) and fields[0][1] == []
     return sort in (1, 3) and fields == []
+
+
+def is_shelf_errand(value):
+    grant, of, (sort, fields) = value
+    if not (grant is None or is_name(grant)) or not is_name(of):
+        return False
+    if sort in (0, 4):
+        return fields == []
+    if sort == 1:
+        kind, *after = fields
+        return kind in range(6) and len(after) <= 1 and all(map(is_name, after))
+    if sort == 2:
+        kind, name, *numbers = fields
+        return kind in range(6) and is_name(name) and len(numbers) == 2 and all(n in NUMBER for n in numbers)
+    (part,) = fields
+    kind, name, *numbers = part
+    return (
+        sort == 3 and kind in range(6) and is_name(name) and len(numbers) == 3 and all(n in NUMBER for n in numbers)
+    )
+
+
+def is_shelf_outcome(value):
+    sort, fields = value
+    if sort in (1, 3):
+        return fields == []
+    (said,) = fields
+    if sort == 0:
+        stands, *numbers = said
+        return is_phase(stands) and len(numbers) == 3 and all(n in NUMBER for n in numbers)
+    if sort == 4:
+        return len(said) <= 512 and all(
+            is_name(name) and length in NUMBER and len(time) <= 1 and all(at in NUMBER for at in time)
+            for name, length, *time in said
+        )
+    if sort == 5:
+        return len(said) <= 256 and all(map(is_name, said))
+    return said in NUMBER if sort == 2 else sort == 6 and said[0] in range(9) and said[1] == []
 
 
 def is_receipt(value):
@@ -145,8 +182,9 @@ def main():
             assert len(data) <= 1024, name
             said, key, signature = value
             assert is_signed(RECALL if name == "recall" else PASS, said, key, signature, keys), name
-        elif name.startswith(("errand", "outcome", "receipt")):
+        elif name.startswith(("errand", "outcome", "receipt", "shelf")):
             reads = {"errand": is_errand, "outcome": is_outcome, "receipt": is_receipt}
+            reads |= {"shelf-errand": is_shelf_errand, "shelf-outcome": is_shelf_outcome}
             assert reads[name.split()[0]](value), name
         else:
             shapes = {"question": {0: 1, 1: 1, 2: 1}, "answer": {0: 1, 1: 1, 2: 0, 3: 1, 4: 1}}

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::{Client, events, json, read_json, request, segment};
 use crate::{
-    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupPassword, BackupPlace,
-    BackupRestore, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup, NewBackupTarget, Problem,
+    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupKeep, BackupPassword,
+    BackupPlace, BackupRestore, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup,
+    NewBackupTarget, Problem,
 };
 
 /// Something under way; dropping it stops the work.
@@ -49,6 +50,17 @@ impl Client {
     /// Has a run begin at each target of a backup.
     pub async fn back_up_now(&self, name: &str) -> Result<Vec<BackupAsked>, Problem> {
         let path = format!("/backup/made/{}/now", segment(name));
+        read_json(self.ask(request(Method::POST, &path, Body::empty())?).await?).await
+    }
+
+    /// Changes how many of its snapshots stay.
+    pub async fn keep_backups(&self, name: &str, keep: &BackupKeep) -> Result<BackupStatus, Problem> {
+        self.send(Method::PUT, &format!("/backup/made/{}/keep", segment(name)), keep).await
+    }
+
+    /// Says that what it covers is as it is meant to be.
+    pub async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem> {
+        let path = format!("/backup/made/{}/accept", segment(name));
         read_json(self.ask(request(Method::POST, &path, Body::empty())?).await?).await
     }
 

@@ -12,8 +12,8 @@ use super::Node;
 use super::extract::{Asked, Named};
 use crate::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvent, BackupEvents, BackupForget,
-    BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupStatus, BackupTarget, Backups,
-    NewBackup, NewBackupTarget, Problem,
+    BackupKeep, BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupStatus, BackupTarget,
+    Backups, NewBackup, NewBackupTarget, Problem,
 };
 
 fn backups_of(node: &Node) -> Result<&dyn BackupControl, Problem> {
@@ -113,6 +113,33 @@ pub(super) async fn back_up_now(
 ) -> Result<(StatusCode, Json<Vec<BackupAsked>>), Problem> {
     let asked = backups_of(&node)?.back_up_now(&name).await?;
     Ok((StatusCode::ACCEPTED, Json(asked)))
+}
+
+/// Change how many of its snapshots stay
+#[utoipa::path(put, path = "/api/v1/backup/made/{name}/keep", tag = "backup", request_body = BackupKeep,
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 200, body = BackupStatus),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn keep_backups(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+    Asked(keep): Asked<BackupKeep>,
+) -> Result<Json<BackupStatus>, Problem> {
+    backups_of(&node)?.keep_backups(&name, keep).await.map(Json)
+}
+
+/// Say that what it covers is as it is meant to be
+///
+/// What its last run had is the measure from then on, and snapshots are forgotten again.
+#[utoipa::path(post, path = "/api/v1/backup/made/{name}/accept", tag = "backup",
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 200, body = BackupStatus),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn accept_backup(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+) -> Result<Json<BackupStatus>, Problem> {
+    backups_of(&node)?.accept_backup(&name).await.map(Json)
 }
 
 /// The snapshots on a target, the oldest first

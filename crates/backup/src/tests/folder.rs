@@ -1,6 +1,6 @@
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,7 +11,11 @@ use rustic_core::{BytesList, FileType, Id, ReadBackend, WriteBackend};
 use sha2::{Digest, Sha256};
 
 use super::{Place, password};
-use crate::{Folder, Repository, Rights};
+use crate::{Folder, Repository, Rights, store::Stored};
+
+fn stored(dir: &Path, rights: Rights) -> Stored {
+    Folder::new(dir, rights).into()
+}
 
 fn bytes(content: &[u8]) -> BytesList {
     BytesList::from(content.to_vec())
@@ -25,7 +29,7 @@ fn id(content: &[u8]) -> Id {
 #[test]
 fn who_may_only_add_neither_removes_nor_replaces() {
     let dir = tempfile::tempdir().expect("a directory");
-    let folder = Folder::new(dir.path(), Rights::Append);
+    let folder = stored(dir.path(), Rights::Append);
     let first = id(b"first");
     for kind in [FileType::Pack, FileType::Index, FileType::Snapshot, FileType::Key, FileType::Config] {
         folder.write_bytes(kind, &first, false, bytes(b"first")).expect("added");
@@ -37,14 +41,14 @@ fn who_may_only_add_neither_removes_nor_replaces() {
     // The same again is no harm: two machines may have made the same pack.
     folder.write_bytes(FileType::Pack, &first, false, bytes(b"first")).expect("the same");
     assert_eq!(super::files(dir.path()).len(), 5, "and nothing half written is left");
-    Folder::new(dir.path(), Rights::Prune).remove(FileType::Pack, &first, false).expect("removed");
+    stored(dir.path(), Rights::Prune).remove(FileType::Pack, &first, false).expect("removed");
 }
 
 /// A file under a name that is not its hash, or of any size, would stop all that lists or reads.
 #[test]
 fn what_can_be_no_file_of_a_backup_is_not_taken() {
     let dir = tempfile::tempdir().expect("a directory");
-    let folder = Folder::new(dir.path(), Rights::Append);
+    let folder = stored(dir.path(), Rights::Append);
     let add = |kind, id: &Id, content| folder.write_bytes(kind, id, false, content);
     for kind in [FileType::Pack, FileType::Index, FileType::Snapshot, FileType::Key] {
         add(kind, &id(b"whole"), bytes(b"something else")).expect_err("not its hash");
@@ -66,7 +70,7 @@ fn what_can_be_no_file_of_a_backup_is_not_taken() {
 #[test]
 fn what_is_half_written_is_not_there_and_goes_a_day_later() {
     let dir = tempfile::tempdir().expect("a directory");
-    let folder = Folder::new(dir.path(), Rights::Append);
+    let folder = stored(dir.path(), Rights::Append);
     folder.write_bytes(FileType::Pack, &id(b"whole"), false, bytes(b"whole")).expect("added");
     let pack = super::files(dir.path()).pop().expect("a pack");
     let [old, young, other] = [".freehold-0a.tmp", ".freehold-0b.tmp", ".other.tmp"].map(|name| {
@@ -94,7 +98,7 @@ fn many_who_write_the_same_file_at_once_leave_one_that_is_whole() {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let folder = Folder::new(dir.path(), Rights::Append);
+                    let folder = stored(dir.path(), Rights::Append);
                     folder
                         .write_bytes(FileType::Index, &id, false, bytes(&content))
                         .expect("added, or the same");
@@ -109,7 +113,7 @@ fn many_who_write_the_same_file_at_once_leave_one_that_is_whole() {
 #[test]
 fn an_index_that_asks_for_more_than_there_is_gets_an_error_and_no_memory() {
     let dir = tempfile::tempdir().expect("a directory");
-    let folder = Folder::new(dir.path(), Rights::Append);
+    let folder = stored(dir.path(), Rights::Append);
     let id = id(b"0123456789");
     folder.write_bytes(FileType::Pack, &id, false, bytes(b"0123456789")).expect("added");
     let part = |offset, length| folder.read_partial(FileType::Pack, &id, false, offset, length);
@@ -137,7 +141,7 @@ fn a_thief_with_the_keys_of_the_machine_takes_no_history_away() {
     for path in &before {
         assert!(path.exists(), "{} is gone", path.display());
     }
-    let everything = Arc::new(Folder::new(&place.dir.path().join("backup"), Rights::Append));
+    let everything = Arc::new(stored(&place.dir.path().join("backup"), Rights::Append));
     for kind in rustic_core::ALL_FILE_TYPES {
         for id in everything.list(kind).expect("listed") {
             everything.remove(kind, &id, false).expect_err("removed");
@@ -156,7 +160,7 @@ fn nothing_is_written_where_a_disk_is_no_more() {
     let (root, away) = (place.dir.path().join("backup"), place.dir.path().join("away"));
     fs::rename(&root, &away).expect("unmounted");
     fs::create_dir(&root).expect("the mount point");
-    let folder = place.repository.folder();
+    let folder = place.repository.store();
     let refused = folder.write_bytes(FileType::Pack, &id(b"whole"), false, bytes(b"whole"));
     assert!(refused.is_err(), "{refused:?}");
     assert_eq!(fs::read_dir(&root).expect("listed").count(), 0);

@@ -3,7 +3,8 @@ use std::{collections::BTreeSet, process::Command};
 use freehold_retention::{Keep, Policy, Reason};
 use rustic_core::jiff::{Timestamp, tz::Offset};
 
-use super::{PASSWORD, Place};
+use super::{PASSWORD, Place, password};
+use crate::{Folder, Repository, Rights};
 
 /// What `restic forget` would keep, by id.
 fn restic(place: &Place, counts: [u32; 6]) -> BTreeSet<String> {
@@ -23,6 +24,48 @@ fn restic(place: &Place, counts: [u32; 6]) -> BTreeSet<String> {
     let of_group = |group: &serde_json::Value| group["keep"].as_array().cloned().unwrap_or_default();
     let kept = groups.as_array().expect("groups").iter().flat_map(of_group);
     kept.map(|snapshot| snapshot["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// A thief dates snapshots into each day of the past. Where it is noted when each came, that changes nothing.
+#[test]
+fn what_was_noted_counts_and_not_what_a_writer_says() {
+    let place = Place::new();
+    let (notes, days) = (place.dir.path().join("received"), 24 * 3_600_000_u64);
+    std::fs::create_dir(&notes).expect("made");
+    let note = |id: &str, at: u64| {
+        #[expect(clippy::disallowed_methods, reason = "a file of a test")]
+        std::fs::write(notes.join(id), format!("{at}\n")).expect("noted");
+    };
+    let noted = || {
+        let folder = Folder::new(&place.dir.path().join("backup"), Rights::Prune).noted_in(&notes);
+        Repository::open(folder, &password()).expect("open")
+    };
+    let mut honest = Vec::new();
+    for day in 0..3 {
+        place.write("letter", format!("Dear Ann, {day}").as_bytes());
+        honest.push(place.backup().snapshot);
+        note(&honest[day], 1_700_000_000_000 + day as u64 * days);
+    }
+    let open = place.repository.opened().expect("open");
+    let template = open.get_all_snapshots().expect("listed").remove(0);
+    let false_ones = (1..60_i64).map(|day| {
+        let mut snapshot = template.clone();
+        let at = 1_700_000_000_000 + day * 24 * 3_600_000;
+        snapshot.time = Timestamp::from_millisecond(at).expect("a time").to_zoned(Offset::UTC.to_time_zone());
+        snapshot
+    });
+    open.save_snapshots(false_ones.collect()).expect("saved");
+    for snapshot in place.repository.snapshots().expect("listed") {
+        if !honest.contains(&snapshot.id) {
+            note(&snapshot.id, 1_700_000_000_000 + 3 * days);
+        }
+    }
+    let policy = Policy { daily: Keep::Newest(4), ..Policy::default() };
+    let by_claim = place.repository.forget(&policy, true).expect("told");
+    assert!(by_claim.forget.iter().any(|one| honest.contains(&one.id)), "this is what it wants");
+    let told = noted().forget(&policy, false).expect("forgotten");
+    assert!(told.forget.iter().all(|one| !honest.contains(&one.id)), "{told:?}");
+    assert_eq!((told.keep.len(), told.forget.len()), (4, 58));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use freehold_api::{BackupKeep, Problem};
 
 /// `freehold backup`.
 #[derive(Debug, Clone, Subcommand)]
@@ -20,6 +21,19 @@ pub enum BackupCommand {
     List,
     /// Back up now, and wait until it is done
     Now {
+        /// Which backup
+        name: String,
+    },
+    /// Change how many snapshots of a backup stay; the rest is forgotten, once a day
+    Keep {
+        /// Which backup
+        name: String,
+        /// How many.
+        #[command(flatten)]
+        counts: KeepArgs,
+    },
+    /// Say that far less, or far more that is new, is meant to be: ends that alarm
+    Accept {
         /// Which backup
         name: String,
     },
@@ -67,12 +81,22 @@ pub enum BackupCommand {
 /// `freehold backup target`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TargetCommand {
-    /// Add a directory as a target: makes a repository there, or takes over one that is there
+    /// Add a target: a directory, another machine, or room at a friend's. Makes a repository, or takes over one that is there
     Add {
         /// What to call it: small letters, digits and hyphens
         name: String,
         /// An empty directory, one that is not there yet, or one with a repository of restic's
-        path: PathBuf,
+        #[arg(required_unless_present_any = ["machine", "grant"], conflicts_with_all = ["machine", "grant"])]
+        path: Option<PathBuf>,
+        /// Another machine of the realm keeps it: this one adds to it, and can remove nothing
+        #[arg(long, value_name = "MACHINE", conflicts_with = "grant")]
+        machine: Option<String>,
+        /// It lies in the room that another realm lends by this grant: this machine can remove nothing there
+        #[arg(long, value_name = "GRANT")]
+        grant: Option<String>,
+        /// What another machine, perhaps a lost one, has backed up there, to read it
+        #[arg(long, value_name = "MACHINE", conflicts_with = "path")]
+        of: Option<String>,
         /// A file with the password of the repository that is there, where this realm does not know it
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
@@ -107,6 +131,106 @@ pub struct AddArgs {
     /// Stay on the file systems of the paths
     #[arg(long)]
     pub one_file_system: bool,
+    /// How many snapshots stay.
+    #[command(flatten)]
+    pub keep: AddKeepArgs,
+}
+
+/// How many snapshots stay, as restic's and borg's options say it.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct AddKeepArgs {
+    /// Keep the newest so many snapshots, and forget the rest once a day [default: keep every one]
+    #[arg(
+        long = "keep-last",
+        id = "keep-last",
+        default_value_t = 0,
+        hide_default_value = true,
+        value_name = "COUNT"
+    )]
+    pub last: u32,
+    /// Keep the newest of each of so many hours
+    #[arg(
+        long = "keep-hourly",
+        id = "keep-hourly",
+        default_value_t = 0,
+        hide_default_value = true,
+        value_name = "COUNT"
+    )]
+    pub hourly: u32,
+    /// Of each of so many days
+    #[arg(
+        long = "keep-daily",
+        id = "keep-daily",
+        default_value_t = 0,
+        hide_default_value = true,
+        value_name = "COUNT"
+    )]
+    pub daily: u32,
+    /// Of each of so many weeks
+    #[arg(
+        long = "keep-weekly",
+        id = "keep-weekly",
+        default_value_t = 0,
+        hide_default_value = true,
+        value_name = "COUNT"
+    )]
+    pub weekly: u32,
+    /// Of each of so many months
+    #[arg(
+        long = "keep-monthly",
+        id = "keep-monthly",
+        default_value_t = 0,
+        hide_default_value = true,
+        value_name = "COUNT"
+    )]
+    pub monthly: u32,
+    /// Of each of so many years
+    #[arg(
+        long = "keep-yearly",
+        id = "keep-yearly",
+        default_value_t = 0,
+        hide_default_value = true,
+        value_name = "COUNT"
+    )]
+    pub yearly: u32,
+}
+
+impl AddKeepArgs {
+    pub(super) const fn keep(self) -> BackupKeep {
+        BackupKeep {
+            last: self.last,
+            hourly: self.hourly,
+            daily: self.daily,
+            weekly: self.weekly,
+            monthly: self.monthly,
+            yearly: self.yearly,
+        }
+    }
+}
+
+/// `freehold backup keep`: counts, or everything.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct KeepArgs {
+    /// Forget nothing by itself
+    #[arg(long)]
+    pub everything: bool,
+    /// The counts.
+    #[command(flatten)]
+    pub counts: CountArgs,
+}
+
+impl KeepArgs {
+    /// What is to stay. To keep everything has to be said: who forgets a count means something else.
+    pub(super) fn keep(self) -> Result<BackupKeep, Problem> {
+        let CountArgs { last, hourly, daily, weekly, monthly, yearly } = self.counts;
+        let keep = BackupKeep { last, hourly, daily, weekly, monthly, yearly };
+        if keep.is_everything() == self.everything {
+            return Ok(keep);
+        }
+        let why = "either counts are said, or --everything";
+        let next = "freehold backup keep NAME --hourly 24 --daily 7 --weekly 5 --monthly 12";
+        Err(Problem::invalid("nothing was changed", why, Some(next)))
+    }
 }
 
 /// From where something is looked up or comes back.
@@ -139,27 +263,35 @@ pub struct ForgetArgs {
     /// The target; may be left out where there is only one
     #[arg(long, value_name = "TARGET")]
     pub from: Option<String>,
-    /// Keep the newest so many
-    #[arg(long, default_value_t = 0, value_name = "COUNT")]
-    pub last: u32,
-    /// Keep the newest of each of so many hours
-    #[arg(long, default_value_t = 0, value_name = "COUNT")]
-    pub hourly: u32,
-    /// Of each of so many days
-    #[arg(long, default_value_t = 0, value_name = "COUNT")]
-    pub daily: u32,
-    /// Of each of so many weeks
-    #[arg(long, default_value_t = 0, value_name = "COUNT")]
-    pub weekly: u32,
-    /// Of each of so many months
-    #[arg(long, default_value_t = 0, value_name = "COUNT")]
-    pub monthly: u32,
-    /// Of each of so many years
-    #[arg(long, default_value_t = 0, value_name = "COUNT")]
-    pub yearly: u32,
+    /// How many stay.
+    #[command(flatten)]
+    pub counts: CountArgs,
     /// Only say what would be forgotten
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// How many snapshots stay.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CountArgs {
+    /// Keep the newest so many
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
+    pub last: u32,
+    /// Keep the newest of each of so many hours
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
+    pub hourly: u32,
+    /// Of each of so many days
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
+    pub daily: u32,
+    /// Of each of so many weeks
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
+    pub weekly: u32,
+    /// Of each of so many months
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
+    pub monthly: u32,
+    /// Of each of so many years
+    #[arg(long, default_value_t = 0, hide_default_value = true, value_name = "COUNT")]
+    pub yearly: u32,
 }
 
 /// A time as people type it, in milliseconds.

@@ -44,6 +44,19 @@ fn a_remedy_is_a_command_or_a_sentence() {
 }
 
 #[test]
+fn a_command_at_the_end_of_a_sentence_is_known() {
+    assert_eq!(
+        then("set it right, then: freehold backup now home"),
+        ("set it right, then", "freehold backup now home")
+    );
+    for whole in
+        ["wait a minute", "do: freehold a, or: b", "ask, or: freehold x    (does it)", ": freehold up"]
+    {
+        assert_eq!(then(whole), (whole, ""));
+    }
+}
+
+#[test]
 fn sentences_begin_with_a_capital_and_names_of_things_do_not() {
     assert_eq!(sentence("the disk has room"), "The disk has room");
     for kept in [

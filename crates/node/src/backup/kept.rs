@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use freehold_api::BackupKeep;
 use freehold_disk::read_private;
-use freehold_retention::{Bounds, Drilled, Outcome, Schedule, Tries};
+use freehold_retention::{Bounds, Drill, Drilled, Jump, Jumps, Keep, Outcome, Policy, Schedule, Tries};
 use freehold_wire::Millis;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,22 @@ pub(crate) struct Backup {
     pub(crate) every_ms: u64,
     pub(crate) to: BTreeSet<String>,
     pub(crate) added_ms: u64,
+    /// How many of its snapshots stay.
+    #[serde(default)]
+    pub(crate) keep: BackupKeep,
+}
+
+/// What is kept, as it is decided.
+pub(crate) fn policy(keep: &BackupKeep) -> Policy {
+    let count = |count: u32| if count == 0 { Keep::None } else { Keep::Newest(count) };
+    Policy {
+        last: count(keep.last),
+        hourly: count(keep.hourly),
+        daily: count(keep.daily),
+        weekly: count(keep.weekly),
+        monthly: count(keep.monthly),
+        yearly: count(keep.yearly),
+    }
 }
 
 impl Backup {
@@ -126,6 +143,42 @@ pub(crate) struct Record {
     pub(crate) tested_ms: Option<u64>,
     /// The last trial.
     pub(crate) trial: Option<Trial>,
+    /// When a trial to restore everything succeeded last.
+    pub(crate) whole_ms: Option<u64>,
+    /// The last trial of everything.
+    pub(crate) whole: Option<Trial>,
+    /// Far less than usual was covered, and nobody has said that it is meant.
+    pub(crate) fell: Option<Size>,
+    /// Far more than usual was new.
+    pub(crate) rose: Option<Size>,
+    /// When somebody said so last.
+    pub(crate) accepted_ms: Option<u64>,
+}
+
+/// A size that nobody expected, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Size {
+    usual: u64,
+    now: u64,
+}
+
+impl From<Jump> for Size {
+    fn from(Jump { usual, now }: Jump) -> Self {
+        Self { usual, now }
+    }
+}
+
+impl From<Size> for Jump {
+    fn from(Size { usual, now }: Size) -> Self {
+        Self { usual, now }
+    }
+}
+
+impl Run {
+    const fn outcome(&self) -> Outcome {
+        let Self { at_ms, bytes, added, unread, .. } = *self;
+        Outcome { at: Millis(at_ms), bytes, added, unread }
+    }
 }
 
 /// A run that succeeded.
@@ -154,10 +207,13 @@ impl From<String> for Failed {
 }
 
 /// A trial to restore.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trial {
     pub(crate) at_ms: u64,
     pub(crate) good: bool,
+    /// What was tried came back, and there was not room for all.
+    #[serde(default)]
+    pub(crate) no_room: bool,
     pub(crate) files: u64,
     pub(crate) of: u64,
     pub(crate) bytes: u64,
@@ -166,9 +222,12 @@ pub(crate) struct Trial {
 
 impl Record {
     /// A run succeeded.
-    pub(super) fn succeeded(&mut self, run: Run, unread: Vec<String>, ended: Millis) {
+    pub(super) fn succeeded(&mut self, run: Run, unread: Vec<String>, ended: Millis, bounds: &Bounds) {
         self.first_ms.get_or_insert(run.at_ms);
         self.runs.push(run);
+        let runs: Vec<Outcome> = self.runs.iter().map(Run::outcome).collect();
+        let jumps = self.jumps().after(&runs, self.accepted_ms.map(Millis), bounds);
+        (self.fell, self.rose) = (jumps.fell.map(Size::from), jumps.rose.map(Size::from));
         let more = self.runs.len().saturating_sub(RUNS_MAX);
         self.runs.drain(..more);
         (self.failed, self.away, self.why, self.unread, self.ended_ms) =
@@ -182,12 +241,42 @@ impl Record {
         (self.why, self.ended_ms) = (Some(why), Some(ended.0));
     }
 
-    /// It was tried to restore.
-    pub(super) fn tried(&mut self, trial: Trial) {
+    /// It was tried to restore. What was tried of everything counts as a sample, too.
+    pub(super) fn tried(&mut self, drill: Drill, trial: Trial) {
         if trial.good {
             self.tested_ms = Some(trial.at_ms);
         }
-        self.trial = Some(trial);
+        match drill {
+            Drill::Sample => self.trial = Some(trial),
+            Drill::Everything => {
+                if trial.good {
+                    (self.whole_ms, self.trial) = (Some(trial.at_ms), Some(trial.clone()));
+                }
+                self.whole = Some(trial);
+            }
+        }
+    }
+
+    /// A person says that what it covers is as it is meant to be.
+    pub(super) const fn accepted(&mut self, at: Millis) {
+        (self.fell, self.rose, self.accepted_ms) = (None, None, Some(at.0));
+    }
+
+    /// What nobody has said is meant.
+    pub(crate) fn jumps(&self) -> Jumps {
+        Jumps { fell: self.fell.map(Jump::from), rose: self.rose.map(Jump::from) }
+    }
+
+    /// The last trial that something else came back in, or nothing: a good sample does not make up for what is known to be
+    /// lost.
+    pub(crate) fn bad_trial(&self) -> Option<&Trial> {
+        let bad = |trial: &&Trial| !trial.good && !trial.no_room;
+        self.whole.as_ref().filter(bad).or_else(|| self.trial.as_ref().filter(bad))
+    }
+
+    /// Whether there is one.
+    pub(crate) fn came_back_otherwise(&self) -> bool {
+        self.bad_trial().is_some()
     }
 
     pub(crate) fn tries(&self) -> Tries {
@@ -197,20 +286,16 @@ impl Record {
 
     /// As it is judged.
     pub(crate) fn judged(&self, added: Millis) -> freehold_retention::Record {
-        let outcome = |run: &Run| Outcome {
-            at: Millis(run.at_ms),
-            bytes: run.bytes,
-            added: run.added,
-            unread: run.unread,
-        };
         freehold_retention::Record {
             added,
             first: self.first_ms.map(Millis),
-            runs: self.runs.iter().map(outcome).collect(),
+            runs: self.runs.iter().map(Run::outcome).collect(),
             // That it is old is said in time; two disks take turns in many a house.
             failed: if self.away { 0 } else { self.failed },
             tested: self.tested_ms.map(Millis),
-            drilled: self.trial.as_ref().map(|trial| Drilled { at: Millis(trial.at_ms), good: trial.good }),
+            whole: self.whole_ms.map(Millis),
+            jumps: self.jumps(),
+            drilled: self.bad_trial().map(|trial| Drilled { at: Millis(trial.at_ms), good: false }),
         }
     }
 }

@@ -1,10 +1,16 @@
-//! Where a target's repository is. A directory is the first kind of place; what opens one and what asks how it is
-//! stands here alone, so that others can come.
+//! Where a target's repository is: in a directory of this machine, on a shelf at another one of the realm, or on one in
+//! room that another realm lends. What opens one and what asks how it is stands here alone.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use freehold_backup::{BackupError, Folder, Password, Repository, Rights, Stop};
+use freehold_backup::{BackupError, FileKind, Folder, Password, Repository, Rights, Stop, Store as _};
+use freehold_wire::{GrantId, NodeId};
 use serde::{Deserialize, Serialize};
+
+use super::shelf::{Shelf, Way};
+use crate::shared::Shared;
 
 /// A place for a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +18,45 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Place {
     /// A directory on this machine: a disk, a stick, or what is mounted there.
     Folder(PathBuf),
+    /// The shelf of a machine at another one of the realm.
+    Machine {
+        #[serde(with = "spelled")]
+        keeper: NodeId,
+        #[serde(with = "spelled")]
+        of: NodeId,
+    },
+    /// The shelf of a machine in room that another realm lends, at one of its machines.
+    Room {
+        #[serde(with = "spelled")]
+        grant: GrantId,
+        #[serde(with = "spelled")]
+        home: NodeId,
+        #[serde(with = "spelled")]
+        of: NodeId,
+    },
+    /// The shelf that another machine of the realm has here.
+    Kept {
+        #[serde(with = "spelled")]
+        of: NodeId,
+    },
+}
+
+/// Ids, as people see them.
+mod spelled {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(id: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(id)
+    }
+
+    pub(super) fn deserialize<'a, T: FromStr<Err: Display>, D: Deserializer<'a>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// What lies at a place.
@@ -27,39 +72,132 @@ pub(crate) enum There {
 
 impl Place {
     /// In a line.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn told(&self, shared: &Shared) -> String {
+        let whose = |of: &NodeId| {
+            let other = Some(*of).filter(|of| *of != shared.me());
+            other.map_or_else(String::new, |of| format!(", where {} backs up to", shared.name_of(of)))
+        };
         match self {
             Self::Folder(path) => path.display().to_string(),
+            Self::Machine { keeper, of } => format!("the machine {}{}", shared.name_of(*keeper), whose(of)),
+            Self::Room { grant, of, .. } => {
+                let known =
+                    shared.directory().known_grant(*grant).map(|known| known.name.as_str().to_owned());
+                format!("the room at {}{}", known.unwrap_or_else(|| grant.short()), whose(of))
+            }
+            Self::Kept { of } => format!("this machine{}", whose(of)),
         }
     }
 
-    /// Looks what is there.
-    pub(crate) fn look(&self) -> There {
+    /// By what it is known which password is this place's. A shelf is called the same on both sides.
+    pub(crate) fn key(&self, me: NodeId) -> String {
+        match self {
+            Self::Folder(path) => path.display().to_string(),
+            Self::Machine { keeper, of } => format!("shelf {of} at {keeper}"),
+            Self::Room { grant, home, of } => format!("shelf {of} at {home} under {grant}"),
+            Self::Kept { of } => format!("shelf {of} at {me}"),
+        }
+    }
+
+    /// The directory that it is, if it is one of this machine's that somebody chose.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// How a friend's shelf is reached, and whose it is there, if it is one.
+    pub(crate) fn at_a_friends(&self) -> Option<(Way, NodeId)> {
+        match self {
+            Self::Room { grant, home, of } => Some((Way::Room(*grant, *home), *of)),
+            _ => None,
+        }
+    }
+
+    /// Who alone can remove something there, if this machine cannot: as people call it.
+    pub(crate) fn only_adds(&self, shared: &Shared) -> Option<String> {
+        match self {
+            Self::Folder(_) | Self::Kept { .. } => None,
+            Self::Machine { keeper, .. } => Some(shared.name_of(*keeper)),
+            Self::Room { .. } => Some(String::new()),
+        }
+    }
+
+    /// Whether this machine can remove something there.
+    pub(super) const fn can_remove(&self) -> bool {
+        matches!(self, Self::Folder(_) | Self::Kept { .. })
+    }
+
+    /// Whether each byte that is read counts: in room that is lent, for so many a month.
+    pub(super) const fn is_counted(&self) -> bool {
+        matches!(self, Self::Room { .. })
+    }
+
+    /// Looks what is there. Blocks.
+    pub(crate) fn look(&self, shared: &Arc<Shared>) -> There {
+        let of_store = |listed: io::Result<Vec<_>>| match listed {
+            Ok(found) if found.is_empty() => There::Nothing,
+            Ok(_) => There::Repository,
+            Err(error) => There::Unfit(error.to_string()),
+        };
         match self {
             Self::Folder(path) => look(path),
+            Self::Kept { of } => of_store(kept(shared, *of, Rights::Append).list(FileKind::Config)),
+            Self::Machine { .. } | Self::Room { .. } => match self.shelf(shared, &Stop::default()) {
+                Some(shelf) => of_store(shelf.list(FileKind::Config)),
+                None => There::Nothing,
+            },
         }
     }
 
-    fn folder(&self, rights: Rights, stop: &Stop) -> Folder {
-        match self {
-            Self::Folder(path) => Folder::new(path, rights).stopped_by(stop),
-        }
+    fn shelf(&self, shared: &Arc<Shared>, stop: &Stop) -> Option<Shelf> {
+        let (way, of) = match self {
+            Self::Folder(_) | Self::Kept { .. } => return None,
+            Self::Machine { keeper, of } => (Way::Machine(*keeper), *of),
+            Self::Room { grant, home, of } => (Way::Room(*grant, *home), *of),
+        };
+        Some(Shelf::new(shared, way, of, self.told(shared), stop))
     }
 
     /// Makes a repository there.
-    pub(crate) fn create(&self, password: &Password) -> Result<Repository, BackupError> {
-        Repository::create(self.folder(Rights::Append, &Stop::default()), password)
+    pub(crate) fn create(
+        &self,
+        shared: &Arc<Shared>,
+        password: &Password,
+    ) -> Result<Repository, BackupError> {
+        match (self, self.shelf(shared, &Stop::default())) {
+            (_, Some(shelf)) => Repository::create(shelf, password),
+            (Self::Folder(path), None) => Repository::create(Folder::new(path, Rights::Append), password),
+            (_, None) => Err(BackupError::NotThere { place: self.told(shared) }),
+        }
     }
 
     /// Opens the one that is there. It is never made here: what a disk holds that is not mounted would be missed.
     pub(crate) fn open(
         &self,
+        shared: &Arc<Shared>,
         rights: Rights,
         password: &Password,
         stop: &Stop,
     ) -> Result<Repository, BackupError> {
-        Repository::open(self.folder(rights, stop), password)
+        match (self, self.shelf(shared, stop)) {
+            (_, Some(shelf)) => Repository::open(shelf, password),
+            (Self::Folder(path), None) => {
+                Repository::open(Folder::new(path, rights).stopped_by(stop), password)
+            }
+            (Self::Kept { of }, None) => {
+                Repository::open(kept(shared, *of, rights).stopped_by(stop), password)
+            }
+            (_, None) => Err(BackupError::NotThere { place: self.told(shared) }),
+        }
     }
+}
+
+/// The repository of another machine's shelf here, whose snapshots count by when they came.
+fn kept(shared: &Shared, of: NodeId, rights: Rights) -> Folder {
+    let dir = shared.backups_of_files.shelves.dir_of(of);
+    Folder::new(&freehold_lent::repository(&dir), rights).noted_in(&freehold_lent::received(&dir))
 }
 
 fn look(path: &Path) -> There {
@@ -74,10 +212,45 @@ fn look(path: &Path) -> There {
             Some(name) => There::Unfit(format!("there are other files in it, for instance {name}")),
             None => There::Nothing,
         },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => match path.parent() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match path.parent() {
             Some(above) if above.is_dir() => There::Nothing,
             _ => There::Unfit("the directory that it is to lie in is not there".to_owned()),
         },
         Err(error) => There::Unfit(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_taken_only_where_nothing_else_lies() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        assert_eq!(look(&at("new")), There::Nothing);
+        assert!(
+            matches!(look(&at("no/disk/here")), There::Unfit(_)),
+            "a disk that is not mounted is not made up"
+        );
+        std::fs::create_dir(at("full")).unwrap();
+        std::fs::create_dir(at("full/photos")).unwrap();
+        assert!(matches!(look(&at("full")), There::Unfit(why) if why.contains("photos")));
+        let password = Password::draw().unwrap();
+        Repository::create(Folder::new(&at("new"), Rights::Append), &password).unwrap();
+        assert_eq!(look(&at("new")), There::Repository);
+    }
+
+    #[test]
+    fn a_shelf_has_one_password_on_both_sides_and_places_are_kept_as_they_were() {
+        let (keeper, of) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let (there, here) = (Place::Machine { keeper, of }, Place::Kept { of });
+        assert_eq!(there.key(of), here.key(keeper));
+        let room = Place::Room { grant: GrantId::from_bytes([3; 32]), home: keeper, of };
+        for place in [there, here, room, Place::Folder("/mnt/nas".into())] {
+            let kept = serde_json::to_string(&place).unwrap();
+            assert_eq!(serde_json::from_str::<Place>(&kept).unwrap(), place);
+        }
+        assert_eq!(serde_json::to_string(&Place::Folder("/a".into())).unwrap(), r#"{"folder":"/a"}"#);
     }
 }

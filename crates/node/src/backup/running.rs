@@ -1,19 +1,17 @@
-//! One run of a backup to a target, and one trial to restore from there. Each notes what came of it.
+//! What is done at a target: a run of a backup, a trial to restore from there, or upkeep. Each notes what came of it.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use freehold_backup::{BackupError, Made, Rights, Source, Stop, Tried};
-use freehold_crypt::Entropy as _;
-use freehold_disk::{OsEntropy, make_private_dir};
-use freehold_retention::DrillPlan;
+use freehold_backup::{Made, Rights, Source, Stop};
+use freehold_retention::Drill;
 
-use super::kept::{Backup, Failed, Run, Target, Trial};
-use super::{Pair, passwords};
+use super::kept::{Backup, Failed, Run, Target};
+use super::{Pair, passwords, trying, upkeep};
 use crate::clock;
 use crate::shared::Shared;
 
-/// So many files that could not be read, or did not come back, are named.
+/// So many files that could not be read are named.
 const NAMED_MAX: usize = 10;
 
 /// What is to be done at a target.
@@ -22,30 +20,42 @@ pub(super) enum Job {
     /// A run of a backup.
     BackUp(Pair, Backup),
     /// A trial to restore from a snapshot, of the backup with this id.
-    Try(Pair, String, String),
+    Try(Pair, String, String, Drill),
+    /// Snapshots are forgotten.
+    Thin(String),
+    /// A part of the bytes is read.
+    Check(String, usize),
 }
 
 impl Job {
-    pub(super) const fn pair(&self) -> &Pair {
+    pub(super) fn target(&self) -> &str {
         match self {
-            Self::BackUp(pair, _) | Self::Try(pair, ..) => pair,
+            Self::BackUp(pair, _) | Self::Try(pair, ..) => &pair.1,
+            Self::Thin(target) | Self::Check(target, _) => target,
         }
     }
 }
 
 /// Does it; what is stopped is noted as if it had never begun.
-pub(super) async fn run(shared: Arc<Shared>, job: Job, target: Target, stop: Stop) -> Pair {
-    let pair = job.pair().clone();
-    match job {
-        Job::BackUp(_, backup) => back_up(&shared, &pair, &backup, target, stop).await,
-        Job::Try(_, id, snapshot) => try_out(&shared, (&pair, &id), snapshot, target, stop).await,
+pub(super) async fn run(shared: Arc<Shared>, job: Job, target: Target, stop: Stop) -> Job {
+    match &job {
+        Job::BackUp(pair, backup) => back_up(&shared, pair, backup, target, stop).await,
+        Job::Try(pair, id, snapshot, drill) => {
+            trying::try_out(&shared, (pair, id, *drill), snapshot.clone(), target, stop).await;
+        }
+        Job::Thin(name) => upkeep::thin(&shared, name, target, &stop).await,
+        Job::Check(name, part) => upkeep::check(&shared, name, *part, target, &stop).await,
     }
-    pair
+    job
 }
 
 async fn back_up(shared: &Arc<Shared>, pair: &Pair, backup: &Backup, target: Target, stop: Stop) {
     let (backups, began) = (&shared.backups_of_files, clock::wall());
+    let place = target.place.clone();
     let made = made(shared, pair, backup, target, stop.clone()).await;
+    if made.is_ok() {
+        super::letters::keep(shared, &place).await;
+    }
     if !stop.is_asked() {
         let ended = clock::wall();
         match &made {
@@ -66,7 +76,7 @@ async fn back_up(shared: &Arc<Shared>, pair: &Pair, backup: &Backup, target: Tar
                     added: made.added,
                     unread: made.unread,
                 };
-                record.succeeded(run, unread, ended);
+                record.succeeded(run, unread, ended, &backup.bounds());
             }
             Err(failed) => record.failed(failed, ended),
         });
@@ -74,7 +84,7 @@ async fn back_up(shared: &Arc<Shared>, pair: &Pair, backup: &Backup, target: Tar
     backups.ends(pair);
 }
 
-pub(crate) fn said(path: Option<&Path>, why: &str) -> String {
+pub(super) fn said(path: Option<&Path>, why: &str) -> String {
     path.map_or_else(|| why.to_owned(), |path| format!("{}: {why}", path.display()))
 }
 
@@ -96,79 +106,12 @@ async fn made(
     let machine = shared.name_of(shared.me());
     let (shared, pair) = (Arc::clone(shared), pair.clone());
     let work = move || {
-        let repository = target.place.open(Rights::Append, &password, &stop)?;
+        let repository = target.place.open(&shared, Rights::Append, &password, &stop)?;
         shared.backups_of_files.shows(&pair, repository.meter());
         repository.backup(&source, &machine)
     };
     match tokio::task::spawn_blocking(work).await {
-        Ok(made) => made.map_err(|error| Failed {
-            away: matches!(error, BackupError::NotThere { .. }),
-            why: error.to_string(),
-        }),
+        Ok(made) => made.map_err(|error| Failed { away: error.is_away(), why: error.to_string() }),
         Err(fault) => Err(format!("a fault in the program: {fault}").into()),
-    }
-}
-
-async fn try_out(
-    shared: &Arc<Shared>,
-    (pair, id): (&Pair, &str),
-    snapshot: String,
-    target: Target,
-    stop: Stop,
-) {
-    let backups = &shared.backups_of_files;
-    let at_ms = clock::wall().0;
-    let tried = match passwords::of(shared, &target.password).await {
-        Err(problem) => Some(Err(problem.to_string())),
-        Ok(password) => {
-            let scratch = backups.scratch().join(&pair.1);
-            let stop = stop.clone();
-            let work = move || {
-                let tried = target.place.open(Rights::Append, &password, &stop).and_then(|repository| {
-                    let seed =
-                        OsEntropy.bytes32().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-                    make_empty(&scratch)?;
-                    repository.drill(&snapshot, &DrillPlan::default(), seed, &scratch)
-                });
-                if let Err(error) = std::fs::remove_dir_all(&scratch)
-                    && error.kind() != std::io::ErrorKind::NotFound
-                {
-                    tracing::warn!(%error, "what a trial to restore has brought back stays");
-                }
-                tried
-            };
-            match tokio::task::spawn_blocking(work).await {
-                // A disk that is not plugged in says nothing of what is on it; that it is missed, runs tell.
-                Ok(Err(BackupError::NotThere { .. })) => None,
-                Ok(tried) => Some(tried.map_err(|error| error.to_string())),
-                Err(fault) => Some(Err(format!("a fault in the program: {fault}"))),
-            }
-        }
-    };
-    if let Some(tried) = tried.filter(|_| !stop.is_asked()) {
-        backups.note(pair, id, |record| record.tried(trial(at_ms, tried)));
-    }
-}
-
-fn make_empty(scratch: &Path) -> Result<(), BackupError> {
-    let failed = |why| BackupError::Target { path: scratch.to_owned(), why };
-    match std::fs::remove_dir_all(scratch) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    make_private_dir(scratch).map_err(failed)
-}
-
-fn trial(at_ms: u64, tried: Result<Tried, String>) -> Trial {
-    match tried {
-        Ok(Tried { of, restored }) => Trial {
-            at_ms,
-            good: restored.failed == 0,
-            files: restored.files,
-            of,
-            bytes: restored.bytes,
-            why: restored.named.iter().take(NAMED_MAX).map(|f| said(Some(&f.path), &f.why)).collect(),
-        },
-        Err(why) => Trial { at_ms, good: false, files: 0, of: 0, bytes: 0, why: vec![why] },
     }
 }

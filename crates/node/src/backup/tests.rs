@@ -13,6 +13,7 @@ fn backup(to: &[&str]) -> Backup {
         every_ms: 3_600_000,
         to: to.iter().map(|name| (*name).to_owned()).collect(),
         added_ms: 1_800_000_000_000,
+        keep: freehold_api::BackupKeep::default(),
     }
 }
 
@@ -39,7 +40,8 @@ fn what_was_chosen_and_what_came_of_it_is_there_after_a_restart() {
         .unwrap();
     let run = Run { at_ms: 5, snapshot: "5ab".to_owned(), files: 1, bytes: 2, added: 3, unread: 0 };
     let ended = freehold_wire::Millis(6);
-    backups.note(&pair("nas"), "0a0b0c0d", |record| record.succeeded(run, Vec::new(), ended));
+    let bounds = backup(&["nas"]).bounds();
+    backups.note(&pair("nas"), "0a0b0c0d", |record| record.succeeded(run, Vec::new(), ended, &bounds));
     backups.note(&pair("nas"), "before", |record| record.failed = 7);
     backups.note(&pair("stick"), "0a0b0c0d", |record| record.failed = 7);
     let again = Backups::kept(&home);
@@ -84,22 +86,4 @@ fn whoever_asks_knows_when_a_run_that_began_later_is_over() {
     assert_eq!(backups.ask("home", &nas)[0].ended, 2, "that which runs may be past what has changed");
     backups.ends(&pair("nas"));
     assert!(backups.is_asked(&pair("nas")));
-}
-
-#[test]
-fn a_place_is_taken_only_where_nothing_else_lies() {
-    use super::place::There;
-    let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| Place::Folder(dir.path().join(name));
-    assert_eq!(at("new").look(), There::Nothing);
-    assert!(
-        matches!(at("no/disk/here").look(), There::Unfit(_)),
-        "a disk that is not mounted is not made up"
-    );
-    std::fs::create_dir(dir.path().join("full")).unwrap();
-    std::fs::create_dir(dir.path().join("full/photos")).unwrap();
-    assert!(matches!(at("full").look(), There::Unfit(why) if why.contains("photos")));
-    let password = freehold_backup::Password::draw().unwrap();
-    at("new").create(&password).unwrap();
-    assert_eq!(at("new").look(), There::Repository);
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
-    BackupFinding, BackupForget, BackupForgotten, BackupPassword, BackupPlace, BackupProgress, BackupRestore,
-    BackupRestored, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup, NewBackupTarget, Problem,
+    BackupFinding, BackupForget, BackupForgotten, BackupKeep, BackupPassword, BackupPlace, BackupProgress,
+    BackupRestore, BackupRestored, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup,
+    NewBackupTarget, Problem,
 };
 use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
-use freehold_retention::{Keep, Policy};
 use futures::StreamExt as _;
 
 use super::Answers;
@@ -23,6 +23,8 @@ mod adding;
 
 /// How often it is told how far something is.
 const TELL_EVERY: Duration = Duration::from_millis(250);
+/// What somebody asks for waits so long for what is under way.
+const ALONE_WITHIN: Duration = Duration::from_secs(20);
 const NOT_LOOKED: &str = "nothing was looked up";
 const NOT_RESTORED: &str = "nothing was restored";
 
@@ -47,15 +49,14 @@ impl BackupControl for Answers {
 
     async fn backup_password(&self, target: &str) -> Result<BackupPassword, Problem> {
         let target = named(&self.0, Some(target), "no password was given out")?.1;
-        let password = backup::password_of(&self.0, &target.password).await?;
-        Ok(BackupPassword { place: target.place.told(), password: password.reveal().to_owned() })
+        let password = backup::password_of(&self.0, &target).await?;
+        Ok(BackupPassword { place: target.place.told(&self.0), password: password.reveal().to_owned() })
     }
 
     async fn add_backup(&self, wish: NewBackup) -> Result<BackupStatus, Problem> {
         let name = wish.name.clone();
         self.0.to_the_end(|shared| async move { adding::backup(&shared, wish).await }).await?;
-        let made = backup::told::of(&self.0, &name);
-        made.ok_or_else(|| Problem::bug("the backup was added and is not listed", name, None::<&str>))
+        listed(&self.0, &name)
     }
 
     async fn remove_backup(&self, name: &str) -> Result<(), Problem> {
@@ -66,6 +67,19 @@ impl BackupControl for Answers {
     async fn back_up_now(&self, name: &str) -> Result<Vec<BackupAsked>, Problem> {
         let backup = backup_named(&self.0, name, "nothing was backed up")?;
         Ok(self.0.backups_of_files.ask(name, &backup.to))
+    }
+
+    async fn keep_backups(&self, name: &str, keep: BackupKeep) -> Result<BackupStatus, Problem> {
+        let named = name.to_owned();
+        let kept = |shared: Arc<Shared>| async move { adding::keep(&shared, &named, keep).await };
+        self.0.to_the_end(kept).await?;
+        listed(&self.0, name)
+    }
+
+    async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem> {
+        let backup = backup_named(&self.0, name, "nothing was accepted")?;
+        self.0.backups_of_files.accept(name, &backup);
+        listed(&self.0, name)
     }
 
     async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem> {
@@ -115,9 +129,13 @@ impl BackupControl for Answers {
 
     async fn check_backup(&self, wish: BackupCheck) -> Result<BackupEvents, Problem> {
         const NOT: &str = "nothing was checked";
-        let (_, target) = named(&self.0, wish.target.as_deref(), NOT)?;
+        let (name, target) = named(&self.0, wish.target.as_deref(), NOT)?;
+        let shared = Arc::clone(&self.0);
         events(&self.0, target, Rights::Append, NOT, move |repository| {
             let found = repository.check(wish.read).map_err(|error| backup::problem(NOT, &error))?;
+            if wish.read {
+                shared.backups_of_files.found(&name, &found);
+            }
             let finding =
                 |found: freehold_backup::Finding| BackupFinding { severe: found.severe, what: found.what };
             Ok(BackupEvent::Checked { findings: found.into_iter().map(finding).collect() })
@@ -128,21 +146,17 @@ impl BackupControl for Answers {
     async fn forget_backups(&self, wish: BackupForget) -> Result<BackupEvents, Problem> {
         const NOT: &str = "nothing was forgotten";
         let (name, target) = named(&self.0, wish.target.as_deref(), NOT)?;
-        let keep = |count: u32| if count == 0 { Keep::None } else { Keep::Newest(count) };
-        let policy = Policy {
-            last: keep(wish.last),
-            hourly: keep(wish.hourly),
-            daily: keep(wish.daily),
-            weekly: keep(wish.weekly),
-            monthly: keep(wish.monthly),
-            yearly: keep(wish.yearly),
-        };
+        let BackupForget { last, hourly, daily, weekly, monthly, yearly, .. } = wish;
+        let policy = backup::policy(&BackupKeep { last, hourly, daily, weekly, monthly, yearly });
         if policy.is_empty() {
             let next = "freehold backup forget --daily 7 --weekly 5 --monthly 12 --dry-run";
             return Err(Problem::invalid(NOT, "it was not said what is to stay", Some(next)));
         }
+        if let Some(keeper) = target.place.only_adds(&self.0).filter(|_| !wish.dry_run) {
+            return Err(only_adds(&self.0, NOT, &keeper));
+        }
         let rights = if wish.dry_run { Rights::Append } else { Rights::Prune };
-        let alone = if wish.dry_run { None } else { Some(Alone::at(&self.0, &name, NOT)?) };
+        let alone = if wish.dry_run { None } else { Some(Alone::at(&self.0, &name, NOT).await?) };
         events(&self.0, target, rights, NOT, move |repository| {
             let _alone = alone;
             let failed = |error: BackupError| backup::problem(NOT, &error);
@@ -152,6 +166,7 @@ impl BackupControl for Answers {
                 repository.prune().map_err(|error| backup::problem(what, &error))?;
             }
             Ok(BackupEvent::Forgotten(BackupForgotten {
+                dry_run: wish.dry_run,
                 kept: done.keep.iter().map(|(one, _)| snapshot(one, &name)).collect(),
                 forgotten: done.forget.iter().map(|one| snapshot(one, &name)).collect(),
             }))
@@ -160,13 +175,37 @@ impl BackupControl for Answers {
     }
 }
 
+/// What can be added to from here and not removed, another machine removes.
+fn only_adds(shared: &Shared, not: &str, keeper: &str) -> Problem {
+    let why =
+        "this machine may add to what lies there and read it; whoever takes it cannot destroy what was kept";
+    let me = shared.name_of(shared.me());
+    if keeper.is_empty() {
+        let why = format!("{why}; in room that another realm lends nothing is forgotten yet");
+        return Problem::refused(not, why, Some("ask for more room, or begin anew under another grant"));
+    }
+    let next = format!("on {keeper}: freehold backup forget --from {me} --daily 7 --weekly 5 --monthly 12");
+    Problem::refused(not, why, Some(next))
+}
+
+/// How one stands that was changed just now.
+fn listed(shared: &Shared, name: &str) -> Result<BackupStatus, Problem> {
+    let made = backup::told::of(shared, name);
+    made.ok_or_else(|| Problem::bug("the backup was changed and is not listed", name, None::<&str>))
+}
+
 /// As long as it is there, no run begins at a target.
 struct Alone(Arc<Shared>, String);
 
 impl Alone {
-    fn at(shared: &Arc<Shared>, target: &str, not: &str) -> Result<Self, Problem> {
-        if shared.backups_of_files.prunes(target) {
-            return Ok(Self(Arc::clone(shared), target.to_owned()));
+    /// Waits a while for what is under way there.
+    async fn at(shared: &Arc<Shared>, target: &str, not: &str) -> Result<Self, Problem> {
+        let patience = tokio::time::Instant::now() + ALONE_WITHIN;
+        while tokio::time::Instant::now() < patience {
+            if shared.backups_of_files.prunes(target) {
+                return Ok(Self(Arc::clone(shared), target.to_owned()));
+            }
+            tokio::time::sleep(TELL_EVERY).await;
         }
         let why = format!("something is under way at {target}, and has in it what no snapshot names yet");
         Err(Problem::conflict(not, why, Some("wait until it is over: freehold backup list")))
@@ -208,6 +247,16 @@ fn entry(one: &freehold_backup::Entry) -> BackupEntry {
 /// The target that is meant; without a name the only one.
 fn named(shared: &Shared, wanted: Option<&str>, not: &str) -> Result<(String, Target), Problem> {
     let mut targets = shared.backups_of_files.plan().targets;
+    let kept = shared.backups_of_files.shelves.whose().into_iter().map(|of| {
+        (shared.name_of(of), Target { place: backup::Place::Kept { of }, password: String::new() })
+    });
+    // A name that somebody chose here goes before that of another machine, and where none is said only what was chosen
+    // here is meant.
+    if wanted.is_some() || targets.is_empty() {
+        for (name, target) in kept {
+            targets.entry(name).or_insert(target);
+        }
+    }
     let none = "freehold backup target add NAME PATH";
     match (wanted, targets.len()) {
         (_, 0) => Err(Problem::not_found(not, "there is no target for backups", Some(none))),
@@ -290,16 +339,17 @@ fn fault(not: &str, error: &tokio::task::JoinError) -> Problem {
 
 /// Looks something up in a repository.
 async fn looked_at<T: Send + 'static>(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     target: Target,
     not: &'static str,
     work: impl FnOnce(&Repository) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let password = backup::password_of(shared, &target.password).await?;
+    let password = backup::password_of(shared, &target).await?;
+    let to_reach = Arc::clone(shared);
     let stop = StopsWhenDropped(Stop::default());
     let stopped = stop.0.clone();
     let looking = tokio::task::spawn_blocking(move || {
-        let repository = target.place.open(Rights::Append, &password, &stopped);
+        let repository = target.place.open(&to_reach, Rights::Append, &password, &stopped);
         work(&repository.map_err(|error| backup::problem(not, &error))?)
     });
     looking.await.unwrap_or_else(|error| Err(fault(not, &error)))
@@ -313,12 +363,13 @@ async fn events(
     not: &'static str,
     work: impl FnOnce(&Repository) -> Result<BackupEvent, Problem> + Send + 'static,
 ) -> Result<BackupEvents, Problem> {
-    let password = backup::password_of(shared, &target.password).await?;
+    let password = backup::password_of(shared, &target).await?;
+    let to_reach = Arc::clone(shared);
     let stop = StopsWhenDropped(Stop::default());
     let (stopped, meter) = (stop.0.clone(), Arc::new(OnceLock::<Meter>::new()));
     let shown = Arc::clone(&meter);
     let working = tokio::task::spawn_blocking(move || {
-        let repository = target.place.open(rights, &password, &stopped);
+        let repository = target.place.open(&to_reach, rights, &password, &stopped);
         let repository = repository.map_err(|error| backup::problem(not, &error))?;
         drop(shown.set(repository.meter().clone()));
         work(&repository)

@@ -2,6 +2,7 @@
 
 mod room;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,19 +17,20 @@ use freehold_reach::address;
 use freehold_realm::body::{GrantAccept, GrantOffer, GrantRevoke, Resource, ServiceSet, Terms};
 use freehold_realm::{Grant, NodeRoles, Service, Side, Standing, State};
 use freehold_seal::{DirectoryRow, GrantContact, KnownGrant};
-use freehold_wire::{Bounded, GrantId, Millis, Name, NodeId, RealmId, ServiceId, Text};
+use freehold_wire::{Bounded, GrantId, Millis, Name, NodeId, OpId, RealmId, ServiceId, Text};
 
 use super::net::must_be_keeper;
 use super::realm::{contacts, name_of, not_like_an_id};
 use super::{Answers, bucket};
 use crate::clock;
 use crate::invitation::TextError;
-use crate::log::By;
+use crate::log::{About, By};
 use crate::net::called;
 use crate::net::called::{Called, Sort, Thing};
 use crate::net::grants::There;
 use crate::net::grants::texts::{Offer, RealmCard as Card};
-use crate::net::lending::{rounds, told};
+use crate::net::lending::{self, rounds};
+use crate::net::story::said_by;
 use crate::scribe::Saying;
 use crate::shared::Shared;
 
@@ -45,13 +47,13 @@ impl GrantControl for Answers {
     }
 
     async fn grants(&self) -> Result<Vec<GrantStatus>, Problem> {
-        Ok(statuses(&self.0))
+        told(&self.0).await
     }
 
     async fn offer_grant(&self, wish: NewGrant, dry_run: bool) -> Result<Option<GrantOffered>, Problem> {
         let offer = move |shared: Arc<Shared>| async move { offer(&shared, &wish, dry_run).await };
         let Some((id, text)) = self.0.to_the_end(offer).await? else { return Ok(None) };
-        Ok(Some(GrantOffered { grant: one(&self.0, id)?, text }))
+        Ok(Some(GrantOffered { grant: one(&self.0, id).await?, text }))
     }
 
     async fn accept_grant(&self, wish: GrantToAccept, dry_run: bool) -> Result<GrantStatus, Problem> {
@@ -234,7 +236,7 @@ async fn make(
     grant: GrantId,
     known: KnownGrant,
     body: impl Into<freehold_realm::Body>,
-) -> Result<freehold_wire::OpId, Problem> {
+) -> Result<OpId, Problem> {
     shared.say(vec![Saying::Row(DirectoryRow::Grant(grant, Some(known)))]).await?;
     match shared.log.say(body, By::Device).await {
         Ok(op) => Ok(op),
@@ -330,7 +332,7 @@ async fn accept(shared: &Shared, wish: &GrantToAccept, dry_run: bool) -> Result<
             Problem::refused("it was accepted, but is no place for copies yet", error.to_string(), Some(next))
         })?;
     }
-    one(shared, offer.grant)
+    one(shared, offer.grant).await
 }
 
 fn contact(contact: &crate::invitation::Contact) -> Option<GrantContact> {
@@ -361,6 +363,7 @@ fn read(offer: &Offer, known: &KnownGrant) -> GrantStatus {
         from_ms: offer.terms.from.0,
         until_ms: offer.terms.until.0,
         standing: GrantStanding::Holds,
+        said: Vec::new(),
         services: Vec::new(),
         machines: Vec::new(),
         trouble: None,
@@ -382,13 +385,25 @@ fn standing(grant: &Grant, now: Millis) -> GrantStanding {
     }
 }
 
-fn one(shared: &Shared, id: GrantId) -> Result<GrantStatus, Problem> {
+async fn one(shared: &Shared, id: GrantId) -> Result<GrantStatus, Problem> {
     let id = id.to_string();
-    let found = statuses(shared).into_iter().find(|grant| grant.id == id);
+    let found = told(shared).await?.into_iter().find(|grant| grant.id == id);
     found.ok_or_else(|| Problem::bug("the grant was made but is not listed", id, None::<&str>))
 }
 
-fn statuses(shared: &Shared) -> Vec<GrantStatus> {
+/// The operations of this realm's log that say how a grant stands, the first one first.
+fn operations(grant: &Grant) -> impl Iterator<Item = OpId> {
+    std::iter::once(grant.said_in).chain(grant.standing_in)
+}
+
+/// All grants, and who said so.
+async fn told(shared: &Shared) -> Result<Vec<GrantStatus>, Problem> {
+    let operations: BTreeSet<OpId> = shared.log.view().state().grants.values().flat_map(operations).collect();
+    let about = shared.log.about(operations).await?;
+    Ok(statuses(shared, &about))
+}
+
+fn statuses(shared: &Shared, about: &BTreeMap<OpId, About>) -> Vec<GrantStatus> {
     let (view, now) = (shared.log.view(), clock::wall());
     let state = view.state();
     let (called, mut told) = (called(shared, state), shared.strangers.told());
@@ -411,7 +426,7 @@ fn statuses(shared: &Shared) -> Vec<GrantStatus> {
         let refused = refused.map(|(name, why)| format!("{name} is not taken in: {why}")).next();
         let is_room = grant.terms.resource == Resource::Storage;
         let room = is_room.then(|| room::status(shared, &called, *id, grant));
-        let warning = is_room.then(|| told::of(shared, *id, grant)).flatten();
+        let warning = is_room.then(|| lending::told::of(shared, *id, grant)).flatten();
         let warning = warning.map(|found| format!("{}: {}", found.what, found.why));
         all.push(GrantStatus {
             id: id.to_string(),
@@ -426,6 +441,7 @@ fn statuses(shared: &Shared) -> Vec<GrantStatus> {
             from_ms: grant.terms.from.0,
             until_ms: grant.terms.until.0,
             standing: standing(grant, now),
+            said: operations(grant).map(|op| said_by(&view, &called, about, op)).collect(),
             services,
             machines,
             trouble: there.trouble.or(refused).or(warning),

@@ -4,6 +4,7 @@
 pub(crate) mod borrowing;
 pub(crate) mod keeping;
 pub(crate) mod receipts;
+pub(crate) mod rescue;
 pub(crate) mod rounds;
 pub(crate) mod told;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use freehold_lent::Room;
+use freehold_mesh::Addresses;
 use freehold_passes::About;
 use freehold_realm::body::Resource;
 use freehold_realm::{Grant, Side};
@@ -31,6 +33,8 @@ pub(crate) struct Rooms {
     open: Mutex<BTreeMap<GrantId, Arc<Room>>>,
     /// Of this realm, there.
     there: Mutex<BTreeMap<GrantId, Standings>>,
+    /// Guardians of realms that keep something here.
+    pub(crate) rescues: rescue::Rescues,
 }
 
 impl Rooms {
@@ -73,6 +77,27 @@ pub(crate) fn last_asked(grant: &Grant) -> Millis {
         Resource::Storage => freehold_passes::last(grant).plus(ASKED_AFTER),
         _ => grant.terms.until,
     }
+}
+
+/// The machines that keep what lies in a room that another realm lends, as far as they let this one in.
+pub(crate) fn homes(shared: &Arc<Shared>, grant: GrantId) -> Vec<NodeId> {
+    friends(shared).homes(grant)
+}
+
+/// Where such a machine is: as it has said itself, or as the grant says.
+pub(crate) fn whereabouts(shared: &Shared, grant: GrantId, home: NodeId) -> Option<Addresses> {
+    let told = shared.strangers.told();
+    if let Some(machine) = told.get(&grant).and_then(|there| there.machines.get(&home)) {
+        return Some(machine.addresses.clone());
+    }
+    let rescued = crate::backup::Rescued::read(&shared.home);
+    if let Some(at) = rescued.addresses.get(&home.to_string()) {
+        return at.parse().ok();
+    }
+    let directory = shared.directory();
+    let contact = directory.known_grant(grant)?.contacts.iter().find(|contact| contact.node == home)?;
+    let said: Vec<&str> = contact.addresses.iter().map(freehold_wire::Text::as_str).collect();
+    said.join(",").parse().ok()
 }
 
 /// Where this machine keeps what it knows of a grant on one side.

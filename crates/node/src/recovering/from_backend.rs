@@ -14,12 +14,14 @@ use freehold_api::{FoundRealm, NewBackend, NewStore, Problem};
 use freehold_backend::{Claims, Credentials, Inside, Packed, Settings, Stores};
 use freehold_crypt::{Algorithm, BoxSecret, Phrase, SigningKey};
 use freehold_disk::{EntryStore, LogStore};
-use freehold_realm::{Clock, Folded, Op, Standing, fold};
+use freehold_realm::{Folded, Op, Standing};
 use freehold_wire::{Millis, PersonId};
 
 use self::journal::Known;
 use self::letters::Letters;
-use super::{Fetched, WHAT, put_together, read_directory, recovery_operation, recovery_secret, trust};
+use super::{
+    Fetched, WHAT, must_count, put_together, read_directory, recovery_operation, recovery_secret, trust,
+};
 use crate::clock;
 use crate::directory::Directory;
 use crate::gate::{RECOVERY_VISIT, Visitors};
@@ -81,7 +83,7 @@ impl Asked<'_> {
         checked?;
         let Found { letters, home, known, .. } = found;
         let op = recovery_operation(&known.set, &known.folded, keys, guardians, clock::wall())?;
-        must_count(&known, &op)?;
+        must_count(&known.set, &known.matured, &op)?;
         keep(&home, &known, &op, keys)?;
         self.say_box_again(&home, &letters, &known)?;
         bring_keys_back(&home, &letters.inside.node, &letters.inside.node_box)
@@ -274,18 +276,6 @@ async fn take_over(home: &Home, settings: &Settings, inside: &Inside) -> Result<
 fn stores(home: &Home, settings: &Settings, inside: &Inside) -> Result<Stores, Problem> {
     freehold_backend::stores(home.root(), settings, &inside.packs, None)
         .map_err(|e| Problem::refused(WHAT, chain(&e), Some("freehold recover --help")))
-}
-
-/// The recovery must stand in this log: the guardians may have been changed since.
-fn must_count(known: &Known, op: &Op) -> Result<(), Problem> {
-    let mut with = known.set.clone();
-    let id = op.id();
-    with.insert(op.clone()).map_err(|e| Problem::refused(WHAT, e.to_string(), None::<&str>))?;
-    let folded: Folded = fold(&with, &Clock { now: clock::wall(), matured: known.matured.clone() });
-    match folded.refused.get(&id) {
-        Some(why) => Err(Problem::refused(WHAT, why.to_string(), Some("look which realm each paper is for"))),
-        None => Ok(()),
-    }
 }
 
 /// Writes what the node knew of the log into its home, with the recovery, and lets this machine in as one

@@ -3,7 +3,7 @@ use std::path::Path;
 use freehold_wire::Millis;
 use proptest::prelude::*;
 
-use crate::{Alarm, Bounds, Drilled, Outcome, Record, alarms, unprotected};
+use crate::{Alarm, Bounds, Drilled, Jumps, Outcome, Record, alarms, unprotected};
 
 const HOUR: u64 = 3_600_000;
 const BEGIN: u64 = 1_700_000_000_000;
@@ -82,17 +82,47 @@ fn who_keeps_few_runs_hears_of_an_untested_backup_too() {
     assert_eq!(told(&record, hours(399)), []);
 }
 
+/// What stands when the runs of a steady backup are followed by these, of so many bytes of which so many are new.
+fn jumped(accepted: Option<Millis>, later: &[(u64, u64)]) -> Vec<Alarm> {
+    let mut record = steady(10);
+    for (hour, (bytes, added)) in (10..).zip(later) {
+        record.runs.push(Outcome { at: hours(hour), bytes: *bytes, added: *added, unread: 0 });
+        if accepted == Some(hours(hour - 1)) {
+            record.jumps = Jumps::default();
+        }
+        let accepted = accepted.filter(|at| *at < hours(hour));
+        record.jumps = record.jumps.after(&record.runs, accepted, &Bounds::of(Millis(HOUR)));
+    }
+    told(&record, hours(10))
+}
+
 #[test]
 fn files_that_went_and_files_that_all_changed_are_told() {
-    let mut deleted = steady(10);
-    deleted.runs.last_mut().expect("one").bytes = GIB;
-    assert_eq!(told(&deleted, hours(10)), [Alarm::Fell { usual: 10 * GIB, now: GIB }]);
-    let mut encrypted = steady(10);
-    encrypted.runs.last_mut().expect("one").added = 9 * GIB;
-    assert_eq!(told(&encrypted, hours(10)), [Alarm::Rose { usual: GIB / 100, now: 9 * GIB }]);
-    let mut album = steady(10);
-    album.runs.last_mut().expect("one").added = 2 * GIB;
-    assert_eq!(told(&album, hours(10)), []);
+    let usual = GIB / 100;
+    assert_eq!(jumped(None, &[(10 * GIB, usual)]), []);
+    assert_eq!(jumped(None, &[(GIB, 0)]), [Alarm::Fell { usual: 10 * GIB, now: GIB }]);
+    assert_eq!(jumped(None, &[(10 * GIB, 9 * GIB)]), [Alarm::Rose { usual, now: 9 * GIB }]);
+    assert_eq!(jumped(None, &[(12 * GIB, 2 * GIB)]), [], "an album");
+    let both = [Alarm::Fell { usual: 10 * GIB, now: GIB }, Alarm::Rose { usual, now: GIB }];
+    assert_eq!(jumped(None, &[(GIB, GIB)]), both);
+}
+
+#[test]
+fn it_stands_until_it_is_back_or_somebody_says_that_it_is_meant() {
+    let usual = GIB / 100;
+    let less = [(GIB, 0); 30];
+    assert_eq!(jumped(None, &less), [Alarm::Fell { usual: 10 * GIB, now: GIB }], "thirty runs later");
+    assert_eq!(jumped(None, &[(GIB, 0), (9 * GIB, 0)]), [], "they are back");
+    let changed = [(10 * GIB, 9 * GIB), (10 * GIB, 0), (10 * GIB, 0)];
+    assert_eq!(
+        jumped(None, &changed),
+        [Alarm::Rose { usual, now: 9 * GIB }],
+        "the next runs have nothing new"
+    );
+    assert_eq!(jumped(Some(hours(10)), &less), [], "the smaller size is the measure from then on");
+    assert_eq!(jumped(Some(hours(10)), &changed), []);
+    let again = [(GIB, 0), (GIB, 0), (GIB / 10, 0)];
+    assert_eq!(jumped(Some(hours(10)), &again), [Alarm::Fell { usual: GIB, now: GIB / 10 }]);
 }
 
 #[test]
@@ -103,7 +133,19 @@ fn small_backups_may_change_as_they_like() {
     }
     let last = small.runs.last_mut().expect("one");
     (last.bytes, last.added) = (10, 1 << 20);
-    assert_eq!(told(&small, hours(10)), []);
+    let bounds = Bounds::of(Millis(HOUR));
+    assert!(!Jumps::default().after(&small.runs, None, &bounds).any());
+}
+
+#[test]
+fn one_that_never_came_back_as_a_whole_is_told() {
+    let mut record = steady(46 * 24);
+    let since = Millis(45 * 24 * HOUR);
+    assert_eq!(told(&record, hours(46 * 24)), [Alarm::NeverWhole { since: Millis(46 * 24 * HOUR) }]);
+    record.whole = Some(hours(24));
+    assert_eq!(told(&record, hours(46 * 24)), [Alarm::NeverWhole { since }]);
+    record.whole = Some(hours(25));
+    assert_eq!(told(&record, hours(46 * 24)), []);
 }
 
 #[test]

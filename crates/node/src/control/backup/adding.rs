@@ -3,15 +3,19 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use freehold_api::{BackupTarget, NewBackup, NewBackupTarget, Problem, words};
+use freehold_api::{BackupKeep, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem, words};
 use freehold_backup::{BackupError, Password, Repository, Rights, Source, Stop};
+use freehold_realm::Side;
 use freehold_retention::Schedule;
-use freehold_wire::Millis;
+use freehold_wire::{Millis, NodeId};
 use zeroize::Zeroizing;
 
+use super::super::realm::node_named;
 use super::{backup_named, fault};
 use crate::backup::{self, Backup, Place, Target, There};
 use crate::clock;
+use crate::net::called;
+use crate::net::lending::{homes, is_room};
 use crate::shared::Shared;
 
 const NOT_ADDED: &str = "no target was added";
@@ -28,36 +32,39 @@ fn checked(name: &str, not: &str) -> Result<(), Problem> {
 }
 
 pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Result<BackupTarget, Problem> {
-    let NewBackupTarget { name, path, password } = wish;
+    let NewBackupTarget { name, password, .. } = &wish;
     if password.as_ref().is_some_and(String::is_empty) {
         let next = "name a file whose first line is the password: --password-file FILE";
         return Err(Problem::invalid(NOT_ADDED, "the password is empty", Some(next)));
     }
-    let password = password.map(|password| Password::known(Zeroizing::new(password)));
-    checked(&name, NOT_ADDED)?;
-    let path = PathBuf::from(path);
-    if !backup::is_plain(&path) {
-        let why = format!("{} is no absolute path", path.display());
-        return Err(Problem::invalid(NOT_ADDED, why, Some("freehold backup target add NAME PATH")));
-    }
+    let password = password.clone().map(|password| Password::known(Zeroizing::new(password)));
+    checked(name, NOT_ADDED)?;
+    let place = place(shared, &wish)?;
+    let name = wish.name;
     let backups = &shared.backups_of_files;
     let _turn = backups.turn.lock().await;
-    let place = Place::Folder(path);
     let plan = backups.plan();
     if let Some((known, target)) =
         plan.targets.iter().find(|(known, target)| **known == name || target.place == place)
     {
-        let why = format!("there is the target {known} already, at {}", target.place.told());
+        let why = format!("there is the target {known} already, at {}", target.place.told(shared));
         return Err(Problem::conflict(NOT_ADDED, why, Some("freehold backup list")));
     }
-    let (kept, found) = match (place.look(), password) {
+    let (at, to_reach) = (place.clone(), Arc::clone(shared));
+    let there = tokio::task::spawn_blocking(move || at.look(&to_reach)).await;
+    let there = there.map_err(|error| fault(NOT_ADDED, &error))?;
+    let (kept, found) = match (there, password) {
         (There::Unfit(why), _) => {
-            let next =
-                "name an empty directory, or one that is not there yet: freehold backup target add NAME PATH";
-            return Err(Problem::refused(NOT_ADDED, format!("{}: {why}", place.told()), Some(next)));
+            let next = match place {
+                Place::Folder(_) => {
+                    "name an empty directory, or one that is not there yet: freehold backup target add NAME PATH"
+                }
+                _ => "see that that machine runs and is reached, then type it again",
+            };
+            return Err(Problem::refused(NOT_ADDED, format!("{}: {why}", place.told(shared)), Some(next)));
         }
         (There::Nothing, Some(_)) => {
-            let why = format!("there is no backup at {} that a password could open", place.told());
+            let why = format!("there is no backup at {} that a password could open", place.told(shared));
             return Err(Problem::refused(
                 NOT_ADDED,
                 why,
@@ -66,38 +73,101 @@ pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Resul
         }
         (There::Nothing, None) => (made(shared, &place).await?, false),
         (There::Repository, Some(password)) => {
-            opened(place.clone(), password.clone())
+            opened(shared, place.clone(), password.clone())
                 .await?
                 .map_err(|error| backup::problem(NOT_ADDED, &error))?;
             (backup::keep_password(shared, &place, &password).await?, true)
         }
         (There::Repository, None) => (found_again(shared, &place).await?, true),
     };
-    let told = place.told();
+    let told = place.told(shared);
     let target = Target { place, password: kept };
+    let at = target.place.clone();
     backups.choose(NOT_ADDED, |plan| drop(plan.targets.insert(name.clone(), target)))?;
-    Ok(BackupTarget { name, place: told, found })
+    // Whatever burns from now on: with this the realm comes back from there.
+    backup::letters::keep(shared, &at).await;
+    Ok(BackupTarget { name, place: told, found, upkeep: BackupUpkeep::default() })
+}
+
+/// The place that is meant.
+fn place(shared: &Arc<Shared>, wish: &NewBackupTarget) -> Result<Place, Problem> {
+    let usage =
+        Some("freehold backup target add NAME PATH, or NAME --machine MACHINE, or NAME --grant GRANT");
+    let of = match &wish.of {
+        Some(typed) => node_named(shared, typed)?,
+        None => shared.me(),
+    };
+    match (wish.path.as_str(), &wish.machine, &wish.grant) {
+        (path, None, None) if wish.of.is_none() => {
+            let path = PathBuf::from(path);
+            if !backup::is_plain(&path) {
+                let why = format!("{} is no absolute path", path.display());
+                return Err(Problem::invalid(NOT_ADDED, why, usage));
+            }
+            Ok(Place::Folder(path))
+        }
+        ("", Some(typed), None) => {
+            let keeper = node_named(shared, typed)?;
+            if keeper == shared.me() {
+                let why = format!("{typed} is this machine");
+                return Err(Problem::invalid(NOT_ADDED, why, Some("freehold backup target add NAME PATH")));
+            }
+            Ok(Place::Machine { keeper, of })
+        }
+        ("", None, Some(typed)) => room(shared, typed, of),
+        _ => Err(Problem::invalid(NOT_ADDED, "a target is one place: a path, a machine, or a grant", usage)),
+    }
+}
+
+/// The room that a grant lends, at its machine that keeps least so far.
+fn room(shared: &Arc<Shared>, typed: &str, of: NodeId) -> Result<Place, Problem> {
+    let view = shared.log.view();
+    let grant = called(shared, view.state()).grant(typed)?;
+    let is_one = view.state().grants.get(&grant).is_some_and(|known| is_room(known, Side::Borrows));
+    if !is_one {
+        let why = format!("{typed} lends this realm no room");
+        return Err(Problem::refused(NOT_ADDED, why, Some("freehold grant list")));
+    }
+    let all = shared.rooms.standings(grant);
+    let free = |home: &NodeId| {
+        let about = all.get(home).and_then(|said| said.as_ref().ok());
+        about.map_or(0, |about| about.room.saturating_sub(about.kept))
+    };
+    let home = homes(shared, grant).into_iter().max_by_key(free).ok_or_else(|| {
+        let why = format!("no machine of {typed} lets this one in yet");
+        Problem::unreachable(
+            NOT_ADDED,
+            why,
+            Some(format!("wait a moment and try again; how it stands says: freehold grant show {typed}")),
+        )
+    })?;
+    Ok(Place::Room { grant, home, of })
 }
 
 /// Makes a repository. Its password is kept before there is anything that it opens.
-async fn made(shared: &Shared, place: &Place) -> Result<String, Problem> {
+async fn made(shared: &Arc<Shared>, place: &Place) -> Result<String, Problem> {
     let drawn = Password::draw().map_err(|e| Problem::bug(NOT_ADDED, e.to_string(), None::<&str>))?;
     let kept = backup::keep_password(shared, place, &drawn).await?;
-    let at = place.clone();
-    let made = tokio::task::spawn_blocking(move || at.create(&drawn).map(drop)).await;
+    let (at, to_reach) = (place.clone(), Arc::clone(shared));
+    let made = tokio::task::spawn_blocking(move || at.create(&to_reach, &drawn).map(drop)).await;
     made.map_err(|error| fault(NOT_ADDED, &error))?.map_err(|error| backup::problem(NOT_ADDED, &error))?;
     Ok(kept)
 }
 
-async fn opened(place: Place, password: Password) -> Result<Result<Repository, BackupError>, Problem> {
-    let open = move || place.open(Rights::Append, &password, &Stop::default());
+async fn opened(
+    shared: &Arc<Shared>,
+    place: Place,
+    password: Password,
+) -> Result<Result<Repository, BackupError>, Problem> {
+    let shared = Arc::clone(shared);
+    let open = move || place.open(&shared, Rights::Append, &password, &Stop::default());
     tokio::task::spawn_blocking(open).await.map_err(|error| fault(NOT_ADDED, &error))
 }
 
 /// Tries the passwords that the vault knows on a repository that was made before, perhaps by another machine.
-async fn found_again(shared: &Shared, place: &Place) -> Result<String, Problem> {
+async fn found_again(shared: &Arc<Shared>, place: &Place) -> Result<String, Problem> {
     for (kept, password) in backup::known(shared, place).await? {
-        match opened(place.clone(), password).await? {
+        match opened(shared, place.clone(), password).await? {
             Ok(_) => return Ok(kept),
             Err(BackupError::Password { .. }) => {}
             Err(error) => return Err(backup::problem(NOT_ADDED, &error)),
@@ -107,7 +177,7 @@ async fn found_again(shared: &Shared, place: &Place) -> Result<String, Problem> 
         NOT_ADDED,
         format!(
             "there is a backup at {} already, and no password that this realm knows opens it",
-            place.told()
+            place.told(shared)
         ),
         Some("freehold backup target add NAME PATH --password-file FILE"),
     ))
@@ -174,6 +244,7 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
         every_ms: wish.every_ms,
         to: wish.to.into_iter().collect(),
         added_ms: clock::wall().0,
+        keep: wish.keep,
     };
     backups.choose(NOT_BACKED_UP, |plan| drop(plan.backups.insert(wish.name, made)))
 }
@@ -212,4 +283,16 @@ pub(super) async fn remove_backup(shared: &Arc<Shared>, name: &str) -> Result<()
     let _turn = backups.turn.lock().await;
     backup_named(shared, name, NOT)?;
     backups.choose(NOT, |plan| drop(plan.backups.remove(name)))
+}
+
+pub(super) async fn keep(shared: &Arc<Shared>, name: &str, keep: BackupKeep) -> Result<(), Problem> {
+    const NOT: &str = "nothing was changed";
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    backup_named(shared, name, NOT)?;
+    backups.choose(NOT, |plan| {
+        if let Some(backup) = plan.backups.get_mut(name) {
+            backup.keep = keep;
+        }
+    })
 }

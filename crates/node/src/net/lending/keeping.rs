@@ -29,6 +29,37 @@ pub(crate) fn has_errands(shared: &Shared, caller: NodeId) -> bool {
     })
 }
 
+/// What whoever comes may do at shelves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guest {
+    /// List and read.
+    Reads,
+    /// Add to its own as well.
+    Writes,
+}
+
+/// What a machine of another realm may do at shelves under a grant, and how that stands; nothing if it has shown no pass.
+pub(crate) fn guest(shared: &Shared, id: GrantId, caller: NodeId, now: Millis) -> Option<(Guest, Phase)> {
+    let is_here = |here: &super::super::grants::Here| (here.visitor.grant, here.visitor.node) == (id, caller);
+    let rights = if shared.strangers.visitors(now).iter().any(is_here) {
+        Guest::Writes
+    } else if shared.rooms.rescues.admits(&shared.home, Some(id), caller, now) {
+        Guest::Reads
+    } else {
+        return None;
+    };
+    let view = shared.log.view();
+    let grant = grant_of(view.state(), shared.me(), id)?;
+    Some((rights, if grant.suspended { Phase::Over } else { Phase::of(grant, now) }))
+}
+
+/// The room of a grant that this machine lends.
+pub(crate) fn room_of(shared: &Shared, id: GrantId) -> Option<Result<Arc<Room>, RoomError>> {
+    let view = shared.log.view();
+    let grant = grant_of(view.state(), shared.me(), id)?;
+    Some(room(shared, id, grant))
+}
+
 /// Does an errand for a machine of another realm; whoever has shown no pass gets no answer.
 pub(crate) async fn errand(
     shared: &Arc<Shared>,

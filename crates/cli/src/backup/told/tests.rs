@@ -1,4 +1,4 @@
-use freehold_api::{BackupRun, BackupTrial};
+use freehold_api::{BackupChecked, BackupRun, BackupThinned, BackupTrial};
 
 use super::*;
 
@@ -11,9 +11,18 @@ fn standing_of(target: &str) -> BackupStanding {
         why: None,
         next_in_ms: Some(0),
         tried: None,
+        tried_whole: None,
+        next_whole_in_ms: None,
+        waits_for: None,
+        held: false,
         ended: 0,
         alarms: Vec::new(),
     }
+}
+
+fn target(name: &str, place: &str) -> BackupTarget {
+    let upkeep = BackupUpkeep::default();
+    BackupTarget { name: name.to_owned(), place: place.to_owned(), found: false, upkeep }
 }
 
 #[test]
@@ -36,10 +45,13 @@ fn a_backup_is_told_with_what_is_wrong_at_each_target() {
         bytes: 5,
         why: vec!["bad".to_owned()],
     };
-    nas.tried = Some(trial);
+    nas.tried = Some(trial.clone());
+    nas.tried_whole = Some(trial);
+    nas.held = true;
     nas.next_in_ms = Some(3_420_000);
     let mut stick = standing_of("stick");
     (stick.failed, stick.why) = (3, Some("there is no backup at /mnt/stick".to_owned()));
+    (stick.next_in_ms, stick.waits_for) = (None, Some("the mains".to_owned()));
     stick.alarms = vec!["fails".to_owned()];
     let made = BackupStatus {
         id: "0a0b0c0d".to_owned(),
@@ -47,15 +59,37 @@ fn a_backup_is_told_with_what_is_wrong_at_each_target() {
         paths: vec!["/home/ann".to_owned()],
         exclude: vec!["*.iso".to_owned()],
         every_ms: 3_600_000,
+        keep: BackupKeep { daily: 7, monthly: 12, ..BackupKeep::default() },
         to: vec![nas, stick],
     };
+    let upkeep = BackupUpkeep {
+        thinned: Some(BackupThinned { ago_ms: 3_600_000, forgotten: 3, why: None }),
+        next_thinning_in_ms: None,
+        checked: Some(BackupChecked {
+            ago_ms: 86_400_000,
+            part: 2,
+            of: 4,
+            damaged: 1,
+            named: vec!["pack 5ab is another one".to_owned()],
+            why: None,
+        }),
+        all_checked_ms: Some(20 * 86_400_000),
+        next_check_in_ms: Some(86_400_000),
+    };
     let told = list(&Backups {
-        targets: vec![BackupTarget { name: "nas".to_owned(), place: "/mnt/nas".to_owned(), found: false }],
+        targets: vec![BackupTarget { upkeep, ..target("nas", "/mnt/nas") }],
         backups: vec![made],
+        kept: Vec::new(),
     });
     for expected in [
         "nas              target, at /mnt/nas",
-        "home             /home/ann, without *.iso, every 1 hour",
+        "part 2 of 4 ! 1 damaged place found 1 day ago; every byte within 20 days; next in 1 day",
+        "! pack 5ab is another one",
+        "3 old snapshots forgotten 1 hour ago",
+        "home             /home/ann, without *.iso, every 1 hour; keeps 7 daily, 12 monthly",
+        "nothing is forgotten until it is accepted",
+        "of everything NOT ALL of 1,200 files came back 1 minute ago (bad)",
+        "3 runs failed since; waits for the mains",
         "3 minutes ago: 1,200 files, 2 MB, of which 1 kB new; next in 57 minutes",
         "3 of 1,200 files DID NOT ALL COME BACK on trial 1 minute ago",
         "not in it: /home/ann/lock: not allowed",
@@ -70,6 +104,11 @@ fn a_backup_is_told_with_what_is_wrong_at_each_target() {
 #[test]
 fn nothing_to_tell_says_what_to_type() {
     assert!(list(&Backups::default()).contains("freehold backup target add NAME PATH"));
-    let targets = vec![BackupTarget { name: "nas".to_owned(), place: "/nas".to_owned(), found: true }];
-    assert!(list(&Backups { targets, backups: Vec::new() }).contains("freehold backup add NAME PATH"));
+    let targets = vec![target("nas", "/nas")];
+    assert!(list(&Backups { targets, ..Backups::default() }).contains("freehold backup add NAME PATH"));
+}
+
+#[test]
+fn that_nothing_is_forgotten_is_said() {
+    assert_eq!(kept(&BackupKeep::default()), "keeps every snapshot");
 }
