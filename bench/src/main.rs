@@ -1,11 +1,12 @@
 //! Measures the release binary as a person would meet it, and prints rows for docs/benchmarks.md:
 //! the cipher alone, start, idle cost, the log's way to another node, what a large object costs, PUT and GET beside
 //! SeaweedFS, Garage and rclone on the same disk, and YCSB's shapes on a database, etcd and SlateDB;
-//! and the network's parts beside others'.
+//! the network's parts beside others', and backups beside restic.
 //!
 //! It must never be part of what passes or fails. Run it with `cargo xtask bench`.
 #![expect(clippy::print_stdout, reason = "its output is a table for a page")]
 
+mod backup;
 mod cipher;
 mod daemon;
 mod kv;
@@ -16,6 +17,8 @@ mod net;
 mod peers;
 mod transfer;
 
+use std::path::Path;
+
 use anyhow::Result;
 use freehold_harness::story;
 
@@ -25,6 +28,11 @@ fn main() -> Result<()> {
         Some((what, rest)) if what == "load" => return load::run(rest),
         Some((what, _)) if what == "transfer" => return story("bench", transfer::compared),
         Some((what, rest)) if what == "net" => return net::compared(rest.first().map(String::as_str)),
+        Some((what, _)) if what == "backup" => {
+            return story("bench", |story| backup::compared(story.folder()));
+        }
+        Some((what, [at])) if what == "tree" => return backup::tree::plant(Path::new(at)),
+        Some((what, rest)) if what == "measured" => return backup::measured(rest),
         Some((what, _)) if what == "kv" => return story("bench", kv::shapes),
         _ => {}
     }

@@ -22,10 +22,11 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> Result<()> {
         [] => program(root)?,
         ["build"] => vec![build(root)?],
         ["kv"] => databases(root)?,
+        ["backup"] => backups(root)?,
         ["net"] => network(root, &[])?,
         ["net", part @ ("names" | "door" | "tunnel")] => network(root, &[part])?,
         _ => bail!(
-            "there is `cargo xtask bench`, and after it `kv`, `net` (or one of `net names|door|tunnel`) or `build`"
+            "there is `cargo xtask bench`, and after it `kv`, `backup`, `net` (or one of `net names|door|tunnel`) or `build`"
         ),
     };
     record(root, rows)
@@ -52,6 +53,15 @@ fn program(root: &Path) -> Result<Vec<String>> {
 fn databases(root: &Path) -> Result<Vec<String>> {
     check(&mut command(root, cargo(), &["build", "--release", "--locked", "-p", "freehold"]))?;
     rows(&mut bench(root, &["kv"])?)
+}
+
+/// Backups beside restic, each by a program that does nothing else.
+fn backups(root: &Path) -> Result<Vec<String>> {
+    let build = ["build", "--release", "--locked", "-p", "freehold-backup", "--example", "alone"];
+    check(&mut command(root, cargo(), &build))?;
+    let mut bench = command(root, cargo(), &["run", "--locked", "-p", "freehold-bench", "--", "backup"]);
+    bench.env("FREEHOLD_BENCH_ALONE", tools::target(root).join("release/examples/alone"));
+    rows(bench.env("FREEHOLD_BENCH_RESTIC", tools::restic(root)?))
 }
 
 /// The network's parts, each a small program of its own, beside other people's.

@@ -167,6 +167,11 @@ pub(crate) fn etcd(root: &Path) -> Result<PathBuf> {
     Ok(trixie(root, "etcd", &["etcd-server"], "usr/bin/etcd")?.join("usr/bin/etcd"))
 }
 
+/// restic as Debian trixie has it, for the benchmarks.
+pub(crate) fn restic(root: &Path) -> Result<PathBuf> {
+    Ok(trixie(root, "restic-trixie", &["restic"], "usr/bin/restic")?.join("usr/bin/restic"))
+}
+
 /// What the network is measured beside: servers that this Debian has and Caddy and Traefik, in the path; and where
 /// wireguard-go and nebula are, as Debian trixie has them.
 pub(crate) fn beside_network(root: &Path) -> Result<PathBuf> {

@@ -12,6 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     freehold_node::process::keep_memory_private();
+    freehold_node::process::keep_memory_small();
     freehold_node::process::hand_on_no_rights();
     let cli = match freehold_cli::parse() {
         Ok(cli) => cli,

@@ -1,5 +1,5 @@
 //! The engine by itself, for whoever looks where a backup spends its time:
-//! `alone REPOSITORY backup PATH` (made if it is not there), or `alone REPOSITORY restore TO`.
+//! `alone REPOSITORY create ""`, `alone REPOSITORY backup PATH`, or `alone REPOSITORY restore TO`.
 #![expect(clippy::print_stdout, reason = "its output is for a person")]
 
 use std::{error::Error, path::Path, time::Instant};
@@ -12,15 +12,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [repository, what, path] = arguments.as_slice() else {
-        return Err("say: alone REPOSITORY backup|restore PATH".into());
+        return Err("say: alone REPOSITORY create|backup|restore PATH".into());
     };
     let password = Password::known("5eed".repeat(16).into());
     let folder = || Folder::new(Path::new(repository), Rights::Append);
-    let repository = match Repository::open(folder(), &password) {
-        Err(_) if what == "backup" => Repository::create(folder(), &password)?,
-        opened => opened?,
-    };
+    // As the program does.
+    rustix::thread::disable_transparent_huge_pages(true)?;
     let begun = Instant::now();
+    if what == "create" {
+        Repository::create(folder(), &password)?;
+        return Ok(());
+    }
+    let repository = Repository::open(folder(), &password)?;
     let bytes = if what == "backup" {
         let source = Source { paths: vec![path.into()], ..Source::default() };
         repository.backup(&source, "alone")?.added

@@ -12,6 +12,8 @@ use std::io::{ErrorKind, Read, Result};
 
 use rustic_cdc::{Polynom as _, Polynom64, Rabin64};
 
+use crate::sealing::grow;
+
 /// Bytes that a fingerprint covers.
 const WINDOW: usize = 64;
 /// What is read at once.
@@ -132,9 +134,7 @@ impl Cutter {
 
 /// Fills the buffer up to a length; `false` where what is read came to its end before.
 fn fill(reader: &mut impl Read, buffer: &mut Vec<u8>, filled: &mut usize, to: usize) -> Result<bool> {
-    if buffer.len() < to {
-        buffer.resize(to, 0);
-    }
+    grow(buffer, to);
     while *filled < to {
         match reader.read(&mut buffer[*filled..to]) {
             Ok(0) => return Ok(false),

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use freehold_wire::Millis;
 use rustic_core::{BytesList, Id};
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{CWD, OFlags, RenameFlags};
 
 use crate::{FileId, FileKind, Stop, Store, source::inode};
 
@@ -22,6 +22,10 @@ use crate::{FileId, FileKind, Stop, Store, source::inode};
 const FILE_MAX: u64 = 512 << 20;
 /// How files are named that are not whole yet: nobody else's, so that they may be taken away.
 const UNDER_WAY: &str = ".freehold-";
+/// What disks and file systems take at once, at most.
+const DISK_BLOCK: usize = 4096;
+/// For less it is not worth the way past the cache.
+const LONG: usize = 256 << 10;
 /// What is not whole after so long, no one is writing any more.
 const LEFT_AFTER: Duration = Duration::from_hours(24);
 
@@ -100,7 +104,7 @@ impl Folder {
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&under_way)?;
         let written = content
             .iter()
-            .try_for_each(|part| file.write_all(part))
+            .try_for_each(|part| past_the_cache(&mut file, part))
             .and_then(|()| file.sync_all())
             .and_then(|()| rename_new(&under_way, &path));
         if let Err(error) = written {
@@ -243,6 +247,29 @@ fn make_dirs(dir: &Path) -> io::Result<()> {
         return File::open(above)?.sync_all();
     }
     Ok(())
+}
+
+/// Writes what is long, and lies in memory as disks like it, without the kernel's copy, which would only push out of memory
+/// what others want to have there; everything else, or where the file system has no such way, as usual.
+fn past_the_cache(file: &mut File, part: &[u8]) -> io::Result<()> {
+    let (blocks, rest) = part.split_at(part.len() - part.len() % DISK_BLOCK);
+    if blocks.len() < LONG || !part.as_ptr().addr().is_multiple_of(DISK_BLOCK) {
+        return file.write_all(part);
+    }
+    let flags = rustix::fs::fcntl_getfl(&*file)?;
+    if rustix::fs::fcntl_setfl(&*file, flags | OFlags::DIRECT).is_err() {
+        return file.write_all(part);
+    }
+    let written = file.write(blocks);
+    rustix::fs::fcntl_setfl(&*file, flags)?;
+    let done = match written {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Interrupted) => {
+            return Err(error);
+        }
+        written => written.unwrap_or_default(),
+    };
+    file.write_all(blocks.get(done..).unwrap_or_default())?;
+    file.write_all(rest)
 }
 
 /// Renames unless the name is taken.

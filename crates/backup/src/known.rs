@@ -10,6 +10,7 @@ use rustic_core::{
 
 use crate::{
     BackupError, Repository,
+    ahead::Ahead,
     error::{engine, said},
     sealing::Sealer,
 };
@@ -29,8 +30,9 @@ pub(crate) struct Known {
     data: HashMap<Id, Place>,
     trees: HashMap<Id, Place>,
     pub(crate) packs: HashSet<PackId>,
-    /// Packs by their numbers in places.
-    numbered: Vec<PackId>,
+    /// Packs by their numbers in places, and where the blobs of each end.
+    numbered: Vec<(PackId, u32)>,
+    ahead: Ahead,
     /// Bytes of the blobs of either kind, as they lie.
     pub(crate) data_bytes: u64,
     pub(crate) tree_bytes: u64,
@@ -58,7 +60,8 @@ impl Known {
 
     fn take(&mut self, pack: &IndexPack) {
         let number = u32::try_from(self.numbered.len()).unwrap_or(u32::MAX);
-        self.numbered.push(pack.id);
+        let ends = pack.blobs.iter().map(|blob| blob.location.offset.saturating_add(blob.location.length));
+        self.numbered.push((pack.id, ends.max().unwrap_or_default()));
         for blob in &pack.blobs {
             let at = blob.location;
             let uncompressed = at.uncompressed_length.map(u32::from);
@@ -97,10 +100,11 @@ impl Known {
         let found = blobs
             .get(&id)
             .and_then(|place| Some((place, self.numbered.get(usize::try_from(place.pack).ok()?)?)));
-        let (place, pack) = found.ok_or_else(|| format!("the backup is damaged: no index names {id}"))?;
-        let sealed = store
-            .read_partial(FileType::Pack, pack, false, place.offset, place.length)
-            .map_err(|error| said(&error))?;
+        let found = found.ok_or_else(|| format!("the backup is damaged: no index names {id}"))?;
+        let (place, (pack, end)) = found;
+        let read = |from, length| store.read_partial(FileType::Pack, pack, false, from, length);
+        let sealed = self.ahead.read((place.pack, *end), (place.offset, place.length), read);
+        let sealed = sealed.map_err(|error| said(&error))?;
         let opened = sealer.open(&sealed, place.uncompressed);
         opened.ok_or_else(|| format!("the backup is damaged: what lies in the pack {pack} was changed"))
     }

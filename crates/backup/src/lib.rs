@@ -6,6 +6,7 @@
 //! or the environment, or leave a file out without saying so. Everything here blocks: call it where that is allowed. Start
 //! reading at [`Repository`].
 
+mod ahead;
 mod archiving;
 mod auditing;
 mod cutting;

@@ -27,11 +27,11 @@ use crate::{
 const PACK: u64 = 16 << 20;
 const PACK_MAX: u64 = 128 << 20;
 const TREE_PACK: u64 = 4 << 20;
-/// Most packs go over by no more than this.
-const SPARE: usize = 2 << 20;
+/// By how much a pack goes over: its last piece, and its list. What is not used of it does not become memory.
+const SPARE: usize = 9 << 20;
 /// The longest list of a pack, and of an index.
 const BLOBS_MAX: usize = 10_000;
-const INDEXED_MAX: usize = 50_000;
+const INDEXED_MAX: usize = 15_000;
 /// Packs that are not in an index are read again after a crash: not too many.
 const INDEX_AFTER: Duration = Duration::from_mins(5);
 
@@ -165,14 +165,15 @@ impl Packer {
             return Ok(id);
         }
         let sealed = sealer.blob(blob)?;
-        let whole = {
-            let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
-            filling.take(self.kind, raw, &sealed);
-            filling.added.plain += blob.len() as u64;
-            let whole = filling.bytes.len() >= self.whole || filling.blobs.len() >= BLOBS_MAX;
-            whole.then(|| filling.out(self.room()))
-        };
-        whole.map_or(Ok(()), |whole| self.write(whole, sealer))?;
+        let mut filling = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        filling.take(self.kind, raw, &sealed);
+        filling.added.plain += blob.len() as u64;
+        if filling.bytes.len() >= self.whole || filling.blobs.len() >= BLOBS_MAX {
+            // Whoever else comes waits too: there is one pack that is filled, and one that is written.
+            let whole = filling.out(Vec::new());
+            self.write(whole, sealer)?;
+            filling.bytes = self.room();
+        }
         Ok(id)
     }
 
@@ -250,7 +251,12 @@ fn written(store: &dyn WriteBackend, into: &In, sealer: &mut Sealer) -> Result<(
         store.write_bytes(FileType::Pack, &id, false, bytes.clone().into()).map_err(|error| said(&error))?;
         let mut spare = Vec::from(bytes);
         spare.clear();
-        into.shared.spare.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(spare);
+        let mut kept = into.shared.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        // Trees have small packs, in which content has no room.
+        if kept.as_ref().is_none_or(|kept| kept.capacity() < spare.capacity()) {
+            *kept = Some(spare);
+        }
+        drop(kept);
         listed += blobs.len();
         index.packs.push(Indexed { id, blobs });
         if listed >= INDEXED_MAX || since.elapsed() >= INDEX_AFTER {

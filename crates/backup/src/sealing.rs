@@ -5,18 +5,28 @@
 
 #![expect(clippy::indexing_slicing, reason = "each buffer was made as long as what is taken from it")]
 
+use std::io::Read as _;
+
 use aes256ctr_poly1305aes::{
     Aes256CtrPoly1305Aes, Key,
     aead::{AeadInPlace, generic_array::GenericArray},
 };
 use rustic_core::repofile::MasterKey;
 use zeroize::Zeroizing;
-use zstd::bulk::{Compressor, Decompressor};
+use zstd::{
+    bulk::{Compressor, Decompressor},
+    stream::read::Decoder,
+    zstd_safe::DCtx,
+};
 
 const NONCE: usize = 16;
 const TAG: usize = 16;
 /// Nothing greater is set aside for, whatever an index says; a directory of a million files has half of it.
 const BLOB_MAX: usize = 1 << 30;
+/// As long as pieces of a file get by themselves, and what sealing adds.
+const ROOM: usize = (8 << 20) + (64 << 10);
+/// As much is compared at once.
+const WINDOW: usize = 128 << 10;
 /// What it takes for packs to be no larger than restic's.
 const LEVEL: i32 = 2;
 /// What stands before a file that is compressed.
@@ -39,10 +49,10 @@ pub(crate) enum SealError {
 pub(crate) struct Sealer {
     cipher: Aes256CtrPoly1305Aes,
     /// `None` where the repository is of a version that knows no compression.
-    zstd: Option<(Compressor<'static>, Decompressor<'static>)>,
+    zstd: Option<(Compressor<'static>, Decompressor<'static>, DCtx<'static>)>,
     sealed: Vec<u8>,
     opened: Vec<u8>,
-    plain: Vec<u8>,
+    window: Vec<u8>,
 }
 
 /// A blob, sealed.
@@ -60,7 +70,8 @@ impl Sealer {
             *to = *from;
         }
         let own = |level| if level == 0 { LEVEL } else { level };
-        let zstd = level.map(|level| Ok((Compressor::new(own(level))?, Decompressor::new()?)));
+        let zstd =
+            level.map(|level| Ok((Compressor::new(own(level))?, Decompressor::new()?, DCtx::create())));
         let zstd = zstd.transpose().map_err(SealError::Compress)?;
         Ok(Self { zstd, ..Self::of(&whole) })
     }
@@ -68,7 +79,7 @@ impl Sealer {
     /// With a key as such, and compressing nothing.
     pub(crate) fn of(key: &[u8; 64]) -> Self {
         let cipher = Aes256CtrPoly1305Aes::new(Key::from_slice(key));
-        Self { cipher, zstd: None, sealed: Vec::new(), opened: Vec::new(), plain: Vec::new() }
+        Self { cipher, zstd: None, sealed: Vec::new(), opened: Vec::new(), window: Vec::new() }
     }
 
     /// Seals a blob.
@@ -114,7 +125,7 @@ impl Sealer {
         let body = NONCE + marks;
         self.sealed[NONCE..body].fill(COMPRESSED);
         let length = match &mut self.zstd {
-            Some((compressor, _)) if compressed => {
+            Some((compressor, ..)) if compressed => {
                 let to = &mut self.sealed[body..bound - TAG];
                 compressor.compress_to_buffer(plain, to).map_err(SealError::Compress)?
             }
@@ -149,19 +160,31 @@ impl Sealer {
         good.map_err(|_| SealError::Differs)?;
         let opened = &opened[marks..];
         let same = match &mut self.zstd {
-            Some((_, decompressor)) if compressed => {
-                grow(&mut self.plain, plain.len());
-                let back = decompressor.decompress_to_buffer(opened, &mut self.plain[..plain.len()]);
-                back.is_ok_and(|length| length == plain.len()) && self.plain[..plain.len()] == *plain
-            }
+            Some((_, _, context)) if compressed => is_of(opened, plain, context, &mut self.window),
             _ => opened == plain,
         };
         if same { Ok(()) } else { Err(SealError::Differs) }
     }
 }
 
-fn grow(buffer: &mut Vec<u8>, to: usize) {
+/// Whether that opens to this; a bit at a time, so that what is long is not in memory once more.
+fn is_of(compressed: &[u8], plain: &[u8], context: &mut DCtx<'static>, window: &mut Vec<u8>) -> bool {
+    grow(window, WINDOW);
+    let (mut reader, mut rest) = (Decoder::with_context(compressed, context).single_frame(), plain);
+    loop {
+        match reader.read(&mut window[..WINDOW]) {
+            Ok(0) => return rest.is_empty(),
+            Ok(some) if rest.starts_with(&window[..some]) => rest = &rest[some..],
+            _ => return false,
+        }
+    }
+}
+
+/// Makes a buffer at least as long as that. Room for the longest piece is asked for at once, of which only what is used
+/// becomes memory: a buffer that moves as it grows leaves a hole of its size each time.
+pub(crate) fn grow(buffer: &mut Vec<u8>, to: usize) {
     if buffer.len() < to {
+        buffer.reserve_exact(to.max(ROOM) - buffer.len());
         buffer.resize(to, 0);
     }
 }

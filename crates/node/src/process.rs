@@ -17,6 +17,14 @@ pub fn keep_memory_private() {
     }
 }
 
+/// Memory in pages as small as the kernel has them, for this program and what it starts: of huge ones, that the allocator
+/// asks for, an idle node would use a half.
+pub fn keep_memory_small() {
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay");
+    }
+}
+
 /// Keeps the rights that the system's unit hands on from programs that this one starts, but where it says so. To
 /// be called while there is one thread.
 pub fn hand_on_no_rights() {

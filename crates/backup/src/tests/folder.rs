@@ -44,6 +44,26 @@ fn who_may_only_add_neither_removes_nor_replaces() {
     stored(dir.path(), Rights::Prune).remove(FileType::Pack, &first, false).expect("removed");
 }
 
+/// Long files go past the kernel's memory where they lie as disks like it, and come out the same, whatever is left over.
+#[test]
+fn what_is_written_past_the_cache_is_the_same() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let folder = stored(dir.path(), Rights::Append);
+    let content: Vec<u8> = (0..2_000_000_u32).map(|at| at.to_le_bytes()[1] ^ at.to_le_bytes()[0]).collect();
+    let content = Bytes::from(content);
+    let aligned = content.as_ptr().align_offset(4096);
+    for from in [aligned, aligned + 4096, aligned + 1] {
+        for length in [1 << 20, (1 << 20) + 1, (1 << 20) - 1, 256 << 10, (256 << 10) - 1, 5] {
+            let part = content.slice(from..from + length);
+            let name = id(&part);
+            let mut list = BytesList::default();
+            list.add(part.clone());
+            folder.write_bytes(FileType::Pack, &name, false, list).expect("added");
+            assert_eq!(folder.read_full(FileType::Pack, &name).expect("there"), part);
+        }
+    }
+}
+
 /// A file under a name that is not its hash, or of any size, would stop all that lists or reads.
 #[test]
 fn what_can_be_no_file_of_a_backup_is_not_taken() {
