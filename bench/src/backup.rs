@@ -6,7 +6,7 @@ pub(crate) mod tree;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -60,7 +60,7 @@ pub(crate) fn compared(folder: &Path) -> Result<()> {
         "| backup, stored | Freehold {} MiB, restic {} MiB; {:.3} of it |",
         stored >> 20,
         by_restic >> 20,
-        stored as f64 / by_restic as f64
+        f64::from(u32::try_from(stored >> 10)?) / f64::from(u32::try_from(by_restic >> 10)?)
     );
     let again = |program: &Program| program.backup(&folder.join(program.name), &tree);
     row("nothing changed", both(&ours, &restic, RUNS, again)?);
@@ -93,12 +93,12 @@ pub(crate) fn measured(arguments: &[String]) -> Result<()> {
     let used = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     synced()?;
     let seconds = begun.elapsed().as_secs_f64();
-    let of = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    println!(
-        "{seconds} {} {}",
-        of(used.user_time()) + of(used.system_time()),
-        used.max_rss() as f64 / 1024.0
-    );
+    let of = |time: TimeVal| -> Result<f64> {
+        let micros = Duration::from_micros(u64::try_from(time.tv_usec())?);
+        Ok((Duration::from_secs(u64::try_from(time.tv_sec())?) + micros).as_secs_f64())
+    };
+    let processor = of(used.user_time())? + of(used.system_time())?;
+    println!("{seconds} {processor} {}", f64::from(i32::try_from(used.max_rss())?) / 1024.0);
     Ok(())
 }
 
