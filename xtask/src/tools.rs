@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 27] = [
+const TOOLS: [Tool; 28] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -46,6 +46,7 @@ const TOOLS: [Tool; 27] = [
     tool(&["dropbear", "-V"], "dropbear-bin"),
     tool(&["miniupnpd", "--version"], "miniupnpd"),
     tool(&["tor", "--version"], "tor"),
+    tool(&["iperf3", "-v"], "iperf3"),
 ];
 
 /// Where Cargo builds.
