@@ -1,6 +1,7 @@
 //! Asks a node, over its Unix socket or in the same process; both ways it is the same HTTP.
 
 mod addresses;
+mod alarm;
 mod backend;
 mod backup;
 mod bucket_keys;

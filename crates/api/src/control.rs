@@ -11,12 +11,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::kv::KvControl;
 use crate::{
-    AddressControl, Audit, BackendControl, BackupControl, BucketChange, BucketStatus, ByteRange, Card,
-    Checkpoint, ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl, GrantControl,
-    GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery, Listing,
-    MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus, ObjectInfo,
-    ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions, QuotaSetting, Status,
-    UsageStatus, VerifyEvent,
+    AddressControl, AlarmControl, Audit, BackendControl, BackupControl, BucketChange, BucketStatus,
+    ByteRange, Card, Checkpoint, ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl,
+    GrantControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
+    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
+    ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions,
+    QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -126,6 +126,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// The backends, if this node can have any.
     fn backends(&self) -> Option<&dyn BackendControl> {
+        None
+    }
+
+    /// Where alarms go, if this node sends any.
+    fn alarms(&self) -> Option<&dyn AlarmControl> {
         None
     }
 

@@ -7,6 +7,7 @@
 mod problem;
 
 mod addresses;
+mod alarm;
 mod backend;
 mod backup;
 mod bucket;
@@ -43,6 +44,7 @@ mod client;
 pub const LOG_MAX: usize = 512 * 1024 * 1024;
 
 pub use addresses::{AddressBy, AddressControl, AddressFamily, NewAddress, PublishedAddress};
+pub use alarm::{AlarmChannel, AlarmControl, NewAlarmChannel};
 pub use backend::{
     Attached, BackendControl, BackendState, BackendStatus, Detach, Detached, FoundRealm, NewBackend,
     NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,

@@ -1,6 +1,7 @@
 //! The router, with its OpenAPI document made from the same lines.
 
 mod addresses;
+mod alarm;
 mod backend;
 mod backup;
 mod bucket;
@@ -176,6 +177,9 @@ fn network() -> OpenApiRouter<Node> {
 
 fn backups() -> OpenApiRouter<Node> {
     OpenApiRouter::new()
+        .routes(routes!(alarm::alarm_channels, alarm::add_alarm_channel))
+        .routes(routes!(alarm::remove_alarm_channel))
+        .routes(routes!(alarm::test_alarm_channel))
         .routes(routes!(backup::backups, backup::add_backup))
         .routes(routes!(backup::add_backup_target))
         .routes(routes!(backup::remove_backup_target))

@@ -81,6 +81,12 @@ pub enum Command {
         #[command(subcommand)]
         command: BackendCommand,
     },
+    /// Where this machine sends its alarms: add, test, list, remove
+    Alarm {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: crate::alarm::AlarmCommand,
+    },
     /// Backups of this machine's files, in restic's format: set up, look into, restore
     Backup {
         /// What to do with backups.

@@ -54,6 +54,7 @@ pub(crate) async fn ask(
         Command::Grant { command } => crate::grant::grant(terminal, &client, command).await,
         Command::Net { command } => crate::net::net(terminal, &client, command).await,
         Command::Kv { command } => crate::kv::kv(terminal, &client, command).await,
+        Command::Alarm { command } => crate::alarm::alarm(terminal, &client, command).await,
         Command::Backup { command } => crate::backup::backup(terminal, &client, command).await,
         Command::Backend { command } => crate::backend::backend(terminal, &client, command).await,
         Command::Key { command } => crate::key::key(terminal, &client, command).await,

@@ -3,6 +3,7 @@
 //! anything about the realm, print a secret that was not asked for, or prompt without a terminal.
 //! Start reading at [`run`].
 
+mod alarm;
 mod args;
 mod ask;
 mod backend;

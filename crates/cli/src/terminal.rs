@@ -138,7 +138,7 @@ pub(crate) fn told_home(home: &Path) -> Option<&'static str> {
 }
 
 /// Commands that ask the node of a home.
-const OF_A_HOME: [&str; 21] = [
+const OF_A_HOME: [&str; 22] = [
     "up",
     "stop",
     "status",
@@ -148,6 +148,7 @@ const OF_A_HOME: [&str; 21] = [
     "bucket",
     "object",
     "backend",
+    "alarm",
     "backup",
     "kv",
     "usage",

@@ -1,6 +1,7 @@
 //! What this node answers to the API: each answer is put together from what the planes say.
 
 mod addresses;
+mod alarms;
 mod backends;
 mod backup;
 mod bucket;
@@ -28,12 +29,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::kv::KvControl;
 use freehold_api::{
-    AddressControl, Audit, BackendControl, BackupControl, BucketChange, BucketStatus, ByteRange, ByteStream,
-    Card, Checkpoint, ChoiceControl, Control, Doctor, DoorControl, FilterControl, ForwardControl,
-    GrantControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
-    Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
-    ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions,
-    QuotaSetting, Status, UsageStatus, VerifyEvents,
+    AddressControl, AlarmControl, Audit, BackendControl, BackupControl, BucketChange, BucketStatus,
+    ByteRange, ByteStream, Card, Checkpoint, ChoiceControl, Control, Doctor, DoorControl, FilterControl,
+    ForwardControl, GrantControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl,
+    KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName,
+    NodeSetting, NodeStatus, ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase,
+    Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -48,7 +49,7 @@ pub(crate) use places::{is_free, set_bucket};
 pub use realm::audit_of;
 
 pub use crate::hosting::check_stores;
-pub(crate) use report::buckets;
+pub(crate) use report::{alarms as alarms_of, buckets};
 
 /// The API's view of a running node.
 #[derive(Debug, Clone)]
@@ -218,6 +219,10 @@ impl Control for Answers {
     }
 
     fn backends(&self) -> Option<&dyn BackendControl> {
+        Some(self)
+    }
+
+    fn alarms(&self) -> Option<&dyn AlarmControl> {
         Some(self)
     }
 

@@ -13,7 +13,7 @@ fn is_ours(name: &str) -> bool {
     OURS.contains(&name) || name == "lost+found" || name.starts_with('.')
 }
 
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "keys",
     "node",
     "log.redb",
@@ -26,6 +26,7 @@ const OURS: [&str; 14] = [
     "console.pem",
     "backends",
     "backup",
+    "alarms",
     "net",
     "lock",
 ];
@@ -134,6 +135,11 @@ impl Home {
     /// Homes of the backends that this node hosts.
     pub fn backends(&self) -> PathBuf {
         self.root.join("backends")
+    }
+
+    /// Where alarms go, and what was told there.
+    pub fn alarms(&self) -> PathBuf {
+        self.root.join("alarms")
     }
 
     /// What is backed up from this machine, and how that stands.

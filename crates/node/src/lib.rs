@@ -3,6 +3,7 @@
 //! [`run`](mod@run), then [`shared`] and [`steward`].
 
 pub mod access_keys;
+mod alarms;
 mod backup;
 pub mod certificate;
 mod checks;

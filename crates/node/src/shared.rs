@@ -131,6 +131,8 @@ pub struct Shared {
     pub(crate) endings: Endings,
     /// Backends that this node hosts.
     pub(crate) backends: Backends,
+    /// Where alarms go.
+    pub(crate) alarms: crate::alarms::Alarms,
     /// Backups of this machine's files.
     pub(crate) backups_of_files: crate::backup::Backups,
     /// Names on the internet that follow this node.
@@ -160,6 +162,7 @@ impl Shared {
         };
         Self {
             chosen: crate::net::choice::Chosen::kept(home.choice()),
+            alarms: crate::alarms::Alarms::kept(&home),
             onion: crate::net::onion::Onion::kept(&home),
             strangers: crate::net::grants::Strangers::kept(&home),
             backups_of_files: crate::backup::Backups::kept(&home),

@@ -38,7 +38,7 @@ pub(super) fn status(shared: &Shared) -> Status {
         this_node: shared.me().to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_ms: clock::monotonic().since(shared.started).0,
-        alarms: findings(shared, &view).into_iter().filter(|found| found.level == Level::Alarm).collect(),
+        alarms: alarms(shared),
         planes: parts::planes(shared),
         nodes: nodes(shared),
         buckets: buckets(shared).into_iter().filter(|bucket| is_peoples(&bucket.name)).collect(),
@@ -276,6 +276,12 @@ fn is_alone(shared: &Shared, view: &View) -> bool {
     view.state().nodes.iter().filter(active).count() <= 1
 }
 
+/// What is shown at the head of the status.
+pub(crate) fn alarms(shared: &Shared) -> Vec<Finding> {
+    let all = findings(shared, &shared.log.view()).into_iter();
+    all.filter(|found| found.level == Level::Alarm).collect()
+}
+
 pub(super) fn doctor(shared: &Shared) -> Doctor {
     let mut findings = findings(shared, &shared.log.view());
     findings.sort_by_key(|found| std::cmp::Reverse(found.level));
@@ -324,6 +330,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     all.extend(crate::quota::told::findings(shared));
     all.extend(crate::net::lending::told::findings(shared));
     all.extend(crate::backup::told::findings(shared));
+    all.extend(shared.alarms.findings());
     for due in crate::entitled::to_rotate(shared) {
         let known = super::keys::knowing(shared, &due).join(", ");
         all.push(found(
