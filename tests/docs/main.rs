@@ -11,7 +11,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use freehold_api::Status;
-use freehold_harness::{Host, Node, Ready, SeaweedFs, Story, binary, eventually, python, story, until};
+use freehold_harness::{
+    Host, Node, Ready, SeaweedFs, Story, Webhook, binary, eventually, python, story, until,
+};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// Where a node lives unless told otherwise, below the reader's home.
@@ -129,6 +131,7 @@ fn run(story: &Story, page: &Path) -> Result<()> {
             std::fs::copy(vendor.credentials(), host.folder().join("vendor-key"))?;
         }
     }
+    let _hook = hook(&text, hosts.get("laptop"))?;
     let mut at = "";
     for line in &lines {
         let mut command = line.command.clone();
@@ -301,6 +304,14 @@ fn usage() -> Result<()> {
 #[test]
 fn console() -> Result<()> {
     page("docs/user/console.md")
+}
+
+/// What takes messages, with its address in a file, where a page says that the reader has one.
+fn hook<'a>(page: &str, host: Option<&'a Host>) -> Result<Option<Webhook<'a>>> {
+    let Some(host) = host.filter(|_| page.contains("<!-- file: ntfy-topic -->")) else { return Ok(None) };
+    let hook = Webhook::start(host)?;
+    std::fs::write(host.folder().join("ntfy-topic"), hook.address("freehold-smith"))?;
+    Ok(Some(hook))
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! `freehold alarm`: where this machine sends its alarms.
 
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
 use clap::Subcommand;
 use freehold_api::words::{self, count, span};
 use freehold_api::{AlarmChannel, Client, NewAlarmChannel, Problem};
 
 use crate::ask::show;
 use crate::terminal::Terminal;
+
+/// More than any address has.
+const ADDRESS_MAX: u64 = 4096;
 
 /// `freehold alarm`.
 #[derive(Debug, Clone, Subcommand)]
@@ -14,9 +20,12 @@ pub enum AlarmCommand {
     Add {
         /// What to call it
         name: String,
-        /// Where a text is posted to, as ntfy takes it: `https://ntfy.example/topic`
-        #[arg(long, value_name = "URL")]
-        webhook: String,
+        /// Where a text is posted to, as ntfy takes it: `https://ntfy.example/topic`; for one that others may see
+        #[arg(long, value_name = "URL", required_unless_present = "webhook_file")]
+        webhook: Option<String>,
+        /// A file with that address, where whoever knows it may write there; - is standard input
+        #[arg(long, value_name = "FILE", conflicts_with = "webhook")]
+        webhook_file: Option<PathBuf>,
     },
     /// List where alarms go, and how that works
     List,
@@ -34,7 +43,11 @@ pub enum AlarmCommand {
 
 pub(crate) async fn alarm(terminal: Terminal, client: &Client, command: AlarmCommand) -> Result<(), Problem> {
     match command {
-        AlarmCommand::Add { name, webhook } => {
+        AlarmCommand::Add { name, webhook, webhook_file } => {
+            let webhook = match (webhook, webhook_file) {
+                (Some(webhook), _) => webhook,
+                (None, from) => address(&from.unwrap_or_default())?,
+            };
             let made = client.add_alarm_channel(&NewAlarmChannel { name, webhook }).await?;
             show(terminal, &made, |made| {
                 format!(
@@ -64,6 +77,26 @@ pub(crate) async fn alarm(terminal: Terminal, client: &Client, command: AlarmCom
             Ok(())
         }
     }
+}
+
+/// The address of a webhook, from where nobody else reads it.
+fn address(from: &Path) -> Result<String, Problem> {
+    let mut text = String::new();
+    let read = if from == Path::new("-") {
+        std::io::stdin().lock().take(ADDRESS_MAX).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(from).and_then(|file| file.take(ADDRESS_MAX).read_to_string(&mut text))
+    };
+    let unread = |error| {
+        let why = format!("cannot read {}: {error}", from.display());
+        Problem::invalid(
+            "alarms do not go there",
+            why,
+            Some("name the file with the address: --webhook-file FILE"),
+        )
+    };
+    read.map_err(unread)?;
+    Ok(text.trim().to_owned())
 }
 
 fn line(channel: &AlarmChannel) -> String {

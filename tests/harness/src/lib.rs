@@ -12,6 +12,7 @@ mod s3;
 mod seaweed;
 mod story;
 mod wait;
+mod webhook;
 
 pub use binary::{binary, python, resolved};
 pub use host::{Answer, Host};
@@ -21,3 +22,4 @@ pub use s3::S3;
 pub use seaweed::SeaweedFs;
 pub use story::{Story, story};
 pub use wait::{eventually, until};
+pub use webhook::{Posted, Webhook};
