@@ -47,7 +47,7 @@ fn an_alarm_is_sent_once_and_so_is_its_end() -> Result<()> {
         node.cli(&["alarm", "add", "phone", "--webhook", "http://ntfy.example/t"])?
             .refused(2, &["without HTTPS"])?;
         let file = host.folder().join("topic");
-        std::fs::write(&file, format!("{}\n", hook.address("smith")))?;
+        std::io::Write::write_all(&mut std::fs::File::create(&file)?, hook.address("smith").as_bytes())?;
         node.cli(&["alarm", "add", "phone", "--webhook-file", &text(&file)])?.good()?;
         node.cli(&["alarm", "test", "phone"])?.good()?;
         let posted = hook.posted()?;

@@ -310,7 +310,10 @@ fn console() -> Result<()> {
 fn hook<'a>(page: &str, host: Option<&'a Host>) -> Result<Option<Webhook<'a>>> {
     let Some(host) = host.filter(|_| page.contains("<!-- file: ntfy-topic -->")) else { return Ok(None) };
     let hook = Webhook::start(host)?;
-    std::fs::write(host.folder().join("ntfy-topic"), hook.address("freehold-smith"))?;
+    std::io::Write::write_all(
+        &mut std::fs::File::create(host.folder().join("ntfy-topic"))?,
+        hook.address("freehold-smith").as_bytes(),
+    )?;
     Ok(Some(hook))
 }
 
