@@ -21,7 +21,7 @@ fn set_up(host: &Host) -> Result<(Node<'_>, Webhook<'_>, PathBuf)> {
     let mut node = host.node()?;
     node.up(&["--name", "smith"])?;
     let phrases = host.folder().join("guardians");
-    ensure!(phrases.exists(), "{phrases:?}");
+    ensure!(phrases.exists(), "{}", phrases.display());
     Ok((node, Webhook::start(host)?, phrases))
 }
 
