@@ -50,7 +50,8 @@ fn what_is_lost_on_the_line_is_lost_to_no_program_and_what_ends_is_cut() -> Resu
         let speed = until(60, "iperf3 measures", || {
             let answer = carol.run("iperf3", &["-c", "127.0.0.1", "-t", "3", "-J"])?.good()?;
             let measured: serde_json::Value = answer.json()?;
-            let speed = measured.pointer("/end/sum_received/bits_per_second").and_then(|it| it.as_f64());
+            let speed =
+                measured.pointer("/end/sum_received/bits_per_second").and_then(serde_json::Value::as_f64);
             speed.with_context(|| format!("no figure in {}", answer.out))
         })?;
         println!("a forwarded port between two stacks: {:.0} Mbit/s", speed / 1e6);
