@@ -1,7 +1,7 @@
 //! Every command that README and docs/user show is run, top to bottom, as a reader would type it.
 //!
 //! A block fenced as `console` holds commands after `$ `. `<!-- on: NAME -->` before a block says on
-//! which machine it is typed; a page starts on `laptop`. `<invitation>`, `<card>`, `<realm-card>`, `<offer>` and `<erasure>` stand for
+//! which machine it is typed; a page starts on `laptop`. `<invitation>`, `<card>`, `<realm-card>`, `<offer>`, `<pool-papers>` and `<erasure>` stand for
 //! what an earlier command printed, `<s3>` for a vendor's store, whose key lies in `vendor-key`. What is exported
 //! holds for the commands after it; on a page that exports nothing, S3 clients are set up already. Commands
 //! that run a node are started and stay; a later one on the same machine that runs a node stops it first.
@@ -152,7 +152,12 @@ fn run(story: &Story, page: &Path) -> Result<()> {
         let machine = machines.get_mut(at).context("every machine was made above")?;
         let said =
             machine.type_in(&command).with_context(|| format!("{}: $ {}", page.display(), line.command))?;
-        for (word, prefix) in [("realm-card", "FREEHOLD-REALM:"), ("offer", "FREEHOLD-GRANT:")] {
+        let texts = [
+            ("realm-card", "FREEHOLD-REALM:"),
+            ("offer", "FREEHOLD-GRANT:"),
+            ("pool-papers", "FREEHOLD-POOL:"),
+        ];
+        for (word, prefix) in texts {
             if let Some(text) = said.split_whitespace().find(|text| text.starts_with(prefix)) {
                 words.insert(word, text.to_owned());
             }
@@ -274,6 +279,11 @@ fn network() -> Result<()> {
 #[test]
 fn grants() -> Result<()> {
     page("docs/user/grants.md")
+}
+
+#[test]
+fn pools() -> Result<()> {
+    page("docs/user/pools.md")
 }
 
 #[test]

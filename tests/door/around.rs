@@ -72,7 +72,8 @@ pub(crate) fn shown(node: &Node<'_>, name: &str) -> Result<ShownHere> {
 
 /// Waits until a machine's door has a certificate for a name.
 pub(crate) fn certified(node: &Node<'_>, name: &str, host: &str) -> Result<u64> {
-    until(60, &format!("{host} is certified"), || {
+    // Whoever asks an authority before the gateway has heard of the name is refused, and asks again within a minute.
+    until(150, &format!("{host} is certified"), || {
         let shown = shown(node, name)?;
         let found = shown.names.iter().find(|one| one.name == host).and_then(|one| one.until_ms);
         found.with_context(|| format!("{shown:?}"))

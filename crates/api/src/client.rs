@@ -15,6 +15,7 @@ mod net;
 mod onion;
 mod people;
 mod phone;
+mod pool;
 mod socket;
 
 use socket::Socket;

@@ -15,8 +15,8 @@ use crate::{
     ByteRange, Card, Checkpoint, ChoiceControl, Doctor, DoorControl, FilterControl, ForwardControl,
     GrantControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
     Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
-    ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, Problem, PutOptions,
-    QuotaSetting, Status, UsageStatus, VerifyEvent,
+    ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, PoolControl, Problem,
+    PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
 };
 
 /// Bytes on their way; an error ends them.
@@ -171,6 +171,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Grants, if this node answers for them.
     fn grants(&self) -> Option<&dyn GrantControl> {
+        None
+    }
+
+    /// Pools, if this node answers for them.
+    fn pools(&self) -> Option<&dyn PoolControl> {
         None
     }
 

@@ -29,6 +29,7 @@ mod onion;
 mod people;
 mod phone;
 mod place;
+mod pool;
 mod quota;
 mod realm;
 mod status;
@@ -94,6 +95,10 @@ pub use onion::{OnionClient, OnionControl, OnionKey, OnionSetting, OnionState, O
 pub use people::{BucketOfPerson, PeopleControl, PersonErasurePlan, PersonStatus, PersonToErase};
 pub use phone::{NewPhone, PhoneControl, PhoneKey, PhoneSettings};
 pub use place::{BucketChange, BucketRules, Burden, CopiesCount, NodePlace, NodeSetting};
+pub use pool::{
+    NewPool, PoolChange, PoolControl, PoolDecide, PoolHanded, PoolLending, PoolMember, PoolPapers,
+    PoolProposal, PoolRules, PoolShare, PoolStatus, PoolToJoin, PoolToSign,
+};
 pub use problem::{Problem, ProblemKind};
 pub use quota::{QuotaSetting, QuotaWhose, UsageStatus};
 pub use realm::{

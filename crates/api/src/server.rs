@@ -21,6 +21,7 @@ mod onion;
 mod people;
 mod phone;
 mod place;
+mod pool;
 mod realm;
 mod setup;
 
@@ -45,7 +46,9 @@ pub(crate) use object::MODIFIED;
 const JSON_MAX: usize = 64 * 1024;
 /// A code is shorter; strangers may send one.
 const CODE_MAX: usize = 1024;
-/// Except of writes to databases.
+/// Except of a pool's papers,
+const PAPERS_MAX: usize = 8 << 20;
+/// and of writes to databases.
 const KV_MAX: usize = 8 << 20;
 
 #[derive(OpenApi)]
@@ -65,6 +68,7 @@ const KV_MAX: usize = 8 << 20;
         (name = "backup", description = "Backups of this node's files, in restic's format"),
         (name = "net", description = "The realm's network: who may reach whom, services, rules"),
         (name = "grants", description = "What this realm and others lend each other"),
+        (name = "pools", description = "Realms that put shares together under rules that all have signed"),
         (name = "keys", description = "Access keys of the S3 endpoint"),
         (name = "setup", description = "Signing in to the console")
     )
@@ -135,6 +139,7 @@ fn parts() -> (Router<Node>, utoipa::openapi::OpenApi) {
         .routes(routes!(object::get_object, object::head_object, object::put_object, object::delete_object))
         .merge(network())
         .merge(backups())
+        .merge(pools())
         .merge(databases())
         .split_for_parts();
     // The router's way to say "the rest of the path" is not OpenAPI's.
@@ -194,6 +199,17 @@ fn backups() -> OpenApiRouter<Node> {
         .routes(routes!(backup::check_backup))
         .routes(routes!(backup::forget_backups))
         .layer(DefaultBodyLimit::max(JSON_MAX))
+}
+
+fn pools() -> OpenApiRouter<Node> {
+    OpenApiRouter::new()
+        .routes(routes!(pool::pools, pool::new_pool))
+        .routes(routes!(pool::join_pool))
+        .routes(routes!(pool::take_pool_papers))
+        .routes(routes!(pool::sign_pool))
+        .routes(routes!(pool::pool_papers))
+        .routes(routes!(pool::change_pool, pool::leave_pool))
+        .layer(DefaultBodyLimit::max(PAPERS_MAX))
 }
 
 fn databases() -> OpenApiRouter<Node> {

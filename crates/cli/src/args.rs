@@ -117,6 +117,12 @@ pub enum Command {
         #[command(subcommand)]
         command: crate::grant::args::GrantCommand,
     },
+    /// Pools: several realms put room together under rules that all of them sign
+    Pool {
+        /// What to do with pools.
+        #[command(subcommand)]
+        command: crate::pool::args::PoolCommand,
+    },
     /// What the realm, its members, services and buckets keep, and may keep
     Usage,
     /// Quotas: bound what the realm, a member, a service or a bucket may keep

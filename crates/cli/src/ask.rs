@@ -52,6 +52,7 @@ pub(crate) async fn ask(
         Command::Usage => crate::quota::usage(terminal, &client).await,
         Command::Quota { command: QuotaCommand::Set(set) } => crate::quota::set(terminal, &client, set).await,
         Command::Grant { command } => crate::grant::grant(terminal, &client, command).await,
+        Command::Pool { command } => crate::pool::pool(terminal, &client, command).await,
         Command::Net { command } => crate::net::net(terminal, &client, command).await,
         Command::Kv { command } => crate::kv::kv(terminal, &client, command).await,
         Command::Alarm { command } => crate::alarm::alarm(terminal, &client, command).await,

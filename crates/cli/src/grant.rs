@@ -19,7 +19,7 @@ use crate::terminal::{Terminal, qr};
 const NOT_OFFERED: &str = "nothing was offered";
 const NOT_ACCEPTED: &str = "nothing was accepted";
 /// What is read from the standard input.
-const STDIN: &str = "-";
+pub(crate) const STDIN: &str = "-";
 /// The longest file that can be an offer or a card.
 const TEXT_MAX: u64 = 64 << 10;
 
@@ -75,19 +75,24 @@ fn named(all: &[GrantStatus], typed: &str) -> Result<GrantStatus, Problem> {
     }
 }
 
+/// Whether it is a text that people hand to each other, and no file's name.
+pub(crate) fn is_text(typed: &str) -> bool {
+    typed.to_ascii_uppercase().trim_start().starts_with("FREEHOLD-")
+}
+
 /// A text as it was typed, from a file, or from the standard input.
-fn text_of(what: &str, typed: &str) -> Result<String, Problem> {
+pub(crate) fn text_of(what: &str, typed: &str, max: u64) -> Result<String, Problem> {
     let unread = |error: std::io::Error| Problem::invalid(what, format!("{typed}: {error}"), None::<&str>);
     let mut text = String::new();
     if typed == STDIN {
-        std::io::stdin().take(TEXT_MAX).read_to_string(&mut text).map_err(unread)?;
+        std::io::stdin().take(max).read_to_string(&mut text).map_err(unread)?;
         return Ok(text);
     }
-    if typed.to_ascii_uppercase().trim_start().starts_with("FREEHOLD-") {
+    if is_text(typed) {
         return Ok(typed.to_owned());
     }
     let file = std::fs::File::open(typed).map_err(unread)?;
-    file.take(TEXT_MAX).read_to_string(&mut text).map_err(unread)?;
+    file.take(max).read_to_string(&mut text).map_err(unread)?;
     Ok(text)
 }
 
@@ -101,7 +106,7 @@ async fn offer(terminal: Terminal, client: &Client, wish: GrantOfferArgs) -> Res
         Problem::invalid(NOT_OFFERED, format!("{until:?} is no end"), Some(next))
     };
     let until_ms = until.map(|until| end(&until, now_ms()).ok_or_else(|| wrong(&until))).transpose()?;
-    let to = text_of(NOT_OFFERED, &to)?;
+    let to = text_of(NOT_OFFERED, &to, TEXT_MAX)?;
     let (wind_down_days, homes) = (wind_down, on);
     let wish = NewGrant { to, name, services, gateway, storage, egress, wind_down_days, homes, until_ms };
     let Some(made) = client.offer_grant(&wish, dry_run).await? else {
@@ -122,7 +127,7 @@ fn room(typed: &str) -> Result<u64, Problem> {
 }
 
 /// No secret, so that it may lie where it is wanted; never over something else.
-fn written(file: &Path, text: &str) -> Result<(), Problem> {
+pub(crate) fn written(file: &Path, text: &str) -> Result<(), Problem> {
     let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(file);
     opened.and_then(|mut file| writeln!(file, "{text}")).map_err(|error| not_written(file, &error))
 }
@@ -139,7 +144,7 @@ fn offered(terminal: Terminal, made: &GrantOffered, file: Option<&Path>) -> Stri
 
 async fn accept(terminal: Terminal, client: &Client, wish: GrantAcceptArgs) -> Result<(), Problem> {
     let GrantAcceptArgs { offer, name, dry_run } = wish;
-    let wish = GrantToAccept { text: text_of(NOT_ACCEPTED, &offer)?, name };
+    let wish = GrantToAccept { text: text_of(NOT_ACCEPTED, &offer, TEXT_MAX)?, name };
     let grant = client.accept_grant(&wish, dry_run).await?;
     if dry_run {
         terminal.done(false, format!("This would be accepted:\n{}", whole(&grant)));

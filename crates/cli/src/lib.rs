@@ -19,6 +19,7 @@ mod kv;
 mod net;
 mod person;
 mod place;
+mod pool;
 mod quota;
 mod realm;
 mod receipt;

@@ -138,7 +138,7 @@ pub(crate) fn told_home(home: &Path) -> Option<&'static str> {
 }
 
 /// Commands that ask the node of a home.
-const OF_A_HOME: [&str; 22] = [
+const OF_A_HOME: [&str; 23] = [
     "up",
     "stop",
     "status",
@@ -155,6 +155,7 @@ const OF_A_HOME: [&str; 22] = [
     "quota",
     "key",
     "person",
+    "pool",
     "receipt",
     "net",
     "node",
@@ -163,15 +164,25 @@ const OF_A_HOME: [&str; 22] = [
     "console",
 ];
 
+/// What stands before a command that is typed on another machine.
+const ELSEWHERE: [&str; 10] = [
+    "ask an ",
+    "ask for ",
+    "ask a member",
+    "another admin",
+    "a node that is well",
+    "another node: ",
+    "in their realm: ",
+    "The others ",
+    "A member types",
+    "Who founds it types",
+];
+
 /// Lets the commands that a text suggests find the home they are about. What is to be typed on another
 /// machine stays as it is.
 fn aimed(text: &str, home: Option<&str>) -> String {
     let Some(home) = home else { return text.to_owned() };
-    let elsewhere = |line: &str| {
-        ["ask an ", "ask for ", "another admin", "a node that is well", "another node: "]
-            .iter()
-            .any(|words| line.contains(words))
-    };
+    let elsewhere = |line: &str| ELSEWHERE.iter().any(|words| line.contains(words));
     let one = |line: &str| {
         let mut out = String::with_capacity(line.len());
         for (at, part) in line.split("freehold ").enumerate() {

@@ -19,6 +19,7 @@ mod onion;
 mod people;
 mod phones;
 mod places;
+mod pools;
 mod realm;
 mod report;
 pub(crate) mod sharing;
@@ -34,7 +35,7 @@ use freehold_api::{
     ForwardControl, GrantControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl,
     KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName,
     NodeSetting, NodeStatus, ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase,
-    Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
+    PoolControl, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
 };
 use freehold_wire::BucketId;
 
@@ -255,6 +256,10 @@ impl Control for Answers {
     }
 
     fn grants(&self) -> Option<&dyn GrantControl> {
+        Some(self)
+    }
+
+    fn pools(&self) -> Option<&dyn PoolControl> {
         Some(self)
     }
 

@@ -13,7 +13,7 @@ fn is_ours(name: &str) -> bool {
     OURS.contains(&name) || name == "lost+found" || name.starts_with('.')
 }
 
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
     "keys",
     "node",
     "log.redb",
@@ -28,6 +28,7 @@ const OURS: [&str; 15] = [
     "backup",
     "alarms",
     "net",
+    "pools",
     "lock",
 ];
 
@@ -147,6 +148,11 @@ impl Home {
         self.root.join("backup")
     }
 
+    /// Papers of pools.
+    pub fn pools(&self) -> PathBuf {
+        self.root.join("pools")
+    }
+
     /// What this machine alone has chosen in the network, or is to keep for itself.
     pub fn net(&self) -> PathBuf {
         self.root.join("net")
@@ -198,6 +204,7 @@ mod tests {
             home.backends(),
             home.backup(),
             home.net(),
+            home.pools(),
         ] {
             assert!(is_ours(&path.file_name().unwrap().to_string_lossy()), "{}", path.display());
         }

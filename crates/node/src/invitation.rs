@@ -132,7 +132,12 @@ pub(crate) fn to_text(prefix: &str, bytes: &[u8]) -> String {
 }
 
 pub(crate) fn from_text(prefix: &'static str, text: &str) -> Result<Vec<u8>, TextError> {
-    if text.len() > TEXT_MAX {
+    from_long_text(prefix, text, TEXT_MAX)
+}
+
+/// The same of a text that may be longer.
+pub(crate) fn from_long_text(prefix: &'static str, text: &str, max: usize) -> Result<Vec<u8>, TextError> {
+    if text.len() > max {
         return Err(TextError::Damaged);
     }
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_uppercase();

@@ -32,6 +32,7 @@ mod naming;
 mod neighbours;
 pub mod net;
 mod people;
+mod pools;
 pub mod ports;
 pub mod problem;
 pub mod process;

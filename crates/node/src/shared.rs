@@ -93,6 +93,8 @@ pub struct Shared {
     pub(crate) strangers: crate::net::grants::Strangers,
     /// Room that is lent and borrowed.
     pub(crate) rooms: crate::net::lending::Rooms,
+    /// Papers of pools.
+    pub(crate) pools: crate::pools::Shelf,
     /// What answers for names, once it does.
     pub(crate) names: OnceLock<Arc<crate::net::answers::Names>>,
     /// Where this node answers.
@@ -167,6 +169,7 @@ impl Shared {
             strangers: crate::net::grants::Strangers::kept(&home),
             backups_of_files: crate::backup::Backups::kept(&home),
             outlets: crate::net::outlets::Outlets::kept(home.forwards()),
+            pools: crate::pools::Shelf::at(home.pools()),
             home,
             identity,
             keys,

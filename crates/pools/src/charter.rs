@@ -161,6 +161,20 @@ impl Charter {
             && self.pool.is_some() == self.before.is_some()
     }
 
+    /// The members who have to sign it to follow that one, whoever else has, and by which keys: each whose row is new or
+    /// another; all, if the rules or the name are. Whoever has another key says so with the one before.
+    pub(crate) fn bound_after(&self, before: &Self) -> Vec<(RealmId, Vec<VerifyingKey>)> {
+        let same_rules = self.rules == before.rules && self.name == before.name;
+        let keys = |member: &Member| {
+            let known = before.member(&member.realm);
+            let unchanged = same_rules && known == Some(member);
+            let mut keys = vec![member.key];
+            keys.extend(known.map(|known| known.key).filter(|key| *key != member.key));
+            (!unchanged).then_some((member.realm, keys))
+        };
+        self.members.iter().filter_map(keys).collect()
+    }
+
     fn message(&self) -> Vec<u8> {
         [TAG, self.id().as_bytes()].concat()
     }
@@ -255,15 +269,11 @@ impl Signed {
         if agreed < needed {
             return Err(Flaw::Few(needed - agreed));
         }
-        let same_rules = charter.rules == before.rules && charter.name == before.name;
-        let bound = |member: &&Member| {
-            let known = before.member(&member.realm);
-            let unchanged = same_rules && known == Some(*member);
-            // Whoever has another key says so with the one before.
-            let signed = has(&member.key) && known.is_none_or(|known| has(&known.key));
-            !(unchanged || signed)
-        };
-        charter.members.iter().find(bound).map_or(Ok(()), |member| Err(Flaw::Unsigned(member.realm)))
+        let bound = charter.bound_after(before);
+        bound
+            .into_iter()
+            .find(|(_, keys)| !keys.iter().all(has))
+            .map_or(Ok(()), |(realm, _)| Err(Flaw::Unsigned(realm)))
     }
 
     /// The bytes.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod papers;
 mod vectors;
 
 const DAY: Millis = Millis::from_hours(24);

@@ -90,7 +90,7 @@ fn signers(shared: &Shared, state: &State) -> Vec<(NodeId, VerifyingKey)> {
 }
 
 /// What the realm calls itself; one without a name is called by the start of its id.
-fn own_name(shared: &Shared) -> Result<Name, Problem> {
+pub(super) fn own_name(shared: &Shared) -> Result<Name, Problem> {
     let directory = shared.directory();
     let named = directory.realm_name().and_then(|name| Name::new(name).ok());
     named.map_or_else(|| name_of(&format!("realm {}", shared.realm().short())), Ok)

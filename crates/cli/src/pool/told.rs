@@ -1,0 +1,98 @@
+//! A pool in plain words.
+
+use freehold_api::words::{bytes, count, date};
+use freehold_api::{PoolDecide, PoolMember, PoolProposal, PoolStatus};
+
+/// One line.
+pub(super) fn line(pool: &PoolStatus) -> String {
+    let members = count(pool.members.len() as u64, "realm");
+    let standing = match (pool.begun, pool.proposals.is_empty()) {
+        (true, true) => "all have signed".to_owned(),
+        (true, false) => format!("{} for signatures", waits(pool.proposals.len())),
+        (false, true) => "A DRAFT: nobody has signed".to_owned(),
+        (false, false) => "NOT BEGUN: it waits for signatures".to_owned(),
+    };
+    format!("  {}  {}, {members}, {standing}", pool.id.get(..8).unwrap_or(&pool.id), pool.name)
+}
+
+fn waits(proposals: usize) -> String {
+    let changes = count(proposals as u64, "change");
+    if proposals == 1 { format!("{changes} waits") } else { format!("{changes} wait") }
+}
+
+/// Everything.
+pub(super) fn whole(pool: &PoolStatus) -> String {
+    let mut lines = vec![line(pool)];
+    lines.extend(pool.members.iter().map(|member| of_member(pool.begun, member)));
+    lines.extend(pool.waiting.iter().map(|member| format!("  asks to join:\n{}", of_member(false, member))));
+    lines.push(format!("    {}", rules(pool)));
+    if !pool.lending.is_empty() {
+        lines.push("    by the charter".to_owned());
+        lines.extend(
+            pool.lending.iter().map(|share| {
+                format!("      {} lends {} {}", share.lender, share.borrower, bytes(share.bytes))
+            }),
+        );
+    }
+    lines.extend(pool.proposals.iter().map(proposal));
+    lines.extend(pool.next.iter().map(|next| format!("  next: {next}")));
+    lines.join("\n")
+}
+
+fn rules(pool: &PoolStatus) -> String {
+    let decide = match pool.rules.decide {
+        PoolDecide::Majority => "more than half",
+        PoolDecide::All => "all",
+    };
+    format!(
+        "rules: {decide} decide on changes; who leaves says so {} before; at the end what lies with others can be \
+         fetched for {}",
+        count(pool.rules.notice_days.into(), "day"),
+        count(pool.rules.wind_down_days.into(), "day")
+    )
+}
+
+fn of_member(begun: bool, member: &PoolMember) -> String {
+    let me = if member.is_me { " (this realm)" } else { "" };
+    let place = &member.share.place;
+    let place = if place.is_empty() { String::new() } else { format!(", in {place}") };
+    let (given, had) = if begun {
+        (
+            format!(", {} of it shared out", bytes(member.shared_out)),
+            format!(", has {} of it", bytes(member.has)),
+        )
+    } else {
+        (String::new(), String::new())
+    };
+    let mut text = format!(
+        "    {}{me}{place}: gives {}{given}; may use {}{had}",
+        member.name,
+        bytes(member.share.gives),
+        bytes(member.share.uses)
+    );
+    if let Some(until) = member.leaves_ms {
+        text.push_str("\n      LEAVES: bound until ");
+        text.push_str(&date(until));
+    }
+    if member.said_two_things {
+        text.push_str("\n      HAS SIGNED TWO THINGS that exclude each other: the papers prove it");
+    }
+    text
+}
+
+/// What waits for signatures.
+pub(super) fn proposal(proposal: &PoolProposal) -> String {
+    let id = proposal.id.get(..8).unwrap_or(&proposal.id);
+    let says = proposal.says.iter().map(|line| format!("      {line}"));
+    let signed = if proposal.signed.is_empty() { "nobody".to_owned() } else { proposal.signed.join(", ") };
+    let mut missing = proposal.missing.clone();
+    if proposal.more > 0 {
+        missing.push(format!("{} more", proposal.more));
+    }
+    let missing = if missing.is_empty() { "nobody".to_owned() } else { missing.join(", ") };
+    std::iter::once(format!("    {id} waits for signatures:"))
+        .chain(says)
+        .chain([format!("      signed by {signed}; missing: {missing}")])
+        .collect::<Vec<_>>()
+        .join("\n")
+}
