@@ -12,7 +12,7 @@ mod spread;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use freehold_api::{BackendState, BackendStatus};
 use freehold_harness::{Answer, Node, Ready, SeaweedFs, Story, eventually, story, until};
 
@@ -343,7 +343,18 @@ fn an_auditor_checks_a_store_without_any_key() -> Result<()> {
         upload(&one, &ready, &original)?;
         one.protected("photos", OBJECTS)?;
         let list = story.folder().join("offsite.packs");
-        write(&list, one.cli(&["backend", "packs", "offsite"])?.good()?.out.as_bytes())?;
+        // A node puts small packs together whenever it likes to: the list holds as long as it is off.
+        until(60, "the list is of what is there", || {
+            write(&list, one.cli(&["backend", "packs", "offsite"])?.good()?.out.as_bytes())?;
+            one.stop()?;
+            let (listed, there) = (std::fs::read_to_string(&list)?, lying(&vendor, "attic")?);
+            let mut names = listed.lines().filter_map(|line| line.split_whitespace().last());
+            let gone = names.find(|name| !there.contains(name));
+            gone.map_or(Ok(()), |name| {
+                one.resume()?;
+                bail!("{name} is not there any longer")
+            })
+        })?;
         let (endpoint, key) = (vendor.endpoint(), vendor.credentials());
         let (list, key) = (list.to_string_lossy(), key.to_string_lossy());
         let check = |more: &[&str]| {
