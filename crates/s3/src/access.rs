@@ -14,7 +14,7 @@ pub(crate) mod known;
 use http::{HeaderMap, Uri};
 use s3s::{S3Result, s3_error};
 
-pub(crate) use guard::{Asker, From, Guard, Shared, Wish};
+pub(crate) use guard::{Asker, From, Guard, JudgedBy, Shared, Wish};
 
 const PRESIGNED_LIFE_MAX_S: u32 = 7 * 24 * 3600;
 

@@ -1,7 +1,7 @@
 //! Conditions on reads (RFC 9110, section 13.2.2). Conditions on writes are the vault's: it checks
 //! and acts in one step.
 
-use freehold_vault::{Conditions, ObjectMeta};
+use freehold_vault::{Conditions, ObjectMeta, PolicyMark};
 use freehold_wire::Millis;
 use http::{HeaderMap, HeaderValue, header};
 use s3s::dto::{ETagCondition, Timestamp};
@@ -86,13 +86,19 @@ fn not_modified(meta: &ObjectMeta) -> S3Error {
 pub(crate) fn write_conditions(
     if_match: Option<ETagCondition>,
     if_none_match: Option<ETagCondition>,
+    allowed_by: Option<PolicyMark>,
 ) -> Conditions {
     let list = |condition: Option<ETagCondition>| match condition {
         None => Vec::new(),
         Some(ETagCondition::Any) => vec!["*".to_owned()],
         Some(ETagCondition::ETag(tag)) => vec![tag.into_value()],
     };
-    Conditions { if_match: list(if_match), if_none_match: list(if_none_match), ..Conditions::default() }
+    Conditions {
+        if_match: list(if_match),
+        if_none_match: list(if_none_match),
+        allowed_by,
+        ..Conditions::default()
+    }
 }
 
 /// The conditions of a deletion, for the vault.
@@ -105,7 +111,7 @@ pub(crate) fn delete_conditions(
     Ok(Conditions {
         if_modified: modified.map(|at| Millis::from_secs(u64::try_from(seconds(at)).unwrap_or(0))),
         if_size: size.map_err(|_| s3_error!(InvalidArgument, "A size is not negative."))?,
-        ..write_conditions(if_match, None)
+        ..write_conditions(if_match, None, None)
     })
 }
 

@@ -8,6 +8,7 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
+use crate::access::JudgedBy;
 use crate::condition::{ReadConditions, write_conditions};
 use crate::front::{Front, SEALED};
 use crate::lists::with_list;
@@ -77,7 +78,7 @@ impl Front {
             meta,
             keep_tags: !retag,
             annotations: with_list(said.annotations()?, &req.extensions),
-            conditions: write_conditions(None, if_none_match),
+            conditions: write_conditions(None, if_none_match, JudgedBy::of(&req.extensions)),
         };
         let done = self
             .vault

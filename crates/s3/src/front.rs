@@ -383,7 +383,7 @@ impl S3 for Front {
         &self,
         req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        self.complete(req.input).await
+        self.complete(req).await
     }
 
     async fn abort_multipart_upload(

@@ -16,6 +16,7 @@ use s3s::dto::{
 };
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
+use crate::access::JudgedBy;
 use crate::condition::{ReadConditions, delete_conditions, write_conditions};
 use crate::digest::{Claim, content_md5, watch};
 use crate::front::{Front, SEALED};
@@ -156,7 +157,7 @@ impl Front {
             headers,
             user_meta,
             annotations,
-            conditions: write_conditions(input.if_match, input.if_none_match),
+            conditions: write_conditions(input.if_match, input.if_none_match, JudgedBy::of(&req.extensions)),
             expect,
             at_end,
         };

@@ -16,7 +16,7 @@ use s3s::dto::{
 use s3s::xml::{Deserialize as _, Deserializer, SerResult, SerializeContent, Serializer};
 use s3s::{Body, HttpResponse, S3Error, S3Request, S3Result, s3_error};
 
-use crate::access::{Asker, From, Wish, known};
+use crate::access::{Asker, From, JudgedBy, Wish, known};
 use crate::body::PatientBody;
 use crate::extras;
 use crate::form::Form;
@@ -72,6 +72,7 @@ impl Front {
             None => (0, u64::MAX),
         };
         let headers = headers_of(&form)?;
+        let judged = JudgedBy::now(&self.vault, &bucket);
         self.form_allowed(&asker, &bucket, &key, &head.uri, &headers).await?;
         extras::check(&headers)?;
         Pass::let_in(&head.extensions);
@@ -81,6 +82,7 @@ impl Front {
         input.body = Some(StreamingBlob::wrap(form.file.within(min, max)));
         let mut extensions = head.extensions;
         extensions.insert(asker);
+        extensions.insert(judged);
         let mut req = S3Request {
             input,
             method: head.method,

@@ -87,7 +87,7 @@ pub(crate) fn of_write(error: &PutError) -> S3Error {
         PutError::NotAWriter | PutError::OnlyReads | PutError::TakenBack | PutError::Barred => {
             s3_error!(AccessDenied, "{}", says)
         }
-        PutError::CatchingUp | PutError::Ahead | PutError::Cloned => {
+        PutError::CatchingUp | PutError::Ahead | PutError::Cloned | PutError::PolicyChanged => {
             s3_error!(ServiceUnavailable, "{}", says)
         }
         PutError::Depot(DepotError::NoSpace { .. }) => full(),

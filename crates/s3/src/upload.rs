@@ -17,6 +17,7 @@ use s3s::dto::{
 };
 use s3s::{Body, S3Request, S3Response, S3Result, s3_error};
 
+use crate::access::JudgedBy;
 use crate::condition::write_conditions;
 use crate::digest::{Algorithm, Claim, content_md5, watch};
 use crate::front::{Front, SEALED};
@@ -116,8 +117,9 @@ impl Front {
 
     pub(crate) async fn complete(
         &self,
-        input: CompleteMultipartUploadInput,
+        req: S3Request<CompleteMultipartUploadInput>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let (input, allowed_by) = (req.input, JudgedBy::of(&req.extensions));
         let bucket = self.bucket(&input.bucket)?;
         let upload = upload_id(&input.upload_id)?;
         let named = input.multipart_upload.and_then(|u| u.parts).unwrap_or_default();
@@ -165,7 +167,7 @@ impl Front {
         }
         let request = CompleteRequest {
             parts,
-            conditions: write_conditions(input.if_match, input.if_none_match),
+            conditions: write_conditions(input.if_match, input.if_none_match, allowed_by),
             checksums,
             part_sums: parts_sum::each(&chosen),
         };

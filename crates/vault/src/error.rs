@@ -76,6 +76,9 @@ pub enum PutError {
     /// The bucket has a next key, which this node was not given, or it is not among the holders any more.
     #[error("this bucket was taken back from this node: what it wrote would count nowhere")]
     TakenBack,
+    /// The bucket's policy is another than when the write was allowed.
+    #[error("the bucket's policy was changed while the body came: ask again")]
+    PolicyChanged,
     /// A quota is used up.
     #[error("{0}")]
     Quota(String),

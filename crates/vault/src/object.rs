@@ -8,7 +8,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use freehold_index::{Locks, Row, Version};
 use freehold_seal::{Aspect, Checksum, ChecksumAlgorithm, PartSums};
-use freehold_wire::{Digest, Hex, IdError, Millis};
+use freehold_wire::{Digest, Hex, Hlc, IdError, Millis};
 use futures::stream::BoxStream;
 
 use crate::error::{BoxError, GetError};
@@ -64,7 +64,13 @@ pub struct Conditions {
     pub if_modified: Option<Millis>,
     /// Only if it has so many bytes; for deletions.
     pub if_size: Option<u64>,
+    /// Only if the bucket's policy is still the one by which it was allowed; for writes.
+    pub allowed_by: Option<PolicyMark>,
 }
+
+/// Which policy a bucket had, if any: every one that is said has another mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyMark(pub(crate) Option<Hlc>);
 
 /// What the client says the body is; a body that differs is refused and leaves nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use freehold_access::{Action, Asked, Context, Decision, Principal, Right, Rights, Why, decide, owns};
-use freehold_vault::{BucketInfo, GetError, Vault};
+use freehold_vault::{BucketInfo, GetError, PolicyMark, Vault};
 use freehold_wire::BucketId;
 use http::{Extensions, HeaderMap};
 use s3s::access::{S3Access, S3AccessContext};
@@ -45,6 +45,22 @@ impl Asker {
     pub(crate) fn of(extensions: &Extensions) -> S3Result<&Self> {
         // `check` puts it there before any handler runs.
         extensions.get().ok_or_else(|| s3_error!(AccessDenied, "Nobody was asked about this request."))
+    }
+}
+
+/// The policy that a request was judged by, as it goes with the request: a write counts under that one alone.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JudgedBy(Option<PolicyMark>);
+
+impl JudgedBy {
+    /// What holds now; asked before the request is judged.
+    pub(crate) fn now(vault: &Vault, bucket: &str) -> Self {
+        Self(vault.bucket_named(bucket).map(|(bucket, _)| vault.policy_mark(&bucket)))
+    }
+
+    /// The policy that this request was judged by.
+    pub(crate) fn of(extensions: &Extensions) -> Option<PolicyMark> {
+        extensions.get::<Self>().and_then(|judged| judged.0)
     }
 }
 
@@ -285,6 +301,7 @@ impl S3Access for Shared {
             S3Path::Object { bucket, key } => (Some(&**bucket), Some(&**key)),
         };
         let version = known::field(cx.uri(), "versionId").filter(|version| !version.is_empty());
+        let judged = bucket.map(|bucket| JudgedBy::now(&guard.papers.vault, bucket));
         match (bucket, operation) {
             (None, _) | (_, "CreateBucket") => Guard::may_at_large(&asker, operation, bucket)?,
             // Asked when the body is there.
@@ -313,6 +330,9 @@ impl S3Access for Shared {
             Pass::let_in(cx.extensions_mut());
         }
         cx.extensions_mut().insert(asker);
+        if let Some(judged) = judged {
+            cx.extensions_mut().insert(judged);
+        }
         Ok(())
     }
 

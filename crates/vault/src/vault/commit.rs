@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{Inner, KeyLocks, after};
 use crate::depot::PendingBlob;
-use crate::{BucketInfo, Conditions, PutError, Room, Version};
+use crate::{BucketInfo, Conditions, PolicyMark, PutError, Room, Version};
 
 /// An entry about to be written.
 pub(crate) struct Draft {
@@ -25,6 +25,8 @@ pub(crate) struct Draft {
     pub(crate) small: Option<PendingBlob>,
     /// Whether there was room for its blobs when they came.
     pub(crate) has_room: bool,
+    /// The policy by which it was allowed, if it must still be that one.
+    pub(crate) allowed_by: Option<PolicyMark>,
 }
 
 /// An entry that is durable and visible.
@@ -71,6 +73,9 @@ impl Inner {
                 // the last write to it.
                 if let Err(closed) = inner.may_write(&draft.bucket) {
                     return Ok(Err(closed));
+                }
+                if draft.allowed_by.is_some_and(|mark| mark != inner.policy_mark(&draft.bucket)) {
+                    return Ok(Err(PutError::PolicyChanged));
                 }
                 match inner.write(txn, draft, &written)? {
                     Ok(one) => written.push(one),
@@ -121,7 +126,7 @@ impl Inner {
         draft: Draft,
         before: &[Written],
     ) -> Result<Result<Written, PutError>, StoreError> {
-        let Draft { bucket, mut content, blobs, mut sealing, small, has_room: _ } = draft;
+        let Draft { bucket, mut content, blobs, mut sealing, small, has_room: _, allowed_by: _ } = draft;
         if let Some(next) = self.in_place_of(&bucket, &sealing) {
             if self.wrap_anew(&bucket, &mut content, [&sealing, &next]).is_err() {
                 return Ok(Err(PutError::NoBucketKey));

@@ -134,6 +134,7 @@ impl Inner {
             sealing: sealing.clone(),
             small: None,
             has_room: true,
+            allowed_by: None,
         };
         Ok((done, Some(draft)))
     }

@@ -12,7 +12,7 @@ use super::commit::Draft;
 use super::manifest::document;
 use super::write::nothing;
 use super::{Inner, Vault, now};
-use crate::{Annotations, GetError, Locks, Note, PutError};
+use crate::{Annotations, GetError, Locks, Note, PolicyMark, PutError};
 
 impl Vault {
     /// How a bucket is set. A bucket that this node cannot read is not set at all, as far as it knows.
@@ -46,13 +46,17 @@ impl Vault {
         }
         let document = document.map(self::document).transpose()?;
         let content = Content::Setting(SettingRow { setting, document });
-        let draft =
-            Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true };
+        let draft = about(*bucket, content, sealing);
         let committed = inner.commit(held, vec![draft], nothing).await?;
         match committed.first() {
             Some(committed) => inner.confirm(&info, *committed).await,
             None => Err(PutError::Closing),
         }
+    }
+
+    /// Which policy a bucket has, for a write that it allows: see [`crate::Conditions::allowed_by`].
+    pub fn policy_mark(&self, bucket: &BucketId) -> PolicyMark {
+        self.inner.policy_mark(bucket)
     }
 
     /// What each node said last of a setting of which each one's word stands by itself.
@@ -120,8 +124,7 @@ impl Vault {
             document: document.map(self::document).transpose()?,
         };
         let content = Content::Amendment(amendment);
-        let draft =
-            Draft { bucket: *bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true };
+        let draft = about(*bucket, content, sealing);
         let committed = inner.commit(held, vec![draft], nothing).await?;
         let committed = *committed.first().ok_or(PutError::Closing)?;
         inner.confirm(&info, committed).await?;
@@ -144,7 +147,17 @@ impl Vault {
     }
 }
 
+/// An entry that stores nothing.
+fn about(bucket: BucketId, content: Content, sealing: BucketKey) -> Draft {
+    Draft { bucket, content, blobs: Bounded::new(), sealing, small: None, has_room: true, allowed_by: None }
+}
+
 impl Inner {
+    /// Which policy a bucket has.
+    pub(crate) fn policy_mark(&self, bucket: &BucketId) -> PolicyMark {
+        PolicyMark(self.index().newest_setting(bucket, Setting::Policy))
+    }
+
     /// Whether this node said the same last, under the key that it would seal with now.
     fn says(&self, bucket: &BucketId, setting: Setting, document: Option<&[u8]>, key: &BucketKey) -> bool {
         let index = self.index();

@@ -89,6 +89,7 @@ impl Inner {
         let bucket = draft.bucket;
         let held = self.lock_key(&bucket, key).await;
         check(conditions, self.index().visible(&bucket, key))?;
+        draft.allowed_by = conditions.allowed_by;
         let keeps = self.index().settings(&bucket).versioning() == Some(Versioning::Enabled);
         if let Content::Manifest(manifest) = &mut draft.content {
             manifest.kind = keeps.then_some(Kind::Kept);
@@ -129,7 +130,7 @@ pub(crate) fn written(
 ) -> Result<Draft, PutError> {
     let (stored, blobs) = contents.stored()?;
     let content = Content::Manifest(manifest(key, version, None, Some(stored))?);
-    Ok(Draft { bucket, content, blobs, sealing, small: None, has_room: false })
+    Ok(Draft { bucket, content, blobs, sealing, small: None, has_room: false, allowed_by: None })
 }
 
 /// A manifest that has not been written yet.
