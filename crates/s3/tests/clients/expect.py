@@ -1,5 +1,6 @@
 """`Expect: 100-continue`, byte for byte: the AWS tools send it with every upload."""
 
+import json
 import socket
 from urllib.parse import urlsplit
 
@@ -85,6 +86,23 @@ def an_answer_that_comes_without_asking_is_the_last_on_its_connection():
         status, headers = line.answer()
         assert status.split()[1] == expected, (expected, status)
         assert headers.get("connection") == "close" and line.is_closed(), (expected, headers)
+
+
+@check
+def a_write_that_a_policy_overtakes_does_not_count():
+    deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}
+    line = Line()
+    line.socket.sendall(head("put_object", 5, Key="late"))
+    assert line.answer()[0] == "HTTP/1.1 100 Continue", "it was allowed"
+    S3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+    line.socket.sendall(b"hello")
+    status, _ = line.answer()
+    assert status == "HTTP/1.1 503 Service Unavailable", status
+    S3.delete_bucket_policy(Bucket=BUCKET)
+    assert "late" not in [o["Key"] for o in S3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+    # By the next policy it may be written again.
+    _, status, _ = the_answer_to(head("put_object", 5, Key="late"), b"hello")
+    assert status == "HTTP/1.1 200 OK", status
 
 
 run()
