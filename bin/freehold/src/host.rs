@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck};
+use freehold_api::{
+    Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck, TenantMove, TenantMoved,
+};
 use freehold_cli::{DnsArgs, DnsSystem, Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
 use freehold_node::identity::Identity;
@@ -12,6 +14,8 @@ use freehold_node::net::{DoorWish, NamesWish, PhonesWish, ProxyWish, SystemWish,
 use freehold_node::vacant::Vacant;
 use freehold_node::{clock, control, erasing, founding, joining, logs, problem, process, recovering, run};
 use zeroize::Zeroizing;
+
+use crate::tenant;
 
 /// The real node.
 #[derive(Debug)]
@@ -147,6 +151,22 @@ impl Host for NodeHost {
 
     fn receipt(&self, receipt: &[u8]) -> Result<Erasure, Problem> {
         erasing::receipt::check(receipt)
+    }
+
+    async fn tenant_move(
+        &self,
+        wish: TenantMove,
+        told: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<TenantMoved, Problem> {
+        Box::pin(tenant::carry_out(wish, told)).await
+    }
+
+    async fn tenant_stay(&self, folder: &Path) -> Result<(), Problem> {
+        tenant::stay(folder).await
+    }
+
+    fn tenant_receipt(&self, receipt: &[u8], list: Option<&[u8]>) -> Result<TenantMoved, Problem> {
+        tenant::receipt(receipt, list)
     }
 }
 

@@ -2,6 +2,7 @@
 //! It joins the command line to the node and holds no logic of its own.
 
 mod host;
+mod tenant;
 
 use std::process::ExitCode;
 

@@ -33,6 +33,7 @@ mod pool;
 mod quota;
 mod realm;
 mod status;
+mod tenant;
 pub mod words;
 
 mod control;
@@ -112,3 +113,4 @@ pub use status::{
     ChecklistItem, Doctor, Endpoints, Finding, Level, LogStatus, PlaneState, PlaneStatus, RealmName,
     RecoveryStatus, Status, StorageStatus,
 };
+pub use tenant::{TenantBucket, TenantMove, TenantMoved, TenantSide, TenantStage};

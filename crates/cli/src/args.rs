@@ -75,6 +75,12 @@ pub enum Command {
         #[command(subcommand)]
         command: crate::person::PersonCommand,
     },
+    /// Leaving: move what is yours from one realm to another
+    Tenant {
+        /// What to do about a move.
+        #[command(subcommand)]
+        command: crate::tenant::TenantCommand,
+    },
     /// Backends: keep sealed objects on a foreign S3 that nobody has to trust
     Backend {
         /// What to do with backends.

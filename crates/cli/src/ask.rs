@@ -67,7 +67,8 @@ pub(crate) async fn ask(
         | Command::Recover(_)
         | Command::Openapi
         | Command::Completions { .. }
-        | Command::Man { .. } => Err(crate::up::bug("the command was not carried out", "it asks no node")),
+        | Command::Man { .. }
+        | Command::Tenant { .. } => Err(crate::up::bug("the command was not carried out", "it asks no node")),
     }
 }
 

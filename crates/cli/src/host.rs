@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use freehold_api::{Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck};
+use freehold_api::{
+    Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck, TenantMove, TenantMoved,
+};
 use zeroize::Zeroizing;
 
 use crate::dns::DnsArgs;
@@ -185,4 +187,26 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// A [`Problem`] if it is not one, or shows none.
     fn receipt(&self, receipt: &[u8]) -> Result<Erasure, Problem>;
+
+    /// Moves what a member has from one realm to another, or goes on with it.
+    ///
+    /// # Errors
+    /// A [`Problem`]: the move goes on where it was when it is asked for again.
+    async fn tenant_move(
+        &self,
+        wish: TenantMove,
+        told: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<TenantMoved, Problem>;
+
+    /// Gives a move up.
+    ///
+    /// # Errors
+    /// A [`Problem`] once the new realm counts.
+    async fn tenant_stay(&self, folder: &Path) -> Result<(), Problem>;
+
+    /// Checks the receipt of a move, with its list if that is at hand.
+    ///
+    /// # Errors
+    /// A [`Problem`] if it is not one.
+    fn tenant_receipt(&self, receipt: &[u8], list: Option<&[u8]>) -> Result<TenantMoved, Problem>;
 }

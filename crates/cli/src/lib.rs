@@ -27,6 +27,7 @@ mod render;
 mod service;
 mod store_check;
 mod suggest;
+mod tenant;
 mod terminal;
 mod up;
 
@@ -99,6 +100,7 @@ async fn carry_out(cli: Cli, terminal: Terminal, host: &dyn Host) -> Result<(), 
         Command::Receipt { command: args::ReceiptCommand::Check { file } } => {
             receipt::check(host, terminal, &file)
         }
+        Command::Tenant { command } => tenant::tenant(host, terminal, command).await,
         Command::Openapi => {
             terminal.document(freehold_api::openapi_json());
             Ok(())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use freehold_moves::field;
 use http::{HeaderMap, Method, Request, Response, Uri};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -211,8 +211,11 @@ impl S3 {
         tcp.set_connect_timeout(Some(CONNECT));
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(tls(ca)?).https_or_http().enable_http1().wrap_connector(tcp);
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(ca)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
         Ok(Self {
             realm,
             http: Http::builder(TokioExecutor::new()).build(https),
@@ -238,8 +241,13 @@ impl S3 {
         headers.insert("host".to_owned(), self.host.clone());
         headers.insert("x-amz-date".to_owned(), stamp.clone());
         headers.insert("x-amz-content-sha256".to_owned(), payload.to_owned());
-        let signable =
-            Signable { method: ask.method.as_str(), path: &path, query: &ask.query, headers: &headers, payload };
+        let signable = Signable {
+            method: ask.method.as_str(),
+            path: &path,
+            query: &ask.query,
+            headers: &headers,
+            payload,
+        };
         let authorization = authorization(&signable, &self.key, REGION, &stamp);
         let query = query_text(&ask.query);
         let mark = if query.is_empty() { "" } else { "?" };
@@ -258,7 +266,12 @@ impl S3 {
         MoveError::Silent { realm: self.realm, why: why.into() }
     }
 
-    async fn send(&self, ask: &Ask, request: Request<Body>, limit: Duration) -> Result<Response<Incoming>, MoveError> {
+    async fn send(
+        &self,
+        ask: &Ask,
+        request: Request<Body>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, MoveError> {
         let answer = tokio::time::timeout(limit, self.http.request(request)).await;
         let answer = answer.map_err(|_| self.silent("no answer in time"))?;
         let answer = answer.map_err(|error| self.silent(causes(&error)))?;
@@ -300,6 +313,17 @@ impl S3 {
                 other => return other,
             }
         }
+    }
+
+    /// Asks what must not be asked twice, and gathers the answer.
+    pub(crate) async fn once(&self, ask: &Ask) -> Result<(HeaderMap, String), MoveError> {
+        let payload = hex::encode(Sha256::digest(&ask.body));
+        let body = Full::new(ask.body.clone()).map_err(|never| match never {}).boxed_unsync();
+        let request = self.request(ask, ask.body.len() as u64, &payload, body)?;
+        let answer = self.send(ask, request, ANSWER).await?;
+        let headers = answer.headers().clone();
+        let body = self.gather(answer).await?;
+        Ok((headers, String::from_utf8_lossy(&body).into_owned()))
     }
 
     /// Asks, and gathers the answer.

@@ -1,7 +1,6 @@
 //! Signatures of requests, version 4.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
@@ -33,8 +32,7 @@ pub(crate) fn encoded(text: &str, slashes: bool) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || (byte == b'/' && !slashes) {
             out.push(char::from(byte));
         } else {
-            // A string takes everything.
-            drop(write!(out, "%{byte:02X}"));
+            out.push_str(&format!("%{byte:02X}"));
         }
     }
     out

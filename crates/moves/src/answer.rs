@@ -102,6 +102,31 @@ pub fn bucket_names(xml: &str) -> Result<Vec<String>, AnswerError> {
     Ok(names)
 }
 
+/// Two texts of each element of a name: keys and values of tags, keys and ids of uploads.
+///
+/// # Errors
+/// [`AnswerError`]
+pub fn pairs(xml: &str, of: &str, names: [&str; 2]) -> Result<Vec<(String, String)>, AnswerError> {
+    let (mut all, mut one) = (Vec::new(), (String::new(), String::new()));
+    each(xml, &mut |path, event| {
+        match (path, event) {
+            ([.., last], Part::Begin) if last == of => one = Default::default(),
+            ([.., last], Part::End) if last == of && all.len() < LINES_MAX => {
+                all.push(std::mem::take(&mut one))
+            }
+            ([.., parent, leaf], Part::Text(text)) if parent == of && leaf == names[0] => {
+                text.clone_into(&mut one.0)
+            }
+            ([.., parent, leaf], Part::Text(text)) if parent == of && leaf == names[1] => {
+                text.clone_into(&mut one.1)
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
 /// The text of the first element of that name, wherever it stands.
 ///
 /// # Errors
@@ -181,7 +206,10 @@ fn named(name: &str) -> Option<char> {
 }
 
 /// Takes the encoding of a key away: `%XX`, and a plus for a space as Amazon has it.
-fn unescaped(text: &str) -> Result<String, AnswerError> {
+///
+/// # Errors
+/// [`AnswerError::Key`]
+pub fn unescaped(text: &str) -> Result<String, AnswerError> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

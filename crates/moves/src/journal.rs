@@ -53,6 +53,8 @@ pub enum Line {
     Reopened,
     /// How the bucket was set when it was closed: the name of a setting, and its document.
     Setting(String, String, String),
+    /// The old realm does not answer any more: what was brought over is all there is.
+    OldIsGone,
     /// The new realm counts, since that time.
     TakenOver(u64),
     /// Something of the bucket could not be moved.
@@ -87,6 +89,8 @@ pub struct Model {
     pub buckets: BTreeMap<String, ModelBucket>,
     /// Since when the old buckets refuse writes.
     pub closed: Option<u64>,
+    /// Whether the old realm ceased to answer before all was compared.
+    pub old_is_gone: bool,
     /// Since when the new realm counts.
     pub taken_over: Option<u64>,
     /// When all was done.
@@ -98,7 +102,8 @@ impl Model {
     pub fn read(&mut self, line: Line) {
         match line {
             Line::Begun(plan, at) => {
-                self.buckets = plan.buckets.keys().map(|name| (name.clone(), ModelBucket::default())).collect();
+                self.buckets =
+                    plan.buckets.keys().map(|name| (name.clone(), ModelBucket::default())).collect();
                 (self.plan, self.begun) = (Some(plan), at);
             }
             Line::Made(bucket) => self.bucket(bucket).made = true,
@@ -122,7 +127,10 @@ impl Model {
             }
             Line::Closed(at) => self.closed = Some(at),
             Line::Reopened => self.closed = None,
-            Line::Setting(bucket, name, document) => drop(self.bucket(bucket).settings.insert(name, document)),
+            Line::Setting(bucket, name, document) => {
+                drop(self.bucket(bucket).settings.insert(name, document))
+            }
+            Line::OldIsGone => self.old_is_gone = true,
             Line::TakenOver(at) => self.taken_over = Some(at),
             Line::Left(bucket, what) => {
                 let left = &mut self.bucket(bucket).left;

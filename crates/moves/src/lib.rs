@@ -12,7 +12,7 @@ mod receipt;
 mod rounds;
 mod steps;
 
-pub use answer::{AnswerError, Page, bucket_names, field, versions_page};
+pub use answer::{AnswerError, Page, bucket_names, field, pairs, unescaped, versions_page};
 pub use closing::{Closing, PolicyError, closed, reopened};
 pub use journal::{Line, Model, ModelBucket, Plan, Side};
 pub use listing::{Listing, listing};

@@ -50,6 +50,8 @@ pub struct Receipt {
     pub closed_ms: Option<u64>,
     /// Since when the new realm counts.
     pub taken_over_ms: u64,
+    /// Whether the old realm was compared to the last: not if it ceased to answer before.
+    pub compared: bool,
     /// Each bucket.
     pub buckets: Vec<BucketMoved>,
     /// The SHA-256 of the list of everything, in hex.
@@ -80,6 +82,12 @@ struct Signed {
 }
 
 impl BucketMoved {
+    /// What is in the new realm of each bucket.
+    pub fn all(model: &Model) -> Vec<Self> {
+        let plan = model.plan.iter().flat_map(|plan| &plan.buckets);
+        plan.filter_map(|(name, now)| Some(Self::of(name, now, model.buckets.get(name)?))).collect()
+    }
+
     fn of(name: &str, now: &str, bucket: &ModelBucket) -> Self {
         let all = || bucket.objects.values().flatten();
         let live = |versions: &&Vec<Kept>| versions.last().is_some_and(|kept| !kept.from.marker);
@@ -100,9 +108,6 @@ impl Receipt {
     /// The receipt of a move that is taken over; none before. `ids` are those of the two access keys.
     pub fn of(model: &Model, ids: (String, String), manifest: &[u8], key: &SigningKey) -> Option<Self> {
         let plan = model.plan.as_ref()?;
-        let moved = |(name, now): (&String, &String)| {
-            Some(BucketMoved::of(name, now, model.buckets.get(name)?))
-        };
         Some(Self {
             tag: TAG.to_owned(),
             from: (plan.from.endpoint.clone(), ids.0),
@@ -110,7 +115,8 @@ impl Receipt {
             begun_ms: model.begun,
             closed_ms: model.closed,
             taken_over_ms: model.taken_over?,
-            buckets: plan.buckets.iter().filter_map(moved).collect(),
+            compared: !model.old_is_gone,
+            buckets: BucketMoved::all(model),
             manifest_sha256: hex::encode(Sha256::digest(manifest)),
             key: hex::encode(key.verifying().to_bytes()),
         })

@@ -24,6 +24,8 @@ pub struct Facts {
     pub closed: bool,
     /// Whether whoever moves has said that nobody writes, where it cannot be refused.
     pub said_still: bool,
+    /// Whether whoever moves has said that the old realm will not answer any more.
+    pub old_is_gone: bool,
     /// Rounds in a row, begun after that, that found nothing.
     pub still: u32,
     /// Whether the new realm's own lists have been compared since.
@@ -52,6 +54,13 @@ pub enum Next {
 /// What comes next.
 pub fn next(facts: &Facts) -> Next {
     let shut = facts.closed || facts.said_still;
+    if facts.old_is_gone {
+        return match facts {
+            Facts { compared: false, .. } => Next::Compare,
+            Facts { unchecked: 1.., .. } => Next::Check,
+            _ => Next::TakeOver,
+        };
+    }
     if facts.rounds == 0 {
         return Next::Round;
     }

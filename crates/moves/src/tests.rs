@@ -4,8 +4,9 @@ use freehold_crypt::{Algorithm, Secret, SigningKey};
 use proptest::prelude::*;
 
 use crate::{
-    Closing, Facts, Kept, Line, Model, Next, Page, Plan, Receipt, ReceiptError, Seen, Side, Step, apply, bucket_names,
-    closed, field, listing, manifest_line, next, reopened, seal, settle, steps, verify, versions_page,
+    Closing, Facts, Kept, Line, Model, Next, Page, Plan, Receipt, ReceiptError, Seen, Side, Step, apply,
+    bucket_names, closed, field, listing, manifest_line, next, pairs, reopened, seal, settle, steps, verify,
+    versions_page,
 };
 
 fn seen(id: u64, marker: bool) -> Seen {
@@ -121,10 +122,14 @@ proptest! {
     #[test]
     fn the_new_realm_counts_only_when_all_is_there(
         rounds in 0_u32..20, steps in 0_u64..200, bytes in 0_u64..1 << 30, unchecked in 0_u64..3, closed: bool,
-        said_still: bool, still in 0_u32..4, compared: bool, only_copy: bool
+        said_still: bool, still in 0_u32..4, compared: bool, only_copy: bool,
+        old_is_gone: bool
     ) {
-        let facts = Facts { rounds, steps, bytes, unchecked, closed, said_still, still, compared, only_copy };
-        if next(&facts) == Next::TakeOver {
+        let facts =
+            Facts { rounds, steps, bytes, unchecked, closed, said_still, still, compared, only_copy, old_is_gone };
+        if next(&facts) == Next::TakeOver && old_is_gone {
+            prop_assert!(unchecked == 0 && compared);
+        } else if next(&facts) == Next::TakeOver {
             prop_assert!(closed || said_still);
             prop_assert!(still >= 2 && unchecked == 0 && compared && !only_copy && rounds > 0);
         }
@@ -162,6 +167,7 @@ proptest! {
         for xml in [&text, &inner, &format!("<R><Version><Key>{inner}</Key></Version></R>")] {
             drop(versions_page(xml));
             drop(bucket_names(xml));
+            drop(pairs(xml, "Tag", ["Key", "Value"]));
             drop(field(xml, "Status"));
         }
         drop(verify(text.as_bytes(), None));
@@ -224,6 +230,9 @@ fn a_list_is_read_and_put_in_order() {
     let buckets = "<L><Buckets><Bucket><Name>a</Name></Bucket><Bucket><Name>b</Name></Bucket></Buckets></L>";
     assert_eq!(bucket_names(buckets).unwrap(), ["a", "b"]);
     assert_eq!(field("<V><Status>Enabled</Status></V>", "Status").unwrap().as_deref(), Some("Enabled"));
+    let tags = "<T><TagSet><Tag><Key>a</Key><Value>b &amp; c</Value></Tag><Tag><Key>d</Key><Value/></Tag></TagSet></T>";
+    let read = pairs(tags, "Tag", ["Key", "Value"]).unwrap();
+    assert_eq!(read, [("a", "b & c"), ("d", "")].map(|(a, b)| (a.to_owned(), b.to_owned())));
     assert!(versions_page("<!DOCTYPE a><R></R>").is_err());
 }
 

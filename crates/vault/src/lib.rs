@@ -28,8 +28,8 @@ pub use keyring::Keyring;
 pub use list::{ListPage, VersionMeta, VersionPage};
 pub use object::{
     Annotations, AtEnd, Body, BucketInfo, ByteRange, CompleteRequest, Conditions, CopyMeta, CopyRequest,
-    DeleteDone, DeleteRequest, Expect, GetObject, Note, ObjectMeta, PartDone, PartMeta, PartRequest, PolicyMark,
-    PutDone, PutRequest, UploadId, UploadMeta, UploadPage, UploadParts, UploadRequest, UploadSum,
+    DeleteDone, DeleteRequest, Expect, GetObject, Note, ObjectMeta, PartDone, PartMeta, PartRequest,
+    PolicyMark, PutDone, PutRequest, UploadId, UploadMeta, UploadPage, UploadParts, UploadRequest, UploadSum,
 };
 pub use peers::{Alone, BlobStream, NoRoom, NotConfirmed, PeerError, Peers, Replication, Room};
 pub use sweep::Swept;
