@@ -151,8 +151,8 @@ impl Mover<'_> {
                 );
                 self.lock(bucket, now, (&key, &version), ("retention", body)).await?;
             }
-            if find("-hold") == Some("ON") {
-                let body = "<LegalHold><Status>ON</Status></LegalHold>".to_owned();
+            if let Some(hold) = find("-hold") {
+                let body = format!("<LegalHold><Status>{hold}</Status></LegalHold>");
                 self.lock(bucket, now, (&key, &version), ("legal-hold", body)).await?;
             }
         }
