@@ -1,8 +1,10 @@
 //! Every command that README and docs/user show is run, top to bottom, as a reader would type it.
 //!
 //! A block fenced as `console` holds commands after `$ `. `<!-- on: NAME -->` before a block says on
-//! which machine it is typed; a page starts on `laptop`. `<invitation>`, `<card>`, `<realm-card>`, `<offer>`, `<pool-papers>` and `<erasure>` stand for
-//! what an earlier command printed, `<s3>` for a vendor's store, whose key lies in `vendor-key`. What is exported
+//! which machine it is typed; a page starts on `laptop`. `<invitation>`, `<card>`, `<realm-card>`, `<offer>`,
+//! `<pool-papers>` and `<erasure>` stand for what an earlier command printed, `<s3>` for a vendor's store, whose key
+//! lies in `vendor-key`, a machine's name in the same brackets for its address. `<!-- brought: attic/old-key -->` says
+//! that the reader carries a file to the machine that the page is on, once it is there. What is exported
 //! holds for the commands after it; on a page that exports nothing, S3 clients are set up already. Commands
 //! that run a node are started and stay; a later one on the same machine that runs a node stops it first.
 
@@ -131,6 +133,9 @@ fn run(story: &Story, page: &Path) -> Result<()> {
             std::fs::copy(vendor.credentials(), host.folder().join("vendor-key"))?;
         }
     }
+    let addresses: Vec<(&str, String)> =
+        hosts.iter().map(|(name, host)| (name.as_str(), host.address().to_string())).collect();
+    words.extend(addresses.iter().map(|(name, address)| (*name, address.clone())));
     let _hook = hook(&text, hosts.get("laptop"))?;
     let mut at = "";
     for line in &lines {
@@ -149,6 +154,7 @@ fn run(story: &Story, page: &Path) -> Result<()> {
             next.follows(before).with_context(|| format!("{}: $ {}", page.display(), line.command))?;
         }
         at = line.machine.as_str();
+        bring(&text, &hosts, at)?;
         let machine = machines.get_mut(at).context("every machine was made above")?;
         let said =
             machine.type_in(&command).with_context(|| format!("{}: $ {}", page.display(), line.command))?;
@@ -176,6 +182,20 @@ fn run(story: &Story, page: &Path) -> Result<()> {
         }
         if command == "freehold realm card" {
             words.insert("card", machine.node.card()?);
+        }
+    }
+    Ok(())
+}
+
+/// What the reader carries to a machine, as far as it is there by now.
+fn bring(text: &str, hosts: &BTreeMap<String, Host>, to: &str) -> Result<()> {
+    let said = text.lines().filter_map(|line| line.strip_prefix("<!-- brought: ")?.strip_suffix(" -->"));
+    for (from, file) in said.flat_map(str::split_whitespace).filter_map(|named| named.split_once('/')) {
+        let (from, to) =
+            (hosts.get(from).context("a machine of the page")?, hosts.get(to).context("another")?);
+        let (there, here) = (from.folder().join(file), to.folder().join(file));
+        if there.exists() && !here.exists() {
+            std::fs::copy(there, here)?;
         }
     }
     Ok(())
@@ -239,6 +259,11 @@ fn keys() -> Result<()> {
 #[test]
 fn people() -> Result<()> {
     page("docs/user/people.md")
+}
+
+#[test]
+fn leaving() -> Result<()> {
+    page("docs/user/leaving.md")
 }
 
 #[test]

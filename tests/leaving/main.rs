@@ -80,40 +80,27 @@ impl Desk<'_> {
         Ok(first.iter().chain(&then).chain(more).map(|word| (*word).to_owned()).collect())
     }
 
-    fn start(&self, words: &[String]) -> Result<Child> {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let said = File::create(self.host.folder().join("said"))?;
-        Ok(self.command(&words)?.stdout(Stdio::null()).stderr(said).spawn()?)
-    }
-
-    fn journal(&self) -> u64 {
-        std::fs::metadata(self.folder.join("journal")).map_or(0, |about| about.len())
-    }
-
     fn stage(&self) -> String {
         std::fs::read_to_string(self.folder.join("stage")).unwrap_or_default().trim().to_owned()
     }
 
-    /// Lets the move run until `when`, and kills it in the midst of what it does.
-    fn killed(&self, words: &[String], what: &str, when: impl Fn() -> bool) -> Result<()> {
-        let mut process = self.start(words)?;
-        let seen = until(120, what, || {
-            ensure!(when(), "not yet: {}", self.stage());
-            Ok(())
+    /// Lets the move run until it says this, and kills it in the midst of what it does.
+    fn killed(&self, words: &[String], says: &str) -> Result<()> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut process = self.command(&words)?.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(process.stderr.take().context("it is piped")?).lines();
+        let mut said = Vec::new();
+        let seen = lines.by_ref().map_while(Result::ok).any(|line| {
+            said.push(line);
+            said.last().is_some_and(|line| line.contains(says))
         });
         // It must have been at work, or the kill shows nothing.
         let ended = process.try_wait()?;
         process.kill()?;
         process.wait()?;
-        seen?;
-        let said = std::fs::read_to_string(self.host.folder().join("said"))?;
-        ensure!(ended.is_none(), "it had ended before it was killed, with {ended:?}: {said}");
+        ensure!(seen && ended.is_none(), "it was not killed at {says:?} ({ended:?}): {said:?}");
         Ok(())
     }
-}
-
-fn wait_for_name(desk: &Desk<'_>, story: &Story) -> PathBuf {
-    story.folder().join(format!("{}-did", desk.host.name()))
 }
 
 /// The member at work.
@@ -124,7 +111,7 @@ struct Work {
 
 impl Work {
     fn begin(story: &Story, desk: &Desk<'_>, old: &Realm<'_>, new: &Realm<'_>) -> Result<Self> {
-        let did = wait_for_name(desk, story);
+        let did = story.folder().join("did");
         let [key, secret] = new.pair()?;
         let s3 = old.s3()?;
         let mut command = s3.command(&python("python")?);
@@ -166,8 +153,8 @@ impl Work {
 fn compared(old: &Realm<'_>, new: &Realm<'_>, did: &Path) -> Result<String> {
     let ([old_key, old_secret], [new_key, new_secret]) = (old.pair()?, new.pair()?);
     let did = did.to_string_lossy();
-    let words =
-        [&*old.endpoint, &old_key, &old_secret, &new.endpoint, &new_key, &new_secret, &did].map(str::to_owned);
+    let words = [&*old.endpoint, &old_key, &old_secret, &new.endpoint, &new_key, &new_secret, &did]
+        .map(str::to_owned);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(new.s3()?.boto3(include_str!("compare.py"), &words)?.good()?.out)
 }
@@ -205,14 +192,13 @@ fn a_member_changes_their_provider_and_loses_nothing() -> Result<()> {
         ensure!(!desk.folder.exists(), "a dry run leaves nothing");
 
         let work = Work::begin(story, &desk, &old, &new)?;
-        for round in 1..=5 {
-            let from = desk.journal();
-            desk.killed(&begin, "the move goes on", || desk.journal() > from + round * 40_000)?;
+        for _ in 0..5 {
+            desk.killed(&begin, "objects that are new or changed")?;
         }
         ensure!(desk.stage() == "copying", "{}", desk.stage());
         // The end phase: the new realm counts, and the rest needs the old one no more.
         let go_on = ["move".to_owned(), desk.folder()];
-        desk.killed(&go_on, "the new realm counts", || desk.stage() == "moved")?;
+        desk.killed(&go_on, "The new realm counts")?;
         old.node.kill()?;
         let moved: TenantMoved = desk.run(&["move", &desk.folder()])?.good()?.json()?;
         ensure!(moved.stage == TenantStage::Moved && moved.compared, "{moved:?}");
@@ -232,6 +218,76 @@ fn a_member_changes_their_provider_and_loses_nothing() -> Result<()> {
         // The old realm still refuses, and the member may still read there.
         let refused = old.s3()?.aws(&["s3api", "delete-object", "--bucket", "papers", "--key", "x"])?;
         refused.failed(&["FreeholdMoving"])?;
+        Ok(())
+    })
+}
+
+fn is_open(realm: &Realm<'_>, bucket: &str) -> Result<()> {
+    let s3 = realm.s3()?;
+    s3.aws(&["s3api", "get-bucket-policy", "--bucket", bucket])?.failed(&["NoSuchBucketPolicy"])?;
+    s3.aws(&["s3api", "put-object", "--bucket", bucket, "--key", "open"])?.good()?;
+    Ok(())
+}
+
+fn tags(realm: &Realm<'_>, key: &str) -> Result<Answer> {
+    let set = "TagSet=[{Key=a,Value=b}]";
+    realm.s3()?.aws(&["s3api", "put-object-tagging", "--bucket", "notes", "--key", key, "--tagging", set])
+}
+
+#[test]
+fn a_move_is_given_up_killed_while_closed_and_ends_without_the_old_realm() -> Result<()> {
+    story("a_move_is_given_up_and_ends", |story| {
+        let (town, village, home) = (story.host("town")?, story.host("village")?, story.host("desk")?);
+        let mut old = Realm::found(&town, "Town", "quill")?;
+        let new = Realm::found(&village, "Village", "quill")?;
+        let desk = Desk { host: &home, folder: home.folder().join("leaving") };
+        for bucket in ["notes", "drafts"] {
+            old.s3()?.aws(&["s3", "mb", &format!("s3://{bucket}")])?.good()?;
+            for n in 0..12 {
+                let file = story.file(&format!("{bucket}-{n}"), 1000 * (1 + n), n as u64)?;
+                old.s3()?
+                    .aws(&["s3", "cp", &file.to_string_lossy(), &format!("s3://{bucket}/{n}")])?
+                    .good()?;
+            }
+        }
+
+        // Everything is copied, and the member stays: writes went on, and the bucket is as it was.
+        let notes = desk.begin(&old, &new, &["--bucket", "notes", "--as", "notes=papers"])?;
+        let copy: Vec<&str> = notes.iter().map(String::as_str).chain(["--only-copy"]).collect();
+        let copied: TenantMoved = desk.run(&copy)?.good()?.json()?;
+        ensure!(copied.stage == TenantStage::Copied, "{copied:?}");
+        ensure!(copied.buckets.iter().map(|one| one.versions).sum::<u64>() == 12, "{copied:?}");
+        old.s3()?.aws(&["s3api", "put-object", "--bucket", "notes", "--key", "later"])?.good()?;
+        tags(&old, "1")?.failed(&["FreeholdMovingSayings"])?;
+        desk.run(&["stay", &desk.folder()])?.good()?;
+        is_open(&old, "notes")?;
+        tags(&old, "open")?.good()?;
+
+        // They leave after all, and the machine that moves fails while writes are refused.
+        desk.killed(&notes, "refuse writes from now on")?;
+        ensure!(desk.stage() == "closed", "{}", desk.stage());
+        let again = ["move", &desk.folder()].map(str::to_owned);
+        let words: Vec<&str> = again.iter().map(String::as_str).collect();
+        let moved: TenantMoved = desk.run(&words)?.good()?.json()?;
+        ensure!(moved.stage == TenantStage::Moved && moved.compared, "{moved:?}");
+        ensure!(moved.buckets.first().is_some_and(|one| one.versions == 14), "{moved:?}");
+        let shown = new.s3()?.aws(&["s3", "ls", "s3://papers/"])?.good()?.out;
+        ensure!(shown.contains("later") && shown.contains("open"), "{shown}");
+
+        // The old realm burns before the second bucket was compared to the last: what was copied counts, and it is told.
+        let rest = Desk { host: &home, folder: home.folder().join("rest") };
+        let taken = rest.begin(&old, &new, &["--bucket", "drafts", "--as", "drafts=papers"])?;
+        let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
+        rest.run(&taken)?.failed(&["papers already", "--as"])?;
+        let rest = Desk { host: &home, folder: home.folder().join("rest-again") };
+        let drafts = rest.begin(&old, &new, &["--bucket", "drafts", "--only-copy"])?;
+        rest.run(&drafts.iter().map(String::as_str).collect::<Vec<_>>())?.good()?;
+        old.node.destroy()?;
+        rest.run(&["move", &rest.folder()])?.failed(&["the old realm does not answer", "--old-is-gone"])?;
+        let saved: TenantMoved = rest.run(&["move", &rest.folder(), "--old-is-gone"])?.good()?.json()?;
+        ensure!(saved.stage == TenantStage::Moved && !saved.compared, "{saved:?}");
+        let shown = new.s3()?.aws(&["s3", "ls", "s3://drafts/"])?.good()?.out;
+        ensure!(shown.lines().count() == 12, "{shown}");
         Ok(())
     })
 }

@@ -54,7 +54,8 @@ pub(crate) const ENGINES: [Engine; 29] = [
     engine("fast-socks5", &["freehold-stack"]),
     // The mesh makes the relay's certificate and TLS, the node the console's and the S3 endpoint's; a
     // backend says which cryptography the client of an S3 takes; the resolver serves and asks over TLS;
-    // the door ends the TLS of services; providers of names are asked with a password.
+    // the door ends the TLS of services; providers of names are asked with a password; a member who moves reaches
+    // both realms' endpoints.
     engine(
         "rustls",
         &[
@@ -62,6 +63,7 @@ pub(crate) const ENGINES: [Engine; 29] = [
             "freehold-certs",
             "freehold-gateway",
             "freehold-mesh",
+            "freehold-mover",
             "freehold-node",
             "freehold-records",
             "freehold-resolver",
