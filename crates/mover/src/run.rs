@@ -203,8 +203,9 @@ impl<'a> Mover<'a> {
     }
 
     fn stage(&self, word: &str, says: impl Into<String>) -> Result<(), MoveError> {
+        self.folder.write("stage", format!("{word}\n").as_bytes())?;
         (self.told)(Told::Stage(says.into()));
-        self.folder.write("stage", format!("{word}\n").as_bytes()).map(drop)
+        Ok(())
     }
 
     /// Goes on until everything is there, or, with `only_copy`, until all that is left is to close the old buckets.
