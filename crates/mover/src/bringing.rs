@@ -112,9 +112,17 @@ impl Mover<'_> {
         if lock.is_some() {
             ask = ask.header("x-amz-bucket-object-lock-enabled", "true");
         }
-        match self.to.ask(&ask).await {
-            Err(error) if !error.is(&["BucketAlreadyOwnedByYou"]) => return Err(error),
-            _ => {}
+        let mut tries = 0;
+        loop {
+            match self.to.ask(&ask).await {
+                // An earlier run was killed in the midst of it, and the realm has not said yet whose it is.
+                Err(error) if error.is(&["BucketAlreadyExists"]) && tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(Duration::from_millis(50 << tries)).await;
+                }
+                Err(error) if !error.is(&["BucketAlreadyOwnedByYou"]) => return Err(error),
+                _ => break,
+            }
         }
         // One's own is given again. It must be empty: what is nobody's in it is taken away later on.
         if !list(&self.to, now, "").await?.objects.is_empty() {

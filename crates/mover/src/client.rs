@@ -295,7 +295,7 @@ impl S3 {
         let body = Limited::new(answer.into_body(), GATHERED_MAX);
         let body = tokio::time::timeout(ANSWER, body.collect()).await;
         let body = body.map_err(|_| self.silent("an answer does not come to its end"))?;
-        body.map(|body| body.to_bytes()).map_err(|error| self.silent(error.to_string()))
+        body.map(http_body_util::Collected::to_bytes).map_err(|error| self.silent(error.to_string()))
     }
 
     /// Asks, again a few times if nobody answers, and gives the answer with its body to come.

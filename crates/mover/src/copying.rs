@@ -156,7 +156,7 @@ impl Way<'_> {
         let (_, begun) = self.to.once(&begin).await?;
         let answer = |source| MoveError::Answer { realm: Realm::New, what: "an upload".to_owned(), source };
         let upload = field(&begun, "UploadId").map_err(answer)?.unwrap_or_default();
-        let (mut digest, mut parts, mut total) = (Sha256::new(), String::new(), 0_u64);
+        let (mut digest, mut parts, mut total) = (Sha256::new(), Vec::new(), 0_u64);
         for number in 1..=count {
             let from = match first.take() {
                 Some(first) => first,
@@ -169,13 +169,13 @@ impl Way<'_> {
             digest = told.await.map_err(|_| self.from.silent("a body broke off"))?;
             total += len;
             let etag = bare(text(&made, "etag"));
-            parts.push_str(&format!("<Part><PartNumber>{number}</PartNumber><ETag>\"{etag}\"</ETag></Part>"));
+            parts.push(format!("<Part><PartNumber>{number}</PartNumber><ETag>\"{etag}\"</ETag></Part>"));
         }
         if total != seen.size {
             return Err(self.differs(Realm::Old));
         }
         let end = Ask::new(Method::POST, self.now, self.key).with("uploadId", upload);
-        let end = end.body(format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"));
+        let end = end.body(format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", parts.concat()));
         let (made, xml) = self.to.once(&end).await?;
         let etag = bare(field(&xml, "ETag").map_err(answer)?);
         Ok(Some((Self::kept(seen, &made, digest, picked(&headers, &LOCKS)), etag)))

@@ -32,7 +32,8 @@ pub(crate) fn encoded(text: &str, slashes: bool) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || (byte == b'/' && !slashes) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            out.push('%');
+            out.push_str(&hex::encode_upper([byte]));
         }
     }
     out
@@ -62,8 +63,9 @@ fn mac(key: &[u8], text: &str) -> Zeroizing<Vec<u8>> {
 /// The `Authorization` of a request that was stamped with that time.
 pub(crate) fn authorization(request: &Signable<'_>, key: &Credentials, region: &str, stamp: &str) -> String {
     let names = request.headers.keys().map(String::as_str).collect::<Vec<_>>().join(";");
-    let headers: String =
+    let headers: Vec<String> =
         request.headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+    let headers = headers.concat();
     let canonical = format!(
         "{}\n{}\n{}\n{headers}\n{names}\n{}",
         request.method,

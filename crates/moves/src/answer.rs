@@ -112,13 +112,13 @@ pub fn pairs(xml: &str, of: &str, names: [&str; 2]) -> Result<Vec<(String, Strin
         match (path, event) {
             ([.., last], Part::Begin) if last == of => one = Default::default(),
             ([.., last], Part::End) if last == of && all.len() < LINES_MAX => {
-                all.push(std::mem::take(&mut one))
+                all.push(std::mem::take(&mut one));
             }
             ([.., parent, leaf], Part::Text(text)) if parent == of && leaf == names[0] => {
-                text.clone_into(&mut one.0)
+                text.clone_into(&mut one.0);
             }
             ([.., parent, leaf], Part::Text(text)) if parent == of && leaf == names[1] => {
-                text.clone_into(&mut one.1)
+                text.clone_into(&mut one.1);
             }
             _ => {}
         }

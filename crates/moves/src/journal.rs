@@ -128,7 +128,7 @@ impl Model {
             Line::Closed(at) => self.closed = Some(at),
             Line::Reopened => self.closed = None,
             Line::Setting(bucket, name, document) => {
-                drop(self.bucket(bucket).settings.insert(name, document))
+                drop(self.bucket(bucket).settings.insert(name, document));
             }
             Line::OldIsGone => self.old_is_gone = true,
             Line::TakenOver(at) => self.taken_over = Some(at),

@@ -10,6 +10,7 @@ const ROUNDS_MAX: u32 = 12;
 const STILL: u32 = 2;
 
 /// Where a move is.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Facts {
     /// Rounds through all buckets that came to their end, since this run began.

@@ -46,6 +46,7 @@ use s3s::dto::{
 };
 use s3s::validation::{AwsNameValidation, NameValidation as _};
 use s3s::{S3, S3Request, S3Response, S3Result};
+use tokio_util::task::TaskTracker;
 
 use crate::access::{Asker, Guard};
 use crate::buckets::Buckets;
@@ -67,6 +68,8 @@ pub(crate) struct Front {
     pub(crate) vault: Arc<Vault>,
     buckets: Arc<dyn Buckets>,
     pub(crate) guard: Arc<Guard>,
+    /// What goes to its end though its client has gone; the server waits for it as for connections.
+    tasks: TaskTracker,
 }
 
 /// Another plane's bucket: no client may name it.
@@ -75,8 +78,13 @@ fn is_hidden(name: &str) -> bool {
 }
 
 impl Front {
-    pub(crate) fn new(vault: Arc<Vault>, buckets: Arc<dyn Buckets>, guard: Arc<Guard>) -> Self {
-        Self { vault, buckets, guard }
+    pub(crate) fn new(
+        vault: Arc<Vault>,
+        buckets: Arc<dyn Buckets>,
+        guard: Arc<Guard>,
+        tasks: TaskTracker,
+    ) -> Self {
+        Self { vault, buckets, guard, tasks }
     }
 
     /// The bucket of that name.
@@ -106,11 +114,15 @@ impl Front {
             }
             return Ok(made);
         }
-        self.buckets.create(&input.bucket).await.map_err(|e| refusal::of_buckets(&e))?;
-        self.belongs(&self.bucket(&input.bucket)?, new).await?;
-        if locked {
-            self.lock_bucket(&self.bucket(&input.bucket)?).await?;
-        }
+        let front = self.clone();
+        let make = async move {
+            front.buckets.create(&input.bucket).await.map_err(|e| refusal::of_buckets(&e))?;
+            let bucket = front.bucket(&input.bucket)?;
+            front.belongs(&bucket, new).await?;
+            if locked { front.lock_bucket(&bucket).await } else { Ok(()) }
+        };
+        // To its end, whether the client waits or not: a bucket half made would be the realm owner's.
+        self.tasks.spawn(make).await.map_err(|_| refusal::closing())??;
         Ok(made)
     }
 

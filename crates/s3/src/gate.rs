@@ -16,6 +16,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::stream::DynByteStream;
 use s3s::validation::NameValidation;
 use s3s::{Body, HttpResponse, S3Error, S3Result, s3_error};
+use tokio_util::task::TaskTracker;
 
 use crate::access::{
     From, Guard, Shared, check_life, is_for_tokens, is_signed, is_version_two, not_for_tokens, version_two,
@@ -64,6 +65,7 @@ impl Gate {
         keys: Arc<dyn Keys>,
         hosts: Hosts,
         limits: &Limits,
+        tasks: TaskTracker,
     ) -> Self {
         let mut config = S3Config::default();
         config.xml_max_body_size = XML_MAX_BYTES;
@@ -71,7 +73,7 @@ impl Gate {
         config.post_object_max_file_size = 0;
         config.form_max_field_size = 0;
         let guard = Arc::new(Guard::new(Arc::clone(&vault), Arc::clone(&keys)));
-        let front = Front::new(Arc::clone(&vault), buckets, Arc::clone(&guard));
+        let front = Front::new(Arc::clone(&vault), buckets, Arc::clone(&guard), tasks);
         let mut builder = S3ServiceBuilder::new(front.clone());
         builder.set_auth(Signatures(keys));
         builder.set_access(Shared(guard));

@@ -244,7 +244,7 @@ fn full() -> S3Error {
     )
 }
 
-fn closing() -> S3Error {
+pub(crate) fn closing() -> S3Error {
     s3_error!(ServiceUnavailable, "The node is going down. Try again when it is back.")
 }
 

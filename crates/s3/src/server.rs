@@ -101,10 +101,10 @@ pub async fn serve_within(
     (hosts, limits): (Hosts, Limits),
 ) -> Result<(), ServeError> {
     let address = listener.local_addr().map_err(ServeError::Address)?;
-    let gate = Arc::new(Gate::new(vault, buckets, keys, hosts, &limits));
+    let connections = TaskTracker::new();
+    let gate = Arc::new(Gate::new(vault, buckets, keys, hosts, &limits, connections.clone()));
     let limits = Arc::new(limits);
     let porter = Porter::new(Places::of(limits.connections, limits.header_timeout));
-    let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     tracing::info!(%address, "S3 front is up");
 
