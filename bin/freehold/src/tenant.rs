@@ -37,14 +37,14 @@ pub(crate) async fn carry_out(
     let TenantMove { folder, sides, buckets, renamed, dry_run, only_copy, nobody_writes, old_is_gone } = wish;
     let asked = sides.map(|(from, to)| Wish { from: side(from), to: side(to), buckets, renamed });
     if dry_run {
-        let asked = asked.ok_or_else(|| problem(MoveError::NoMove(folder.clone())))?;
-        return Ok(planned(Mover::look(&asked).await.map_err(problem)?));
+        let asked = asked.ok_or_else(|| problem(&MoveError::NoMove(folder.clone())))?;
+        return Ok(planned(Mover::look(&asked).await.map_err(|error| problem(&error))?));
     }
-    let folder = Folder::open(&folder, asked.is_some()).map_err(problem)?;
+    let folder = Folder::open(&folder, asked.is_some()).map_err(|error| problem(&error))?;
     let told = |what: Told| told(say(what));
     let said = Said { nobody_writes, old_is_gone };
-    let mover = Mover::open(folder, asked.as_ref(), said, &told).await.map_err(problem)?;
-    match Box::pin(mover.run(only_copy)).await.map_err(problem)? {
+    let mover = Mover::open(folder, asked.as_ref(), said, &told).await.map_err(|error| problem(&error))?;
+    match Box::pin(mover.run(only_copy)).await.map_err(|error| problem(&error))? {
         Outcome::Copied(buckets) => {
             let buckets = buckets.into_iter().map(moved).collect();
             Ok(TenantMoved { stage: TenantStage::Copied, buckets, ..nothing() })
@@ -54,9 +54,9 @@ pub(crate) async fn carry_out(
 }
 
 pub(crate) async fn stay(folder: &Path) -> Result<(), Problem> {
-    let folder = Folder::open(folder, false).map_err(problem)?;
-    let mover = Mover::open(folder, None, Said::default(), &|_| {}).await.map_err(problem)?;
-    mover.stay().await.map_err(problem)
+    let folder = Folder::open(folder, false).map_err(|error| problem(&error))?;
+    let mover = Mover::open(folder, None, Said::default(), &|_| {}).await.map_err(|error| problem(&error))?;
+    mover.stay().await.map_err(|error| problem(&error))
 }
 
 pub(crate) fn receipt(file: &[u8], list: Option<&[u8]>) -> Result<TenantMoved, Problem> {
@@ -125,7 +125,7 @@ fn shown(receipt: Receipt) -> TenantMoved {
     }
 }
 
-fn problem(error: MoveError) -> Problem {
+fn problem(error: &MoveError) -> Problem {
     let why = error.to_string();
     match error {
         MoveError::Silent { realm: Realm::Old, .. } => Problem::unreachable(
@@ -136,7 +136,7 @@ fn problem(error: MoveError) -> Problem {
         MoveError::Silent { .. } => {
             Problem::unreachable(UNDONE, why, Some("run the same command again once it answers"))
         }
-        MoveError::Refused { realm, ref what, .. } if error.is(&["AccessDenied", "AllAccessDisabled"]) => {
+        MoveError::Refused { realm, what, .. } if error.is(&["AccessDenied", "AllAccessDisabled"]) => {
             let next = match realm {
                 Realm::Old if what.ends_with("policy") => {
                     "your key there needs the right to admin (freehold key create --allow \
