@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::binary::{binary, faketime};
+use crate::binary::{binary, set_clock};
 use crate::host::{Answer, Host};
 use crate::s3::S3;
 use crate::wait::until;
@@ -92,9 +92,7 @@ impl<'a> Node<'a> {
             }
         };
         if let Some(offset) = &self.clock {
-            // The library itself: its wrapper would keep signals from the daemon.
-            command.env("LD_PRELOAD", faketime()?).env("FAKETIME", offset);
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
+            set_clock(&mut command, offset)?;
         }
         // As somebody who exported it: what is suggested needs no --home then.
         command.env("FREEHOLD_HOME", &self.home).args(arguments);
@@ -296,12 +294,12 @@ impl<'a> Node<'a> {
 
     /// Its S3 endpoint.
     pub fn s3(&self, ready: &Ready) -> Result<S3<'a>> {
-        S3::new(self.host, ready.text("s3")?, Path::new(ready.text("s3_credentials")?))
+        S3::new(self.host, ready.text("s3")?, Path::new(ready.text("s3_credentials")?), self.clock.as_deref())
     }
 
     /// The same with another key, from the file that it was written to.
     pub fn s3_with(&self, ready: &Ready, credentials: &Path) -> Result<S3<'a>> {
-        S3::new(self.host, ready.text("s3")?, credentials)
+        S3::new(self.host, ready.text("s3")?, credentials, self.clock.as_deref())
     }
 
     fn output(&self, kind: &str) -> PathBuf {

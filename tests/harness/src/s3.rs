@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::binary::python;
+use crate::binary::{python, set_clock};
 use crate::host::{Answer, Host};
 
 /// An endpoint and what opens it.
@@ -16,10 +16,16 @@ pub struct S3<'a> {
     pub endpoint: String,
     key: String,
     secret: String,
+    clock: Option<String>,
 }
 
 impl<'a> S3<'a> {
-    pub(crate) fn new(host: &'a Host, endpoint: &str, credentials: &Path) -> Result<Self> {
+    pub(crate) fn new(
+        host: &'a Host,
+        endpoint: &str,
+        credentials: &Path,
+        clock: Option<&str>,
+    ) -> Result<Self> {
         let text = std::fs::read_to_string(credentials)
             .with_context(|| format!("read {}", credentials.display()))?;
         let field = |name: &str| -> Result<String> {
@@ -32,6 +38,7 @@ impl<'a> S3<'a> {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             key: field("aws_access_key_id")?,
             secret: field("aws_secret_access_key")?,
+            clock: clock.map(str::to_owned),
         })
     }
 
@@ -66,9 +73,13 @@ impl<'a> S3<'a> {
         command
     }
 
-    /// Runs the AWS CLI.
+    /// Runs the AWS CLI, by the clock of the node that it asks. (Programs that are linked statically know no other clock.)
     pub fn aws(&self, arguments: &[&str]) -> Result<Answer> {
-        Host::answer(self.command(&python("aws")?).args(arguments))
+        let mut command = self.command(&python("aws")?);
+        if let Some(offset) = &self.clock {
+            set_clock(&mut command, offset)?;
+        }
+        Host::answer(command.args(arguments))
     }
 
     /// Runs rclone; the remote is called `fh`.

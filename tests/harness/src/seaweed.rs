@@ -124,7 +124,7 @@ impl<'a> SeaweedFs<'a> {
 
     /// S3 clients of its owner.
     pub fn s3(&self) -> Result<S3<'a>> {
-        S3::new(self.host, &self.endpoint(), &self.owner())
+        S3::new(self.host, &self.endpoint(), &self.owner(), None)
     }
 }
 
