@@ -1,5 +1,5 @@
 //! Alarms are sent to where people look: when they begin and when they are over, once each, also to a place that was away for
-//! a while, and by a node that was killed in between.
+//! a while, and by a node that was killed in between; and nowhere else.
 
 use std::path::{Path, PathBuf};
 
@@ -85,12 +85,19 @@ fn a_place_that_is_away_is_an_alarm_and_hears_what_stands_once_it_is_back() -> R
         ensure!(!said.err.contains("/smith"), "an address may be a secret: {}", said.err);
         node.alarmed(&["alarms do not arrive at phone", "freehold alarm test phone"])?;
         hook.resume()?;
-        comes(&hook, "ALARM", 1)?;
-        until(PATIENCE, "it is no alarm any more", || {
+        node.cli(&["alarm", "test", "phone"])?.good()?;
+        until(10, "it is no alarm any more", || {
             let all: Vec<AlarmChannel> = node.ask(&["alarm", "list"])?;
             ensure!(all.iter().all(|channel| channel.failed == 0 && channel.why.is_none()), "{all:?}");
             Ok(())
         })?;
+        comes(&hook, "ALARM", 1)?;
+
+        let astray = hook.address("leads-to/another");
+        node.cli(&["alarm", "add", "astray", "--webhook", &astray])?.good()?;
+        node.cli(&["alarm", "test", "astray"])?.failed(&["leads elsewhere"])?;
+        let posted = hook.posted()?;
+        ensure!(posted.iter().all(|one| one.path != "/another"), "it was followed: {posted:?}");
         node.destroy()
     })
 }

@@ -131,7 +131,15 @@ impl Alarms {
             let next = format!("freehold alarm remove {name}, then add it anew");
             Problem::unreachable(format!("the message to {name} did not arrive"), why, Some(next))
         })?;
-        Ok(told(name, &channel))
+        let told = self.change(|channels| {
+            let now =
+                channels.get_mut(name).filter(|now| now.id == channel.id).ok_or_else(|| unknown(name))?;
+            now.works();
+            Ok(told(name, now))
+        })?;
+        // What waited for its next try need not wait.
+        self.wake.notify_one();
+        Ok(told)
     }
 
     /// What is wrong with where alarms go.

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use crate::host::Host;
 use crate::wait::until;
 
-/// One line of JSON for each message; it has come once it is written down.
+/// One line of JSON for each message; it has come once it is written down. What is posted below `/leads-to` is told to go
+/// on to the rest of its path.
 const PROGRAM: &str = r#"
 import http.server, json, sys
 class Hook(http.server.BaseHTTPRequestHandler):
@@ -18,6 +19,15 @@ class Hook(http.server.BaseHTTPRequestHandler):
         with open(sys.argv[2], "a") as file:
             print(json.dumps({"path": self.path, "title": self.headers["Title"],
                 "priority": self.headers["Priority"], "text": text}), file=file)
+        leads = self.path.startswith("/leads-to")
+        self.send_response(302 if leads else 200)
+        if leads:
+            self.send_header("Location", self.path.removeprefix("/leads-to"))
+        self.end_headers()
+    def do_GET(self):
+        if self.path != "/":
+            with open(sys.argv[2], "a") as file:
+                print(json.dumps({"path": self.path, "title": "asked", "priority": "", "text": ""}), file=file)
         self.send_response(200)
         self.end_headers()
     def log_message(self, *what):
@@ -63,7 +73,6 @@ impl<'a> Webhook<'a> {
         command.args(["-c", PROGRAM, &port]).arg(file).stdout(Stdio::null()).stderr(Stdio::inherit());
         self.process = Some(command.spawn().context("python3")?);
         until(START_SECONDS, "the webhook listens", || {
-            // Anything that it answers: it takes nothing but POST.
             let asked = self.host.run("curl", &["--silent", "--max-time", "2", &self.address("")])?;
             ensure!(asked.code == Some(0), "{}", asked.err);
             Ok(())

@@ -39,6 +39,11 @@ impl Channel {
         }
     }
 
+    /// Something has arrived there.
+    pub(super) fn works(&mut self) {
+        (self.failed, self.why) = (0, None);
+    }
+
     pub(super) fn heard(&self) -> Heard {
         let told = |(what, (at, gone)): (&String, &(u64, Option<u64>))| {
             (what.clone(), Told { at: Millis(*at), gone: gone.map(Millis) })
