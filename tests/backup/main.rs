@@ -2,6 +2,7 @@
 //! goes on where it was.
 
 mod person;
+mod printed;
 
 use std::{
     env, fs,

@@ -9,7 +9,7 @@ use freehold_harness::{Answer, Host, Node, Story, story, until};
 use super::packs;
 
 /// Twenty times what is seen on a machine that does nothing else.
-const PATIENCE: u64 = 120;
+pub(crate) const PATIENCE: u64 = 120;
 
 /// A home with something in it, among that what is left out.
 fn furnished(story: &Story) -> Result<PathBuf> {
@@ -20,7 +20,7 @@ fn furnished(story: &Story) -> Result<PathBuf> {
     Ok(story.folder().join("ann"))
 }
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
@@ -32,12 +32,18 @@ fn same(one: &Path, other: &Path) -> Result<()> {
     Ok(())
 }
 
-fn target(node: &Node<'_>, name: &str, at: &Path) -> Result<()> {
+pub(crate) fn target(node: &Node<'_>, name: &str, at: &Path) -> Result<()> {
     node.cli(&["backup", "target", "add", name, &text(at)])?.good().map(drop)
 }
 
 /// Runs restic on a repository with the password that the node gives out.
-fn restic(host: &Host, node: &Node<'_>, target: &str, at: &Path, arguments: &[&str]) -> Result<Answer> {
+pub(crate) fn restic(
+    host: &Host,
+    node: &Node<'_>,
+    target: &str,
+    at: &Path,
+    arguments: &[&str],
+) -> Result<Answer> {
     let file = host.folder().join(format!("password-{target}"));
     if !file.exists() {
         node.cli(&["backup", "password", target, "--out", &text(&file)])?.good()?;
@@ -49,7 +55,7 @@ fn restic(host: &Host, node: &Node<'_>, target: &str, at: &Path, arguments: &[&s
     Host::answer(&mut command)?.good()
 }
 
-fn standing(node: &Node<'_>, backup: &str, target: &str) -> Result<BackupStanding> {
+pub(crate) fn standing(node: &Node<'_>, backup: &str, target: &str) -> Result<BackupStanding> {
     let all: Backups = node.ask(&["backup", "list"])?;
     let found = all.backups.into_iter().find(|made| made.name == backup).context("no such backup")?;
     found.to.into_iter().find(|at| at.target == target).context("it does not go there")

@@ -18,7 +18,7 @@ const fn tool(probe: &'static [&'static str], package: &'static str) -> Tool {
     Tool { probe, package }
 }
 
-const TOOLS: [Tool; 28] = [
+const TOOLS: [Tool; 29] = [
     tool(&["chromium", "--version"], "chromium"),
     tool(&["ip", "-V"], "iproute2"),
     tool(&["nft", "--version"], "nftables"),
@@ -38,6 +38,7 @@ const TOOLS: [Tool; 28] = [
     tool(&["node", "--version"], "nodejs"),
     tool(&["npm", "--version"], "npm"),
     tool(&["restic", "version"], "restic"),
+    tool(&["sqlite3", "-version"], "sqlite3"),
     tool(&["openssl", "version"], "openssl"),
     tool(&["pebble", "-h"], "pebble"),
     tool(&["named", "-v"], "bind9"),

@@ -104,8 +104,15 @@ impl std::fmt::Debug for BackupPassword {
 pub struct NewBackup {
     /// What people will call it: up to 32 small letters, digits and hyphens.
     pub name: String,
-    /// Absolute paths of directories and files on this machine.
+    /// Absolute paths of directories and files on this machine; none where there is a command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
+    /// A program of this machine and its arguments, whose output is backed up as a file; no shell reads them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// What that file is called in a snapshot [default: as the backup].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Names of targets.
     pub to: Vec<String>,
     /// How often, in milliseconds: from 5 minutes to 366 days.
@@ -131,8 +138,11 @@ pub struct BackupStatus {
     pub id: String,
     /// What people call it.
     pub name: String,
-    /// What is backed up.
+    /// What is backed up; of a command, the file that has what it prints.
     pub paths: Vec<String>,
+    /// The command whose output it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// What is left out.
     pub exclude: Vec<String>,
     /// How often, in milliseconds.

@@ -196,6 +196,8 @@ where
         match read {
             Ok(()) => {
                 node.content = Some(content);
+                // What is in the snapshot, also of what grew meanwhile or said nothing of its size.
+                node.meta.size = bytes;
                 dir.take(node);
                 self.count(bytes, how);
             }

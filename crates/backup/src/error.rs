@@ -67,6 +67,14 @@ pub enum BackupError {
         /// Why not.
         why: String,
     },
+    /// A command whose output is to be backed up has not ended well: there is no snapshot of what it printed.
+    #[error("the output of {program} is not backed up: {why}")]
+    Output {
+        /// The program, without its arguments: there may be secrets among them.
+        program: String,
+        /// What came of it.
+        why: String,
+    },
     /// The place that files are to come back to cannot be used.
     #[error("nothing comes back to {path}: {why}")]
     Target {

@@ -17,6 +17,7 @@ use crate::{
     archiving::{Archive, Archived},
     error::engine,
     known::Known,
+    output::{Output, Printed},
     packing,
     sealing::Sealer,
     source::{Tally, Watched, inode},
@@ -62,6 +63,19 @@ pub struct Made {
     pub unread: u64,
     /// The first of them.
     pub named: Vec<Unread>,
+}
+
+impl Made {
+    fn of(snapshot: &Id, summary: &SnapshotSummary) -> Self {
+        Self {
+            snapshot: snapshot.to_hex().as_str().to_owned(),
+            files: summary.total_files_processed,
+            bytes: summary.total_bytes_processed,
+            added: summary.data_added_packed,
+            unread: 0,
+            named: Vec::new(),
+        }
+    }
 }
 
 impl Source {
@@ -135,24 +149,36 @@ impl Repository {
         for path in &source.paths {
             snapshot.paths.add(path.to_string_lossy().into_owned());
         }
-        let (id, summary) = self.archived(&watched, snapshot, known)?;
+        let (id, summary) = self.archived(&watched, snapshot, known, || Ok(()))?;
         let (unread, named) = tally.told();
-        Ok(Made {
-            snapshot: id.to_hex().as_str().to_owned(),
-            files: summary.total_files_processed,
-            bytes: summary.total_bytes_processed,
-            added: summary.data_added_packed,
-            unread,
-            named,
-        })
+        Ok(Made { unread, named, ..Made::of(&id, &summary) })
     }
 
-    /// Backs up a source, compared with the newest snapshot of the same machine and paths. Answers the snapshot's id.
+    /// Backs up what a command prints, as one file. There is a snapshot of it only if the command ends well and has printed
+    /// something.
+    pub fn backup_output(&self, output: &Output, host: &str) -> Result<Made, BackupError> {
+        let failed = engine("the backup", self.place());
+        let known = self.take_up()?;
+        let printed = Printed::new(output.clone(), self.store().stop().clone());
+        let mut snapshot = SnapshotOptions::default().host(host.to_owned()).to_snapshot().map_err(&failed)?;
+        snapshot.paths.add(output.file.to_string_lossy().into_owned());
+        let program = output.command.first().cloned().unwrap_or_default();
+        let judged = || {
+            let program = program.clone();
+            printed.verdict().map_err(|why| BackupError::Output { program, why })
+        };
+        let (id, summary) = self.archived(&printed, snapshot, known, judged)?;
+        Ok(Made::of(&id, &summary))
+    }
+
+    /// Backs up a source, compared with the newest snapshot of the same machine and paths, if it is judged good once it was
+    /// read. Answers the snapshot's id.
     fn archived<R>(
         &self,
         source: &R,
         mut snapshot: SnapshotFile,
         known: Known,
+        judged: impl FnOnce() -> Result<(), BackupError>,
     ) -> Result<(Id, SnapshotSummary), BackupError>
     where
         R: ReadSource,
@@ -177,6 +203,7 @@ impl Repository {
         };
         let unkept = |why| BackupError::Engine { doing: "the backup", place: self.place().to_owned(), why };
         let Archived { tree, mut summary } = archive.run(source).map_err(&unkept)?;
+        judged()?;
         let now = Zoned::now();
         summary.backup_start = snapshot.time.clone();
         summary.backup_duration = now.duration_since(&snapshot.time).as_secs_f64();

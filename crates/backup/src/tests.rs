@@ -19,6 +19,7 @@ mod keeping;
 mod lies;
 mod looking;
 mod making;
+mod printing;
 mod upkeep;
 
 /// A place with something to back up, and a repository.

@@ -134,6 +134,8 @@ fn new_backup(wish: AddArgs) -> Result<NewBackup, Problem> {
     Ok(NewBackup {
         name: wish.name,
         paths,
+        command: wish.command,
+        file: wish.file,
         to: wish.to,
         every_ms: wish.every,
         exclude: wish.exclude,

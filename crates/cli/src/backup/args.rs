@@ -14,7 +14,7 @@ pub enum BackupCommand {
         #[command(subcommand)]
         command: TargetCommand,
     },
-    /// Back files of this machine up, from now on and by itself
+    /// Back files of this machine up, or what a command prints, from now on and by itself
     Add(AddArgs),
     /// List targets and backups, and how they stand
     #[command(visible_alias = "status")]
@@ -114,8 +114,14 @@ pub struct AddArgs {
     /// What to call it: small letters, digits and hyphens
     pub name: String,
     /// Directories and files
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "command", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// A program that prints what is to be backed up, instead of paths: a dump of a database. No shell reads it
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["paths", "exclude", "git_ignore", "one_file_system"])]
+    pub command: Vec<String>,
+    /// What the file with what it prints is called [default: as the backup]
+    #[arg(long, value_name = "FILE", requires = "command")]
+    pub file: Option<String>,
     /// Where to: targets, with commas between them
     #[arg(long, required = true, value_delimiter = ',', value_name = "TARGET,...")]
     pub to: Vec<String>,

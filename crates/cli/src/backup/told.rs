@@ -91,8 +91,11 @@ pub(super) fn lines_of(made: &BackupStatus) -> Vec<String> {
         patterns => format!(", without {}", patterns.join(", ")),
     };
     let every = span(made.every_ms);
+    let typed: Vec<_> = made.command.iter().map(|word| words::typed(word)).collect();
+    let printed = Some(typed.join(" ")).filter(|typed| !typed.is_empty());
+    let printed = printed.map(|typed| format!(", which is what {typed} prints")).unwrap_or_default();
     let mut out = vec![format!(
-        "  {:<16} {}{without}, every {every}; {}",
+        "  {:<16} {}{without}{printed}, every {every}; {}",
         made.name,
         made.paths.join(", "),
         kept(&made.keep)

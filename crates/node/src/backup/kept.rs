@@ -39,6 +39,9 @@ pub(crate) struct Backup {
     /// Stands for it in metrics, and spreads the beginnings of runs.
     pub(crate) id: String,
     pub(crate) paths: Vec<PathBuf>,
+    /// What prints the file that the one path names; empty where files of the disk are backed up.
+    #[serde(default)]
+    pub(crate) command: Vec<String>,
     pub(crate) exclude: Vec<String>,
     pub(crate) git_ignore: bool,
     pub(crate) one_file_system: bool,

@@ -1,9 +1,10 @@
 //! What is done at a target: a run of a backup, a trial to restore from there, or upkeep. Each notes what came of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use freehold_backup::{Made, Rights, Source, Stop};
+use freehold_backup::{BackupError, Made, Output, Repository, Rights, Source, Stop};
 use freehold_retention::Drill;
 
 use super::kept::{Backup, Failed, Run, Target};
@@ -13,6 +14,8 @@ use crate::shared::Shared;
 
 /// So many files that could not be read are named.
 const NAMED_MAX: usize = 10;
+/// A dump of a database of many TB takes hours; what hangs is to be told within a day.
+const PRINTS_WITHIN: Duration = Duration::from_hours(12);
 
 /// What is to be done at a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,22 +99,48 @@ async fn made(
     stop: Stop,
 ) -> Result<Made, Failed> {
     let password = passwords::of(shared, &target.password).await.map_err(|problem| problem.to_string())?;
-    let source = Source {
-        paths: backup.paths.clone(),
-        excludes: backup.exclude.clone(),
-        never: shared.backups_of_files.never(&shared.home),
-        git_ignore: backup.git_ignore,
-        one_file_system: backup.one_file_system,
-    };
+    let what = What::of(backup, shared.backups_of_files.never(&shared.home));
     let machine = shared.name_of(shared.me());
     let (shared, pair) = (Arc::clone(shared), pair.clone());
     let work = move || {
         let repository = target.place.open(&shared, Rights::Append, &password, &stop)?;
         shared.backups_of_files.shows(&pair, repository.meter());
-        repository.backup(&source, &machine)
+        what.back_up(&repository, &machine)
     };
     match tokio::task::spawn_blocking(work).await {
         Ok(made) => made.map_err(|error| Failed { away: error.is_away(), why: error.to_string() }),
         Err(fault) => Err(format!("a fault in the program: {fault}").into()),
+    }
+}
+
+/// What a run reads.
+enum What {
+    Files(Source),
+    Printed(Output),
+}
+
+impl What {
+    fn of(backup: &Backup, never: Vec<PathBuf>) -> Self {
+        match backup.paths.as_slice() {
+            [file] if !backup.command.is_empty() => Self::Printed(Output {
+                command: backup.command.clone(),
+                file: file.clone(),
+                within: PRINTS_WITHIN,
+            }),
+            paths => Self::Files(Source {
+                paths: paths.to_vec(),
+                excludes: backup.exclude.clone(),
+                never,
+                git_ignore: backup.git_ignore,
+                one_file_system: backup.one_file_system,
+            }),
+        }
+    }
+
+    fn back_up(&self, repository: &Repository, machine: &str) -> Result<Made, BackupError> {
+        match self {
+            Self::Files(source) => repository.backup(source, machine),
+            Self::Printed(output) => repository.backup_output(output, machine),
+        }
     }
 }

@@ -8,6 +8,7 @@ fn backup(to: &[&str]) -> Backup {
         id: "0a0b0c0d".to_owned(),
         paths: vec![PathBuf::from("/home/ann")],
         exclude: vec!["*.iso".to_owned()],
+        command: Vec::new(),
         git_ignore: false,
         one_file_system: true,
         every_ms: 3_600_000,

@@ -62,6 +62,7 @@ fn one(state: &State, name: &str, backup: &Backup, now: Millis) -> BackupStatus 
         id: backup.id.clone(),
         name: name.to_owned(),
         paths: backup.paths.iter().map(|path| path.display().to_string()).collect(),
+        command: backup.command.clone(),
         exclude: backup.exclude.clone(),
         every_ms: backup.every_ms,
         keep: backup.keep,

@@ -20,6 +20,7 @@ use crate::backup::{self, Backup, Target};
 use crate::shared::Shared;
 
 mod adding;
+mod printing;
 
 /// How often it is told how far something is.
 const TELL_EVERY: Duration = Duration::from_millis(250);

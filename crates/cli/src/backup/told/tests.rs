@@ -57,6 +57,7 @@ fn a_backup_is_told_with_what_is_wrong_at_each_target() {
         id: "0a0b0c0d".to_owned(),
         name: "home".to_owned(),
         paths: vec!["/home/ann".to_owned()],
+        command: Vec::new(),
         exclude: vec!["*.iso".to_owned()],
         every_ms: 3_600_000,
         keep: BackupKeep { daily: 7, monthly: 12, ..BackupKeep::default() },

@@ -16,6 +16,7 @@ fn plan() -> Plan {
         id: "0a0b0c0d".to_owned(),
         paths: vec![PathBuf::from("/home/ann")],
         exclude: Vec::new(),
+        command: Vec::new(),
         git_ignore: false,
         one_file_system: false,
         every_ms: HOUR,

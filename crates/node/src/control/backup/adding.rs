@@ -11,7 +11,7 @@ use freehold_wire::{Millis, NodeId};
 use zeroize::Zeroizing;
 
 use super::super::realm::node_named;
-use super::{backup_named, fault};
+use super::{backup_named, fault, printing};
 use crate::backup::{self, Backup, Place, Target, There};
 use crate::clock;
 use crate::net::called;
@@ -19,7 +19,8 @@ use crate::net::lending::{homes, is_room};
 use crate::shared::Shared;
 
 const NOT_ADDED: &str = "no target was added";
-const NOT_BACKED_UP: &str = "nothing is backed up";
+pub(super) const NOT_BACKED_UP: &str = "nothing is backed up";
+pub(super) const USAGE: &str = "freehold backup add NAME PATH --to TARGET";
 const NAME_MAX: usize = 32;
 
 fn checked(name: &str, not: &str) -> Result<(), Problem> {
@@ -204,22 +205,12 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
     let every = Millis(wish.every_ms);
     Schedule::new(every)
         .map_err(|bad| Problem::invalid(NOT_BACKED_UP, bad.to_string(), Some("--every hour")))?;
-    let paths: Vec<PathBuf> = wish.paths.iter().map(PathBuf::from).collect();
-    let usage = Some("freehold backup add NAME PATH --to TARGET");
-    if paths.is_empty() {
-        return Err(Problem::invalid(NOT_BACKED_UP, "no path was named", usage));
-    }
-    for path in &paths {
-        if !backup::is_plain(path) {
-            let why = format!("{} is no absolute path", path.display());
-            return Err(Problem::invalid(NOT_BACKED_UP, why, usage));
-        }
-    }
     let backups = &shared.backups_of_files;
-    let (source, never) = (source(&wish, &paths), backups.never(&shared.home));
-    let readable = tokio::task::spawn_blocking(move || readable(&source, &never));
-    readable.await.map_err(|error| fault(NOT_BACKED_UP, &error))??;
-    let paths = Source::in_order(paths);
+    let paths = if wish.command.is_empty() {
+        paths(&wish, backups.never(&shared.home)).await?
+    } else {
+        vec![printing::file(&wish)?]
+    };
     let _turn = backups.turn.lock().await;
     let plan = backups.plan();
     if plan.backups.contains_key(&wish.name) {
@@ -233,11 +224,13 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
         return Err(Problem::not_found(NOT_BACKED_UP, why, Some(next)));
     }
     if wish.to.is_empty() {
-        return Err(Problem::invalid(NOT_BACKED_UP, "no target was named", usage));
+        return Err(Problem::invalid(NOT_BACKED_UP, "no target was named", Some(USAGE)));
     }
+    printing::is_alone(&wish, &paths, &plan)?;
     let made = Backup {
         id: backup::short_id(),
         paths,
+        command: wish.command,
         exclude: wish.exclude,
         git_ignore: wish.git_ignore,
         one_file_system: wish.one_file_system,
@@ -247,6 +240,24 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
         keep: wish.keep,
     };
     backups.choose(NOT_BACKED_UP, |plan| drop(plan.backups.insert(wish.name, made)))
+}
+
+/// The paths that are to be backed up, once it was seen that they can be.
+async fn paths(wish: &NewBackup, never: Vec<PathBuf>) -> Result<Vec<PathBuf>, Problem> {
+    let paths: Vec<PathBuf> = wish.paths.iter().map(PathBuf::from).collect();
+    if paths.is_empty() {
+        return Err(Problem::invalid(NOT_BACKED_UP, "no path was named", Some(USAGE)));
+    }
+    for path in &paths {
+        if !backup::is_plain(path) {
+            let why = format!("{} is no absolute path", path.display());
+            return Err(Problem::invalid(NOT_BACKED_UP, why, Some(USAGE)));
+        }
+    }
+    let source = source(wish, &paths);
+    let readable = tokio::task::spawn_blocking(move || readable(&source, &never));
+    readable.await.map_err(|error| fault(NOT_BACKED_UP, &error))??;
+    Ok(Source::in_order(paths))
 }
 
 fn source(wish: &NewBackup, paths: &[PathBuf]) -> Source {
