@@ -3,6 +3,7 @@
 
 mod person;
 mod printed;
+mod rented;
 
 use std::{
     env, fs,

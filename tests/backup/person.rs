@@ -12,7 +12,7 @@ use super::packs;
 pub(crate) const PATIENCE: u64 = 120;
 
 /// A home with something in it, among that what is left out.
-fn furnished(story: &Story) -> Result<PathBuf> {
+pub(crate) fn furnished(story: &Story) -> Result<PathBuf> {
     story.file("ann/papers/letter.txt", 3_000, 1)?;
     story.file("ann/photos/sea.jpg", 2_000_000, 2)?;
     story.file("ann/big.iso", 500_000, 3)?;
@@ -25,7 +25,7 @@ pub(crate) fn text(path: &Path) -> String {
 }
 
 /// What is the same below both.
-fn same(one: &Path, other: &Path) -> Result<()> {
+pub(crate) fn same(one: &Path, other: &Path) -> Result<()> {
     let mut diff = std::process::Command::new("diff");
     let out = diff.args(["-r", "--no-dereference", "--exclude=*.iso"]).arg(one).arg(other).output()?;
     ensure!(out.status.success(), "{}{}", String::from_utf8_lossy(&out.stdout), text(other));
@@ -62,7 +62,7 @@ pub(crate) fn standing(node: &Node<'_>, backup: &str, target: &str) -> Result<Ba
 }
 
 /// Waits until files were restored on trial.
-fn tried(node: &Node<'_>, backup: &str, target: &str) -> Result<()> {
+pub(crate) fn tried(node: &Node<'_>, backup: &str, target: &str) -> Result<()> {
     until(PATIENCE, "it was tried to restore", || {
         let tried = standing(node, backup, target)?.tried.context("not yet")?;
         ensure!(tried.good && tried.files > 0 && tried.of >= tried.files, "{tried:?}");

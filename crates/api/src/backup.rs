@@ -5,7 +5,7 @@ use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Problem;
+use crate::{NewStore, Problem};
 
 mod upkeep;
 
@@ -66,6 +66,13 @@ pub struct NewBackupTarget {
     /// A grant by which another realm lends room for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<String>,
+    /// A bucket of an S3, whoever runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<NewStore>,
+    /// Whether this machine is to remove nothing there: its access key may have no right to, and then nobody who takes the
+    /// machine has.
+    #[serde(default)]
+    pub append_only: bool,
     /// The machine that made what is kept there, if it was not this one; then it is only read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,

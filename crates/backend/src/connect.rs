@@ -46,6 +46,23 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`]
 pub fn connect(settings: &Settings, credentials: &Credentials) -> Result<Arc<dyn ObjectStore>, ConnectError> {
+    connect_with(settings, credentials, Patience { answer: ANSWER, request: REQUEST })
+}
+
+/// How long is waited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// For a sign of life, while all of a body is sent, too.
+    pub(crate) answer: Duration,
+    /// For all of an answer.
+    pub(crate) request: Duration,
+}
+
+pub(crate) fn connect_with(
+    settings: &Settings,
+    credentials: &Credentials,
+    patience: Patience,
+) -> Result<Arc<dyn ObjectStore>, ConnectError> {
     settings.check()?;
     if settings.grant().is_some() {
         return Err(ConnectError::Elsewhere);
@@ -55,8 +72,8 @@ pub fn connect(settings: &Settings, credentials: &Credentials) -> Result<Arc<dyn
     let mut options = ClientOptions::new()
         .with_allow_http(settings.is_plain_http())
         .with_connect_timeout(CONNECT)
-        .with_read_timeout(ANSWER)
-        .with_timeout(REQUEST);
+        .with_read_timeout(patience.answer)
+        .with_timeout(patience.request);
     if let Some(path) = &settings.ca {
         let failed = |detail: String| ConnectError::Certificates { path: path.clone(), detail };
         let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;

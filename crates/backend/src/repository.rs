@@ -13,25 +13,22 @@ use freehold_wire::{Digest, Hex};
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{
-    Error, GetOptions, GetRange, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutPayload,
+    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload,
 };
 use tokio::runtime::Handle;
 
+use crate::connect::{Patience, connect_with};
 use crate::packed::chain;
-use crate::{ConnectError, Credentials, Settings, connect};
+use crate::{ConnectError, Credentials, Settings};
 
 /// How often it is looked whether it was stopped.
 const LOOK: Duration = Duration::from_millis(100);
-/// What is greater goes in parts: on a slow line each of them has time of its own.
-const WHOLE_MAX: u64 = 8 << 20;
-/// The least that S3 takes for a part.
-const PART: usize = 5 << 20;
+/// A file goes as a whole, since only that can be refused where one is already: on a slow line it takes its time.
+const PATIENCE: Patience = Patience { answer: Duration::from_mins(20), request: Duration::from_hours(1) };
 /// No file of a repository is greater.
 const FILE_MAX: u64 = 512 << 20;
-/// Giving an upload up may take so long.
-const ABORT_WITHIN: Duration = Duration::from_secs(10);
-const PARTS_OF_IT: [&str; 5] = ["config", "keys", "snapshots", "index", "data"];
+/// At the top, with the locks of restic.
+const PARTS_OF_IT: [&str; 6] = ["config", "keys", "snapshots", "index", "data", "locks"];
 
 /// A place in a bucket.
 pub struct Rented {
@@ -70,7 +67,7 @@ impl Rented {
         (rights, stop): (Rights, &Stop),
         runtime: Handle,
     ) -> Result<Self, ConnectError> {
-        let store = connect(settings, credentials)?;
+        let store = connect_with(settings, credentials, PATIENCE)?;
         Ok(Self { store, place: place_of(settings), rights, stop: stop.clone(), runtime })
     }
 
@@ -107,9 +104,6 @@ impl Rented {
 
     fn put(&self, path: &Path, content: &[Bytes]) -> io::Result<()> {
         let length = length_of(content);
-        if length > WHOLE_MAX {
-            return self.put_in_parts(path, &content.concat().into());
-        }
         let whole: PutPayload = content.iter().cloned().collect();
         let created = self.wait(self.store.put_opts(path, whole, PutMode::Create.into()));
         match created {
@@ -120,25 +114,6 @@ impl Rented {
             }
             done => done.map(drop),
         }
-    }
-
-    fn put_in_parts(&self, path: &Path, whole: &Bytes) -> io::Result<()> {
-        let mut upload = self.wait(self.store.put_multipart(path))?;
-        let sent = self.send(&mut *upload, whole);
-        if sent.is_err() {
-            // What is left of it otherwise lies there unseen, and is paid for.
-            let abort = async { drop(tokio::time::timeout(ABORT_WITHIN, upload.abort()).await) };
-            self.runtime.block_on(abort);
-        }
-        sent
-    }
-
-    fn send(&self, upload: &mut dyn MultipartUpload, whole: &Bytes) -> io::Result<()> {
-        for at in (0..whole.len()).step_by(PART) {
-            let part = whole.slice(at..whole.len().min(at.saturating_add(PART)));
-            self.wait(upload.put_part(part.into()))?;
-        }
-        self.wait(upload.complete()).map(drop)
     }
 
     fn meta(&self, path: &Path) -> io::Result<ObjectMeta> {
@@ -167,9 +142,7 @@ fn path_of(kind: FileKind, id: &FileId) -> Path {
     let (dir, hex) = (dirname(kind), Hex(id).to_string());
     match kind {
         FileKind::Config => Path::from(dir),
-        FileKind::Pack => {
-            Path::from_iter([dir, hex.get(..2).unwrap_or_default(), &hex])
-        }
+        FileKind::Pack => Path::from_iter([dir, hex.get(..2).unwrap_or_default(), &hex]),
         _ => Path::from_iter([dir, &hex]),
     }
 }
@@ -187,17 +160,45 @@ fn length_of(content: &[Bytes]) -> u64 {
 
 fn said(error: &Error) -> io::Error {
     let text = chain(error);
-    let kind = match error {
-        Error::NotFound { .. } if text.contains("NoSuchBucket") => {
-            return io::Error::other("it has no such bucket");
+    let code = between(&text, "<Code>", "</Code>");
+    // The client wraps what a list or a body was answered with, and tells it as text alone.
+    let refused = text.contains("403 Forbidden") || text.contains("401 Unauthorized");
+    let (kind, words) = match error {
+        _ if text.contains("NoSuchBucket") => (io::ErrorKind::Other, Some("it has no such bucket")),
+        Error::NotFound { .. } => (io::ErrorKind::NotFound, None),
+        Error::AlreadyExists { .. } | Error::Precondition { .. } => (io::ErrorKind::AlreadyExists, None),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            (io::ErrorKind::PermissionDenied, Some("it does not let this access key do that"))
         }
-        Error::NotFound { .. } => io::ErrorKind::NotFound,
-        Error::AlreadyExists { .. } | Error::Precondition { .. } => io::ErrorKind::AlreadyExists,
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
-        Error::Generic { .. } => io::ErrorKind::HostUnreachable,
-        _ => io::ErrorKind::Other,
+        Error::Generic { .. } if refused => {
+            (io::ErrorKind::PermissionDenied, Some("it does not let this access key do that"))
+        }
+        Error::Generic { .. } if code.is_none() => {
+            return io::Error::new(io::ErrorKind::HostUnreachable, deepest(error));
+        }
+        Error::Generic { .. } => (io::ErrorKind::HostUnreachable, None),
+        _ => (io::ErrorKind::Other, None),
     };
-    io::Error::new(kind, text)
+    let words = words.map(str::to_owned).or_else(|| code.map(|code| format!("it says {code}")));
+    let detail = code.map(|code| format!(" ({code})")).filter(|_| kind == io::ErrorKind::PermissionDenied);
+    io::Error::new(kind, words.map_or(text.clone(), |words| words + &detail.unwrap_or_default()))
+}
+
+/// What is behind it: the client's own words go round in circles.
+fn deepest(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}
+
+/// What stands between two words, if it is no longer than a code of S3's.
+fn between<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(from)?;
+    let (code, _) = rest.split_once(to)?;
+    let is_code = !code.is_empty() && code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric());
+    is_code.then_some(code)
 }
 
 impl Store for Rented {
@@ -233,9 +234,8 @@ impl Store for Rented {
             found.bytes().await.map(Some)
         };
         let bytes = self.wait(read)?;
-        let bytes = bytes.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "no file of a backup is that large")
-        })?;
+        let bytes = bytes
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no file of a backup is that large"))?;
         match part {
             Some((_, length)) if bytes.len() as u64 != u64::from(length) => {
                 Err(io::ErrorKind::UnexpectedEof.into())

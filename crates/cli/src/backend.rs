@@ -143,7 +143,7 @@ fn for_each<T: Clone>(flag: &str, typed: Vec<T>, stores: usize) -> Result<Vec<Op
 }
 
 /// The access key, from where nobody else reads it.
-fn credentials(terminal: Terminal, from: Option<&Path>) -> Result<Zeroizing<String>, Problem> {
+pub(crate) fn credentials(terminal: Terminal, from: Option<&Path>) -> Result<Zeroizing<String>, Problem> {
     let unreadable = |from: &Path, error: std::io::Error| {
         Problem::invalid(
             NOT_ATTACHED,

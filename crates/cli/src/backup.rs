@@ -11,13 +11,13 @@ use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
     BackupAsked, BackupCheck, BackupEntry, BackupEntryKind, BackupEvent, BackupFinding, BackupForget,
     BackupForgotten, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
-    BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, Problem,
+    BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore, Problem,
 };
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use zeroize::Zeroizing;
 
-use self::args::{AddArgs, BackupCommand, ForgetArgs, FromArgs, RestoreArgs, TargetCommand};
+use self::args::{AddArgs, BackupCommand, BucketArgs, ForgetArgs, FromArgs, RestoreArgs, TargetCommand};
 use self::told::{kept, lines_of, list, target_line};
 use crate::ask::show;
 use crate::key::{not_written, private_file};
@@ -80,10 +80,12 @@ pub(crate) async fn backup(
 
 async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> Result<(), Problem> {
     match command {
-        TargetCommand::Add { name, path, machine, grant, of, password_file } => {
+        TargetCommand::Add { name, path, machine, grant, of, password_file, bucket } => {
             let password = password_file.as_deref().map(typed_password).transpose()?;
             let path = path.as_deref().map(absolute).transpose()?.unwrap_or_default();
-            let wish = NewBackupTarget { name, path, machine, grant, of, password };
+            let append_only = bucket.append_only;
+            let s3 = store(terminal, *bucket)?;
+            let wish = NewBackupTarget { name, path, machine, grant, s3, append_only, of, password };
             let made = client.add_backup_target(&wish).await?;
             show(terminal, &made, |made| {
                 let how = if made.found { "the backup that is there goes on" } else { "an empty repository" };
@@ -101,6 +103,20 @@ async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> 
             Ok(())
         }
     }
+}
+
+/// The bucket that was typed, with its key.
+fn store(terminal: Terminal, wish: BucketArgs) -> Result<Option<NewStore>, Problem> {
+    let Some(endpoint) = wish.s3 else { return Ok(None) };
+    Ok(Some(NewStore {
+        endpoint,
+        bucket: wish.bucket.unwrap_or_default(),
+        region: wish.region,
+        prefix: wish.prefix.unwrap_or_default(),
+        virtual_host: wish.virtual_host,
+        ca: wish.ca.as_deref().map(absolute).transpose()?,
+        credentials: crate::backend::credentials(terminal, wish.credentials.as_deref())?.to_string(),
+    }))
 }
 
 /// The first line of a file, as restic reads one.

@@ -32,6 +32,7 @@ pub(crate) use attach::{attach, attach_lent, probe};
 pub(crate) use detach::detach;
 pub use outside::check_stores;
 pub(crate) use outside::packs;
+pub(crate) use store::wished_store;
 
 /// All backends of a node, by the names of their folders.
 #[derive(Debug, Default)]

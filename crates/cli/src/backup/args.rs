@@ -81,31 +81,63 @@ pub enum BackupCommand {
 /// `freehold backup target`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum TargetCommand {
-    /// Add a target: a directory, another machine, or room at a friend's. Makes a repository, or takes over one that is there
+    /// Add a target: a directory, another machine, room at a friend's, or a bucket. Makes a repository, or takes over one that is there
     Add {
         /// What to call it: small letters, digits and hyphens
         name: String,
         /// An empty directory, one that is not there yet, or one with a repository of restic's
-        #[arg(required_unless_present_any = ["machine", "grant"], conflicts_with_all = ["machine", "grant"])]
+        #[arg(required_unless_present_any = ["machine", "grant", "s3"], conflicts_with_all = ["machine", "grant", "s3"])]
         path: Option<PathBuf>,
         /// Another machine of the realm keeps it: this one adds to it, and can remove nothing
-        #[arg(long, value_name = "MACHINE", conflicts_with = "grant")]
+        #[arg(long, value_name = "MACHINE", conflicts_with_all = ["grant", "s3"])]
         machine: Option<String>,
         /// It lies in the room that another realm lends by this grant: this machine can remove nothing there
-        #[arg(long, value_name = "GRANT")]
+        #[arg(long, value_name = "GRANT", conflicts_with = "s3")]
         grant: Option<String>,
         /// What another machine, perhaps a lost one, has backed up there, to read it
-        #[arg(long, value_name = "MACHINE", conflicts_with = "path")]
+        #[arg(long, value_name = "MACHINE", conflicts_with_all = ["path", "s3"])]
         of: Option<String>,
         /// A file with the password of the repository that is there, where this realm does not know it
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+        /// It lies in a bucket of an S3.
+        #[command(flatten)]
+        bucket: Box<BucketArgs>,
     },
     /// Forget a target that no backup goes to; what lies there stays
     Remove {
         /// Which target
         name: String,
     },
+}
+
+/// A bucket of an S3 as a target.
+#[derive(Debug, Clone, Args)]
+pub struct BucketArgs {
+    /// It lies in a bucket of an S3, whoever runs it: address of the endpoint, such as https://s3.example.org
+    #[arg(long, value_name = "URL", requires = "bucket")]
+    pub s3: Option<String>,
+    /// The bucket there, which exists already
+    #[arg(long, requires = "s3")]
+    pub bucket: Option<String>,
+    /// The region that requests are signed for [default: us-east-1]
+    #[arg(long, requires = "s3")]
+    pub region: Option<String>,
+    /// What all names there begin with, so that one bucket can serve several purposes
+    #[arg(long, requires = "s3")]
+    pub prefix: Option<String>,
+    /// The bucket is part of the host's name, not of the path
+    #[arg(long, requires = "s3")]
+    pub virtual_host: bool,
+    /// File with the access key, as the AWS tools write it; `-` is standard input; without it it is asked for
+    #[arg(long, value_name = "FILE", requires = "s3")]
+    pub credentials: Option<PathBuf>,
+    /// File with the certificates that vouch for the endpoint, beside those of the system
+    #[arg(long, value_name = "FILE", requires = "s3")]
+    pub ca: Option<PathBuf>,
+    /// This machine removes nothing there: give it an access key that may not
+    #[arg(long, requires = "s3")]
+    pub append_only: bool,
 }
 
 /// `freehold backup add`.

@@ -1,16 +1,22 @@
-//! Where a target's repository is: in a directory of this machine, on a shelf at another one of the realm, or on one in
-//! room that another realm lends. What opens one and what asks how it is stands here alone.
+//! Where a target's repository is: in a directory of this machine, on a shelf at another one of the realm, on one in
+//! room that another realm lends, or in a bucket of an S3. What opens one and what asks how it is stands here alone.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use freehold_backend::{Credentials, Lies, Rented, Settings};
 use freehold_backup::{BackupError, FileKind, Folder, Password, Repository, Rights, Stop, Store as _};
 use freehold_wire::{GrantId, NodeId};
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
 
 use super::shelf::{Shelf, Way};
+use crate::problem::chain;
 use crate::shared::Shared;
+
+/// Folder, in that of backups, with the access keys of buckets.
+const KEYS: &str = "keys";
 
 /// A place for a repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +39,14 @@ pub(crate) enum Place {
         home: NodeId,
         #[serde(with = "spelled")]
         of: NodeId,
+    },
+    /// A bucket of an S3.
+    Bucket {
+        at: Box<Settings>,
+        /// The folder with its access key, among those of all targets.
+        key: String,
+        /// Whether this machine removes nothing there.
+        append_only: bool,
     },
     /// The shelf that another machine of the realm has here.
     Kept {
@@ -70,8 +84,19 @@ pub(crate) enum There {
     Unfit(String),
 }
 
+/// Who removes what lies at a place, where this machine does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Remover {
+    /// The machine that keeps it, by its name.
+    Keeper(String),
+    /// Nobody yet: it lies in room that another realm lends.
+    Lender,
+    /// Whoever has another access key.
+    OtherKey,
+}
+
 impl Place {
-    /// In a line.
+    /// In a line; a bucket as restic calls it.
     pub(crate) fn told(&self, shared: &Shared) -> String {
         let whose = |of: &NodeId| {
             let other = Some(*of).filter(|of| *of != shared.me());
@@ -79,6 +104,7 @@ impl Place {
         };
         match self {
             Self::Folder(path) => path.display().to_string(),
+            Self::Bucket { at, .. } => freehold_backend::place_of(at),
             Self::Machine { keeper, of } => format!("the machine {}{}", shared.name_of(*keeper), whose(of)),
             Self::Room { grant, of, .. } => {
                 let known =
@@ -93,6 +119,7 @@ impl Place {
     pub(crate) fn key(&self, me: NodeId) -> String {
         match self {
             Self::Folder(path) => path.display().to_string(),
+            Self::Bucket { at, .. } => freehold_backend::place_of(at),
             Self::Machine { keeper, of } => format!("shelf {of} at {keeper}"),
             Self::Room { grant, home, of } => format!("shelf {of} at {home} under {grant}"),
             Self::Kept { of } => format!("shelf {of} at {me}"),
@@ -115,23 +142,45 @@ impl Place {
         }
     }
 
-    /// Who alone can remove something there, if this machine cannot: as people call it.
-    pub(crate) fn only_adds(&self, shared: &Shared) -> Option<String> {
+    /// Who alone removes something there, if this machine does not.
+    pub(crate) fn remover(&self, shared: &Shared) -> Option<Remover> {
         match self {
-            Self::Folder(_) | Self::Kept { .. } => None,
-            Self::Machine { keeper, .. } => Some(shared.name_of(*keeper)),
-            Self::Room { .. } => Some(String::new()),
+            Self::Folder(_) | Self::Kept { .. } | Self::Bucket { append_only: false, .. } => None,
+            Self::Machine { keeper, .. } => Some(Remover::Keeper(shared.name_of(*keeper))),
+            Self::Room { .. } => Some(Remover::Lender),
+            Self::Bucket { .. } => Some(Remover::OtherKey),
         }
     }
 
     /// Whether this machine can remove something there.
     pub(super) const fn can_remove(&self) -> bool {
-        matches!(self, Self::Folder(_) | Self::Kept { .. })
+        matches!(self, Self::Folder(_) | Self::Kept { .. } | Self::Bucket { append_only: false, .. })
     }
 
-    /// Whether each byte that is read counts: in room that is lent, for so many a month.
+    /// Whether each byte that is read counts: in room that is lent, for so many a month, and in a bucket, which is paid for.
     pub(super) const fn is_counted(&self) -> bool {
-        matches!(self, Self::Room { .. })
+        matches!(self, Self::Room { .. } | Self::Bucket { .. })
+    }
+
+    /// The folder with the access key, if there is one.
+    pub(crate) fn key_folder(&self, shared: &Shared) -> Option<PathBuf> {
+        match self {
+            Self::Bucket { key, .. } => Some(shared.home.backup().join(KEYS).join(key)),
+            _ => None,
+        }
+    }
+
+    /// The bucket that it is, if it is one. Nobody is asked yet.
+    fn rented(&self, shared: &Shared, rights: Rights, stop: &Stop) -> Result<Option<Rented>, BackupError> {
+        let (Self::Bucket { at, append_only, .. }, Some(folder)) = (self, self.key_folder(shared)) else {
+            return Ok(None);
+        };
+        let unusable =
+            |why: String| BackupError::Engine { doing: "its opening", place: self.told(shared), why };
+        let key = Credentials::read(&folder).map_err(|error| unusable(chain(&error)))?;
+        let rights = if *append_only { Rights::Append } else { rights };
+        let rented = Rented::new(at, &key, (rights, stop), Handle::current());
+        rented.map(Some).map_err(|error| unusable(chain(&error)))
     }
 
     /// Looks what is there. Blocks.
@@ -144,6 +193,7 @@ impl Place {
         match self {
             Self::Folder(path) => look(path),
             Self::Kept { of } => of_store(kept(shared, *of, Rights::Append).list(FileKind::Config)),
+            Self::Bucket { .. } => self.look_into_bucket(shared),
             Self::Machine { .. } | Self::Room { .. } => match self.shelf(shared, &Stop::default()) {
                 Some(shelf) => of_store(shelf.list(FileKind::Config)),
                 None => There::Nothing,
@@ -151,9 +201,23 @@ impl Place {
         }
     }
 
+    fn look_into_bucket(&self, shared: &Shared) -> There {
+        let looked = match self.rented(shared, Rights::Append, &Stop::default()) {
+            Ok(Some(rented)) => rented.look(),
+            Ok(None) => return There::Nothing,
+            Err(error) => return There::Unfit(error.to_string()),
+        };
+        match looked {
+            Ok(Lies::Nothing) => There::Nothing,
+            Ok(Lies::Repository) => There::Repository,
+            Ok(Lies::Other(name)) => There::Unfit(format!("something else lies there, for instance {name}")),
+            Err(error) => There::Unfit(error.to_string()),
+        }
+    }
+
     fn shelf(&self, shared: &Arc<Shared>, stop: &Stop) -> Option<Shelf> {
         let (way, of) = match self {
-            Self::Folder(_) | Self::Kept { .. } => return None,
+            Self::Folder(_) | Self::Kept { .. } | Self::Bucket { .. } => return None,
             Self::Machine { keeper, of } => (Way::Machine(*keeper), *of),
             Self::Room { grant, home, of } => (Way::Room(*grant, *home), *of),
         };
@@ -166,6 +230,9 @@ impl Place {
         shared: &Arc<Shared>,
         password: &Password,
     ) -> Result<Repository, BackupError> {
+        if let Some(rented) = self.rented(shared, Rights::Append, &Stop::default())? {
+            return Repository::create(rented, password);
+        }
         match (self, self.shelf(shared, &Stop::default())) {
             (_, Some(shelf)) => Repository::create(shelf, password),
             (Self::Folder(path), None) => Repository::create(Folder::new(path, Rights::Append), password),
@@ -181,6 +248,9 @@ impl Place {
         password: &Password,
         stop: &Stop,
     ) -> Result<Repository, BackupError> {
+        if let Some(rented) = self.rented(shared, rights, stop)? {
+            return Repository::open(rented, password);
+        }
         match (self, self.shelf(shared, stop)) {
             (_, Some(shelf)) => Repository::open(shelf, password),
             (Self::Folder(path), None) => {
@@ -247,7 +317,9 @@ mod tests {
         let (there, here) = (Place::Machine { keeper, of }, Place::Kept { of });
         assert_eq!(there.key(of), here.key(keeper));
         let room = Place::Room { grant: GrantId::from_bytes([3; 32]), home: keeper, of };
-        for place in [there, here, room, Place::Folder("/mnt/nas".into())] {
+        let at = Box::new(Settings::new("https://s3.example.org", "attic"));
+        let bucket = Place::Bucket { at, key: "0a0b0c0d".to_owned(), append_only: true };
+        for place in [there, here, room, bucket, Place::Folder("/mnt/nas".into())] {
             let kept = serde_json::to_string(&place).unwrap();
             assert_eq!(serde_json::from_str::<Place>(&kept).unwrap(), place);
         }

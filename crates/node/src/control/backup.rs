@@ -16,10 +16,11 @@ use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, St
 use futures::StreamExt as _;
 
 use super::Answers;
-use crate::backup::{self, Backup, Target};
+use crate::backup::{self, Backup, Remover, Target};
 use crate::shared::Shared;
 
 mod adding;
+mod bucket;
 mod printing;
 
 /// How often it is told how far something is.
@@ -153,8 +154,8 @@ impl BackupControl for Answers {
             let next = "freehold backup forget --daily 7 --weekly 5 --monthly 12 --dry-run";
             return Err(Problem::invalid(NOT, "it was not said what is to stay", Some(next)));
         }
-        if let Some(keeper) = target.place.only_adds(&self.0).filter(|_| !wish.dry_run) {
-            return Err(only_adds(&self.0, NOT, &keeper));
+        if let Some(remover) = target.place.remover(&self.0).filter(|_| !wish.dry_run) {
+            return Err(only_adds(&self.0, NOT, &remover));
         }
         let rights = if wish.dry_run { Rights::Append } else { Rights::Prune };
         let alone = if wish.dry_run { None } else { Some(Alone::at(&self.0, &name, NOT).await?) };
@@ -177,15 +178,25 @@ impl BackupControl for Answers {
 }
 
 /// What can be added to from here and not removed, another machine removes.
-fn only_adds(shared: &Shared, not: &str, keeper: &str) -> Problem {
+fn only_adds(shared: &Shared, not: &str, remover: &Remover) -> Problem {
     let why =
         "this machine may add to what lies there and read it; whoever takes it cannot destroy what was kept";
     let me = shared.name_of(shared.me());
-    if keeper.is_empty() {
-        let why = format!("{why}; in room that another realm lends nothing is forgotten yet");
-        return Problem::refused(not, why, Some("ask for more room, or begin anew under another grant"));
-    }
-    let next = format!("on {keeper}: freehold backup forget --from {me} --daily 7 --weekly 5 --monthly 12");
+    let (why, next) = match remover {
+        Remover::Keeper(keeper) => (
+            why.to_owned(),
+            format!("on {keeper}: freehold backup forget --from {me} --daily 7 --weekly 5 --monthly 12"),
+        ),
+        Remover::Lender => (
+            format!("{why}; in room that another realm lends nothing is forgotten yet"),
+            "ask for more room, or begin anew under another grant".to_owned(),
+        ),
+        Remover::OtherKey => (
+            why.to_owned(),
+            "on a machine whose access key may delete, add the bucket without --append-only, and forget there"
+                .to_owned(),
+        ),
+    };
     Problem::refused(not, why, Some(next))
 }
 

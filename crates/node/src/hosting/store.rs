@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_api::{Detached, NewBackend, Probed, Problem};
+use freehold_api::{Detached, NewBackend, NewStore, Probed, Problem};
 use freehold_backend::{Beside, Claims, Credentials, MapError, OpenError, Packed, Settings, Stores};
 use freehold_crypt::Secret;
 use freehold_disk::KeyStore;
@@ -32,20 +32,27 @@ pub(super) fn settings(home: &Home) -> Result<Settings, String> {
     settings.ok_or_else(|| format!("{} has no settings", home.root().display()))
 }
 
+/// Settings and credentials of one store; they are not checked yet.
+pub(crate) fn wished_store(store: &NewStore) -> Result<(Settings, Credentials), String> {
+    let mut settings = Settings::new(&store.endpoint, &store.bucket);
+    if let Some(region) = &store.region {
+        region.clone_into(&mut settings.region);
+    }
+    store.prefix.clone_into(&mut settings.prefix);
+    settings.path_style = !store.virtual_host;
+    settings.ca = store.ca.as_ref().map(Into::into);
+    let credentials = Credentials::parse(&store.credentials).map_err(|error| chain(&error))?;
+    Ok((settings, credentials))
+}
+
 /// Settings and credentials as somebody wishes them, those for each store.
 pub(crate) fn wished(what: &str, wish: &NewBackend) -> Result<(Settings, Vec<Credentials>), Problem> {
     let invalid = |why: String| Problem::invalid(what, why, Some("freehold backend attach --help"));
     let (mut all, mut credentials) = (Vec::new(), Vec::new());
     for store in &wish.stores {
-        let mut settings = Settings::new(&store.endpoint, &store.bucket);
-        if let Some(region) = &store.region {
-            region.clone_into(&mut settings.region);
-        }
-        store.prefix.clone_into(&mut settings.prefix);
-        settings.path_style = !store.virtual_host;
-        settings.ca = store.ca.as_ref().map(Into::into);
+        let (settings, key) = wished_store(store).map_err(invalid)?;
         all.push(settings);
-        credentials.push(Credentials::parse(&store.credentials).map_err(|e| invalid(chain(&e)))?);
+        credentials.push(key);
     }
     let mut all = all.into_iter();
     let mut settings = all.next().ok_or_else(|| invalid("it names no store".to_owned()))?;

@@ -11,14 +11,14 @@ use freehold_wire::{Millis, NodeId};
 use zeroize::Zeroizing;
 
 use super::super::realm::node_named;
-use super::{backup_named, fault, printing};
+use super::{backup_named, bucket, fault, printing};
 use crate::backup::{self, Backup, Place, Target, There};
 use crate::clock;
 use crate::net::called;
 use crate::net::lending::{homes, is_room};
 use crate::shared::Shared;
 
-const NOT_ADDED: &str = "no target was added";
+pub(super) const NOT_ADDED: &str = "no target was added";
 pub(super) const NOT_BACKED_UP: &str = "nothing is backed up";
 pub(super) const USAGE: &str = "freehold backup add NAME PATH --to TARGET";
 const NAME_MAX: usize = 32;
@@ -41,12 +41,25 @@ pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Resul
     let password = password.clone().map(|password| Password::known(Zeroizing::new(password)));
     checked(name, NOT_ADDED)?;
     let place = place(shared, &wish)?;
-    let name = wish.name;
+    let kept = bucket::keep_key(shared, &place, wish.s3.as_ref())?;
+    let added = add_target(shared, wish.name, place, password).await;
+    if added.is_ok() {
+        kept.stays();
+    }
+    added
+}
+
+async fn add_target(
+    shared: &Arc<Shared>,
+    name: String,
+    place: Place,
+    password: Option<Password>,
+) -> Result<BackupTarget, Problem> {
     let backups = &shared.backups_of_files;
     let _turn = backups.turn.lock().await;
-    let plan = backups.plan();
+    let (plan, me) = (backups.plan(), shared.me());
     if let Some((known, target)) =
-        plan.targets.iter().find(|(known, target)| **known == name || target.place == place)
+        plan.targets.iter().find(|(known, target)| **known == name || target.place.key(me) == place.key(me))
     {
         let why = format!("there is the target {known} already, at {}", target.place.told(shared));
         return Err(Problem::conflict(NOT_ADDED, why, Some("freehold backup list")));
@@ -59,6 +72,9 @@ pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Resul
             let next = match place {
                 Place::Folder(_) => {
                     "name an empty directory, or one that is not there yet: freehold backup target add NAME PATH"
+                }
+                Place::Bucket { .. } => {
+                    "see that the bucket is there and the key is let in; beside other things with --prefix NAME"
                 }
                 _ => "see that that machine runs and is reached, then type it again",
             };
@@ -92,8 +108,25 @@ pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Resul
 
 /// The place that is meant.
 fn place(shared: &Arc<Shared>, wish: &NewBackupTarget) -> Result<Place, Problem> {
-    let usage =
-        Some("freehold backup target add NAME PATH, or NAME --machine MACHINE, or NAME --grant GRANT");
+    let usage = Some(
+        "freehold backup target add NAME PATH, or NAME --machine MACHINE, --grant GRANT, or --s3 URL --bucket BUCKET",
+    );
+    if let Some(store) = &wish.s3 {
+        let alone =
+            wish.path.is_empty() && wish.machine.is_none() && wish.grant.is_none() && wish.of.is_none();
+        if !alone {
+            return Err(Problem::invalid(NOT_ADDED, "a target is one place", usage));
+        }
+        return bucket::place(store, wish.append_only);
+    }
+    if wish.append_only {
+        let why = "of directories, the machine can remove what it can write";
+        return Err(Problem::invalid(
+            NOT_ADDED,
+            why,
+            Some("--append-only is for buckets; or: --machine MACHINE"),
+        ));
+    }
     let of = match &wish.of {
         Some(typed) => node_named(shared, typed)?,
         None => shared.me(),
@@ -197,7 +230,12 @@ pub(super) async fn remove_target(shared: &Arc<Shared>, name: &str) -> Result<()
         let next = format!("freehold backup remove {}", words::typed(used));
         return Err(Problem::refused(NOT, format!("the backup {used} goes there"), Some(next)));
     }
-    backups.choose(NOT, |plan| drop(plan.targets.remove(name)))
+    let mut removed = None;
+    backups.choose(NOT, |plan| removed = plan.targets.remove(name))?;
+    if let Some(target) = removed {
+        bucket::forget_key(shared, &target.place);
+    }
+    Ok(())
 }
 
 pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), Problem> {
