@@ -1,5 +1,5 @@
-//! What metering and the judging of passes take of a friend's storing: objects written and read through a [`Room`] with a
-//! pass judged for each, in turn with the same calls on the disk and nothing counted.
+//! What metering takes of a friend's storing: objects written and read through a [`Room`], in turn with the same calls on the
+//! disk and nothing counted. A pass is judged once, when a machine shows it: what that takes is said by itself.
 //!
 //! `cargo run --release -p freehold-lent --example metering FOLDER`
 #![expect(clippy::print_stdout, reason = "its output is read by a person")]
@@ -107,7 +107,6 @@ fn median(mut all: Vec<f64>) -> f64 {
 }
 
 fn compared(folder: &Path, what: &str, size: usize, count: usize) -> Outcome {
-    let shown = Shown::new();
     let bytes = vec![0x5a; size];
     let (mut writes, mut reads) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for round in 0..ROUNDS {
@@ -116,12 +115,7 @@ fn compared(folder: &Path, what: &str, size: usize, count: usize) -> Outcome {
         let room = Room::open(&metered, (u64::MAX, u64::MAX), NOW)?;
         make_private_dir(&plain.join("coming"))?;
         make_private_dir(&plain.join("objects"))?;
-        let put = || {
-            (0..count).try_for_each(|n| {
-                shown.judged()?;
-                Ok(room.put(name(n), &bytes)?)
-            })
-        };
+        let put = || (0..count).try_for_each(|n| Ok(room.put(name(n), &bytes)?));
         let bare_put = || (0..count).try_for_each(|n| bare(&plain, n, &bytes));
         // Whoever comes second finds the disk as the first one left it: in turn.
         if round % 2 == 0 {
@@ -133,7 +127,6 @@ fn compared(folder: &Path, what: &str, size: usize, count: usize) -> Outcome {
         }
         reads[0].push(timed(|| {
             (0..count).try_for_each(|n| {
-                shown.judged()?;
                 let (_, read) = room.get(name(n), (0, u64::MAX), NOW)?.ok_or("nothing")?;
                 if read.len() == size { Ok(()) } else { Err("not all of it".into()) }
             })

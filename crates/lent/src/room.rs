@@ -282,7 +282,8 @@ impl Room {
         let mut inside = self.inside();
         self.count(&mut inside, wanted, now)?;
         drop(inside);
-        let mut bytes = Vec::new();
+        // What there is, and not one byte more is asked for: it need not grow on the way.
+        let mut bytes = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
         let read = file.seek(SeekFrom::Start(from)).and_then(|_| file.take(wanted).read_to_end(&mut bytes));
         read.map_err(disk(&path))?;
         Ok(Some((object, bytes)))

@@ -13,8 +13,9 @@ use minicbor::{Decode, Encode};
 const MONTH: Millis = Millis::from_hours(30 * 24);
 /// So long before its end a grant is said to end.
 const WARNED: Millis = Millis::from_hours(14 * 24);
-/// Bytes that are noted as sent before they are: a crash forgets no byte that went out, and costs at most so many.
-const AHEAD: u64 = 4 << 20;
+/// Bytes that are noted as sent before they are: a crash forgets no byte that went out, and costs at most so many. Each
+/// note waits for the disk.
+const AHEAD: u64 = 32 << 20;
 
 /// How a grant of storage stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
