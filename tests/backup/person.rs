@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use freehold_api::{BackupSnapshot, BackupStanding, BackupStatus, Backups, Finding};
+use anyhow::{Context, Result, bail, ensure};
+use freehold_api::{BackupFound, BackupSnapshot, BackupStanding, BackupStatus, Backups, Finding};
 use freehold_harness::{Answer, Host, Node, Story, story, until};
 
 use super::packs;
@@ -70,6 +70,20 @@ pub(crate) fn tried(node: &Node<'_>, backup: &str, target: &str) -> Result<()> {
     })
 }
 
+/// Looks for what is there, and for what is not.
+fn finds(node: &Node<'_>, home: &Path, snapshot: &str) -> Result<()> {
+    let found: BackupFound = node.ask(&["backup", "find", "*.JPG"])?;
+    let [sea] = found.found.as_slice() else { bail!("{found:?}") };
+    ensure!(sea.entry.path == text(&home.join("photos/sea.jpg")) && sea.entry.size == 2_000_000, "{sea:?}");
+    ensure!(sea.snapshot.id == snapshot && sea.snapshots >= 1 && !found.more, "{found:?}");
+    let said = node.cli(&["backup", "find", "letter", "--snapshot", "home"])?.good()?.out;
+    ensure!(said.contains("papers/letter.txt") && said.contains("backup restore"), "{said}");
+    ensure!(node.cli(&["backup", "find", "iso"])?.good()?.out.contains("nothing of that name"), "an exclude");
+    node.cli(&["backup", "find", "[a"])?.refused(2, &["no pattern"])?;
+    node.cli(&["backup", "find", "sea", "--from", "nas"])?.refused(1, &["nas"])?;
+    Ok(())
+}
+
 #[test]
 fn a_person_backs_up_and_gets_everything_back() -> Result<()> {
     story("a_person_backs_up_and_gets_everything_back", |story| {
@@ -104,6 +118,7 @@ fn a_person_backs_up_and_gets_everything_back() -> Result<()> {
         let listed = node.cli(&["backup", "ls", &text(&home)])?.good()?.out;
         ensure!(listed.contains("papers/") && !listed.contains("big.iso"), "{listed}");
         ensure!(!listed.contains("node"), "the node's own home is left out: {listed}");
+        finds(&node, &home, &first.snapshot)?;
         let photos = host.folder().join("photos");
         node.cli(&["backup", "restore", &text(&home.join("photos")), "--to", &text(&photos)])?.good()?;
         same(&home.join("photos"), &photos)?;

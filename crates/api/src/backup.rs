@@ -290,6 +290,45 @@ pub struct BackupEntry {
     pub modified_ms: Option<u64>,
 }
 
+/// What is looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupSought {
+    /// A part of a name, or with `*`, `?` or `[` the whole of it; with a slash, of the path. Small letters or capital ones.
+    pub pattern: String,
+    /// The target; may be left out where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Only in this snapshot, by its id or the beginning of it, or the name of a backup for the newest of that; without one
+    /// in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupFound {
+    /// The newest snapshot's first.
+    pub found: Vec<BackupHit>,
+    /// Whether there was more than that.
+    pub more: bool,
+    /// Directories in the backup that could not be read, and why: something may be in there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
+}
+
+/// Something that was found; what was changed is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BackupHit {
+    /// What it is.
+    #[serde(flatten)]
+    pub entry: BackupEntry,
+    /// The newest snapshot that has it so.
+    pub snapshot: BackupSnapshot,
+    /// In how many it is so.
+    pub snapshots: u64,
+}
+
 /// What something in a snapshot is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -449,6 +488,8 @@ pub trait BackupControl: Send + Sync {
     async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem>;
     /// What lies below a path of a snapshot.
     async fn backup_entries(&self, place: BackupPlace) -> Result<Vec<BackupEntry>, Problem>;
+    /// Looks for something by its name.
+    async fn seek_backup(&self, sought: BackupSought) -> Result<BackupFound, Problem>;
     /// Brings something back.
     async fn restore_backup(&self, wish: BackupRestore) -> Result<BackupEvents, Problem>;
     /// Looks whether a repository is sound.

@@ -53,10 +53,10 @@ pub use backend::{
 };
 pub use backup::{
     BackupAsked, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind, BackupEvent,
-    BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupKeep, BackupKept, BackupPassword,
-    BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupRun, BackupSnapshot, BackupStanding,
-    BackupStatus, BackupTarget, BackupThinned, BackupTrial, BackupUpkeep, Backups, NewBackup,
-    NewBackupTarget,
+    BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupHit, BackupKeep,
+    BackupKept, BackupPassword, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupRun,
+    BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned, BackupTrial,
+    BackupUpkeep, Backups, NewBackup, NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,

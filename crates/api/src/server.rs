@@ -195,6 +195,7 @@ fn backups() -> OpenApiRouter<Node> {
         .routes(routes!(backup::accept_backup))
         .routes(routes!(backup::backup_snapshots))
         .routes(routes!(backup::backup_entries))
+        .routes(routes!(backup::seek_backup))
         .routes(routes!(backup::restore_backup))
         .routes(routes!(backup::check_backup))
         .routes(routes!(backup::forget_backups))

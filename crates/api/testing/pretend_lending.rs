@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use freehold_api::{
-    BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvents, BackupForget, BackupKeep,
-    BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupStatus, BackupTarget, Backups,
-    GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem,
-    RealmCard,
+    BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvents, BackupForget, BackupFound,
+    BackupKeep, BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupSought, BackupStatus,
+    BackupTarget, Backups, GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup,
+    NewBackupTarget, NewGrant, Problem, RealmCard,
 };
 use serde_json::{Value, json};
 
@@ -154,6 +154,10 @@ impl BackupControl for Pretend {
     }
 
     async fn backup_entries(&self, _: BackupPlace) -> Result<Vec<BackupEntry>, Problem> {
+        unmade()
+    }
+
+    async fn seek_backup(&self, _: BackupSought) -> Result<BackupFound, Problem> {
         unmade()
     }
 

@@ -26,6 +26,7 @@ mod repository;
 mod restoring;
 mod retaining;
 mod sealing;
+mod seeking;
 mod source;
 mod store;
 mod view;
@@ -41,6 +42,7 @@ pub use password::Password;
 pub use repository::{Finding, Repository, Snapshot};
 pub use restoring::{Failed, Restored};
 pub use retaining::Forgotten;
+pub use seeking::{Hit, Hits, Sought};
 pub use store::{FileId, FileKind, Stop, Store};
 
 #[cfg(test)]

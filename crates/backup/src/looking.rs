@@ -164,7 +164,7 @@ fn each_file(run: &Run<'_>, root: TreeId, note: bool, see: &mut dyn FnMut(&Path,
     }
 }
 
-fn entry(path: PathBuf, node: &Node) -> Entry {
+pub(crate) fn entry(path: PathBuf, node: &Node) -> Entry {
     let kind = match node.node_type {
         NodeType::File => Kind::File,
         NodeType::Dir => Kind::Dir,

@@ -20,6 +20,7 @@ mod lies;
 mod looking;
 mod making;
 mod printing;
+mod seeking;
 mod upkeep;
 
 /// A place with something to back up, and a repository.

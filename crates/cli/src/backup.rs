@@ -11,7 +11,7 @@ use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
     BackupAsked, BackupCheck, BackupEntry, BackupEntryKind, BackupEvent, BackupFinding, BackupForget,
     BackupForgotten, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
-    BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore, Problem,
+    BackupSought, BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore, Problem,
 };
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -65,6 +65,10 @@ pub(crate) async fn backup(
         BackupCommand::Ls { path, from } => {
             let all = client.backup_entries(&place(from, path.as_deref())?).await?;
             show(terminal, &all, |all| all.iter().map(entry).collect::<Vec<_>>().join("\n"))
+        }
+        BackupCommand::Find { pattern, from } => {
+            let sought = BackupSought { pattern, target: from.from, snapshot: from.snapshot };
+            find(terminal, client, &sought).await
         }
         BackupCommand::Restore(wish) => restore(terminal, client, wish).await,
         BackupCommand::Check { target, read } => check(terminal, client, target, read).await,
@@ -358,6 +362,19 @@ async fn password(
     Ok(())
 }
 
+async fn find(terminal: Terminal, client: &Client, sought: &BackupSought) -> Result<(), Problem> {
+    let found = client.seek_backup(sought).await?;
+    show(terminal, &found, |found| told::found(found, sought.target.as_deref()))?;
+    if found.unread.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::corrupt(
+        "not everything could be looked through",
+        found.unread.join("; "),
+        Some("freehold backup check    (says what is damaged)"),
+    ))
+}
+
 fn snapshot(one: &BackupSnapshot) -> String {
     let size = one.bytes.map(|size| format!(", {}", bytes(size))).unwrap_or_default();
     let files = one.files.map(|files| format!(", {}", count(files, "file"))).unwrap_or_default();
@@ -366,7 +383,7 @@ fn snapshot(one: &BackupSnapshot) -> String {
     format!("  {id}  {ago} ago, {}: {}{files}{size}", one.machine, one.paths.join(", "))
 }
 
-fn entry(one: &BackupEntry) -> String {
+pub(super) fn entry(one: &BackupEntry) -> String {
     let (size, mark) = match one.kind {
         BackupEntryKind::File => (bytes(one.size), ""),
         BackupEntryKind::Dir => (String::new(), "/"),

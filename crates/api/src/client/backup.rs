@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::{Client, events, json, read_json, request, segment};
 use crate::{
-    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupKeep, BackupPassword,
-    BackupPlace, BackupRestore, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup,
-    NewBackupTarget, Problem,
+    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep,
+    BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget,
+    Backups, NewBackup, NewBackupTarget, Problem,
 };
 
 /// Something under way; dropping it stops the work.
@@ -72,6 +72,11 @@ impl Client {
     /// What lies below a path of a snapshot.
     pub async fn backup_entries(&self, place: &BackupPlace) -> Result<Vec<BackupEntry>, Problem> {
         read_json(self.ask_patiently(json(Method::POST, "/backup/entries", place)?).await?).await
+    }
+
+    /// Looks for something by its name.
+    pub async fn seek_backup(&self, sought: &BackupSought) -> Result<BackupFound, Problem> {
+        read_json(self.ask_patiently(json(Method::POST, "/backup/seek", sought)?).await?).await
     }
 
     /// Brings something back.

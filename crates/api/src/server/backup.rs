@@ -12,8 +12,8 @@ use super::Node;
 use super::extract::{Asked, Named};
 use crate::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvent, BackupEvents, BackupForget,
-    BackupKeep, BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupStatus, BackupTarget,
-    Backups, NewBackup, NewBackupTarget, Problem,
+    BackupFound, BackupKeep, BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupSought,
+    BackupStatus, BackupTarget, Backups, NewBackup, NewBackupTarget, Problem,
 };
 
 fn backups_of(node: &Node) -> Result<&dyn BackupControl, Problem> {
@@ -151,6 +151,17 @@ pub(super) async fn backup_snapshots(
     Asked(place): Asked<BackupPlace>,
 ) -> Result<Json<Vec<BackupSnapshot>>, Problem> {
     backups_of(&node)?.backup_snapshots(place).await.map(Json)
+}
+
+/// Looks for something by its name, in all snapshots of a target or in one
+#[utoipa::path(post, path = "/api/v1/backup/seek", tag = "backup", request_body = BackupSought, responses(
+    (status = 200, body = BackupFound),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn seek_backup(
+    State(node): State<Node>,
+    Asked(sought): Asked<BackupSought>,
+) -> Result<Json<BackupFound>, Problem> {
+    backups_of(&node)?.seek_backup(sought).await.map(Json)
 }
 
 /// What lies below a path of a snapshot

@@ -51,6 +51,14 @@ pub enum BackupCommand {
         #[command(flatten)]
         from: FromArgs,
     },
+    /// Look for something by its name, in all snapshots of a target
+    Find {
+        /// A part of the name; or, with * ? and [], the whole of it; with a slash, of the path
+        pattern: String,
+        /// From where.
+        #[command(flatten)]
+        from: FindArgs,
+    },
     /// Bring back a snapshot, or something in it
     Restore(RestoreArgs),
     /// Look whether everything on a target can be restored
@@ -278,6 +286,17 @@ pub struct FromArgs {
     #[arg(long, value_name = "TARGET")]
     pub from: Option<String>,
     /// A snapshot's id, or the beginning of it, or the name of a backup for the newest of that [default: the newest]
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub snapshot: Option<String>,
+}
+
+/// Where something is looked for.
+#[derive(Debug, Clone, Args)]
+pub struct FindArgs {
+    /// The target; may be left out where there is only one
+    #[arg(long, value_name = "TARGET")]
+    pub from: Option<String>,
+    /// Only in this snapshot: its id, or the beginning of it, or the name of a backup for the newest of that
     #[arg(long, value_name = "SNAPSHOT")]
     pub snapshot: Option<String>,
 }

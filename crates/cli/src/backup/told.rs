@@ -2,10 +2,11 @@
 
 use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
-    BackupKeep, BackupKept, BackupStanding, BackupStatus, BackupTarget, BackupUpkeep, Backups,
+    BackupFound, BackupHit, BackupKeep, BackupKept, BackupStanding, BackupStatus, BackupTarget, BackupUpkeep,
+    Backups,
 };
 
-use super::progress;
+use super::{entry, progress};
 
 pub(super) fn target_line(target: &BackupTarget) -> String {
     format!("  {:<16} target, at {}", target.name, target.place)
@@ -82,6 +83,30 @@ pub(super) fn list(all: &Backups) -> String {
         out.push("  nothing is backed up yet: freehold backup add NAME PATH --to TARGET".to_owned());
     }
     out.extend(all.backups.iter().flat_map(lines_of));
+    out.join("\n")
+}
+
+/// What was found, and what brings the first of it back.
+pub(super) fn found(found: &BackupFound, target: Option<&str>) -> String {
+    let Some(first) = found.found.first() else {
+        return "  nothing of that name".to_owned();
+    };
+    let line = |hit: &BackupHit| {
+        let id = hit.snapshot.id.get(..8).unwrap_or(&hit.snapshot.id);
+        let others = match hit.snapshots {
+            0 | 1 => String::new(),
+            all => format!(", and {} before", words::thousands(all - 1)),
+        };
+        format!("{}\n  {:>10}  in {id}, {}{others}", entry(&hit.entry), "", words::date(hit.snapshot.made_ms))
+    };
+    let mut out: Vec<String> = found.found.iter().map(line).collect();
+    if found.more {
+        out.push(format!("  and more: only the first {} are shown", out.len()));
+    }
+    let id = first.snapshot.id.get(..8).unwrap_or(&first.snapshot.id);
+    let from = target.map(|target| format!(" --from {}", words::typed(target))).unwrap_or_default();
+    let path = words::typed(&first.entry.path);
+    out.push(format!("  It comes back with: freehold backup restore {path} --snapshot {id}{from} --to DIR"));
     out.join("\n")
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
-    BackupFinding, BackupForget, BackupForgotten, BackupKeep, BackupPassword, BackupPlace, BackupProgress,
-    BackupRestore, BackupRestored, BackupSnapshot, BackupStatus, BackupTarget, Backups, NewBackup,
-    NewBackupTarget, Problem,
+    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupPassword, BackupPlace,
+    BackupProgress, BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupStatus, BackupTarget,
+    Backups, NewBackup, NewBackupTarget, Problem,
 };
 use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
 use futures::StreamExt as _;
@@ -22,6 +22,7 @@ use crate::shared::Shared;
 mod adding;
 mod bucket;
 mod printing;
+mod seeking;
 
 /// How often it is told how far something is.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -103,6 +104,10 @@ impl BackupControl for Answers {
             Ok(listed.iter().map(entry).collect())
         })
         .await
+    }
+
+    async fn seek_backup(&self, sought: BackupSought) -> Result<BackupFound, Problem> {
+        seeking::seek(&self.0, sought).await
     }
 
     async fn restore_backup(&self, wish: BackupRestore) -> Result<BackupEvents, Problem> {
