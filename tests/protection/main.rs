@@ -364,7 +364,10 @@ fn what_a_hostile_disk_does_to_a_copy_is_found_and_mended() -> Result<()> {
         let said = format!("{}{}", report.out, report.err);
         // A part that is not as long as it was counts as missing, and is fetched again without anybody's asking.
         let mended = said.matches("repaired from a good copy").count();
-        ensure!((2..=3).contains(&mended) && said.matches("film.mp4").count() <= 3, "it should mend three: {said}");
+        ensure!(
+            (2..=3).contains(&mended) && said.matches("film.mp4").count() <= 3,
+            "it should mend three: {said}"
+        );
         ensure!(identical(&one, &ready, &original)?, "not mended: {said}");
         one.cli(&["bucket", "verify", "photos", "--no-repair"])?.good()?;
         until(30, "no alarm says so any more", || {

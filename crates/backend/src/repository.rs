@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use freehold_backup::{FileId, FileKind, Rights, Stop, Store};
-use freehold_wire::{Digest, Hex};
+use freehold_wire::Digest;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{
@@ -128,23 +128,8 @@ pub fn place_of(settings: &Settings) -> String {
     whole.trim_end_matches('/').to_owned()
 }
 
-const fn dirname(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::Config => "config",
-        FileKind::Key => "keys",
-        FileKind::Snapshot => "snapshots",
-        FileKind::Index => "index",
-        FileKind::Pack => "data",
-    }
-}
-
 fn path_of(kind: FileKind, id: &FileId) -> Path {
-    let (dir, hex) = (dirname(kind), Hex(id).to_string());
-    match kind {
-        FileKind::Config => Path::from(dir),
-        FileKind::Pack => Path::from_iter([dir, hex.get(..2).unwrap_or_default(), &hex]),
-        _ => Path::from_iter([dir, &hex]),
-    }
+    Path::from(kind.path(id))
 }
 
 /// The file that an object is, if it is one of this kind.
@@ -207,7 +192,7 @@ impl Store for Rented {
     }
 
     fn list(&self, kind: FileKind) -> io::Result<Vec<(FileId, u64)>> {
-        let path = Path::from(dirname(kind));
+        let path = Path::from(kind.dirname());
         if kind == FileKind::Config {
             return match self.meta(&path) {
                 Ok(found) => Ok(vec![([0; 32], found.size)]),

@@ -72,31 +72,18 @@ impl Folder {
         Self { received: Some(received.to_owned()), ..self }
     }
 
-    fn dir(&self, kind: FileKind, id: &FileId) -> PathBuf {
-        match kind {
-            FileKind::Config => self.root.clone(),
-            FileKind::Pack => {
-                let hex = hex_of(id);
-                self.root.join(dirname(kind)).join(hex.get(..2).unwrap_or_default())
-            }
-            _ => self.root.join(dirname(kind)),
-        }
-    }
-
     fn path(&self, kind: FileKind, id: &FileId) -> PathBuf {
-        match kind {
-            FileKind::Config => self.root.join("config"),
-            _ => self.dir(kind, id).join(hex_of(id)),
-        }
+        self.root.join(kind.path(id))
     }
 
     /// Puts the whole content under its name, and on the disk.
     fn put(&self, kind: FileKind, id: &FileId, content: &[Bytes]) -> io::Result<()> {
         self.stop.check()?;
-        let (dir, path) = (self.dir(kind, id), self.path(kind, id));
+        let path = self.path(kind, id);
+        let dir = path.parent().unwrap_or(&self.root);
         acceptable(kind, id, content)?;
         self.still_there()?;
-        make_dirs(&dir)?;
+        make_dirs(dir)?;
         // Others write here too, and those on other machines may have this process's number.
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -115,7 +102,7 @@ impl Folder {
             fs::remove_file(&under_way)?;
             return if same { Ok(()) } else { Err(error) };
         }
-        File::open(&dir)?.sync_all()
+        File::open(dir)?.sync_all()
     }
 
     fn still_there(&self) -> io::Result<()> {
@@ -130,7 +117,7 @@ impl Folder {
 
     /// The directories in which files of this kind lie.
     fn dirs(&self, kind: FileKind) -> io::Result<Vec<PathBuf>> {
-        let top = self.root.join(dirname(kind));
+        let top = self.root.join(kind.dirname());
         if kind != FileKind::Pack {
             return Ok(vec![top]);
         }
@@ -217,20 +204,6 @@ fn collect(dir: &Path, found: &mut Vec<(FileId, u64)>) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn hex_of(id: &FileId) -> String {
-    hex::encode(id)
-}
-
-const fn dirname(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::Config => "config",
-        FileKind::Key => "keys",
-        FileKind::Snapshot => "snapshots",
-        FileKind::Index => "index",
-        FileKind::Pack => "data",
-    }
 }
 
 /// Makes the directory and what it lies in, for this user alone, each durable in the one above.
@@ -325,7 +298,7 @@ impl Store for Folder {
 
     fn create(&self) -> io::Result<()> {
         let kinds = [FileKind::Key, FileKind::Snapshot, FileKind::Index, FileKind::Pack];
-        kinds.into_iter().try_for_each(|kind| make_dirs(&self.root.join(dirname(kind))))
+        kinds.into_iter().try_for_each(|kind| make_dirs(&self.root.join(kind.dirname())))
     }
 
     /// A disk that is unmounted leaves an empty directory.
@@ -348,7 +321,7 @@ impl Store for Folder {
     }
 
     fn received(&self, snapshot: &FileId) -> Option<Millis> {
-        let noted = fs::read_to_string(self.received.as_ref()?.join(hex_of(snapshot))).ok()?;
+        let noted = fs::read_to_string(self.received.as_ref()?.join(hex::encode(snapshot))).ok()?;
         noted.trim().parse().ok().map(Millis)
     }
 

@@ -30,6 +30,29 @@ pub enum FileKind {
     Pack,
 }
 
+impl FileKind {
+    /// The directory that files of this kind lie in, as restic calls it; the config's own name.
+    pub const fn dirname(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Key => "keys",
+            Self::Snapshot => "snapshots",
+            Self::Index => "index",
+            Self::Pack => "data",
+        }
+    }
+
+    /// Where a file lies, from the repository's root on: as restic lays it out, packs by the first two digits of their ids.
+    pub fn path(self, id: &FileId) -> String {
+        let (dir, hex) = (self.dirname(), hex::encode(id));
+        match self {
+            Self::Config => dir.to_owned(),
+            Self::Pack => format!("{dir}/{}/{hex}", hex.get(..2).unwrap_or_default()),
+            _ => format!("{dir}/{hex}"),
+        }
+    }
+}
+
 /// Its name: the SHA-256 of what is in it.
 pub type FileId = [u8; 32];
 
