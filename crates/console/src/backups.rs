@@ -96,6 +96,11 @@ pub(crate) fn worst(backup: &BackupStatus) -> Mark {
     of("bad").or_else(|| of("wait")).or_else(|| of("good")).or_else(|| of("quiet")).unwrap_or(none)
 }
 
+/// The program whose output it is, without where that lies and what it is told.
+pub(crate) fn program(backup: &BackupStatus) -> Option<&str> {
+    backup.command.first().map(|program| program.rsplit('/').next().unwrap_or(program))
+}
+
 /// `every hour`, `every 6 hours`.
 pub(crate) fn every(ms: u64) -> String {
     let span = words::span(ms);

@@ -51,6 +51,14 @@ fn an_alarm_that_the_status_does_not_tell_of_is_told() {
 }
 
 #[test]
+fn of_a_command_the_program_is_told_and_not_its_words() {
+    let mut one = backup(&[]);
+    assert_eq!(program(&one), None);
+    one.command = ["/usr/bin/mysqldump", "--password=secret"].map(str::to_owned).into();
+    assert_eq!(program(&one), Some("mysqldump"));
+}
+
+#[test]
 fn times_and_sizes_are_as_people_say_them() {
     assert_eq!([3_600_000, 21_600_000].map(every), ["every hour", "every 6 hours"]);
     let one = at(&serde_json::json!({ "last": last(), "next_in_ms": 0 }));
