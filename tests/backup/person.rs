@@ -70,6 +70,27 @@ pub(crate) fn tried(node: &Node<'_>, backup: &str, target: &str) -> Result<()> {
     })
 }
 
+/// Brings things back to where they were, over what has become of them.
+fn comes_back_in_place(node: &Node<'_>, home: &Path) -> Result<()> {
+    let (letter, photos) = (home.join("papers/letter.txt"), home.join("photos"));
+    let before = (std::fs::read(&letter)?, std::fs::read(photos.join("sea.jpg"))?);
+    super::write(&letter, b"spoilt")?;
+    super::write(&photos.join("sea.jpg"), b"spoilt")?;
+    super::write(&photos.join("later.jpg"), b"later")?;
+    let typed = ["backup", "restore", &text(&letter), "--in-place"];
+    node.cli(&typed)?.refused(1, &["nothing was restored", "--to DIR", "-y"])?;
+    ensure!(std::fs::read(&letter)? == b"spoilt", "nobody was asked");
+    node.cli(&[&["--yes"], &typed[..]].concat())?.good()?;
+    ensure!(std::fs::read(&letter)? == before.0, "a file");
+    node.cli(&["--yes", "backup", "restore", &text(&photos), "--in-place"])?.good()?;
+    ensure!(std::fs::read(photos.join("sea.jpg"))? == before.1, "a directory");
+    ensure!(photos.join("later.jpg").exists(), "what came later stays");
+    super::write(&letter, b"spoilt")?;
+    node.cli(&["--yes", "backup", "restore", "--snapshot", "home", "--in-place"])?.good()?;
+    ensure!(std::fs::read(&letter)? == before.0, "everything");
+    Ok(std::fs::remove_file(photos.join("later.jpg"))?)
+}
+
 /// Looks for what is there, and for what is not.
 fn finds(node: &Node<'_>, home: &Path, snapshot: &str) -> Result<()> {
     let found: BackupFound = node.ask(&["backup", "find", "*.JPG"])?;
@@ -119,6 +140,7 @@ fn a_person_backs_up_and_gets_everything_back() -> Result<()> {
         ensure!(listed.contains("papers/") && !listed.contains("big.iso"), "{listed}");
         ensure!(!listed.contains("node"), "the node's own home is left out: {listed}");
         finds(&node, &home, &first.snapshot)?;
+        comes_back_in_place(&node, &home)?;
         let photos = host.folder().join("photos");
         node.cli(&["backup", "restore", &text(&home.join("photos")), "--to", &text(&photos)])?.good()?;
         same(&home.join("photos"), &photos)?;

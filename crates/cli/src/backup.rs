@@ -257,8 +257,32 @@ fn odd() -> Problem {
     Problem::bug("the answer makes no sense", "the node answered something else", None::<&str>)
 }
 
+/// The directory into which something comes back to where it was: a directory into itself, a file into the one above.
+async fn where_it_was(terminal: Terminal, client: &Client, wish: &RestoreArgs) -> Result<String, Problem> {
+    let place = place(wish.from.clone(), wish.path.as_deref())?;
+    let to = match &place.path {
+        None => "/".to_owned(),
+        Some(path) => {
+            let listed = client.backup_entries(&place).await?;
+            // Of what is no directory, a list has that alone.
+            let itself = |one: &BackupEntry| one.path == *path && one.kind != BackupEntryKind::Dir;
+            let above = Path::new(path).parent().filter(|_| listed.iter().any(itself));
+            above.map_or_else(|| path.clone(), |above| above.to_string_lossy().into_owned())
+        }
+    };
+    terminal.is_meant(
+        "nothing was restored",
+        "restore",
+        "freehold backup restore --in-place, with --to DIR first, then with",
+    )?;
+    Ok(to)
+}
+
 async fn restore(terminal: Terminal, client: &Client, wish: RestoreArgs) -> Result<(), Problem> {
-    let to = absolute(&wish.to)?;
+    let to = match &wish.to {
+        Some(to) => absolute(to)?,
+        None => where_it_was(terminal, client, &wish).await?,
+    };
     let wish = BackupRestore { from: place(wish.from, wish.path.as_deref())?, to: to.clone() };
     let BackupEvent::Restored(done) = to_the_end(terminal, client.restore_backup(&wish).await?).await? else {
         return Err(odd());

@@ -307,8 +307,11 @@ pub struct RestoreArgs {
     /// What comes back, by its path in the snapshot [default: everything, under its whole paths]
     pub path: Option<PathBuf>,
     /// The directory that it comes back into
-    #[arg(long, value_name = "DIR")]
-    pub to: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "in_place")]
+    pub to: Option<PathBuf>,
+    /// To where it was, over what is there now; what came later stays
+    #[arg(long, conflicts_with = "to")]
+    pub in_place: bool,
     /// From where.
     #[command(flatten)]
     pub from: FromArgs,
