@@ -116,7 +116,7 @@ pub(crate) fn offer(lender: &Node<'_>, borrower: &Node<'_>, what: &[&str]) -> Re
 }
 
 pub(crate) fn is_attached(node: &Node<'_>, name: &str) -> Result<()> {
-    until(60, &format!("{name} is a place for copies"), || {
+    until(180, &format!("{name} is a place for copies"), || {
         let all: Vec<BackendStatus> = node.ask(&["backend", "list"])?;
         let up = all.iter().any(|one| one.name == name && one.state == BackendState::Up);
         ensure!(up, "{all:?}, {:?}", node.ask::<GrantStatus>(&["grant", "show", name])?.trouble);

@@ -16,6 +16,9 @@ const SHARE: u64 = 28 << 20;
 /// A film fits into a share beside the photos, and a second one does not.
 const FILM: usize = 14 * MIB;
 
+/// Whoever was cut off is found out to be, and tried again, within a minute or two: this is more.
+const WITHIN: u64 = 240;
+
 /// What lies there, which is never more than a share.
 fn within_its_share(home: &Node<'_>) -> Result<u64> {
     let lies = lying(home)?.iter().map(|(_, len)| len).sum();
@@ -40,7 +43,7 @@ fn agreed_in_parts(
     let what = ["--storage", "56MiB", "--egress", "1GiB/month", "--wind-down", "2", "--on", "attic,barn"];
     let text = offer(attic, borrower, &what)?;
     borrower.cli(&["grant", "accept", &text, "--name", "smith"])?.good()?;
-    until(30, "the other machine turns away what it has not heard of", || {
+    until(WITHIN, "the other machine turns away what it has not heard of", || {
         let trouble = borrower.ask::<freehold_api::GrantStatus>(&["grant", "show", "smith"])?.trouble;
         ensure!(trouble.is_some(), "nothing is in the way");
         Ok(())
@@ -49,10 +52,10 @@ fn agreed_in_parts(
     barn.host().unplug()?;
     attic.host().plug_in()?;
     is_attached(borrower, "smith")?;
-    borrower.protected("photos", OBJECTS)?;
+    borrower.protected_within(WITHIN, "photos", OBJECTS)?;
     film(story, borrower, ready, "first", 21)?;
     film(story, borrower, ready, "second", 22)?;
-    until(60, "one of two films has found room", || {
+    until(WITHIN, "one of two films has found room", || {
         let films = borrower.bucket("films")?;
         ensure!(films.objects == 2 && films.waiting == 1, "{films:?}");
         Ok(())
@@ -60,7 +63,7 @@ fn agreed_in_parts(
     within_its_share(attic)?;
     ensure!(lying(barn)?.is_empty(), "something lies where nobody came");
     barn.host().plug_in()?;
-    borrower.protected("films", 2)?;
+    borrower.protected_within(WITHIN, "films", 2)?;
     let (here, there) = (within_its_share(attic)?, within_its_share(barn)?);
     ensure!(here > 0 && there > 0, "{here} and {there} bytes");
     Ok(())
@@ -89,14 +92,14 @@ fn renewed_after_a_while(
     ensure!(identical(borrower, &ready, original)?, "what is here is not read");
     borrower.host().plug_in()?;
     lose_the_disk(borrower)?;
-    eventually(90, "it is read from the friend", || identical(borrower, &ready, original))?;
+    eventually(WITHIN, "it is read from the friend", || identical(borrower, &ready, original))?;
     // What is read, and was not here, is here again.
     for name in ["first", "second"] {
         let copy = borrower.host().folder().join(name).to_string_lossy().into_owned();
         borrower.s3(&ready)?.aws(&["s3", "cp", &format!("s3://films/{name}"), &copy])?.good()?;
     }
-    borrower.protected("films", 2)?;
-    borrower.protected("photos", OBJECTS)?;
+    borrower.protected_within(WITHIN, "films", 2)?;
+    borrower.protected_within(WITHIN, "photos", OBJECTS)?;
     Ok(ready)
 }
 
@@ -118,11 +121,11 @@ fn ended_in_parts(
     let text = offer(loft, borrower, &["--storage", "128MiB", "--wind-down", "0"])?;
     borrower.cli(&["grant", "accept", &text, "--name", "brown"])?.good()?;
     is_attached(borrower, "brown")?;
-    borrower.protected("films", 3)?;
+    borrower.protected_within(WITHIN, "films", 3)?;
     attic.host().plug_in()?;
     barn.host().plug_in()?;
     for node in [attic, barn] {
-        until(60, "it winds down", || {
+        until(WITHIN, "it winds down", || {
             let (theirs, ours) = (room(node, "jones")?, room(borrower, "smith")?);
             let winds_down = [&theirs, &ours].iter().all(|room| room.phase == RoomPhase::WindingDown);
             ensure!(winds_down, "{theirs:?} {ours:?}");
@@ -131,13 +134,13 @@ fn ended_in_parts(
     }
     within_its_share(attic)?;
     within_its_share(barn)?;
-    until(180, "the third realm has a copy of everything", || {
+    until(WITHIN, "the third realm has a copy of everything", || {
         let kept = room(loft, "jones")?.kept;
         ensure!(kept.is_some_and(|kept| kept > (9 + 3 * 14) << 20), "{kept:?} bytes are there");
         Ok(())
     })?;
-    borrower.protected("photos", OBJECTS)?;
-    borrower.protected("films", 3)
+    borrower.protected_within(WITHIN, "photos", OBJECTS)?;
+    borrower.protected_within(WITHIN, "films", 3)
 }
 
 #[test]
@@ -150,7 +153,7 @@ fn whoever_is_cut_off_at_whatever_step_nothing_is_lost_or_overspent() -> Result<
             [hosts[0].node()?, hosts[1].node()?, hosts[2].node()?, hosts[3].node()?];
         found(&mut one, "The Smiths", "attic")?;
         other.join(&one.invite(&[])?, "barn")?;
-        eventually(30, "the smiths know each other", || Ok(one.connections()? == 1))?;
+        eventually(WITHIN, "the smiths know each other", || Ok(one.connections()? == 1))?;
         let ready = found(&mut jones, "The Joneses", "den")?;
         found(&mut brown, "The Browns", "loft")?;
         let original = photos(story)?;
@@ -175,18 +178,18 @@ fn whoever_is_cut_off_at_whatever_step_nothing_is_lost_or_overspent() -> Result<
             node.resume()?;
         }
         let ready = jones.resume()?;
-        until(60, "each deletes what it has by itself", || {
+        until(WITHIN, "each deletes what it has by itself", || {
             let left = [lying(&one)?.len(), lying(&other)?.len()];
             ensure!(left == [0, 0], "{left:?} are left");
             Ok(())
         })?;
         other.host().plug_in()?;
-        until(60, "both have signed for it", || {
+        until(WITHIN, "both have signed for it", || {
             let receipts = room(&jones, "smith")?.receipts;
             ensure!(receipts.len() == 2 && receipts.iter().all(|receipt| receipt.bytes > 0), "{receipts:?}");
             Ok(())
         })?;
         lose_the_disk(&jones)?;
-        eventually(90, "all is read from the third realm", || identical(&jones, &ready, &original))
+        eventually(WITHIN, "all is read from the third realm", || identical(&jones, &ready, &original))
     })
 }

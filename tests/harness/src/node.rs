@@ -273,7 +273,12 @@ impl<'a> Node<'a> {
 
     /// Waits until everything in a bucket is on as many nodes as it asks for.
     pub fn protected(&self, bucket: &str, objects: u64) -> Result<()> {
-        until(60, &format!("{bucket} is protected"), || {
+        self.protected_within(60, bucket, objects)
+    }
+
+    /// The same with more patience: whoever was cut off is tried again after a while.
+    pub fn protected_within(&self, seconds: u64, bucket: &str, objects: u64) -> Result<()> {
+        until(seconds, &format!("{bucket} is protected"), || {
             let now = self.bucket(bucket)?;
             ensure!(now.protected == Protection::Full && now.objects == objects, "{now:?}");
             Ok(())
