@@ -1,14 +1,19 @@
 //! Backups of this machine: what is backed up, to which targets, how that stands, and what comes back.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{NewStore, Problem};
 
+mod mounting;
 mod upkeep;
 
+pub use mounting::{
+    BackupBytes, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupRead, BackupRoot, BackupTree,
+};
 pub use upkeep::{BackupChecked, BackupKeep, BackupThinned, BackupUpkeep};
 
 /// The backups of the node that answers, and where they go.
@@ -456,6 +461,8 @@ pub enum BackupEvent {
     },
     /// What was to be forgotten is.
     Forgotten(BackupForgotten),
+    /// A repository is open, until the connection ends.
+    Mounted(BackupMounted),
     /// It could not go on.
     Failed(Problem),
 }
@@ -490,6 +497,13 @@ pub trait BackupControl: Send + Sync {
     async fn backup_entries(&self, place: BackupPlace) -> Result<Vec<BackupEntry>, Problem>;
     /// Looks for something by its name.
     async fn seek_backup(&self, sought: BackupSought) -> Result<BackupFound, Problem>;
+    /// Keeps a repository open for somebody who walks through it: what comes back begins with what is there, and goes on until
+    /// it is dropped.
+    async fn mount_backup(&self, wish: BackupMount) -> Result<BackupEvents, Problem>;
+    /// What is in a directory of one that is open.
+    async fn mounted_nodes(&self, mount: &str, wish: BackupTree) -> Result<Vec<BackupNode>, Problem>;
+    /// Bytes of a file in one that is open; fewer where it ends.
+    async fn mounted_bytes(&self, mount: &str, wish: BackupRead) -> Result<Bytes, Problem>;
     /// Brings something back.
     async fn restore_backup(&self, wish: BackupRestore) -> Result<BackupEvents, Problem>;
     /// Looks whether a repository is sound.

@@ -52,11 +52,12 @@ pub use backend::{
     NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,
 };
 pub use backup::{
-    BackupAsked, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind, BackupEvent,
-    BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupHit, BackupKeep,
-    BackupKept, BackupPassword, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupRun,
-    BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned, BackupTrial,
-    BackupUpkeep, Backups, NewBackup, NewBackupTarget,
+    BackupAsked, BackupBytes, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind,
+    BackupEvent, BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupHit,
+    BackupKeep, BackupKept, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupPassword,
+    BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupRoot, BackupRun,
+    BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned, BackupTree,
+    BackupTrial, BackupUpkeep, Backups, NewBackup, NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,

@@ -1,11 +1,12 @@
 //! What the pretended family backs up, and what it lends and borrows.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvents, BackupForget, BackupFound,
-    BackupKeep, BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupSought, BackupStatus,
-    BackupTarget, Backups, GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup,
-    NewBackupTarget, NewGrant, Problem, RealmCard,
+    BackupKeep, BackupMount, BackupNode, BackupPassword, BackupPlace, BackupRead, BackupRestore,
+    BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, GrantControl,
+    GrantOffered, GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem, RealmCard,
 };
 use serde_json::{Value, json};
 
@@ -158,6 +159,18 @@ impl BackupControl for Pretend {
     }
 
     async fn seek_backup(&self, _: BackupSought) -> Result<BackupFound, Problem> {
+        unmade()
+    }
+
+    async fn mount_backup(&self, _: BackupMount) -> Result<BackupEvents, Problem> {
+        unmade()
+    }
+
+    async fn mounted_nodes(&self, _: &str, _: BackupTree) -> Result<Vec<BackupNode>, Problem> {
+        unmade()
+    }
+
+    async fn mounted_bytes(&self, _: &str, _: BackupRead) -> Result<Bytes, Problem> {
         unmade()
     }
 

@@ -239,7 +239,9 @@ async fn a_browser_is_shown_backups_and_no_more() {
         guarded.clone().oneshot(asked.header("sec-fetch-site", "same-origin").body(Body::empty()).unwrap())
     };
     assert_ne!(ask(Method::GET, "/api/v1/backup").await.unwrap().status(), StatusCode::FORBIDDEN);
-    for path in ["", "/targets", "/targets/disk/password", "/restore", "/forget"] {
+    for path in
+        ["", "/targets", "/targets/disk/password", "/restore", "/forget", "/mounts", "/mounts/1/bytes"]
+    {
         let answer = ask(Method::POST, &format!("/api/v1/backup{path}")).await.unwrap();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
     }

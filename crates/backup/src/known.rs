@@ -15,6 +15,9 @@ use crate::{
     sealing::Sealer,
 };
 
+/// Bytes that sealing adds to a blob: the number used once, and the tag.
+const SEAL: u32 = 32;
+
 /// Where a blob lies: its pack, from where, how long, and how long it was.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -83,6 +86,13 @@ impl Known {
     /// The trees that are there.
     pub(crate) fn tree_ids(&self) -> HashSet<Id> {
         self.trees.keys().copied().collect()
+    }
+
+    /// How long a file's blob is said to be.
+    pub(crate) fn length(&self, id: Id) -> Option<u64> {
+        let place = self.data.get(&id)?;
+        let sealed = place.length.saturating_sub(SEAL);
+        Some(u64::from(place.uncompressed.unwrap_or(sealed)))
     }
 
     /// What lies where a blob is said to be.

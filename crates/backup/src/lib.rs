@@ -9,12 +9,16 @@
 mod ahead;
 mod archiving;
 mod auditing;
+mod blobs;
+mod browsing;
 mod cutting;
 mod error;
 mod folder;
 mod growing;
+mod held;
 mod keys;
 mod known;
+mod layout;
 mod looking;
 mod making;
 mod meter;
@@ -32,6 +36,7 @@ mod store;
 mod view;
 mod walking;
 
+pub use browsing::{Browsing, Leaf, LeafKind, Moved};
 pub use error::BackupError;
 pub use folder::{Folder, Rights};
 pub use looking::{Entry, Kind, Tried, Whole};

@@ -39,6 +39,8 @@ impl std::fmt::Debug for Repository {
 pub struct Snapshot {
     /// Its id, 64 hexadecimal digits.
     pub id: String,
+    /// The tree of what is in it, 64 hexadecimal digits.
+    pub root: String,
     /// When it was made, as its writer says.
     pub made: Moment,
     /// The machine's name.
@@ -200,6 +202,7 @@ fn snapshot(file: &SnapshotFile, now: &Zoned) -> Snapshot {
     let at = u64::try_from(file.time.timestamp().as_millisecond()).unwrap_or_default();
     Snapshot {
         id: file.id.to_hex().as_str().to_owned(),
+        root: file.tree.to_hex().as_str().to_owned(),
         made: Moment { at: Millis(at), offset: file.time.offset().seconds() },
         host: file.hostname.clone(),
         paths: file.paths.iter().map(PathBuf::from).collect(),

@@ -10,7 +10,7 @@ use std::{
     fs, io,
     path::{Component, Path, PathBuf},
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     time::SystemTime,
@@ -18,14 +18,11 @@ use std::{
 
 use bytes::Bytes;
 use rustic_core::{
-    BlobId, FileType, Id, OpenStatus, ReadBackend, TreeId,
-    repofile::{BlobType, Node, PackId, SnapshotFile, Tree},
+    FileType, Id, OpenStatus, ReadBackend, TreeId,
+    repofile::{BlobType, Node, SnapshotFile, Tree},
 };
 
-use crate::{
-    BackupError, Meter, Repository, auditing::Places, error::engine, known::Known, placing, sealing::Sealer,
-    view::Alone,
-};
+use crate::{BackupError, Meter, Repository, blobs::Blobs, error::engine, placing};
 
 /// Files that are filled at the same time.
 const WORKERS: usize = 4;
@@ -131,30 +128,21 @@ struct Later {
 
 pub(crate) struct Run<'a> {
     repository: &'a Repository,
-    known: Known,
-    /// What opens blobs: each is used by one thread at a time.
-    sealers: Mutex<Vec<Sealer>>,
-    level: Option<i32>,
+    blobs: Blobs<&'a Repository>,
     meter: &'a Meter,
     restored: Mutex<Restored>,
     /// Those files with several names that are there as they ought to be.
     good: Mutex<BTreeSet<PathBuf>>,
-    /// Where blobs lie and how large packs are, once the engine's place of one was wrong.
-    places: OnceLock<Option<(Places, BTreeMap<Id, u32>)>>,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new(repository: &'a Repository, open: &Opened) -> Result<Self, BackupError> {
-        let level = open.config().zstd().map_err(engine("looking into the backup", repository.place()))?;
         Ok(Self {
             repository,
-            known: Known::read(repository, open)?,
-            sealers: Mutex::default(),
-            level,
+            blobs: Blobs::of(repository, open)?,
             meter: repository.meter(),
             restored: Mutex::default(),
             good: Mutex::default(),
-            places: OnceLock::new(),
         })
     }
 
@@ -171,45 +159,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A blob that is what its id says.
     fn blob(&self, id: Id, kind: BlobType) -> Result<Bytes, String> {
-        let why = match self.said(id, kind) {
-            Ok(bytes) if id.blob_matches_reader(bytes.len() as u64, &mut &*bytes) => return Ok(bytes.into()),
-            Ok(_) => format!("the backup is damaged: another content lies where {id} ought to be"),
-            Err(why) => why,
-        };
-        self.elsewhere(BlobId::from(id), kind).ok_or(why)
-    }
-
-    /// What lies where the indexes say that the blob is.
-    fn said(&self, id: Id, kind: BlobType) -> Result<Vec<u8>, String> {
-        let free = self.sealers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let new = || Sealer::new(self.repository.key(), self.level).map_err(|error| error.to_string());
-        let mut sealer = free.map_or_else(new, Ok)?;
-        let blob = self.known.blob(id, kind, &**self.repository.store(), &mut sealer);
-        self.sealers.lock().unwrap_or_else(PoisonError::into_inner).push(sealer);
-        blob
-    }
-
-    /// The blob from any pack that is said to have it, wherever in there the pack itself says that it is.
-    fn elsewhere(&self, id: BlobId, kind: BlobType) -> Option<Bytes> {
-        let read = || {
-            let open = self.repository.opened().ok()?;
-            let sizes = self.repository.store().list_with_size(FileType::Pack).ok()?;
-            Some((Places::read(self.repository, &open).ok()?, sizes.into_iter().collect()))
-        };
-        let (places, sizes) = self.places.get_or_init(read).as_ref()?;
-        let found = |pack: PackId| {
-            let size = sizes.get(&*pack)?;
-            Alone::open(self.repository, pack, *size).ok()?.blob(id, kind)
-        };
-        places.of(id).find_map(found)
+        self.blobs.blob(id, kind)
     }
 
     pub(crate) fn tree(&self, id: TreeId) -> Result<Tree, String> {
-        let bytes = self.blob(id.into_inner(), BlobType::Tree)?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| format!("the backup is damaged: {id} is no directory: {error}"))
+        self.blobs.tree(id)
     }
 
     /// Follows a path down from the root of a snapshot.

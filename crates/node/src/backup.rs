@@ -5,6 +5,7 @@
 pub(crate) mod keeping;
 mod kept;
 pub(crate) mod letters;
+mod mounts;
 mod passwords;
 mod place;
 mod power;
@@ -25,6 +26,7 @@ use freehold_disk::{make_private_dir, replace};
 use tokio::sync::Notify;
 
 pub(crate) use self::kept::{Backup, Plan, Record, Records, Target, policy};
+pub(crate) use self::mounts::Mounted;
 pub(crate) use self::passwords::{
     BUCKET, Rescued, known, of_target as password_of, put as keep_password, short_id,
 };
@@ -49,6 +51,8 @@ pub(crate) struct Backups {
     dir: PathBuf,
     /// Those of other machines of the realm that are kept here.
     pub(crate) shelves: keeping::Shelves,
+    /// Those that somebody walks through.
+    pub(crate) mounts: mounts::Mounts,
     state: Mutex<State>,
     /// Says that something is to be looked at.
     wake: Notify,
@@ -94,7 +98,8 @@ impl Backups {
         }
         let shelves = keeping::Shelves::at(&dir.join(SHELVES));
         let (wake, turn) = (Notify::new(), tokio::sync::Mutex::default());
-        Self { dir, shelves, state: Mutex::new(state), wake, turn }
+        let mounts = mounts::Mounts::default();
+        Self { dir, shelves, mounts, state: Mutex::new(state), wake, turn }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,16 +1,20 @@
 //! Backups, asked of a node.
 
 use axum::body::Body;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use http::Method;
 use serde::Serialize;
 
-use super::{Client, events, json, read_json, request, segment};
+use super::{Client, collect, events, json, read_json, request, segment};
 use crate::{
-    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep,
-    BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget,
-    Backups, NewBackup, NewBackupTarget, Problem,
+    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupMount,
+    BackupNode, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought,
+    BackupStatus, BackupTarget, BackupTree, Backups, NewBackup, NewBackupTarget, Problem,
 };
+
+/// No answer with bytes of a file is longer.
+const READ_MAX: usize = 4 << 20;
 
 /// Something under way; dropping it stops the work.
 type Events = BoxStream<'static, Result<BackupEvent, Problem>>;
@@ -77,6 +81,23 @@ impl Client {
     /// Looks for something by its name.
     pub async fn seek_backup(&self, sought: &BackupSought) -> Result<BackupFound, Problem> {
         read_json(self.ask_patiently(json(Method::POST, "/backup/seek", sought)?).await?).await
+    }
+
+    /// Has the node keep a repository open, until what comes back is dropped.
+    pub async fn mount_backup(&self, wish: &BackupMount) -> Result<Events, Problem> {
+        self.backup_events("/backup/mounts", wish).await
+    }
+
+    /// What is in a directory of one that is open.
+    pub async fn mounted_nodes(&self, mount: &str, wish: &BackupTree) -> Result<Vec<BackupNode>, Problem> {
+        let path = format!("/backup/mounts/{}/nodes", segment(mount));
+        read_json(self.ask(json(Method::POST, &path, wish)?).await?).await
+    }
+
+    /// Bytes of a file in one that is open; fewer where it ends.
+    pub async fn mounted_bytes(&self, mount: &str, wish: &BackupRead) -> Result<Bytes, Problem> {
+        let path = format!("/backup/mounts/{}/bytes", segment(mount));
+        collect(self.ask(json(Method::POST, &path, wish)?).await?, READ_MAX).await
     }
 
     /// Brings something back.

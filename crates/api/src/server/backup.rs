@@ -12,8 +12,9 @@ use super::Node;
 use super::extract::{Asked, Named};
 use crate::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvent, BackupEvents, BackupForget,
-    BackupFound, BackupKeep, BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupSought,
-    BackupStatus, BackupTarget, Backups, NewBackup, NewBackupTarget, Problem,
+    BackupFound, BackupKeep, BackupMount, BackupNode, BackupPassword, BackupPlace, BackupRead, BackupRestore,
+    BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
+    NewBackupTarget, Problem,
 };
 
 fn backups_of(node: &Node) -> Result<&dyn BackupControl, Problem> {
@@ -173,6 +174,49 @@ pub(super) async fn backup_entries(
     Asked(place): Asked<BackupPlace>,
 ) -> Result<Json<Vec<BackupEntry>>, Problem> {
     backups_of(&node)?.backup_entries(place).await.map(Json)
+}
+
+/// Keep a repository open, to walk through it
+///
+/// The answer is one JSON object a line: what is there, and then progress now and then, which says nothing, until the
+/// connection is closed. What is open is asked by its id meanwhile.
+#[utoipa::path(post, path = "/api/v1/backup/mounts", tag = "backup", request_body = BackupMount, responses(
+    (status = 200, body = BackupEvent, content_type = "application/x-ndjson"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn mount_backup(
+    State(node): State<Node>,
+    Asked(wish): Asked<BackupMount>,
+) -> Result<Response, Problem> {
+    backups_of(&node)?.mount_backup(wish).await.map(lines)
+}
+
+/// What is in a directory of a repository that is open
+#[utoipa::path(post, path = "/api/v1/backup/mounts/{id}/nodes", tag = "backup", request_body = BackupTree,
+    params(("id" = String, Path, description = "By what it was said to be called")), responses(
+    (status = 200, body = [BackupNode]),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn mounted_nodes(
+    State(node): State<Node>,
+    Named(id): Named<String>,
+    Asked(wish): Asked<BackupTree>,
+) -> Result<Json<Vec<BackupNode>>, Problem> {
+    backups_of(&node)?.mounted_nodes(&id, wish).await.map(Json)
+}
+
+/// Bytes of a file in a repository that is open
+///
+/// Fewer than were asked for where the file ends. What is damaged is an error, and never other bytes.
+#[utoipa::path(post, path = "/api/v1/backup/mounts/{id}/bytes", tag = "backup", request_body = BackupRead,
+    params(("id" = String, Path, description = "By what it was said to be called")), responses(
+    (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn mounted_bytes(
+    State(node): State<Node>,
+    Named(id): Named<String>,
+    Asked(wish): Asked<BackupRead>,
+) -> Result<Response, Problem> {
+    let bytes = backups_of(&node)?.mounted_bytes(&id, wish).await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
 }
 
 /// Bring something back

@@ -6,11 +6,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
-    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupPassword, BackupPlace,
-    BackupProgress, BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupStatus, BackupTarget,
-    Backups, NewBackup, NewBackupTarget, Problem,
+    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupMount, BackupNode,
+    BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupSnapshot,
+    BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup, NewBackupTarget, Problem,
 };
 use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
 use futures::StreamExt as _;
@@ -21,6 +22,7 @@ use crate::shared::Shared;
 
 mod adding;
 mod bucket;
+mod mounting;
 mod printing;
 mod seeking;
 
@@ -108,6 +110,18 @@ impl BackupControl for Answers {
 
     async fn seek_backup(&self, sought: BackupSought) -> Result<BackupFound, Problem> {
         seeking::seek(&self.0, sought).await
+    }
+
+    async fn mount_backup(&self, wish: BackupMount) -> Result<BackupEvents, Problem> {
+        mounting::mount(&self.0, wish).await
+    }
+
+    async fn mounted_nodes(&self, mount: &str, wish: BackupTree) -> Result<Vec<BackupNode>, Problem> {
+        mounting::nodes(&self.0, mount, wish).await
+    }
+
+    async fn mounted_bytes(&self, mount: &str, wish: BackupRead) -> Result<Bytes, Problem> {
+        mounting::bytes(&self.0, mount, wish).await
     }
 
     async fn restore_backup(&self, wish: BackupRestore) -> Result<BackupEvents, Problem> {
