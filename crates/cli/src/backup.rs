@@ -1,6 +1,7 @@
 //! `freehold backup`: files of this machine in restic's format, on targets of one's own.
 
 pub(crate) mod args;
+mod mounting;
 mod told;
 
 use std::io::{Read as _, Write as _};
@@ -71,6 +72,7 @@ pub(crate) async fn backup(
             find(terminal, client, &sought).await
         }
         BackupCommand::Restore(wish) => restore(terminal, client, wish).await,
+        BackupCommand::Mount(wish) => mounting::mount(terminal, client, wish).await,
         BackupCommand::Check { target, read } => check(terminal, client, target, read).await,
         BackupCommand::Forget(wish) => forget(terminal, client, wish).await,
         BackupCommand::Password { target, out } => password(terminal, client, &target, out.as_deref()).await,

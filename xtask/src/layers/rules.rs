@@ -33,7 +33,7 @@ const fn engine(name: &'static str, homes: &'static [&'static str]) -> Engine {
 }
 
 /// Each engine has one home; a second one stands here with its reason.
-pub(crate) const ENGINES: [Engine; 29] = [
+pub(crate) const ENGINES: [Engine; 30] = [
     engine("ring", &["freehold-crypt"]),
     engine("ed25519-dalek", &["freehold-crypt"]),
     engine("p256", &["freehold-crypt"]),
@@ -79,6 +79,7 @@ pub(crate) const ENGINES: [Engine; 29] = [
     engine("clap", &["freehold-cli"]),
     engine("rustic_core", &["freehold-backup"]),
     engine("aes256ctr_poly1305aes", &["freehold-backup"]),
+    engine("fuser", &["freehold-mount"]),
     engine("zstd", &["freehold-backup"]),
     engine("hickory-net", &["freehold-resolver"]),
     // Measured as it is, beside a database.

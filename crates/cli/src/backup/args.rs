@@ -61,6 +61,9 @@ pub enum BackupCommand {
     },
     /// Bring back a snapshot, or something in it
     Restore(RestoreArgs),
+    /// Show a backup as a folder to look into, which only reads, until Ctrl-C or `umount FOLDER`
+    #[command(allow_missing_positional = true)]
+    Mount(MountArgs),
     /// Look whether everything on a target can be restored
     Check {
         /// The target; may be left out where there is only one
@@ -315,6 +318,21 @@ pub struct RestoreArgs {
     /// From where.
     #[command(flatten)]
     pub from: FromArgs,
+}
+
+/// `freehold backup mount`.
+#[derive(Debug, Clone, Args)]
+pub struct MountArgs {
+    /// Which backup [default: all snapshots that are on the target]
+    pub name: Option<String>,
+    /// The folder in which it is shown: an empty one, or one that is not there yet
+    pub folder: PathBuf,
+    /// The target; may be left out where there is only one
+    #[arg(long, visible_alias = "target", value_name = "TARGET")]
+    pub from: Option<String>,
+    /// Only this snapshot: its id, or the beginning of it, or the name of a backup for the newest of that
+    #[arg(long, value_name = "SNAPSHOT")]
+    pub snapshot: Option<String>,
 }
 
 /// `freehold backup forget`.
