@@ -45,7 +45,7 @@ impl Mount {
     fn new(node: &Node<'_>, folder: &Path, more: &[&str]) -> Result<Self> {
         let said = node.host().folder().join("mount-said");
         let out = fs::File::create(&said)?;
-        let mut command = node.command(&[&["backup", "mount"], more, &[&text(folder)][..]].concat())?;
+        let mut command = node.command(&[&["backup", "mount"], more, &[&*text(folder)][..]].concat())?;
         command.stdin(Stdio::null()).stderr(out.try_clone()?).stdout(out);
         let mut mount = Self { child: command.spawn()?, folder: folder.to_owned(), said };
         until(PATIENCE, "it is mounted", || {

@@ -6,6 +6,7 @@ use std::{
     borrow::Cow,
     os::unix::ffi::OsStrExt as _,
     sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -25,6 +26,9 @@ const TREES_MAX: u64 = 32 << 20;
 const LAYOUTS_MAX: u64 = 16 << 20;
 /// So many bytes are read at once at the most.
 const READ_MAX: u64 = 4 << 20;
+/// What could not be read is looked for again after so long: the kernel asks for each page of it, and to look for a blob in all
+/// places where it may be takes its time.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// Who owns what nobody is known to own.
 const NOBODY: u32 = 65534;
 
@@ -79,8 +83,8 @@ pub enum LeafKind {
     Char(u64),
 }
 
-/// A blob that is being read, or was.
-type Reading = Arc<OnceLock<Result<Bytes, String>>>;
+/// A blob that is being read, or was, and when.
+type Reading = Arc<OnceLock<(Instant, Result<Bytes, String>)>>;
 
 /// A repository as somebody walks through it: what it had when this was made.
 pub struct Browsing {
@@ -189,18 +193,20 @@ impl Browsing {
     fn data(&self, id: Id, length: u64) -> Result<Bytes, BackupError> {
         let reading = {
             let mut data = lock(&self.data);
-            data.get(&id).unwrap_or_else(|| {
+            let is_stale = |reading: &Reading| {
+                reading.get().is_some_and(|(at, read)| read.is_err() && at.elapsed() > AGAIN_AFTER)
+            };
+            data.get(&id).filter(|reading| !is_stale(reading)).unwrap_or_else(|| {
                 let reading = Reading::default();
                 data.put(id, Arc::clone(&reading), length);
                 reading
             })
         };
-        let read = reading.get_or_init(|| self.blobs.blob(id, BlobType::Data)).clone();
-        read.map_err(|why| {
-            // It may be there the next time: a disk that is plugged in again.
-            lock(&self.data).remove(&id);
-            self.failed(why)
-        })
+        let (_, read) = reading.get_or_init(|| {
+            let read = self.blobs.blob(id, BlobType::Data);
+            (Instant::now(), read)
+        });
+        read.clone().map_err(|why| self.failed(why))
     }
 
     fn leaf(&self, at: usize, node: &Node) -> Option<Leaf> {

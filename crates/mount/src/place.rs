@@ -196,6 +196,7 @@ impl Mounted {
 
     /// Takes away what is left after somebody else has unmounted it.
     pub fn was_ended(self) {
+        drop(self.session);
         if self.made {
             drop(fs::remove_dir(&self.folder));
         }
