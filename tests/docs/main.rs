@@ -4,7 +4,7 @@
 //! which machine it is typed; a page starts on `laptop`. `<invitation>`, `<card>`, `<realm-card>`, `<offer>`,
 //! `<pool-papers>` and `<erasure>` stand for what an earlier command printed, `<s3>` for a vendor's store, whose key
 //! lies in `vendor-key`, a machine's name in the same brackets for its address. `<!-- brought: attic/old-key -->` says
-//! that the reader carries a file to the machine that the page is on, once it is there. What is exported
+//! that the reader carries a file or a disk to the machine that the page is on, once it is there. What is exported
 //! holds for the commands after it; on a page that exports nothing, S3 clients are set up already. Commands
 //! that run a node are started and stay; a later one on the same machine that runs a node stops it first.
 
@@ -194,8 +194,11 @@ fn bring(text: &str, hosts: &BTreeMap<String, Host>, to: &str) -> Result<()> {
         let (from, to) =
             (hosts.get(from).context("a machine of the page")?, hosts.get(to).context("another")?);
         let (there, here) = (from.folder().join(file), to.folder().join(file));
-        if there.exists() && !here.exists() {
-            std::fs::copy(there, here)?;
+        match (there.is_dir(), there.exists() && !here.exists()) {
+            (_, false) => {}
+            // A disk is here or there.
+            (true, true) => std::fs::rename(there, here)?,
+            (false, true) => drop(std::fs::copy(there, here)?),
         }
     }
     Ok(())

@@ -49,7 +49,7 @@ pub use addresses::{AddressBy, AddressControl, AddressFamily, NewAddress, Publis
 pub use alarm::{AlarmChannel, AlarmControl, NewAlarmChannel};
 pub use backend::{
     Attached, BackendControl, BackendState, BackendStatus, Detach, Detached, FoundRealm, NewBackend,
-    NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,
+    NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WhatIsLeft, WrongPack,
 };
 pub use backup::{
     BackupAsked, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind, BackupEvent,

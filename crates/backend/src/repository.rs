@@ -28,7 +28,7 @@ const PATIENCE: Patience = Patience { answer: Duration::from_mins(20), request: 
 /// No file of a repository is greater.
 const FILE_MAX: u64 = 512 << 20;
 /// At the top, with the locks of restic.
-const PARTS_OF_IT: [&str; 6] = ["config", "keys", "snapshots", "index", "data", "locks"];
+const PARTS_OF_IT: [&str; 7] = ["config", "keys", "snapshots", "index", "data", "letters", "locks"];
 
 /// A place in a bucket.
 pub struct Rented {

@@ -26,9 +26,9 @@ use tokio::sync::Notify;
 
 pub(crate) use self::kept::{Backup, Plan, Record, Records, Target, policy};
 pub(crate) use self::passwords::{
-    BUCKET, Rescued, known, of_target as password_of, put as keep_password, short_id,
+    BUCKET, Rescued, known, of_target as password_of, password_in, put as keep_password, short_id,
 };
-pub(crate) use self::place::{Place, Remover, There};
+pub(crate) use self::place::{Place, Remover, There, key_folder};
 pub(crate) use self::rounds::start;
 use self::upkeep::{Upkeep, Upkeeps};
 use crate::clock;

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use freehold_backend::{Credentials, Lies, Rented, Settings};
-use freehold_backup::{BackupError, FileKind, Folder, Password, Repository, Rights, Stop, Store as _};
+use freehold_backup::{BackupError, FileKind, Folder, Password, Repository, Rights, Stop, Store};
 use freehold_wire::{GrantId, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::shelf::{Shelf, Way};
+use crate::home::Home;
 use crate::problem::chain;
 use crate::shared::Shared;
 
@@ -134,11 +135,26 @@ impl Place {
         }
     }
 
-    /// How a friend's shelf is reached, and whose it is there, if it is one.
-    pub(crate) fn at_a_friends(&self) -> Option<(Way, NodeId)> {
+    /// Whether what brings the realm back is left there: beside each repository but on the realm's own machines, which
+    /// have the realm themselves.
+    pub(super) fn takes_letters(&self, me: NodeId) -> bool {
         match self {
-            Self::Room { grant, home, of } => Some((Way::Room(*grant, *home), *of)),
-            _ => None,
+            Self::Folder(_) | Self::Bucket { .. } => true,
+            Self::Room { of, .. } => *of == me,
+            Self::Machine { .. } | Self::Kept { .. } => false,
+        }
+    }
+
+    /// What is there, to leave something beside the repository. Nobody is asked yet.
+    pub(super) fn beside(&self, shared: &Arc<Shared>) -> io::Result<Box<dyn Store>> {
+        let stop = Stop::default();
+        if let Some(rented) = self.rented(shared, Rights::Prune, &stop).map_err(io::Error::other)? {
+            return Ok(Box::new(rented));
+        }
+        match (self, self.shelf(shared, &stop)) {
+            (_, Some(shelf)) => Ok(Box::new(shelf)),
+            (Self::Folder(path), None) => Ok(Box::new(Folder::new(path, Rights::Prune))),
+            (_, None) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -165,7 +181,7 @@ impl Place {
     /// The folder with the access key, if there is one.
     pub(crate) fn key_folder(&self, shared: &Shared) -> Option<PathBuf> {
         match self {
-            Self::Bucket { key, .. } => Some(shared.home.backup().join(KEYS).join(key)),
+            Self::Bucket { key, .. } => Some(key_folder(&shared.home, key)),
             _ => None,
         }
     }
@@ -262,6 +278,11 @@ impl Place {
             (_, None) => Err(BackupError::NotThere { place: self.told(shared) }),
         }
     }
+}
+
+/// Where the access key of a bucket lies that is called so.
+pub(crate) fn key_folder(home: &Home, key: &str) -> PathBuf {
+    home.backup().join(KEYS).join(key)
 }
 
 /// The repository of another machine's shelf here, whose snapshots count by when they came.

@@ -124,6 +124,7 @@ const fn sort(kind: FileKind) -> Sort {
         FileKind::Snapshot => Sort::Snapshot,
         FileKind::Index => Sort::Index,
         FileKind::Pack => Sort::Pack,
+        FileKind::Letter => Sort::Letter,
     }
 }
 
