@@ -2,6 +2,7 @@
 //! goes on where it was.
 
 mod alone;
+mod lodged;
 mod person;
 mod printed;
 mod rented;

@@ -64,7 +64,15 @@ impl Machine<'_> {
             if self.node.pid().is_some() {
                 self.node.stop()?;
             }
-            self.ready = Some(self.node.start(words.get(1..).unwrap_or_default())?);
+            // No shell reads these.
+            let own = format!("{}/", self.host.folder().display());
+            let words: Vec<String> = words
+                .iter()
+                .skip(1)
+                .map(|word| word.strip_prefix("~/").map_or((*word).to_owned(), |rest| format!("{own}{rest}")))
+                .collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            self.ready = Some(self.node.start(&words)?);
             return Ok(String::new());
         }
         if command.starts_with("export ") {

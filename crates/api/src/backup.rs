@@ -111,7 +111,7 @@ impl std::fmt::Debug for BackupPassword {
 pub struct NewBackup {
     /// What people will call it: up to 32 small letters, digits and hyphens.
     pub name: String,
-    /// Absolute paths of directories and files on this machine; none where there is a command.
+    /// Absolute paths of directories and files on this machine; none where there is something else below.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     /// A program of this machine and its arguments, whose output is backed up as a file; no shell reads them.
@@ -120,6 +120,12 @@ pub struct NewBackup {
     /// What that file is called in a snapshot [default: as the backup].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Names of buckets of the realm, of which the newest versions are backed up below `/buckets`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<String>,
+    /// Names of databases of the realm, each backed up as it is at one moment, as a file below `/databases`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
     /// Names of targets.
     pub to: Vec<String>,
     /// How often, in milliseconds: from 5 minutes to 366 days.

@@ -12,6 +12,7 @@ mod auditing;
 mod cutting;
 mod error;
 mod folder;
+mod given;
 mod growing;
 mod keys;
 mod known;
@@ -34,6 +35,7 @@ mod walking;
 
 pub use error::BackupError;
 pub use folder::{Folder, Rights};
+pub use given::{Item, Items, Origin};
 pub use looking::{Entry, Kind, Tried, Whole};
 pub use making::{Made, Source, Unread};
 pub use meter::Meter;

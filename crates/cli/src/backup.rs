@@ -156,6 +156,8 @@ fn new_backup(wish: AddArgs) -> Result<NewBackup, Problem> {
         paths,
         command: wish.command,
         file: wish.file,
+        buckets: wish.buckets,
+        databases: wish.databases,
         to: wish.to,
         every_ms: wish.every,
         exclude: wish.exclude,

@@ -5,6 +5,7 @@
 pub(crate) mod keeping;
 mod kept;
 pub(crate) mod letters;
+pub(crate) mod lodged;
 mod passwords;
 mod place;
 mod power;
@@ -24,7 +25,7 @@ use freehold_backup::{BackupError, Meter};
 use freehold_disk::{make_private_dir, replace};
 use tokio::sync::Notify;
 
-pub(crate) use self::kept::{Backup, Plan, Record, Records, Target, policy};
+pub(crate) use self::kept::{Backup, Kept, Plan, Record, Records, Target, policy};
 pub(crate) use self::passwords::{
     BUCKET, Rescued, known, of_target as password_of, password_in, put as keep_password, short_id,
 };

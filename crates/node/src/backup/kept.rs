@@ -42,6 +42,9 @@ pub(crate) struct Backup {
     /// What prints the file that the one path names; empty where files of the disk are backed up.
     #[serde(default)]
     pub(crate) command: Vec<String>,
+    /// What the realm itself keeps, and these paths stand for.
+    #[serde(default, skip_serializing_if = "Kept::is_nothing")]
+    pub(crate) kept: Kept,
     pub(crate) exclude: Vec<String>,
     pub(crate) git_ignore: bool,
     pub(crate) one_file_system: bool,
@@ -51,6 +54,20 @@ pub(crate) struct Backup {
     /// How many of its snapshots stay.
     #[serde(default)]
     pub(crate) keep: BackupKeep,
+}
+
+/// What of what the realm itself keeps is backed up, by names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Kept {
+    pub(crate) buckets: Vec<String>,
+    pub(crate) databases: Vec<String>,
+}
+
+impl Kept {
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.buckets.is_empty() && self.databases.is_empty()
+    }
 }
 
 /// What is kept, as it is decided.

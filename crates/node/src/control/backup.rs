@@ -21,6 +21,7 @@ use crate::shared::Shared;
 
 mod adding;
 mod bucket;
+mod kept;
 mod printing;
 mod seeking;
 

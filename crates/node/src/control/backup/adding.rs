@@ -11,8 +11,8 @@ use freehold_wire::{Millis, NodeId};
 use zeroize::Zeroizing;
 
 use super::super::realm::node_named;
-use super::{backup_named, bucket, fault, printing};
-use crate::backup::{self, Backup, Place, Target, There};
+use super::{backup_named, bucket, fault, kept, printing};
+use crate::backup::{self, Backup, Kept, Place, Plan, Target, There};
 use crate::clock;
 use crate::net::called;
 use crate::net::lending::{homes, is_room};
@@ -244,10 +244,11 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
     Schedule::new(every)
         .map_err(|bad| Problem::invalid(NOT_BACKED_UP, bad.to_string(), Some("--every hour")))?;
     let backups = &shared.backups_of_files;
-    let paths = if wish.command.is_empty() {
-        paths(&wish, backups.never(&shared.home)).await?
-    } else {
-        vec![printing::file(&wish)?]
+    let lodged = Kept { buckets: wish.buckets.clone(), databases: wish.databases.clone() };
+    let paths = match (wish.command.is_empty(), lodged.is_nothing()) {
+        (true, true) => paths(&wish, backups.never(&shared.home)).await?,
+        (false, true) => vec![printing::file(&wish)?],
+        (_, false) => kept::paths(shared, &wish)?,
     };
     let _turn = backups.turn.lock().await;
     let plan = backups.plan();
@@ -264,11 +265,12 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
     if wish.to.is_empty() {
         return Err(Problem::invalid(NOT_BACKED_UP, "no target was named", Some(USAGE)));
     }
-    printing::is_alone(&wish, &paths, &plan)?;
+    is_alone(&wish, &paths, &plan)?;
     let made = Backup {
         id: backup::short_id(),
         paths,
         command: wish.command,
+        kept: lodged,
         exclude: wish.exclude,
         git_ignore: wish.git_ignore,
         one_file_system: wish.one_file_system,
@@ -324,6 +326,18 @@ fn readable(source: &Source, never: &[PathBuf]) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Snapshots are told apart by what they are of: two things by the same name would be one history.
+fn is_alone(wish: &NewBackup, paths: &[PathBuf], plan: &Plan) -> Result<(), Problem> {
+    let are_files = wish.command.is_empty() && wish.buckets.is_empty() && wish.databases.is_empty();
+    let differs = |other: &Backup| {
+        other.paths == paths && !(are_files && other.command.is_empty() && other.kept.is_nothing())
+    };
+    let Some((other, _)) = plan.backups.iter().find(|(_, other)| differs(other)) else { return Ok(()) };
+    let why = format!("snapshots of {other} are called as those would be, and one could not tell them apart");
+    let next = "name something besides; or give the file another name: --file NAME";
+    Err(Problem::conflict(NOT_BACKED_UP, why, Some(next)))
 }
 
 pub(super) async fn remove_backup(shared: &Arc<Shared>, name: &str) -> Result<(), Problem> {
