@@ -202,11 +202,13 @@ fn bring(text: &str, hosts: &BTreeMap<String, Host>, to: &str) -> Result<()> {
         let (from, to) =
             (hosts.get(from).context("a machine of the page")?, hosts.get(to).context("another")?);
         let (there, here) = (from.folder().join(file), to.folder().join(file));
-        match (there.is_dir(), there.exists() && !here.exists()) {
-            (_, false) => {}
-            // A disk is here or there.
-            (true, true) => std::fs::rename(there, here)?,
-            (false, true) => drop(std::fs::copy(there, here)?),
+        if there.exists() && !here.exists() {
+            let mut copy = std::process::Command::new("cp");
+            ensure!(
+                copy.arg("-a").args([&there, &here]).status()?.success(),
+                "{} is not carried",
+                there.display()
+            );
         }
     }
     Ok(())
