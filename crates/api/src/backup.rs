@@ -42,6 +42,9 @@ pub struct BackupTarget {
     pub name: String,
     /// Where it is: the path of a directory on this machine, or in words which machine keeps it.
     pub place: String,
+    /// How many bytes a second go there at most; as fast as it can if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<u64>,
     /// Whether a repository was there already.
     #[serde(default)]
     pub found: bool,
@@ -79,6 +82,18 @@ pub struct NewBackupTarget {
     /// The password of the repository that is there, where this realm does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// How many bytes a second are to go there at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<u64>,
+}
+
+/// How fast backups go to a target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupPace {
+    /// Bytes a second at most; nothing, or 0, lifts the limit. A run that is under way goes on as it began.
+    #[serde(default)]
+    pub pace: Option<u64>,
 }
 
 impl std::fmt::Debug for NewBackupTarget {
@@ -476,6 +491,8 @@ pub trait BackupControl: Send + Sync {
     async fn backups(&self) -> Result<Backups, Problem>;
     /// Makes a repository at a new target, or takes one over that is there.
     async fn add_backup_target(&self, wish: NewBackupTarget) -> Result<BackupTarget, Problem>;
+    /// Says how fast backups go to a target.
+    async fn pace_backup_target(&self, name: &str, pace: BackupPace) -> Result<BackupTarget, Problem>;
     /// Forgets a target that no backup goes to; what lies there stays.
     async fn remove_backup_target(&self, name: &str) -> Result<(), Problem>;
     /// What opens its repository.

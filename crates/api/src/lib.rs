@@ -54,9 +54,9 @@ pub use backend::{
 pub use backup::{
     BackupAsked, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind, BackupEvent,
     BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupHit, BackupKeep,
-    BackupKept, BackupPassword, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupRun,
-    BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned, BackupTrial,
-    BackupUpkeep, Backups, NewBackup, NewBackupTarget,
+    BackupKept, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRestore, BackupRestored,
+    BackupRun, BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned,
+    BackupTrial, BackupUpkeep, Backups, NewBackup, NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,

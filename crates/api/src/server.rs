@@ -187,7 +187,7 @@ fn backups() -> OpenApiRouter<Node> {
         .routes(routes!(alarm::test_alarm_channel))
         .routes(routes!(backup::backups, backup::add_backup))
         .routes(routes!(backup::add_backup_target))
-        .routes(routes!(backup::remove_backup_target))
+        .routes(routes!(backup::pace_backup_target, backup::remove_backup_target))
         .routes(routes!(backup::backup_password))
         .routes(routes!(backup::remove_backup))
         .routes(routes!(backup::back_up_now))

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvents, BackupForget, BackupFound,
-    BackupKeep, BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupSought, BackupStatus,
-    BackupTarget, Backups, GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup,
+    BackupKeep, BackupPace, BackupPassword, BackupPlace, BackupRestore, BackupSnapshot, BackupSought,
+    BackupStatus, BackupTarget, Backups, GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup,
     NewBackupTarget, NewGrant, Problem, RealmCard,
 };
 use serde_json::{Value, json};
@@ -118,6 +118,10 @@ impl BackupControl for Pretend {
     }
 
     async fn add_backup_target(&self, _: NewBackupTarget) -> Result<BackupTarget, Problem> {
+        unmade()
+    }
+
+    async fn pace_backup_target(&self, _: &str, _: BackupPace) -> Result<BackupTarget, Problem> {
         unmade()
     }
 

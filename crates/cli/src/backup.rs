@@ -10,7 +10,7 @@ use std::time::Duration;
 use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
     BackupAsked, BackupCheck, BackupEntry, BackupEntryKind, BackupEvent, BackupFinding, BackupForget,
-    BackupForgotten, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
+    BackupForgotten, BackupPace, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
     BackupSought, BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore, Problem,
 };
 use futures::StreamExt as _;
@@ -84,12 +84,13 @@ pub(crate) async fn backup(
 
 async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> Result<(), Problem> {
     match command {
-        TargetCommand::Add { name, path, machine, grant, of, password_file, bucket } => {
+        TargetCommand::Add { name, path, machine, grant, of, password_file, pace, bucket } => {
             let password = password_file.as_deref().map(typed_password).transpose()?;
             let path = path.as_deref().map(absolute).transpose()?.unwrap_or_default();
+            let pace = pace.as_deref().map(crate::place::pace).transpose()?;
             let append_only = bucket.append_only;
             let s3 = store(terminal, *bucket)?;
-            let wish = NewBackupTarget { name, path, machine, grant, s3, append_only, of, password };
+            let wish = NewBackupTarget { name, path, machine, grant, s3, append_only, of, password, pace };
             let made = client.add_backup_target(&wish).await?;
             show(terminal, &made, |made| {
                 let how = if made.found { "the backup that is there goes on" } else { "an empty repository" };
@@ -100,6 +101,10 @@ async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> 
                     words::typed(&made.name)
                 )
             })
+        }
+        TargetCommand::Pace { name, pace } => {
+            let pace = BackupPace { pace: Some(crate::place::pace(&pace)?) };
+            show(terminal, &client.pace_backup_target(&name, &pace).await?, target_line)
         }
         TargetCommand::Remove { name } => {
             client.remove_backup_target(&name).await?;

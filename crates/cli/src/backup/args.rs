@@ -108,9 +108,19 @@ pub enum TargetCommand {
         /// A file with the password of the repository that is there, where this realm does not know it
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+        /// How fast backups go there at most, in a second, such as 500KiB or 2MiB: the line is there for others as well
+        #[arg(long, value_name = "PACE")]
+        pace: Option<String>,
         /// It lies in a bucket of an S3.
         #[command(flatten)]
         bucket: Box<BucketArgs>,
+    },
+    /// Say how fast backups go to a target at most, from the next run on
+    Pace {
+        /// Which target
+        name: String,
+        /// Bytes in a second, such as 500KiB or 2MiB; none lifts the limit
+        pace: String,
     },
     /// Forget a target that no backup goes to; what lies there stays
     Remove {

@@ -9,7 +9,8 @@ use freehold_api::{
 use super::{entry, progress};
 
 pub(super) fn target_line(target: &BackupTarget) -> String {
-    format!("  {:<16} target, at {}", target.name, target.place)
+    let pace = target.pace.map_or_else(String::new, |pace| format!(", at most {} in a second", bytes(pace)));
+    format!("  {:<16} target, at {}{pace}", target.name, target.place)
 }
 
 fn kept_here(one: &BackupKept) -> String {

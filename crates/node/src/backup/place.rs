@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use freehold_backend::{Credentials, Lies, Rented, Settings};
-use freehold_backup::{BackupError, FileKind, Folder, Password, Repository, Rights, Stop, Store};
+use freehold_backup::{BackupError, FileKind, Folder, Pacing, Password, Repository, Rights, Stop, Store};
 use freehold_wire::{GrantId, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
@@ -148,7 +148,7 @@ impl Place {
     /// What is there, to leave something beside the repository. Nobody is asked yet.
     pub(super) fn beside(&self, shared: &Arc<Shared>) -> io::Result<Box<dyn Store>> {
         let stop = Stop::default();
-        if let Some(rented) = self.rented(shared, Rights::Prune, &stop).map_err(io::Error::other)? {
+        if let Some(rented) = self.rented(shared, Rights::Prune, &stop, None).map_err(io::Error::other)? {
             return Ok(Box::new(rented));
         }
         match (self, self.shelf(shared, &stop)) {
@@ -187,7 +187,13 @@ impl Place {
     }
 
     /// The bucket that it is, if it is one. Nobody is asked yet.
-    fn rented(&self, shared: &Shared, rights: Rights, stop: &Stop) -> Result<Option<Rented>, BackupError> {
+    fn rented(
+        &self,
+        shared: &Shared,
+        rights: Rights,
+        stop: &Stop,
+        pacing: Option<Pacing>,
+    ) -> Result<Option<Rented>, BackupError> {
         let (Self::Bucket { at, append_only, .. }, Some(folder)) = (self, self.key_folder(shared)) else {
             return Ok(None);
         };
@@ -195,7 +201,7 @@ impl Place {
             |why: String| BackupError::Engine { doing: "its opening", place: self.told(shared), why };
         let key = Credentials::read(&folder).map_err(|error| unusable(chain(&error)))?;
         let rights = if *append_only { Rights::Append } else { rights };
-        let rented = Rented::new(at, &key, (rights, stop), Handle::current());
+        let rented = Rented::new(at, &key, (rights, stop), pacing, Handle::current());
         rented.map(Some).map_err(|error| unusable(chain(&error)))
     }
 
@@ -218,7 +224,7 @@ impl Place {
     }
 
     fn look_into_bucket(&self, shared: &Shared) -> There {
-        let looked = match self.rented(shared, Rights::Append, &Stop::default()) {
+        let looked = match self.rented(shared, Rights::Append, &Stop::default(), None) {
             Ok(Some(rented)) => rented.look(),
             Ok(None) => return There::Nothing,
             Err(error) => return There::Unfit(error.to_string()),
@@ -246,7 +252,7 @@ impl Place {
         shared: &Arc<Shared>,
         password: &Password,
     ) -> Result<Repository, BackupError> {
-        if let Some(rented) = self.rented(shared, Rights::Append, &Stop::default())? {
+        if let Some(rented) = self.rented(shared, Rights::Append, &Stop::default(), None)? {
             return Repository::create(rented, password);
         }
         match (self, self.shelf(shared, &Stop::default())) {
@@ -256,21 +262,22 @@ impl Place {
         }
     }
 
-    /// Opens the one that is there. It is never made here: what a disk holds that is not mounted would be missed.
+    /// Opens the one that is there. It is never made here: what a disk holds that is not mounted would be missed. Nothing
+    /// goes there faster than `pacing` says.
     pub(crate) fn open(
         &self,
         shared: &Arc<Shared>,
-        rights: Rights,
+        (rights, pacing): (Rights, Option<Pacing>),
         password: &Password,
         stop: &Stop,
     ) -> Result<Repository, BackupError> {
-        if let Some(rented) = self.rented(shared, rights, stop)? {
+        if let Some(rented) = self.rented(shared, rights, stop, pacing.clone())? {
             return Repository::open(rented, password);
         }
         match (self, self.shelf(shared, stop)) {
-            (_, Some(shelf)) => Repository::open(shelf, password),
+            (_, Some(shelf)) => Repository::open(shelf.paced(pacing), password),
             (Self::Folder(path), None) => {
-                Repository::open(Folder::new(path, rights).stopped_by(stop), password)
+                Repository::open(Folder::new(path, rights).stopped_by(stop).paced(pacing), password)
             }
             (Self::Kept { of }, None) => {
                 Repository::open(kept(shared, *of, rights).stopped_by(stop), password)

@@ -104,7 +104,7 @@ async fn made(
     let machine = shared.name_of(shared.me());
     let (shared, pair) = (Arc::clone(shared), pair.clone());
     let work = move || {
-        let repository = target.place.open(&shared, Rights::Append, &password, &stop)?;
+        let repository = target.open(&shared, Rights::Append, &password, &stop)?;
         shared.backups_of_files.shows(&pair, repository.meter());
         what.back_up(&repository, &machine)
     };

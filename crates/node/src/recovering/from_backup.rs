@@ -102,7 +102,7 @@ fn folder(path: &Path) -> Folder {
 }
 
 fn rented(at: &Settings, access: &Credentials) -> io::Result<Rented> {
-    let rented = Rented::new(at, access, (Rights::Append, &Stop::default()), Handle::current());
+    let rented = Rented::new(at, access, (Rights::Append, &Stop::default()), None, Handle::current());
     rented.map_err(|error| io::Error::other(chain(&error)))
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn bring_back(
     let (at, name) = opened.map_err(&unread)?;
     let called = at.name().to_owned();
     let (place, access) = at.into_place();
-    let target = name.map(|password| (called, Target { place, password }));
+    let target = name.map(|password| (called, Target { place, password, pace: None }));
     let plan = Plan { targets: target.into_iter().collect(), ..Plan::default() };
     let mut returned = found.put_together((keys, guardians), plan, [].into())?;
     returned.access = access;

@@ -107,7 +107,7 @@ pub(super) async fn bring_back(
     let named = |place: &Place| found.password_of(place, keys.keys().node_id());
     let targets = places.into_iter().zip(1..).filter_map(|(place, number)| {
         let name = if number == 1 { "friend".to_owned() } else { format!("friend-{number}") };
-        Some((name, Target { password: named(&place)?, place }))
+        Some((name, Target { password: named(&place)?, place, pace: None }))
     });
     let plan = Plan { targets: targets.collect(), ..Plan::default() };
     let at = freehold_mesh::Addresses::from_bytes(&home.addresses).map_err(|_| odd())?;

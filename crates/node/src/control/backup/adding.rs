@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use freehold_api::{BackupKeep, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem, words};
+use freehold_api::{
+    BackupKeep, BackupPace, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem, words,
+};
 use freehold_backup::{BackupError, Password, Repository, Rights, Source, Stop};
 use freehold_realm::Side;
 use freehold_retention::Schedule;
@@ -42,7 +44,7 @@ pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Resul
     checked(name, NOT_ADDED)?;
     let place = place(shared, &wish)?;
     let kept = bucket::keep_key(shared, &place, wish.s3.as_ref())?;
-    let added = add_target(shared, wish.name, place, password).await;
+    let added = add_target(shared, (wish.name, wish.pace), place, password).await;
     if added.is_ok() {
         kept.stays();
     }
@@ -51,7 +53,7 @@ pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Resul
 
 async fn add_target(
     shared: &Arc<Shared>,
-    name: String,
+    (name, pace): (String, Option<u64>),
     place: Place,
     password: Option<Password>,
 ) -> Result<BackupTarget, Problem> {
@@ -98,12 +100,13 @@ async fn add_target(
         (There::Repository, None) => (found_again(shared, &place).await?, true),
     };
     let told = place.told(shared);
-    let target = Target { place, password: kept };
+    let pace = pace.filter(|pace| *pace > 0);
+    let target = Target { place, password: kept, pace };
     let at = target.place.clone();
     backups.choose(NOT_ADDED, |plan| drop(plan.targets.insert(name.clone(), target)))?;
     // Whatever burns from now on: with this the realm comes back from there.
     backup::letters::keep(shared, &at).await;
-    Ok(BackupTarget { name, place: told, found, upkeep: BackupUpkeep::default() })
+    Ok(BackupTarget { name, place: told, pace, found, upkeep: BackupUpkeep::default() })
 }
 
 /// The place that is meant.
@@ -194,7 +197,7 @@ async fn opened(
     password: Password,
 ) -> Result<Result<Repository, BackupError>, Problem> {
     let shared = Arc::clone(shared);
-    let open = move || place.open(&shared, Rights::Append, &password, &Stop::default());
+    let open = move || place.open(&shared, (Rights::Append, None), &password, &Stop::default());
     tokio::task::spawn_blocking(open).await.map_err(|error| fault(NOT_ADDED, &error))
 }
 
@@ -215,6 +218,27 @@ async fn found_again(shared: &Arc<Shared>, place: &Place) -> Result<String, Prob
         ),
         Some("freehold backup target add NAME PATH --password-file FILE"),
     ))
+}
+
+pub(super) async fn pace(
+    shared: &Arc<Shared>,
+    name: &str,
+    pace: BackupPace,
+) -> Result<BackupTarget, Problem> {
+    const NOT: &str = "nothing was changed";
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    if !backups.plan().targets.contains_key(name) {
+        let why = format!("there is no target {name:?}");
+        return Err(Problem::not_found(NOT, why, Some("freehold backup list")));
+    }
+    backups.choose(NOT, |plan| {
+        if let Some(target) = plan.targets.get_mut(name) {
+            target.pace = pace.pace.filter(|pace| *pace > 0);
+        }
+    })?;
+    let all = backup::told::status(shared).targets.into_iter().find(|target| target.name == name);
+    all.ok_or_else(|| Problem::not_found(NOT, "it was removed meanwhile", Some("freehold backup list")))
 }
 
 pub(super) async fn remove_target(shared: &Arc<Shared>, name: &str) -> Result<(), Problem> {
