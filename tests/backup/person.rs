@@ -180,7 +180,9 @@ fn a_person_backs_up_and_gets_everything_back() -> Result<()> {
         Host::answer(&mut init)?.good()?;
         node.cli(&["backup", "target", "add", "theirs", &text(&theirs)])?.refused(1, &["--password-file"])?;
         let file = text(&password);
-        node.cli(&["backup", "target", "add", "theirs", &text(&theirs), "--password-file", &file])?.good()?;
+        let adopted = ["backup", "target", "add", "theirs", &text(&theirs), "--password-file", &file];
+        let said = node.cli(&adopted)?.good()?.out;
+        ensure!(said.contains("backup check theirs --read"), "{said}");
         node.cli(&["backup", "check", "theirs"])?.good()?;
         node.stop()
     })

@@ -18,7 +18,7 @@ use futures::stream::BoxStream;
 use zeroize::Zeroizing;
 
 use self::args::{AddArgs, BackupCommand, BucketArgs, ForgetArgs, FromArgs, RestoreArgs, TargetCommand};
-use self::told::{kept, lines_of, list, target_line};
+use self::told::{adopted, kept, lines_of, list, target_line};
 use crate::ask::show;
 use crate::key::{not_written, private_file};
 use crate::terminal::Terminal;
@@ -92,13 +92,22 @@ async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> 
             let s3 = store(terminal, *bucket)?;
             let wish = NewBackupTarget { name, path, machine, grant, s3, append_only, of, password, pace };
             let made = client.add_backup_target(&wish).await?;
+            let there = BackupPlace { target: Some(made.name.clone()), ..BackupPlace::default() };
+            // That it cannot be listed just now is no reason to say that it was not added.
+            let there = if made.found { client.backup_snapshots(&there).await.ok() } else { None };
             show(terminal, &made, |made| {
-                let how = if made.found { "the backup that is there goes on" } else { "an empty repository" };
+                let typed = words::typed(&made.name);
+                let how = match made.found {
+                    true => format!(
+                        "{}.\n  To see whether all of it is sound:\n    freehold backup check {typed} --read\n  Its",
+                        adopted(there.as_deref().unwrap_or_default(), crate::key::now_ms())
+                    ),
+                    false => "an empty repository; its".to_owned(),
+                };
                 format!(
-                    "{}\n  {how}; its password is kept sealed with the realm's secrets. To have it outside as well:\n    \
-                     freehold backup password {} --out FILE",
+                    "{}\n  {how} password is kept sealed with the realm's secrets. To have it outside as well:\n    \
+                     freehold backup password {typed} --out FILE",
                     target_line(made),
-                    words::typed(&made.name)
                 )
             })
         }
