@@ -185,7 +185,10 @@ fn a_person_backs_up_and_gets_everything_back() -> Result<()> {
         let file = text(&password);
         let adopted = ["backup", "target", "add", "theirs", &text(&theirs), "--password-file", &file];
         let said = node.cli(&adopted)?.good()?.out;
-        ensure!(said.contains("1 snapshot of attic") && said.contains("backup check theirs --read"), "{said}");
+        ensure!(
+            said.contains("1 snapshot of attic") && said.contains("backup check theirs --read"),
+            "{said}"
+        );
         node.cli(&["backup", "check", "theirs"])?.good()?;
         node.stop()
     })

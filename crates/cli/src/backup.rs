@@ -97,12 +97,13 @@ async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> 
             let there = if made.found { client.backup_snapshots(&there).await.ok() } else { None };
             show(terminal, &made, |made| {
                 let typed = words::typed(&made.name);
-                let how = match made.found {
-                    true => format!(
+                let how = if made.found {
+                    format!(
                         "{}.\n  To see whether all of it is sound:\n    freehold backup check {typed} --read\n  Its",
                         adopted(there.as_deref().unwrap_or_default(), crate::key::now_ms())
-                    ),
-                    false => "an empty repository; its".to_owned(),
+                    )
+                } else {
+                    "an empty repository; its".to_owned()
                 };
                 format!(
                     "{}\n  {how} password is kept sealed with the realm's secrets. To have it outside as well:\n    \

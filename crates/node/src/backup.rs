@@ -25,7 +25,7 @@ use freehold_backup::{BackupError, Meter};
 use freehold_disk::{make_private_dir, replace};
 use tokio::sync::Notify;
 
-pub(crate) use self::kept::{Backup, Kept, Plan, Record, Records, Target, policy};
+pub(crate) use self::kept::{Backup, Lodging, Plan, Record, Records, Target, policy};
 pub(crate) use self::passwords::{
     BUCKET, Rescued, known, of_target as password_of, password_in, put as keep_password, short_id,
 };

@@ -58,11 +58,11 @@ impl Origin for Shop {
 fn what_somebody_has_comes_back_and_is_read_once() {
     let place = Place::new();
     let shop = Shop::with(&[("a!", Ok("one")), ("a/b", Ok("two")), ("a0", Ok("three"))]);
-    let made = place.repository.backup_given(shop.clone(), "laptop").unwrap();
+    let made = place.repository.backup_given(Arc::<Shop>::clone(&shop), "laptop").unwrap();
     assert_eq!((made.files, made.bytes, made.unread), (3, 11, 0));
     assert_eq!(shop.read.lock().unwrap().len(), 3);
     // Nothing of it is another one: nothing is read.
-    let again = place.repository.backup_given(shop.clone(), "laptop").unwrap();
+    let again = place.repository.backup_given(Arc::<Shop>::clone(&shop), "laptop").unwrap();
     assert_eq!((again.files, shop.read.lock().unwrap().len()), (3, 3));
     let to = place.dir.path().join("to");
     place.repository.restore("latest", Some(Path::new("/shop")), &to).unwrap();

@@ -62,8 +62,8 @@ pub(crate) struct Backup {
     #[serde(default)]
     pub(crate) command: Vec<String>,
     /// What the realm itself keeps, and these paths stand for.
-    #[serde(default, skip_serializing_if = "Kept::is_nothing")]
-    pub(crate) kept: Kept,
+    #[serde(default, skip_serializing_if = "Lodging::is_nothing")]
+    pub(crate) kept: Lodging,
     pub(crate) exclude: Vec<String>,
     pub(crate) git_ignore: bool,
     pub(crate) one_file_system: bool,
@@ -78,12 +78,12 @@ pub(crate) struct Backup {
 /// What of what the realm itself keeps is backed up, by names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Kept {
+pub(crate) struct Lodging {
     pub(crate) buckets: Vec<String>,
     pub(crate) databases: Vec<String>,
 }
 
-impl Kept {
+impl Lodging {
     pub(crate) const fn is_nothing(&self) -> bool {
         self.buckets.is_empty() && self.databases.is_empty()
     }

@@ -12,7 +12,7 @@ use freehold_backup::{Item, Items, Origin};
 
 use self::databases::Databases;
 use self::objects::Objects;
-use super::Kept;
+use super::Lodging;
 use crate::shared::Shared;
 
 /// The path of a bucket in a snapshot.
@@ -32,7 +32,7 @@ pub(super) struct Lodged {
 }
 
 impl Lodged {
-    pub(super) fn of(shared: &Shared, kept: &Kept) -> Self {
+    pub(super) fn of(shared: &Shared, kept: &Lodging) -> Self {
         let plane = shared.kv.get().cloned();
         Self {
             objects: Arc::new(Objects::new(shared.vault.clone(), kept.buckets.clone())),

@@ -9,7 +9,7 @@ fn backup(to: &[&str]) -> Backup {
         paths: vec![PathBuf::from("/home/ann")],
         exclude: vec!["*.iso".to_owned()],
         command: Vec::new(),
-        kept: Kept::default(),
+        kept: Lodging::default(),
         git_ignore: false,
         one_file_system: true,
         every_ms: 3_600_000,

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::super::Place;
-use super::super::kept::{Backup, Kept, Run, Target, Trial};
+use super::super::kept::{Backup, Lodging, Run, Target, Trial};
 use super::*;
 
 const HOUR: u64 = 3_600_000;
@@ -17,7 +17,7 @@ fn plan() -> Plan {
         id: "0a0b0c0d".to_owned(),
         paths: vec![PathBuf::from("/home/ann")],
         exclude: Vec::new(),
-        kept: Kept::default(),
+        kept: Lodging::default(),
         command: Vec::new(),
         git_ignore: false,
         one_file_system: false,

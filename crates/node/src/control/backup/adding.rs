@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::super::realm::node_named;
 use super::{backup_named, bucket, fault, kept, printing};
-use crate::backup::{self, Backup, Kept, Place, Plan, Target, There};
+use crate::backup::{self, Backup, Lodging, Place, Plan, Target, There};
 use crate::clock;
 use crate::net::called;
 use crate::net::lending::{homes, is_room};
@@ -268,7 +268,7 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
     Schedule::new(every)
         .map_err(|bad| Problem::invalid(NOT_BACKED_UP, bad.to_string(), Some("--every hour")))?;
     let backups = &shared.backups_of_files;
-    let lodged = Kept { buckets: wish.buckets.clone(), databases: wish.databases.clone() };
+    let lodged = Lodging { buckets: wish.buckets.clone(), databases: wish.databases.clone() };
     let paths = match (wish.command.is_empty(), lodged.is_nothing()) {
         (true, true) => paths(&wish, backups.never(&shared.home)).await?,
         (false, true) => vec![printing::file(&wish)?],
