@@ -101,6 +101,9 @@ pub fn next(label: &Label, source: Option<&Seen>, target: Option<&Seen>) -> Next
         return Next::Trouble(Trouble::Unencrypted);
     }
     let Some(target) = target else { return begin(label, source) };
+    if let Some(newest) = target.newest().filter(|_| target.written > 0) {
+        return Next::Trouble(Trouble::Modified { newest: newest.name.clone(), written: target.written });
+    }
     if let Some(resume) = &target.resume {
         return Next::Do(go_on(label, source, target, resume));
     }
@@ -113,9 +116,6 @@ pub fn next(label: &Label, source: Option<&Seen>, target: Option<&Seen>) -> Next
             common: common.name.clone(),
         }));
     };
-    if target.written > 0 {
-        return Next::Trouble(Trouble::Modified { newest: newest.name.clone(), written: target.written });
-    }
     let newer = own(source).find(|snapshot| snapshot.txg > txg);
     if let Some(step) = settle(label, source, newest.guid, newer) {
         return Next::Do(step);
@@ -187,9 +187,9 @@ fn settle(label: &Label, source: &Seen, common: u64, newer: Option<&Snapshot>) -
         return Some(Step::Release(old.name.clone()));
     }
     let ends = label.bookmark("");
-    let mut marks = source.bookmarks.iter().filter(|mark| is_own(&mark.name) || mark.name.ends_with(&ends));
-    let old = marks.find(|mark| mark.guid != common && mark.name.ends_with(&ends) && is_ours(&mark.name));
-    old.map(|old| Step::Unmark(old.name.clone()))
+    let mut ours =
+        source.bookmarks.iter().filter(|mark| mark.name.ends_with(&ends) && is_ours(&mark.name));
+    ours.find(|mark| mark.guid != common).map(|old| Step::Unmark(old.name.clone()))
 }
 
 fn is_ours(bookmark: &str) -> bool {

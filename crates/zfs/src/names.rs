@@ -146,6 +146,22 @@ impl TryFrom<String> for Label {
     }
 }
 
+impl<C> minicbor::Encode<C> for Dataset {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.str(&self.0)?.ok()
+    }
+}
+
+impl<'b, C> minicbor::Decode<'b, C> for Dataset {
+    fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
+        Self::new(d.str()?).map_err(minicbor::decode::Error::message)
+    }
+}
+
 impl From<Dataset> for String {
     fn from(Dataset(name): Dataset) -> Self {
         name
