@@ -20,6 +20,9 @@ const SILENT: Duration = Duration::from_mins(3);
 /// So many changes are made at a dataset before others have their turn.
 const STEPS_MAX: usize = 200;
 
+/// When something came last, and what failed, by backup and target.
+pub type Tended = BTreeMap<(String, String), (Option<Millis>, Option<String>)>;
+
 type Streams = BTreeMap<u64, Arc<Receiving>>;
 
 /// The datasets that this machine keeps for others.
@@ -64,7 +67,8 @@ impl Keeper {
             let known = known.filter(|(backup, target)| {
                 backup.machine.as_str() == caller && target.machine.as_str() == me
             });
-            let stranger = || Answer::Refused("the declaration names no such backup between the two".to_owned());
+            let stranger =
+                || Answer::Refused("the declaration names no such backup between the two".to_owned());
             let (backup, target) = known.ok_or_else(stranger)?;
             let whole = backup.place(target, &backup.dataset).ok_or_else(stranger)?;
             Ok(Place { backup, target, whole })
@@ -221,26 +225,33 @@ impl Keeper {
         }
     }
 
-    /// Looks after all that this machine keeps: what could not be done, by backup and target.
-    pub async fn tend(&self, declaration: &Declaration, me: &str, now: Millis) -> Vec<(String, String, String)> {
-        let mut failed = Vec::new();
+    /// Looks after all that this machine keeps: of each backup and target, when something came last and what failed.
+    pub async fn tend(&self, declaration: &Declaration, me: &str, now: Millis) -> Tended {
+        let mut tended = Tended::new();
         for (backup, target) in declaration.at(me) {
-            let Some(whole) = backup.place(target, &backup.dataset) else { continue };
-            let kept = self.tool.look(&whole, backup.children).await;
-            let names: Vec<Dataset> = match &kept {
-                Ok(shown) => shown.keys().cloned().collect(),
-                Err(error) => {
-                    failed.push((backup.name.to_string(), target.name.to_string(), error.to_string()));
-                    continue;
-                }
-            };
-            for name in names {
-                if let Err(error) = self.tend_one(target, &name, now).await {
-                    failed.push((backup.name.to_string(), target.name.to_string(), error.to_string()));
-                }
+            let one = self.tend_all(backup, target, now).await;
+            let (came, why) = one.unwrap_or_else(|error| (None, Some(error.to_string())));
+            tended.insert((backup.name.to_string(), target.name.to_string()), (came, why));
+        }
+        tended
+    }
+
+    async fn tend_all(
+        &self,
+        backup: &Backup,
+        target: &Target,
+        now: Millis,
+    ) -> Result<(Option<Millis>, Option<String>), ToolError> {
+        let Some(whole) = backup.place(target, &backup.dataset) else { return Ok((None, None)) };
+        let kept = self.tool.look(&whole, backup.children).await?;
+        let came = kept.values().flat_map(|seen| &seen.snapshots).filter_map(|known| known.received).max();
+        let mut why = None;
+        for name in kept.keys() {
+            if let Err(error) = self.tend_one(target, name, now).await {
+                why = Some(error.to_string());
             }
         }
-        failed
+        Ok((came, why))
     }
 
     async fn tend_one(&self, target: &Target, place: &Dataset, now: Millis) -> Result<(), ToolError> {

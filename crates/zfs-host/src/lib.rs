@@ -8,7 +8,7 @@ mod sender;
 mod talk;
 mod tool;
 
-pub use keeper::Keeper;
-pub use sender::{Outcome, Stand, Way, round, thin, take};
+pub use keeper::{Keeper, Tended};
+pub use sender::{Outcome, Stand, Way, round, take, thin};
 pub use talk::{Answer, Ask, BODY_MAX};
 pub use tool::{Tool, ToolError};

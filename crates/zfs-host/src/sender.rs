@@ -18,6 +18,8 @@ use crate::tool::{Tool, ToolError};
 
 /// What is sent of a stream at once.
 const PART: usize = 4 << 20;
+/// A dataset that is not there, or not encrypted yet, is looked for again after so long.
+const LOOK_AGAIN: Millis = Millis::from_secs(60);
 /// A dataset takes no more steps than this in one round: each brings it on, but for what nobody has thought of.
 const STEPS_MAX: usize = 2000;
 
@@ -76,29 +78,39 @@ struct Run<'a, W> {
     way: &'a W,
 }
 
-/// Takes a snapshot of all datasets of a backup, at the same moment, if one is due or asked for; when the next one is.
-pub async fn take(tool: &Tool, backup: &Backup, now: Millis, asked: bool) -> Result<Millis, ToolError> {
+/// Takes a snapshot of all datasets of a backup, at the same moment, if one is due or asked for: whether it did,
+/// and when the next one is due.
+pub async fn take(
+    tool: &Tool,
+    backup: &Backup,
+    now: Millis,
+    asked: bool,
+) -> Result<(bool, Millis), ToolError> {
     let mut shown = tool.look(&backup.dataset, backup.children).await?;
     shown.retain(|name, seen| backup.covers(name) && seen.encrypted);
-    let Some(schedule) = backup.schedule().filter(|_| !shown.is_empty()) else { return Ok(now.plus(Millis::from_hours(1))) };
+    let Some(schedule) = backup.schedule().filter(|_| !shown.is_empty()) else {
+        return Ok((false, now.plus(LOOK_AGAIN)));
+    };
     let at = taken_at(&schedule, shown.values(), now, 0);
     if !asked && at > now {
-        return Ok(at);
+        return Ok((false, at));
     }
     let name = own_name(now);
     let all: Vec<String> = shown.keys().map(|dataset| dataset.at(&name)).collect();
     tool.take(&all).await?;
-    Ok(now.plus(schedule.every()))
+    Ok((true, now.plus(LOOK_AGAIN)))
 }
 
 /// Lets old snapshots of the source go, and what was held for targets that nobody declares any more.
-pub async fn thin(tool: &Tool, backup: &Backup) -> Result<(), ToolError> {
+/// Those only once every other target has all, so that one with a new name is known first.
+pub async fn thin(tool: &Tool, backup: &Backup, all_done: bool) -> Result<(), ToolError> {
     let labels: BTreeSet<Label> = backup.targets.iter().map(|target| target.name.clone()).collect();
     for (name, seen) in tool.look(&backup.dataset, backup.children).await? {
         if !backup.covers(&name) {
             continue;
         }
-        for (tag, step) in orphans(&labels, &seen) {
+        let orphans = if all_done { orphans(&labels, &seen) } else { Vec::new() };
+        for (tag, step) in orphans {
             match step {
                 Step::Release(snapshot) => tool.release(&tag, &name.at(&snapshot)).await?,
                 Step::Unmark(mark) => tool.remove(&name.mark(&mark)).await?,

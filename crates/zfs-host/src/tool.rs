@@ -6,7 +6,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use freehold_wire::Millis;
-use freehold_zfs::{BadOutput, Base, COLUMNS, Dataset, Kind, Seen, Shown, Token, holds, is_token, listed, told};
+use freehold_zfs::{
+    BadOutput, Base, COLUMNS, Dataset, Kind, Seen, Shown, Token, holds, is_token, listed, told,
+};
 use thiserror::Error;
 use tokio::process::{Child, Command};
 
@@ -180,8 +182,7 @@ impl Tool {
         if !self.look(room, false).await?.is_empty() {
             return self.run(&["set", &quota, room.as_str()]).await.map(drop);
         }
-        let words =
-            ["create", "-o", "canmount=off", "-o", "mountpoint=none", "-o", &quota, room.as_str()];
+        let words = ["create", "-o", "canmount=off", "-o", "mountpoint=none", "-o", &quota, room.as_str()];
         self.run(&words).await.map(drop)
     }
 

@@ -61,10 +61,14 @@ pub enum Trouble {
     #[error("the target has something else in its place")]
     Occupied,
     /// Not one snapshot is on both.
-    #[error("the target has snapshots, and none of them is known here any more: there is nothing to go on from")]
+    #[error(
+        "the target has snapshots, and none of them is known here any more: there is nothing to go on from"
+    )]
     NoCommonBase,
     /// What the target has as its newest is not known here.
-    #[error("the target has {newest}, which is not from here or known here no more; the last that both have is {common}")]
+    #[error(
+        "the target has {newest}, which is not from here or known here no more; the last that both have is {common}"
+    )]
     Diverged {
         /// Its newest snapshot.
         newest: String,
@@ -187,8 +191,7 @@ fn settle(label: &Label, source: &Seen, common: u64, newer: Option<&Snapshot>) -
         return Some(Step::Release(old.name.clone()));
     }
     let ends = label.bookmark("");
-    let mut ours =
-        source.bookmarks.iter().filter(|mark| mark.name.ends_with(&ends) && is_ours(&mark.name));
+    let mut ours = source.bookmarks.iter().filter(|mark| mark.name.ends_with(&ends) && is_ours(&mark.name));
     ours.find(|mark| mark.guid != common).map(|old| Step::Unmark(old.name.clone()))
 }
 

@@ -13,7 +13,7 @@ mod tend;
 mod token;
 
 pub use decide::{Base, Next, Step, Trouble, next, orphans};
-pub use declared::{BadDeclaration, Backup, DECLARATION_MAX, Declaration, Target};
+pub use declared::{Backup, BadDeclaration, DECLARATION_MAX, Declaration, Target};
 pub use names::{BadName, Dataset, Label, OWN, is_own, own_name, tag};
 pub use printed::{BadOutput, COLUMNS, holds, listed};
 pub use shown::{Kind, Mark, Seen, Shown, Snapshot};

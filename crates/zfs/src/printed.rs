@@ -8,8 +8,6 @@ use thiserror::Error;
 use crate::names::{Dataset, is_part};
 use crate::shown::{Kind, Mark, Seen, Shown, Snapshot};
 
-/// The property in which a target notes when a snapshot came.
-pub(crate) const RECEIVED: &str = "freehold:received";
 /// What is asked for, in this order.
 pub const COLUMNS: &str = "name,type,guid,createtxg,creation,encryption,keystatus,readonly,written,receive_resume_token,freehold:received";
 const COUNT: usize = 11;
@@ -104,8 +102,7 @@ pub fn holds(output: &str, shown: &mut Shown) -> Result<(), BadOutput> {
         let (name, tag) = columns.next().zip(columns.next()).ok_or_else(odd)?;
         let (dataset, snapshot) = name.split_once('@').ok_or_else(odd)?;
         let seen = Dataset::new(dataset).ok().and_then(|dataset| shown.get_mut(&dataset));
-        let held =
-            seen.and_then(|seen| seen.snapshots.iter_mut().find(|known| known.name == snapshot));
+        let held = seen.and_then(|seen| seen.snapshots.iter_mut().find(|known| known.name == snapshot));
         if let Some(held) = held {
             held.holds.insert(tag.to_owned());
         }

@@ -42,18 +42,29 @@ struct World {
 #[derive(Debug, Clone)]
 enum Event {
     Take,
-    Step { place: usize, breaks: bool },
+    Step {
+        place: usize,
+        breaks: bool,
+    },
     PruneSource,
-    TendTarget { place: usize },
+    TendTarget {
+        place: usize,
+    },
     /// A person removes a snapshot of the source that nothing holds.
     Destroy(usize),
     /// A person lets go what we hold, and removes it.
     Force(usize),
     /// The pool was exported before what came in part was written.
-    Forget { place: usize },
+    Forget {
+        place: usize,
+    },
     /// A person takes a snapshot at the target.
-    Meddle { place: usize },
-    Write { place: usize },
+    Meddle {
+        place: usize,
+    },
+    Write {
+        place: usize,
+    },
     Wait(u8),
 }
 
