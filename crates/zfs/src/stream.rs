@@ -11,7 +11,7 @@ use crate::shown::Kind;
 pub const HEAD: usize = 312;
 /// Where the name stands in it.
 const NAME: usize = 56;
-const MAGIC: u64 = 0x0002_F5ba_cbac;
+const MAGIC: u64 = 0x0002_f5ba_cbac;
 /// A stream of one dataset, with no package of properties and others around it.
 const ALONE: u64 = 1;
 /// `DMU_BACKUP_FEATURE_RESUMING` and `DMU_BACKUP_FEATURE_RAW`.

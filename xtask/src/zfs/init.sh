@@ -11,8 +11,9 @@ mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 # The story says at boot which machine this is.
 for word in $(cat /proc/cmdline); do
-    case $word in address=*) address=${word#address=} ;; host=*) hostname "${word#host=}" ;; esac
+    case $word in address=*) address=${word#address=} ;; host=*) host=${word#host=} ;; esac
 done
+echo "$host" | tee /etc/hostname >/proc/sys/kernel/hostname
 modprobe virtio_blk
 modprobe virtio_net
 modprobe tun
