@@ -121,7 +121,7 @@ impl Keeper {
         guid: u64,
     ) -> Result<(Answer, Bytes), String> {
         let of = (pair.backup.clone(), pair.target.clone());
-        let at = self.at(place, dataset)?;
+        let at = at(place, dataset)?;
         self.break_off(&of).await;
         self.root(place).await?;
         let room = place.backup.room(place.target).ok_or("its room has no name")?;
@@ -133,13 +133,6 @@ impl Keeper {
         }
         streams.insert(number, Arc::new(Receiving::new(of, at, guid)));
         Ok((Answer::Ready(number), Bytes::new()))
-    }
-
-    fn at(&self, place: &Place<'_>, dataset: &str) -> Result<Dataset, String> {
-        let dataset = Dataset::new(dataset).map_err(|error| error.to_string())?;
-        let meant = place.backup.covers(&dataset);
-        let at = place.backup.place(place.target, &dataset).filter(|_| meant);
-        at.ok_or_else(|| format!("the declaration does not name {dataset}"))
     }
 
     /// A stream of whoever asks.
@@ -194,7 +187,7 @@ impl Keeper {
         place: &Place<'_>,
         dataset: &str,
     ) -> Result<(Answer, Bytes), String> {
-        let at = self.at(place, dataset)?;
+        let at = at(place, dataset)?;
         self.break_off(&(pair.backup.clone(), pair.target.clone())).await;
         self.tool.abandon(&at).await.map_err(said)?;
         Ok((Answer::Done, Bytes::new()))
@@ -278,4 +271,12 @@ impl Keeper {
 #[expect(clippy::needless_pass_by_value, reason = "it is what a failure is turned into")]
 fn said(error: ToolError) -> String {
     error.to_string()
+}
+
+/// Where a dataset of the source lies, if it is one that the declaration names.
+fn at(place: &Place<'_>, dataset: &str) -> Result<Dataset, String> {
+    let dataset = Dataset::new(dataset).map_err(|error| error.to_string())?;
+    let meant = place.backup.covers(&dataset);
+    let at = place.backup.place(place.target, &dataset).filter(|_| meant);
+    at.ok_or_else(|| format!("the declaration does not name {dataset}"))
 }

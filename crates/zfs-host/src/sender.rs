@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use freehold_wire::{Digest, Millis};
 use freehold_zfs::{
     Backup, Dataset, Label, Next, Seen, Shown, Step, Target, Trouble, next, orphans, own_name, prunable,
-    taken_at,
+    taken_after, taken_at,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Child;
@@ -98,7 +98,7 @@ pub async fn take(
     let name = own_name(now);
     let all: Vec<String> = shown.keys().map(|dataset| dataset.at(&name)).collect();
     tool.take(&all).await?;
-    Ok((true, now.plus(LOOK_AGAIN)))
+    Ok((true, taken_after(&schedule, Some(now), now, 0)))
 }
 
 /// Lets old snapshots of the source go, and what was held for targets that nobody declares any more.

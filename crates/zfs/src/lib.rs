@@ -18,5 +18,5 @@ pub use names::{BadName, Dataset, Label, OWN, is_own, own_name, tag};
 pub use printed::{BadOutput, COLUMNS, holds, listed};
 pub use shown::{Kind, Mark, Seen, Shown, Snapshot};
 pub use stream::{BadStream, HEAD, Head};
-pub use tend::{Tend, prunable, taken_at, tend};
+pub use tend::{Tend, prunable, taken_after, taken_at, tend};
 pub use token::{BadToken, Token, is_token, told};

@@ -86,10 +86,15 @@ pub fn taken_at<'a>(
         ours.map(|snapshot: &Snapshot| snapshot.made)
     };
     let oldest = datasets.into_iter().map(|seen| newest(&seen)).min().flatten();
+    taken_after(schedule, oldest, now, seed)
+}
+
+/// When the next one is taken, by when the last one was.
+pub fn taken_after(schedule: &Schedule, last: Option<Millis>, now: Millis, seed: u64) -> Millis {
     // Snapshots cost nothing, whatever the machine is fed from.
     let mut schedule = *schedule;
     (schedule.battery_percent, schedule.metered) = (0, true);
-    let tries = Tries { succeeded: oldest, ended: oldest, failed: 0 };
+    let tries = Tries { succeeded: last, ended: last, failed: 0 };
     match due(&schedule, &tries, &Now { at: now, ..Now::default() }, seed) {
         Due::Now => now,
         Due::At(at) | Due::Waits { look_again: at, .. } => at,

@@ -1,6 +1,13 @@
 //! Random histories of one dataset and two targets: steps in any order, streams that break off, people who remove snapshots
 //! or write where they should not. ZFS's own rules are asserted where a step is carried out.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "outside of test functions, where a mistake in the world is to be loud"
+)]
+
 use std::collections::BTreeSet;
 
 use freehold_retention::{Keep, Policy};
