@@ -56,8 +56,8 @@ impl Realm {
         realm.told("two machines are up");
         realm.laptop.runs(
             "set -e; truncate -s 800M /tmp/disk; zpool create -O mountpoint=none rpool /tmp/disk
-            head -c 32 /dev/urandom >/root/key
-            zfs create -o encryption=on -o keyformat=raw -o keylocation=file:///root/key -o mountpoint=/home rpool/home
+            head -c 32 /dev/urandom >/srv/key
+            zfs create -o encryption=on -o keyformat=raw -o keylocation=file:///srv/key -o mountpoint=/home rpool/home
             zfs create rpool/home/ann; zfs create -V 16M rpool/home/disk
             head -c 5000000 /dev/urandom >/home/ann/letters; echo dear >/home/note",
         )?;
@@ -71,7 +71,7 @@ impl Realm {
         realm.nas.runs(&starts(&joins))?;
         realm.told("they are a realm");
         for machine in [&mut realm.laptop, &mut realm.nas] {
-            machine.runs(&format!("cat >/root/datasets.toml <<'END'\n{DECLARATION}\nEND\n"))?;
+            machine.runs(&format!("cat >/srv/datasets.toml <<'END'\n{DECLARATION}\nEND\n"))?;
         }
         Ok(realm)
     }
@@ -88,7 +88,7 @@ impl Realm {
 /// A node that goes on by itself, once it answers.
 fn starts(command: &str) -> String {
     format!(
-        "cd /root; RUST_LOG=info,freehold_zfs_host=debug setsid {command} >>/tmp/log 2>&1 & \
+        "cd; RUST_LOG=info,freehold_zfs_host=debug setsid {command} >>/tmp/log 2>&1 & \
         for i in $(seq 300); do freehold status >/dev/null 2>&1 && exit 0; sleep 0.2; done; tail -20 /tmp/log; exit 1"
     )
 }
@@ -109,12 +109,12 @@ fn datasets_are_kept_by_another_machine() -> Result<()> {
 
 /// The first time: nothing before both have the declaration, and then all of it, which nobody there can read.
 fn whole(realm: &mut Realm) -> Result<()> {
-    realm.laptop.runs("freehold backup zfs apply /root/datasets.toml --dry-run")?;
-    realm.laptop.runs("freehold backup zfs apply /root/datasets.toml")?;
+    realm.laptop.runs("freehold backup zfs apply /srv/datasets.toml --dry-run")?;
+    realm.laptop.runs("freehold backup zfs apply /srv/datasets.toml")?;
     let said = realm.laptop.fails(NOW)?;
     ensure!(said.contains("declaration"), "{said}");
     realm.told("a machine without the declaration takes nothing in");
-    realm.nas.runs("freehold backup zfs apply /root/datasets.toml")?;
+    realm.nas.runs("freehold backup zfs apply /srv/datasets.toml")?;
     println!("{}", realm.laptop.runs(NOW)?);
     for (source, target) in [("rpool/home", "tank/backups/laptop/home"), ("rpool/home/ann", ANN)] {
         realm.same(source, target)?;
@@ -214,11 +214,11 @@ fn plain(realm: &mut Realm) -> Result<()> {
 fn restored(realm: &mut Realm) -> Result<()> {
     let sums = "cd $(zfs get -Hp -o value mountpoint DATASET) && find . -type f | sort | xargs sha256sum";
     let here = realm.laptop.runs(&sums.replace("DATASET", "rpool/home/ann"))?;
-    let key = realm.laptop.runs("base64 -w 0 /root/key")?;
+    let key = realm.laptop.runs("base64 -w 0 /srv/key")?;
     realm.nas.runs(&format!(
-        "set -e; echo {} | base64 -d >/root/key; newest=$(zfs list -H -d 1 -t snapshot -o name {ANN} | tail -1)
+        "set -e; echo {} | base64 -d >/srv/key; newest=$(zfs list -H -d 1 -t snapshot -o name {ANN} | tail -1)
         zfs send -w $newest | zfs receive -o mountpoint=/back -o readonly=off tank/back
-        zfs load-key -L file:///root/key tank/back && zfs mount tank/back",
+        zfs load-key -L file:///srv/key tank/back && zfs mount tank/back",
         key.trim()
     ))?;
     let there = realm.nas.runs(&sums.replace("DATASET", "tank/back"))?;

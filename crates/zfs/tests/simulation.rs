@@ -287,11 +287,11 @@ impl World {
                 let place = place % places;
                 let made = self.snapshot("by-hand");
                 let place = &mut self.places[place];
-                if let Some(seen) = place.seen.as_mut().filter(|seen| !seen.snapshots.is_empty()) {
-                    if seen.snapshots.iter().all(|known| known.name != made.name) {
-                        seen.snapshots.push(made);
-                        place.meddled = true;
-                    }
+                let free = |seen: &&mut Seen| seen.snapshots.iter().all(|known| known.name != made.name);
+                let seen = place.seen.as_mut().filter(|seen| !seen.snapshots.is_empty()).filter(free);
+                if let Some(seen) = seen {
+                    seen.snapshots.push(made);
+                    place.meddled = true;
                 }
                 own = false;
             }
@@ -354,7 +354,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// Nothing that both ends have is lost by our own steps, nothing is removed at a target but by its own retention, and
     /// at the end each target has the newest, or a trouble says why not.
