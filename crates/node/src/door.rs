@@ -172,7 +172,7 @@ impl Doorman for Door {
     async fn errand(&self, caller: NodeId, question: Bytes, body: Bytes) -> Option<(Bytes, Bytes)> {
         let shared = self.shared.upgrade()?;
         if let Some(ask) = crate::zfs::keeping::asked(&question) {
-            return crate::zfs::keeping::errand(&shared, caller, ask?, body).await;
+            return crate::zfs::keeping::errand(&shared, caller, ask.ok()?, body).await;
         }
         match ShelfErrand::from_bytes(&question) {
             Ok(errand) => keeping::errand(&shared, caller, errand, body).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use freehold_realm::Standing;
-use freehold_wire::NodeId;
+use freehold_wire::{DecodeError, NodeId};
 use freehold_zfs_host::{Answer, Ask, Way};
 
 use super::Chosen;
@@ -18,8 +18,8 @@ const TRIES: u32 = 3;
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What is asked, if it is of this kind at all.
-pub(crate) fn asked(question: &[u8]) -> Option<Option<Ask>> {
-    question.strip_prefix(MARK).map(|ask| Ask::from_bytes(ask).ok())
+pub(crate) fn asked(question: &[u8]) -> Option<Result<Ask, DecodeError>> {
+    question.strip_prefix(MARK).map(Ask::from_bytes)
 }
 
 /// What the declaration that was applied here calls a machine that is to be let in.

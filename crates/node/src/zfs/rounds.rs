@@ -93,16 +93,12 @@ async fn one(shared: Arc<Shared>, chosen: Arc<Chosen>, pair: Pair) -> (Pair, Sta
     let Some((backup, target)) = chosen.declaration.pair(&pair.0, &pair.1) else {
         return (pair, Stand::new());
     };
-    let stand = match chosen.machines.get(target.machine.as_str()) {
-        Some(keeper) => {
-            let way = To { shared: Arc::clone(&shared), chosen: Arc::clone(&chosen), keeper: *keeper };
-            round(&shared.datasets.tool, (backup, target, chosen.digest), &way).await
-        }
-        None => {
-            let why = format!("nobody knows who {} is", target.machine);
-            Stand::from([(backup.dataset.clone(), Outcome::Failed(why))])
-        }
+    let Some(keeper) = chosen.machines.get(target.machine.as_str()).copied() else {
+        let why = format!("nobody knows who {} is", target.machine);
+        return (pair, Stand::from([(backup.dataset.clone(), Outcome::Failed(why))]));
     };
+    let way = To { shared: Arc::clone(&shared), chosen: Arc::clone(&chosen), keeper };
+    let stand = round(&shared.datasets.tool, (backup, target, chosen.digest), &way).await;
     (pair, stand)
 }
 
