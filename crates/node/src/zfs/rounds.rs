@@ -110,7 +110,12 @@ async fn due(shared: &Shared, chosen: &Chosen, again: &mut BTreeMap<Pair, Millis
     for backup in chosen.declaration.of(me) {
         let name = backup.name.to_string();
         let mine = || backup.targets.iter().map(|target| (name.clone(), target.name.to_string()));
-        let asked: Vec<Pair> = mine().filter(|pair| datasets.state().asked.remove(pair)).collect();
+        // Of one that runs the question stays: what it has looked at may be past what has changed since.
+        let taken_up = |pair: &Pair| {
+            let mut state = datasets.state();
+            !state.running.contains(pair) && state.asked.remove(pair)
+        };
+        let asked: Vec<Pair> = mine().filter(taken_up).collect();
         let (now, before) = (clock::wall(), datasets.state().next.get(&name).cloned());
         let waits = matches!(before, Some(Ok(next)) if next > now) && asked.is_empty();
         if !waits {
