@@ -31,7 +31,8 @@ fn newest_tag() -> String {
 
 /// What a target does next with a dataset that it keeps; nothing if it is as it should be.
 pub fn tend(policy: &Policy, kept: &Seen, now: Millis) -> Option<Tend> {
-    let newest = kept.newest()?;
+    // What somebody took there by hand is theirs to remove.
+    let newest = kept.snapshots.iter().rev().find(|snapshot| is_own(&snapshot.name))?;
     if !kept.readonly {
         return Some(Tend::ReadOnly);
     }
