@@ -35,6 +35,7 @@ mod realm;
 mod status;
 mod tenant;
 pub mod words;
+mod zfs;
 
 mod control;
 mod server;
@@ -114,3 +115,4 @@ pub use status::{
     RecoveryStatus, Status, StorageStatus,
 };
 pub use tenant::{TenantBucket, TenantMove, TenantMoved, TenantSide, TenantStage};
+pub use zfs::{ZfsAsked, ZfsBackup, ZfsControl, ZfsDataset, ZfsDeclaration, ZfsKept, ZfsStatus, ZfsTarget};

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod told;
+mod zfs;
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -40,6 +41,7 @@ pub(crate) async fn backup(
             show(terminal, &made, |made| lines_of(made).join("\n"))
         }
         BackupCommand::List => show(terminal, &client.backups_of_files().await?, list),
+        BackupCommand::Zfs { command } => zfs::zfs(terminal, client, command).await,
         BackupCommand::Now { name } => now(terminal, client, &name).await,
         BackupCommand::Keep { name, counts } => {
             let made = client.keep_backups(&name, &counts.keep()?).await?;

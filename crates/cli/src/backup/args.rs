@@ -32,6 +32,12 @@ pub enum BackupCommand {
         #[command(flatten)]
         counts: KeepArgs,
     },
+    /// Datasets of machines with ZFS, as one file declares them: apply, status, now
+    Zfs {
+        /// What to do with datasets.
+        #[command(subcommand)]
+        command: ZfsCommand,
+    },
     /// Say that far less, or far more that is new, is meant to be: ends that alarm
     Accept {
         /// Which backup
@@ -405,4 +411,21 @@ mod tests {
             assert_eq!(every(text).ok(), expected, "{text}");
         }
     }
+}
+
+/// `freehold backup zfs`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ZfsCommand {
+    /// Do from now on what a declaration says; the same file is applied on each machine that it names
+    Apply {
+        /// The declaration
+        file: PathBuf,
+        /// Only show what it comes to on this machine
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show each dataset at each target, and what is kept here
+    Status,
+    /// Take snapshots and send them now, and wait until that is done
+    Now,
 }
