@@ -1,6 +1,8 @@
 //! Backups and the restic that everybody has: it reads what we wrote, we read what it wrote, and a backup that is killed
 //! goes on where it was.
 
+mod alone;
+mod lodged;
 mod mounted;
 mod person;
 mod printed;

@@ -178,9 +178,17 @@ fn a_person_backs_up_and_gets_everything_back() -> Result<()> {
         let mut init = host.command("restic");
         init.args(["init", "--repo"]).arg(&theirs).arg("--password-file").arg(&password);
         Host::answer(&mut init)?.good()?;
+        let mut made = host.command("restic");
+        made.args(["--no-cache", "--repo"]).arg(&theirs).arg("--password-file").arg(&password);
+        Host::answer(made.args(["backup", "--host", "attic"]).arg(home.join("papers")))?.good()?;
         node.cli(&["backup", "target", "add", "theirs", &text(&theirs)])?.refused(1, &["--password-file"])?;
         let file = text(&password);
-        node.cli(&["backup", "target", "add", "theirs", &text(&theirs), "--password-file", &file])?.good()?;
+        let adopted = ["backup", "target", "add", "theirs", &text(&theirs), "--password-file", &file];
+        let said = node.cli(&adopted)?.good()?.out;
+        ensure!(
+            said.contains("1 snapshot of attic") && said.contains("backup check theirs --read"),
+            "{said}"
+        );
         node.cli(&["backup", "check", "theirs"])?.good()?;
         node.stop()
     })

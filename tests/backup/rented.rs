@@ -2,6 +2,7 @@
 //! machine can destroy nothing.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use freehold_api::Backups;
@@ -60,6 +61,17 @@ fn a_bucket_at_a_vendor_is_a_target_like_any_other() -> Result<()> {
         let first = standing(&node, "home", "offsite")?.last.context("it was made")?;
         ensure!(first.files >= 2 && first.unread == 0, "{first:?}");
         tried(&node, "home", "offsite")?;
+
+        // The line is there for others as well.
+        let slow = node.cli(&["backup", "target", "pace", "offsite", "600KiB"])?.good()?.out;
+        ensure!(slow.contains("614 kB"), "{slow}");
+        story.file("ann/photos/hill.jpg", 3_000_000, 12)?;
+        let began = Instant::now();
+        node.cli(&["backup", "now", "home"])?.good()?;
+        ensure!(began.elapsed() > Duration::from_secs(4), "3 MB went in {:?}", began.elapsed());
+        node.cli(&["backup", "target", "pace", "offsite", "fast"])?.refused(2, &["is no pace", "MiB"])?;
+        node.cli(&["backup", "target", "pace", "offsite", "none"])?.good()?;
+        let first = standing(&node, "home", "offsite")?.last.context("it was made")?;
 
         // Whoever has the password and the vendor's key needs nothing of ours.
         let s3 = vendor.s3()?;

@@ -4,7 +4,7 @@
 //! which machine it is typed; a page starts on `laptop`. `<invitation>`, `<card>`, `<realm-card>`, `<offer>`,
 //! `<pool-papers>` and `<erasure>` stand for what an earlier command printed, `<s3>` for a vendor's store, whose key
 //! lies in `vendor-key`, a machine's name in the same brackets for its address. `<!-- brought: attic/old-key -->` says
-//! that the reader carries a file to the machine that the page is on, once it is there. What is exported
+//! that the reader carries a file or a disk to the machine that the page is on, once it is there. What is exported
 //! holds for the commands after it; on a page that exports nothing, S3 clients are set up already. Commands
 //! that run a node are started and stay; a later one on the same machine that runs a node stops it first.
 
@@ -64,7 +64,15 @@ impl Machine<'_> {
             if self.node.pid().is_some() {
                 self.node.stop()?;
             }
-            self.ready = Some(self.node.start(words.get(1..).unwrap_or_default())?);
+            // No shell reads these.
+            let own = format!("{}/", self.host.folder().display());
+            let words: Vec<String> = words
+                .iter()
+                .skip(1)
+                .map(|word| word.strip_prefix("~/").map_or((*word).to_owned(), |rest| format!("{own}{rest}")))
+                .collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            self.ready = Some(self.node.start(&words)?);
             return Ok(String::new());
         }
         if command.starts_with("export ") {
@@ -195,7 +203,12 @@ fn bring(text: &str, hosts: &BTreeMap<String, Host>, to: &str) -> Result<()> {
             (hosts.get(from).context("a machine of the page")?, hosts.get(to).context("another")?);
         let (there, here) = (from.folder().join(file), to.folder().join(file));
         if there.exists() && !here.exists() {
-            std::fs::copy(there, here)?;
+            let mut copy = std::process::Command::new("cp");
+            ensure!(
+                copy.arg("-a").args([&there, &here]).status()?.success(),
+                "{} is not carried",
+                there.display()
+            );
         }
     }
     Ok(())

@@ -145,7 +145,7 @@ fn the_console_and_ssh_are_reached_over_tor_by_those_who_hold_a_key() -> Result<
         })?;
         pads.is_in(60)?;
         pads.reload()?;
-        until(60, "who holds a key is in", || is_in(&pad, &address))?;
+        until(240, "who holds a key is in", || is_in(&pad, &address))?;
         is_a_stranger(&pad, &address)?;
         eves.is_in(60)?;
         is_out(&eve, &address)?;
@@ -154,10 +154,10 @@ fn the_console_and_ssh_are_reached_over_tor_by_those_who_hold_a_key() -> Result<
 
         node.cli(&["net", "onion", "let-in", "eve", "--out", &key(1)])?.good()?;
         eves.reload()?;
-        until(90, "who is let in later is in, too", || is_in(&eve, &address))?;
+        until(240, "who is let in later is in, too", || is_in(&eve, &address))?;
         node.cli(&["net", "onion", "remove", "pad"])?.good()?;
         is_out(&pad, &address)?;
-        until(90, "who stays is in again", || is_in(&eve, &address))?;
+        until(240, "who stays is in again", || is_in(&eve, &address))?;
         is_out(&pad, &address)?;
         ensure!(onion(&node)?.address.as_ref() == Some(&address), "the address stays");
         node.stop()?;

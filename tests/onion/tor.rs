@@ -14,10 +14,11 @@ use rustix::process::{Pid, Signal, kill_process};
 const AUTHORITIES: u16 = 3;
 /// A circuit to an onion service and one from it share no relay but where they meet.
 const RELAYS: u16 = 4;
-/// What makes a small network come up within seconds, as Tor's own tests have it (chutney).
+/// What makes a small network come up within seconds, as Tor's own tests have it (chutney). Guards of a second layer are drawn
+/// as soon as there are some relays, and kept: of so few, those that are left may then not be on any way to where one wants to go.
 const COMMON: &str = "TestingTorNetwork 1\nPathsNeededToBuildCircuits 0.25\nTestingDirAuthVoteExit *\n\
      TestingDirAuthVoteHSDir *\nTestingDirAuthVoteGuard *\nV3AuthNIntervalsValid 2\nTestingMinExitFlagThreshold 0\n\
-     ShutdownWaitLength 1\n";
+     ShutdownWaitLength 1\nVanguardsLiteEnabled 0\n";
 const VOTES: &str = "AuthoritativeDirectory 1\nV3AuthoritativeDirectory 1\nTestingV3AuthInitialVotingInterval 5\n\
      TestingV3AuthInitialVoteDelay 2\nTestingV3AuthInitialDistDelay 2\nV3AuthVotingInterval 20\nV3AuthVoteDelay 4\n\
      V3AuthDistDelay 4\n";
@@ -40,7 +41,7 @@ impl Tor {
     fn start(host: &Host, name: &str, settings: &str) -> Result<Self> {
         let folder = host.folder().join(name);
         make_private_dir(&folder)?;
-        let (log, at) = (folder.join("log"), folder.display());
+        let (log, at) = (folder.join("tor.log"), folder.display());
         let text = format!("{settings}DataDirectory {at}\nLog notice file {}\n", log.display());
         replace(&folder.join("torrc"), text.as_bytes(), 0o600)?;
         let mut command = host.command("tor");
@@ -53,7 +54,7 @@ impl Tor {
     /// Waits until it is in the network.
     pub(crate) fn is_in(&self, seconds: u64) -> Result<()> {
         until(seconds, "tor is in the network", || {
-            let log = fs::read_to_string(self.folder.join("log"))?;
+            let log = fs::read_to_string(self.folder.join("tor.log"))?;
             ensure!(log.contains("Bootstrapped 100%"), "{}", log.lines().last().unwrap_or_default());
             Ok(())
         })

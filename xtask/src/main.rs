@@ -14,6 +14,7 @@ mod run;
 mod supply;
 mod tidy;
 mod tools;
+mod zfs;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ cargo xtask fuzz [TARGET [SECONDS]]
 cargo xtask bench [kv|net|build]  the numbers of docs/benchmarks.md
 cargo xtask durability [WORLDS]   the tables of docs/durability.md; a number of worlds is only shown
 cargo xtask outside [NAME]     long runs against what other people made, by name
+cargo xtask zfs                backups of datasets between two machines in QEMU, with OpenZFS built for them
 ";
 
 /// The top of the source tree.
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench::run(&root(), rest),
         ["durability", rest @ ..] => durability::run(&root(), rest),
         ["outside", rest @ ..] => outside::run(&root(), rest),
+        ["zfs"] => zfs::run(&root()),
         [step, rest @ ..] => ci::one(&root(), step, rest),
     };
     match outcome {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use freehold_api::{
-    Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck, TenantMove, TenantMoved,
+    Audit, Erasure, FoundRealm, Problem, StoresChecked, StoresToCheck, TenantMove, TenantMoved, WhatIsLeft,
 };
 use freehold_cli::{DnsArgs, DnsSystem, Founding, Host, Ready, RunOptions};
 use freehold_node::home::Home;
@@ -67,14 +67,13 @@ impl Host for NodeHost {
     async fn recover(
         &self,
         home: &Path,
-        card: &str,
+        left: &WhatIsLeft,
         phrases: Vec<Zeroizing<String>>,
         node_name: &str,
-        stores: &[NewStore],
         agree: &(dyn for<'f> Fn(&'f FoundRealm) -> Result<(), Problem> + Sync),
     ) -> Result<(), Problem> {
         Home::at(home).check_vacant()?;
-        recovering::recover(&Home::at(home), card, phrases, node_name, stores, agree).await
+        recovering::recover(&Home::at(home), left, phrases, node_name, agree).await
     }
 
     fn phrase(&self, typed: &str) -> Result<Zeroizing<String>, Problem> {

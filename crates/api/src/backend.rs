@@ -101,6 +101,33 @@ pub struct FoundRealm {
     pub missing: Vec<String>,
 }
 
+/// What is left of a realm, of all places from which guardians bring one back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhatIsLeft {
+    /// Machines: the realm's own, or a friend's where its backups are.
+    Nodes {
+        /// The card that says where they are.
+        card: String,
+    },
+    /// Rented storage.
+    Backend {
+        /// The realm's card.
+        card: String,
+        /// All stores of it.
+        stores: Vec<NewStore>,
+    },
+    /// A backup in a directory of this machine.
+    Folder {
+        /// Its absolute path.
+        path: String,
+    },
+    /// A backup in a bucket.
+    Bucket {
+        /// Where.
+        store: Box<NewStore>,
+    },
+}
+
 words! {
     /// How a backend is.
     BackendState, "state" {

@@ -47,6 +47,9 @@ pub struct BackupTarget {
     pub name: String,
     /// Where it is: the path of a directory on this machine, or in words which machine keeps it.
     pub place: String,
+    /// How many bytes a second go there at most; as fast as it can if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<u64>,
     /// Whether a repository was there already.
     #[serde(default)]
     pub found: bool,
@@ -84,6 +87,18 @@ pub struct NewBackupTarget {
     /// The password of the repository that is there, where this realm does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// How many bytes a second are to go there at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<u64>,
+}
+
+/// How fast backups go to a target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupPace {
+    /// Bytes a second at most; nothing, or 0, lifts the limit. A run that is under way goes on as it began.
+    #[serde(default)]
+    pub pace: Option<u64>,
 }
 
 impl std::fmt::Debug for NewBackupTarget {
@@ -116,7 +131,7 @@ impl std::fmt::Debug for BackupPassword {
 pub struct NewBackup {
     /// What people will call it: up to 32 small letters, digits and hyphens.
     pub name: String,
-    /// Absolute paths of directories and files on this machine; none where there is a command.
+    /// Absolute paths of directories and files on this machine; none where there is something else below.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paths: Vec<String>,
     /// A program of this machine and its arguments, whose output is backed up as a file; no shell reads them.
@@ -125,6 +140,12 @@ pub struct NewBackup {
     /// What that file is called in a snapshot [default: as the backup].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// Names of buckets of the realm, of which the newest versions are backed up below `/buckets`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<String>,
+    /// Names of databases of the realm, each backed up as it is at one moment, as a file below `/databases`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<String>,
     /// Names of targets.
     pub to: Vec<String>,
     /// How often, in milliseconds: from 5 minutes to 366 days.
@@ -477,6 +498,8 @@ pub trait BackupControl: Send + Sync {
     async fn backups(&self) -> Result<Backups, Problem>;
     /// Makes a repository at a new target, or takes one over that is there.
     async fn add_backup_target(&self, wish: NewBackupTarget) -> Result<BackupTarget, Problem>;
+    /// Says how fast backups go to a target.
+    async fn pace_backup_target(&self, name: &str, pace: BackupPace) -> Result<BackupTarget, Problem>;
     /// Forgets a target that no backup goes to; what lies there stays.
     async fn remove_backup_target(&self, name: &str) -> Result<(), Problem>;
     /// What opens its repository.

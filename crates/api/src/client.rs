@@ -17,6 +17,7 @@ mod people;
 mod phone;
 mod pool;
 mod socket;
+mod zfs;
 
 use socket::Socket;
 

@@ -16,7 +16,7 @@ use crate::{
     GrantControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl, KeyStatus, ListQuery,
     Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName, NodeSetting, NodeStatus,
     ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase, PoolControl, Problem,
-    PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent,
+    PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvent, ZfsControl,
 };
 
 /// Bytes on their way; an error ends them.
@@ -136,6 +136,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Backups of this node's files, if it makes any.
     fn backups_of_files(&self) -> Option<&dyn BackupControl> {
+        None
+    }
+
+    /// Backups of ZFS datasets, if this node makes any.
+    fn zfs(&self) -> Option<&dyn ZfsControl> {
         None
     }
 

@@ -293,6 +293,65 @@ pub enum KvOp {
     },
 }
 
+/// A line of a database's backup: what was there, by itself, as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "op")]
+pub enum KvLine {
+    /// A value.
+    Put {
+        /// Its key.
+        key: String,
+        /// The value, if it is text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+        /// The value in base64.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value_base64: Option<String>,
+        /// Its end, in milliseconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_ms: Option<u64>,
+    },
+    /// A document.
+    PutDocument {
+        /// Its collection.
+        collection: String,
+        /// Its id.
+        id: String,
+        /// An object.
+        document: serde_json::Value,
+        /// Its end, in milliseconds since 1970.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_ms: Option<u64>,
+    },
+    /// An index.
+    Index {
+        /// Its collection.
+        collection: String,
+        /// What was declared.
+        index: KvIndex,
+    },
+}
+
+impl KvLine {
+    /// What puts it there again, at this time in milliseconds since 1970; nothing if its end has come. An index is declared
+    /// by itself.
+    pub fn op(self, now_ms: u64) -> Option<KvOp> {
+        let left = |end: Option<u64>| match end {
+            Some(end) => end.checked_sub(now_ms).filter(|left| *left > 0).map(Some),
+            None => Some(None),
+        };
+        match self {
+            Self::Put { key, value, value_base64, expires_ms } => {
+                Some(KvOp::Put { key, value, value_base64, lasting_ms: left(expires_ms)? })
+            }
+            Self::PutDocument { collection, id, document, expires_ms } => {
+                Some(KvOp::PutDocument { collection, id, document, lasting_ms: left(expires_ms)? })
+            }
+            Self::Index { .. } => None,
+        }
+    }
+}
+
 /// A value as an operation carries one that is no text.
 pub fn in_base64(value: &[u8]) -> String {
     data_encoding::BASE64.encode(value)

@@ -35,6 +35,7 @@ mod realm;
 mod status;
 mod tenant;
 pub mod words;
+mod zfs;
 
 mod control;
 mod server;
@@ -49,15 +50,15 @@ pub use addresses::{AddressBy, AddressControl, AddressFamily, NewAddress, Publis
 pub use alarm::{AlarmChannel, AlarmControl, NewAlarmChannel};
 pub use backend::{
     Attached, BackendControl, BackendState, BackendStatus, Detach, Detached, FoundRealm, NewBackend,
-    NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WrongPack,
+    NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WhatIsLeft, WrongPack,
 };
 pub use backup::{
     BackupAsked, BackupBytes, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind,
     BackupEvent, BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupHit,
-    BackupKeep, BackupKept, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupPassword,
-    BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupRoot, BackupRun,
-    BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned, BackupTree,
-    BackupTrial, BackupUpkeep, Backups, NewBackup, NewBackupTarget,
+    BackupKeep, BackupKept, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupPace,
+    BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupRoot,
+    BackupRun, BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned,
+    BackupTree, BackupTrial, BackupUpkeep, Backups, NewBackup, NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,
@@ -115,3 +116,4 @@ pub use status::{
     RecoveryStatus, Status, StorageStatus,
 };
 pub use tenant::{TenantBucket, TenantMove, TenantMoved, TenantSide, TenantStage};
+pub use zfs::{ZfsAsked, ZfsBackup, ZfsControl, ZfsDataset, ZfsDeclaration, ZfsKept, ZfsStatus, ZfsTarget};

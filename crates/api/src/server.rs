@@ -24,6 +24,7 @@ mod place;
 mod pool;
 mod realm;
 mod setup;
+mod zfs;
 
 use std::sync::{Arc, OnceLock};
 
@@ -185,9 +186,11 @@ fn backups() -> OpenApiRouter<Node> {
         .routes(routes!(alarm::alarm_channels, alarm::add_alarm_channel))
         .routes(routes!(alarm::remove_alarm_channel))
         .routes(routes!(alarm::test_alarm_channel))
+        .routes(routes!(zfs::zfs, zfs::apply_zfs))
+        .routes(routes!(zfs::zfs_now))
         .routes(routes!(backup::backups, backup::add_backup))
         .routes(routes!(backup::add_backup_target))
-        .routes(routes!(backup::remove_backup_target))
+        .routes(routes!(backup::pace_backup_target, backup::remove_backup_target))
         .routes(routes!(backup::backup_password))
         .routes(routes!(backup::remove_backup))
         .routes(routes!(backup::back_up_now))

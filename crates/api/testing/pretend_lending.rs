@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvents, BackupForget, BackupFound,
-    BackupKeep, BackupMount, BackupNode, BackupPassword, BackupPlace, BackupRead, BackupRestore,
+    BackupKeep, BackupMount, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore,
     BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, GrantControl,
     GrantOffered, GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem, RealmCard,
 };
@@ -119,6 +119,10 @@ impl BackupControl for Pretend {
     }
 
     async fn add_backup_target(&self, _: NewBackupTarget) -> Result<BackupTarget, Problem> {
+        unmade()
+    }
+
+    async fn pace_backup_target(&self, _: &str, _: BackupPace) -> Result<BackupTarget, Problem> {
         unmade()
     }
 

@@ -1,12 +1,15 @@
 //! A client of an S3.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use freehold_backup::Pacing;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, Certificate, ClientOptions, ObjectStore, RetryConfig};
 
+use crate::slowly::Slowly;
 use crate::{Credentials, Settings, SettingsError};
 
 /// Until a connection stands.
@@ -28,7 +31,7 @@ pub enum ConnectError {
     #[error("the certificates in {path} cannot be used: {detail}")]
     Certificates {
         /// The file.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why.
         detail: String,
     },
@@ -38,6 +41,9 @@ pub enum ConnectError {
     /// The library refused them.
     #[error("no client can be made of these settings")]
     Client(#[source] object_store::Error),
+    /// What sends at a pace cannot be made of them.
+    #[error("no client can be made of these settings")]
+    Sender(#[source] reqwest::Error),
 }
 
 /// A client of the store, which says nothing to it yet. Every request is repeated a few times if the
@@ -46,7 +52,7 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`]
 pub fn connect(settings: &Settings, credentials: &Credentials) -> Result<Arc<dyn ObjectStore>, ConnectError> {
-    connect_with(settings, credentials, Patience { answer: ANSWER, request: REQUEST })
+    connect_with(settings, credentials, Patience { answer: ANSWER, request: REQUEST }, None)
 }
 
 /// How long is waited.
@@ -62,6 +68,7 @@ pub(crate) fn connect_with(
     settings: &Settings,
     credentials: &Credentials,
     patience: Patience,
+    pacing: Option<Pacing>,
 ) -> Result<Arc<dyn ObjectStore>, ConnectError> {
     settings.check()?;
     if settings.grant().is_some() {
@@ -74,11 +81,10 @@ pub(crate) fn connect_with(
         .with_connect_timeout(CONNECT)
         .with_read_timeout(patience.answer)
         .with_timeout(patience.request);
-    if let Some(path) = &settings.ca {
-        let failed = |detail: String| ConnectError::Certificates { path: path.clone(), detail };
-        let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        let bundle = Certificate::from_pem_bundle(&pem).map_err(|error| failed(error.to_string()))?;
-        for certificate in bundle {
+    let certificates = settings.ca.as_deref().map(certificates).transpose()?;
+    if let Some((path, pem)) = &certificates {
+        let failed = |error: object_store::Error| no_certificates(path, &error);
+        for certificate in Certificate::from_pem_bundle(pem).map_err(failed)? {
             options = options.with_root_certificate(certificate);
         }
     }
@@ -101,10 +107,45 @@ pub(crate) fn connect_with(
     if let Some(token) = &credentials.session_token {
         builder = builder.with_token(token.as_str());
     }
+    if let Some(pacing) = pacing {
+        let client = client(settings, patience, certificates.as_ref())?;
+        builder = builder.with_http_connector(Slowly { client, pacing });
+    }
     let store = builder.build().map_err(ConnectError::Client)?;
     let prefix = settings.prefix.trim_matches('/');
     if prefix.is_empty() {
         return Ok(Arc::new(store));
     }
     Ok(Arc::new(PrefixStore::new(store, prefix)))
+}
+
+/// The file with certificates, and what is in it.
+fn certificates(path: &Path) -> Result<(PathBuf, Vec<u8>), ConnectError> {
+    let read = std::fs::read(path);
+    read.map(|pem| (path.to_owned(), pem)).map_err(|error| no_certificates(path, &error))
+}
+
+fn no_certificates(path: &Path, error: &dyn std::error::Error) -> ConnectError {
+    ConnectError::Certificates { path: path.to_owned(), detail: error.to_string() }
+}
+
+/// A client as the library makes them by the same settings.
+fn client(
+    settings: &Settings,
+    patience: Patience,
+    certificates: Option<&(PathBuf, Vec<u8>)>,
+) -> Result<reqwest::Client, ConnectError> {
+    let mut builder = reqwest::Client::builder()
+        .https_only(!settings.is_plain_http())
+        .http1_only()
+        .connect_timeout(CONNECT)
+        .read_timeout(patience.answer)
+        .timeout(patience.request);
+    if let Some((path, pem)) = certificates {
+        let failed = |error: reqwest::Error| no_certificates(path, &error);
+        for certificate in reqwest::Certificate::from_pem_bundle(pem).map_err(failed)? {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    builder.build().map_err(ConnectError::Sender)
 }

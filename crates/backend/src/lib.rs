@@ -23,6 +23,7 @@ mod reach;
 mod repository;
 mod settings;
 mod sizes;
+mod slowly;
 mod spread;
 
 pub use beside::Beside;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use freehold_backup::{FileId, FileKind, Rights, Stop, Store};
+use freehold_backup::{FileId, FileKind, Pacing, Rights, Stop, Store};
 use freehold_wire::Digest;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
@@ -27,8 +27,10 @@ const LOOK: Duration = Duration::from_millis(100);
 const PATIENCE: Patience = Patience { answer: Duration::from_mins(20), request: Duration::from_hours(1) };
 /// No file of a repository is greater.
 const FILE_MAX: u64 = 512 << 20;
+/// A piece of a body that goes at a pace.
+const PART: usize = 64 << 10;
 /// At the top, with the locks of restic.
-const PARTS_OF_IT: [&str; 6] = ["config", "keys", "snapshots", "index", "data", "locks"];
+const PARTS_OF_IT: [&str; 7] = ["config", "keys", "snapshots", "index", "data", "letters", "locks"];
 
 /// A place in a bucket.
 pub struct Rented {
@@ -36,6 +38,8 @@ pub struct Rented {
     place: String,
     rights: Rights,
     stop: Stop,
+    /// So many bytes go in one piece, where there is a pace.
+    part: Option<usize>,
     runtime: Handle,
 }
 
@@ -57,7 +61,7 @@ impl std::fmt::Debug for Rented {
 }
 
 impl Rented {
-    /// Calls block their thread; `runtime` carries the requests.
+    /// Calls block their thread; `runtime` carries the requests. Nothing goes there faster than `pacing` says.
     ///
     /// # Errors
     /// [`ConnectError`]: nobody has been asked yet.
@@ -65,10 +69,16 @@ impl Rented {
         settings: &Settings,
         credentials: &Credentials,
         (rights, stop): (Rights, &Stop),
+        pacing: Option<Pacing>,
         runtime: Handle,
     ) -> Result<Self, ConnectError> {
-        let store = connect_with(settings, credentials, PATIENCE)?;
-        Ok(Self { store, place: place_of(settings), rights, stop: stop.clone(), runtime })
+        let part = pacing.as_ref().map(|pacing| pacing.part(PART));
+        let takes = pacing.as_ref().map_or(Duration::ZERO, |pacing| pacing.takes(FILE_MAX));
+        let Patience { answer, request } = PATIENCE;
+        let patience =
+            Patience { answer: answer.saturating_add(takes), request: request.saturating_add(takes) };
+        let store = connect_with(settings, credentials, patience, pacing)?;
+        Ok(Self { store, place: place_of(settings), rights, stop: stop.clone(), part, runtime })
     }
 
     /// What lies there.
@@ -104,7 +114,10 @@ impl Rented {
 
     fn put(&self, path: &Path, content: &[Bytes]) -> io::Result<()> {
         let length = length_of(content);
-        let whole: PutPayload = content.iter().cloned().collect();
+        let whole: PutPayload = match self.part {
+            None => content.iter().cloned().collect(),
+            Some(part) => content.iter().flat_map(|piece| pieces(piece, part)).collect(),
+        };
         let created = self.wait(self.store.put_opts(path, whole, PutMode::Create.into()));
         match created {
             // The same content, if it has the same length, since the name is its hash.
@@ -137,6 +150,13 @@ fn file_of(kind: FileKind, object: &ObjectMeta) -> Option<(FileId, u64)> {
     let name = object.location.filename()?;
     let id = *name.parse::<Digest>().ok()?.as_bytes();
     (path_of(kind, &id) == object.location).then_some((id, object.size))
+}
+
+/// The same bytes in small pieces.
+fn pieces(whole: &Bytes, part: usize) -> impl Iterator<Item = Bytes> {
+    (0..whole.len())
+        .step_by(part.max(1))
+        .map(move |at| whole.slice(at..whole.len().min(at.saturating_add(part))))
 }
 
 fn length_of(content: &[Bytes]) -> u64 {
@@ -275,6 +295,7 @@ mod tests {
             place: "s3:https://s3.example.org/attic".to_owned(),
             rights,
             stop: Stop::default(),
+            part: Some(100_000),
             runtime: runtime.handle().clone(),
         }
     }

@@ -16,7 +16,7 @@ use freehold_wire::Millis;
 use rustic_core::{BytesList, Id};
 use rustix::fs::{CWD, OFlags, RenameFlags};
 
-use crate::{FileId, FileKind, Stop, Store, source::inode};
+use crate::{FileId, FileKind, Pacing, Stop, Store, source::inode};
 
 /// No file of a repository is greater: packs have 32 MiB at first and grow with the root of the whole.
 const FILE_MAX: u64 = 512 << 20;
@@ -26,6 +26,8 @@ const UNDER_WAY: &str = ".freehold-";
 const DISK_BLOCK: usize = 4096;
 /// For less it is not worth the way past the cache.
 const LONG: usize = 256 << 10;
+/// So much is written at once where it is to go slowly.
+const PACED: usize = 256 << 10;
 /// What is not whole after so long, no one is writing any more.
 const LEFT_AFTER: Duration = Duration::from_hours(24);
 
@@ -51,12 +53,20 @@ pub struct Folder {
     found: OnceLock<(u64, u64)>,
     /// Where it is noted when each snapshot was taken in.
     received: Option<PathBuf>,
+    pacing: Option<Pacing>,
 }
 
 impl Folder {
     /// The directory need not exist yet.
     pub fn new(root: &Path, rights: Rights) -> Self {
-        Self { root: root.to_owned(), rights, stop: Stop::default(), found: OnceLock::new(), received: None }
+        Self {
+            root: root.to_owned(),
+            rights,
+            stop: Stop::default(),
+            found: OnceLock::new(),
+            received: None,
+            pacing: None,
+        }
     }
 
     /// The same, which nothing goes through any more once that is asked for.
@@ -70,6 +80,12 @@ impl Folder {
     #[must_use]
     pub fn noted_in(self, received: &Path) -> Self {
         Self { received: Some(received.to_owned()), ..self }
+    }
+
+    /// The same, into which nothing goes faster than that.
+    #[must_use]
+    pub fn paced(self, pacing: Option<Pacing>) -> Self {
+        Self { pacing, ..self }
     }
 
     fn path(&self, kind: FileKind, id: &FileId) -> PathBuf {
@@ -91,7 +107,7 @@ impl Folder {
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&under_way)?;
         let written = content
             .iter()
-            .try_for_each(|part| past_the_cache(&mut file, part))
+            .try_for_each(|part| self.write(&mut file, part))
             .and_then(|()| file.sync_all())
             .and_then(|()| rename_new(&under_way, &path));
         if let Err(error) = written {
@@ -103,6 +119,15 @@ impl Folder {
             return if same { Ok(()) } else { Err(error) };
         }
         File::open(dir)?.sync_all()
+    }
+
+    fn write(&self, file: &mut File, part: &[u8]) -> io::Result<()> {
+        let Some(pacing) = &self.pacing else { return past_the_cache(file, part) };
+        for piece in part.chunks(PACED) {
+            pacing.wait(piece.len(), &self.stop)?;
+            past_the_cache(file, piece)?;
+        }
+        Ok(())
     }
 
     fn still_there(&self) -> io::Result<()> {

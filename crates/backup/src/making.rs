@@ -16,6 +16,7 @@ use crate::{
     BackupError, Repository,
     archiving::{Archive, Archived},
     error::engine,
+    given::{Given, Origin},
     known::Known,
     output::{Output, Printed},
     packing,
@@ -169,6 +170,23 @@ impl Repository {
         };
         let (id, summary) = self.archived(&printed, snapshot, known, judged)?;
         Ok(Made::of(&id, &summary))
+    }
+
+    /// Backs up what somebody has. There is a snapshot only if all of it could be listed.
+    pub fn backup_given(&self, origin: Arc<dyn Origin>, host: &str) -> Result<Made, BackupError> {
+        let failed = engine("the backup", self.place());
+        let known = self.take_up()?;
+        let mut snapshot = SnapshotOptions::default().host(host.to_owned()).to_snapshot().map_err(&failed)?;
+        let roots = origin.roots();
+        for path in &roots {
+            snapshot.paths.add(path.to_string_lossy().into_owned());
+        }
+        let given = Given::new(origin, self.store().stop().clone());
+        let path = roots.into_iter().next().unwrap_or_default();
+        let judged = || given.verdict().map_err(|why| BackupError::Source { path: path.clone(), why });
+        let (id, summary) = self.archived(&given, snapshot, known, judged)?;
+        let (unread, named) = given.tally().told();
+        Ok(Made { unread, named, ..Made::of(&id, &summary) })
     }
 
     /// Backs up a source, compared with the newest snapshot of the same machine and paths, if it is judged good once it was

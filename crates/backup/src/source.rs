@@ -25,7 +25,7 @@ const CACHE_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
 pub(crate) struct Tally(Mutex<(u64, Vec<Unread>)>);
 
 impl Tally {
-    fn note(&self, path: Option<&Path>, why: String) {
+    pub(crate) fn note(&self, path: Option<&Path>, why: String) {
         let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tally.0 += 1;
         if tally.1.len() < NAMED_MAX {

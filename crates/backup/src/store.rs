@@ -28,6 +28,9 @@ pub enum FileKind {
     Index,
     /// Content.
     Pack,
+    /// Beside the repository, and nothing to restic: whoever writes here may leave something for those who come when all
+    /// else is gone.
+    Letter,
 }
 
 impl FileKind {
@@ -39,6 +42,7 @@ impl FileKind {
             Self::Snapshot => "snapshots",
             Self::Index => "index",
             Self::Pack => "data",
+            Self::Letter => "letters",
         }
     }
 

@@ -15,6 +15,7 @@ mod coming_back;
 mod cutting;
 mod evil;
 mod folder;
+mod given;
 mod keeping;
 mod lies;
 mod looking;

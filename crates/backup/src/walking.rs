@@ -2,7 +2,8 @@
 //! Entries come as a source has them, each directory before what is in it.
 
 use std::{
-    cmp::Ordering,
+    collections::HashMap,
+    ffi::OsString,
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -47,8 +48,8 @@ pub(crate) enum Step<O> {
 /// A directory that the walk is in.
 struct Frame {
     dir: Arc<Dir>,
-    /// What was in it, in the order of names, and how far the walk is in that.
-    before: std::iter::Peekable<std::vec::IntoIter<Node>>,
+    /// What was in it, by names: not every source has them in their order.
+    before: HashMap<OsString, Node>,
 }
 
 pub(crate) struct Walk<'a, R: ReadSource> {
@@ -77,7 +78,8 @@ impl<'a, R: ReadSource> Walk<'a, R> {
     fn push(&mut self, dir: Arc<Dir>, sealer: &mut Sealer) {
         let before = dir.was.and_then(|id| self.known.tree(id, self.store, sealer));
         let before = before.map(|tree| tree.nodes).unwrap_or_default();
-        self.frames.push(Frame { dir, before: before.into_iter().peekable() });
+        let before = before.into_iter().map(|node| (node.name().into_owned(), node)).collect();
+        self.frames.push(Frame { dir, before });
     }
 
     /// Goes on for some steps; none are left at the end. `has` says whether a blob is there.
@@ -115,7 +117,7 @@ impl<'a, R: ReadSource> Walk<'a, R> {
         }
         self.go(path.parent().unwrap_or(Path::new("/")), None, steps, sealer);
         let Some(frame) = self.frames.last_mut() else { return 0 };
-        let before = frame.before(&node);
+        let before = frame.before.remove(&*node.name());
         let (size, mut node) = (node.meta.size, node);
         let how = match &before {
             None => How::New,
@@ -164,24 +166,11 @@ impl<'a, R: ReadSource> Walk<'a, R> {
             };
             let node = if last { node.take() } else { None }.unwrap_or_else(passed);
             let Some(frame) = self.frames.last_mut() else { return };
-            let was = frame.before(&node).and_then(|before| before.subtree).map(TreeId::into_inner);
+            let was =
+                frame.before.remove(&*node.name()).and_then(|before| before.subtree).map(TreeId::into_inner);
             let dir = Dir::entered(Some((Arc::clone(&frame.dir), node)), was);
             self.path.push(name);
             self.push(dir, sealer);
-        }
-    }
-}
-
-impl Frame {
-    /// What had this name before. Names come in their order.
-    fn before(&mut self, node: &Node) -> Option<Node> {
-        let name = node.name();
-        loop {
-            match self.before.peek()?.name().cmp(&name) {
-                Ordering::Less => drop(self.before.next()),
-                Ordering::Equal => return self.before.next(),
-                Ordering::Greater => return None,
-            }
         }
     }
 }

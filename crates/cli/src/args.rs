@@ -294,20 +294,23 @@ pub struct Join {
 /// `freehold recover`.
 #[derive(Debug, Clone, Args)]
 pub struct Recover {
-    /// The realm's card, as `freehold realm card` prints it: says where its nodes are
-    #[arg(long)]
-    pub card: String,
+    /// A card, as `freehold realm card` prints it: the realm's own, or that of a friend who keeps its backups
+    #[arg(long, required_unless_present_any = ["backup", "s3"])]
+    pub card: Option<String>,
+    /// Where no machine is left: a directory with a backup of one
+    #[arg(long, value_name = "DIRECTORY", conflicts_with_all = ["card", "s3"])]
+    pub backup: Option<PathBuf>,
     /// Name of this machine, shown to the realm's people only [default: its host name]
     #[arg(long)]
     pub name: Option<String>,
     /// File with guardian phrases, one a line; without it they are asked for
     #[arg(long, value_name = "FILE")]
     pub guardians_file: Option<PathBuf>,
-    /// Where no node is left: the stores of a backend.
+    /// Where no node is left: with the card the stores of a backend; without, a bucket with a backup.
     #[command(flatten)]
     pub at: StoreArgs,
     /// Of a backend, take what is left, though some of what its node knew is missing on the store
-    #[arg(long, requires = "s3")]
+    #[arg(long, requires_all = ["s3", "card"])]
     pub incomplete: bool,
     /// How it runs.
     #[command(flatten)]

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod mounting;
 mod told;
+mod zfs;
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
     BackupAsked, BackupCheck, BackupEntry, BackupEntryKind, BackupEvent, BackupFinding, BackupForget,
-    BackupForgotten, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
+    BackupForgotten, BackupPace, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
     BackupSought, BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore, Problem,
 };
 use futures::StreamExt as _;
@@ -19,7 +20,7 @@ use futures::stream::BoxStream;
 use zeroize::Zeroizing;
 
 use self::args::{AddArgs, BackupCommand, BucketArgs, ForgetArgs, FromArgs, RestoreArgs, TargetCommand};
-use self::told::{kept, lines_of, list, target_line};
+use self::told::{adopted, kept, lines_of, list, target_line};
 use crate::ask::show;
 use crate::key::{not_written, private_file};
 use crate::terminal::Terminal;
@@ -41,6 +42,7 @@ pub(crate) async fn backup(
             show(terminal, &made, |made| lines_of(made).join("\n"))
         }
         BackupCommand::List => show(terminal, &client.backups_of_files().await?, list),
+        BackupCommand::Zfs { command } => zfs::zfs(terminal, client, command).await,
         BackupCommand::Now { name } => now(terminal, client, &name).await,
         BackupCommand::Keep { name, counts } => {
             let made = client.keep_backups(&name, &counts.keep()?).await?;
@@ -86,22 +88,37 @@ pub(crate) async fn backup(
 
 async fn target(terminal: Terminal, client: &Client, command: TargetCommand) -> Result<(), Problem> {
     match command {
-        TargetCommand::Add { name, path, machine, grant, of, password_file, bucket } => {
+        TargetCommand::Add { name, path, machine, grant, of, password_file, pace, bucket } => {
             let password = password_file.as_deref().map(typed_password).transpose()?;
             let path = path.as_deref().map(absolute).transpose()?.unwrap_or_default();
+            let pace = pace.as_deref().map(crate::place::pace).transpose()?;
             let append_only = bucket.append_only;
             let s3 = store(terminal, *bucket)?;
-            let wish = NewBackupTarget { name, path, machine, grant, s3, append_only, of, password };
+            let wish = NewBackupTarget { name, path, machine, grant, s3, append_only, of, password, pace };
             let made = client.add_backup_target(&wish).await?;
+            let there = BackupPlace { target: Some(made.name.clone()), ..BackupPlace::default() };
+            // That it cannot be listed just now is no reason to say that it was not added.
+            let there = if made.found { client.backup_snapshots(&there).await.ok() } else { None };
             show(terminal, &made, |made| {
-                let how = if made.found { "the backup that is there goes on" } else { "an empty repository" };
+                let typed = words::typed(&made.name);
+                let how = if made.found {
+                    format!(
+                        "{}.\n  To see whether all of it is sound:\n    freehold backup check {typed} --read\n  Its",
+                        adopted(there.as_deref().unwrap_or_default(), crate::key::now_ms())
+                    )
+                } else {
+                    "an empty repository; its".to_owned()
+                };
                 format!(
-                    "{}\n  {how}; its password is kept sealed with the realm's secrets. To have it outside as well:\n    \
-                     freehold backup password {} --out FILE",
+                    "{}\n  {how} password is kept sealed with the realm's secrets. To have it outside as well:\n    \
+                     freehold backup password {typed} --out FILE",
                     target_line(made),
-                    words::typed(&made.name)
                 )
             })
+        }
+        TargetCommand::Pace { name, pace } => {
+            let pace = BackupPace { pace: Some(crate::place::pace(&pace)?) };
+            show(terminal, &client.pace_backup_target(&name, &pace).await?, target_line)
         }
         TargetCommand::Remove { name } => {
             client.remove_backup_target(&name).await?;
@@ -158,6 +175,8 @@ fn new_backup(wish: AddArgs) -> Result<NewBackup, Problem> {
         paths,
         command: wish.command,
         file: wish.file,
+        buckets: wish.buckets,
+        databases: wish.databases,
         to: wish.to,
         every_ms: wish.every,
         exclude: wish.exclude,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use freehold_api::{
-    Audit, Erasure, FoundRealm, NewStore, Problem, StoresChecked, StoresToCheck, TenantMove, TenantMoved,
+    Audit, Erasure, FoundRealm, Problem, StoresChecked, StoresToCheck, TenantMove, TenantMoved, WhatIsLeft,
 };
 use zeroize::Zeroizing;
 
@@ -135,18 +135,16 @@ pub trait Host: Send + Sync {
     /// A [`Problem`] that says what is wrong with it.
     fn check_card(&self, card: &str) -> Result<(), Problem>;
 
-    /// Joins with guardian phrases: the nodes that the card names are asked, or, where stores are
-    /// named, the backend on them is brought back if `agree` has nothing against what lies there.
+    /// Joins with guardian phrases. A backend is brought back if `agree` has nothing against what lies there.
     ///
     /// # Errors
     /// A [`Problem`]: phrases too few or of another realm, or nobody answers.
     async fn recover(
         &self,
         home: &Path,
-        card: &str,
+        left: &WhatIsLeft,
         phrases: Vec<Zeroizing<String>>,
         node_name: &str,
-        stores: &[NewStore],
         agree: &(dyn for<'f> Fn(&'f FoundRealm) -> Result<(), Problem> + Sync),
     ) -> Result<(), Problem>;
 

@@ -1,6 +1,7 @@
 //! `freehold kv`: databases of keys and documents.
 
 pub(crate) mod args;
+mod import;
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -35,6 +36,7 @@ pub(crate) async fn kv(terminal: Terminal, client: &Client, command: KvCommand) 
             let done = Database::of(client, name).write(&write).await?;
             show(terminal, &done, |done| format!("Write {} is durable.", done.number))
         }
+        KvCommand::Import { name, file } => import::import(terminal, client, &name, &file).await,
         KvCommand::Doc { command } => doc(terminal, client, command).await,
         KvCommand::Query { name, collection, query, snapshot, after, explain } => {
             let asked = KvQuery { query, after, explain, snapshot };

@@ -78,7 +78,7 @@ pub(crate) async fn set_node(terminal: Terminal, client: &Client, set: NodeSetAr
 }
 
 /// Bytes in a second.
-fn pace(text: &str) -> Result<u64, Problem> {
+pub(crate) fn pace(text: &str) -> Result<u64, Problem> {
     if text == NONE {
         return Ok(0);
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use freehold_api::{FoundRealm, Problem, ProblemKind};
+use freehold_api::{FoundRealm, Problem, ProblemKind, WhatIsLeft};
 use zeroize::Zeroizing;
 
 use crate::args;
@@ -164,25 +164,45 @@ pub(crate) async fn recover(
         terminal.say("This home already holds a node, so nothing is recovered; it is started.");
         return run(host, terminal, home, &recover.run, &|_| None).await;
     }
-    host.check_card(&recover.card)?;
+    if let Some(card) = &recover.card {
+        host.check_card(card)?;
+    }
     let phrases = match &recover.guardians_file {
         Some(file) => read_phrases(host, file)?,
         None => ask_phrases(host, terminal)?,
     };
-    let stores = crate::backend::stores(terminal, recover.at.clone())?;
-    terminal.say(if stores.is_empty() {
-        "Asking the nodes that the card names ..."
-    } else {
-        "Reading what lies on the store ..."
+    let left = what_is_left(terminal, recover)?;
+    terminal.say(match left {
+        WhatIsLeft::Nodes { .. } => "Asking the nodes that the card names ...",
+        WhatIsLeft::Backend { .. } => "Reading what lies on the store ...",
+        WhatIsLeft::Folder { .. } | WhatIsLeft::Bucket { .. } => "Reading what lies beside the backup ...",
     });
     let name = recover.name.clone().unwrap_or_else(host_name);
     let agree = |found: &FoundRealm| found::agree(terminal, found, recover.incomplete);
-    host.recover(home, &recover.card, phrases, &name, &stores, &agree).await?;
+    host.recover(home, &left, phrases, &name, &agree).await?;
     terminal.say(
         "The guardians' recovery is written into the realm's log. It takes effect in 72 hours, unless an \
          admin vetoes it.\nUntil then this machine reads everything and changes nothing; leave it running.",
     );
     run(host, terminal, home, &recover.run, &|ready| numbered(&name, &ready.node)).await
+}
+
+fn what_is_left(terminal: Terminal, recover: &args::Recover) -> Result<WhatIsLeft, Problem> {
+    if let Some(dir) = &recover.backup {
+        let path = std::path::absolute(dir).unwrap_or_else(|_| dir.clone());
+        return Ok(WhatIsLeft::Folder { path: path.to_string_lossy().into_owned() });
+    }
+    let mut stores = crate::backend::stores(terminal, recover.at.clone())?;
+    match (&recover.card, stores.len()) {
+        (Some(card), 0) => Ok(WhatIsLeft::Nodes { card: card.clone() }),
+        (Some(card), _) => Ok(WhatIsLeft::Backend { card: card.clone(), stores }),
+        (None, 1) => Ok(WhatIsLeft::Bucket { store: Box::new(stores.remove(0)) }),
+        (None, _) => Err(Problem::invalid(
+            "the realm was not recovered",
+            "a backup lies in one bucket",
+            Some("name that alone by --s3 and --bucket; or give --card, for the stores of a backend"),
+        )),
+    }
 }
 
 pub(crate) fn host_name() -> String {

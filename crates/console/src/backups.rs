@@ -35,9 +35,11 @@ impl Page {
     /// How many backups go to a target.
     fn going_to(&self, target: &BackupTarget) -> String {
         let goes = |backup: &&BackupStatus| backup.to.iter().any(|at| at.target == target.name);
+        let pace =
+            target.pace.map_or_else(String::new, |pace| format!(", at most {} in a second", bytes(pace)));
         match self.all.backups.iter().filter(goes).count() as u64 {
             0 => "nothing is backed up to it".to_owned(),
-            n => format!("{} {} to it", count(n, "backup"), freehold_api::words::verb(n, "goes", "go")),
+            n => format!("{} {} to it{pace}", count(n, "backup"), freehold_api::words::verb(n, "goes", "go")),
         }
     }
 }

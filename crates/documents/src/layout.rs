@@ -51,10 +51,15 @@ impl KeyRange {
 
 /// The id in a document's key; none if it is no document's.
 pub fn id_of_document(key: &[u8]) -> Option<String> {
+    place_of_document(key).map(|(_, id)| id)
+}
+
+/// The collection and the id in a document's key; none if it is no document's.
+pub fn place_of_document(key: &[u8]) -> Option<(String, String)> {
     let rest = key.strip_prefix(&[DOCUMENT])?;
-    let (_, rest) = text(rest)?;
+    let (collection, rest) = text(rest)?;
     let (id, rest) = text(rest)?;
-    rest.is_empty().then_some(id)
+    rest.is_empty().then_some((collection, id))
 }
 
 /// The id of the document that a row of an index stands for; none if it is no such row.

@@ -18,7 +18,9 @@ mod words;
 pub use filter::{Compare, Filter};
 pub use index::{COMPONENTS_MAX, IndexError, IndexSpec, ROWS_MAX, Row, WORDS_MAX};
 pub use key::{Component, KeyError, decode, encode, encode_all};
-pub use layout::{document_key, document_range, id_of_document, id_of_row, index_range, posting_of_row};
+pub use layout::{
+    document_key, document_range, id_of_document, id_of_row, index_range, place_of_document, posting_of_row,
+};
 pub use parse::{ParseError, parse};
 pub use plan::{Access, KeyRange, Plan, plan};
 pub use query::{Cursor, CursorError, Direction, LIMIT_DEFAULT, LIMIT_MAX, OrderBy, Query, SCORE};

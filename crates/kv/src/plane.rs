@@ -112,7 +112,7 @@ struct Inner {
 
 /// A database that is open here.
 #[derive(Debug, Clone)]
-enum Open {
+pub(crate) enum Open {
     Writer(Arc<Database>),
     Reader(Arc<Follower>),
 }

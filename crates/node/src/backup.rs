@@ -5,6 +5,7 @@
 pub(crate) mod keeping;
 mod kept;
 pub(crate) mod letters;
+pub(crate) mod lodged;
 mod mounts;
 mod passwords;
 mod place;
@@ -25,12 +26,12 @@ use freehold_backup::{BackupError, Meter};
 use freehold_disk::{make_private_dir, replace};
 use tokio::sync::Notify;
 
-pub(crate) use self::kept::{Backup, Plan, Record, Records, Target, policy};
+pub(crate) use self::kept::{Backup, Lodging, Plan, Record, Records, Target, policy};
 pub(crate) use self::mounts::Mounted;
 pub(crate) use self::passwords::{
-    BUCKET, Rescued, known, of_target as password_of, put as keep_password, short_id,
+    BUCKET, Rescued, known, of_target as password_of, password_in, put as keep_password, short_id,
 };
-pub(crate) use self::place::{Place, Remover, There};
+pub(crate) use self::place::{Place, Remover, There, key_folder};
 pub(crate) use self::rounds::start;
 use self::upkeep::{Upkeep, Upkeeps};
 use crate::clock;

@@ -23,6 +23,7 @@ mod pools;
 mod realm;
 mod report;
 pub(crate) mod sharing;
+mod zfs;
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ use freehold_api::{
     ForwardControl, GrantControl, GuardianTest, ImportReport, Invitation, InvitationStatus, KeyControl,
     KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey, NewName,
     NodeSetting, NodeStatus, ObjectInfo, ObjectRead, OnionControl, PeopleControl, PhoneControl, Phrase,
-    PoolControl, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents,
+    PoolControl, Problem, PutOptions, QuotaSetting, Status, UsageStatus, VerifyEvents, ZfsControl,
 };
 use freehold_wire::BucketId;
 
@@ -228,6 +229,10 @@ impl Control for Answers {
     }
 
     fn backups_of_files(&self) -> Option<&dyn BackupControl> {
+        Some(self)
+    }
+
+    fn zfs(&self) -> Option<&dyn ZfsControl> {
         Some(self)
     }
 

@@ -163,6 +163,7 @@ impl Doorman for Door {
         self.shared.upgrade().is_some_and(|shared| {
             let reads = || shared.rooms.rescues.admits(&shared.home, None, caller, clock::wall());
             keeping::has_errands(&shared, caller)
+                || crate::zfs::keeping::has_errands(&shared, caller)
                 || reads()
                 || crate::net::lending::keeping::has_errands(&shared, caller)
         })
@@ -170,6 +171,9 @@ impl Doorman for Door {
 
     async fn errand(&self, caller: NodeId, question: Bytes, body: Bytes) -> Option<(Bytes, Bytes)> {
         let shared = self.shared.upgrade()?;
+        if let Some(ask) = crate::zfs::keeping::asked(&question) {
+            return crate::zfs::keeping::errand(&shared, caller, ask.ok()?, body).await;
+        }
         match ShelfErrand::from_bytes(&question) {
             Ok(errand) => keeping::errand(&shared, caller, errand, body).await,
             Err(_) => crate::net::lending::keeping::errand(&shared, caller, &question, body).await,

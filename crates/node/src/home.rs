@@ -148,6 +148,11 @@ impl Home {
         self.root.join("backup")
     }
 
+    /// Which datasets are backed up, and how that stands.
+    pub fn zfs(&self) -> PathBuf {
+        self.root.join("zfs")
+    }
+
     /// Papers of pools.
     pub fn pools(&self) -> PathBuf {
         self.root.join("pools")

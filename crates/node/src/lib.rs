@@ -50,3 +50,4 @@ pub mod traffic;
 pub mod transfer;
 pub mod vacant;
 mod whereabouts;
+mod zfs;

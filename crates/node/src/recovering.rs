@@ -3,12 +3,14 @@
 //! phrases give back opens every bucket's key at once, so that what is stored can be read.
 
 mod from_backend;
+mod from_backup;
 mod from_friend;
+mod from_letters;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use freehold_api::{FoundRealm, NewStore, Problem};
+use freehold_api::{FoundRealm, Problem, WhatIsLeft};
 use freehold_crypt::{BoxSecret, Entropy as _, Phrase, Share, SigningKey, combine};
 use freehold_disk::{EntryRow, EntryStore, OsEntropy};
 use freehold_placement::Entry;
@@ -44,37 +46,58 @@ const TOO_FEW: Refusal = Refusal {
 const DIRECTORY_MAX: usize = 1 << 30;
 
 /// Recovers: afterwards the home holds a node that can read, and that becomes a full member when
-/// the recovery takes effect. The nodes that the card names are asked; or, where stores are named,
-/// nobody: the backend on them is brought back if `agree` has nothing against what lies there, and runs in
-/// this home from now on.
+/// the recovery takes effect. Where a backend is named, it is brought back if `agree` has nothing against what lies there,
+/// and runs in this home from now on.
 ///
 /// # Errors
 /// A [`Problem`]; the home then holds no node.
 pub async fn recover(
     home: &Home,
-    card: &str,
+    left: &WhatIsLeft,
     typed: Vec<Zeroizing<String>>,
     name: &str,
-    stores: &[NewStore],
     agree: &(dyn Fn(&FoundRealm) -> Result<(), Problem> + Sync),
 ) -> Result<(), Problem> {
     let name = Name::new(name).map_err(|error| {
         Problem::invalid(WHAT, format!("the name cannot be used: {error}"), Some("choose another --name"))
     })?;
-    let card = self::card(card)?;
     let phrases = typed.iter().map(|words| phrase(words)).collect::<Result<Vec<_>, _>>()?;
     let guardians: Vec<SigningKey> = phrases.iter().map(Phrase::signing_key).collect();
-    let vacant = Vacant::take(home)?;
     let keys = FreshKeys::draw();
-    if !stores.is_empty() {
-        vacant.clear()?;
-        let asked = from_backend::Asked { host: home, card: &card, phrases: &phrases, agree };
-        let (fetched, node) = asked.bring_back(&keys, &guardians, stores).await?;
-        let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
-        keep_directory(home, &card, &keys, fetched, &name)?;
-        node.settle(&card)?;
-        return settle(&vacant, card.realm, &keys, true, &heard, card.contacts.into_vec());
-    }
+    let mine = (&keys, &*phrases, &*guardians);
+    let (card, stores) = match left {
+        WhatIsLeft::Nodes { card } => return from_nodes(home, &self::card(card)?, mine, &name).await,
+        WhatIsLeft::Folder { path } => {
+            return from_backup(home, from_backup::At::Folder(path.into()), mine, &name).await;
+        }
+        WhatIsLeft::Bucket { store } => {
+            return from_backup(home, from_backup::At::bucket(store)?, mine, &name).await;
+        }
+        WhatIsLeft::Backend { card, stores } => (self::card(card)?, stores),
+    };
+    let vacant = Vacant::take(home)?;
+    vacant.clear()?;
+    let asked = from_backend::Asked { host: home, card: &card, phrases: &phrases, agree };
+    let (fetched, node) = asked.bring_back(&keys, &guardians, stores).await?;
+    let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
+    keep_directory(home, &card, &keys, fetched, &name)?;
+    node.settle(&card)?;
+    settle(&vacant, card.realm, &keys, true, &heard, card.contacts.into_vec())
+}
+
+/// Whoever recovers: the keys of the machine that is to be, and the guardians.
+type Mine<'a> = (&'a FreshKeys, &'a [Phrase], &'a [SigningKey]);
+
+async fn from_backup(home: &Home, at: from_backup::At, mine: Mine<'_>, name: &Name) -> Result<(), Problem> {
+    let vacant = Vacant::take(home)?;
+    let returned = from_backup::bring_back(at, mine).await?;
+    vacant.clear()?;
+    returned.settle(&vacant, home, mine.0, name)
+}
+
+async fn from_nodes(home: &Home, card: &Card, mine: Mine<'_>, name: &Name) -> Result<(), Problem> {
+    let (keys, phrases, guardians) = mine;
+    let vacant = Vacant::take(home)?;
     let seed = keys.keys().node_seed;
     let no = if guardians.len() == 1 { TOO_FEW } else { NO };
     let visit = Visit::begin(&seed, &card.contacts, guardians.iter().collect(), WHAT, no).await?;
@@ -88,19 +111,19 @@ pub async fn recover(
         }
     };
     if !rooms.is_empty() {
-        let returned = from_friend::bring_back(&visit, &rooms, (&keys, &phrases, &guardians)).await;
+        let returned = from_friend::bring_back(&visit, &rooms, mine).await;
         visit.end().await;
         let returned = returned?;
         vacant.clear()?;
-        return returned.settle(&vacant, home, &keys, &name);
+        return returned.settle(&vacant, home, keys, name);
     }
-    let outcome = fetch_and_ask(&visit, &card, &keys, &phrases, &guardians).await;
+    let outcome = fetch_and_ask(&visit, card, keys, phrases, guardians).await;
     visit.end().await;
     let fetched = outcome?;
     let heard = Heard { ops: fetched.ops.clone(), matured: fetched.matured.clone() };
     vacant.clear()?;
-    keep_directory(home, &card, &keys, fetched, &name)?;
-    settle(&vacant, card.realm, &keys, true, &heard, card.contacts.into_vec())
+    keep_directory(home, card, keys, fetched, name)?;
+    settle(&vacant, card.realm, keys, true, &heard, card.contacts.to_vec())
 }
 
 /// Reads a realm's card.

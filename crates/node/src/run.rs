@@ -214,6 +214,7 @@ async fn start(
     net::followed::start(&supervisor.plane("addresses"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::backup::start(&supervisor.plane("backup"), shared);
+    crate::zfs::start(&supervisor.plane("zfs"), shared);
     crate::alarms::start(&supervisor.plane("alarms"), shared);
     crate::hosting::start(&supervisor.plane("backends"), shared);
     let mut endpoints = fronts::start(supervisor, shared, options, moved).await?;

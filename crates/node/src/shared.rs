@@ -137,6 +137,8 @@ pub struct Shared {
     pub(crate) alarms: crate::alarms::Alarms,
     /// Backups of this machine's files.
     pub(crate) backups_of_files: crate::backup::Backups,
+    /// Backups of ZFS datasets, of this machine and at it.
+    pub(crate) datasets: crate::zfs::Datasets,
     /// Names on the internet that follow this node.
     pub(crate) followed: Followed,
 }
@@ -168,6 +170,7 @@ impl Shared {
             onion: crate::net::onion::Onion::kept(&home),
             strangers: crate::net::grants::Strangers::kept(&home),
             backups_of_files: crate::backup::Backups::kept(&home),
+            datasets: crate::zfs::Datasets::kept(&home),
             outlets: crate::net::outlets::Outlets::kept(home.forwards()),
             pools: crate::pools::Shelf::at(home.pools()),
             home,

@@ -14,7 +14,7 @@ mod upkeep;
 pub use alarm::{Alarm, Bounds, Drilled, Outcome, Record, alarms, unprotected};
 pub use drill::{Drill, DrillPlan, Sample, drill_due};
 pub use jump::{Jump, Jumps};
-pub use policy::{Choice, Keep, Moment, Period, Policy, Reason, Snapshot, choose};
+pub use policy::{Choice, Keep, Moment, Period, Policy, Reason, Snapshot, choose, compact};
 pub use schedule::{BadSchedule, Due, EVERY_MAX, EVERY_MIN, Now, Power, Schedule, Tries, Waiting, due};
 pub use sending::{Heard, Message, Step, Told};
 pub use upkeep::{PARTS, next_part, next_thinning, unread};

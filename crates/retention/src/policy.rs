@@ -126,6 +126,13 @@ impl Moment {
     }
 }
 
+/// A time in UTC as a name has it, to the millisecond: names of later times come later.
+pub fn compact(at: Millis) -> String {
+    let utc = Moment { at, offset: 0 }.local();
+    let millis = at.0 % 1000;
+    format!("{}-{millis:03}", utc.strftime("%Y%m%dT%H%M%S"))
+}
+
 /// A snapshot, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot<I, G> {

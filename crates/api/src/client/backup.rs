@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::{Client, collect, events, json, read_json, request, segment};
 use crate::{
     BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupMount,
-    BackupNode, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought,
-    BackupStatus, BackupTarget, BackupTree, Backups, NewBackup, NewBackupTarget, Problem,
+    BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot,
+    BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup, NewBackupTarget, Problem,
 };
 
 /// No answer with bytes of a file is longer.
@@ -28,6 +28,11 @@ impl Client {
     /// Makes a repository at a new target, or takes one over that is there.
     pub async fn add_backup_target(&self, wish: &NewBackupTarget) -> Result<BackupTarget, Problem> {
         self.send(Method::POST, "/backup/targets", wish).await
+    }
+
+    /// Says how fast backups go to a target.
+    pub async fn pace_backup_target(&self, name: &str, pace: &BackupPace) -> Result<BackupTarget, Problem> {
+        self.send(Method::PATCH, &format!("/backup/targets/{}", segment(name)), pace).await
     }
 
     /// Forgets a target.

@@ -12,8 +12,8 @@ use super::Node;
 use super::extract::{Asked, Named};
 use crate::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvent, BackupEvents, BackupForget,
-    BackupFound, BackupKeep, BackupMount, BackupNode, BackupPassword, BackupPlace, BackupRead, BackupRestore,
-    BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
+    BackupFound, BackupKeep, BackupMount, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead,
+    BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
     NewBackupTarget, Problem,
 };
 
@@ -51,6 +51,19 @@ pub(super) async fn add_backup_target(
 ) -> Result<(StatusCode, Json<BackupTarget>), Problem> {
     let made = backups_of(&node)?.add_backup_target(wish).await?;
     Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Say how fast backups go to a target
+#[utoipa::path(patch, path = "/api/v1/backup/targets/{name}", tag = "backup", request_body = BackupPace,
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 200, description = "The target", body = BackupTarget),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn pace_backup_target(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+    Asked(pace): Asked<BackupPace>,
+) -> Result<Json<BackupTarget>, Problem> {
+    backups_of(&node)?.pace_backup_target(&name, pace).await.map(Json)
 }
 
 /// Forget a target that no backup goes to; what lies there stays

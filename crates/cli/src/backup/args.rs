@@ -32,6 +32,12 @@ pub enum BackupCommand {
         #[command(flatten)]
         counts: KeepArgs,
     },
+    /// Datasets of machines with ZFS, as one file declares them: apply, status, now
+    Zfs {
+        /// What to do with datasets.
+        #[command(subcommand)]
+        command: ZfsCommand,
+    },
     /// Say that far less, or far more that is new, is meant to be: ends that alarm
     Accept {
         /// Which backup
@@ -111,9 +117,19 @@ pub enum TargetCommand {
         /// A file with the password of the repository that is there, where this realm does not know it
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+        /// How fast backups go there at most, in a second, such as 500KiB or 2MiB: the line is there for others as well
+        #[arg(long, value_name = "PACE")]
+        pace: Option<String>,
         /// It lies in a bucket of an S3.
         #[command(flatten)]
         bucket: Box<BucketArgs>,
+    },
+    /// Say how fast backups go to a target at most, from the next run on
+    Pace {
+        /// Which target
+        name: String,
+        /// Bytes in a second, such as 500KiB or 2MiB; none lifts the limit
+        pace: String,
     },
     /// Forget a target that no backup goes to; what lies there stays
     Remove {
@@ -157,8 +173,14 @@ pub struct AddArgs {
     /// What to call it: small letters, digits and hyphens
     pub name: String,
     /// Directories and files
-    #[arg(required_unless_present = "command", value_name = "PATH")]
+    #[arg(required_unless_present_any = ["command", "buckets", "databases"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// A bucket of the realm, instead of paths: the newest version of each object; may be given several times
+    #[arg(long = "bucket", value_name = "BUCKET", conflicts_with_all = ["paths", "command", "exclude", "git_ignore", "one_file_system"])]
+    pub buckets: Vec<String>,
+    /// A database of the realm, as it is at one moment, instead of paths; may be given several times
+    #[arg(long = "database", value_name = "DATABASE", conflicts_with_all = ["paths", "command", "exclude", "git_ignore", "one_file_system"])]
+    pub databases: Vec<String>,
     /// A program that prints what is to be backed up, instead of paths: a dump of a database. No shell reads it
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["paths", "exclude", "git_ignore", "one_file_system"])]
     pub command: Vec<String>,
@@ -407,4 +429,21 @@ mod tests {
             assert_eq!(every(text).ok(), expected, "{text}");
         }
     }
+}
+
+/// `freehold backup zfs`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ZfsCommand {
+    /// Do from now on what a declaration says; the same file is applied on each machine that it names
+    Apply {
+        /// The declaration
+        file: PathBuf,
+        /// Only show what it comes to on this machine
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show each dataset at each target, and what is kept here
+    Status,
+    /// Take snapshots and send them now, and wait until that is done
+    Now,
 }

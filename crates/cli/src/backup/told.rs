@@ -1,15 +1,36 @@
 //! How backups and targets stand, in lines.
 
+use std::collections::BTreeSet;
+
 use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
-    BackupFound, BackupHit, BackupKeep, BackupKept, BackupStanding, BackupStatus, BackupTarget, BackupUpkeep,
-    Backups,
+    BackupFound, BackupHit, BackupKeep, BackupKept, BackupSnapshot, BackupStanding, BackupStatus,
+    BackupTarget, BackupUpkeep, Backups,
 };
 
 use super::{entry, progress};
 
 pub(super) fn target_line(target: &BackupTarget) -> String {
-    format!("  {:<16} target, at {}", target.name, target.place)
+    let pace = target.pace.map_or_else(String::new, |pace| format!(", at most {} in a second", bytes(pace)));
+    format!("  {:<16} target, at {}{pace}", target.name, target.place)
+}
+
+/// What lies at a target that was there before, at a time in milliseconds since 1970.
+pub(super) fn adopted(there: &[BackupSnapshot], now_ms: u64) -> String {
+    let made = there.iter().map(|one| one.made_ms);
+    let Some((oldest, newest)) = made.clone().min().zip(made.max()) else {
+        return "the backup that is there goes on".to_owned();
+    };
+    let machines: BTreeSet<&str> = there.iter().map(|one| one.machine.as_str()).collect();
+    let machines: Vec<&str> = machines.into_iter().collect();
+    let ago = |made: u64| span(now_ms.saturating_sub(made));
+    format!(
+        "the backup that is there goes on: {} of {}, the oldest from {} ago, the newest from {} ago",
+        count(there.len() as u64, "snapshot"),
+        machines.join(", "),
+        ago(oldest),
+        ago(newest),
+    )
 }
 
 fn kept_here(one: &BackupKept) -> String {

@@ -61,6 +61,13 @@ pub enum KvCommand {
         /// File with the write; - is standard input
         file: PathBuf,
     },
+    /// Put all of a database back from the file that a backup brought back; makes it if there is none
+    Import {
+        /// The database.
+        name: String,
+        /// The file, as a backup has it below /databases
+        file: PathBuf,
+    },
     /// Documents: put, get, delete
     Doc {
         /// What to do with documents.

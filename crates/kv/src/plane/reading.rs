@@ -172,7 +172,11 @@ impl Reading {
         self.stale
     }
 
-    pub(super) fn view(&self) -> View<'_> {
+    pub(crate) const fn open(&self) -> &Open {
+        &self.open
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
         match (&self.at, &self.open) {
             (At::Held(snapshot), _) => View::At(snapshot),
             (At::Kept(reader), _) => View::Behind(reader),

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use freehold_api::BackupKeep;
+use freehold_backup::{BackupError, Pacing, Password, Repository, Rights, Stop};
 use freehold_disk::read_private;
 use freehold_retention::{Bounds, Drill, Drilled, Jump, Jumps, Keep, Outcome, Policy, Schedule, Tries};
 use freehold_wire::Millis;
@@ -11,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Pair, Place};
+use crate::shared::Shared;
 
 /// So many runs are kept for comparison.
 const RUNS_MAX: usize = 30;
@@ -30,6 +33,22 @@ pub(crate) struct Target {
     pub(crate) place: Place,
     /// Under which name its password lies in the vault.
     pub(crate) password: String,
+    /// Bytes a second that go there at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pace: Option<u64>,
+}
+
+impl Target {
+    /// Opens its repository.
+    pub(crate) fn open(
+        &self,
+        shared: &Arc<Shared>,
+        rights: Rights,
+        password: &Password,
+        stop: &Stop,
+    ) -> Result<Repository, BackupError> {
+        self.place.open(shared, (rights, self.pace.map(Pacing::new)), password, stop)
+    }
 }
 
 /// What is backed up.
@@ -42,6 +61,9 @@ pub(crate) struct Backup {
     /// What prints the file that the one path names; empty where files of the disk are backed up.
     #[serde(default)]
     pub(crate) command: Vec<String>,
+    /// What the realm itself keeps, and these paths stand for.
+    #[serde(default, skip_serializing_if = "Lodging::is_nothing")]
+    pub(crate) kept: Lodging,
     pub(crate) exclude: Vec<String>,
     pub(crate) git_ignore: bool,
     pub(crate) one_file_system: bool,
@@ -51,6 +73,20 @@ pub(crate) struct Backup {
     /// How many of its snapshots stay.
     #[serde(default)]
     pub(crate) keep: BackupKeep,
+}
+
+/// What of what the realm itself keeps is backed up, by names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Lodging {
+    pub(crate) buckets: Vec<String>,
+    pub(crate) databases: Vec<String>,
+}
+
+impl Lodging {
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.buckets.is_empty() && self.databases.is_empty()
+    }
 }
 
 /// What is kept, as it is decided.

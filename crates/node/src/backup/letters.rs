@@ -1,16 +1,16 @@
-//! What brings a realm back when nothing is left but a friend's machine: the realm's log, its directory and the passwords of
-//! its backups, boxed to the realm's recovery key, which the guardians have together. It lies on the shelf at the friend's
-//! beside the repository, and like that can only be added to: whoever takes the machine that writes it cannot undo one.
+//! What brings a realm back when nothing is left but a backup: the realm's log, its directory and the passwords of
+//! its backups, boxed to the realm's recovery key, which the guardians have together. It lies beside the repository, on a disk,
+//! in a bucket, or on the shelf at a friend's. There it can only be added to, like that: whoever takes the machine that
+//! writes it cannot undo one.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use freehold_backup::Stop;
+use freehold_backup::{FileId, FileKind, Store};
 use freehold_crypt::{BoxSecret, hash};
 use freehold_disk::{OsEntropy, replace};
-use freehold_passes::Sort;
 use freehold_realm::body::GuardianSet;
 use freehold_wire::{DecodeError, Digest, Millis, RealmId, from_canonical, to_canonical};
 use minicbor::bytes::ByteVec;
@@ -18,7 +18,6 @@ use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::shelf::Shelf;
 use super::{Place, kept, passwords};
 use crate::clock;
 use crate::shared::Shared;
@@ -27,6 +26,9 @@ const INFO: &[u8] = b"freehold 2026 letter to guardians, format 1";
 const SUM: &str = "freehold 2026 sum of a letter to guardians";
 /// No letter is longer.
 pub(crate) const LETTER_MAX: usize = 64 << 20;
+/// So many of the newest letters that lie at one place are read: whoever took the machine that wrote them may have added
+/// some, and each that is sound counts.
+pub(crate) const LETTERS_MAX: usize = 64;
 /// What changes without anybody's doing is written anew this often.
 const EVERY: Millis = Millis::from_hours(24);
 /// What was last written, and when.
@@ -98,36 +100,62 @@ struct Note {
     sums: (String, String),
 }
 
-/// Has a letter lie beside a repository at a friend's: at once when the log or a password is another one, and after a day
-/// if anything is. What fails is tried again after the next run.
+/// Has a letter lie beside a repository that is not this realm's own machine's: at once when the log or a password is another
+/// one, and after a day if anything is. What fails is tried again after the next run.
 pub(crate) async fn keep(shared: &Arc<Shared>, place: &Place) {
-    let Some((way, of)) = place.at_a_friends().filter(|(_, of)| *of == shared.me()) else { return };
-    match written(shared).await {
-        Ok(Some((letter, sums))) => {
-            let file = shared.home.backup().join(NOTES);
-            let mut notes: BTreeMap<String, Note> = kept::read(&file).ok().flatten().unwrap_or_default();
-            let (key, now) = (place.key(shared.me()), clock::wall());
-            if notes.get(&key).is_some_and(|note| is_new_enough(note, &sums, now)) {
-                return;
-            }
-            let (to_reach, told) = (Arc::clone(shared), place.told(shared));
-            let bytes = Bytes::from(letter.to_bytes());
-            let name = Digest::from_bytes(hash::sha256(&bytes));
-            let put = move || -> io::Result<()> {
-                Shelf::new(&to_reach, way, of, told, &Stop::default()).put(Sort::Letter, name, &bytes)
-            };
-            let done = tokio::task::spawn_blocking(put).await.map_err(io::Error::other).and_then(|done| done);
-            let noted = done.and_then(|()| {
-                notes.insert(key, Note { at_ms: now.0, sums });
-                replace(&file, &serde_json::to_vec_pretty(&notes)?, 0o600)
-            });
-            if let Err(error) = noted {
-                tracing::warn!(%error, "what brings the realm back was not left at the friend's; it is tried again");
-            }
-        }
-        Ok(None) => {}
-        Err(why) => tracing::warn!(why, "what brings the realm back was not written down; it is tried again"),
+    if !place.takes_letters(shared.me()) {
+        return;
     }
+    let (letter, sums) = match written(shared).await {
+        Ok(Some(written)) => written,
+        Ok(None) => return,
+        Err(why) => {
+            tracing::warn!(why, "what brings the realm back was not written down; it is tried again");
+            return;
+        }
+    };
+    let (to_reach, place) = (Arc::clone(shared), place.clone());
+    let lay = move || laid(&to_reach, &place, &letter, sums);
+    let done = tokio::task::spawn_blocking(lay).await.map_err(io::Error::other).and_then(|done| done);
+    if let Err(error) = done {
+        tracing::warn!(%error, "what brings the realm back was not left beside the backup; it is tried again");
+    }
+}
+
+/// Puts a letter there, unless one lies there that is new enough.
+fn laid(shared: &Arc<Shared>, place: &Place, letter: &Letter, sums: Sums) -> io::Result<()> {
+    let file = shared.home.backup().join(NOTES);
+    let mut notes: BTreeMap<String, Note> = kept::read(&file).ok().flatten().unwrap_or_default();
+    let (key, now) = (place.key(shared.me()), clock::wall());
+    let store = place.beside(shared)?;
+    // Another disk may have come to be there.
+    let there = store.list(FileKind::Letter)?;
+    if notes.get(&key).is_some_and(|note| is_new_enough(note, &sums, now)) && !there.is_empty() {
+        return Ok(());
+    }
+    if store.list(FileKind::Config)?.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "there is no repository any more"));
+    }
+    store.stays();
+    let bytes = Bytes::from(letter.to_bytes());
+    store.add(FileKind::Letter, &hash::sha256(&bytes), &[bytes])?;
+    if place.can_remove() {
+        thin(&*store, there)?;
+    }
+    notes.insert(key, Note { at_ms: now.0, sums });
+    replace(&file, &serde_json::to_vec_pretty(&notes)?, 0o600)
+}
+
+/// Removes the oldest where more lie than are read when they are needed.
+fn thin(store: &dyn Store, there: Vec<(FileId, u64)>) -> io::Result<()> {
+    let many = (there.len() + 1).saturating_sub(LETTERS_MAX);
+    if many == 0 {
+        return Ok(());
+    }
+    let mut dated: Vec<_> =
+        there.into_iter().map(|(id, _)| (store.written(FileKind::Letter, &id), id)).collect();
+    dated.sort();
+    dated.iter().take(many).try_for_each(|(_, id)| store.remove(FileKind::Letter, id))
 }
 
 fn is_new_enough(note: &Note, sums: &(String, String), now: Millis) -> bool {

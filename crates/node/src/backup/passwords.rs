@@ -139,6 +139,11 @@ pub(super) async fn spread(shared: &Shared) {
     }
 }
 
+/// What one of them is, as it lies in the vault.
+pub(crate) fn password_in(text: &str) -> Option<Password> {
+    read(text.as_bytes()).map(|(password, _)| password)
+}
+
 fn read(text: &[u8]) -> Option<(Password, String)> {
     let mut lines = std::str::from_utf8(text).ok()?.lines();
     let password = lines.next().filter(|password| !password.is_empty())?;

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use freehold_backend::{Credentials, Lies, Rented, Settings};
-use freehold_backup::{BackupError, FileKind, Folder, Password, Repository, Rights, Stop, Store as _};
+use freehold_backup::{BackupError, FileKind, Folder, Pacing, Password, Repository, Rights, Stop, Store};
 use freehold_wire::{GrantId, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use super::shelf::{Shelf, Way};
+use crate::home::Home;
 use crate::problem::chain;
 use crate::shared::Shared;
 
@@ -134,11 +135,26 @@ impl Place {
         }
     }
 
-    /// How a friend's shelf is reached, and whose it is there, if it is one.
-    pub(crate) fn at_a_friends(&self) -> Option<(Way, NodeId)> {
+    /// Whether what brings the realm back is left there: beside each repository but on the realm's own machines, which
+    /// have the realm themselves.
+    pub(super) fn takes_letters(&self, me: NodeId) -> bool {
         match self {
-            Self::Room { grant, home, of } => Some((Way::Room(*grant, *home), *of)),
-            _ => None,
+            Self::Folder(_) | Self::Bucket { .. } => true,
+            Self::Room { of, .. } => *of == me,
+            Self::Machine { .. } | Self::Kept { .. } => false,
+        }
+    }
+
+    /// What is there, to leave something beside the repository. Nobody is asked yet.
+    pub(super) fn beside(&self, shared: &Arc<Shared>) -> io::Result<Box<dyn Store>> {
+        let stop = Stop::default();
+        if let Some(rented) = self.rented(shared, Rights::Prune, &stop, None).map_err(io::Error::other)? {
+            return Ok(Box::new(rented));
+        }
+        match (self, self.shelf(shared, &stop)) {
+            (_, Some(shelf)) => Ok(Box::new(shelf)),
+            (Self::Folder(path), None) => Ok(Box::new(Folder::new(path, Rights::Prune))),
+            (_, None) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -165,13 +181,19 @@ impl Place {
     /// The folder with the access key, if there is one.
     pub(crate) fn key_folder(&self, shared: &Shared) -> Option<PathBuf> {
         match self {
-            Self::Bucket { key, .. } => Some(shared.home.backup().join(KEYS).join(key)),
+            Self::Bucket { key, .. } => Some(key_folder(&shared.home, key)),
             _ => None,
         }
     }
 
     /// The bucket that it is, if it is one. Nobody is asked yet.
-    fn rented(&self, shared: &Shared, rights: Rights, stop: &Stop) -> Result<Option<Rented>, BackupError> {
+    fn rented(
+        &self,
+        shared: &Shared,
+        rights: Rights,
+        stop: &Stop,
+        pacing: Option<Pacing>,
+    ) -> Result<Option<Rented>, BackupError> {
         let (Self::Bucket { at, append_only, .. }, Some(folder)) = (self, self.key_folder(shared)) else {
             return Ok(None);
         };
@@ -179,7 +201,7 @@ impl Place {
             |why: String| BackupError::Engine { doing: "its opening", place: self.told(shared), why };
         let key = Credentials::read(&folder).map_err(|error| unusable(chain(&error)))?;
         let rights = if *append_only { Rights::Append } else { rights };
-        let rented = Rented::new(at, &key, (rights, stop), Handle::current());
+        let rented = Rented::new(at, &key, (rights, stop), pacing, Handle::current());
         rented.map(Some).map_err(|error| unusable(chain(&error)))
     }
 
@@ -202,7 +224,7 @@ impl Place {
     }
 
     fn look_into_bucket(&self, shared: &Shared) -> There {
-        let looked = match self.rented(shared, Rights::Append, &Stop::default()) {
+        let looked = match self.rented(shared, Rights::Append, &Stop::default(), None) {
             Ok(Some(rented)) => rented.look(),
             Ok(None) => return There::Nothing,
             Err(error) => return There::Unfit(error.to_string()),
@@ -230,7 +252,7 @@ impl Place {
         shared: &Arc<Shared>,
         password: &Password,
     ) -> Result<Repository, BackupError> {
-        if let Some(rented) = self.rented(shared, Rights::Append, &Stop::default())? {
+        if let Some(rented) = self.rented(shared, Rights::Append, &Stop::default(), None)? {
             return Repository::create(rented, password);
         }
         match (self, self.shelf(shared, &Stop::default())) {
@@ -240,21 +262,22 @@ impl Place {
         }
     }
 
-    /// Opens the one that is there. It is never made here: what a disk holds that is not mounted would be missed.
+    /// Opens the one that is there. It is never made here: what a disk holds that is not mounted would be missed. Nothing
+    /// goes there faster than `pacing` says.
     pub(crate) fn open(
         &self,
         shared: &Arc<Shared>,
-        rights: Rights,
+        (rights, pacing): (Rights, Option<Pacing>),
         password: &Password,
         stop: &Stop,
     ) -> Result<Repository, BackupError> {
-        if let Some(rented) = self.rented(shared, rights, stop)? {
+        if let Some(rented) = self.rented(shared, rights, stop, pacing.clone())? {
             return Repository::open(rented, password);
         }
         match (self, self.shelf(shared, stop)) {
-            (_, Some(shelf)) => Repository::open(shelf, password),
+            (_, Some(shelf)) => Repository::open(shelf.paced(pacing), password),
             (Self::Folder(path), None) => {
-                Repository::open(Folder::new(path, rights).stopped_by(stop), password)
+                Repository::open(Folder::new(path, rights).stopped_by(stop).paced(pacing), password)
             }
             (Self::Kept { of }, None) => {
                 Repository::open(kept(shared, *of, rights).stopped_by(stop), password)
@@ -262,6 +285,11 @@ impl Place {
             (_, None) => Err(BackupError::NotThere { place: self.told(shared) }),
         }
     }
+}
+
+/// Where the access key of a bucket lies that is called so.
+pub(crate) fn key_folder(home: &Home, key: &str) -> PathBuf {
+    home.backup().join(KEYS).join(key)
 }
 
 /// The repository of another machine's shelf here, whose snapshots count by when they came.

@@ -1,13 +1,14 @@
 //! What is done at a target: a run of a backup, a trial to restore from there, or upkeep. Each notes what came of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use freehold_backup::{BackupError, Made, Output, Repository, Rights, Source, Stop};
+use freehold_backup::{BackupError, Made, Origin, Output, Repository, Rights, Source, Stop};
 use freehold_retention::Drill;
 
 use super::kept::{Backup, Failed, Run, Target};
+use super::lodged::Lodged;
 use super::{Pair, passwords, trying, upkeep};
 use crate::clock;
 use crate::shared::Shared;
@@ -99,11 +100,11 @@ async fn made(
     stop: Stop,
 ) -> Result<Made, Failed> {
     let password = passwords::of(shared, &target.password).await.map_err(|problem| problem.to_string())?;
-    let what = What::of(backup, shared.backups_of_files.never(&shared.home));
+    let what = What::of(shared, backup);
     let machine = shared.name_of(shared.me());
     let (shared, pair) = (Arc::clone(shared), pair.clone());
     let work = move || {
-        let repository = target.place.open(&shared, Rights::Append, &password, &stop)?;
+        let repository = target.open(&shared, Rights::Append, &password, &stop)?;
         shared.backups_of_files.shows(&pair, repository.meter());
         what.back_up(&repository, &machine)
     };
@@ -117,11 +118,13 @@ async fn made(
 enum What {
     Files(Source),
     Printed(Output),
+    Given(Arc<dyn Origin>),
 }
 
 impl What {
-    fn of(backup: &Backup, never: Vec<PathBuf>) -> Self {
+    fn of(shared: &Arc<Shared>, backup: &Backup) -> Self {
         match backup.paths.as_slice() {
+            _ if !backup.kept.is_nothing() => Self::Given(Arc::new(Lodged::of(shared, &backup.kept))),
             [file] if !backup.command.is_empty() => Self::Printed(Output {
                 command: backup.command.clone(),
                 file: file.clone(),
@@ -130,7 +133,7 @@ impl What {
             paths => Self::Files(Source {
                 paths: paths.to_vec(),
                 excludes: backup.exclude.clone(),
-                never,
+                never: shared.backups_of_files.never(&shared.home),
                 git_ignore: backup.git_ignore,
                 one_file_system: backup.one_file_system,
             }),
@@ -141,6 +144,7 @@ impl What {
         match self {
             Self::Files(source) => repository.backup(source, machine),
             Self::Printed(output) => repository.backup_output(output, machine),
+            Self::Given(origin) => repository.backup_given(Arc::clone(origin), machine),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use freehold_backup::{FileId, FileKind, Stop, Store};
+use freehold_backup::{FileId, FileKind, Pacing, Stop, Store};
 use freehold_crypt::Entropy as _;
 use freehold_disk::OsEntropy;
 use freehold_mesh::{Addresses, KnockError, Mesh};
@@ -44,6 +44,7 @@ pub(crate) struct Shelf {
     of: NodeId,
     place: String,
     stop: Stop,
+    pacing: Option<Pacing>,
     /// Whether it has answered: who never did is away at once.
     reached: AtomicBool,
 }
@@ -124,6 +125,7 @@ const fn sort(kind: FileKind) -> Sort {
         FileKind::Snapshot => Sort::Snapshot,
         FileKind::Index => Sort::Index,
         FileKind::Pack => Sort::Pack,
+        FileKind::Letter => Sort::Letter,
     }
 }
 
@@ -137,8 +139,14 @@ impl Shelf {
             of,
             place,
             stop: stop.clone(),
+            pacing: None,
             reached: AtomicBool::new(false),
         }
+    }
+
+    /// The same, to which nothing goes faster than that.
+    pub(crate) fn paced(self, pacing: Option<Pacing>) -> Self {
+        Self { pacing, ..self }
     }
 
     fn ask(&self, what: ShelfWhat, body: &Bytes) -> io::Result<(ShelfOutcome, Bytes)> {
@@ -241,7 +249,11 @@ impl Shelf {
         let mut at = 0;
         while at < content.len() {
             self.stop.check()?;
-            let end = content.len().min(at.saturating_add(PART));
+            let part = self.pacing.as_ref().map_or(PART, |pacing| pacing.part(PART));
+            let end = content.len().min(at.saturating_add(part));
+            if let Some(pacing) = &self.pacing {
+                pacing.wait(end - at, &self.stop)?;
+            }
             let part = Part { sort, name, upload, at: at as u64, len };
             match self.ask(ShelfWhat::Add(part), &content.slice(at..end))? {
                 (ShelfOutcome::Done, _) => at = end,

@@ -9,6 +9,7 @@ fn backup(to: &[&str]) -> Backup {
         paths: vec![PathBuf::from("/home/ann")],
         exclude: vec!["*.iso".to_owned()],
         command: Vec::new(),
+        kept: Lodging::default(),
         git_ignore: false,
         one_file_system: true,
         every_ms: 3_600_000,
@@ -32,7 +33,8 @@ fn pair(target: &str) -> Pair {
 fn what_was_chosen_and_what_came_of_it_is_there_after_a_restart() {
     let (_dir, home) = home();
     let backups = Backups::kept(&home);
-    let target = Target { place: Place::Folder("/mnt/nas".into()), password: "repository-1".to_owned() };
+    let target =
+        Target { place: Place::Folder("/mnt/nas".into()), password: "repository-1".to_owned(), pace: None };
     backups
         .choose("not", |plan| {
             plan.targets.insert("nas".to_owned(), target);

@@ -23,6 +23,7 @@ pub(crate) fn status(shared: &Shared) -> Backups {
     let target = |(name, target): (&String, &super::Target)| BackupTarget {
         name: name.clone(),
         place: target.place.told(shared),
+        pace: target.pace,
         found: false,
         upkeep: upkeep(&state, name, now),
     };

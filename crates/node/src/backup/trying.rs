@@ -37,7 +37,7 @@ pub(super) async fn try_out(
             let scratch = backups.scratch().join(&pair.1);
             let (stop, shared) = (stop.clone(), Arc::clone(shared));
             let work = move || {
-                let repository = target.place.open(&shared, Rights::Append, &password, &stop);
+                let repository = target.open(&shared, Rights::Append, &password, &stop);
                 let tried = repository.and_then(|repository| {
                     make_empty(&scratch)?;
                     tried(&repository, drill, &snapshot, &scratch)

@@ -188,7 +188,7 @@ async fn with<T: Send + 'static>(
         Err(problem) => return Some(Err(problem.to_string())),
     };
     let (stop, shared) = (stop.clone(), Arc::clone(shared));
-    let work = move || work(&target.place.open(&shared, rights, &password, &stop)?);
+    let work = move || work(&target.open(&shared, rights, &password, &stop)?);
     match tokio::task::spawn_blocking(work).await {
         Ok(Err(error)) if error.is_away() => None,
         Ok(done) => Some(done.map_err(|error| error.to_string())),

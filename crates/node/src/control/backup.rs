@@ -10,8 +10,9 @@ use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
     BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupMount, BackupNode,
-    BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupSnapshot,
-    BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup, NewBackupTarget, Problem,
+    BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored,
+    BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
+    NewBackupTarget, Problem,
 };
 use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
 use futures::StreamExt as _;
@@ -22,6 +23,7 @@ use crate::shared::Shared;
 
 mod adding;
 mod bucket;
+mod kept;
 mod mounting;
 mod printing;
 mod seeking;
@@ -45,6 +47,11 @@ impl BackupControl for Answers {
 
     async fn add_backup_target(&self, wish: NewBackupTarget) -> Result<BackupTarget, Problem> {
         self.0.to_the_end(|shared| async move { adding::target(&shared, wish).await }).await
+    }
+
+    async fn pace_backup_target(&self, name: &str, pace: BackupPace) -> Result<BackupTarget, Problem> {
+        let name = name.to_owned();
+        self.0.to_the_end(|shared| async move { adding::pace(&shared, &name, pace).await }).await
     }
 
     async fn remove_backup_target(&self, name: &str) -> Result<(), Problem> {
@@ -279,7 +286,10 @@ fn entry(one: &freehold_backup::Entry) -> BackupEntry {
 fn named(shared: &Shared, wanted: Option<&str>, not: &str) -> Result<(String, Target), Problem> {
     let mut targets = shared.backups_of_files.plan().targets;
     let kept = shared.backups_of_files.shelves.whose().into_iter().map(|of| {
-        (shared.name_of(of), Target { place: backup::Place::Kept { of }, password: String::new() })
+        (
+            shared.name_of(of),
+            Target { place: backup::Place::Kept { of }, password: String::new(), pace: None },
+        )
     });
     // A name that somebody chose here goes before that of another machine, and where none is said only what was chosen
     // here is meant.
@@ -380,7 +390,7 @@ async fn looked_at<T: Send + 'static>(
     let stop = StopsWhenDropped(Stop::default());
     let stopped = stop.0.clone();
     let looking = tokio::task::spawn_blocking(move || {
-        let repository = target.place.open(&to_reach, Rights::Append, &password, &stopped);
+        let repository = target.open(&to_reach, Rights::Append, &password, &stopped);
         work(&repository.map_err(|error| backup::problem(not, &error))?)
     });
     looking.await.unwrap_or_else(|error| Err(fault(not, &error)))
@@ -400,7 +410,7 @@ async fn events(
     let (stopped, meter) = (stop.0.clone(), Arc::new(OnceLock::<Meter>::new()));
     let shown = Arc::clone(&meter);
     let working = tokio::task::spawn_blocking(move || {
-        let repository = target.place.open(&to_reach, rights, &password, &stopped);
+        let repository = target.open(&to_reach, rights, &password, &stopped);
         let repository = repository.map_err(|error| backup::problem(not, &error))?;
         drop(shown.set(repository.meter().clone()));
         work(&repository)

@@ -330,6 +330,7 @@ fn findings(shared: &Shared, view: &View) -> Vec<Finding> {
     all.extend(crate::quota::told::findings(shared));
     all.extend(crate::net::lending::told::findings(shared));
     all.extend(crate::backup::told::findings(shared));
+    all.extend(crate::zfs::told::findings(shared));
     all.extend(shared.alarms.findings());
     for due in crate::entitled::to_rotate(shared) {
         let known = super::keys::knowing(shared, &due).join(", ");

@@ -22,7 +22,7 @@ fn standing_of(target: &str) -> BackupStanding {
 
 fn target(name: &str, place: &str) -> BackupTarget {
     let upkeep = BackupUpkeep::default();
-    BackupTarget { name: name.to_owned(), place: place.to_owned(), found: false, upkeep }
+    BackupTarget { name: name.to_owned(), place: place.to_owned(), pace: None, found: false, upkeep }
 }
 
 #[test]

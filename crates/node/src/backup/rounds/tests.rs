@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use super::super::Place;
-use super::super::kept::{Backup, Run, Target, Trial};
+use super::super::kept::{Backup, Lodging, Run, Target, Trial};
 use super::*;
 
 const HOUR: u64 = 3_600_000;
@@ -11,11 +11,13 @@ fn plan() -> Plan {
     let target = |name: &str| Target {
         place: Place::Folder(PathBuf::from("/mnt").join(name)),
         password: format!("repository-{name}"),
+        pace: None,
     };
     let backup = Backup {
         id: "0a0b0c0d".to_owned(),
         paths: vec![PathBuf::from("/home/ann")],
         exclude: Vec::new(),
+        kept: Lodging::default(),
         command: Vec::new(),
         git_ignore: false,
         one_file_system: false,

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use freehold_api::{BackupKeep, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem, words};
+use freehold_api::{
+    BackupKeep, BackupPace, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem, words,
+};
 use freehold_backup::{BackupError, Password, Repository, Rights, Source, Stop};
 use freehold_realm::Side;
 use freehold_retention::Schedule;
@@ -11,8 +13,8 @@ use freehold_wire::{Millis, NodeId};
 use zeroize::Zeroizing;
 
 use super::super::realm::node_named;
-use super::{backup_named, bucket, fault, printing};
-use crate::backup::{self, Backup, Place, Target, There};
+use super::{backup_named, bucket, fault, kept, printing};
+use crate::backup::{self, Backup, Lodging, Place, Plan, Target, There};
 use crate::clock;
 use crate::net::called;
 use crate::net::lending::{homes, is_room};
@@ -42,7 +44,7 @@ pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Resul
     checked(name, NOT_ADDED)?;
     let place = place(shared, &wish)?;
     let kept = bucket::keep_key(shared, &place, wish.s3.as_ref())?;
-    let added = add_target(shared, wish.name, place, password).await;
+    let added = add_target(shared, (wish.name, wish.pace), place, password).await;
     if added.is_ok() {
         kept.stays();
     }
@@ -51,7 +53,7 @@ pub(super) async fn target(shared: &Arc<Shared>, wish: NewBackupTarget) -> Resul
 
 async fn add_target(
     shared: &Arc<Shared>,
-    name: String,
+    (name, pace): (String, Option<u64>),
     place: Place,
     password: Option<Password>,
 ) -> Result<BackupTarget, Problem> {
@@ -98,12 +100,13 @@ async fn add_target(
         (There::Repository, None) => (found_again(shared, &place).await?, true),
     };
     let told = place.told(shared);
-    let target = Target { place, password: kept };
+    let pace = pace.filter(|pace| *pace > 0);
+    let target = Target { place, password: kept, pace };
     let at = target.place.clone();
     backups.choose(NOT_ADDED, |plan| drop(plan.targets.insert(name.clone(), target)))?;
     // Whatever burns from now on: with this the realm comes back from there.
     backup::letters::keep(shared, &at).await;
-    Ok(BackupTarget { name, place: told, found, upkeep: BackupUpkeep::default() })
+    Ok(BackupTarget { name, place: told, pace, found, upkeep: BackupUpkeep::default() })
 }
 
 /// The place that is meant.
@@ -194,7 +197,7 @@ async fn opened(
     password: Password,
 ) -> Result<Result<Repository, BackupError>, Problem> {
     let shared = Arc::clone(shared);
-    let open = move || place.open(&shared, Rights::Append, &password, &Stop::default());
+    let open = move || place.open(&shared, (Rights::Append, None), &password, &Stop::default());
     tokio::task::spawn_blocking(open).await.map_err(|error| fault(NOT_ADDED, &error))
 }
 
@@ -215,6 +218,27 @@ async fn found_again(shared: &Arc<Shared>, place: &Place) -> Result<String, Prob
         ),
         Some("freehold backup target add NAME PATH --password-file FILE"),
     ))
+}
+
+pub(super) async fn pace(
+    shared: &Arc<Shared>,
+    name: &str,
+    pace: BackupPace,
+) -> Result<BackupTarget, Problem> {
+    const NOT: &str = "nothing was changed";
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    if !backups.plan().targets.contains_key(name) {
+        let why = format!("there is no target {name:?}");
+        return Err(Problem::not_found(NOT, why, Some("freehold backup list")));
+    }
+    backups.choose(NOT, |plan| {
+        if let Some(target) = plan.targets.get_mut(name) {
+            target.pace = pace.pace.filter(|pace| *pace > 0);
+        }
+    })?;
+    let all = backup::told::status(shared).targets.into_iter().find(|target| target.name == name);
+    all.ok_or_else(|| Problem::not_found(NOT, "it was removed meanwhile", Some("freehold backup list")))
 }
 
 pub(super) async fn remove_target(shared: &Arc<Shared>, name: &str) -> Result<(), Problem> {
@@ -244,10 +268,11 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
     Schedule::new(every)
         .map_err(|bad| Problem::invalid(NOT_BACKED_UP, bad.to_string(), Some("--every hour")))?;
     let backups = &shared.backups_of_files;
-    let paths = if wish.command.is_empty() {
-        paths(&wish, backups.never(&shared.home)).await?
-    } else {
-        vec![printing::file(&wish)?]
+    let lodged = Lodging { buckets: wish.buckets.clone(), databases: wish.databases.clone() };
+    let paths = match (wish.command.is_empty(), lodged.is_nothing()) {
+        (true, true) => paths(&wish, backups.never(&shared.home)).await?,
+        (false, true) => vec![printing::file(&wish)?],
+        (_, false) => kept::paths(shared, &wish)?,
     };
     let _turn = backups.turn.lock().await;
     let plan = backups.plan();
@@ -264,11 +289,12 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
     if wish.to.is_empty() {
         return Err(Problem::invalid(NOT_BACKED_UP, "no target was named", Some(USAGE)));
     }
-    printing::is_alone(&wish, &paths, &plan)?;
+    is_alone(&wish, &paths, &plan)?;
     let made = Backup {
         id: backup::short_id(),
         paths,
         command: wish.command,
+        kept: lodged,
         exclude: wish.exclude,
         git_ignore: wish.git_ignore,
         one_file_system: wish.one_file_system,
@@ -324,6 +350,18 @@ fn readable(source: &Source, never: &[PathBuf]) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// Snapshots are told apart by what they are of: two things by the same name would be one history.
+fn is_alone(wish: &NewBackup, paths: &[PathBuf], plan: &Plan) -> Result<(), Problem> {
+    let are_files = wish.command.is_empty() && wish.buckets.is_empty() && wish.databases.is_empty();
+    let differs = |other: &Backup| {
+        other.paths == paths && !(are_files && other.command.is_empty() && other.kept.is_nothing())
+    };
+    let Some((other, _)) = plan.backups.iter().find(|(_, other)| differs(other)) else { return Ok(()) };
+    let why = format!("snapshots of {other} are called as those would be, and one could not tell them apart");
+    let next = "name something besides; or give the file another name: --file NAME";
+    Err(Problem::conflict(NOT_BACKED_UP, why, Some(next)))
 }
 
 pub(super) async fn remove_backup(shared: &Arc<Shared>, name: &str) -> Result<(), Problem> {

@@ -80,8 +80,7 @@ pub(super) async fn mount(shared: &Arc<Shared>, wish: BackupMount) -> Result<Bac
     let stopped = stop.0.clone();
     let opening = tokio::task::spawn_blocking(move || {
         let problem = |error: BackupError| backup::problem(NOT_MOUNTED, &error);
-        let repository =
-            target.place.open(&to_reach, Rights::Append, &password, &stopped).map_err(problem)?;
+        let repository = target.open(&to_reach, Rights::Append, &password, &stopped).map_err(problem)?;
         // Before the indexes are read: what a snapshot needs is in one before the snapshot is there.
         let all = wanted.among(&repository)?;
         Ok((all, repository.browse().map_err(problem)?))

@@ -8,7 +8,6 @@ use std::path::{Component, Path, PathBuf};
 use freehold_api::{NewBackup, Problem};
 
 use super::adding::NOT_BACKED_UP;
-use crate::backup::Plan;
 
 const USAGE: &str = "freehold backup add NAME --to TARGET -- PROGRAM ARGUMENT...";
 /// So many words, of so many bytes together, are a command; more are a script, which belongs into a file.
@@ -60,15 +59,6 @@ fn can_be_run(program: &str, path: Option<OsString>) -> bool {
         name if name.contains('/') => name.starts_with('/') && runs(PathBuf::from(name)),
         name => path.is_some_and(|path| env::split_paths(&path).any(|dir| runs(dir.join(name)))),
     }
-}
-
-/// Snapshots are told apart by what they are of: two things by the same name would be one history.
-pub(super) fn is_alone(wish: &NewBackup, paths: &[PathBuf], plan: &Plan) -> Result<(), Problem> {
-    let differs = |command: &Vec<String>| !(command.is_empty() && wish.command.is_empty());
-    let same = plan.backups.iter().find(|(_, other)| other.paths == paths && differs(&other.command));
-    let Some((other, _)) = same else { return Ok(()) };
-    let why = format!("snapshots of {other} are called as those would be, and one could not tell them apart");
-    Err(Problem::conflict(NOT_BACKED_UP, why, Some("give the file another name: --file NAME")))
 }
 
 #[cfg(test)]
