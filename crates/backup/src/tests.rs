@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{BackupError, Folder, Made, Password, Repository, Rights, Source};
 
+mod browsing;
 mod coming_back;
 mod cutting;
 mod evil;
@@ -58,6 +59,11 @@ impl Place {
 
     fn source(&self) -> Source {
         Source { paths: vec![self.home()], ..Source::default() }
+    }
+
+    fn adding_browsing(&self) -> crate::Browsing {
+        let folder = Folder::new(&self.dir.path().join("backup"), Rights::Append);
+        Repository::open(folder, &password()).expect("open").browse().expect("browsed")
     }
 
     fn backup(&self) -> Made {
