@@ -233,8 +233,9 @@ impl<S: Source> Shown<S> {
             whole.then_some(read).ok_or_else(|| "the backup is damaged: it ends too early".to_owned())
         });
         read.map_err(|why| {
-            let dir = self.numbers().above(number).and_then(|above| self.numbers().dir(above));
-            if let Some(dir) = dir {
+            // Not within one expression: it is locked once only.
+            let above = self.numbers().dir_above(number);
+            if let Some(dir) = above {
                 self.tell(number, &dir, &entry.name, &why);
             }
             Errno::EIO

@@ -97,6 +97,11 @@ impl Numbers {
         Some(Dir { above: known.above, name: known.name.clone(), tree: Arc::clone(&known.tree) })
     }
 
+    /// The directory that something is in.
+    pub(crate) fn dir_above(&self, number: u64) -> Option<Dir> {
+        self.dir(self.above(number)?)
+    }
+
     /// What is in a directory, if that is held.
     pub(crate) fn held(&mut self, number: u64) -> Option<Arc<Listing>> {
         if let Some(listing) = self.young.get(&number) {
