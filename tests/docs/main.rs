@@ -365,6 +365,12 @@ fn hook<'a>(page: &str, host: Option<&'a Host>) -> Result<Option<Webhook<'a>>> {
     Ok(Some(hook))
 }
 
+/// Two machines with ZFS are needed for what it shows: `cargo xtask zfs` runs that.
+#[test]
+fn zfs() -> Result<()> {
+    page("docs/user/zfs.md")
+}
+
 #[test]
 fn watch() -> Result<()> {
     page("docs/user/watch.md")

@@ -16,8 +16,9 @@ const SHARE: u64 = 28 << 20;
 /// A film fits into a share beside the photos, and a second one does not.
 const FILM: usize = 14 * MIB;
 
-/// Whoever was cut off is found out to be, and tried again, within a minute or two: this is more.
-const WITHIN: u64 = 240;
+/// Whoever was cut off is found out to be, and tried again, within a minute or two. A film of which much had come by then is
+/// waited for five minutes, before it comes from or goes to somebody else.
+const WITHIN: u64 = 420;
 
 /// What lies there, which is never more than a share.
 fn within_its_share(home: &Node<'_>) -> Result<u64> {

@@ -16,7 +16,10 @@ use rustic_core::{
 };
 use serde_json::json;
 
-use crate::{Stop, source::Tally};
+use crate::{
+    Stop,
+    source::{Reading, Tally},
+};
 
 /// Nobody but its owner reads what comes back.
 const MODE: u32 = 0o600;
@@ -157,12 +160,12 @@ pub(crate) struct Opening {
 }
 
 impl ReadSourceOpen for Opening {
-    type Reader = Reading;
+    type Reader = Reading<Box<dyn Read + Send>>;
 
-    fn open(self) -> RusticResult<Reading> {
+    fn open(self) -> RusticResult<Self::Reader> {
         let Self { item, origin, tally, stop } = self;
         match origin.open(&item) {
-            Ok(inner) => Ok(Reading { inner, path: item.path, tally, stop }),
+            Ok(inner) => Ok(Reading::new(inner, item.path, tally, stop)),
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
                     tally.note(Some(&item.path), error.to_string());
@@ -170,26 +173,5 @@ impl ReadSourceOpen for Opening {
                 Err(RusticError::with_source(ErrorKind::InputOutput, "it could not be read", error))
             }
         }
-    }
-}
-
-/// A file that is being read.
-pub(crate) struct Reading {
-    inner: Box<dyn Read + Send>,
-    path: PathBuf,
-    tally: Arc<Tally>,
-    stop: Stop,
-}
-
-impl Read for Reading {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stop.check()?;
-        let read = self.inner.read(buffer);
-        if let Err(error) = read.as_ref()
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            self.tally.note(Some(&self.path), error.to_string());
-        }
-        read
     }
 }

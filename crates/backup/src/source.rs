@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustic_core::{LocalSource, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticError, RusticResult};
+use rustic_core::{LocalSource, ReadSource, ReadSourceEntry, ReadSourceOpen, RusticResult};
 
 use crate::{Stop, error::said, folder::head, making::Unread};
 
@@ -164,12 +164,12 @@ pub(crate) struct Opening {
 }
 
 impl ReadSourceOpen for Opening {
-    type Reader = Reading;
+    type Reader = Reading<<Inner as ReadSourceOpen>::Reader>;
 
-    fn open(self) -> Result<Reading, Box<RusticError>> {
+    fn open(self) -> RusticResult<Self::Reader> {
         let Self { inner, path, tally, stop } = self;
         match inner.open() {
-            Ok(inner) => Ok(Reading { inner, path, tally, stop }),
+            Ok(inner) => Ok(Reading::new(inner, path, tally, stop)),
             Err(error) => {
                 // One that was removed since the walk came by is missing to nobody.
                 if path.symlink_metadata().is_ok() {
@@ -181,15 +181,21 @@ impl ReadSourceOpen for Opening {
     }
 }
 
-/// A file that is being read.
-pub(crate) struct Reading {
-    inner: <Inner as ReadSourceOpen>::Reader,
+/// A file that is being read, wherever it comes from: what cannot be is told.
+pub(crate) struct Reading<R> {
+    inner: R,
     path: PathBuf,
     tally: Arc<Tally>,
     stop: Stop,
 }
 
-impl Read for Reading {
+impl<R> Reading<R> {
+    pub(crate) const fn new(inner: R, path: PathBuf, tally: Arc<Tally>, stop: Stop) -> Self {
+        Self { inner, path, tally, stop }
+    }
+}
+
+impl<R: Read> Read for Reading<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stop.check()?;
         let read = self.inner.read(buffer);

@@ -68,6 +68,9 @@ fn what_somebody_has_comes_back_and_is_read_once() {
     place.repository.restore("latest", Some(Path::new("/shop")), &to).unwrap();
     assert_eq!(fs::read_to_string(to.join("a/b")).unwrap(), "two");
     assert_eq!(fs::read_to_string(to.join("a!")).unwrap(), "one");
+    let mut kind = [0; 32];
+    let length = rustix::fs::getxattr(to.join("a0"), "user.content-type", &mut kind[..]).unwrap();
+    assert_eq!(&kind[..length], b"text/plain", "what was said of it");
 }
 
 #[test]
