@@ -182,6 +182,9 @@ fn a_backup_is_looked_into_without_being_restored() -> Result<()> {
         let below = home.strip_prefix("/")?;
         is_home(&home, &folder.join("latest").join(below))?;
         refuses_writes(&folder.join("latest").join(below))?;
+        let table = fs::read_to_string("/proc/self/mountinfo")?;
+        let ours = table.lines().find(|line| line.contains(&text(&folder))).unwrap_or_default();
+        ensure!(ours.contains("ro,nosuid,nodev"), "{ours}");
         let mut snapshots: Vec<PathBuf> =
             fs::read_dir(folder.join("snapshots"))?.map(|one| Ok(one?.path())).collect::<Result<_>>()?;
         snapshots.sort();

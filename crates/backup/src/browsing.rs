@@ -83,6 +83,8 @@ pub enum LeafKind {
     Char(u64),
 }
 
+/// Where the blobs of a file lie in it, and which they are.
+type LaidOut = Arc<(Layout, Vec<DataId>)>;
 /// A blob that is being read, or was, and when.
 type Reading = Arc<OnceLock<(Instant, Result<Bytes, String>)>>;
 
@@ -90,7 +92,7 @@ type Reading = Arc<OnceLock<(Instant, Result<Bytes, String>)>>;
 pub struct Browsing {
     blobs: Blobs<Repository>,
     trees: Mutex<Held<Id, Arc<Tree>>>,
-    layouts: Mutex<Held<(Id, usize), Arc<(Layout, Vec<DataId>)>>>,
+    layouts: Mutex<Held<(Id, usize), LaidOut>>,
     data: Mutex<Held<Id, Reading>>,
 }
 
@@ -145,7 +147,9 @@ impl Browsing {
             return Ok(one.clone());
         }
         let mut bytes = BytesMut::new();
-        pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
+        for piece in &pieces {
+            bytes.extend_from_slice(piece);
+        }
         Ok(bytes.freeze())
     }
 
@@ -164,7 +168,7 @@ impl Browsing {
         Ok(tree)
     }
 
-    fn layout(&self, tree: TreeId, at: usize) -> Result<Arc<(Layout, Vec<DataId>)>, BackupError> {
+    fn layout(&self, tree: TreeId, at: usize) -> Result<LaidOut, BackupError> {
         let key = (tree.into_inner(), at);
         if let Some(layout) = lock(&self.layouts).get(&key) {
             return Ok(layout);

@@ -222,10 +222,10 @@ fn detach(folder: &Path) -> Result<bool, MountError> {
     if asked("-u").map_err(MountError::Refused)?.success() {
         return Ok(false);
     }
-    match asked("-uz").map_err(MountError::Refused)?.success() {
-        true => Ok(true),
-        false => Err(MountError::Refused(io::Error::other("fusermount3 did not unmount it"))),
+    if asked("-uz").map_err(MountError::Refused)?.success() {
+        return Ok(true);
     }
+    Err(MountError::Refused(io::Error::other("fusermount3 did not unmount it")))
 }
 
 #[cfg(test)]
