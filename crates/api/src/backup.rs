@@ -12,7 +12,8 @@ mod mounting;
 mod upkeep;
 
 pub use mounting::{
-    BackupBytes, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupRead, BackupRoot, BackupTree,
+    BackupBytes, BackupLook, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupRead, BackupRoot,
+    BackupTree,
 };
 pub use upkeep::{BackupChecked, BackupKeep, BackupThinned, BackupUpkeep};
 
@@ -523,6 +524,9 @@ pub trait BackupControl: Send + Sync {
     /// Keeps a repository open for somebody who walks through it: what comes back begins with what is there, and goes on until
     /// it is dropped.
     async fn mount_backup(&self, wish: BackupMount) -> Result<BackupEvents, Problem>;
+    /// Opens a repository for somebody who looks into it now and then, or answers with the one that is open; nobody has to
+    /// close it.
+    async fn look_into_backups(&self, wish: BackupLook) -> Result<BackupMounted, Problem>;
     /// What is in a directory of one that is open.
     async fn mounted_nodes(&self, mount: &str, wish: BackupTree) -> Result<Vec<BackupNode>, Problem>;
     /// Bytes of a file in one that is open; fewer where it ends.

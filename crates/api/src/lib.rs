@@ -55,7 +55,7 @@ pub use backend::{
 pub use backup::{
     BackupAsked, BackupBytes, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind,
     BackupEvent, BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupHit,
-    BackupKeep, BackupKept, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupPace,
+    BackupKeep, BackupKept, BackupLook, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupPace,
     BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupRoot,
     BackupRun, BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned,
     BackupTree, BackupTrial, BackupUpkeep, Backups, NewBackup, NewBackupTarget,

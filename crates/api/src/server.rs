@@ -200,6 +200,8 @@ fn backups() -> OpenApiRouter<Node> {
         .routes(routes!(backup::backup_entries))
         .routes(routes!(backup::seek_backup))
         .routes(routes!(backup::mount_backup))
+        .routes(routes!(backup::look_into_backups))
+        .routes(routes!(backup::new_reading_code))
         .routes(routes!(backup::mounted_nodes))
         .routes(routes!(backup::mounted_bytes))
         .routes(routes!(backup::restore_backup))

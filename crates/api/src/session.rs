@@ -4,6 +4,7 @@
 
 mod gate;
 mod kept;
+mod reading;
 #[cfg(test)]
 mod tests;
 mod tries;
@@ -124,6 +125,43 @@ struct State {
     /// By the hash of the token, so that looking one up tells nothing by its time: since 1970, until
     /// when each is open.
     open: BTreeMap<[u8; 32], Duration>,
+    /// Codes with which a session may look into backups, and by the hash of their tokens the sessions that may, and
+    /// until when. Not kept: a node that was started anew asks again.
+    reading_codes: Vec<Code>,
+    readers: BTreeMap<[u8; 32], Instant>,
+}
+
+impl State {
+    /// A new code that is open for so long.
+    fn code(&mut self, letters: &Encoding, lasts: Duration) -> (Code, SetupCode) {
+        let (mut short, mut long) = (Zeroizing::new([0u8; 5]), Zeroizing::new([0u8; LINK_BYTES]));
+        self.entropy.fill(short.as_mut());
+        self.entropy.fill(long.as_mut());
+        let plain = Zeroizing::new(letters.encode(short.as_ref()));
+        let link = Zeroizing::new(letters.encode(long.as_ref()));
+        let (head, tail) = plain.split_at(plain.len() / 2);
+        let code = format!("{head}-{tail}");
+        let lapses_in_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+        let made = SetupCode { code, link: link.to_string(), lapses_in_ms };
+        (Code { typed: plain, link, until: Instant::now() + lasts }, made)
+    }
+}
+
+/// Takes the code that was typed out of those that are open. Every code is compared, and each compare takes the same time.
+fn take(codes: &mut Vec<Code>, typed: &TypedCode, now: Instant) -> bool {
+    codes.retain(|code| code.until > now);
+    let typed = canonical(&typed.code);
+    let all = codes.iter().enumerate();
+    let hit = all.fold(None, |hit, (at, code)| if code.is(&typed) { Some(at) } else { hit });
+    hit.map(|hit| codes.remove(hit)).is_some()
+}
+
+/// A new one pushes out the oldest.
+fn push(codes: &mut Vec<Code>, code: Code) {
+    if codes.len() >= CODES_MAX {
+        codes.remove(0);
+    }
+    codes.push(code);
 }
 
 struct Code {
@@ -152,7 +190,8 @@ impl Sessions {
     /// several nodes on one machine apart, because browsers do not tell ports apart.
     pub fn new(tag: &str, entropy: Box<dyn Entropy + Send>) -> Self {
         let tag: String = tag.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
-        let state = State { entropy, codes: Vec::new(), open: BTreeMap::new() };
+        let (codes, reading_codes, readers) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let state = State { entropy, codes, open: BTreeMap::new(), reading_codes, readers };
         let cookie = format!("__Host-freehold-{tag}");
         let (state, guesses) = (Mutex::new(state), Guesses::new());
         Self { cookie, letters: letters(), state, keeper: OnceLock::new(), guesses }
@@ -175,19 +214,8 @@ impl Sessions {
     /// A new code, good for one sign-in within `lasts`.
     pub fn issue_code(&self, lasts: Duration) -> SetupCode {
         let mut state = self.state();
-        let (mut short, mut long) = (Zeroizing::new([0u8; 5]), Zeroizing::new([0u8; LINK_BYTES]));
-        state.entropy.fill(short.as_mut());
-        state.entropy.fill(long.as_mut());
-        let plain = Zeroizing::new(self.letters.encode(short.as_ref()));
-        let link = Zeroizing::new(self.letters.encode(long.as_ref()));
-        if state.codes.len() >= CODES_MAX {
-            state.codes.remove(0);
-        }
-        let (head, tail) = plain.split_at(plain.len() / 2);
-        let code = format!("{head}-{tail}");
-        let lapses_in_ms = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
-        let made = SetupCode { code, link: link.to_string(), lapses_in_ms };
-        state.codes.push(Code { typed: plain, link, until: Instant::now() + lasts });
+        let (code, made) = state.code(&self.letters, lasts);
+        push(&mut state.codes, code);
         made
     }
 
@@ -196,28 +224,34 @@ impl Sessions {
     /// # Errors
     /// [`Problem::refused`] if the code is wrong, used or lapsed, or too many of that source wait.
     pub async fn sign_in(&self, source: Source, typed: &TypedCode) -> Result<SessionCookie, Problem> {
+        self.guessed(source, typed, || self.sign_in_at(typed, Now::read())).await
+    }
+
+    /// Lets a code be tried, when it is the turn of whoever typed it.
+    async fn guessed<T>(
+        &self,
+        source: Source,
+        typed: &TypedCode,
+        tried: impl FnOnce() -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
         if canonical(&typed.code).len() == LINK_LETTERS {
-            return self.sign_in_at(typed, Now::read());
+            return tried();
         }
         if !self.guesses.turn(source).await {
             return Err(too_many_tries());
         }
-        let signed_in = self.sign_in_at(typed, Now::read());
-        if signed_in.is_err() {
+        let opened = tried();
+        if opened.is_err() {
             self.guesses.wrong(source);
         }
-        signed_in
+        opened
     }
 
     fn sign_in_at(&self, typed: &TypedCode, now: Now) -> Result<SessionCookie, Problem> {
         let mut state = self.state();
-        state.codes.retain(|code| code.until > now.steady);
-        let typed = canonical(&typed.code);
-        // Every code is compared, and each compare takes the same time.
-        let all = state.codes.iter().enumerate();
-        let hit = all.fold(None, |hit, (at, code)| if code.is(&typed) { Some(at) } else { hit });
-        let Some(hit) = hit else { return Err(wrong_code()) };
-        state.codes.remove(hit);
+        if !take(&mut state.codes, typed, now.steady) {
+            return Err(wrong_code());
+        }
         let mut token = Zeroizing::new([0u8; 32]);
         state.entropy.fill(token.as_mut());
         state.open.retain(|_, until| now.is_open(*until));
@@ -235,6 +269,7 @@ impl Sessions {
     pub fn sign_out(&self, headers: &HeaderMap) -> SessionCookie {
         if let Some(hash) = self.token(headers) {
             let mut state = self.state();
+            state.readers.remove(&hash);
             if state.open.remove(&hash).is_some() {
                 self.changed(&state);
             }
@@ -247,6 +282,8 @@ impl Sessions {
         let mut state = self.state();
         state.open.clear();
         state.codes.clear();
+        state.readers.clear();
+        state.reading_codes.clear();
         self.changed(&state);
     }
 

@@ -17,6 +17,8 @@ use freehold_api::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+#[path = "pretend_backed_up.rs"]
+mod backed_up;
 #[path = "pretend_filter.rs"]
 mod filter;
 #[path = "pretend_lending.rs"]

@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvents, BackupForget, BackupFound,
-    BackupKeep, BackupMount, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore,
-    BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, GrantControl,
-    GrantOffered, GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem, RealmCard,
+    BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace,
+    BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups,
+    GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem,
+    RealmCard,
 };
 use serde_json::{Value, json};
 
-use super::{HOUR_MS, Pretend, now_ms};
+use super::{HOUR_MS, Pretend, backed_up, now_ms};
 
 const DAY_MS: u64 = 24 * HOUR_MS;
 
@@ -162,20 +163,24 @@ impl BackupControl for Pretend {
         unmade()
     }
 
-    async fn seek_backup(&self, _: BackupSought) -> Result<BackupFound, Problem> {
-        unmade()
+    async fn seek_backup(&self, sought: BackupSought) -> Result<BackupFound, Problem> {
+        backed_up::found(&sought.pattern)
     }
 
     async fn mount_backup(&self, _: BackupMount) -> Result<BackupEvents, Problem> {
         unmade()
     }
 
-    async fn mounted_nodes(&self, _: &str, _: BackupTree) -> Result<Vec<BackupNode>, Problem> {
-        unmade()
+    async fn look_into_backups(&self, wish: BackupLook) -> Result<BackupMounted, Problem> {
+        backed_up::looked(&wish.target.unwrap_or_default())
     }
 
-    async fn mounted_bytes(&self, _: &str, _: BackupRead) -> Result<Bytes, Problem> {
-        unmade()
+    async fn mounted_nodes(&self, _: &str, wish: BackupTree) -> Result<Vec<BackupNode>, Problem> {
+        Ok(backed_up::nodes(&wish))
+    }
+
+    async fn mounted_bytes(&self, _: &str, wish: BackupRead) -> Result<Bytes, Problem> {
+        backed_up::bytes(&wish)
     }
 
     async fn restore_backup(&self, _: BackupRestore) -> Result<BackupEvents, Problem> {

@@ -160,6 +160,9 @@ pub enum Command {
         /// Sign every browser out first
         #[arg(long)]
         sign_out: bool,
+        /// Print a code with which a browser that has signed in looks into backups, for an hour
+        #[arg(long, conflicts_with = "sign_out")]
+        backups: bool,
     },
     /// Print the OpenAPI document of the HTTP API
     Openapi,

@@ -42,7 +42,8 @@ pub(crate) async fn ask(
             let text = client.metrics().await?;
             show(terminal, &text, |text| text.trim_end().to_owned())
         }
-        Command::Console { sign_out } => console(terminal, &client, sign_out).await,
+        Command::Console { backups: true, .. } => look(terminal, &client).await,
+        Command::Console { sign_out, .. } => console(terminal, &client, sign_out).await,
         Command::Invite(wish) => invite(terminal, &client, wish).await,
         Command::Bucket { command } => bucket(terminal, &client, command).await,
         Command::Object { command } => crate::receipt::object(terminal, &client, command).await,
@@ -149,6 +150,30 @@ async fn console(terminal: Terminal, client: &Client, sign_out: bool) -> Result<
         if terminal.is_interactive() {
             out.extend(crate::up::for_a_phone(&opens.console, &opens.setup_link));
         }
+        out.join("\n")
+    })
+}
+
+/// What lets a browser look into backups, for programs.
+#[derive(serde::Serialize)]
+struct Looks {
+    code: String,
+    lapses_in_ms: u64,
+    addresses: Vec<String>,
+}
+
+async fn look(terminal: Terminal, client: &Client) -> Result<(), Problem> {
+    let code = client.new_reading_code().await?;
+    let console = client.status().await?.endpoints.console;
+    let addresses = console.iter().map(|at| format!("{}/backups/look", at.trim_end_matches('/'))).collect();
+    let looks = Looks { code: code.code.clone(), lapses_in_ms: code.lapses_in_ms, addresses };
+    show(terminal, &looks, |looks| {
+        let mut out: Vec<String> = looks.addresses.iter().map(|at| format!("  backups      {at}")).collect();
+        let lasts = words::span(looks.lapses_in_ms);
+        out.push(format!("  code         {}    (good once, for {lasts})", looks.code));
+        out.push(
+            "In a browser that has signed in, it opens the backups of this machine for an hour.".to_owned(),
+        );
         out.join("\n")
     })
 }

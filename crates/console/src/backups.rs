@@ -1,12 +1,14 @@
 //! What of this machine is backed up, to which targets, and whether it would come back.
 
+pub(crate) mod look;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use freehold_api::words::{count, thousands};
 use freehold_api::{
     BackupKept, BackupProgress, BackupStanding, BackupStatus, BackupTarget, BackupTrial, Backups, Finding,
-    Level,
+    Level, Status,
 };
 
 use crate::fault::Fault;
@@ -171,12 +173,17 @@ pub(crate) fn in_short(backup: &BackupStatus) -> String {
     each.collect::<Vec<_>>().join(", ")
 }
 
+/// What this machine is called.
+fn machine(status: &Status) -> String {
+    let machine = status.nodes.iter().find(|node| node.id == status.this_node);
+    machine.map_or_else(|| "this machine".to_owned(), |node| node.name.clone())
+}
+
 pub(crate) async fn show(State(console): State<Console>, theme: Theme) -> Result<Response, Fault> {
     let status = console.client.status().await?;
     let all = console.client.backups_of_files().await?;
     let alarms = alarms(&status.alarms, &all);
-    let machine = status.nodes.iter().find(|node| node.id == status.this_node);
-    let machine = machine.map_or_else(|| "this machine".to_owned(), |node| node.name.clone());
+    let machine = machine(&status);
     Ok(page(&Page { frame: Frame::new(theme, Place::Backups, &status), machine, alarms, all }))
 }
 

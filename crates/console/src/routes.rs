@@ -11,6 +11,7 @@ use freehold_api::{Client, Sessions};
 use http::{HeaderName, HeaderValue, header};
 use tower::ServiceExt as _;
 
+use crate::backups::look;
 use crate::{
     assets, backups, buckets, fault, files, filter, gate, grants, health, home, network, nodes, realm,
 };
@@ -63,6 +64,13 @@ async fn choose(State(sides): State<Sides>, request: Request) -> Response {
 }
 
 fn pages(console: Console) -> Router {
+    let looked = Router::new()
+        .route("/backups/look/{target}", get(look::dates))
+        .route("/backups/look/{target}/find", get(look::find))
+        .route("/backups/look/{target}/{snapshot}", get(look::folder))
+        .route("/backups/look/{target}/{snapshot}/view", get(look::view))
+        .route("/backups/look/{target}/{snapshot}/file", get(look::file))
+        .layer(middleware::from_fn_with_state(console.clone(), look::gate));
     let inside = Router::new()
         .route("/", get(home::show))
         .route("/files", get(files::buckets))
@@ -84,6 +92,8 @@ fn pages(console: Console) -> Router {
         .route("/buckets/{bucket}/verify", post(buckets::verify).get(buckets::back))
         .route("/buckets/{bucket}/delete", post(buckets::delete))
         .route("/backups", get(backups::show))
+        .route("/backups/look", get(look::ask).post(look::open))
+        .merge(looked)
         .route("/grants", get(grants::list))
         .route("/grants/{grant}", get(grants::show))
         .route("/health", get(health::show))

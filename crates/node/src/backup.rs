@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use freehold_api::{BackupAsked, Problem};
-use freehold_backup::{BackupError, Meter};
+use freehold_backup::{BackupError, Meter, Stop};
 use freehold_disk::{make_private_dir, replace};
 use tokio::sync::Notify;
 
@@ -37,6 +37,15 @@ use self::upkeep::{Upkeep, Upkeeps};
 use crate::clock;
 use crate::home::Home;
 use crate::problem::home_problem;
+
+/// Stops what is under way when nobody waits for it any more.
+pub(crate) struct StopsWhenDropped(pub(crate) Stop);
+
+impl Drop for StopsWhenDropped {
+    fn drop(&mut self) {
+        self.0.ask();
+    }
+}
 
 /// A backup at a target, by their names.
 pub(crate) type Pair = (String, String);
@@ -118,6 +127,11 @@ impl Backups {
 
     fn upkeeps(&self) -> Upkeeps {
         self.state().upkeeps.clone()
+    }
+
+    /// How many runs have ended at a target since the node was started.
+    pub(crate) fn ended_at(&self, target: &str) -> u64 {
+        self.state().ended.iter().filter(|((_, at), _)| at == target).map(|(_, ended)| ended).sum()
     }
 
     /// Why what was chosen cannot be read.

@@ -22,7 +22,19 @@ pub struct BackupMount {
     pub snapshot: Option<String>,
 }
 
-/// A repository that is open for somebody until their connection ends.
+/// A target whose backups somebody looks into without keeping a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackupLook {
+    /// The target; may be left out where there is only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Whether snapshots that were made just now have to be among them.
+    pub newest: bool,
+}
+
+/// A repository that is open for somebody until their connection ends, or, where they only look, until nobody has asked it for a
+/// while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BackupMounted {
     /// By what it is called in what is asked of it.
@@ -112,11 +124,14 @@ impl BackupBytes {
 }
 
 /// Which directory is to be listed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct BackupTree {
     /// Its tree.
     pub tree: String,
+    /// Only what is called so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<BackupBytes>,
 }
 
 /// Which bytes of a file are to be read.

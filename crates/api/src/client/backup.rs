@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use super::{Client, collect, events, json, read_json, request, segment};
 use crate::{
-    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupMount,
-    BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot,
-    BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup, NewBackupTarget, Problem,
+    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupLook,
+    BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead,
+    BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
+    NewBackupTarget, Problem, SetupCode,
 };
 
 /// No answer with bytes of a file is longer.
@@ -91,6 +92,16 @@ impl Client {
     /// Has the node keep a repository open, until what comes back is dropped.
     pub async fn mount_backup(&self, wish: &BackupMount) -> Result<Events, Problem> {
         self.backup_events("/backup/mounts", wish).await
+    }
+
+    /// Opens a repository to look into it now and then.
+    pub async fn look_into_backups(&self, wish: &BackupLook) -> Result<BackupMounted, Problem> {
+        read_json(self.ask_patiently(json(Method::POST, "/backup/looks", wish)?).await?).await
+    }
+
+    /// Makes a code with which a browser that has signed in may look into backups.
+    pub async fn new_reading_code(&self) -> Result<SetupCode, Problem> {
+        read_json(self.ask(request(Method::POST, "/backup/code", Body::empty())?).await?).await
     }
 
     /// What is in a directory of one that is open.

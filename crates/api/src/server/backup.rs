@@ -10,11 +10,12 @@ use http::{StatusCode, header};
 
 use super::Node;
 use super::extract::{Asked, Named};
+use super::setup::CODE_LASTS;
 use crate::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvent, BackupEvents, BackupForget,
-    BackupFound, BackupKeep, BackupMount, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead,
-    BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
-    NewBackupTarget, Problem,
+    BackupFound, BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword,
+    BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget,
+    BackupTree, Backups, NewBackup, NewBackupTarget, Problem, SetupCode,
 };
 
 fn backups_of(node: &Node) -> Result<&dyn BackupControl, Problem> {
@@ -201,6 +202,29 @@ pub(super) async fn mount_backup(
     Asked(wish): Asked<BackupMount>,
 ) -> Result<Response, Problem> {
     backups_of(&node)?.mount_backup(wish).await.map(lines)
+}
+
+/// Open a repository to look into it now and then
+///
+/// It is asked by its id as one that is mounted, and closed when nobody has asked it for a while.
+#[utoipa::path(post, path = "/api/v1/backup/looks", tag = "backup", request_body = BackupLook, responses(
+    (status = 200, body = BackupMounted),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn look_into_backups(
+    State(node): State<Node>,
+    Asked(wish): Asked<BackupLook>,
+) -> Result<Json<BackupMounted>, Problem> {
+    backups_of(&node)?.look_into_backups(wish).await.map(Json)
+}
+
+/// Make a code with which a browser may look into backups
+///
+/// For one that has signed in, and for an hour. No browser can ask for it.
+#[utoipa::path(post, path = "/api/v1/backup/code", tag = "backup", responses(
+    (status = 201, body = SetupCode),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn new_reading_code(State(node): State<Node>) -> (StatusCode, Json<SetupCode>) {
+    (StatusCode::CREATED, Json(node.sessions.issue_reading_code(CODE_LASTS)))
 }
 
 /// What is in a directory of a repository that is open

@@ -12,7 +12,7 @@ use super::extract::Asked;
 use crate::{Problem, SetupCode, TypedCode};
 
 /// Long enough to walk to the other machine.
-const CODE_LASTS: Duration = Duration::from_hours(1);
+pub(super) const CODE_LASTS: Duration = Duration::from_hours(1);
 
 type Cookie = (StatusCode, [(HeaderName, String); 1]);
 

@@ -238,3 +238,29 @@ async fn a_link_opens_while_others_guess_where_one_is() {
     let again = sessions.sign_in(Source::Here, &typed(&code.code)).await;
     assert!(again.is_err(), "one code in two spellings is good once");
 }
+
+#[tokio::test]
+async fn a_session_looks_into_backups_by_another_code_and_for_an_hour() {
+    let sessions = sessions();
+    let enter = || with_cookie(&sessions.enter(&typed(&sessions.issue_code(HOUR).code)).unwrap());
+    let (mine, other) = (enter(), enter());
+    let open = async |headers: &HeaderMap, code: &str| {
+        sessions.open_backups(source(1), headers, &typed(code)).await.is_ok()
+    };
+    assert!(!sessions.reads_backups(&mine));
+    assert!(!open(&mine, &sessions.issue_code(HOUR).code).await, "what signs in does not open backups");
+    let code = sessions.issue_reading_code(HOUR);
+    assert!(sessions.enter(&typed(&code.code)).is_err(), "nor the other way round");
+    assert!(!open(&HeaderMap::new(), &code.code).await, "nobody is nobody");
+    assert!(open(&mine, &code.code).await && sessions.reads_backups(&mine));
+    assert!(!open(&other, &code.code).await && !sessions.reads_backups(&other), "once, and for that session");
+    let in_an_hour = Instant::now() + HOUR + Duration::from_secs(1);
+    assert!(!sessions.reads_backups_at(&mine, in_an_hour));
+    drop(sessions.sign_out(&mine));
+    assert!(!sessions.reads_backups(&mine));
+    assert!(open(&other, &sessions.issue_reading_code(HOUR).link).await && sessions.reads_backups(&other));
+    let left = sessions.issue_reading_code(HOUR);
+    sessions.sign_out_everywhere();
+    let back = enter();
+    assert!(!sessions.reads_backups(&other) && !open(&back, &left.code).await);
+}

@@ -51,7 +51,7 @@ fn line(problem: &Problem) -> String {
 
 impl Source for Asked {
     fn entries(&self, tree: &str) -> Result<Vec<Entry>, String> {
-        let (name, wish) = (self.name(), BackupTree { tree: tree.to_owned() });
+        let (name, wish) = (self.name(), BackupTree { tree: tree.to_owned(), only: None });
         let nodes = self.runtime.block_on(self.client.mounted_nodes(&name, &wish));
         Ok(nodes.map_err(|problem| line(&problem))?.into_iter().filter_map(entry).collect())
     }

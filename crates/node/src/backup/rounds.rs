@@ -74,6 +74,7 @@ async fn run(shared: Arc<Shared>, plane: Plane) {
             }
         }
         plane.report(health(backups, &plan));
+        backups.mounts.close_idle();
         tokio::select! {
             biased;
             () = plane.cancel().cancelled() => break,

@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
-    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupMount, BackupNode,
-    BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored,
-    BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
-    NewBackupTarget, Problem,
+    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupLook, BackupMount,
+    BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead,
+    BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree,
+    Backups, NewBackup, NewBackupTarget, Problem,
 };
 use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
 use futures::StreamExt as _;
 
 use super::Answers;
-use crate::backup::{self, Backup, Remover, Target};
+use crate::backup::{self, Backup, Remover, StopsWhenDropped, Target};
 use crate::shared::Shared;
 
 mod adding;
@@ -121,6 +121,10 @@ impl BackupControl for Answers {
 
     async fn mount_backup(&self, wish: BackupMount) -> Result<BackupEvents, Problem> {
         mounting::mount(&self.0, wish).await
+    }
+
+    async fn look_into_backups(&self, wish: BackupLook) -> Result<BackupMounted, Problem> {
+        mounting::look(&self.0, wish).await
     }
 
     async fn mounted_nodes(&self, mount: &str, wish: BackupTree) -> Result<Vec<BackupNode>, Problem> {
@@ -362,15 +366,6 @@ impl Meant {
             }
             (None, None) => newest(&mut all.iter()).ok_or_else(none),
         }
-    }
-}
-
-/// Stops what is under way when nobody waits for it any more.
-struct StopsWhenDropped(Stop);
-
-impl Drop for StopsWhenDropped {
-    fn drop(&mut self) {
-        self.0.ask();
     }
 }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freehold_api::{
-    BackupBytes, BackupEvent, BackupEvents, BackupMount, BackupMounted, BackupNode, BackupNodeKind,
-    BackupProgress, BackupRead, BackupRoot, BackupTree, Problem,
+    BackupBytes, BackupEvent, BackupEvents, BackupLook, BackupMount, BackupMounted, BackupNode,
+    BackupNodeKind, BackupProgress, BackupRead, BackupRoot, BackupTree, Problem,
 };
 use freehold_backup::{BackupError, Browsing, Leaf, LeafKind, Repository, Rights, Snapshot, Stop};
 use futures::StreamExt as _;
 
-use super::{Meant, StopsWhenDropped, backup_named, fault, named, snapshot};
-use crate::backup::{self, Mounted};
+use super::{Meant, NOT_LOOKED, backup_named, fault, named, snapshot};
+use crate::backup::{self, Mounted, StopsWhenDropped, Target};
 use crate::shared::Shared;
 
 const NOT_MOUNTED: &str = "nothing was mounted";
@@ -70,14 +70,15 @@ fn target_of(shared: &Shared, wish: &BackupMount) -> Result<Option<String>, Prob
     }
 }
 
-pub(super) async fn mount(shared: &Arc<Shared>, wish: BackupMount) -> Result<BackupEvents, Problem> {
-    let (name, target) = named(shared, target_of(shared, &wish)?.as_deref(), NOT_MOUNTED)?;
-    let meant = |wanted: Option<String>| wanted.map(|wanted| Meant::of(shared, Some(wanted)));
-    let wanted = Wanted { of: meant(wish.backup), one: meant(wish.snapshot) };
+/// Opens the repository of a target, to be read for as long as nobody asks it to stop.
+async fn open(
+    shared: &Arc<Shared>,
+    target: Target,
+    wanted: Wanted,
+    stop: &Stop,
+) -> Result<(Vec<Snapshot>, Browsing), Problem> {
     let password = backup::password_of(shared, &target).await?;
-    let to_reach = Arc::clone(shared);
-    let stop = StopsWhenDropped(Stop::default());
-    let stopped = stop.0.clone();
+    let (to_reach, stopped) = (Arc::clone(shared), stop.clone());
     let opening = tokio::task::spawn_blocking(move || {
         let problem = |error: BackupError| backup::problem(NOT_MOUNTED, &error);
         let repository = target.open(&to_reach, Rights::Append, &password, &stopped).map_err(problem)?;
@@ -85,16 +86,41 @@ pub(super) async fn mount(shared: &Arc<Shared>, wish: BackupMount) -> Result<Bac
         let all = wanted.among(&repository)?;
         Ok((all, repository.browse().map_err(problem)?))
     });
-    let (all, browsing) = opening.await.unwrap_or_else(|error| Err(fault(NOT_MOUNTED, &error)))?;
-    let mounted = Mounted::new(shared, browsing).ok_or_else(|| {
+    opening.await.unwrap_or_else(|error| Err(fault(NOT_MOUNTED, &error)))
+}
+
+fn mounted(id: String, target: &str, all: &[Snapshot]) -> BackupMounted {
+    let root = |one: &Snapshot| BackupRoot { snapshot: snapshot(one, target), tree: one.root.clone() };
+    BackupMounted { id, target: target.to_owned(), snapshots: all.iter().map(root).collect() }
+}
+
+pub(super) async fn look(shared: &Arc<Shared>, wish: BackupLook) -> Result<BackupMounted, Problem> {
+    let (name, target) = named(shared, wish.target.as_deref(), NOT_LOOKED)?;
+    let mounts = &shared.backups_of_files.mounts;
+    let ended = shared.backups_of_files.ended_at(&name);
+    if let Some((id, all)) = mounts.looked(&name, ended, wish.newest) {
+        return Ok(mounted(id, &name, &all));
+    }
+    let stop = StopsWhenDropped(Stop::default());
+    let (all, browsing) = open(shared, target, Wanted { of: None, one: None }, &stop.0).await?;
+    let all = Arc::new(all);
+    let id = mounts.look(name.clone(), ended, Arc::clone(&all), browsing, stop);
+    Ok(mounted(id, &name, &all))
+}
+
+pub(super) async fn mount(shared: &Arc<Shared>, wish: BackupMount) -> Result<BackupEvents, Problem> {
+    let (name, target) = named(shared, target_of(shared, &wish)?.as_deref(), NOT_MOUNTED)?;
+    let meant = |wanted: Option<String>| wanted.map(|wanted| Meant::of(shared, Some(wanted)));
+    let wanted = Wanted { of: meant(wish.backup), one: meant(wish.snapshot) };
+    let stop = StopsWhenDropped(Stop::default());
+    let (all, browsing) = open(shared, target, wanted, &stop.0).await?;
+    let kept = Mounted::new(shared, browsing).ok_or_else(|| {
         let why = "so many backups are mounted already that the node keeps no more of them open";
         Problem::refused(NOT_MOUNTED, why, Some("unmount one: umount FOLDER"))
     })?;
-    let root = |one: &Snapshot| BackupRoot { snapshot: snapshot(one, &name), tree: one.root.clone() };
-    let first =
-        BackupMounted { id: mounted.id(), target: name.clone(), snapshots: all.iter().map(root).collect() };
+    let first = mounted(kept.id(), &name, &all);
     let ends = shared.stop.clone();
-    let state = (Some(first), mounted, stop, ends);
+    let state = (Some(first), kept, stop, ends);
     Ok(futures::stream::unfold(state, move |(first, mounted, stop, ends)| async move {
         if let Some(first) = first {
             return Some((BackupEvent::Mounted(first), (None, mounted, stop, ends)));
@@ -115,7 +141,11 @@ pub(super) async fn nodes(
     mount: &str,
     wish: BackupTree,
 ) -> Result<Vec<BackupNode>, Problem> {
-    let leaves = read(shared, mount, move |browsing| browsing.entries(&wish.tree)).await?;
+    let BackupTree { tree, only } = wish;
+    // A name that makes no sense is nobody's.
+    let only = only.map(|only| only.bytes().unwrap_or_default());
+    let mut leaves = read(shared, mount, move |browsing| browsing.entries(&tree)).await?;
+    leaves.retain(|leaf| only.as_ref().is_none_or(|only| leaf.name == *only));
     Ok(leaves.into_iter().map(node).collect())
 }
 

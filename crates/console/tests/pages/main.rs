@@ -12,7 +12,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-#[path = "../../api/testing/pretend.rs"]
+#[path = "../../../api/testing/pretend.rs"]
 #[expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -20,6 +20,8 @@ use tower::ServiceExt as _;
     reason = "a stand-in"
 )]
 mod pretend;
+
+mod looking;
 
 use pretend::{Pretend, World};
 
@@ -113,6 +115,7 @@ fn pages() -> Vec<String> {
         "/buckets",
         "/buckets/photos",
         "/backups",
+        "/backups/look",
         "/grants",
         "/health",
         "/realm",
