@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import assert from "node:assert/strict";
+import AxeBuilder from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 import { node } from "./node.mjs";
 
@@ -15,7 +16,8 @@ const ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run
 /** Where the console is, once it is there. */
 export let BASE;
 
-let there;
+/** The node: where there is one of our own, with `folder` and `freehold`, which types a command there. */
+export let there;
 let browser;
 let state;
 
@@ -67,6 +69,21 @@ export async function tab(options = {}) {
     assert.deepEqual(wrong.filter((line) => !wanted.some((status) => line.includes(status))), []);
   };
   return page;
+}
+
+/** Colours change with the theme and the layout with the width: two looks see all of both. */
+export const LOOKS = [
+  { colorScheme: "light", viewport: { width: 1280, height: 900 } },
+  { colorScheme: "dark", viewport: { width: 360, height: 740 } },
+];
+
+/** What axe says of the page as it is now. */
+export async function audit(page, what) {
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+    .analyze();
+  const said = violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`);
+  assert.deepEqual(said, [], what);
 }
 
 /** Opens the console's bucket of this name, and makes it if it is not there. */

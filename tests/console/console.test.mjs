@@ -3,27 +3,12 @@
 
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import AxeBuilder from "@axe-core/playwright";
-import { BASE, PICTURE, bucket, drag, shown, start, stop, tab } from "./browser.mjs";
+import { BASE, LOOKS, PICTURE, audit, bucket, drag, shown, start, stop, tab } from "./browser.mjs";
 
 const BUCKET = "console-test";
-// Colours change with the theme and the layout with the width: two looks see all of both.
-const LOOKS = [
-  { colorScheme: "light", viewport: { width: 1280, height: 900 } },
-  { colorScheme: "dark", viewport: { width: 360, height: 740 } },
-];
 
 before(start);
 after(stop);
-
-/** What axe says of the page as it is now. */
-async function audit(page, what) {
-  const { violations } = await new AxeBuilder({ page })
-    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
-    .analyze();
-  const said = violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`);
-  assert.deepEqual(said, [], what);
-}
 
 /** Every kind of page there is, found by following the console's own links; three of a kind do. */
 async function pages(page) {
