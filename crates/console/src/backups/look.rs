@@ -67,7 +67,7 @@ struct Door {
 
 #[derive(Template)]
 #[template(path = "look.html")]
-struct Targets {
+struct Choice {
     frame: Frame,
     machine: String,
     targets: Vec<(String, String)>,
@@ -92,7 +92,7 @@ pub(crate) async fn ask(
         return Ok(Redirect::to(&dates_href(only)).into_response());
     }
     let machine = super::machine(&status);
-    Ok(page(&Targets { frame: Frame::new(theme, Place::Backups, &status), machine, targets }))
+    Ok(page(&Choice { frame: Frame::new(theme, Place::Backups, &status), machine, targets }))
 }
 
 async fn door(

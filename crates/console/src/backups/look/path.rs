@@ -59,7 +59,7 @@ pub(super) fn encoded(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                out.push(char::from(*byte))
+                out.push(char::from(*byte));
             }
             // Writing to a String cannot fail.
             _ => write!(out, "%{byte:02X}").unwrap_or_default(),
