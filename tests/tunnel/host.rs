@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 /// As the program has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 /// Where machine t runs a relay, if it does.
 const RELAY: &str = "192.0.2.2:4711";
@@ -69,6 +69,7 @@ struct Host {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    freehold_allocator::give_back_soon();
     let name = std::env::args().nth(1).context("say which")?;
     let modes: Vec<String> = std::env::args().skip(2).collect();
     let is = |mode: &str| modes.iter().any(|one| one == mode);

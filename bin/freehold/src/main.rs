@@ -9,9 +9,10 @@ use std::process::ExitCode;
 /// The system's allocator gives memory of large streams back late; this one halves the time of a
 /// GET and keeps an idle node small.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 fn main() -> ExitCode {
+    freehold_allocator::give_back_soon();
     freehold_node::process::keep_memory_private();
     freehold_node::process::keep_memory_small();
     freehold_node::process::hand_on_no_rights();

@@ -7,9 +7,10 @@ use std::{error::Error, path::Path, time::Instant};
 use freehold_backup::{Folder, Password, Repository, Rights, Source};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    freehold_allocator::give_back_soon();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [repository, what, path] = arguments.as_slice() else {
         return Err("say: alone REPOSITORY create|backup|restore PATH".into());

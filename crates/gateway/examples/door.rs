@@ -19,7 +19,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 /// As the program has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -33,6 +33,7 @@ impl Gatekeeper for Everybody {
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
+    freehold_allocator::give_back_soon();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [at, cert, key, host, upstream] = words.as_slice() else {
         return Err("ADDRESS:PORT CERTIFICATE KEY HOST UPSTREAM".into());

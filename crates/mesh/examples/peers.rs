@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 /// As the program has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -107,6 +107,7 @@ fn resident() -> Result<u64, Failure> {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
+    freehold_allocator::give_back_soon();
     let mut words = std::env::args().skip(1);
     let number: usize = words.next().map_or(Ok(200), |word| word.parse())?;
     if let Some(at) = words.next() {

@@ -15,12 +15,13 @@ use freehold_wire::Millis;
 
 /// As the program has it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 type Failed = Box<dyn std::error::Error>;
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
+    freehold_allocator::give_back_soon();
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [address, list, upstream] = words.as_slice() else {
         return Err("ADDRESS:PORT LIST UPSTREAM".into());

@@ -2,7 +2,7 @@
 //! `cargo run --release -p freehold-s3 --example s3_server -- [port] [directory]`.
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 #[path = "../tests/clients/world.rs"]
 #[expect(clippy::expect_used, reason = "shared with the tests")]
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 #[expect(clippy::expect_used, reason = "a tool for developers")]
 fn main() {
+    freehold_allocator::give_back_soon();
     // As the daemon has it.
     let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(32).enable_all().build();
     runtime.expect("a runtime").block_on(run());

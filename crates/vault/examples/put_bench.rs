@@ -19,12 +19,13 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinSet;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 const MIB: u64 = 1 << 20;
 const REALM: RealmId = RealmId::from_bytes([1; 32]);
 
 fn main() -> Result<()> {
+    freehold_allocator::give_back_soon();
     // As the daemon has it: each thread keeps memory of its own, and two cores need no more.
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(16).enable_all().build()?;

@@ -19,11 +19,12 @@ use freehold_vault::{Alone, BucketInfo, Depot, DepotLimits, Keyring, ListQuery, 
 use freehold_wire::{BlobName, Bounded, BucketId, Digest, Hlc, Millis, NodeId, RealmId, Text};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: freehold_allocator::Allocator = freehold_allocator::Allocator;
 
 const REALM: RealmId = RealmId::from_bytes([1; 32]);
 
 fn main() -> Result<()> {
+    freehold_allocator::give_back_soon();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(16).enable_all().build()?;
     runtime.block_on(run())
