@@ -28,6 +28,8 @@ keep = { last = 3 }
 limit = "1GiB"
 "#;
 
+/// The bytes of what is on its way when a machine is killed.
+const FILM: u64 = 60_000_000;
 const NOW: &str = "freehold backup zfs now";
 const ANN: &str = "tank/backups/laptop/home/ann";
 /// Names and GUIDs of a dataset's snapshots.
@@ -135,7 +137,7 @@ fn whole(realm: &mut Realm) -> Result<()> {
 
 /// The machine that takes it in is killed in the middle, and it is gone on with.
 fn broken_off(realm: &mut Realm) -> Result<()> {
-    realm.laptop.runs("head -c 60000000 /dev/urandom >/home/ann/film; sync")?;
+    realm.laptop.runs(&format!("head -c {FILM} /dev/urandom >/home/ann/film; sync"))?;
     realm.laptop.runs(&format!("setsid {NOW} >/tmp/now 2>&1 &"))?;
     let comes = "test $(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'zfs receive') -gt 0 && \
         test $(zpool get -Hp -o value allocated tank) -gt 15000000";
@@ -147,8 +149,14 @@ fn broken_off(realm: &mut Realm) -> Result<()> {
     realm.told("killed in the middle; what came stays there");
     realm.nas.runs(&starts("freehold up"))?;
     realm.laptop.waits_until("freehold backup zfs now >/tmp/now 2>&1")?;
-    let resumed = realm.laptop.runs("grep -c 'step=Resume' /tmp/log; grep 'goes on' /tmp/log | tail -1")?;
-    realm.told(&format!("gone on with: {}", resumed.trim()));
+    let said = realm.laptop.runs("grep 'was gone on with' /tmp/log | tail -1")?;
+    let number = |name: &str| -> Result<u64> {
+        let (_, rest) = said.split_once(&format!("{name}=")).with_context(|| format!("no {name}: {said}"))?;
+        Ok(rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse()?)
+    };
+    let (came, sent) = (number("came")?, number("sent")?);
+    ensure!(came > 0 && sent < FILM - came / 2, "what had come was sent again: {said}");
+    realm.told(&format!("gone on with where it broke off: {came} bytes had come, {sent} were sent"));
     realm.same("rpool/home/ann", ANN).map(drop)
 }
 

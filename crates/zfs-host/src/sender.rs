@@ -229,12 +229,15 @@ impl<W: Way> Run<'_, W> {
                 let known = here.and_then(|seen| seen.snapshots.iter().find(|known| known.name == snapshot));
                 let guid = known.map(|known| known.guid).ok_or_else(odd)?;
                 let number = self.begin(name, guid).await?;
-                self.stream(self.tool.send(name, base.as_ref(), &snapshot)?, number).await?;
+                let sent = self.stream(self.tool.send(name, base.as_ref(), &snapshot)?, number).await?;
+                tracing::debug!(dataset = %name, sent, "a stream was sent");
             }
             Step::Resume(token) => {
                 let wanted = there.and_then(|seen| seen.token.as_ref()).ok_or_else(odd)?;
                 let number = self.begin(name, wanted.guid).await?;
-                self.stream(self.tool.resume(&token)?, number).await?;
+                let sent = self.stream(self.tool.resume(&token)?, number).await?;
+                let (target, came) = (&self.target.name, wanted.bytes);
+                tracing::info!(dataset = %name, %target, came, sent, "a stream that broke off was gone on with");
             }
             Step::Abandon => {
                 self.ask(Ask::Abandon(self.pair.clone(), name.to_string()), Bytes::new()).await?;
@@ -250,10 +253,10 @@ impl<W: Way> Run<'_, W> {
         }
     }
 
-    /// Sends what a program prints. It ends with this, whatever happens.
-    async fn stream(&self, mut sends: Child, number: u64) -> Result<(), Broken> {
+    /// Sends what a program prints: how many bytes. It ends with this, whatever happens.
+    async fn stream(&self, mut sends: Child, number: u64) -> Result<u64, Broken> {
         let mut output = sends.stdout.take().ok_or_else(odd)?;
-        let mut part = 0;
+        let (mut part, mut sent) = (0, 0);
         loop {
             let mut body = BytesMut::with_capacity(PART);
             while body.len() < PART {
@@ -265,13 +268,14 @@ impl<W: Way> Run<'_, W> {
             if body.is_empty() {
                 break;
             }
+            sent += body.len() as u64;
             self.ask(Ask::Part(number, part), body.freeze()).await?;
             part += 1;
         }
         // A stream that was cut short must not look like a whole one.
         ended(sends).await.map_err(Broken::Failed)?;
         match self.ask(Ask::End(number), Bytes::new()).await? {
-            (Answer::Done, _) => Ok(()),
+            (Answer::Done, _) => Ok(sent),
             _ => Err(odd()),
         }
     }

@@ -97,3 +97,72 @@ pub(crate) fn shown_to_bytes(shown: &Shown) -> Vec<u8> {
 pub(crate) fn shown_from_bytes(bytes: &[u8]) -> Result<Shown, DecodeError> {
     from_canonical(bytes, BODY_MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pair() -> impl Strategy<Value = Pair> {
+        (any::<[u8; 32]>(), ".{0,40}", ".{0,40}").prop_map(|(declaration, backup, target)| Pair {
+            declaration: Digest::from_bytes(declaration),
+            backup,
+            target,
+        })
+    }
+
+    fn ask() -> impl Strategy<Value = Ask> {
+        prop_oneof![
+            pair().prop_map(Ask::Look),
+            (pair(), ".{0,80}", any::<u64>()).prop_map(|(pair, name, guid)| Ask::Begin(pair, name, guid)),
+            any::<(u64, u64)>().prop_map(|(number, part)| Ask::Part(number, part)),
+            any::<u64>().prop_map(Ask::End),
+            (pair(), ".{0,80}").prop_map(|(pair, name)| Ask::Abandon(pair, name)),
+        ]
+    }
+
+    fn answer() -> impl Strategy<Value = Answer> {
+        prop_oneof![
+            Just(Answer::Shown),
+            any::<u64>().prop_map(Answer::Ready),
+            Just(Answer::Done),
+            Just(Answer::Differs),
+            ".{0,200}".prop_map(Answer::Refused),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_asked_and_answered_comes_back_and_in_one_form_alone(ask in ask(), answer in answer(), at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+            let (asked, answered) = (ask.to_bytes(), answer.to_bytes());
+            prop_assert_eq!(Ask::from_bytes(&asked), Ok(ask));
+            prop_assert_eq!(Answer::from_bytes(&answered), Ok(answer));
+            // What was changed on its way is another thing or none, and never the same one in other bytes.
+            let mut changed = asked.clone();
+            if let Some(byte) = changed.get_mut(at.index(asked.len())) {
+                *byte ^= 1 << bit;
+            }
+            if let Ok(other) = Ask::from_bytes(&changed) {
+                prop_assert_eq!(other.to_bytes(), changed);
+            }
+        }
+
+        #[test]
+        fn junk_is_refused_or_read_and_nothing_else(junk in prop::collection::vec(any::<u8>(), 0..300)) {
+            for known in [
+                Ask::from_bytes(&junk).map(|ask| ask.to_bytes()),
+                Answer::from_bytes(&junk).map(|answer| answer.to_bytes()),
+                shown_from_bytes(&junk).map(|shown| shown_to_bytes(&shown)),
+            ].into_iter().flatten() {
+                prop_assert_eq!(&known, &junk);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_not_read() {
+        let ask = Ask::End(7).to_bytes();
+        assert!(Ask::from_bytes(&[ask.as_slice(), &[0; WORDS_MAX]].concat()).is_err());
+    }
+}
