@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod around;
+mod relayed;
 
 use std::time::{Duration, Instant};
 

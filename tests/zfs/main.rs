@@ -90,7 +90,7 @@ impl Realm {
 /// A node that goes on by itself, once it answers.
 fn starts(command: &str) -> String {
     format!(
-        "cd; RUST_LOG=info,freehold_zfs_host=debug setsid {command} >>/tmp/log 2>&1 & \
+        "cd; FREEHOLD_LOG=info,freehold_zfs_host=debug setsid {command} >>/tmp/log 2>&1 & \
         for i in $(seq 300); do freehold status >/dev/null 2>&1 && exit 0; sleep 0.2; done; tail -20 /tmp/log; exit 1"
     )
 }

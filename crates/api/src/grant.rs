@@ -34,6 +34,9 @@ pub struct NewGrant {
     /// Instead: gateways take in what the internet sends to names of the other realm.
     #[serde(default)]
     pub gateway: bool,
+    /// Instead: relays help the other realm's machines to reach each other.
+    #[serde(default)]
+    pub relay: bool,
     /// Instead: room for so many bytes, which the other realm seals before they come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<u64>,

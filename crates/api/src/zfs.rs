@@ -62,8 +62,8 @@ pub struct ZfsTarget {
     pub place: String,
     /// Whether something is sent at the moment.
     pub running: bool,
-    /// How many rounds have ended since the node started.
-    pub ended: u64,
+    /// The last question of those who asked for a round that one has answered since the node started.
+    pub answered: u64,
     /// When the last one ended, in milliseconds before now.
     pub ago_ms: Option<u64>,
     /// Each dataset.
@@ -103,8 +103,8 @@ pub struct ZfsAsked {
     pub backup: String,
     /// At which target.
     pub target: String,
-    /// It is over when as many rounds have ended there.
-    pub ended: u64,
+    /// It is over when this question, or a later one, is answered there.
+    pub question: u64,
 }
 
 /// What a node does about datasets.

@@ -97,8 +97,20 @@ pub(crate) fn text_of(what: &str, typed: &str, max: u64) -> Result<String, Probl
 }
 
 async fn offer(terminal: Terminal, client: &Client, wish: GrantOfferArgs) -> Result<(), Problem> {
-    let GrantOfferArgs { to, services, gateway, storage, egress, wind_down, on, until, name, file, dry_run } =
-        wish;
+    let GrantOfferArgs {
+        to,
+        services,
+        gateway,
+        relay,
+        storage,
+        egress,
+        wind_down,
+        on,
+        until,
+        name,
+        file,
+        dry_run,
+    } = wish;
     let storage = storage.map(|typed| room(&typed)).transpose()?;
     let egress = egress.map(|typed| room(typed.trim_end_matches("/month"))).transpose()?;
     let wrong = |until: &str| {
@@ -108,7 +120,8 @@ async fn offer(terminal: Terminal, client: &Client, wish: GrantOfferArgs) -> Res
     let until_ms = until.map(|until| end(&until, now_ms()).ok_or_else(|| wrong(&until))).transpose()?;
     let to = text_of(NOT_OFFERED, &to, TEXT_MAX)?;
     let (wind_down_days, homes) = (wind_down, on);
-    let wish = NewGrant { to, name, services, gateway, storage, egress, wind_down_days, homes, until_ms };
+    let wish =
+        NewGrant { to, name, services, gateway, relay, storage, egress, wind_down_days, homes, until_ms };
     let Some(made) = client.offer_grant(&wish, dry_run).await? else {
         terminal.done(false, "It would be offered so.");
         return Ok(());

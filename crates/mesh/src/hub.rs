@@ -146,10 +146,11 @@ impl Hub {
         }
     }
 
-    /// Brings iroh's list of relays in line with what we and our peers run; whether it grew.
+    /// Brings iroh's list of relays in line with what we and our peers run, and what others lend; whether it grew.
     async fn set_relays(&mut self, peers: &BTreeMap<NodeId, Addresses>) -> bool {
         let of_peers = peers.values().filter_map(Addresses::serves);
-        let mut wanted: Vec<_> = self.own_relays.iter().chain(of_peers).cloned().collect();
+        let borrowed = self.shared.borrowed.read().map(|borrowed| borrowed.clone()).unwrap_or_default();
+        let mut wanted: Vec<_> = self.own_relays.iter().chain(of_peers).chain(&borrowed).cloned().collect();
         wanted.sort();
         wanted.dedup();
         let mut grown = false;

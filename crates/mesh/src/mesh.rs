@@ -124,6 +124,7 @@ impl Mesh {
             links: RwLock::default(),
             notes: RwLock::default(),
             places: RwLock::default(),
+            borrowed: RwLock::default(),
             abroad: RwLock::default(),
             lines_hub,
             lines: RwLock::default(),
@@ -278,6 +279,14 @@ impl Mesh {
     pub fn set_abroad(&self, machines: BTreeMap<NodeId, Addresses>) {
         if let Ok(mut abroad) = self.shared.abroad.write() {
             *abroad = machines;
+        }
+    }
+
+    /// Says which relays of others this node may use, besides those of its peers. It counts from the next time on that peers
+    /// are set.
+    pub fn borrow_relays(&self, relays: BTreeSet<RelayUrl>) {
+        if let Ok(mut borrowed) = self.shared.borrowed.write() {
+            *borrowed = relays;
         }
     }
 

@@ -1,6 +1,6 @@
 //! What all tasks of the mesh know, and how they tell the owner and the hub.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) notes: RwLock<BTreeMap<NodeId, Note>>,
     /// Where peers are, and the relays in use.
     pub(crate) places: RwLock<(BTreeMap<NodeId, Addresses>, Vec<RelayUrl>)>,
+    /// Relays of others that this node may use.
+    pub(crate) borrowed: RwLock<BTreeSet<RelayUrl>>,
     /// Where machines of other realms are, for lines.
     pub(crate) abroad: RwLock<BTreeMap<NodeId, Addresses>>,
     pub(crate) lines_hub: mpsc::Sender<LineInput>,

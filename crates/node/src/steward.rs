@@ -48,6 +48,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
     let mut addresses = shared.mesh.get().map(|mesh| mesh.watch_addresses());
     let mut neighbours = shared.neighbours.watch();
     let mut words = shared.vault.watch_words();
+    let mut lent = shared.strangers.watch();
     // Not at once: the other nodes may have something to say first.
     let mut checkpoints = tokio::time::interval_at(Instant::now() + FIRST_LOOK, LOOK_EVERY);
     let mut rotation: Option<Instant> = None;
@@ -57,6 +58,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
         directory.mark_unchanged();
         neighbours.mark_unchanged();
         words.mark_unchanged();
+        lent.mark_unchanged();
         let may_say = shared.may_say();
         tidy_up(&shared).await;
         if may_say {
@@ -75,6 +77,7 @@ pub async fn run(shared: Arc<Shared>, cancel: CancellationToken) {
             () = moved(&mut addresses) => {}
             changed = neighbours.changed() => if changed.is_err() { return },
             changed = words.changed() => if changed.is_err() { return },
+            changed = lent.changed() => if changed.is_err() { return },
             () = shared.until_may_say(), if !may_say => {}
             () = shared.log.met() => {}
             () = tokio::time::sleep(HEARD_EVERY), if shared.begun.listens() => {}
@@ -287,6 +290,7 @@ async fn connect(shared: &Shared) {
             mesh.disconnect(health.id);
         }
     }
+    mesh.borrow_relays(shared.strangers.relays(view.state(), crate::clock::wall()));
     mesh.set_peers(peers).await;
 }
 

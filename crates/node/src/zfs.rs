@@ -6,7 +6,7 @@ mod kept;
 mod rounds;
 pub(crate) mod told;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -61,9 +61,13 @@ struct State {
     chosen: Option<Arc<Chosen>>,
     unreadable: Option<String>,
     records: Records,
-    running: BTreeSet<Pair>,
-    asked: BTreeSet<Pair>,
-    ended: BTreeMap<Pair, u64>,
+    /// What runs, and the last question that it answers.
+    running: BTreeMap<Pair, u64>,
+    /// What a round is to begin for, and the last who asked for it: questions are numbered.
+    asked: BTreeMap<Pair, u64>,
+    questions: u64,
+    /// The last question that a round has answered which began after it.
+    answered: BTreeMap<Pair, u64>,
     /// When the next snapshot of a backup is taken, or why that or the thinning out fails.
     next: BTreeMap<String, Result<Millis, String>>,
     /// When something of a backup came here last, and what fails.
@@ -113,24 +117,22 @@ impl Datasets {
         state.kept.retain(|pair, _| stays(pair));
         state.next.clear();
         state.unreadable = None;
-        state.asked = pairs(&chosen).collect();
+        let questions = state.questions;
+        state.asked = pairs(&chosen).map(|pair| (pair, questions)).collect();
         state.chosen = Some(Arc::new(chosen));
         drop(state);
         self.wake.notify_one();
         Ok(())
     }
 
-    /// Has rounds begin, and says by what it is known that they are over.
+    /// Has rounds begin, and says by what it is known that they are over: by their number, since what runs already, or has
+    /// taken its snapshot, may be past what has changed since.
     pub(crate) fn ask(&self, pairs: impl Iterator<Item = Pair>) -> Vec<(Pair, u64)> {
         let mut state = self.state();
-        let mut asked = Vec::new();
-        for pair in pairs {
-            // One that runs already may have been past what has changed since.
-            let more = 1 + u64::from(state.running.contains(&pair));
-            let ended = state.ended.get(&pair).copied().unwrap_or_default() + more;
-            state.asked.insert(pair.clone());
-            asked.push((pair, ended));
-        }
+        state.questions += 1;
+        let question = state.questions;
+        let asked: Vec<(Pair, u64)> = pairs.map(|pair| (pair, question)).collect();
+        state.asked.extend(asked.iter().cloned());
         drop(state);
         self.wake.notify_one();
         asked
@@ -138,8 +140,9 @@ impl Datasets {
 
     fn ends(&self, pair: &Pair, stand: &Stand) {
         let mut state = self.state();
-        state.running.remove(pair);
-        *state.ended.entry(pair.clone()).or_default() += 1;
+        let question = state.running.remove(pair).unwrap_or_default();
+        let answered = state.answered.entry(pair.clone()).or_default();
+        *answered = question.max(*answered);
         let declared =
             state.chosen.as_ref().is_some_and(|chosen| chosen.declaration.pair(&pair.0, &pair.1).is_some());
         if declared {

@@ -73,7 +73,7 @@ async fn now(terminal: Terminal, client: &Client) -> Result<(), Problem> {
 fn is_over(asked: &ZfsAsked, status: &ZfsStatus) -> bool {
     let backup = status.backups.iter().find(|backup| backup.name == asked.backup);
     let target = backup.and_then(|backup| backup.targets.iter().find(|target| target.name == asked.target));
-    target.is_none_or(|target| target.ended >= asked.ended)
+    target.is_none_or(|target| target.answered >= asked.question)
 }
 
 fn lines(status: &ZfsStatus) -> String {

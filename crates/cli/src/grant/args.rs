@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 pub enum GrantCommand {
     /// Print this realm's card, by which another realm can lend it something
     Card,
-    /// Lend another realm services, a gateway or room: prints an offer and its QR code
+    /// Lend another realm services, a gateway, relays or room: prints an offer and its QR code
     Offer(Box<GrantOfferArgs>),
     /// Take up what another realm offers
     Accept(GrantAcceptArgs),
@@ -41,13 +41,16 @@ pub struct GrantOfferArgs {
         long,
         value_name = "NAME",
         value_delimiter = ',',
-        required_unless_present_any = ["gateway", "storage"],
-        conflicts_with_all = ["gateway", "storage"]
+        required_unless_present_any = ["gateway", "relay", "storage"],
+        conflicts_with_all = ["gateway", "relay", "storage"]
     )]
     pub services: Vec<String>,
     /// Take in what the internet sends to names of the other realm, at gateways that take something in
-    #[arg(long, conflicts_with = "storage")]
+    #[arg(long, conflicts_with_all = ["relay", "storage"])]
     pub gateway: bool,
+    /// Let the other realm's machines come by this realm's relays to each other, where nothing else leads there
+    #[arg(long, conflicts_with = "storage")]
+    pub relay: bool,
     /// Room for copies of the other realm, sealed before they come, as 50GiB
     #[arg(long, value_name = "SIZE")]
     pub storage: Option<String>,

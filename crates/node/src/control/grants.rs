@@ -168,6 +168,23 @@ fn no_other(
     ))
 }
 
+/// What is lent: one thing of four.
+fn wished(wish: &NewGrant, services: bool) -> Result<Resource, Problem> {
+    let all = [
+        (services, Resource::Services),
+        (wish.gateway, Resource::Gateway),
+        (wish.relay, Resource::Relay),
+        (wish.storage.is_some(), Resource::Storage),
+    ];
+    let mut wanted = all.iter().filter(|(wanted, _)| *wanted).map(|(_, resource)| *resource);
+    if let (Some(one), None) = (wanted.next(), wanted.next()) {
+        return Ok(one);
+    }
+    let why = "it is either services, a gateway, relays or room";
+    let next = "freehold grant offer --to CARD --services wiki, or --gateway, or --relay, or --storage 50GiB";
+    Err(Problem::invalid(NOT_OFFERED, why, Some(next)))
+}
+
 async fn offer(
     shared: &Shared,
     wish: &NewGrant,
@@ -182,19 +199,7 @@ async fn offer(
     }
     let services =
         wish.services.iter().map(|typed| service(&called, typed)).collect::<Result<Vec<_>, _>>()?;
-    let resource = match (wish.gateway, services.is_empty(), wish.storage) {
-        (true, true, None) => Resource::Gateway,
-        (false, false, None) => Resource::Services,
-        (false, true, Some(_)) => Resource::Storage,
-        _ => {
-            let next = "freehold grant offer --to CARD --services wiki, or --gateway, or --storage 50GiB";
-            return Err(Problem::invalid(
-                NOT_OFFERED,
-                "it is either services, a gateway or room",
-                Some(next),
-            ));
-        }
-    };
+    let resource = wished(wish, !services.is_empty())?;
     let (ceilings, wind_down_days, homes) = room::wished(shared, state, &called, wish)?;
     no_other(state, &called, NOT_OFFERED, (Side::Lends, theirs.realm, resource))?;
     let name = grant_name(&called, NOT_OFFERED, wish.name.as_deref(), &theirs.name)?;

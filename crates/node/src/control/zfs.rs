@@ -55,7 +55,10 @@ impl ZfsControl for Answers {
         if asked.is_empty() {
             return Err(none());
         }
-        Ok(asked.into_iter().map(|((backup, target), ended)| ZfsAsked { backup, target, ended }).collect())
+        Ok(asked
+            .into_iter()
+            .map(|((backup, target), question)| ZfsAsked { backup, target, question })
+            .collect())
     }
 }
 

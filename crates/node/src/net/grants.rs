@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use freehold_crypt::VerifyingKey;
-use freehold_mesh::{Addresses, Mesh};
+use freehold_mesh::{Addresses, Mesh, RelayUrl};
 use freehold_passes::storage::Phase;
 use freehold_passes::{Host, Recalls, Visitor};
 use freehold_reach::Guest;
@@ -230,6 +230,18 @@ impl Strangers {
             visitor == node && until >= now && state.grants.get(&grant).is_some_and(leads)
         });
         is_here || state.grants.values().any(signs)
+    }
+
+    /// The relays that other realms lend this one, as far as this machine is let in where they run.
+    pub(crate) fn relays(&self, state: &State, now: Millis) -> BTreeSet<RelayUrl> {
+        let lent = |grant: &Grant| {
+            grant.side == Side::Borrows && grant.terms.resource == Resource::Relay && holds(grant, now)
+        };
+        let known = self.known();
+        let there = known.there.iter().filter(|(id, _)| state.grants.get(id).is_some_and(lent));
+        let machines = there.flat_map(|(_, there)| there.machines.values());
+        let in_time = machines.filter(|machine| machine.until.is_some_and(|until| until >= now));
+        in_time.filter_map(|machine| machine.addresses.serves().cloned()).collect()
     }
 
     /// The names of the internet that this machine takes in for others: under which grant, of which realm.

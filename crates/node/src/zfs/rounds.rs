@@ -63,8 +63,8 @@ async fn run(shared: Arc<Shared>, plane: Plane) {
                 () = plane.cancel().cancelled() => break,
                 due = due(&shared, &chosen, &mut again) => due,
             };
-            for pair in due {
-                datasets.state().running.insert(pair.clone());
+            for (pair, question) in due {
+                datasets.state().running.insert(pair.clone(), question);
                 under_way.push(one(Arc::clone(&shared), Arc::clone(&chosen), pair));
             }
         }
@@ -102,8 +102,8 @@ async fn one(shared: Arc<Shared>, chosen: Arc<Chosen>, pair: Pair) -> (Pair, Sta
     (pair, stand)
 }
 
-/// Takes the snapshots that are due, lets old ones go, and says which rounds begin.
-async fn due(shared: &Shared, chosen: &Chosen, again: &mut BTreeMap<Pair, Millis>) -> Vec<Pair> {
+/// Takes the snapshots that are due, lets old ones go, and says which rounds begin, and which questions they answer.
+async fn due(shared: &Shared, chosen: &Chosen, again: &mut BTreeMap<Pair, Millis>) -> Vec<(Pair, u64)> {
     let datasets = &shared.datasets;
     let Some(me) = chosen.name_of(shared.me()) else { return Vec::new() };
     let mut begins = Vec::new();
@@ -113,9 +113,10 @@ async fn due(shared: &Shared, chosen: &Chosen, again: &mut BTreeMap<Pair, Millis
         // Of one that runs the question stays: what it has looked at may be past what has changed since.
         let taken_up = |pair: &Pair| {
             let mut state = datasets.state();
-            !state.running.contains(pair) && state.asked.remove(pair)
+            if state.running.contains_key(pair) { None } else { state.asked.remove(pair) }
         };
-        let asked: Vec<Pair> = mine().filter(taken_up).collect();
+        let asked: BTreeMap<Pair, u64> =
+            mine().filter_map(|pair| Some((pair.clone(), taken_up(&pair)?))).collect();
         let (now, before) = (clock::wall(), datasets.state().next.get(&name).cloned());
         let waits = matches!(before, Some(Ok(next)) if next > now) && asked.is_empty();
         if !waits {
@@ -133,9 +134,10 @@ async fn due(shared: &Shared, chosen: &Chosen, again: &mut BTreeMap<Pair, Millis
         }
         let state = datasets.state();
         for pair in mine() {
-            let due = again.get(&pair).is_some_and(|at| *at <= now) || asked.contains(&pair);
-            if due && !state.running.contains(&pair) {
-                begins.push(pair);
+            let question = asked.get(&pair).copied();
+            let due = again.get(&pair).is_some_and(|at| *at <= now) || question.is_some();
+            if due && !state.running.contains_key(&pair) {
+                begins.push((pair, question.unwrap_or_default()));
             }
         }
     }

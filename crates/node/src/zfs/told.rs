@@ -64,8 +64,8 @@ fn at(state: &State, backup: &Backup, target: &Target, now: Millis) -> ZfsTarget
         name: target.name.to_string(),
         machine: target.machine.to_string(),
         place: place(backup, target),
-        running: state.running.contains(&pair),
-        ended: state.ended.get(&pair).copied().unwrap_or_default(),
+        running: state.running.contains_key(&pair),
+        answered: state.answered.get(&pair).copied().unwrap_or_default(),
         ago_ms: record.at_ms.map(|at| now.since(Millis(at)).0),
         datasets: record.datasets.into_iter().map(dataset).collect(),
     }

@@ -180,7 +180,16 @@ fn welcome(
     });
     let services: Vec<Offered> = offered.take(freehold_passes::SERVICES_MAX).collect();
     let is_gateway = grant.terms.resource == Resource::Gateway;
-    let takes_part = |node: &NodeId| (is_gateway && takes_in(state, *node)) || grant.homes.contains(node);
+    let is_relay = grant.terms.resource == Resource::Relay;
+    let relays = |node: &NodeId| {
+        state
+            .nodes
+            .get(node)
+            .is_some_and(|known| known.standing == Standing::Active && known.roles.contains(NodeRoles::RELAY))
+    };
+    let takes_part = |node: &NodeId| {
+        (is_gateway && takes_in(state, *node)) || (is_relay && relays(node)) || grant.homes.contains(node)
+    };
     let gateways: Vec<NodeId> = state.nodes.keys().copied().filter(takes_part).take(64).collect();
     let wanted: BTreeSet<NodeId> =
         services.iter().map(|one| one.home).chain(gateways.iter().copied()).collect();

@@ -177,3 +177,38 @@ fn by_the_relay_come_those_who_sign_and_those_who_are_here() {
     assert!(strangers.admits_line(signer, &state, NOW));
     assert!(!comes(&state, signer, NOW), "who lends comes by no relay of the borrower's");
 }
+
+#[test]
+fn a_relay_is_lent_as_long_as_its_grant_holds() {
+    let strangers = Strangers::default();
+    let mut state = state(vec![(1, grant(Resource::Relay, Side::Borrows, 1))]);
+    let there = |at: &str, until| {
+        let addresses = at.parse().unwrap();
+        let machine = Machine { addresses, until, is_gateway: false, taken: Vec::new(), refused: Vec::new() };
+        There { machines: BTreeMap::from([(node(7), machine)]), ..There::default() }
+    };
+    let learn = |there| strangers.learn(BTreeMap::from([(id(1), there)]));
+    let lent = |state: &State, now| strangers.relays(state, now).into_iter().collect::<Vec<_>>();
+    learn(there("192.0.2.1:1,http://192.0.2.9:9,+http://192.0.2.1:3340", Some(NOW)));
+    assert_eq!(
+        lent(&state, NOW),
+        ["http://192.0.2.1:3340".parse().unwrap()],
+        "what it runs, not what it comes by"
+    );
+    assert!(lent(&state, NOW.plus(Millis(1))).is_empty(), "it is let in until then");
+    learn(there("+http://192.0.2.1:3340", None));
+    assert!(lent(&state, NOW).is_empty(), "who is not let in hears of no relay");
+    learn(there("+http://192.0.2.1:3340", Some(Millis(NOW.0 + 5000))));
+    assert!(
+        !lent(&state, NOW).is_empty() && lent(&state, Millis(NOW.0 + 1001)).is_empty(),
+        "the grant is over"
+    );
+    for other in [
+        Grant { revoked: true, ..grant(Resource::Relay, Side::Borrows, 1) },
+        grant(Resource::Relay, Side::Lends, 1),
+        grant(Resource::Services, Side::Borrows, 1),
+    ] {
+        state.grants.insert(id(1), other);
+        assert!(lent(&state, NOW).is_empty());
+    }
+}
