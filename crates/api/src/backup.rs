@@ -8,9 +8,11 @@ use utoipa::ToSchema;
 
 use crate::{NewStore, Problem};
 
+mod comparing;
 mod mounting;
 mod upkeep;
 
+pub use comparing::{BackupCompared, BackupFate, BackupShare, BackupWould};
 pub use mounting::{
     BackupBytes, BackupLook, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupRead, BackupRoot,
     BackupTree,
@@ -396,6 +398,9 @@ pub struct BackupRestore {
     /// The absolute path of the directory on this machine that it comes back into. A whole snapshot comes back under its
     /// whole paths.
     pub to: String,
+    /// Only say what would be made and overwritten.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What came back.
@@ -476,6 +481,8 @@ pub enum BackupEvent {
     Progress(BackupProgress),
     /// A restore came to its end.
     Restored(BackupRestored),
+    /// What a restore would do was looked at.
+    Compared(BackupCompared),
     /// A check came to its end.
     Checked {
         /// What it found; nothing where all is well.

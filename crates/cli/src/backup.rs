@@ -1,6 +1,7 @@
 //! `freehold backup`: files of this machine in restic's format, on targets of one's own.
 
 pub(crate) mod args;
+mod comparing;
 mod mounting;
 mod told;
 mod zfs;
@@ -291,11 +292,13 @@ async fn where_it_was(terminal: Terminal, client: &Client, wish: &RestoreArgs) -
             above.map_or_else(|| path.clone(), |above| above.to_string_lossy().into_owned())
         }
     };
-    terminal.is_meant(
-        "nothing was restored",
-        "restore",
-        "freehold backup restore --in-place, with --to DIR first, then with",
-    )?;
+    if !wish.dry_run {
+        terminal.is_meant(
+            "nothing was restored",
+            "restore",
+            "freehold backup restore --in-place, with --dry-run or --to DIR first, then with",
+        )?;
+    }
     Ok(to)
 }
 
@@ -304,9 +307,12 @@ async fn restore(terminal: Terminal, client: &Client, wish: RestoreArgs) -> Resu
         Some(to) => absolute(to)?,
         None => where_it_was(terminal, client, &wish).await?,
     };
-    let wish = BackupRestore { from: place(wish.from, wish.path.as_deref())?, to: to.clone() };
-    let BackupEvent::Restored(done) = to_the_end(terminal, client.restore_backup(&wish).await?).await? else {
-        return Err(odd());
+    let (dry_run, paths) = (wish.dry_run, wish.paths);
+    let wish = BackupRestore { from: place(wish.from, wish.path.as_deref())?, to: to.clone(), dry_run };
+    let done = match to_the_end(terminal, client.restore_backup(&wish).await?).await? {
+        BackupEvent::Restored(done) if !dry_run => done,
+        BackupEvent::Compared(found) if dry_run => return comparing::show(terminal, &found, paths),
+        _ => return Err(odd()),
     };
     show(terminal, &done, |done| restored(done, &to))?;
     if done.failed == 0 {

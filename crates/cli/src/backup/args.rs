@@ -337,6 +337,12 @@ pub struct RestoreArgs {
     /// To where it was, over what is there now; what came later stays
     #[arg(long, conflicts_with = "to")]
     pub in_place: bool,
+    /// Only say what would be made and overwritten, and name what would be overwritten
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run, name each path that would be made, too
+    #[arg(long, requires = "dry_run")]
+    pub paths: bool,
     /// From where.
     #[command(flatten)]
     pub from: FromArgs,
