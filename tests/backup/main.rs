@@ -7,6 +7,7 @@ mod mounted;
 mod person;
 mod printed;
 mod rented;
+mod unprotected;
 
 use std::{
     env, fs,

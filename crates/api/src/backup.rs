@@ -9,10 +9,12 @@ use utoipa::ToSchema;
 use crate::{NewStore, Problem};
 
 mod comparing;
+mod guarding;
 mod mounting;
 mod upkeep;
 
 pub use comparing::{BackupCompared, BackupFate, BackupShare, BackupWould};
+pub use guarding::{BackupSpare, BackupThing, BackupThingKind, BackupUnprotected};
 pub use mounting::{
     BackupBytes, BackupLook, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupRead, BackupRoot,
     BackupTree,
@@ -522,6 +524,10 @@ pub trait BackupControl: Send + Sync {
     async fn keep_backups(&self, name: &str, keep: BackupKeep) -> Result<BackupStatus, Problem>;
     /// A person says that what it covers is as it is meant to be: what it is from now on is the measure.
     async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem>;
+    /// What lies in no backup.
+    async fn unprotected(&self) -> Result<BackupUnprotected, Problem>;
+    /// A person says that something is meant to be in none, or not any more; answers what lies in none then.
+    async fn spare_from_backup(&self, wish: BackupSpare) -> Result<BackupUnprotected, Problem>;
     /// The snapshots on a target, the oldest first.
     async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem>;
     /// What lies below a path of a snapshot.

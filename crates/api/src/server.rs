@@ -196,6 +196,7 @@ fn backups() -> OpenApiRouter<Node> {
         .routes(routes!(backup::back_up_now))
         .routes(routes!(backup::keep_backups))
         .routes(routes!(backup::accept_backup))
+        .routes(routes!(backup::unprotected, backup::spare_from_backup))
         .routes(routes!(backup::backup_snapshots))
         .routes(routes!(backup::backup_entries))
         .routes(routes!(backup::seek_backup))

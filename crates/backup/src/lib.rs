@@ -54,6 +54,7 @@ pub use repository::{Finding, Repository, Snapshot};
 pub use restoring::{Failed, Restored};
 pub use retaining::Forgotten;
 pub use seeking::{Hit, Hits, Sought};
+pub use source::is_cache;
 pub use store::{FileId, FileKind, Stop, Store};
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod comparing;
+mod guarding;
 mod mounting;
 mod told;
 mod zfs;
@@ -58,6 +59,7 @@ pub(crate) async fn backup(
                 )
             })
         }
+        BackupCommand::Unprotected(wish) => guarding::unprotected(terminal, client, wish).await,
         BackupCommand::Snapshots { from } => {
             let place = BackupPlace { target: from, ..BackupPlace::default() };
             let all = client.backup_snapshots(&place).await?;

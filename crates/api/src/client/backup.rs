@@ -8,10 +8,7 @@ use serde::Serialize;
 
 use super::{Client, collect, events, json, read_json, request, segment};
 use crate::{
-    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupLook,
-    BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead,
-    BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
-    NewBackupTarget, Problem, SetupCode,
+    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem, SetupCode,
 };
 
 /// No answer with bytes of a file is longer.
@@ -72,6 +69,17 @@ impl Client {
     pub async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem> {
         let path = format!("/backup/made/{}/accept", segment(name));
         read_json(self.ask(request(Method::POST, &path, Body::empty())?).await?).await
+    }
+
+    /// What lies in no backup.
+    pub async fn unprotected(&self) -> Result<BackupUnprotected, Problem> {
+        read_json(self.ask_patiently(request(Method::GET, "/backup/unprotected", Body::empty())?).await?)
+            .await
+    }
+
+    /// Says that something is meant to be in none, or not any more.
+    pub async fn spare_from_backup(&self, wish: &BackupSpare) -> Result<BackupUnprotected, Problem> {
+        self.send(Method::POST, "/backup/unprotected", wish).await
     }
 
     /// The snapshots on a target.

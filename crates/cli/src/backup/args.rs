@@ -43,6 +43,8 @@ pub enum BackupCommand {
         /// Which backup
         name: String,
     },
+    /// List what lies in no backup, or say that it is meant so: ends that alarm
+    Unprotected(UnprotectedArgs),
     /// List the snapshots on a target
     Snapshots {
         /// The target; may be left out where there is only one
@@ -302,6 +304,26 @@ impl KeepArgs {
         let next = "freehold backup keep NAME --hourly 24 --daily 7 --weekly 5 --monthly 12";
         Err(Problem::invalid("nothing was changed", why, Some(next)))
     }
+}
+
+/// `freehold backup unprotected`.
+#[derive(Debug, Clone, Args)]
+pub struct UnprotectedArgs {
+    /// Directories, with all below
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A bucket of the realm; may be given several times
+    #[arg(long = "bucket", value_name = "BUCKET")]
+    pub buckets: Vec<String>,
+    /// A database of the realm; may be given several times
+    #[arg(long = "database", value_name = "DATABASE")]
+    pub databases: Vec<String>,
+    /// Say that these are meant to be in no backup
+    #[arg(long, conflicts_with = "alarm_again")]
+    pub accept: bool,
+    /// Take that back
+    #[arg(long)]
+    pub alarm_again: bool,
 }
 
 /// From where something is looked up or comes back.

@@ -24,6 +24,24 @@ const RUNS_MAX: usize = 30;
 pub(crate) struct Plan {
     pub(crate) targets: BTreeMap<String, Target>,
     pub(crate) backups: BTreeMap<String, Backup>,
+    /// What a person said is meant to be in none.
+    #[serde(skip_serializing_if = "Spare::is_nothing")]
+    pub(crate) spared: Spare,
+}
+
+/// What is meant to be in no backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Spare {
+    pub(crate) paths: BTreeSet<PathBuf>,
+    pub(crate) buckets: BTreeSet<String>,
+    pub(crate) databases: BTreeSet<String>,
+}
+
+impl Spare {
+    fn is_nothing(&self) -> bool {
+        self.paths.is_empty() && self.buckets.is_empty() && self.databases.is_empty()
+    }
 }
 
 /// Where backups go.

@@ -32,6 +32,7 @@ pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     plane.report(Health::Idle(NOTHING.to_owned()));
     plane.spawn(run(Arc::clone(shared), plane.clone()));
     plane.spawn(spread(Arc::clone(shared), plane.clone()));
+    plane.spawn(super::guarding::run(Arc::clone(shared), plane.clone()));
 }
 
 /// Has passwords lie on a second machine once there is one.

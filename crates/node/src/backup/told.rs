@@ -208,6 +208,12 @@ fn alarm_told(alarm: Alarm, record: &Record) -> (String, String) {
 
 /// What a person has to hear of.
 pub(crate) fn findings(shared: &Shared) -> Vec<Finding> {
+    let mut found = of_backups(shared);
+    found.extend(super::guarding::finding(&shared.backups_of_files));
+    found
+}
+
+fn of_backups(shared: &Shared) -> Vec<Finding> {
     let (state, now) = (shared.backups_of_files.state(), clock::wall());
     let mut found = Vec::new();
     for (pair, backup) in state.plan.pairs() {
@@ -313,6 +319,8 @@ pub(crate) fn metrics(shared: &Shared) -> String {
         Some(record.jumps().any().into())
     });
     of_targets(&state, now, &mut out);
+    drop(state);
+    super::guarding::metrics(&shared.backups_of_files, &mut out);
     out
 }
 

@@ -8,9 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
-    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupLook, BackupMount,
-    BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead,
-    BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree,
+    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected,
     Backups, NewBackup, NewBackupTarget, Problem,
 };
 use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
@@ -94,6 +92,14 @@ impl BackupControl for Answers {
         let backup = backup_named(&self.0, name, "nothing was accepted")?;
         self.0.backups_of_files.accept(name, &backup);
         listed(&self.0, name)
+    }
+
+    async fn unprotected(&self) -> Result<BackupUnprotected, Problem> {
+        backup::guarding::unprotected(&self.0).await
+    }
+
+    async fn spare_from_backup(&self, wish: BackupSpare) -> Result<BackupUnprotected, Problem> {
+        self.0.to_the_end(|shared| async move { backup::guarding::spare(&shared, wish).await }).await
     }
 
     async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem> {

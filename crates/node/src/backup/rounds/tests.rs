@@ -29,6 +29,7 @@ fn plan() -> Plan {
     Plan {
         targets: ["nas", "stick"].map(|name| (name.to_owned(), target(name))).into(),
         backups: [("home".to_owned(), backup)].into(),
+        ..Plan::default()
     }
 }
 
