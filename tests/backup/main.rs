@@ -2,6 +2,7 @@
 //! goes on where it was.
 
 mod alone;
+mod everything;
 mod lodged;
 mod mounted;
 mod person;

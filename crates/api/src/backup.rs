@@ -151,6 +151,10 @@ pub struct NewBackup {
     /// Names of databases of the realm, each backed up as it is at one moment, as a file below `/databases`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
+    /// Whether all buckets and databases are meant that this machine can read, those that come later, too; and below
+    /// `/machine` what it alone was told, without secrets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everything: bool,
     /// Names of targets.
     pub to: Vec<String>,
     /// How often, in milliseconds: from 5 minutes to 366 days.

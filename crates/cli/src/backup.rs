@@ -180,6 +180,7 @@ fn new_backup(wish: AddArgs) -> Result<NewBackup, Problem> {
         file: wish.file,
         buckets: wish.buckets,
         databases: wish.databases,
+        everything: wish.everything,
         to: wish.to,
         every_ms: wish.every,
         exclude: wish.exclude,

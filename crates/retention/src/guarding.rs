@@ -26,6 +26,8 @@ pub struct Cover {
     pub paths: BTreeSet<PathBuf>,
     /// Whether it stays on the file systems of these.
     pub one_file_system: bool,
+    /// Whether it takes in all buckets and databases, those that come later, too.
+    pub realm: bool,
     /// Buckets, by their names.
     pub buckets: BTreeSet<String>,
     /// Databases, by their names.
@@ -64,11 +66,11 @@ pub fn guard(candidate: &Candidate, covers: &[Cover], spared: &Spared) -> Guard 
             (covered, spared.paths.iter().any(|above| path.starts_with(above)), within)
         }
         Candidate::Bucket(name) => {
-            let covered = covers.iter().any(|cover| cover.buckets.contains(name));
+            let covered = covers.iter().any(|cover| cover.realm || cover.buckets.contains(name));
             (covered, spared.buckets.contains(name), BTreeSet::new())
         }
         Candidate::Database(name) => {
-            let covered = covers.iter().any(|cover| cover.databases.contains(name));
+            let covered = covers.iter().any(|cover| cover.realm || cover.databases.contains(name));
             (covered, spared.databases.contains(name), BTreeSet::new())
         }
     };

@@ -175,7 +175,7 @@ pub struct AddArgs {
     /// What to call it: small letters, digits and hyphens
     pub name: String,
     /// Directories and files
-    #[arg(required_unless_present_any = ["command", "buckets", "databases"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["command", "buckets", "databases", "everything"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A bucket of the realm, instead of paths: the newest version of each object; may be given several times
     #[arg(long = "bucket", value_name = "BUCKET", conflicts_with_all = ["paths", "command", "exclude", "git_ignore", "one_file_system"])]
@@ -183,6 +183,9 @@ pub struct AddArgs {
     /// A database of the realm, as it is at one moment, instead of paths; may be given several times
     #[arg(long = "database", value_name = "DATABASE", conflicts_with_all = ["paths", "command", "exclude", "git_ignore", "one_file_system"])]
     pub databases: Vec<String>,
+    /// All buckets and databases that this machine can read, those that come later, too, and what it was told, without secrets
+    #[arg(long, conflicts_with_all = ["paths", "command", "buckets", "databases", "exclude", "git_ignore", "one_file_system"])]
+    pub everything: bool,
     /// A program that prints what is to be backed up, instead of paths: a dump of a database. No shell reads it
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["paths", "exclude", "git_ignore", "one_file_system"])]
     pub command: Vec<String>,

@@ -101,6 +101,7 @@ impl Backup {
         Cover {
             paths: if is_files { self.paths.iter().cloned().collect() } else { BTreeSet::new() },
             one_file_system: self.one_file_system,
+            realm: self.kept.everything,
             buckets: self.kept.buckets.iter().cloned().collect(),
             databases: self.kept.databases.iter().cloned().collect(),
         }

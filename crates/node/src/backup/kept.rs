@@ -99,11 +99,14 @@ pub(crate) struct Backup {
 pub(crate) struct Lodging {
     pub(crate) buckets: Vec<String>,
     pub(crate) databases: Vec<String>,
+    /// Whether it is all that there is at each run, and what this machine was told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) everything: bool,
 }
 
 impl Lodging {
     pub(crate) const fn is_nothing(&self) -> bool {
-        self.buckets.is_empty() && self.databases.is_empty()
+        self.buckets.is_empty() && self.databases.is_empty() && !self.everything
     }
 }
 

@@ -57,6 +57,8 @@ fn buckets_and_databases_go_by_their_names() {
         (Candidate::Database("photos".to_owned()), Guard::Bare(paths(&[]))),
     ] {
         assert_eq!(guard(&candidate, &covers, &spared), expected, "{candidate:?}");
+        let realm = Cover { realm: true, ..Cover::default() };
+        assert_eq!(guard(&candidate, &[realm], &spared), Guard::Covered, "{candidate:?}");
     }
 }
 

@@ -268,7 +268,8 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
     Schedule::new(every)
         .map_err(|bad| Problem::invalid(NOT_BACKED_UP, bad.to_string(), Some("--every hour")))?;
     let backups = &shared.backups_of_files;
-    let lodged = Lodging { buckets: wish.buckets.clone(), databases: wish.databases.clone() };
+    let (buckets, databases) = (wish.buckets.clone(), wish.databases.clone());
+    let lodged = Lodging { buckets, databases, everything: wish.everything };
     let paths = match (wish.command.is_empty(), lodged.is_nothing()) {
         (true, true) => paths(&wish, backups.never(&shared.home)).await?,
         (false, true) => vec![printing::file(&wish)?],
@@ -354,7 +355,8 @@ fn readable(source: &Source, never: &[PathBuf]) -> Result<(), Problem> {
 
 /// Snapshots are told apart by what they are of: two things by the same name would be one history.
 fn is_alone(wish: &NewBackup, paths: &[PathBuf], plan: &Plan) -> Result<(), Problem> {
-    let are_files = wish.command.is_empty() && wish.buckets.is_empty() && wish.databases.is_empty();
+    let are_files =
+        wish.command.is_empty() && wish.buckets.is_empty() && wish.databases.is_empty() && !wish.everything;
     let differs = |other: &Backup| {
         other.paths == paths && !(are_files && other.command.is_empty() && other.kept.is_nothing())
     };
