@@ -4,6 +4,7 @@
 mod alone;
 mod everything;
 mod lodged;
+mod metered;
 mod mounted;
 mod person;
 mod printed;

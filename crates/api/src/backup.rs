@@ -19,7 +19,7 @@ pub use mounting::{
     BackupBytes, BackupLook, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupRead, BackupRoot,
     BackupTree,
 };
-pub use upkeep::{BackupChecked, BackupKeep, BackupThinned, BackupUpkeep};
+pub use upkeep::{BackupChecked, BackupKeep, BackupMetered, BackupThinned, BackupUpkeep};
 
 /// The backups of the node that answers, and where they go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -168,6 +168,9 @@ pub struct NewBackup {
     /// Whether it stays on the file systems of the paths.
     #[serde(default)]
     pub one_file_system: bool,
+    /// Whether it is made over a network that costs by the byte, too.
+    #[serde(default)]
+    pub on_metered: bool,
     /// How many of its snapshots stay.
     #[serde(default)]
     pub keep: BackupKeep,
@@ -189,6 +192,9 @@ pub struct BackupStatus {
     pub exclude: Vec<String>,
     /// How often, in milliseconds.
     pub every_ms: u64,
+    /// Whether it is made over a network that costs by the byte, too.
+    #[serde(default)]
+    pub on_metered: bool,
     /// How many of its snapshots stay.
     #[serde(default)]
     pub keep: BackupKeep,
@@ -526,6 +532,8 @@ pub trait BackupControl: Send + Sync {
     async fn back_up_now(&self, name: &str) -> Result<Vec<BackupAsked>, Problem>;
     /// Changes how many of its snapshots stay.
     async fn keep_backups(&self, name: &str, keep: BackupKeep) -> Result<BackupStatus, Problem>;
+    /// Says whether it is made over a network that costs by the byte.
+    async fn meter_backup(&self, name: &str, wish: BackupMetered) -> Result<BackupStatus, Problem>;
     /// A person says that what it covers is as it is meant to be: what it is from now on is the measure.
     async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem>;
     /// What lies in no backup.

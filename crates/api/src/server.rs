@@ -195,6 +195,7 @@ fn backups() -> OpenApiRouter<Node> {
         .routes(routes!(backup::remove_backup))
         .routes(routes!(backup::back_up_now))
         .routes(routes!(backup::keep_backups))
+        .routes(routes!(backup::meter_backup))
         .routes(routes!(backup::accept_backup))
         .routes(routes!(backup::unprotected, backup::spare_from_backup))
         .routes(routes!(backup::backup_snapshots))

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvents, BackupForget, BackupFound,
-    BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem, RealmCard,
+    BackupKeep, BackupLook, BackupMetered, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem, RealmCard,
 };
 use serde_json::{Value, json};
 
@@ -149,6 +149,10 @@ impl BackupControl for Pretend {
     }
 
     async fn spare_from_backup(&self, _: BackupSpare) -> Result<BackupUnprotected, Problem> {
+        unmade()
+    }
+
+    async fn meter_backup(&self, _: &str, _: BackupMetered) -> Result<BackupStatus, Problem> {
         unmade()
     }
 

@@ -14,8 +14,9 @@ use std::time::Duration;
 use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
     BackupAsked, BackupCheck, BackupEntry, BackupEntryKind, BackupEvent, BackupFinding, BackupForget,
-    BackupForgotten, BackupPace, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
-    BackupSought, BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore, Problem,
+    BackupForgotten, BackupMetered, BackupPace, BackupPlace, BackupProgress, BackupRestore, BackupRestored,
+    BackupSnapshot, BackupSought, BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore,
+    Problem,
 };
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -49,6 +50,11 @@ pub(crate) async fn backup(
         BackupCommand::Keep { name, counts } => {
             let made = client.keep_backups(&name, &counts.keep()?).await?;
             show(terminal, &made, |made| format!("  {} {}.", made.name, kept(&made.keep)))
+        }
+        BackupCommand::Metered { name, what } => {
+            let wish = BackupMetered { on_metered: what == args::OnMetered::Go };
+            let made = client.meter_backup(&name, &wish).await?;
+            show(terminal, &made, |made| lines_of(made).join("\n"))
         }
         BackupCommand::Accept { name } => {
             let made = client.accept_backup(&name).await?;
@@ -186,6 +192,7 @@ fn new_backup(wish: AddArgs) -> Result<NewBackup, Problem> {
         exclude: wish.exclude,
         git_ignore: wish.git_ignore,
         one_file_system: wish.one_file_system,
+        on_metered: wish.on_metered,
         keep: wish.keep.keep(),
     })
 }

@@ -7,6 +7,7 @@ pub(crate) mod keeping;
 mod kept;
 pub(crate) mod letters;
 pub(crate) mod lodged;
+mod metered;
 mod mounts;
 mod passwords;
 mod place;
@@ -87,6 +88,8 @@ struct State {
     /// Targets whose bytes are read: what is removed meanwhile would seem to be damaged.
     checked: BTreeSet<String>,
     ended: BTreeMap<Pair, u64>,
+    /// Whether the way out of this machine costs by the byte.
+    metered: bool,
     /// What may be worth a backup, once somebody has looked.
     candidates: Option<Vec<freehold_retention::Candidate>>,
 }
@@ -237,6 +240,17 @@ impl Backups {
         drop(state);
         self.wake.notify_one();
         asked
+    }
+
+    fn is_metered(&self) -> bool {
+        self.state().metered
+    }
+
+    fn says_metered(&self, metered: bool) {
+        let before = std::mem::replace(&mut self.state().metered, metered);
+        if before != metered {
+            self.wake.notify_one();
+        }
     }
 
     fn is_asked(&self, pair: &Pair) -> bool {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Client, collect, events, json, read_json, request, segment};
 use crate::{
-    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem, SetupCode,
+    BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupLook, BackupMetered, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem, SetupCode,
 };
 
 /// No answer with bytes of a file is longer.
@@ -63,6 +63,11 @@ impl Client {
     /// Changes how many of its snapshots stay.
     pub async fn keep_backups(&self, name: &str, keep: &BackupKeep) -> Result<BackupStatus, Problem> {
         self.send(Method::PUT, &format!("/backup/made/{}/keep", segment(name)), keep).await
+    }
+
+    /// Says whether it is made over a network that costs by the byte.
+    pub async fn meter_backup(&self, name: &str, wish: &BackupMetered) -> Result<BackupStatus, Problem> {
+        self.send(Method::PUT, &format!("/backup/made/{}/metered", segment(name)), wish).await
     }
 
     /// Says that what it covers is as it is meant to be.

@@ -13,7 +13,7 @@ use super::extract::{Asked, Named};
 use super::setup::CODE_LASTS;
 use crate::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvent, BackupEvents, BackupForget,
-    BackupFound, BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem, SetupCode,
+    BackupFound, BackupKeep, BackupLook, BackupMetered, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem, SetupCode,
 };
 
 fn backups_of(node: &Node) -> Result<&dyn BackupControl, Problem> {
@@ -139,6 +139,19 @@ pub(super) async fn keep_backups(
     Asked(keep): Asked<BackupKeep>,
 ) -> Result<Json<BackupStatus>, Problem> {
     backups_of(&node)?.keep_backups(&name, keep).await.map(Json)
+}
+
+/// Say whether it is made over a network that costs by the byte
+#[utoipa::path(put, path = "/api/v1/backup/made/{name}/metered", tag = "backup", request_body = BackupMetered,
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 200, body = BackupStatus),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn meter_backup(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+    Asked(wish): Asked<BackupMetered>,
+) -> Result<Json<BackupStatus>, Problem> {
+    backups_of(&node)?.meter_backup(&name, wish).await.map(Json)
 }
 
 /// Say that what it covers is as it is meant to be

@@ -32,6 +32,14 @@ pub enum BackupCommand {
         #[command(flatten)]
         counts: KeepArgs,
     },
+    /// Say whether a backup is made over a network that costs by the byte, too
+    Metered {
+        /// Which backup
+        name: String,
+        /// go, or wait until there is another network
+        #[arg(value_enum)]
+        what: OnMetered,
+    },
     /// Datasets of machines with ZFS, as one file declares them: apply, status, now
     Zfs {
         /// What to do with datasets.
@@ -95,6 +103,15 @@ pub enum BackupCommand {
         /// Which backup
         name: String,
     },
+}
+
+/// What a backup does while the network costs by the byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnMetered {
+    /// It is made.
+    Go,
+    /// It waits.
+    Wait,
 }
 
 /// `freehold backup target`.
@@ -207,6 +224,9 @@ pub struct AddArgs {
     /// Stay on the file systems of the paths
     #[arg(long)]
     pub one_file_system: bool,
+    /// Make it over a network that costs by the byte, too, as NetworkManager says it [default: wait for another one]
+    #[arg(long)]
+    pub on_metered: bool,
     /// How many snapshots stay.
     #[command(flatten)]
     pub keep: AddKeepArgs,

@@ -8,8 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
-    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected,
-    Backups, NewBackup, NewBackupTarget, Problem,
+    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupLook, BackupMetered, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem,
 };
 use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
 use futures::StreamExt as _;
@@ -85,6 +84,12 @@ impl BackupControl for Answers {
         let named = name.to_owned();
         let kept = |shared: Arc<Shared>| async move { adding::keep(&shared, &named, keep).await };
         self.0.to_the_end(kept).await?;
+        listed(&self.0, name)
+    }
+
+    async fn meter_backup(&self, name: &str, wish: BackupMetered) -> Result<BackupStatus, Problem> {
+        let named = name.to_owned();
+        self.0.to_the_end(|shared| async move { adding::metered(&shared, &named, wish).await }).await?;
         listed(&self.0, name)
     }
 

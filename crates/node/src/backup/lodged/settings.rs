@@ -112,6 +112,7 @@ fn wish(name: &str, backup: &Backup) -> NewBackup {
         exclude: backup.exclude.clone(),
         git_ignore: backup.git_ignore,
         one_file_system: backup.one_file_system,
+        on_metered: backup.on_metered,
         keep: backup.keep,
     }
 }

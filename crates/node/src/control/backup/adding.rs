@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use freehold_api::{
-    BackupKeep, BackupPace, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem, words,
+    BackupKeep, BackupMetered, BackupPace, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem,
+    words,
 };
 use freehold_backup::{BackupError, Password, Repository, Rights, Source, Stop};
 use freehold_realm::Side;
@@ -299,6 +300,7 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
         exclude: wish.exclude,
         git_ignore: wish.git_ignore,
         one_file_system: wish.one_file_system,
+        on_metered: wish.on_metered,
         every_ms: wish.every_ms,
         to: wish.to.into_iter().collect(),
         added_ms: clock::wall().0,
@@ -382,6 +384,18 @@ pub(super) async fn keep(shared: &Arc<Shared>, name: &str, keep: BackupKeep) -> 
     backups.choose(NOT, |plan| {
         if let Some(backup) = plan.backups.get_mut(name) {
             backup.keep = keep;
+        }
+    })
+}
+
+pub(super) async fn metered(shared: &Arc<Shared>, name: &str, wish: BackupMetered) -> Result<(), Problem> {
+    const NOT: &str = "nothing was changed";
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    backup_named(shared, name, NOT)?;
+    backups.choose(NOT, |plan| {
+        if let Some(backup) = plan.backups.get_mut(name) {
+            backup.on_metered = wish.on_metered;
         }
     })
 }
