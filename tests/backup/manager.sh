@@ -6,6 +6,9 @@ cd "$1"
 exec > log 2>&1
 # Without udev a device is taken as it is only where nobody could tell of it, as in a container.
 mount -t sysfs -o ro sysfs /sys
+# What it keeps of its own is nobody's afterwards.
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /var/lib
 mkdir -p lines state none
 cat > bus.conf <<X
 <busconfig><type>system</type><listen>unix:path=$1/bus</listen>

@@ -88,14 +88,6 @@ fn what_leaves_the_machine_waits_for_a_network_that_costs_nothing() -> Result<()
         let (endpoint, key) = (vendor.endpoint(), text(&vendor.credentials()));
         let bucket = ["--s3", &*endpoint, "--bucket", "attic", "--credentials", &key];
         node.cli(&[&["backup", "target", "add", "offsite"], &bucket[..]].concat())?.good()?;
-        // One that has to go leaves nobody in doubt what the network is.
-        let add = ["backup", "add", "first", &text(&papers), "--to", "offsite"];
-        node.cli(&[&add[..], &["--every", "day"]].concat())?.good()?;
-        until(PATIENCE, "the network is known", || {
-            let said = standing(&node, "first", "offsite")?.waits_for;
-            ensure!(said.is_some() || standing(&node, "first", "offsite")?.last.is_some(), "not yet");
-            Ok(())
-        })?;
         node.cli(&["backup", "add", "papers", &text(&papers), "--to", "disk,offsite"])?.good()?;
         made(&node, "disk")?;
         until(PATIENCE, "it waits", || waits(&node, "offsite").map(drop))?;

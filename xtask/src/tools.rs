@@ -161,7 +161,10 @@ fn manager(root: &Path) -> Result<()> {
     }
     std::fs::create_dir_all(&folder)?;
     // Its libraries have other names from one Debian to the next: what of them is missing it says itself when it starts.
-    let script = "set -e; for package in $(apt-cache depends network-manager | sed -n 's/^ *Depends: //p' |         grep '^lib'); do dpkg -s $package > /dev/null 2>&1 || apt-get download -qq $package || true; done; apt-get download -qq network-manager;         for package in *.deb; do dpkg-deb -x $package .; done; rm *.deb;         LD_LIBRARY_PATH=$(dirname $(find . -name libnm.so.0)) usr/sbin/NetworkManager --version";
+    let script = "set -e; wanted=$(apt-cache depends network-manager | sed -n 's/^ *Depends: //p' | grep '^lib'); \
+        for package in $wanted; do dpkg -s $package > /dev/null 2>&1 || apt-get download -qq $package || true; done; \
+        apt-get download -qq network-manager; for package in *.deb; do dpkg-deb -x $package .; done; rm *.deb; \
+        LD_LIBRARY_PATH=$(dirname $(find . -name libnm.so.0)) usr/sbin/NetworkManager --version";
     check(&mut command(&folder, "sh", &["-c", script]))
 }
 

@@ -133,6 +133,7 @@ impl std::fmt::Debug for BackupPassword {
 /// A backup that is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct NewBackup {
     /// What people will call it: up to 32 small letters, digits and hyphens.
     pub name: String,

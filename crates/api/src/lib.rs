@@ -53,7 +53,14 @@ pub use backend::{
     NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WhatIsLeft, WrongPack,
 };
 pub use backup::{
-    BackupAsked, BackupBytes, BackupCheck, BackupChecked, BackupCompared, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents, BackupFate, BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupHit, BackupKeep, BackupKept, BackupLook, BackupMetered, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupRoot, BackupRun, BackupShare, BackupSnapshot, BackupSought, BackupSpare, BackupStanding, BackupStatus, BackupTarget, BackupThing, BackupThingKind, BackupThinned, BackupTree, BackupTrial, BackupUnprotected, BackupUpkeep, BackupWould, Backups, NewBackup, NewBackupTarget,
+    BackupAsked, BackupBytes, BackupCheck, BackupChecked, BackupCompared, BackupControl, BackupEntry,
+    BackupEntryKind, BackupEvent, BackupEvents, BackupFate, BackupFinding, BackupForget, BackupForgotten,
+    BackupFound, BackupHit, BackupKeep, BackupKept, BackupLook, BackupMetered, BackupMount, BackupMounted,
+    BackupNode, BackupNodeKind, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead,
+    BackupRestore, BackupRestored, BackupRoot, BackupRun, BackupShare, BackupSnapshot, BackupSought,
+    BackupSpare, BackupStanding, BackupStatus, BackupTarget, BackupThing, BackupThingKind, BackupThinned,
+    BackupTree, BackupTrial, BackupUnprotected, BackupUpkeep, BackupWould, Backups, NewBackup,
+    NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,

@@ -242,15 +242,8 @@ impl Backups {
         asked
     }
 
-    fn is_metered(&self) -> bool {
-        self.state().metered
-    }
-
     fn says_metered(&self, metered: bool) {
-        let before = std::mem::replace(&mut self.state().metered, metered);
-        if before != metered {
-            self.wake.notify_one();
-        }
+        self.state().metered = metered;
     }
 
     fn is_asked(&self, pair: &Pair) -> bool {

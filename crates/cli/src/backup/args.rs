@@ -188,6 +188,7 @@ pub struct BucketArgs {
 
 /// `freehold backup add`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct AddArgs {
     /// What to call it: small letters, digits and hyphens
     pub name: String,

@@ -147,7 +147,7 @@ pub(crate) async fn unprotected(shared: &Arc<Shared>) -> Result<BackupUnprotecte
 pub(crate) async fn spare(shared: &Arc<Shared>, wish: BackupSpare) -> Result<BackupUnprotected, Problem> {
     let there = unprotected(shared).await?;
     let backups = &shared.backups_of_files;
-    let _turn = backups.turn.lock().await;
+    let turn = backups.turn.lock().await;
     let spared = backups.plan().spared;
     if wish.paths.is_empty() && wish.buckets.is_empty() && wish.databases.is_empty() {
         let next = Some("freehold backup unprotected --accept PATH");
@@ -155,9 +155,10 @@ pub(crate) async fn spare(shared: &Arc<Shared>, wish: BackupSpare) -> Result<Bac
     }
     let unknown = if wish.accept { unlisted(&wish, &there.things) } else { unspared(&wish, &spared) };
     if let Some(unknown) = unknown {
-        let why = match wish.accept {
-            true => format!("{unknown} is not among what lies in no backup"),
-            false => format!("nobody has said that {unknown} is meant to be in no backup"),
+        let why = if wish.accept {
+            format!("{unknown} is not among what lies in no backup")
+        } else {
+            format!("nobody has said that {unknown} is meant to be in no backup")
         };
         return Err(Problem::not_found(NOT_CHANGED, why, Some(LIST)));
     }
@@ -167,7 +168,7 @@ pub(crate) async fn spare(shared: &Arc<Shared>, wish: BackupSpare) -> Result<Bac
         change(&mut plan.spared.buckets, buckets, accept);
         change(&mut plan.spared.databases, databases, accept);
     })?;
-    drop(_turn);
+    drop(turn);
     unprotected(shared).await
 }
 

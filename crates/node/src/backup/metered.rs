@@ -2,15 +2,11 @@
 //! there is none, it does not. <https://networkmanager.dev/docs/api/latest/nm-dbus-types.html#NMMetered>
 
 use std::process::Stdio;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use crate::shared::Shared;
-use crate::supervisor::Plane;
-
-/// How often it is asked, where a backup leaves this machine.
+/// It is asked no more often than that, and only where a backup leaves this machine.
 const ASK_EVERY: Duration = Duration::from_secs(30);
 const WITHIN: Duration = Duration::from_secs(5);
 /// It is asked and never started.
@@ -25,25 +21,23 @@ const QUESTION: [&str; 8] = [
     "Metered",
 ];
 
-/// Asks for as long as the plane is up.
-pub(super) async fn watch(shared: Arc<Shared>, plane: Plane) {
-    let backups = &shared.backups_of_files;
-    loop {
-        let asked = async {
-            let plan = backups.plan();
-            let leaves = plan.pairs().any(|((_, target), _)| plan.leaves(&target));
-            backups.says_metered(leaves && is_metered().await);
-        };
-        tokio::select! {
-            biased;
-            () = plane.cancel().cancelled() => return,
-            () = asked => {}
+/// What was said of it last.
+#[derive(Debug, Default)]
+pub(super) struct Network(Option<(Instant, bool)>);
+
+impl Network {
+    /// Whether it costs by the byte, where something leaves this machine; what was said lately still holds.
+    pub(super) async fn is_metered(&mut self, leaves: bool) -> bool {
+        if !leaves {
+            self.0 = None;
+            return false;
         }
-        tokio::select! {
-            biased;
-            () = plane.cancel().cancelled() => return,
-            () = tokio::time::sleep(ASK_EVERY) => {}
+        if let Some((_, said)) = self.0.filter(|(at, _)| at.elapsed() < ASK_EVERY) {
+            return said;
         }
+        let said = is_metered().await;
+        self.0 = Some((Instant::now(), said));
+        said
     }
 }
 

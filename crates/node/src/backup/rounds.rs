@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
 use super::kept::{Backup, Plan, Record, Records};
+use super::metered::Network;
 use super::running::{self, Job};
 use super::upkeep::{Upkeep, Upkeeps, first_at, thinning_at};
 use super::{Backups, Pair, passwords};
@@ -32,7 +33,6 @@ pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     plane.report(Health::Idle(NOTHING.to_owned()));
     plane.spawn(run(Arc::clone(shared), plane.clone()));
     plane.spawn(spread(Arc::clone(shared), plane.clone()));
-    plane.spawn(super::metered::watch(Arc::clone(shared), plane.clone()));
     plane.spawn(super::guarding::run(Arc::clone(shared), plane.clone()));
 }
 
@@ -54,13 +54,20 @@ async fn spread(shared: Arc<Shared>, plane: Plane) {
 
 async fn run(shared: Arc<Shared>, plane: Plane) {
     let (stop, mut under_way, mut round) = (Stop::default(), FuturesUnordered::new(), Round::default());
-    let backups = &shared.backups_of_files;
+    let (backups, mut network) = (&shared.backups_of_files, Network::default());
     loop {
         let plan = backups.plan();
+        let leaves = plan.pairs().any(|((_, target), _)| plan.leaves(&target));
+        let metered = tokio::select! {
+            biased;
+            () = plane.cancel().cancelled() => break,
+            metered = network.is_metered(leaves) => metered,
+        };
+        backups.says_metered(metered);
         let (power, now) = (super::power::now(), clock::wall());
         let asked = |pair: &Pair| backups.is_asked(pair);
         let kept = Kept { plan: &plan, records: &backups.records(), upkeeps: &backups.upkeeps() };
-        let (jobs, next) = round.due(&kept, &asked, Now { at: now, power, metered: backups.is_metered() });
+        let (jobs, next) = round.due(&kept, &asked, Now { at: now, power, metered });
         for job in jobs {
             let Some(target) = plan.targets.get(job.target()) else { continue };
             let begins = match &job {
