@@ -2,11 +2,14 @@
 //! goes on where it was.
 
 mod alone;
+mod everything;
 mod lodged;
+mod metered;
 mod mounted;
 mod person;
 mod printed;
 mod rented;
+mod unprotected;
 
 use std::{
     env, fs,

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use freehold_api::{BackupFound, BackupSnapshot, BackupStanding, BackupStatus, Backups, Finding};
+use freehold_api::{
+    BackupCompared, BackupFate, BackupFound, BackupSnapshot, BackupStanding, BackupStatus, Backups, Finding,
+};
 use freehold_harness::{Answer, Host, Node, Story, story, until};
 
 use super::packs;
@@ -70,6 +72,33 @@ pub(crate) fn tried(node: &Node<'_>, backup: &str, target: &str) -> Result<()> {
     })
 }
 
+/// Where several share a target, it is asked which is meant, but for a path that only one has.
+fn asks_which(node: &Node<'_>, home: &Path) -> Result<()> {
+    let (papers, photos) = (text(&home.join("papers")), text(&home.join("photos")));
+    node.cli(&["backup", "ls"])?.refused(2, &["several machines or paths", "--snapshot"])?;
+    node.cli(&["backup", "ls", &papers])?.refused(2, &["several machines or paths", "from other"])?;
+    node.cli(&["backup", "ls", &photos])?.good().map(drop)
+}
+
+/// Looks what a restore would do, which does nothing.
+fn would_come_back(node: &Node<'_>, home: &Path) -> Result<()> {
+    let (letter, typed) = (home.join("papers/letter.txt"), ["backup", "restore", "--in-place", "--dry-run"]);
+    let found: BackupCompared = node.ask(&[&typed[..], &[&text(&home.join("papers"))]].concat())?;
+    ensure!((found.replaced.files, found.replaced.bytes) == (1, 3_000), "{found:?}");
+    ensure!((found.new.files, found.same.files, found.unnamed) == (0, 0, 0), "{found:?}");
+    let [one] = found.paths.as_slice() else { bail!("{found:?}") };
+    ensure!(one.path == text(&letter) && one.fate == BackupFate::Replaced, "{one:?}");
+    let said = node.cli(&[&typed[..], &["--snapshot", "home"]].concat())?.good()?.out;
+    ensure!(said.contains("Nothing was changed") && said.contains("2 files"), "{said}");
+    ensure!(said.contains("overwrite") && said.contains(&text(&letter)), "{said}");
+    let to = text(&home.join("node/not-there"));
+    let found: BackupCompared =
+        node.ask(&["backup", "restore", &text(home), "--to", &to, "--dry-run", "--paths"])?;
+    ensure!((found.new.files, found.paths.len()) == (3, 3) && !Path::new(&to).exists(), "{found:?}");
+    ensure!(std::fs::read(&letter)? == b"spoilt", "a look changed something");
+    Ok(())
+}
+
 /// Brings things back to where they were, over what has become of them.
 fn comes_back_in_place(node: &Node<'_>, home: &Path) -> Result<()> {
     let (letter, photos) = (home.join("papers/letter.txt"), home.join("photos"));
@@ -78,6 +107,7 @@ fn comes_back_in_place(node: &Node<'_>, home: &Path) -> Result<()> {
     super::write(&photos.join("sea.jpg"), b"spoilt")?;
     super::write(&photos.join("later.jpg"), b"later")?;
     let typed = ["backup", "restore", &text(&letter), "--in-place"];
+    would_come_back(node, home)?;
     node.cli(&typed)?.refused(1, &["nothing was restored", "--to DIR", "-y"])?;
     ensure!(std::fs::read(&letter)? == b"spoilt", "nobody was asked");
     node.cli(&[&["--yes"], &typed[..]].concat())?.good()?;
@@ -152,7 +182,7 @@ fn a_person_backs_up_and_gets_everything_back() -> Result<()> {
 
         // What restic wrote is gone on with.
         restic(&host, &node, "disk", &disk, &["backup", "--host", "other", &text(&home.join("papers"))])?;
-        node.cli(&["backup", "ls"])?.refused(2, &["several machines or paths", "--snapshot"])?;
+        asks_which(&node, &home)?;
         node.cli(&["backup", "check", "--read"])?.good()?;
         std::fs::remove_file(home.join("papers/letter.txt"))?;
         node.cli(&["backup", "now", "home"])?.good()?;

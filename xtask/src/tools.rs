@@ -68,7 +68,12 @@ pub(crate) fn python_program(root: &Path) -> PathBuf {
 /// What the story tests are told about the tools.
 pub(crate) fn environment(root: &Path) -> Vec<(&'static str, PathBuf)> {
     let resolved = target(root).join("tools/resolved");
-    vec![("FREEHOLD_TEST_PYTHON", venv(root).join("bin")), ("FREEHOLD_TEST_RESOLVED", resolved)]
+    let manager = target(root).join("tools/network-manager");
+    vec![
+        ("FREEHOLD_TEST_PYTHON", venv(root).join("bin")),
+        ("FREEHOLD_TEST_RESOLVED", resolved),
+        ("FREEHOLD_TEST_MANAGER", manager),
+    ]
 }
 
 /// The search path with the S3 clients of `tests/requirements.txt` in front, for tests that call
@@ -83,6 +88,7 @@ pub(crate) fn path_with_clients(root: &Path) -> Result<OsString> {
 pub(crate) fn install(root: &Path) -> Result<()> {
     debian(root)?;
     resolved(root)?;
+    manager(root)?;
     python(root)?;
     browser_tests(root)
 }
@@ -141,6 +147,24 @@ fn resolved(root: &Path) -> Result<()> {
     std::fs::create_dir_all(&folder)?;
     let script = "set -e; apt-get download -qq systemd-resolved; dpkg-deb -x systemd-resolved_*.deb .; \
         rm systemd-resolved_*.deb";
+    check(&mut command(&folder, "sh", &["-c", script]))
+}
+
+/// NetworkManager and what it needs, unpacked beside the tests' other tools: installed, it would manage this machine's network.
+fn manager(root: &Path) -> Result<()> {
+    let (folder, program) = (target(root).join("tools/network-manager"), "usr/sbin/NetworkManager");
+    if folder.join(program).exists() {
+        return Ok(());
+    }
+    if !succeeds(&mut command(root, "sh", &["-c", "command -v apt-get dpkg-deb"])) {
+        bail!("the tests need NetworkManager unpacked in {}: it need not run", folder.display());
+    }
+    std::fs::create_dir_all(&folder)?;
+    // Its libraries have other names from one Debian to the next: what of them is missing it says itself when it starts.
+    let script = "set -e; wanted=$(apt-cache depends network-manager | sed -n 's/^ *Depends: //p' | grep '^lib'); \
+        for package in $wanted; do dpkg -s $package > /dev/null 2>&1 || apt-get download -qq $package || true; done; \
+        apt-get download -qq network-manager; for package in *.deb; do dpkg-deb -x $package .; done; rm *.deb; \
+        LD_LIBRARY_PATH=$(dirname $(find . -name libnm.so.0)) usr/sbin/NetworkManager --version";
     check(&mut command(&folder, "sh", &["-c", script]))
 }
 

@@ -8,14 +8,18 @@ use utoipa::ToSchema;
 
 use crate::{NewStore, Problem};
 
+mod comparing;
+mod guarding;
 mod mounting;
 mod upkeep;
 
+pub use comparing::{BackupCompared, BackupFate, BackupShare, BackupWould};
+pub use guarding::{BackupSpare, BackupThing, BackupThingKind, BackupUnprotected};
 pub use mounting::{
     BackupBytes, BackupLook, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupRead, BackupRoot,
     BackupTree,
 };
-pub use upkeep::{BackupChecked, BackupKeep, BackupThinned, BackupUpkeep};
+pub use upkeep::{BackupChecked, BackupKeep, BackupMetered, BackupThinned, BackupUpkeep};
 
 /// The backups of the node that answers, and where they go.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -129,6 +133,7 @@ impl std::fmt::Debug for BackupPassword {
 /// A backup that is to be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct NewBackup {
     /// What people will call it: up to 32 small letters, digits and hyphens.
     pub name: String,
@@ -147,6 +152,10 @@ pub struct NewBackup {
     /// Names of databases of the realm, each backed up as it is at one moment, as a file below `/databases`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub databases: Vec<String>,
+    /// Whether all buckets and databases are meant that this machine can read, those that come later, too; and below
+    /// `/machine` what it alone was told, without secrets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everything: bool,
     /// Names of targets.
     pub to: Vec<String>,
     /// How often, in milliseconds: from 5 minutes to 366 days.
@@ -160,6 +169,9 @@ pub struct NewBackup {
     /// Whether it stays on the file systems of the paths.
     #[serde(default)]
     pub one_file_system: bool,
+    /// Whether it is made over a network that costs by the byte, too.
+    #[serde(default)]
+    pub on_metered: bool,
     /// How many of its snapshots stay.
     #[serde(default)]
     pub keep: BackupKeep,
@@ -181,6 +193,9 @@ pub struct BackupStatus {
     pub exclude: Vec<String>,
     /// How often, in milliseconds.
     pub every_ms: u64,
+    /// Whether it is made over a network that costs by the byte, too.
+    #[serde(default)]
+    pub on_metered: bool,
     /// How many of its snapshots stay.
     #[serde(default)]
     pub keep: BackupKeep,
@@ -396,6 +411,9 @@ pub struct BackupRestore {
     /// The absolute path of the directory on this machine that it comes back into. A whole snapshot comes back under its
     /// whole paths.
     pub to: String,
+    /// Only say what would be made and overwritten.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// What came back.
@@ -476,6 +494,8 @@ pub enum BackupEvent {
     Progress(BackupProgress),
     /// A restore came to its end.
     Restored(BackupRestored),
+    /// What a restore would do was looked at.
+    Compared(BackupCompared),
     /// A check came to its end.
     Checked {
         /// What it found; nothing where all is well.
@@ -513,8 +533,14 @@ pub trait BackupControl: Send + Sync {
     async fn back_up_now(&self, name: &str) -> Result<Vec<BackupAsked>, Problem>;
     /// Changes how many of its snapshots stay.
     async fn keep_backups(&self, name: &str, keep: BackupKeep) -> Result<BackupStatus, Problem>;
+    /// Says whether it is made over a network that costs by the byte.
+    async fn meter_backup(&self, name: &str, wish: BackupMetered) -> Result<BackupStatus, Problem>;
     /// A person says that what it covers is as it is meant to be: what it is from now on is the measure.
     async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem>;
+    /// What lies in no backup.
+    async fn unprotected(&self) -> Result<BackupUnprotected, Problem>;
+    /// A person says that something is meant to be in none, or not any more; answers what lies in none then.
+    async fn spare_from_backup(&self, wish: BackupSpare) -> Result<BackupUnprotected, Problem>;
     /// The snapshots on a target, the oldest first.
     async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem>;
     /// What lies below a path of a snapshot.

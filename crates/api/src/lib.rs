@@ -53,12 +53,14 @@ pub use backend::{
     NewStore, PackLine, Probed, StoresChecked, StoresToCheck, WhatIsLeft, WrongPack,
 };
 pub use backup::{
-    BackupAsked, BackupBytes, BackupCheck, BackupChecked, BackupControl, BackupEntry, BackupEntryKind,
-    BackupEvent, BackupEvents, BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupHit,
-    BackupKeep, BackupKept, BackupLook, BackupMount, BackupMounted, BackupNode, BackupNodeKind, BackupPace,
-    BackupPassword, BackupPlace, BackupProgress, BackupRead, BackupRestore, BackupRestored, BackupRoot,
-    BackupRun, BackupSnapshot, BackupSought, BackupStanding, BackupStatus, BackupTarget, BackupThinned,
-    BackupTree, BackupTrial, BackupUpkeep, Backups, NewBackup, NewBackupTarget,
+    BackupAsked, BackupBytes, BackupCheck, BackupChecked, BackupCompared, BackupControl, BackupEntry,
+    BackupEntryKind, BackupEvent, BackupEvents, BackupFate, BackupFinding, BackupForget, BackupForgotten,
+    BackupFound, BackupHit, BackupKeep, BackupKept, BackupLook, BackupMetered, BackupMount, BackupMounted,
+    BackupNode, BackupNodeKind, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead,
+    BackupRestore, BackupRestored, BackupRoot, BackupRun, BackupShare, BackupSnapshot, BackupSought,
+    BackupSpare, BackupStanding, BackupStatus, BackupTarget, BackupThing, BackupThingKind, BackupThinned,
+    BackupTree, BackupTrial, BackupUnprotected, BackupUpkeep, BackupWould, Backups, NewBackup,
+    NewBackupTarget,
 };
 pub use bucket::{
     BucketAccess, BucketStatus, Damage, NewBucket, Protection, VerifyEvent, VerifyFinding, VerifyReport,

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvents, BackupForget, BackupFound,
-    BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace,
-    BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups,
-    GrantControl, GrantOffered, GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem,
-    RealmCard,
+    BackupKeep, BackupLook, BackupMetered, BackupMount, BackupMounted, BackupNode, BackupPace,
+    BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare,
+    BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, GrantControl, GrantOffered,
+    GrantStatus, GrantToAccept, NewBackup, NewBackupTarget, NewGrant, Problem, RealmCard,
 };
 use serde_json::{Value, json};
 
@@ -144,6 +144,18 @@ impl BackupControl for Pretend {
     }
 
     async fn keep_backups(&self, _: &str, _: BackupKeep) -> Result<BackupStatus, Problem> {
+        unmade()
+    }
+
+    async fn unprotected(&self) -> Result<BackupUnprotected, Problem> {
+        unmade()
+    }
+
+    async fn spare_from_backup(&self, _: BackupSpare) -> Result<BackupUnprotected, Problem> {
+        unmade()
+    }
+
+    async fn meter_backup(&self, _: &str, _: BackupMetered) -> Result<BackupStatus, Problem> {
         unmade()
     }
 

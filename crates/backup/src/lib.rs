@@ -11,6 +11,7 @@ mod archiving;
 mod auditing;
 mod blobs;
 mod browsing;
+mod comparing;
 mod cutting;
 mod error;
 mod folder;
@@ -39,6 +40,7 @@ mod view;
 mod walking;
 
 pub use browsing::{Browsing, Leaf, LeafKind, Moved};
+pub use comparing::{Compared, Fate, Share};
 pub use error::BackupError;
 pub use folder::{Folder, Rights};
 pub use given::{Item, Items, Origin};
@@ -52,6 +54,7 @@ pub use repository::{Finding, Repository, Snapshot};
 pub use restoring::{Failed, Restored};
 pub use retaining::Forgotten;
 pub use seeking::{Hit, Hits, Sought};
+pub use source::is_cache;
 pub use store::{FileId, FileKind, Stop, Store};
 
 #[cfg(test)]

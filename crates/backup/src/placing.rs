@@ -185,6 +185,17 @@ pub(crate) fn dress(path: &Path, node: &Node) -> Vec<String> {
     failed
 }
 
+/// Whether its owner, mode and attributes are those that [`dress`] would give it.
+pub(crate) fn is_dressed(path: &Path, there: &fs::Metadata, node: &Node) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    let mode = node.meta.mode.filter(|_| !node.is_symlink());
+    let lent = |name: &str| ["security.", "trusted."].iter().any(|space| name.starts_with(space));
+    let mut attributes = node.meta.extended_attributes.iter().filter(|one| root || !lent(&one.name));
+    (!root || is_owner(there, node))
+        && mode.is_none_or(|mode| there.mode() & 0o7777 == mode_of(mode, root))
+        && attributes.all(|one| has(path, &one.name, one.value.as_deref().unwrap_or_default()))
+}
+
 /// Whether it has this attribute already.
 fn has(path: &Path, name: &str, value: &[u8]) -> bool {
     // One more than is wanted shows what is longer.
@@ -200,12 +211,18 @@ fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-fn owner(path: &Path, node: &Node) -> io::Result<()> {
-    let there = path.symlink_metadata()?;
-    // The greatest number means nobody.
-    let number = |id: Option<u32>| id.filter(|id| *id != u32::MAX);
+/// The greatest number means nobody.
+fn number(id: Option<u32>) -> Option<u32> {
+    id.filter(|id| *id != u32::MAX)
+}
+
+fn is_owner(there: &fs::Metadata, node: &Node) -> bool {
     let is = |id: Option<u32>, now: u32| number(id).is_none_or(|id| id == now);
-    if is(node.meta.uid, there.uid()) && is(node.meta.gid, there.gid()) {
+    is(node.meta.uid, there.uid()) && is(node.meta.gid, there.gid())
+}
+
+fn owner(path: &Path, node: &Node) -> io::Result<()> {
+    if is_owner(&path.symlink_metadata()?, node) {
         return Ok(());
     }
     let (user, group) = (number(node.meta.uid).map(Uid::from_raw), number(node.meta.gid).map(Gid::from_raw));

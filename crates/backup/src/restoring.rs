@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
 
     /// Where a node belongs, if its name is one: a snapshot is whatever its writer put together, and a name like
     /// `../../etc` leads nowhere.
-    fn within(&self, dir: &Path, node: &Node) -> Option<PathBuf> {
+    pub(crate) fn within(&self, dir: &Path, node: &Node) -> Option<PathBuf> {
         let name = node.name();
         let mut components = Path::new(&*name).components();
         match (components.next(), components.next()) {

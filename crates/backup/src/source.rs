@@ -118,7 +118,8 @@ pub(crate) fn inode(path: &Path) -> Option<(u64, u64)> {
     path.symlink_metadata().ok().map(|there| (there.dev(), there.ino()))
 }
 
-fn is_cache(dir: &Path) -> bool {
+/// Whether a directory says of itself that it is a cache.
+pub fn is_cache(dir: &Path) -> bool {
     let tag = dir.join("CACHEDIR.TAG");
     // Nothing but a plain file is opened: a pipe of that name would hold the backup up for good.
     tag.symlink_metadata().is_ok_and(|tag| tag.is_file())

@@ -13,6 +13,7 @@ use crate::{BackupError, Folder, Made, Password, Repository, Rights, Source};
 
 mod browsing;
 mod coming_back;
+mod comparing;
 mod cutting;
 mod evil;
 mod folder;

@@ -1,6 +1,8 @@
 //! `freehold backup`: files of this machine in restic's format, on targets of one's own.
 
 pub(crate) mod args;
+mod comparing;
+mod guarding;
 mod mounting;
 mod told;
 mod zfs;
@@ -12,8 +14,9 @@ use std::time::Duration;
 use freehold_api::words::{self, bytes, count, span};
 use freehold_api::{
     BackupAsked, BackupCheck, BackupEntry, BackupEntryKind, BackupEvent, BackupFinding, BackupForget,
-    BackupForgotten, BackupPace, BackupPlace, BackupProgress, BackupRestore, BackupRestored, BackupSnapshot,
-    BackupSought, BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore, Problem,
+    BackupForgotten, BackupMetered, BackupPace, BackupPlace, BackupProgress, BackupRestore, BackupRestored,
+    BackupSnapshot, BackupSought, BackupStanding, BackupStatus, Client, NewBackup, NewBackupTarget, NewStore,
+    Problem,
 };
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
@@ -48,6 +51,11 @@ pub(crate) async fn backup(
             let made = client.keep_backups(&name, &counts.keep()?).await?;
             show(terminal, &made, |made| format!("  {} {}.", made.name, kept(&made.keep)))
         }
+        BackupCommand::Metered { name, what } => {
+            let wish = BackupMetered { on_metered: what == args::OnMetered::Go };
+            let made = client.meter_backup(&name, &wish).await?;
+            show(terminal, &made, |made| lines_of(made).join("\n"))
+        }
         BackupCommand::Accept { name } => {
             let made = client.accept_backup(&name).await?;
             show(terminal, &made, |made| {
@@ -57,6 +65,7 @@ pub(crate) async fn backup(
                 )
             })
         }
+        BackupCommand::Unprotected(wish) => guarding::unprotected(terminal, client, wish).await,
         BackupCommand::Snapshots { from } => {
             let place = BackupPlace { target: from, ..BackupPlace::default() };
             let all = client.backup_snapshots(&place).await?;
@@ -177,11 +186,13 @@ fn new_backup(wish: AddArgs) -> Result<NewBackup, Problem> {
         file: wish.file,
         buckets: wish.buckets,
         databases: wish.databases,
+        everything: wish.everything,
         to: wish.to,
         every_ms: wish.every,
         exclude: wish.exclude,
         git_ignore: wish.git_ignore,
         one_file_system: wish.one_file_system,
+        on_metered: wish.on_metered,
         keep: wish.keep.keep(),
     })
 }
@@ -291,11 +302,13 @@ async fn where_it_was(terminal: Terminal, client: &Client, wish: &RestoreArgs) -
             above.map_or_else(|| path.clone(), |above| above.to_string_lossy().into_owned())
         }
     };
-    terminal.is_meant(
-        "nothing was restored",
-        "restore",
-        "freehold backup restore --in-place, with --to DIR first, then with",
-    )?;
+    if !wish.dry_run {
+        terminal.is_meant(
+            "nothing was restored",
+            "restore",
+            "freehold backup restore --in-place, with --dry-run or --to DIR first, then with",
+        )?;
+    }
     Ok(to)
 }
 
@@ -304,9 +317,12 @@ async fn restore(terminal: Terminal, client: &Client, wish: RestoreArgs) -> Resu
         Some(to) => absolute(to)?,
         None => where_it_was(terminal, client, &wish).await?,
     };
-    let wish = BackupRestore { from: place(wish.from, wish.path.as_deref())?, to: to.clone() };
-    let BackupEvent::Restored(done) = to_the_end(terminal, client.restore_backup(&wish).await?).await? else {
-        return Err(odd());
+    let (dry_run, paths) = (wish.dry_run, wish.paths);
+    let wish = BackupRestore { from: place(wish.from, wish.path.as_deref())?, to: to.clone(), dry_run };
+    let done = match to_the_end(terminal, client.restore_backup(&wish).await?).await? {
+        BackupEvent::Restored(done) if !dry_run => done,
+        BackupEvent::Compared(found) if dry_run => return comparing::show(terminal, &found, paths),
+        _ => return Err(odd()),
     };
     show(terminal, &done, |done| restored(done, &to))?;
     if done.failed == 0 {

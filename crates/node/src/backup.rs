@@ -2,10 +2,12 @@
 //! chosen and what came of it lie in files of the home; passwords lie sealed in the vault, with the realm's other
 //! secrets.
 
+pub(crate) mod guarding;
 pub(crate) mod keeping;
 mod kept;
 pub(crate) mod letters;
 pub(crate) mod lodged;
+mod metered;
 mod mounts;
 mod passwords;
 mod place;
@@ -66,6 +68,8 @@ pub(crate) struct Backups {
     state: Mutex<State>,
     /// Says that something is to be looked at.
     wake: Notify,
+    /// Says that it is to be looked what lies in no backup.
+    look: Notify,
     /// Held by whoever changes the plan.
     pub(crate) turn: tokio::sync::Mutex<()>,
 }
@@ -84,6 +88,10 @@ struct State {
     /// Targets whose bytes are read: what is removed meanwhile would seem to be damaged.
     checked: BTreeSet<String>,
     ended: BTreeMap<Pair, u64>,
+    /// Whether the way out of this machine costs by the byte.
+    metered: bool,
+    /// What may be worth a backup, once somebody has looked.
+    candidates: Option<Vec<freehold_retention::Candidate>>,
 }
 
 impl Backups {
@@ -107,9 +115,9 @@ impl Backups {
             _ => {}
         }
         let shelves = keeping::Shelves::at(&dir.join(SHELVES));
-        let (wake, turn) = (Notify::new(), tokio::sync::Mutex::default());
+        let (wake, look, turn) = (Notify::new(), Notify::new(), tokio::sync::Mutex::default());
         let mounts = mounts::Mounts::default();
-        Self { dir, shelves, mounts, state: Mutex::new(state), wake, turn }
+        Self { dir, shelves, mounts, state: Mutex::new(state), wake, look, turn }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -168,6 +176,7 @@ impl Backups {
         state.plan = plan;
         drop(state);
         self.wake.notify_one();
+        self.look.notify_one();
         Ok(())
     }
 
@@ -231,6 +240,10 @@ impl Backups {
         drop(state);
         self.wake.notify_one();
         asked
+    }
+
+    fn says_metered(&self, metered: bool) {
+        self.state().metered = metered;
     }
 
     fn is_asked(&self, pair: &Pair) -> bool {

@@ -98,6 +98,12 @@ impl Datasets {
         self.state().chosen.clone()
     }
 
+    /// The declaration that was applied, as it was typed.
+    pub(crate) fn text(&self) -> Option<String> {
+        let bytes = read_private(&self.dir.join(DECLARATION)).ok()??;
+        serde_json::from_slice::<File>(&bytes).ok().map(|file| file.text)
+    }
+
     fn write(&self, name: &str, value: &impl serde::Serialize) -> std::io::Result<()> {
         make_private_dir(&self.dir)?;
         replace(&self.dir.join(name), &serde_json::to_vec_pretty(value)?, 0o600)

@@ -1,7 +1,5 @@
 //! What is wrong with a backup, from what is on record of it: told as data, and put into words elsewhere.
 
-use std::path::Path;
-
 use freehold_wire::Millis;
 
 use crate::Jumps;
@@ -165,11 +163,4 @@ pub fn alarms(record: &Record, bounds: &Bounds, now: Millis) -> Vec<Alarm> {
     }
     found.sort_unstable();
     found
-}
-
-/// Those of the paths that ought to be protected that lie in no source, or in one from which they are left out. Paths
-/// are absolute and have no `..`.
-pub fn unprotected<'a>(wanted: &[&'a Path], sources: &[&Path], left_out: &[&Path]) -> Vec<&'a Path> {
-    let within = |path: &Path, places: &[&Path]| places.iter().any(|place| path.starts_with(place));
-    wanted.iter().copied().filter(|path| !within(path, sources) || within(path, left_out)).collect()
 }

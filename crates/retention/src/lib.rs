@@ -5,14 +5,16 @@
 
 mod alarm;
 mod drill;
+mod guarding;
 mod jump;
 mod policy;
 mod schedule;
 mod sending;
 mod upkeep;
 
-pub use alarm::{Alarm, Bounds, Drilled, Outcome, Record, alarms, unprotected};
+pub use alarm::{Alarm, Bounds, Drilled, Outcome, Record, alarms};
 pub use drill::{Drill, DrillPlan, Sample, drill_due};
+pub use guarding::{Candidate, Cover, Guard, Spared, guard};
 pub use jump::{Jump, Jumps};
 pub use policy::{Choice, Keep, Moment, Period, Policy, Reason, Snapshot, choose, compact};
 pub use schedule::{BadSchedule, Due, EVERY_MAX, EVERY_MIN, Now, Power, Schedule, Tries, Waiting, due};

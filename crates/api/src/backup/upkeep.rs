@@ -79,3 +79,11 @@ pub struct BackupChecked {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
+
+/// Over which networks a backup is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackupMetered {
+    /// Whether over one that costs by the byte, too.
+    pub on_metered: bool,
+}

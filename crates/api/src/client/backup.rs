@@ -9,9 +9,9 @@ use serde::Serialize;
 use super::{Client, collect, events, json, read_json, request, segment};
 use crate::{
     BackupAsked, BackupCheck, BackupEntry, BackupEvent, BackupForget, BackupFound, BackupKeep, BackupLook,
-    BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupRead,
-    BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree, Backups, NewBackup,
-    NewBackupTarget, Problem, SetupCode,
+    BackupMetered, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace,
+    BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare, BackupStatus, BackupTarget,
+    BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem, SetupCode,
 };
 
 /// No answer with bytes of a file is longer.
@@ -68,10 +68,26 @@ impl Client {
         self.send(Method::PUT, &format!("/backup/made/{}/keep", segment(name)), keep).await
     }
 
+    /// Says whether it is made over a network that costs by the byte.
+    pub async fn meter_backup(&self, name: &str, wish: &BackupMetered) -> Result<BackupStatus, Problem> {
+        self.send(Method::PUT, &format!("/backup/made/{}/metered", segment(name)), wish).await
+    }
+
     /// Says that what it covers is as it is meant to be.
     pub async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem> {
         let path = format!("/backup/made/{}/accept", segment(name));
         read_json(self.ask(request(Method::POST, &path, Body::empty())?).await?).await
+    }
+
+    /// What lies in no backup.
+    pub async fn unprotected(&self) -> Result<BackupUnprotected, Problem> {
+        read_json(self.ask_patiently(request(Method::GET, "/backup/unprotected", Body::empty())?).await?)
+            .await
+    }
+
+    /// Says that something is meant to be in none, or not any more.
+    pub async fn spare_from_backup(&self, wish: &BackupSpare) -> Result<BackupUnprotected, Problem> {
+        self.send(Method::POST, "/backup/unprotected", wish).await
     }
 
     /// The snapshots on a target.

@@ -13,9 +13,10 @@ use super::extract::{Asked, Named};
 use super::setup::CODE_LASTS;
 use crate::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEvent, BackupEvents, BackupForget,
-    BackupFound, BackupKeep, BackupLook, BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword,
-    BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupStatus, BackupTarget,
-    BackupTree, Backups, NewBackup, NewBackupTarget, Problem, SetupCode,
+    BackupFound, BackupKeep, BackupLook, BackupMetered, BackupMount, BackupMounted, BackupNode, BackupPace,
+    BackupPassword, BackupPlace, BackupRead, BackupRestore, BackupSnapshot, BackupSought, BackupSpare,
+    BackupStatus, BackupTarget, BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem,
+    SetupCode,
 };
 
 fn backups_of(node: &Node) -> Result<&dyn BackupControl, Problem> {
@@ -143,6 +144,19 @@ pub(super) async fn keep_backups(
     backups_of(&node)?.keep_backups(&name, keep).await.map(Json)
 }
 
+/// Say whether it is made over a network that costs by the byte
+#[utoipa::path(put, path = "/api/v1/backup/made/{name}/metered", tag = "backup", request_body = BackupMetered,
+    params(("name" = String, Path, description = "What it is called")), responses(
+    (status = 200, body = BackupStatus),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn meter_backup(
+    State(node): State<Node>,
+    Named(name): Named<String>,
+    Asked(wish): Asked<BackupMetered>,
+) -> Result<Json<BackupStatus>, Problem> {
+    backups_of(&node)?.meter_backup(&name, wish).await.map(Json)
+}
+
 /// Say that what it covers is as it is meant to be
 ///
 /// What its last run had is the measure from then on, and snapshots are forgotten again.
@@ -155,6 +169,27 @@ pub(super) async fn accept_backup(
     Named(name): Named<String>,
 ) -> Result<Json<BackupStatus>, Problem> {
     backups_of(&node)?.accept_backup(&name).await.map(Json)
+}
+
+/// What of this machine, and of the realm as far as that is for it, lies in no backup
+///
+/// It is looked anew, a directory deep.
+#[utoipa::path(get, path = "/api/v1/backup/unprotected", tag = "backup", responses(
+    (status = 200, body = BackupUnprotected),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn unprotected(State(node): State<Node>) -> Result<Json<BackupUnprotected>, Problem> {
+    backups_of(&node)?.unprotected().await.map(Json)
+}
+
+/// Say that something is meant to be in no backup, or not any more
+#[utoipa::path(post, path = "/api/v1/backup/unprotected", tag = "backup", request_body = BackupSpare, responses(
+    (status = 200, description = "What lies in none then", body = BackupUnprotected),
+    (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn spare_from_backup(
+    State(node): State<Node>,
+    Asked(wish): Asked<BackupSpare>,
+) -> Result<Json<BackupUnprotected>, Problem> {
+    backups_of(&node)?.spare_from_backup(wish).await.map(Json)
 }
 
 /// The snapshots on a target, the oldest first

@@ -32,6 +32,14 @@ pub enum BackupCommand {
         #[command(flatten)]
         counts: KeepArgs,
     },
+    /// Say whether a backup is made over a network that costs by the byte, too
+    Metered {
+        /// Which backup
+        name: String,
+        /// go, or wait until there is another network
+        #[arg(value_enum)]
+        what: OnMetered,
+    },
     /// Datasets of machines with ZFS, as one file declares them: apply, status, now
     Zfs {
         /// What to do with datasets.
@@ -43,6 +51,8 @@ pub enum BackupCommand {
         /// Which backup
         name: String,
     },
+    /// List what lies in no backup, or say that it is meant so: ends that alarm
+    Unprotected(UnprotectedArgs),
     /// List the snapshots on a target
     Snapshots {
         /// The target; may be left out where there is only one
@@ -93,6 +103,15 @@ pub enum BackupCommand {
         /// Which backup
         name: String,
     },
+}
+
+/// What a backup does while the network costs by the byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnMetered {
+    /// It is made.
+    Go,
+    /// It waits.
+    Wait,
 }
 
 /// `freehold backup target`.
@@ -169,11 +188,12 @@ pub struct BucketArgs {
 
 /// `freehold backup add`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct AddArgs {
     /// What to call it: small letters, digits and hyphens
     pub name: String,
     /// Directories and files
-    #[arg(required_unless_present_any = ["command", "buckets", "databases"], value_name = "PATH")]
+    #[arg(required_unless_present_any = ["command", "buckets", "databases", "everything"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// A bucket of the realm, instead of paths: the newest version of each object; may be given several times
     #[arg(long = "bucket", value_name = "BUCKET", conflicts_with_all = ["paths", "command", "exclude", "git_ignore", "one_file_system"])]
@@ -181,6 +201,9 @@ pub struct AddArgs {
     /// A database of the realm, as it is at one moment, instead of paths; may be given several times
     #[arg(long = "database", value_name = "DATABASE", conflicts_with_all = ["paths", "command", "exclude", "git_ignore", "one_file_system"])]
     pub databases: Vec<String>,
+    /// All buckets and databases that this machine can read, those that come later, too, and what it was told, without secrets
+    #[arg(long, conflicts_with_all = ["paths", "command", "buckets", "databases", "exclude", "git_ignore", "one_file_system"])]
+    pub everything: bool,
     /// A program that prints what is to be backed up, instead of paths: a dump of a database. No shell reads it
     #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["paths", "exclude", "git_ignore", "one_file_system"])]
     pub command: Vec<String>,
@@ -202,6 +225,9 @@ pub struct AddArgs {
     /// Stay on the file systems of the paths
     #[arg(long)]
     pub one_file_system: bool,
+    /// Make it over a network that costs by the byte, too, as NetworkManager says it [default: wait for another one]
+    #[arg(long)]
+    pub on_metered: bool,
     /// How many snapshots stay.
     #[command(flatten)]
     pub keep: AddKeepArgs,
@@ -304,6 +330,26 @@ impl KeepArgs {
     }
 }
 
+/// `freehold backup unprotected`.
+#[derive(Debug, Clone, Args)]
+pub struct UnprotectedArgs {
+    /// Directories, with all below
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// A bucket of the realm; may be given several times
+    #[arg(long = "bucket", value_name = "BUCKET")]
+    pub buckets: Vec<String>,
+    /// A database of the realm; may be given several times
+    #[arg(long = "database", value_name = "DATABASE")]
+    pub databases: Vec<String>,
+    /// Say that these are meant to be in no backup
+    #[arg(long, conflicts_with = "alarm_again")]
+    pub accept: bool,
+    /// Take that back
+    #[arg(long)]
+    pub alarm_again: bool,
+}
+
 /// From where something is looked up or comes back.
 #[derive(Debug, Clone, Args)]
 pub struct FromArgs {
@@ -337,6 +383,12 @@ pub struct RestoreArgs {
     /// To where it was, over what is there now; what came later stays
     #[arg(long, conflicts_with = "to")]
     pub in_place: bool,
+    /// Only say what would be made and overwritten, and name what would be overwritten
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run, name each path that would be made, too
+    #[arg(long, requires = "dry_run")]
+    pub paths: bool,
     /// From where.
     #[command(flatten)]
     pub from: FromArgs,

@@ -137,11 +137,12 @@ pub(super) fn lines_of(made: &BackupStatus) -> Vec<String> {
         patterns => format!(", without {}", patterns.join(", ")),
     };
     let every = span(made.every_ms);
+    let metered = if made.on_metered { ", over metered networks too" } else { "" };
     let typed: Vec<_> = made.command.iter().map(|word| words::typed(word)).collect();
     let printed = Some(typed.join(" ")).filter(|typed| !typed.is_empty());
     let printed = printed.map(|typed| format!(", which is what {typed} prints")).unwrap_or_default();
     let mut out = vec![format!(
-        "  {:<16} {}{without}{printed}, every {every}; {}",
+        "  {:<16} {}{without}{printed}, every {every}{metered}; {}",
         made.name,
         made.paths.join(", "),
         kept(&made.keep)

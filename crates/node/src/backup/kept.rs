@@ -24,6 +24,24 @@ const RUNS_MAX: usize = 30;
 pub(crate) struct Plan {
     pub(crate) targets: BTreeMap<String, Target>,
     pub(crate) backups: BTreeMap<String, Backup>,
+    /// What a person said is meant to be in none.
+    #[serde(skip_serializing_if = "Spare::is_nothing")]
+    pub(crate) spared: Spare,
+}
+
+/// What is meant to be in no backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Spare {
+    pub(crate) paths: BTreeSet<PathBuf>,
+    pub(crate) buckets: BTreeSet<String>,
+    pub(crate) databases: BTreeSet<String>,
+}
+
+impl Spare {
+    fn is_nothing(&self) -> bool {
+        self.paths.is_empty() && self.buckets.is_empty() && self.databases.is_empty()
+    }
 }
 
 /// Where backups go.
@@ -67,6 +85,9 @@ pub(crate) struct Backup {
     pub(crate) exclude: Vec<String>,
     pub(crate) git_ignore: bool,
     pub(crate) one_file_system: bool,
+    /// Whether it is made over a network that costs by the byte.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) on_metered: bool,
     pub(crate) every_ms: u64,
     pub(crate) to: BTreeSet<String>,
     pub(crate) added_ms: u64,
@@ -81,11 +102,14 @@ pub(crate) struct Backup {
 pub(crate) struct Lodging {
     pub(crate) buckets: Vec<String>,
     pub(crate) databases: Vec<String>,
+    /// Whether it is all that there is at each run, and what this machine was told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) everything: bool,
 }
 
 impl Lodging {
     pub(crate) const fn is_nothing(&self) -> bool {
-        self.buckets.is_empty() && self.databases.is_empty()
+        self.buckets.is_empty() && self.databases.is_empty() && !self.everything
     }
 }
 
@@ -103,11 +127,11 @@ pub(crate) fn policy(keep: &BackupKeep) -> Policy {
 }
 
 impl Backup {
-    /// When it is due. What was kept was asked whether it is a schedule.
-    pub(crate) fn schedule(&self) -> Option<Schedule> {
+    /// When it is due at a target; `leaves` says that it goes there by a network. What was kept was asked whether it is a
+    /// schedule.
+    pub(crate) fn schedule(&self, leaves: bool) -> Option<Schedule> {
         let mut schedule = Schedule::new(Millis(self.every_ms)).ok()?;
-        // A directory of this machine costs nothing by the byte.
-        schedule.metered = true;
+        schedule.metered = self.on_metered || !leaves;
         Some(schedule)
     }
 
@@ -127,6 +151,11 @@ impl Backup {
 impl Plan {
     pub(crate) fn has(&self, (backup, target): &Pair) -> bool {
         self.backups.get(backup).is_some_and(|backup| backup.to.contains(target))
+    }
+
+    /// Whether what goes to a target leaves this machine by a network.
+    pub(crate) fn leaves(&self, target: &str) -> bool {
+        self.targets.get(target).is_some_and(|target| target.place.leaves())
     }
 
     /// Each backup at each of its targets.

@@ -116,6 +116,11 @@ impl Place {
         }
     }
 
+    /// Whether what goes there leaves this machine by a network. What is mounted is its user's to know.
+    pub(crate) const fn leaves(&self) -> bool {
+        !matches!(self, Self::Folder(_) | Self::Kept { .. })
+    }
+
     /// By what it is known which password is this place's. A shelf is called the same on both sides.
     pub(crate) fn key(&self, me: NodeId) -> String {
         match self {

@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
 use super::kept::{Backup, Plan, Record, Records};
+use super::metered::Network;
 use super::running::{self, Job};
 use super::upkeep::{Upkeep, Upkeeps, first_at, thinning_at};
 use super::{Backups, Pair, passwords};
@@ -32,6 +33,7 @@ pub(crate) fn start(plane: &Plane, shared: &Arc<Shared>) {
     plane.report(Health::Idle(NOTHING.to_owned()));
     plane.spawn(run(Arc::clone(shared), plane.clone()));
     plane.spawn(spread(Arc::clone(shared), plane.clone()));
+    plane.spawn(super::guarding::run(Arc::clone(shared), plane.clone()));
 }
 
 /// Has passwords lie on a second machine once there is one.
@@ -52,13 +54,20 @@ async fn spread(shared: Arc<Shared>, plane: Plane) {
 
 async fn run(shared: Arc<Shared>, plane: Plane) {
     let (stop, mut under_way, mut round) = (Stop::default(), FuturesUnordered::new(), Round::default());
-    let backups = &shared.backups_of_files;
+    let (backups, mut network) = (&shared.backups_of_files, Network::default());
     loop {
         let plan = backups.plan();
+        let leaves = plan.pairs().any(|((_, target), _)| plan.leaves(&target));
+        let metered = tokio::select! {
+            biased;
+            () = plane.cancel().cancelled() => break,
+            metered = network.is_metered(leaves) => metered,
+        };
+        backups.says_metered(metered);
         let (power, now) = (super::power::now(), clock::wall());
         let asked = |pair: &Pair| backups.is_asked(pair);
         let kept = Kept { plan: &plan, records: &backups.records(), upkeeps: &backups.upkeeps() };
-        let (jobs, next) = round.due(&kept, &asked, Now { at: now, power, metered: false });
+        let (jobs, next) = round.due(&kept, &asked, Now { at: now, power, metered });
         for job in jobs {
             let Some(target) = plan.targets.get(job.target()) else { continue };
             let begins = match &job {
@@ -171,7 +180,7 @@ impl Round {
     }
 
     /// What begins now, and when to look again at the latest. What was asked for comes first, then what is due; what
-    /// nobody waits for comes not on a battery.
+    /// nobody waits for comes not on a battery, nor over what costs by the byte.
     fn due(&self, kept: &Kept<'_>, asked: &dyn Fn(&Pair) -> bool, now: Now) -> (Vec<Job>, Millis) {
         let mut next = now.at.plus(LOOK_EVERY);
         let mut runs: BTreeMap<&str, ((u8, u64), Job)> = BTreeMap::new();
@@ -179,7 +188,7 @@ impl Round {
         let pairs: Vec<(Pair, &Backup)> = kept.plan.pairs().collect();
         for (pair, backup) in &pairs {
             let record = kept.records.of(pair).unwrap_or(&nothing);
-            let Some(schedule) = backup.schedule() else { continue };
+            let Some(schedule) = backup.schedule(kept.plan.leaves(&pair.1)) else { continue };
             let first = match due(&schedule, &record.tries(), &now, backup.seed(&pair.1)) {
                 _ if asked(pair) => 0,
                 Due::Now => 1,
@@ -201,7 +210,8 @@ impl Round {
             let run = runs.remove(target.as_str());
             let waits = run.is_some();
             jobs.extend(run.map(|(_, job)| job).filter(|_| !self.is_busy(target, Lane::Write)));
-            if matches!(now.power, Power::Battery(_)) || self.is_busy(target, Lane::Read) {
+            let costs = now.metered && kept.plan.leaves(target);
+            if costs || matches!(now.power, Power::Battery(_)) || self.is_busy(target, Lane::Read) {
                 continue;
             }
             let here = pairs.iter().filter(|(pair, _)| pair.1 == *target);

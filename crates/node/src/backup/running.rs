@@ -100,7 +100,7 @@ async fn made(
     stop: Stop,
 ) -> Result<Made, Failed> {
     let password = passwords::of(shared, &target.password).await.map_err(|problem| problem.to_string())?;
-    let what = What::of(shared, backup);
+    let what = What::of(shared, backup).await;
     let machine = shared.name_of(shared.me());
     let (shared, pair) = (Arc::clone(shared), pair.clone());
     let work = move || {
@@ -122,9 +122,9 @@ enum What {
 }
 
 impl What {
-    fn of(shared: &Arc<Shared>, backup: &Backup) -> Self {
+    async fn of(shared: &Arc<Shared>, backup: &Backup) -> Self {
         match backup.paths.as_slice() {
-            _ if !backup.kept.is_nothing() => Self::Given(Arc::new(Lodged::of(shared, &backup.kept))),
+            _ if !backup.kept.is_nothing() => Self::Given(Arc::new(Lodged::of(shared, &backup.kept).await)),
             [file] if !backup.command.is_empty() => Self::Printed(Output {
                 command: backup.command.clone(),
                 file: file.clone(),

@@ -12,6 +12,7 @@ fn backup(to: &[&str]) -> Backup {
         kept: Lodging::default(),
         git_ignore: false,
         one_file_system: true,
+        on_metered: false,
         every_ms: 3_600_000,
         to: to.iter().map(|name| (*name).to_owned()).collect(),
         added_ms: 1_800_000_000_000,

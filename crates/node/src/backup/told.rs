@@ -66,6 +66,7 @@ fn one(state: &State, name: &str, backup: &Backup, now: Millis) -> BackupStatus 
         command: backup.command.clone(),
         exclude: backup.exclude.clone(),
         every_ms: backup.every_ms,
+        on_metered: backup.on_metered,
         keep: backup.keep,
         to: backup.to.iter().map(|target| standing(state, name, target, backup, now)).collect(),
     }
@@ -75,9 +76,9 @@ fn standing(state: &State, name: &str, target: &str, backup: &Backup, now: Milli
     let pair: Pair = (name.to_owned(), target.to_owned());
     let record = state.records.of(&pair).cloned().unwrap_or_default();
     let running = state.running.get(&pair);
-    let now_here = Now { at: now, power: super::power::now(), metered: false };
-    let due =
-        backup.schedule().map(|schedule| due(&schedule, &record.tries(), &now_here, backup.seed(target)));
+    let now_here = Now { at: now, power: super::power::now(), metered: state.metered };
+    let schedule = backup.schedule(state.plan.leaves(target));
+    let due = schedule.map(|schedule| due(&schedule, &record.tries(), &now_here, backup.seed(target)));
     let (next, waits_for) = match due {
         Some(Due::Now) => (Some(0), None),
         Some(Due::At(at)) => (Some(at.since(now).0), None),
@@ -208,6 +209,12 @@ fn alarm_told(alarm: Alarm, record: &Record) -> (String, String) {
 
 /// What a person has to hear of.
 pub(crate) fn findings(shared: &Shared) -> Vec<Finding> {
+    let mut found = of_backups(shared);
+    found.extend(super::guarding::finding(&shared.backups_of_files));
+    found
+}
+
+fn of_backups(shared: &Shared) -> Vec<Finding> {
     let (state, now) = (shared.backups_of_files.state(), clock::wall());
     let mut found = Vec::new();
     for (pair, backup) in state.plan.pairs() {
@@ -313,6 +320,8 @@ pub(crate) fn metrics(shared: &Shared) -> String {
         Some(record.jumps().any().into())
     });
     of_targets(&state, now, &mut out);
+    drop(state);
+    super::guarding::metrics(&shared.backups_of_files, &mut out);
     out
 }
 

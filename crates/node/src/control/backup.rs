@@ -1,6 +1,5 @@
 //! Backups, from the API to the plan, and to repositories.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,21 +8,24 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_api::{
     BackupAsked, BackupCheck, BackupControl, BackupEntry, BackupEntryKind, BackupEvent, BackupEvents,
-    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupLook, BackupMount,
-    BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupProgress, BackupRead,
-    BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupStatus, BackupTarget, BackupTree,
-    Backups, NewBackup, NewBackupTarget, Problem,
+    BackupFinding, BackupForget, BackupForgotten, BackupFound, BackupKeep, BackupLook, BackupMetered,
+    BackupMount, BackupMounted, BackupNode, BackupPace, BackupPassword, BackupPlace, BackupProgress,
+    BackupRead, BackupRestore, BackupRestored, BackupSnapshot, BackupSought, BackupSpare, BackupStatus,
+    BackupTarget, BackupTree, BackupUnprotected, Backups, NewBackup, NewBackupTarget, Problem,
 };
 use freehold_backup::{BackupError, Kind, Meter, Repository, Rights, Snapshot, Stop};
 use futures::StreamExt as _;
 
+use self::meant::Meant;
 use super::Answers;
 use crate::backup::{self, Backup, Remover, StopsWhenDropped, Target};
 use crate::shared::Shared;
 
 mod adding;
 mod bucket;
+mod comparing;
 mod kept;
+mod meant;
 mod mounting;
 mod printing;
 mod seeking;
@@ -88,10 +90,24 @@ impl BackupControl for Answers {
         listed(&self.0, name)
     }
 
+    async fn meter_backup(&self, name: &str, wish: BackupMetered) -> Result<BackupStatus, Problem> {
+        let named = name.to_owned();
+        self.0.to_the_end(|shared| async move { adding::metered(&shared, &named, wish).await }).await?;
+        listed(&self.0, name)
+    }
+
     async fn accept_backup(&self, name: &str) -> Result<BackupStatus, Problem> {
         let backup = backup_named(&self.0, name, "nothing was accepted")?;
         self.0.backups_of_files.accept(name, &backup);
         listed(&self.0, name)
+    }
+
+    async fn unprotected(&self) -> Result<BackupUnprotected, Problem> {
+        backup::guarding::unprotected(&self.0).await
+    }
+
+    async fn spare_from_backup(&self, wish: BackupSpare) -> Result<BackupUnprotected, Problem> {
+        self.0.to_the_end(|shared| async move { backup::guarding::spare(&shared, wish).await }).await
     }
 
     async fn backup_snapshots(&self, place: BackupPlace) -> Result<Vec<BackupSnapshot>, Problem> {
@@ -105,7 +121,7 @@ impl BackupControl for Answers {
 
     async fn backup_entries(&self, place: BackupPlace) -> Result<Vec<BackupEntry>, Problem> {
         let (_, target) = named(&self.0, place.target.as_deref(), NOT_LOOKED)?;
-        let meant = Meant::of(&self.0, place.snapshot);
+        let meant = Meant::of(&self.0, place.snapshot).with(place.path.as_deref());
         looked_at(&self.0, target, NOT_LOOKED, move |repository| {
             let snapshot = meant.among(repository, NOT_LOOKED)?;
             let listed = repository.list(&snapshot, place.path.as_deref().map(Path::new));
@@ -136,16 +152,19 @@ impl BackupControl for Answers {
     }
 
     async fn restore_backup(&self, wish: BackupRestore) -> Result<BackupEvents, Problem> {
-        let BackupRestore { from, to } = wish;
+        let BackupRestore { from, to, dry_run } = wish;
         let to = PathBuf::from(to);
         if !backup::is_plain(&to) {
             let why = format!("{} is no absolute path", to.display());
             return Err(Problem::invalid(NOT_RESTORED, why, Some("freehold backup restore --to DIR")));
         }
         let (_, target) = named(&self.0, from.target.as_deref(), NOT_RESTORED)?;
-        let meant = Meant::of(&self.0, from.snapshot);
+        let meant = Meant::of(&self.0, from.snapshot).with(from.path.as_deref());
         events(&self.0, target, Rights::Append, NOT_RESTORED, move |repository| {
             let snapshot = meant.among(repository, NOT_RESTORED)?;
+            if dry_run {
+                return comparing::compared(repository, &snapshot, from.path.as_deref(), &to);
+            }
             let restored = repository.restore(&snapshot, from.path.as_deref().map(Path::new), &to);
             let restored = restored.map_err(|error| backup::problem(NOT_RESTORED, &error))?;
             Ok(BackupEvent::Restored(BackupRestored {
@@ -321,52 +340,6 @@ fn backup_named(shared: &Shared, name: &str, not: &str) -> Result<Backup, Proble
     shared.backups_of_files.plan().backups.remove(name).ok_or_else(|| {
         Problem::not_found(not, format!("there is no backup {name:?}"), Some("freehold backup list"))
     })
-}
-
-/// A snapshot as somebody named it.
-struct Meant {
-    wanted: Option<String>,
-    /// The machine and paths, where it is the name of a backup.
-    backup: Option<(String, BTreeSet<PathBuf>)>,
-}
-
-impl Meant {
-    fn of(shared: &Shared, wanted: Option<String>) -> Self {
-        let wanted = wanted.filter(|wanted| wanted != "latest");
-        let plan = shared.backups_of_files.plan();
-        let backup = wanted.as_ref().and_then(|name| plan.backups.get(name)).map(|backup| {
-            (shared.name_of(shared.me()), backup.paths.iter().cloned().collect::<BTreeSet<_>>())
-        });
-        Self { wanted, backup }
-    }
-
-    /// The id of the snapshot. The newest of all is meant only where all are of the same: somebody else's would be
-    /// brought back for one's own.
-    fn among(&self, repository: &Repository, not: &str) -> Result<String, Problem> {
-        let all = repository.snapshots().map_err(|error| backup::problem(not, &error))?;
-        let group = |one: &Snapshot| (one.host.clone(), one.paths.iter().cloned().collect::<BTreeSet<_>>());
-        let list = Some("freehold backup snapshots");
-        let none = || Problem::not_found(not, "there is no such snapshot", list);
-        let newest = |all: &mut dyn Iterator<Item = &Snapshot>| all.last().map(|one| one.id.clone());
-        match (&self.backup, &self.wanted) {
-            (Some(of), _) => newest(&mut all.iter().filter(|one| group(one) == *of)).ok_or_else(none),
-            (None, Some(wanted)) => {
-                let found: Vec<&Snapshot> =
-                    all.iter().filter(|one| one.id.starts_with(wanted.as_str())).collect();
-                match found.as_slice() {
-                    [one] => Ok(one.id.clone()),
-                    [] => Err(none()),
-                    _ => Err(Problem::invalid(not, format!("{wanted} is the start of several ids"), list)),
-                }
-            }
-            (None, None) if all.iter().map(group).collect::<BTreeSet<_>>().len() > 1 => {
-                let why = "several machines or paths are backed up there, each with a newest snapshot";
-                let next = "say which: --snapshot ID    (freehold backup snapshots), or the name of a backup";
-                Err(Problem::invalid(not, why, Some(next)))
-            }
-            (None, None) => newest(&mut all.iter()).ok_or_else(none),
-        }
-    }
 }
 
 fn fault(not: &str, error: &tokio::task::JoinError) -> Problem {

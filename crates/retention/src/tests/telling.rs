@@ -1,9 +1,7 @@
-use std::path::Path;
-
 use freehold_wire::Millis;
 use proptest::prelude::*;
 
-use crate::{Alarm, Bounds, Drilled, Jumps, Outcome, Record, alarms, unprotected};
+use crate::{Alarm, Bounds, Drilled, Jumps, Outcome, Record, alarms};
 
 const HOUR: u64 = 3_600_000;
 const BEGIN: u64 = 1_700_000_000_000;
@@ -166,14 +164,6 @@ fn what_nobody_tried_and_what_nobody_could_read_is_told() {
     record.tested = Some(hours(15 * 24));
     record.runs.last_mut().expect("one").unread = 2;
     assert_eq!(told(&record, hours(15 * 24)), [Alarm::Unread { files: 2 }]);
-}
-
-#[test]
-fn paths_in_no_source_are_unprotected() {
-    let [home, photos, mail] = ["/home/ann", "/home/ann/photos", "/var/mail"].map(Path::new);
-    assert_eq!(unprotected(&[photos, mail], &[home], &[]), [mail]);
-    assert_eq!(unprotected(&[photos, mail], &[home, Path::new("/var")], &[photos]), [photos]);
-    assert_eq!(unprotected(&[Path::new("/home/annabel")], &[home], &[]), [Path::new("/home/annabel")]);
 }
 
 proptest! {

@@ -60,6 +60,7 @@ fn a_backup_is_told_with_what_is_wrong_at_each_target() {
         command: Vec::new(),
         exclude: vec!["*.iso".to_owned()],
         every_ms: 3_600_000,
+        on_metered: false,
         keep: BackupKeep { daily: 7, monthly: 12, ..BackupKeep::default() },
         to: vec![nas, stick],
     };

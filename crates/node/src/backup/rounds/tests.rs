@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use super::super::Place;
 use super::super::kept::{Backup, Lodging, Run, Target, Trial};
 use super::*;
+use freehold_wire::NodeId;
 
 const HOUR: u64 = 3_600_000;
 const NOW: u64 = 500_000 * HOUR;
@@ -21,6 +22,7 @@ fn plan() -> Plan {
         command: Vec::new(),
         git_ignore: false,
         one_file_system: false,
+        on_metered: false,
         every_ms: HOUR,
         to: BTreeSet::from(["nas".to_owned(), "stick".to_owned()]),
         added_ms: NOW,
@@ -29,6 +31,7 @@ fn plan() -> Plan {
     Plan {
         targets: ["nas", "stick"].map(|name| (name.to_owned(), target(name))).into(),
         backups: [("home".to_owned(), backup)].into(),
+        ..Plan::default()
     }
 }
 
@@ -194,4 +197,33 @@ fn nothing_is_forgotten_while_nobody_has_said_that_it_is_meant() {
     assert!(!thins(&records));
     records.of_mut(&pair("nas")).accepted(now.at);
     assert!(thins(&records));
+}
+
+#[test]
+fn what_leaves_the_machine_waits_while_that_costs_by_the_byte() {
+    let (mut plan, records, round) = (plan(), Records::default(), Round::default());
+    let place = Place::Machine { keeper: NodeId::from_bytes([1; 32]), of: NodeId::from_bytes([2; 32]) };
+    plan.targets.get_mut("nas").unwrap().place = place;
+    let metered = Now { metered: true, ..at(NOW) };
+    let begins = |plan: &Plan, asked: &dyn Fn(&Pair) -> bool| {
+        let (jobs, _) = due(&round, plan, &records, asked, metered);
+        targets(&jobs).into_iter().map(|(target, _)| target.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(begins(&plan, &|_| false), ["stick"], "the disk is here");
+    assert_eq!(begins(&plan, &|_| true), ["nas", "stick"], "whoever asks for it has it");
+    plan.backups.get_mut("home").unwrap().on_metered = true;
+    assert_eq!(begins(&plan, &|_| false), ["nas", "stick"]);
+}
+
+#[test]
+fn nothing_is_tried_over_what_costs_by_the_byte() {
+    let (mut plan, mut records, round) = (plan(), Records::default(), Round::default());
+    plan.targets.get_mut("nas").unwrap().place =
+        Place::Machine { keeper: NodeId::from_bytes([1; 32]), of: NodeId::from_bytes([2; 32]) };
+    for target in ["nas", "stick"] {
+        *records.of_mut(&pair(target)) = ran(NOW - 1000);
+    }
+    let now = Now { metered: true, ..at(NOW) };
+    let (jobs, _) = due(&round, &plan, &records, &|_| false, now);
+    assert!(!jobs.is_empty() && jobs.iter().all(|job| job.target() == "stick"), "{jobs:?}");
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use freehold_api::{
-    BackupKeep, BackupPace, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem, words,
+    BackupKeep, BackupMetered, BackupPace, BackupTarget, BackupUpkeep, NewBackup, NewBackupTarget, Problem,
+    words,
 };
 use freehold_backup::{BackupError, Password, Repository, Rights, Source, Stop};
 use freehold_realm::Side;
@@ -268,7 +269,8 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
     Schedule::new(every)
         .map_err(|bad| Problem::invalid(NOT_BACKED_UP, bad.to_string(), Some("--every hour")))?;
     let backups = &shared.backups_of_files;
-    let lodged = Lodging { buckets: wish.buckets.clone(), databases: wish.databases.clone() };
+    let (buckets, databases) = (wish.buckets.clone(), wish.databases.clone());
+    let lodged = Lodging { buckets, databases, everything: wish.everything };
     let paths = match (wish.command.is_empty(), lodged.is_nothing()) {
         (true, true) => paths(&wish, backups.never(&shared.home)).await?,
         (false, true) => vec![printing::file(&wish)?],
@@ -298,6 +300,7 @@ pub(super) async fn backup(shared: &Arc<Shared>, wish: NewBackup) -> Result<(), 
         exclude: wish.exclude,
         git_ignore: wish.git_ignore,
         one_file_system: wish.one_file_system,
+        on_metered: wish.on_metered,
         every_ms: wish.every_ms,
         to: wish.to.into_iter().collect(),
         added_ms: clock::wall().0,
@@ -354,7 +357,8 @@ fn readable(source: &Source, never: &[PathBuf]) -> Result<(), Problem> {
 
 /// Snapshots are told apart by what they are of: two things by the same name would be one history.
 fn is_alone(wish: &NewBackup, paths: &[PathBuf], plan: &Plan) -> Result<(), Problem> {
-    let are_files = wish.command.is_empty() && wish.buckets.is_empty() && wish.databases.is_empty();
+    let are_files =
+        wish.command.is_empty() && wish.buckets.is_empty() && wish.databases.is_empty() && !wish.everything;
     let differs = |other: &Backup| {
         other.paths == paths && !(are_files && other.command.is_empty() && other.kept.is_nothing())
     };
@@ -380,6 +384,18 @@ pub(super) async fn keep(shared: &Arc<Shared>, name: &str, keep: BackupKeep) -> 
     backups.choose(NOT, |plan| {
         if let Some(backup) = plan.backups.get_mut(name) {
             backup.keep = keep;
+        }
+    })
+}
+
+pub(super) async fn metered(shared: &Arc<Shared>, name: &str, wish: BackupMetered) -> Result<(), Problem> {
+    const NOT: &str = "nothing was changed";
+    let backups = &shared.backups_of_files;
+    let _turn = backups.turn.lock().await;
+    backup_named(shared, name, NOT)?;
+    backups.choose(NOT, |plan| {
+        if let Some(backup) = plan.backups.get_mut(name) {
+            backup.on_metered = wish.on_metered;
         }
     })
 }

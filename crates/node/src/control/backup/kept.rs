@@ -21,6 +21,17 @@ pub(super) fn paths(shared: &Arc<Shared>, wish: &NewBackup) -> Result<Vec<PathBu
         let why = "buckets and databases are backed up by themselves: not with files, nor with what a command prints";
         return Err(Problem::invalid(NOT_BACKED_UP, why, Some(USAGE)));
     }
+    if wish.everything {
+        if wish.buckets.is_empty() && wish.databases.is_empty() {
+            return Ok(lodged::all_paths());
+        }
+        let why = "either everything is backed up, or what is named";
+        return Err(Problem::invalid(
+            NOT_BACKED_UP,
+            why,
+            Some("freehold backup add NAME --everything --to TARGET"),
+        ));
+    }
     let mut paths = Vec::new();
     for name in &wish.buckets {
         is_readable(shared, name)?;
