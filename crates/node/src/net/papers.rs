@@ -17,7 +17,7 @@ use crate::shared::Shared;
 use crate::supervisor::{Health, Plane};
 
 /// How often all are asked, whether or not something has changed here.
-const ROUND: Duration = Duration::from_secs(60);
+const ROUND: Duration = Duration::from_mins(1);
 /// After something has changed, more may.
 const SETTLE: Duration = Duration::from_millis(200);
 /// Machines that are asked at a time.
