@@ -2,6 +2,8 @@
 //! what they have not signed, everybody works out the same, and who says two things is seen.
 #![cfg(test)]
 
+mod travels;
+
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};

@@ -206,6 +206,9 @@ pub struct PoolStatus {
     /// What waits for signatures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub proposals: Vec<PoolProposal>,
+    /// Realms in it with which this one has no grant that holds, by name: papers do not travel to them from here by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_hand: Vec<String>,
     /// What is to be typed or done next here, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub next: Vec<String>,

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use freehold_mesh::{Doorman, Proof};
 use freehold_passes::ShelfErrand;
+use freehold_pools::Handing;
 use freehold_realm::{Body, NodeRoles, Op};
 use freehold_seal::DirectoryRow;
 use freehold_wire::{Bounded, GrantId, Millis, Name, NodeId, RealmId, Text, from_canonical, to_canonical};
@@ -166,6 +167,7 @@ impl Doorman for Door {
                 || crate::zfs::keeping::has_errands(&shared, caller)
                 || reads()
                 || crate::net::lending::keeping::has_errands(&shared, caller)
+                || crate::net::papers::has_errands(&shared, caller)
         })
     }
 
@@ -173,6 +175,9 @@ impl Doorman for Door {
         let shared = self.shared.upgrade()?;
         if let Some(ask) = crate::zfs::keeping::asked(&question) {
             return crate::zfs::keeping::errand(&shared, caller, ask.ok()?, body).await;
+        }
+        if let Some(asked) = Handing::from_bytes(&question) {
+            return crate::net::papers::errand(&shared, caller, asked, body).await;
         }
         match ShelfErrand::from_bytes(&question) {
             Ok(errand) => keeping::errand(&shared, caller, errand, body).await,

@@ -18,6 +18,7 @@ pub(crate) mod mapping;
 mod near;
 pub(crate) mod onion;
 pub(crate) mod outlets;
+pub(crate) mod papers;
 pub(crate) mod phones;
 pub(crate) mod ports;
 pub(crate) mod stack;

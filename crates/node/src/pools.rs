@@ -8,6 +8,7 @@ use freehold_api::Problem;
 use freehold_disk::{make_private_dir, read_private, replace};
 use freehold_pools::{PAPERS_MAX, Papers};
 use freehold_wire::{Digest, Hex};
+use tokio::sync::watch;
 
 use crate::invitation::{TextError, from_long_text, to_text};
 use crate::problem::{home_problem, own_problem};
@@ -33,11 +34,17 @@ pub(crate) fn papers_of(text: &str) -> Result<Papers, TextError> {
 pub(crate) struct Shelf {
     folder: PathBuf,
     turn: Mutex<()>,
+    changes: watch::Sender<u64>,
 }
 
 impl Shelf {
     pub(crate) fn at(folder: PathBuf) -> Self {
-        Self { folder, turn: Mutex::default() }
+        Self { folder, turn: Mutex::default(), changes: watch::channel(0).0 }
+    }
+
+    /// Tells when papers have changed.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Held by whoever reads and then writes. It waits for the disk: never on a thread that must not.
@@ -80,7 +87,9 @@ impl Shelf {
         }
         let written = make_private_dir(&self.folder)
             .and_then(|()| replace(&file, papers_text(papers).as_bytes(), 0o600));
-        written.map_err(|error| home_problem(&file, &error))
+        written.map_err(|error| home_problem(&file, &error))?;
+        self.changes.send_modify(|number| *number += 1);
+        Ok(())
     }
 
     /// Keeps them no longer.

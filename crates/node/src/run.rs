@@ -211,6 +211,7 @@ async fn start(
     net::mapping::start(&supervisor.plane("router"), shared, options.no_port_mapping, started);
     net::grants::visiting::start(&supervisor.plane("other realms"), shared);
     net::lending::rounds::start(&supervisor.plane("room"), shared);
+    net::papers::start(&supervisor.plane("pools"), shared);
     net::followed::start(&supervisor.plane("addresses"), shared);
     crate::databases::start(&supervisor.plane("databases"), shared);
     crate::backup::start(&supervisor.plane("backup"), shared);

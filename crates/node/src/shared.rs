@@ -95,6 +95,8 @@ pub struct Shared {
     pub(crate) rooms: crate::net::lending::Rooms,
     /// Papers of pools.
     pub(crate) pools: crate::pools::Shelf,
+    /// With whom they are exchanged.
+    pub(crate) talk: crate::net::papers::Talk,
     /// What answers for names, once it does.
     pub(crate) names: OnceLock<Arc<crate::net::answers::Names>>,
     /// Where this node answers.
@@ -173,6 +175,7 @@ impl Shared {
             datasets: crate::zfs::Datasets::kept(&home),
             outlets: crate::net::outlets::Outlets::kept(home.forwards()),
             pools: crate::pools::Shelf::at(home.pools()),
+            talk: crate::net::papers::Talk::default(),
             home,
             identity,
             keys,

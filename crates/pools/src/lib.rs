@@ -7,6 +7,7 @@
 
 mod account;
 mod charter;
+mod handing;
 mod papers;
 mod proposal;
 mod row;
@@ -15,6 +16,7 @@ mod standing;
 
 pub use account::{ACCOUNT_MAX, Account, Line, Used, balance};
 pub use charter::{CHARTER_MAX, Charter, Decide, Flaw, MEMBERS_MAX, Member, NAME_MAX, Rules, Signed, Voice};
+pub use handing::Handing;
 pub use papers::{PAPERS_MAX, Papers, Taken, Wrong};
 pub use proposal::{Change, Missing, NoChange, Unwished};
 pub use row::{About, Draft, Row, place};

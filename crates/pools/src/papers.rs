@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use freehold_crypt::VerifyingKey;
+use freehold_crypt::{VerifyingKey, hash};
 use freehold_wire::{Bounded, DecodeError, Digest, Millis, RealmId, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
@@ -170,6 +170,19 @@ impl Papers {
     /// The bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         to_canonical(self)
+    }
+
+    /// What tells them from others.
+    pub fn digest(&self) -> Digest {
+        Digest::from_bytes(hash::digest("freehold 2026 pool papers", &self.to_bytes()))
+    }
+
+    /// Whether a realm says in them, or is said to have part in it.
+    pub fn knows(&self, realm: &RealmId) -> bool {
+        let is_member = |paper: &Signed| paper.charter.member(realm).is_some();
+        self.draft.realm == *realm
+            || self.rows.iter().any(|row| row.member.realm == *realm)
+            || self.charters.iter().any(is_member)
     }
 
     /// Reads papers from outside: they are worth nothing before they are taken into others, or into an empty set.

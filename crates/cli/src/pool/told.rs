@@ -35,6 +35,13 @@ pub(super) fn whole(pool: &PoolStatus) -> String {
         );
     }
     lines.extend(pool.proposals.iter().map(proposal));
+    if !pool.by_hand.is_empty() {
+        lines.push(format!(
+            "  without a grant between you, so by hand or by way of another member: {}\n    freehold pool papers export {}                 (and there: freehold pool papers import PAPERS)",
+            pool.by_hand.join(", "),
+            freehold_api::words::typed(&pool.name)
+        ));
+    }
     lines.extend(pool.next.iter().map(|next| format!("  next: {next}")));
     lines.join("\n")
 }

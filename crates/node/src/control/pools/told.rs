@@ -247,7 +247,12 @@ pub(super) fn status(shared: &Shared, papers: &Papers) -> PoolStatus {
     let proposals: Vec<PoolProposal> =
         papers.proposed().into_iter().map(|paper| teller.proposal(shared, paper)).collect();
     let name = counts.map_or(&papers.draft().name, |charter| &charter.name).as_str().to_owned();
+    let in_touch = crate::net::papers::in_touch(shared.log.view().state(), clock::wall());
+    let everybody = members.iter().chain(&waiting).filter(|one: &&PoolMember| !one.is_me);
+    let is_cut_off = |one: &&PoolMember| !in_touch.iter().any(|realm| realm.to_string() == one.realm);
+    let by_hand = everybody.filter(is_cut_off).map(|one| one.name.clone()).collect();
     PoolStatus {
+        by_hand,
         id: papers.draft().id().to_string(),
         begun: teller.standing.is_some(),
         rules: rules(counts.map_or(papers.draft().rules, |charter| charter.rules)),
