@@ -226,7 +226,10 @@ async fn of_two_that_dial_at_once_the_smaller_id_dialled_the_one_that_counts() {
         within("both ends to agree", async {
             let (mut from_a, mut from_b) = (vec![Bytes::new(); 16], vec![Bytes::new(); 16]);
             let (mut at_a, mut at_b) = (false, false);
-            while !(at_a && at_b && there.was_dialled() != here.was_dialled()) {
+            let agree = |there: &Line, here: &Line| {
+                there.is_open() && here.is_open() && there.was_dialled() != here.was_dialled()
+            };
+            while !(at_a && at_b && agree(&there, &here)) {
                 drop(there.send(&batch(1, 1, 8)));
                 drop(here.send(&batch(2, 1, 8)));
                 tokio::select! {
@@ -238,7 +241,6 @@ async fn of_two_that_dial_at_once_the_smaller_id_dialled_the_one_that_counts() {
             }
         })
         .await;
-        assert!(there.is_open() && here.is_open());
         led += u8::from(there.was_dialled());
         a.stop().await;
         b.stop().await;
