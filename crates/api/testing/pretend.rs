@@ -11,9 +11,9 @@ use freehold_api::{
     Audit, BackupControl, BucketChange, BucketRules, BucketStatus, Burden, ByteRange, ByteStream, Card,
     Checkpoint, Control, Doctor, FilterControl, GrantControl, GuardianTest, ImportReport, Invitation,
     InvitationStatus, KeyStatus, ListQuery, Listing, MadeKey, NetControl, NewBucket, NewInvitation, NewKey,
-    NewName, NodePlace, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, Phrase, Problem, Protection,
-    PutOptions, QuotaSetting, QuotaWhose, Standing, Status, UsageStatus, VerifyEvent, VerifyEvents,
-    VerifyFinding, VerifyReport,
+    NewName, NodePlace, NodeSetting, NodeStatus, ObjectInfo, ObjectRead, Phrase, PoolControl, Problem,
+    Protection, PutOptions, QuotaSetting, QuotaWhose, Standing, Status, UsageStatus, VerifyEvent,
+    VerifyEvents, VerifyFinding, VerifyReport,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -25,6 +25,8 @@ mod filter;
 mod lending;
 #[path = "pretend_net.rs"]
 mod net;
+#[path = "pretend_pools.rs"]
+mod pools;
 #[path = "pretend_realm.rs"]
 mod realm;
 
@@ -129,6 +131,10 @@ impl Control for Pretend {
     }
 
     fn backups_of_files(&self) -> Option<&dyn BackupControl> {
+        Some(self)
+    }
+
+    fn pools(&self) -> Option<&dyn PoolControl> {
         Some(self)
     }
 

@@ -6,11 +6,14 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use freehold_api::words::date;
-use freehold_api::{GrantMachine, GrantResource, GrantSide, GrantStanding, GrantStatus, Problem, RoomPhase};
+use freehold_api::{
+    GrantMachine, GrantResource, GrantSide, GrantStanding, GrantStatus, PoolStatus, Problem, RoomPhase,
+};
 
 use self::story::{Event, Story};
 use crate::fault::Fault;
 use crate::frame::{Frame, Place, Theme, page};
+use crate::pools;
 use crate::routes::Console;
 use crate::words::{self, Mark, bytes};
 
@@ -24,12 +27,13 @@ struct List {
     lent: Vec<GrantStatus>,
     borrowed: Vec<GrantStatus>,
     over: Vec<GrantStatus>,
+    pools: Vec<PoolStatus>,
     now: u64,
 }
 
 impl List {
     const fn is_empty(&self) -> bool {
-        self.lent.is_empty() && self.borrowed.is_empty() && self.over.is_empty()
+        self.lent.is_empty() && self.borrowed.is_empty() && self.over.is_empty() && self.pools.is_empty()
     }
 
     /// Lent and borrowed, each with its head, where there is any.
@@ -163,7 +167,8 @@ pub(crate) async fn list(State(console): State<Console>, theme: Theme) -> Result
     let (over, there): (Vec<_>, Vec<_>) = console.client.grants().await?.into_iter().partition(is_over);
     let (lent, borrowed) = there.into_iter().partition(|grant| grant.side == GrantSide::Lends);
     let frame = Frame::new(theme, Place::Grants, &status);
-    Ok(page(&List { frame, lent, borrowed, over, now: words::now_ms() }))
+    let pools = pools::all(&console).await?;
+    Ok(page(&List { frame, lent, borrowed, over, pools, now: words::now_ms() }))
 }
 
 pub(crate) async fn show(

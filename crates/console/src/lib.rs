@@ -23,6 +23,7 @@ mod health;
 mod home;
 mod network;
 mod nodes;
+mod pools;
 mod realm;
 
 pub use routes::router;

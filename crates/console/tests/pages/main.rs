@@ -439,6 +439,28 @@ async fn the_page_of_names_tells_what_is_blocked_for_whom_and_why() {
 }
 
 #[tokio::test]
+async fn the_balance_of_a_pool_is_on_a_page() {
+    let page = Browser::signed_in(World::family()).await.page("/grants").await;
+    for wanted in [
+        "elm",
+        "Waits for you",
+        "jones",
+        "<span>Lends</span> <span>300 GB of 600 GB</span>",
+        "<span>Borrows</span> <span>300 GB of 300 GB</span>",
+        "Leaves, and is bound until",
+        "lends jones",
+        "miller comes in",
+        "waits for 1 more of the others",
+        "Papers go by hand to lee",
+        "Type <code>freehold pool sign elm</code>",
+    ] {
+        assert!(page.contains(wanted), "{wanted}: {page}");
+    }
+    let fresh = Browser::signed_in(World::fresh()).await.page("/grants").await;
+    assert!(!fresh.contains("Pools"), "{fresh}");
+}
+
+#[tokio::test]
 async fn backups_tell_what_is_safe_and_what_to_type_where_it_is_not() {
     let browser = Browser::signed_in(World::family()).await;
     let page = browser.page("/backups").await;

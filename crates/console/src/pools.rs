@@ -1,0 +1,70 @@
+//! Pools: what several realms give to all others together, and what they have of it.
+
+use freehold_api::{PoolDecide, PoolMember, PoolProposal, PoolStatus, ProblemKind};
+
+use crate::fault::Fault;
+use crate::grants::Bar;
+use crate::routes::Console;
+use crate::words::{Mark, day};
+
+/// Those of which this node has papers; none on a node that keeps none.
+pub(crate) async fn all(console: &Console) -> Result<Vec<PoolStatus>, Fault> {
+    match console.client.pools().await {
+        Err(problem) if problem.kind == ProblemKind::Unreachable => Ok(Vec::new()),
+        other => Ok(other?),
+    }
+}
+
+pub(crate) fn mark(pool: &PoolStatus) -> Mark {
+    let is_mine = pool.proposals.iter().any(|proposal| proposal.is_mine_to_sign);
+    match (pool.begun, is_mine) {
+        (_, true) => Mark { tone: "wait", word: "Waits for you" },
+        (false, false) => Mark { tone: "quiet", word: "Not begun" },
+        (true, false) if pool.members.iter().any(|member| member.said_two_things) => {
+            Mark { tone: "bad", word: "Needs a look" }
+        }
+        (true, false) => Mark { tone: "good", word: "Holds" },
+    }
+}
+
+/// What a member gives, of what it said it would, and what it has, of what it may.
+pub(crate) fn balance(member: &PoolMember) -> [Bar; 2] {
+    let share = &member.share;
+    // All of what was agreed is as it should be.
+    let bar = |what, used, of| Bar { tone: "good", ..Bar::new(what, used, of) };
+    [bar("Lends", member.shared_out, share.gives), bar("Borrows", member.has, share.uses)]
+}
+
+/// Where it stands, and whether it stays.
+pub(crate) fn about(member: &PoolMember) -> String {
+    let place = Some(member.share.place.as_str()).filter(|place| !place.is_empty()).map(str::to_owned);
+    let leaves = member.leaves_ms.map(|until| format!("leaves, and is bound until {}", day(until)));
+    let two = member.said_two_things.then(|| "has signed two things that exclude each other".to_owned());
+    place.into_iter().chain(leaves).chain(two).collect::<Vec<_>>().join("; ")
+}
+
+/// What all are bound by.
+pub(crate) fn rules(pool: &PoolStatus) -> String {
+    use freehold_api::words::count;
+    let rules = &pool.rules;
+    let decide = match rules.decide {
+        PoolDecide::Majority => "more than half decide on a change",
+        PoolDecide::All => "all decide on a change",
+    };
+    format!(
+        "{decide}; who leaves says so {} before; what lies there is kept {} longer",
+        count(rules.notice_days.into(), "day"),
+        count(rules.wind_down_days.into(), "day"),
+    )
+}
+
+/// Whose signature a change waits for.
+pub(crate) fn waits(proposal: &PoolProposal) -> String {
+    let missing = proposal.missing.join(", ");
+    match (missing.is_empty(), proposal.more) {
+        (true, 0) => "signed by all whom it takes".to_owned(),
+        (true, more) => format!("waits for {more} more of the others"),
+        (false, 0) => format!("waits for {missing}"),
+        (false, more) => format!("waits for {missing}, and {more} more of the others"),
+    }
+}
