@@ -20,7 +20,7 @@ pub struct RealmCard {
 }
 
 /// A wish to lend something.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewGrant {
     /// The other realm's card.

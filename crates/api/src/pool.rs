@@ -174,7 +174,7 @@ pub struct PoolProposal {
 }
 
 /// What one member lends another by the charter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolLending {
     /// Who lends, by name.
     pub lender: String,
@@ -182,6 +182,12 @@ pub struct PoolLending {
     pub borrower: String,
     /// Bytes.
     pub bytes: u64,
+    /// Bytes for which there is a grant that holds, where this realm is one of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub granted: Option<u64>,
+    /// What is in the way, if something is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// How a pool stands, by the papers that are here.

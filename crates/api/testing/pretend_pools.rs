@@ -21,13 +21,19 @@ fn elm() -> PoolStatus {
     };
     let mut lee = member("lee", "1e", 300, 100, "");
     lee["leaves_ms"] = json!(now_ms() + 20 * 24 * HOUR_MS);
-    let lends = |lender: &str, borrower: &str, gb: u64| json!({ "lender": lender, "borrower": borrower, "bytes": gb * 1_000_000_000 });
+    let lends = |lender: &str, borrower: &str, gb: u64, known: &serde_json::Value| {
+        let mut lends = json!({ "lender": lender, "borrower": borrower, "bytes": gb * 1_000_000_000 });
+        lends.as_object_mut().unwrap().extend(known.as_object().unwrap().clone());
+        lends
+    };
     let all = json!({
         "id": "e1".repeat(32), "name": "elm", "begun": true, "rules": { "decide": "majority", "notice_days": 30,
             "wind_down_days": 30 },
         "members": [member("smith", "7d", 600, 300, "berlin"), member("jones", "5d", 600, 300, "paris"), lee],
         "waiting": [member("miller", "aa", 100, 50, "rome")],
-        "lending": [lends("smith", "jones", 250), lends("jones", "smith", 300), lends("lee", "jones", 50)],
+        "lending": [lends("smith", "jones", 250, &json!({ "granted": 250_000_000_000_u64 })),
+            lends("jones", "smith", 300, &json!({ "granted": 0, "trouble": "no machine of theirs answers" })),
+            lends("lee", "jones", 50, &json!({}))],
         "proposals": [{ "id": "c4".repeat(32), "says": ["miller comes in: gives 100 GB, may use 50 GB"],
             "signed": ["jones"], "missing": [], "more": 1, "is_mine_to_sign": true }],
         "by_hand": ["lee"],

@@ -173,7 +173,10 @@ async fn sign(terminal: Terminal, client: &Client, wish: SignPoolArgs) -> Result
         if dry_run {
             return show(terminal, &would, |_| format!("This would be signed:\n{read}"));
         }
-        terminal.say(format!("This is to be signed, and binds this realm:\n{read}"));
+        terminal.say(format!(
+            "This is to be signed, and binds this realm:\n{read}\n\
+             Once all have signed, this machine lends and borrows by itself what follows from it."
+        ));
         let said = terminal.ask("Sign it? [y/N]");
         if !said.is_some_and(|said| matches!(said.as_str(), "y" | "Y" | "yes")) {
             return Err(Problem::refused(NOT_SIGNED, "it was not agreed to", None::<&str>));

@@ -1,11 +1,11 @@
 //! Pools: what several realms give to all others together, and what they have of it.
 
-use freehold_api::{PoolDecide, PoolMember, PoolProposal, PoolStatus, ProblemKind};
+use freehold_api::{PoolDecide, PoolLending, PoolMember, PoolProposal, PoolStatus, ProblemKind};
 
 use crate::fault::Fault;
 use crate::grants::Bar;
 use crate::routes::Console;
-use crate::words::{Mark, day};
+use crate::words::{Mark, bytes, day};
 
 /// Those of which this node has papers; none on a node that keeps none.
 pub(crate) async fn all(console: &Console) -> Result<Vec<PoolStatus>, Fault> {
@@ -20,11 +20,14 @@ pub(crate) fn mark(pool: &PoolStatus) -> Mark {
     match (pool.begun, is_mine) {
         (_, true) => Mark { tone: "wait", word: "Waits for you" },
         (false, false) => Mark { tone: "quiet", word: "Not begun" },
-        (true, false) if pool.members.iter().any(|member| member.said_two_things) => {
-            Mark { tone: "bad", word: "Needs a look" }
-        }
+        (true, false) if needs_a_look(pool) => Mark { tone: "bad", word: "Needs a look" },
         (true, false) => Mark { tone: "good", word: "Holds" },
     }
+}
+
+fn needs_a_look(pool: &PoolStatus) -> bool {
+    pool.members.iter().any(|member| member.said_two_things)
+        || pool.lending.iter().any(|share| share.granted == Some(0) && share.trouble.is_some())
 }
 
 /// What a member gives, of what it said it would, and what it has, of what it may.
@@ -41,6 +44,17 @@ pub(crate) fn about(member: &PoolMember) -> String {
     let leaves = member.leaves_ms.map(|until| format!("leaves, and is bound until {}", day(until)));
     let two = member.said_two_things.then(|| "has signed two things that exclude each other".to_owned());
     place.into_iter().chain(leaves).chain(two).collect::<Vec<_>>().join("; ")
+}
+
+/// How far it is lent, where this realm has part in it.
+pub(crate) fn lent(share: &PoolLending) -> String {
+    match (share.granted, &share.trouble) {
+        (None, _) => String::new(),
+        (Some(0), Some(why)) => format!("not lent: {why}"),
+        (Some(0), None) => "not lent yet".to_owned(),
+        (Some(granted), _) if granted == share.bytes => "lent".to_owned(),
+        (Some(granted), _) => format!("lent are {}", bytes(granted)),
+    }
 }
 
 /// What all are bound by.

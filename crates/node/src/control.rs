@@ -48,6 +48,7 @@ pub(crate) use bucket::{
     named as bucket_named, named_anywhere as bucket_named_anywhere,
 };
 pub(crate) use places::{is_free, set_bucket};
+pub(crate) use pools::deal;
 pub use realm::audit_of;
 
 pub use crate::hosting::check_stores;

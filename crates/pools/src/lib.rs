@@ -8,6 +8,7 @@
 mod account;
 mod charter;
 mod handing;
+mod letter;
 mod papers;
 mod proposal;
 mod row;
@@ -17,10 +18,11 @@ mod standing;
 pub use account::{ACCOUNT_MAX, Account, Line, Used, balance};
 pub use charter::{CHARTER_MAX, Charter, Decide, Flaw, MEMBERS_MAX, Member, NAME_MAX, Rules, Signed, Voice};
 pub use handing::Handing;
+pub use letter::{LETTER_MAX, LETTER_TEXT_MAX, Letter, Offered};
 pub use papers::{PAPERS_MAX, Papers, Taken, Wrong};
 pub use proposal::{Change, Missing, NoChange, Unwished};
 pub use row::{About, Draft, Row, place};
-pub use shares::{Granted, Share, Step, allot, steps};
+pub use shares::{Dealing, Differs, Share, allot, dealing};
 pub use standing::{Double, Leaving, Notice, Standing};
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use freehold_crypt::{VerifyingKey, hash};
 use freehold_wire::{Bounded, DecodeError, Digest, Millis, RealmId, from_canonical, to_canonical};
 use minicbor::{Decode, Encode};
 
-use crate::{Account, Charter, Draft, MEMBERS_MAX, Notice, Row, Signed, Standing};
+use crate::{Account, Charter, Draft, Letter, MEMBERS_MAX, Notice, Row, Signed, Standing};
 
 /// The longest set of papers, in bytes.
 pub const PAPERS_MAX: usize = 2 << 20;
@@ -37,6 +37,8 @@ pub struct Papers {
     notices: Bounded<Notice, NOTICES_MAX>,
     #[n(4)]
     accounts: Bounded<Account, MEMBERS_MAX>,
+    #[n(5)]
+    letters: Bounded<Letter, MEMBERS_MAX>,
 }
 
 /// What became of papers that were handed in.
@@ -74,6 +76,7 @@ impl Papers {
             charters: Bounded::new(),
             notices: Bounded::new(),
             accounts: Bounded::new(),
+            letters: Bounded::new(),
         }
     }
 
@@ -95,6 +98,11 @@ impl Papers {
     /// What members have told of what lies where.
     pub fn accounts(&self) -> &[Account] {
         &self.accounts
+    }
+
+    /// The newest letter of each realm that has a part in it.
+    pub fn letters(&self) -> impl Iterator<Item = &Letter> {
+        self.letters.iter()
     }
 
     /// How the pool stands; none before all of somebody's first charter have signed. Of several such the one with the
@@ -137,6 +145,14 @@ impl Papers {
         self.with(|all| all.accounts.push(account))
     }
 
+    /// Adds a letter.
+    ///
+    /// # Errors
+    /// [`Wrong::TooMany`]
+    pub fn add_letter(&mut self, letter: Letter) -> Result<Taken, Wrong> {
+        self.with(|all| all.letters.push(letter))
+    }
+
     /// Adds what somebody else has of the same pool. Whatever is not signed by whom it has to be is passed over.
     ///
     /// # Errors
@@ -150,6 +166,7 @@ impl Papers {
             all.charters.extend(other.charters.iter().cloned());
             all.notices.extend(other.notices.iter().copied());
             all.accounts.extend(other.accounts.iter().cloned());
+            all.letters.extend(other.letters.iter().cloned());
         })
     }
 
@@ -159,6 +176,7 @@ impl Papers {
             charters: self.charters.iter().cloned().collect(),
             notices: self.notices.iter().copied().collect(),
             accounts: self.accounts.iter().cloned().collect(),
+            letters: self.letters.iter().cloned().collect(),
         };
         change(&mut heap);
         let sorted = heap.sorted(&self.draft)?;
@@ -213,12 +231,13 @@ struct Heap {
     charters: Vec<Signed>,
     notices: Vec<Notice>,
     accounts: Vec<Account>,
+    letters: Vec<Letter>,
 }
 
 impl Heap {
     /// Those of them that count, or may yet. The same for the same set, in whatever order it came.
     fn sorted(self, draft: &Draft) -> Result<Papers, Wrong> {
-        let Self { mut rows, charters, mut notices, accounts } = self;
+        let Self { mut rows, charters, mut notices, accounts, letters } = self;
         rows.sort_by_cached_key(to_canonical);
         rows.dedup();
         rows.retain(Row::is_signed);
@@ -246,7 +265,9 @@ impl Heap {
             counts
         });
         all.notices = Bounded::fill(&mut notices.into_iter());
-        if let Some(standing) = all.standing() {
+        let standing = all.standing();
+        all.letters = letters_kept(draft, standing.as_ref(), &all.rows, letters);
+        if let Some(standing) = standing {
             all.accounts = newest(&standing, accounts);
         }
         Ok(all)
@@ -409,4 +430,28 @@ fn newest(standing: &Standing, mut accounts: Vec<Account>) -> Bounded<Account, M
         }
     }
     Bounded::fill(&mut newest.into_values().map(|(_, _, account)| account))
+}
+
+/// Of each member the newest, by the key that it has in the charter that counts; before there is one, of each key that has
+/// said what it would give.
+fn letters_kept(
+    draft: &Draft,
+    standing: Option<&Standing>,
+    rows: &[Row],
+    mut letters: Vec<Letter>,
+) -> Bounded<Letter, MEMBERS_MAX> {
+    let id = draft.id();
+    let speaks = |letter: &Letter| match standing {
+        Some(standing) => {
+            standing.charter.member(&letter.realm).is_some_and(|member| member.key == letter.key)
+        }
+        None => rows.iter().any(|row| row.member.realm == letter.realm && row.member.key == letter.key),
+    };
+    letters.retain(|letter| letter.of == id && speaks(letter) && letter.is_signed());
+    // The newest of each comes first, and stays.
+    letters.sort_by_cached_key(|letter| {
+        (letter.realm, letter.key.to_bytes(), Reverse((letter.at, letter.to_bytes())))
+    });
+    letters.dedup_by_key(|letter| (letter.realm, letter.key));
+    Bounded::fill(&mut letters.into_iter())
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use freehold_wire::{GrantId, RealmId, ZoneId};
+use freehold_wire::{Millis, RealmId, ZoneId};
 
-use crate::{Member, Rules};
+use crate::{Member, Standing};
 
 /// Rounds in which room is shared out evenly, before what is left goes by order.
 const ROUNDS: usize = 64;
@@ -156,55 +156,50 @@ pub fn allot<'a>(members: impl Iterator<Item = &'a Member>) -> Vec<Share> {
     shares.collect()
 }
 
-/// A grant that stands under a pool, in the lender's log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Granted {
-    /// To whom.
-    pub to: RealmId,
-    /// How much.
-    pub bytes: u64,
+/// What is less than this is not worth a grant: it is left over where rows do not go up evenly.
+const LEAST: u64 = 1 << 20;
+
+/// What a lender has to do, so that its grants are what the charter says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dealing {
+    /// What it offers: nothing stands with them yet.
+    pub offers: Vec<Share>,
+    /// Where something stands, but not what the charter says. To change that ends a grant, which moves what lies under
+    /// it: that waits for a person.
+    pub differs: Vec<Differs>,
 }
 
-/// What a lender does, so that its grants are what the charter says.
+/// A grant that is not what the charter says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// Revokes a grant: it winds down.
-    End(GrantId),
-    /// Offers one.
-    Offer {
-        /// To whom.
-        to: RealmId,
-        /// How much.
-        bytes: u64,
-        /// The days of winding down in its terms.
-        wind_down_days: u16,
-    },
+pub struct Differs {
+    /// With whom.
+    pub with: RealmId,
+    /// The bytes that it lends.
+    pub stands: u64,
+    /// The bytes that it should.
+    pub due: u64,
 }
 
-/// The steps of one lender. Grants that are too much end, the largest that have to first; what is missing then is offered.
-/// A grant that only just began is kept as long as it is not too much, since to end it moves what lies there.
-pub fn steps(me: RealmId, rules: &Rules, shares: &[Share], grants: &BTreeMap<GrantId, Granted>) -> Vec<Step> {
-    let mine = shares.iter().filter(|share| share.lender == me);
-    let due: BTreeMap<RealmId, u64> = mine.map(|share| (share.borrower, share.bytes)).collect();
-    let mut steps = Vec::new();
-    let mut stands: BTreeMap<RealmId, u64> = BTreeMap::new();
-    let mut all: Vec<(&GrantId, &Granted)> = grants.iter().collect();
-    // The smallest first: as many of them stay as fit.
-    all.sort_unstable_by_key(|(id, grant)| (grant.bytes, **id));
-    for (id, grant) in all {
-        let stands = stands.entry(grant.to).or_default();
-        let with = stands.saturating_add(grant.bytes);
-        if with <= due.get(&grant.to).copied().unwrap_or(0) {
-            *stands = with;
-        } else {
-            steps.push(Step::End(*id));
+/// What one lender has to do, by the bytes that its grants lend to each member. Nothing ends of those who leave, and
+/// for whoever leaves, before they are free.
+pub fn dealing(me: &RealmId, standing: &Standing, grants: &BTreeMap<RealmId, u64>, now: Millis) -> Dealing {
+    let mut dealing = Dealing::default();
+    let shares = allot(standing.staying());
+    let due: BTreeMap<RealmId, u64> = shares
+        .iter()
+        .filter(|share| share.lender == *me && share.bytes >= LEAST)
+        .map(|share| (share.borrower, share.bytes))
+        .collect();
+    let is_leaving = |realm: &RealmId| standing.leaving.contains_key(realm) && standing.binds(realm, now);
+    for member in standing.charter.members.iter().filter(|member| member.realm != *me) {
+        let (with, due) = (member.realm, due.get(&member.realm).copied().unwrap_or(0));
+        match grants.get(&with).copied() {
+            None if due == 0 => {}
+            None => dealing.offers.push(Share { lender: *me, borrower: with, bytes: due }),
+            Some(_) if is_leaving(&with) || is_leaving(me) => {}
+            Some(stands) if stands == due => {}
+            Some(stands) => dealing.differs.push(Differs { with, stands, due }),
         }
     }
-    for (to, bytes) in due {
-        let missing = bytes.saturating_sub(stands.get(&to).copied().unwrap_or(0));
-        if missing > 0 {
-            steps.push(Step::Offer { to, bytes: missing, wind_down_days: rules.wind_down_days });
-        }
-    }
-    steps
+    dealing
 }

@@ -17,7 +17,9 @@ log = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(log)
 
 DAY, MOST, ROUNDS = 24 * 3600 * 1000, 1 << 50, 64
-CHARTER, LEAVING, ACCOUNT = (f"freehold 2026 pool {what}\0".encode() for what in ("charter", "leaving", "account"))
+CHARTER, LEAVING, ACCOUNT, LETTER = (
+    f"freehold 2026 pool {what}\0".encode() for what in ("charter", "leaving", "account", "letter")
+)
 
 
 def canonical(value):
@@ -154,6 +156,9 @@ def main():
     *says, signature = decode(un(file["account"]))
     row = next(row for row in first[5] if row[0] == says[1])
     assert is_signed(ACCOUNT + canonical(says), row[1], signature)
+
+    *says, key, signature = decode(un(file["letter"]))
+    assert is_signed(LETTER + canonical(says), key, signature) and len(un(file["letter"])) <= 48 * 1024
 
     for case in file["shares"]:
         assert allot(case["members"]) == case["shares"], case

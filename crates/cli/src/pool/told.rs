@@ -1,7 +1,7 @@
 //! A pool in plain words.
 
 use freehold_api::words::{bytes, count, date};
-use freehold_api::{PoolDecide, PoolMember, PoolProposal, PoolStatus};
+use freehold_api::{PoolDecide, PoolLending, PoolMember, PoolProposal, PoolStatus};
 
 /// One line.
 pub(super) fn line(pool: &PoolStatus) -> String {
@@ -28,11 +28,9 @@ pub(super) fn whole(pool: &PoolStatus) -> String {
     lines.push(format!("    {}", rules(pool)));
     if !pool.lending.is_empty() {
         lines.push("    by the charter".to_owned());
-        lines.extend(
-            pool.lending.iter().map(|share| {
-                format!("      {} lends {} {}", share.lender, share.borrower, bytes(share.bytes))
-            }),
-        );
+        lines.extend(pool.lending.iter().map(|share| {
+            format!("      {} lends {} {}{}", share.lender, share.borrower, bytes(share.bytes), lent(share))
+        }));
     }
     lines.extend(pool.proposals.iter().map(proposal));
     if !pool.by_hand.is_empty() {
@@ -44,6 +42,17 @@ pub(super) fn whole(pool: &PoolStatus) -> String {
     }
     lines.extend(pool.next.iter().map(|next| format!("  next: {next}")));
     lines.join("\n")
+}
+
+/// How far it is lent, where this realm has part in it.
+fn lent(share: &PoolLending) -> String {
+    match (share.granted, &share.trouble) {
+        (None, _) => String::new(),
+        (Some(0), Some(why)) => format!(": NOT LENT: {why}"),
+        (Some(0), None) => ": not lent yet".to_owned(),
+        (Some(granted), _) if granted == share.bytes => ": lent".to_owned(),
+        (Some(granted), _) => format!(": lent are {}", bytes(granted)),
+    }
 }
 
 fn rules(pool: &PoolStatus) -> String {

@@ -449,6 +449,8 @@ async fn the_balance_of_a_pool_is_on_a_page() {
         "<span>Borrows</span> <span>300 GB of 300 GB</span>",
         "Leaves, and is bound until",
         "lends jones",
+        "250 GB: lent",
+        "300 GB: not lent: no machine of theirs answers",
         "miller comes in",
         "waits for 1 more of the others",
         "Papers go by hand to lee",

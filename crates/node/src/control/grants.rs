@@ -23,7 +23,7 @@ use super::net::must_be_keeper;
 use super::realm::{contacts, name_of, not_like_an_id};
 use super::{Answers, bucket};
 use crate::clock;
-use crate::invitation::TextError;
+use crate::invitation::{Contact, TextError};
 use crate::log::{About, By};
 use crate::net::called;
 use crate::net::called::{Called, Sort, Thing};
@@ -39,6 +39,8 @@ const NOT_ACCEPTED: &str = "nothing was accepted";
 const NO_CARD: &str = "there is no card to hand out";
 /// How long something is lent if nobody says.
 const YEAR: Millis = Millis::from_hours(365 * 24);
+/// Machines by which whoever reads a letter of a pool finds this realm: it has many offers.
+const CONTACTS_IN_LETTERS: usize = 2;
 
 #[async_trait]
 impl GrantControl for Answers {
@@ -96,7 +98,7 @@ pub(super) fn own_name(shared: &Shared) -> Result<Name, Problem> {
     named.map_or_else(|| name_of(&format!("realm {}", shared.realm().short())), Ok)
 }
 
-fn card(shared: &Shared) -> Result<RealmCard, Problem> {
+pub(super) fn card(shared: &Shared) -> Result<RealmCard, Problem> {
     let view = shared.log.view();
     let signers = signers(shared, view.state());
     if signers.is_empty() {
@@ -185,7 +187,7 @@ fn wished(wish: &NewGrant, services: bool) -> Result<Resource, Problem> {
     Err(Problem::invalid(NOT_OFFERED, why, Some(next)))
 }
 
-async fn offer(
+pub(super) async fn offer(
     shared: &Shared,
     wish: &NewGrant,
     dry_run: bool,
@@ -222,17 +224,27 @@ async fn offer(
             return Err(problem);
         }
     }
-    let offer = Offer {
-        realm: shared.realm(),
-        name: own_name(shared)?,
-        to: theirs.realm,
-        grant,
-        said_in,
-        terms,
-        signers: theirs.signers,
-        contacts: Bounded::fill(&mut contacts(shared).into_iter()),
-    };
-    Ok(Some((grant, offer.to_text())))
+    let what = (grant, said_in);
+    Ok(Some((grant, written(shared, what, (theirs.realm, terms, theirs.signers), contacts(shared))?)))
+}
+
+/// An offer as it is handed over.
+fn written(
+    shared: &Shared,
+    (grant, said_in): (GrantId, OpId),
+    (to, terms, signers): (RealmId, Terms, Bounded<VerifyingKey, 4>),
+    contacts: Vec<Contact>,
+) -> Result<String, Problem> {
+    let contacts = Bounded::fill(&mut contacts.into_iter());
+    let (realm, name) = (shared.realm(), own_name(shared)?);
+    Ok(Offer { realm, name, to, grant, said_in, terms, signers, contacts }.to_text())
+}
+
+/// The offer of a grant that this realm lends, as it is handed over once more, with few addresses.
+pub(super) fn offered(shared: &Shared, id: GrantId, grant: &Grant) -> Result<String, Problem> {
+    let keys = Bounded::fill(&mut grant.keys.iter().copied());
+    let contacts = contacts(shared).into_iter().take(CONTACTS_IN_LETTERS).collect();
+    written(shared, (id, grant.said_in), (grant.other, grant.terms, keys), contacts)
 }
 
 /// Says what it is called, and then that it is.
@@ -285,7 +297,11 @@ async fn open(shared: &Shared, state: &State, id: ServiceId, grant: GrantId) -> 
     shared.log.say(body, bucket::by(shared)).await.map(drop)
 }
 
-async fn accept(shared: &Shared, wish: &GrantToAccept, dry_run: bool) -> Result<GrantStatus, Problem> {
+pub(super) async fn accept(
+    shared: &Shared,
+    wish: &GrantToAccept,
+    dry_run: bool,
+) -> Result<GrantStatus, Problem> {
     let view = shared.log.view();
     let (state, called, now) = (view.state(), called(shared, view.state()), clock::wall());
     let offer = Offer::from_text(&wish.text)
@@ -340,7 +356,7 @@ async fn accept(shared: &Shared, wish: &GrantToAccept, dry_run: bool) -> Result<
     one(shared, offer.grant).await
 }
 
-fn contact(contact: &crate::invitation::Contact) -> Option<GrantContact> {
+fn contact(contact: &Contact) -> Option<GrantContact> {
     let at = Addresses::from_bytes(&contact.addresses).ok()?.to_string();
     let addresses = at.split(',').filter_map(|at| Text::new(at).ok()).collect::<Vec<_>>();
     Some(GrantContact { node: contact.node, addresses: Bounded::fill(&mut addresses.into_iter()) })

@@ -182,7 +182,7 @@ pub(super) async fn set_node(shared: &Shared, named: &str, wish: NodeSetting) ->
 }
 
 /// The zone of that name, which is made if there is none.
-async fn zone_of(shared: &Shared, name: &str) -> Result<ZoneId, Problem> {
+pub(super) async fn zone_of(shared: &Shared, name: &str) -> Result<ZoneId, Problem> {
     let name = name_of(name)?;
     let known = shared.zone_named(name.as_str());
     if let Some(zone) = known {

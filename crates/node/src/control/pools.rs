@@ -1,5 +1,6 @@
 //! Pools, from the API to the papers: what is signed here is signed by the key of this machine's admin.
 
+mod lending;
 mod told;
 
 use std::collections::BTreeSet;
@@ -12,7 +13,8 @@ use freehold_api::{
 };
 use freehold_crypt::SigningKey;
 use freehold_pools::{
-    About, Change, Charter, Decide, Draft, Leaving, NoChange, Notice, Papers, Row, Rules, Unwished, Wrong,
+    About, Change, Charter, Decide, Draft, Leaving, Letter, NoChange, Notice, Papers, Row, Rules, Unwished,
+    Wrong,
 };
 use freehold_realm::Standing;
 use freehold_wire::{Digest, Millis, RealmId, Text};
@@ -24,6 +26,7 @@ use crate::clock;
 use crate::pools::{papers_of, papers_text};
 use crate::shared::Shared;
 
+pub(crate) use lending::deal;
 use told::{Names, status};
 
 const NOT_FOUNDED: &str = "no pool was founded";
@@ -55,7 +58,8 @@ impl PoolControl for Answers {
 
     async fn take_pool_papers(&self, papers: PoolPapers) -> Result<PoolHanded, Problem> {
         let take = move |shared: &Shared| done(shared, &taken(shared, NOT_TAKEN, &papers.papers)?, false);
-        self.at_the_desk(take).await
+        let handed = self.at_the_desk(take).await?;
+        self.dealt(handed).await
     }
 
     async fn pool_papers(&self, pool: &str) -> Result<PoolHanded, Problem> {
@@ -64,12 +68,15 @@ impl PoolControl for Answers {
     }
 
     async fn sign_pool(&self, wish: PoolToSign, dry_run: bool) -> Result<PoolHanded, Problem> {
-        self.at_the_desk(move |shared| sign(shared, &wish, dry_run)).await
+        let handed = self.at_the_desk(move |shared| sign(shared, &wish, dry_run)).await?;
+        self.dealt(handed).await
     }
 
     async fn change_pool(&self, pool: &str, wish: PoolChange, dry_run: bool) -> Result<PoolHanded, Problem> {
         let pool = pool.to_owned();
-        self.at_the_desk(move |shared| done(shared, &change(shared, &pool, &wish)?, dry_run)).await
+        let change = move |shared: &Shared| done(shared, &change(shared, &pool, &wish)?, dry_run);
+        let handed = self.at_the_desk(change).await?;
+        self.dealt(handed).await
     }
 
     async fn leave_pool(&self, pool: &str, dry_run: bool) -> Result<Option<PoolHanded>, Problem> {
@@ -94,6 +101,24 @@ impl Answers {
             })
         };
         self.0.to_the_end(errand).await
+    }
+
+    /// The papers with what is offered by what they say now: so that a hand carries both at once.
+    async fn dealt(&self, handed: PoolHanded) -> Result<PoolHanded, Problem> {
+        if handed.papers.is_none() || !handed.pool.begun {
+            return Ok(handed);
+        }
+        let errand = |shared: Arc<Shared>| async move {
+            deal(&shared).await;
+            Ok(())
+        };
+        self.0.to_the_end(errand).await?;
+        self.at_the_desk(move |shared| {
+            let is_it = |papers: &Papers| papers.draft().id().to_string() == handed.pool.id;
+            let papers = shared.pools.all()?.into_iter().find(is_it);
+            Ok(papers.map_or(handed, |papers| self::handed(shared, &papers)))
+        })
+        .await
     }
 }
 
@@ -233,6 +258,7 @@ fn found(shared: &Shared, wish: &NewPool) -> Result<Papers, Problem> {
     let row = row(shared, NOT_FOUNDED, draft.id(), &wish.share)?;
     let mut papers = Papers::of(draft);
     papers.add_row(row).map_err(|wrong| untaken(NOT_FOUNDED, wrong))?;
+    introduced(shared, &mut papers, &key);
     Ok(papers)
 }
 
@@ -248,7 +274,19 @@ fn join(shared: &Shared, wish: &PoolToJoin) -> Result<Papers, Problem> {
     let of = standing.map_or_else(|| papers.draft().id(), |standing| standing.charter.id());
     let row = row(shared, NOT_JOINED, of, &wish.share)?;
     papers.add_row(row).map_err(|wrong| untaken(NOT_JOINED, wrong))?;
+    introduced(shared, &mut papers, &*signer(shared, NOT_JOINED)?);
     Ok(papers)
+}
+
+/// Adds by what others can lend to this realm, so that they can as soon as all have signed.
+fn introduced(shared: &Shared, papers: &mut Papers, key: &SigningKey) {
+    let is_mine = |letter: &Letter| letter.realm == shared.realm() && letter.key == key.verifying();
+    if !papers.letters().any(is_mine)
+        && let Some(letter) = lending::first_letter(shared, papers.draft().id(), key)
+    {
+        // Where there is no room for it, it is written once the charter counts.
+        let _kept = papers.add_letter(letter);
+    }
 }
 
 /// Signs what waits. Whoever founds a pool makes its first charter by that, of all rows that are there.
@@ -271,6 +309,7 @@ fn sign(shared: &Shared, wish: &PoolToSign, dry_run: bool) -> Result<PoolHanded,
     let read = told::as_proposed(shared, &papers, &charter);
     papers.sign(&charter, shared.realm(), &key).map_err(|why| unsigned(shared, &papers, &charter, why))?;
     let read = read.or_else(|| told::as_proposed(shared, &papers, &charter));
+    introduced(shared, &mut papers, &key);
     let mut handed = done(shared, &papers, dry_run)?;
     if dry_run {
         handed.pool.proposals = read.into_iter().collect();

@@ -1,5 +1,6 @@
 //! Papers of pools go between the machines of realms that lend each other something: whenever they change, and every
-//! so often. What comes is taken for pools that are known here, as it would be by hand; nothing is signed by it.
+//! so often. What comes is taken for pools that are known here, as it would be by hand; no charter is signed by it. What a
+//! charter that counts says is lent is offered and accepted then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +42,10 @@ pub(crate) struct Talk {
     asked: Mutex<BTreeMap<NodeId, (Millis, u32)>>,
     /// What each is known to have of a pool.
     have: Mutex<BTreeMap<(NodeId, Digest), Digest>>,
+    /// Held by whoever offers and accepts what a charter says.
+    pub(crate) dealing: tokio::sync::Mutex<()>,
+    /// What was in the way of it, by pool, lender and borrower.
+    pub(crate) in_the_way: Mutex<BTreeMap<(Digest, RealmId, RealmId), String>>,
 }
 
 impl Talk {
@@ -135,6 +140,7 @@ async fn run(shared: Arc<Shared>, plane: Plane) {
     loop {
         let round = async {
             tokio::time::sleep(SETTLE).await;
+            lend(&shared).await;
             plane.report(go_around(&shared).await);
             tokio::select! {
                 changed = papers.changed() => changed.is_ok(),
@@ -163,6 +169,15 @@ fn reached(shared: &Shared) -> BTreeMap<NodeId, (RealmId, Addresses)> {
         Some((node, (grant.other, at)))
     });
     all.collect()
+}
+
+/// Offers and accepts what charters say: to its end, whenever the round is broken off.
+async fn lend(shared: &Arc<Shared>) {
+    let deal = |shared: Arc<Shared>| async move {
+        crate::control::deal(&shared).await;
+        Ok(())
+    };
+    drop(shared.to_the_end(deal).await);
 }
 
 async fn go_around(shared: &Arc<Shared>) -> Health {
@@ -235,4 +250,21 @@ async fn exchange(
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_too_often_is_not_heard_for_a_while() {
+        let (talk, one, other) = (Talk::default(), NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let at = |ms: u64| Millis(1_000_000 + ms);
+        assert!((0..u64::from(ASKED_MAX)).all(|ms| talk.may_ask(one, at(ms))));
+        assert!(!talk.may_ask(one, at(17)) && !talk.may_ask(one, at(WINDOW.0 - 1)));
+        assert!(talk.may_ask(other, at(18)), "others are heard");
+        assert!(talk.may_ask(one, at(WINDOW.0)));
+        // A clock that was set back keeps nobody out.
+        assert!(talk.may_ask(one, Millis(1)));
+    }
 }

@@ -239,3 +239,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn letters_are_of_those_whose_rows_are_there_and_the_newest_counts() {
+    let letter = |of: u8, by: u8, at: u64| {
+        let text = |what: &str| Text::new(format!("{what} of {of} at {at}")).unwrap();
+        let offers = vec![Offered { to: realm(of + 1), text: text("offer") }];
+        Letter::sign((draft().id(), realm(of), Millis(at)), text("card"), offers, &key(by))
+    };
+    let mut papers = Papers::of(draft());
+    papers.add_row(row(1, draft().id(), 300)).unwrap();
+    assert_eq!(papers.add_letter(letter(2, 2, 5)), Ok(Taken { news: false }), "it has said nothing");
+    assert_eq!(papers.add_letter(letter(1, 1, 5)), Ok(Taken { news: true }));
+    assert_eq!(papers.add_letter(letter(1, 1, 4)), Ok(Taken { news: false }), "an older one");
+    assert_eq!(papers.add_letter(letter(1, 2, 9)), Ok(Taken { news: false }), "in another's name");
+    let mut forged = letter(1, 1, 9);
+    forged.at = Millis(10);
+    assert_eq!(papers.add_letter(forged), Ok(Taken { news: false }), "changed after it was signed");
+    // Another key says that it is that realm, too: both stay until the charter says which one it is.
+    papers.add_row(row_by(1, draft().id(), 300, 7)).unwrap();
+    papers.add_letter(letter(1, 7, 9)).unwrap();
+    assert_eq!(papers.letters().count(), 2);
+    let mut begun = begun(3);
+    assert_eq!(begun.take(&papers), Ok(Taken { news: true }));
+    assert_eq!(begun.letters().cloned().collect::<Vec<_>>(), [letter(1, 1, 5)]);
+    assert_eq!(begun.add_letter(letter(4, 4, 9)), Ok(Taken { news: false }), "no member");
+    assert_eq!(Papers::from_bytes(&begun.to_bytes()).unwrap(), begun);
+    // One that is full stays within its bounds.
+    let long = Text::new("x".repeat(LETTER_TEXT_MAX)).unwrap();
+    let offers = (0..32).map(|of| Offered { to: realm(of), text: long.clone() }).collect();
+    let full = Letter::sign((draft().id(), realm(1), Millis(6)), long, offers, &key(1));
+    assert!(full.is_signed() && full.offers.len() == 10, "{}", full.offers.len());
+    assert_eq!(Letter::from_bytes(&full.to_bytes()).unwrap(), full);
+}

@@ -41,6 +41,9 @@ fn vectors() -> Value {
     let notice = Notice::sign(Leaving { pool, realm: realm(2), at: NOW, last: NOW.plus(DAY) }, &key(2));
     let with = vec![Used { with: realm(2), kept: 40, used: 5 }];
     let account = Account::sign((pool, realm(1), NOW), Bounded::from_vec(with).unwrap(), &key(1));
+    let offers = vec![Offered { to: realm(2), text: Text::new("FREEHOLD-GRANT:AAAA").unwrap() }];
+    let card = Text::new("FREEHOLD-REALM:BBBB").unwrap();
+    let letter = Letter::sign((pool, realm(1), NOW), card, offers, &key(1));
     let houses: [&[(u64, u64, u8)]; 4] = [
         &[(300, 300, 1), (300, 300, 2), (300, 300, 3), (300, 300, 1)],
         &[(100, 1000, 1), (1000, 100, 2), (1000, 1000, 2)],
@@ -67,6 +70,7 @@ fn vectors() -> Value {
         "charters": charters,
         "notice": { "bytes": Hex(&notice.to_bytes()).to_string(), "free": NOW.plus(Millis(DAY.0 * 14)).0 },
         "account": Hex(&account.to_bytes()).to_string(),
+        "letter": Hex(&letter.to_bytes()).to_string(),
         "shares": shares,
     })
 }

@@ -1,16 +1,22 @@
 //! A pool as people read it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use freehold_api::{
     PoolDecide, PoolLending, PoolMember, PoolProposal, PoolRules, PoolShare, PoolStatus, Problem, words,
 };
 use freehold_pools::{
-    Change, Charter, Decide, Member, Missing, Papers, Row, Rules, Share, Signed, Standing, allot,
+    Change, Charter, Decide, Differs, Member, Missing, Papers, Row, Rules, Share, Signed, Standing, allot,
+    dealing,
 };
-use freehold_wire::RealmId;
+use freehold_realm::{Grant, Side};
+use freehold_wire::{GrantId, RealmId};
 
+use super::lending::{rooms, stand};
 use crate::clock;
+use crate::net::called;
+use crate::net::called::Thing;
 use crate::shared::Shared;
 
 /// What people call a pool.
@@ -238,11 +244,7 @@ pub(super) fn status(shared: &Shared, papers: &Papers) -> PoolStatus {
         }
         None => (rows(&waiting), Vec::new()),
     };
-    let lending = teller.shares.iter().map(|share| PoolLending {
-        lender: teller.names.of_realm(&share.lender),
-        borrower: teller.names.of_realm(&share.borrower),
-        bytes: share.bytes,
-    });
+    let lending = lending(shared, papers, &teller);
     let counts = teller.standing.as_ref().map(|standing| &standing.charter);
     let proposals: Vec<PoolProposal> =
         papers.proposed().into_iter().map(|paper| teller.proposal(shared, paper)).collect();
@@ -256,13 +258,63 @@ pub(super) fn status(shared: &Shared, papers: &Papers) -> PoolStatus {
         id: papers.draft().id().to_string(),
         begun: teller.standing.is_some(),
         rules: rules(counts.map_or(papers.draft().rules, |charter| charter.rules)),
-        next: next(shared, papers, &name, &proposals, &waiting),
+        next: next(shared, papers, &name, &proposals, &waiting)
+            .into_iter()
+            .chain(differing(shared, &teller))
+            .collect(),
         name,
         members,
         waiting,
-        lending: lending.collect(),
+        lending,
         proposals,
     }
+}
+
+/// Who lends whom how much, and for how much of it there is a grant, as far as this realm knows.
+fn lending(shared: &Shared, papers: &Papers, teller: &Teller<'_>) -> Vec<PoolLending> {
+    let (me, now) = (shared.realm(), clock::wall());
+    let view = shared.log.view();
+    let [lent, had] = [Side::Lends, Side::Borrows].map(|side| stand(view.state(), side, now));
+    let in_the_way = shared.talk.in_the_way.lock().unwrap_or_else(PoisonError::into_inner);
+    let told = teller.shares.iter().map(|share| {
+        let Share { lender, borrower, bytes } = *share;
+        let granted = match (lender == me, borrower == me) {
+            (true, _) => Some(lent.get(&borrower).copied().unwrap_or(0)),
+            (_, true) => Some(had.get(&lender).copied().unwrap_or(0)),
+            _ => None,
+        };
+        let trouble = in_the_way.get(&(papers.draft().id(), lender, borrower)).cloned();
+        let (lender, borrower) = (teller.names.of_realm(&lender), teller.names.of_realm(&borrower));
+        PoolLending { lender, borrower, bytes, granted, trouble }
+    });
+    told.collect()
+}
+
+/// Grants that are not what the charter says: what it takes to change them ends them.
+fn differing(shared: &Shared, teller: &Teller<'_>) -> Vec<String> {
+    let Some(standing) = &teller.standing else { return Vec::new() };
+    let (me, now, view) = (shared.realm(), clock::wall(), shared.log.view());
+    if !standing.binds(&me, now) {
+        return Vec::new();
+    }
+    let lent = stand(view.state(), Side::Lends, now);
+    let called = called(shared, view.state());
+    let told = dealing(&me, standing, &lent, now).differs.into_iter().map(|differs| {
+        let Differs { with, stands, due } = differs;
+        let is_theirs = |(_, grant): &(GrantId, &Grant)| grant.other == with;
+        let grant = rooms(view.state(), Side::Lends, now).find(is_theirs);
+        let grant = grant.map(|(id, _)| called.name(Thing::Grant(id))).unwrap_or_default();
+        let after =
+            if due == 0 { "" } else { "    (then the charter's is offered; what lies there is copied)" };
+        format!(
+            "this realm lends {} {}, and the charter says {}: freehold grant revoke {}{after}",
+            teller.names.of_realm(&with),
+            words::bytes(stands),
+            words::bytes(due),
+            words::typed(&grant),
+        )
+    });
+    told.collect()
 }
 
 /// What is to be typed or done next here.
