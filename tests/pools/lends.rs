@@ -77,6 +77,15 @@ fn kept_and_read(story: &Story, node: &Node<'_>, ready: &Ready) -> Result<()> {
     let grants: Vec<GrantStatus> = node.ask(&["grant", "list"])?;
     let rooms: Vec<_> = grants.iter().filter_map(|grant| grant.room.as_ref()).collect();
     ensure!(rooms.iter().all(|room| room.wind_down_days == 3 && room.bytes == 32 * MIB), "{grants:?}");
+    // Everybody hears what lies where, by the meters.
+    until(WITHIN, "the balance is told", || {
+        let pool = shown(node)?;
+        let of = |name: &str| member(&pool, name).map(|member| member.balance);
+        let keeps = |name: &str| Ok::<_, anyhow::Error>(of(name)?.is_some_and(|one| one.keeps >= 5 * MIB));
+        ensure!(keeps("The Joneses")? && keeps("The Lees")?, "{pool:?}");
+        ensure!(of("The Smiths")?.is_some_and(|one| one.uses_now >= 10 * MIB), "{pool:?}");
+        Ok(())
+    })?;
     // Its own disk is gone: it comes back from the pool.
     lose_the_disk(node)?;
     let back = node.host().folder().join("back");

@@ -101,8 +101,8 @@ pub use people::{BucketOfPerson, PeopleControl, PersonErasurePlan, PersonStatus,
 pub use phone::{NewPhone, PhoneControl, PhoneKey, PhoneSettings};
 pub use place::{BucketChange, BucketRules, Burden, CopiesCount, NodePlace, NodeSetting};
 pub use pool::{
-    NewPool, PoolChange, PoolControl, PoolDecide, PoolHanded, PoolLending, PoolMember, PoolPapers,
-    PoolProposal, PoolRules, PoolShare, PoolStatus, PoolToJoin, PoolToSign,
+    NewPool, PoolBalance, PoolChange, PoolControl, PoolDecide, PoolHanded, PoolLending, PoolMember,
+    PoolPapers, PoolProposal, PoolRules, PoolShare, PoolStatus, PoolToJoin, PoolToSign,
 };
 pub use problem::{Problem, ProblemKind};
 pub use quota::{QuotaSetting, QuotaWhose, UsageStatus};

@@ -154,6 +154,23 @@ pub struct PoolMember {
     pub leaves_ms: Option<u64>,
     /// Whether it has signed two things that exclude each other.
     pub said_two_things: bool,
+    /// What lies where, as the members say by their meters; nothing before one has said something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<PoolBalance>,
+}
+
+/// What a member keeps for the others, and has with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PoolBalance {
+    /// Bytes of the others that lie with it, as it says.
+    pub keeps: u64,
+    /// The same as the others say.
+    pub keeps_as_told: u64,
+    /// Bytes of its own that lie with the others, as those say who keep them.
+    pub uses_now: u64,
+    /// When it has said so last, in milliseconds since 1970, if ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_ms: Option<u64>,
 }
 
 /// A charter that waits for signatures.

@@ -21,6 +21,14 @@ fn elm() -> PoolStatus {
     };
     let mut lee = member("lee", "1e", 300, 100, "");
     lee["leaves_ms"] = json!(now_ms() + 20 * 24 * HOUR_MS);
+    let balance = |keeps: u64, told: u64, uses: u64| {
+        json!({ "keeps": keeps * 1_000_000_000, "keeps_as_told": told * 1_000_000_000,
+        "uses_now": uses * 1_000_000_000, "heard_ms": now_ms() - HOUR_MS })
+    };
+    let (mut smith, mut jones) =
+        (member("smith", "7d", 600, 300, "berlin"), member("jones", "5d", 600, 300, "paris"));
+    smith["balance"] = balance(120, 120, 90);
+    jones["balance"] = balance(200, 90, 140);
     let lends = |lender: &str, borrower: &str, gb: u64, known: &serde_json::Value| {
         let mut lends = json!({ "lender": lender, "borrower": borrower, "bytes": gb * 1_000_000_000 });
         lends.as_object_mut().unwrap().extend(known.as_object().unwrap().clone());
@@ -29,7 +37,7 @@ fn elm() -> PoolStatus {
     let all = json!({
         "id": "e1".repeat(32), "name": "elm", "begun": true, "rules": { "decide": "majority", "notice_days": 30,
             "wind_down_days": 30 },
-        "members": [member("smith", "7d", 600, 300, "berlin"), member("jones", "5d", 600, 300, "paris"), lee],
+        "members": [smith, jones, lee],
         "waiting": [member("miller", "aa", 100, 50, "rome")],
         "lending": [lends("smith", "jones", 250, &json!({ "granted": 250_000_000_000_u64 })),
             lends("jones", "smith", 300, &json!({ "granted": 0, "trouble": "no machine of theirs answers" })),

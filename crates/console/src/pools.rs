@@ -1,6 +1,6 @@
 //! Pools: what several realms give to all others together, and what they have of it.
 
-use freehold_api::{PoolDecide, PoolLending, PoolMember, PoolProposal, PoolStatus, ProblemKind};
+use freehold_api::{PoolBalance, PoolDecide, PoolLending, PoolMember, PoolProposal, PoolStatus, ProblemKind};
 
 use crate::fault::Fault;
 use crate::grants::Bar;
@@ -36,6 +36,15 @@ pub(crate) fn balance(member: &PoolMember) -> [Bar; 2] {
     // All of what was agreed is as it should be.
     let bar = |what, used, of| Bar { tone: "good", ..Bar::new(what, used, of) };
     [bar("Lends", member.shared_out, share.gives), bar("Borrows", member.has, share.uses)]
+}
+
+/// What lies where, as the members say; nothing before one has.
+pub(crate) fn lies(member: &PoolMember) -> Option<String> {
+    let PoolBalance { keeps, keeps_as_told, uses_now, .. } = member.balance?;
+    // What is said at different times differs a little.
+    let alike = keeps.abs_diff(keeps_as_told) <= keeps / 10;
+    let told = if alike { String::new() } else { format!(" (the others say {})", bytes(keeps_as_told)) };
+    Some(format!("Keeps {} for the others{told}, and has {} with them", bytes(keeps), bytes(uses_now)))
 }
 
 /// Where it stands, and whether it stays.

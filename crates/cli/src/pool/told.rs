@@ -1,7 +1,7 @@
 //! A pool in plain words.
 
 use freehold_api::words::{bytes, count, date};
-use freehold_api::{PoolDecide, PoolLending, PoolMember, PoolProposal, PoolStatus};
+use freehold_api::{PoolBalance, PoolDecide, PoolLending, PoolMember, PoolProposal, PoolStatus};
 
 /// One line.
 pub(super) fn line(pool: &PoolStatus) -> String {
@@ -86,6 +86,10 @@ fn of_member(begun: bool, member: &PoolMember) -> String {
         bytes(member.share.gives),
         bytes(member.share.uses)
     );
+    if let Some(balance) = &member.balance {
+        text.push_str("\n      ");
+        text.push_str(&lies(balance));
+    }
     if let Some(until) = member.leaves_ms {
         text.push_str("\n      LEAVES: bound until ");
         text.push_str(&date(until));
@@ -94,6 +98,20 @@ fn of_member(begun: bool, member: &PoolMember) -> String {
         text.push_str("\n      HAS SIGNED TWO THINGS that exclude each other: the papers prove it");
     }
     text
+}
+
+/// What lies where, as the members say.
+fn lies(balance: &PoolBalance) -> String {
+    let PoolBalance { keeps, keeps_as_told, uses_now, heard_ms } = balance;
+    // What is said at different times differs a little.
+    let told = if keeps.abs_diff(*keeps_as_told) <= keeps / 10 {
+        String::new()
+    } else {
+        format!(" (the others say {})", bytes(*keeps_as_told))
+    };
+    let heard =
+        heard_ms.map_or_else(|| "it has said nothing yet".to_owned(), |at| format!("said on {}", date(at)));
+    format!("keeps {} for the others{told} and has {} with them; {heard}", bytes(*keeps), bytes(*uses_now))
 }
 
 /// What waits for signatures.

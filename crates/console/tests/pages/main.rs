@@ -450,6 +450,8 @@ async fn the_balance_of_a_pool_is_on_a_page() {
         "Leaves, and is bound until",
         "lends jones",
         "250 GB: lent",
+        "Keeps 120 GB for the others, and has 90 GB with them",
+        "Keeps 200 GB for the others (the others say 90 GB), and has 140 GB with them",
         "300 GB: not lent: no machine of theirs answers",
         "miller comes in",
         "waits for 1 more of the others",

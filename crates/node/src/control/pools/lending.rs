@@ -6,10 +6,10 @@ use std::sync::{Arc, PoisonError};
 
 use freehold_api::{GrantToAccept, NewGrant, Problem};
 use freehold_crypt::SigningKey;
-use freehold_pools::{Letter, Member, Offered, Papers, Share, Standing, allot, dealing};
+use freehold_pools::{Account, Letter, Member, Offered, Papers, Share, Standing, Used, allot, dealing};
 use freehold_realm::body::{NodeSet, Resource};
 use freehold_realm::{Grant, Side, State};
-use freehold_wire::{Digest, GrantId, Millis, RealmId, Text};
+use freehold_wire::{Bounded, Digest, GrantId, Millis, RealmId, Text};
 
 use super::super::grants::{self, card};
 use super::super::places::zone_of;
@@ -19,12 +19,16 @@ use crate::log::By;
 use crate::net::called;
 use crate::net::called::Sort;
 use crate::net::grants::texts::{Offer, RealmCard as Card};
+use crate::net::lending::keeping;
 use crate::shared::Shared;
 
 /// A charter holds until its members leave; so do its grants, which can be ended on any day.
 const HOLDS_FOR: Millis = Millis::from_hours(10 * 365 * 24);
 /// Addresses change: so often a letter is written anew that says the same.
 const ANEW_AFTER: Millis = Millis::from_hours(1);
+
+/// So often the others are told what lies where.
+const ACCOUNT_EVERY: Millis = Millis::from_secs(600);
 
 /// Does for all pools what this machine's key has signed for.
 pub(crate) async fn deal(shared: &Arc<Shared>) {
@@ -204,7 +208,10 @@ impl Deal<'_> {
         }
         offers.sort_by_key(|offered: &Offered| offered.to);
         let letter = Letter::sign((self.papers.draft().id(), me, now), own_card, offers, key);
-        if self.letter(&me).is_some_and(|known| says(known) == says(&letter) && !is_stale(known, &letter)) {
+        let says_so = |known: &Letter| says(known) == says(&letter) && !is_stale(known, &letter);
+        let letter = if self.letter(&me).is_some_and(says_so) { None } else { Some(letter) };
+        let account = self.account(key, now);
+        if letter.is_none() && account.is_none() {
             return Ok(());
         }
         let (shared, of) = (Arc::clone(self.shared), self.papers.draft().id());
@@ -215,13 +222,49 @@ impl Deal<'_> {
             else {
                 return Ok(());
             };
-            match papers.add_letter(letter) {
-                Ok(taken) if taken.news => shared.pools.keep(&papers),
-                _ => Ok(()),
-            }
+            let letter = letter.map(|letter| papers.add_letter(letter));
+            let account = account.map(|account| papers.add_account(account));
+            let news =
+                [letter, account].into_iter().flatten().any(|taken| taken.is_ok_and(|taken| taken.news));
+            if news { shared.pools.keep(&papers) } else { Ok(()) }
         });
         kept.await.unwrap_or_else(|error| Err(Problem::bug(what, error.to_string(), None::<&str>)))
     }
+
+    /// What lies between this realm and each other member, by the meters, if that is news.
+    fn account(&self, key: &SigningKey, now: Millis) -> Option<Account> {
+        let me = self.shared.realm();
+        let known = self.papers.accounts().iter().find(|account| account.realm == me);
+        let others = self.standing.charter.members.iter().filter(|member| member.realm != me);
+        let rows: Vec<Used> = others.map(|member| lies_between(self.shared, member.realm)).collect();
+        let is_news = match known {
+            None => rows.iter().any(|row| row.kept > 0 || row.used > 0),
+            Some(known) => *known.with != *rows && now.since(known.at) >= ACCOUNT_EVERY,
+        };
+        let with = Bounded::fill(&mut rows.into_iter());
+        is_news.then(|| Account::sign((self.standing.pool, me, now), with, key))
+    }
+}
+
+/// What of another realm's lies here, and of this one's there as it was told last, also under grants that wind down.
+fn lies_between(shared: &Shared, with: RealmId) -> Used {
+    let view = shared.log.view();
+    let grants = view.state().grants.iter();
+    let rooms = grants.filter(|(_, grant)| grant.other == with && grant.terms.resource == Resource::Storage);
+    let mut lies = Used { with, kept: 0, used: 0 };
+    for (id, grant) in rooms {
+        match grant.side {
+            Side::Lends => {
+                let kept = keeping::kept_here(shared, *id, grant).map_or(0, |about| about.kept);
+                lies.kept = lies.kept.saturating_add(kept);
+            }
+            Side::Borrows => {
+                let there = shared.rooms.standings(*id).into_values().filter_map(Result::ok);
+                lies.used = there.fold(lies.used, |sum, about| sum.saturating_add(about.kept));
+            }
+        }
+    }
+    lies
 }
 
 /// What a member offers to this realm in its letter, if the charter has it lend something, and it is its own room. Nothing
@@ -250,7 +293,7 @@ fn is_stale(known: &Letter, now: &Letter) -> bool {
 mod tests {
     use freehold_crypt::{Algorithm, Secret};
     use freehold_realm::body::{Ceilings, Terms};
-    use freehold_wire::{Bounded, Name, OpId};
+    use freehold_wire::{Name, OpId};
 
     use super::*;
 

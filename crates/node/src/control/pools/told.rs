@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use freehold_api::{
-    PoolDecide, PoolLending, PoolMember, PoolProposal, PoolRules, PoolShare, PoolStatus, Problem, words,
+    PoolBalance, PoolDecide, PoolLending, PoolMember, PoolProposal, PoolRules, PoolShare, PoolStatus,
+    Problem, words,
 };
 use freehold_pools::{
     Change, Charter, Decide, Differs, Member, Missing, Papers, Row, Rules, Share, Signed, Standing, allot,
-    dealing,
+    balance, dealing,
 };
 use freehold_realm::{Grant, Side};
 use freehold_wire::{GrantId, RealmId};
@@ -139,7 +140,21 @@ impl Teller<'_> {
             leaves_ms: standing.and_then(|standing| standing.leaving.get(&realm)).map(|free| free.0),
             said_two_things: standing
                 .is_some_and(|standing| standing.doubles.iter().any(|double| double.realm == realm)),
+            balance: self.balance(&realm),
         }
+    }
+
+    /// What lies where, once somebody has said something of it.
+    fn balance(&self, realm: &RealmId) -> Option<PoolBalance> {
+        let lines = balance(self.standing.as_ref()?, &self.shares, self.papers.accounts());
+        let line = lines.into_iter().find(|line| line.realm == *realm)?;
+        let is_said = line.heard.is_some() || line.kept_as_told > 0 || line.used > 0;
+        is_said.then(|| PoolBalance {
+            keeps: line.kept,
+            keeps_as_told: line.kept_as_told,
+            uses_now: line.used,
+            heard_ms: line.heard.map(|at| at.0),
+        })
     }
 
     /// A row in words.
