@@ -239,11 +239,27 @@ impl Deal<'_> {
         let rows: Vec<Used> = others.map(|member| lies_between(self.shared, member.realm)).collect();
         let is_news = match known {
             None => rows.iter().any(|row| row.kept > 0 || row.used > 0),
-            Some(known) => *known.with != *rows && now.since(known.at) >= ACCOUNT_EVERY,
+            Some(known) => {
+                let is_old = now.since(known.at) >= ACCOUNT_EVERY;
+                *known.with != *rows && (is_old || is_much_else(&known.with, &rows))
+            }
         };
         let with = Bounded::fill(&mut rows.into_iter());
         is_news.then(|| Account::sign((self.standing.pool, me, now), with, key))
     }
+}
+
+/// Whether far more or less lies somewhere, so that it is worth telling at once.
+fn is_much_else(known: &[Used], rows: &[Used]) -> bool {
+    let sizes = |rows: &[Used]| -> BTreeMap<RealmId, [u64; 2]> {
+        rows.iter().map(|row| (row.with, [row.kept, row.used])).collect()
+    };
+    let (known, rows) = (sizes(known), sizes(rows));
+    rows.iter().any(|(with, now)| {
+        let then = known.get(with).copied().unwrap_or_default();
+        let mut pairs = then.into_iter().zip(*now);
+        pairs.any(|(then, now)| then.abs_diff(now) > (then.max(now) / 2).max(1 << 20))
+    })
 }
 
 /// What of another realm's lies here, and of this one's there as it was told last, also under grants that wind down.
@@ -325,6 +341,16 @@ mod tests {
         let offered = Offered { to, text: Text::new(offer.to_text()).unwrap() };
         let of = Digest::from_bytes([9; 32]);
         Letter::sign((of, LENDER, Millis(1)), Text::new("card").unwrap(), vec![offered], &key)
+    }
+
+    #[test]
+    fn what_is_twice_as_much_is_told_at_once() {
+        let rows = |kept: u64, used: u64| [Used { with: LENDER, kept, used }];
+        let mib = |mib: u64| mib << 20;
+        assert!(is_much_else(&rows(0, 0), &rows(mib(5), 0)) && is_much_else(&[], &rows(0, mib(5))));
+        assert!(is_much_else(&rows(mib(100), 0), &rows(mib(49), 0)));
+        assert!(!is_much_else(&rows(mib(100), mib(7)), &rows(mib(60), mib(8))));
+        assert!(!is_much_else(&rows(0, 0), &rows(1 << 19, 0)), "little is no news");
     }
 
     #[test]
