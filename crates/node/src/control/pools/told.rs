@@ -309,7 +309,8 @@ fn lending(shared: &Shared, papers: &Papers, teller: &Teller<'_>) -> Vec<PoolLen
 fn differing(shared: &Shared, teller: &Teller<'_>) -> Vec<String> {
     let Some(standing) = &teller.standing else { return Vec::new() };
     let (me, now, view) = (shared.realm(), clock::wall(), shared.log.view());
-    if !standing.binds(&me, now) {
+    // Whoever is no member lends nothing by it.
+    if standing.charter.member(&me).is_none() {
         return Vec::new();
     }
     let lent = stand(view.state(), Side::Lends, now);
