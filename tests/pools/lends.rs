@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use freehold_api::{GrantStanding, GrantStatus, NodeStatus, PoolStatus};
+use freehold_api::{GrantStanding, GrantStatus, NodeStatus, PoolStatus, RoomPhase};
 use freehold_harness::{Node, Ready, Story, eventually, story, until};
 
 use crate::{POOL, member, shown, text, typed};
@@ -116,6 +116,23 @@ fn same(node: &Node<'_>, ready: &Ready, original: &Path, back: &Path) -> Result<
     Ok(came && std::fs::read(back)? == std::fs::read(original)?)
 }
 
+/// Two are left: each gives the other all that it may use, once what stands has been ended. It is read until it is over.
+fn grows(attic: &Node<'_>, den: &Node<'_>) -> Result<()> {
+    ensure!(lent(&shown(attic)?, "The Smiths", "The Joneses") == Some(32 * MIB), "{:?}", shown(attic)?);
+    attic.cli(&["grant", "revoke", "The Joneses"])?.good()?;
+    until(2 * WITHIN, "the new amount is offered, and accepted though what was ended is still read", || {
+        let pools = [shown(attic)?, shown(den)?];
+        let are_lent = |pool: &PoolStatus| lent(pool, "The Smiths", "The Joneses") == Some(64 * MIB);
+        ensure!(pools.iter().all(are_lent), "{pools:?}");
+        Ok(())
+    })?;
+    let grants: Vec<GrantStatus> = den.ask(&["grant", "list"])?;
+    let ended =
+        |grant: &&GrantStatus| grant.room.as_ref().is_some_and(|room| room.phase == RoomPhase::WindingDown);
+    ensure!(grants.iter().filter(ended).count() == 1, "{grants:?}");
+    Ok(())
+}
+
 #[test]
 fn what_all_have_signed_is_lent_by_itself() -> Result<()> {
     story("what_all_have_signed_is_lent", |story: &Story| {
@@ -154,7 +171,7 @@ fn what_all_have_signed_is_lent_by_itself() -> Result<()> {
         attic.cli(&["grant", "revoke", &grant])?.good()?;
         let says = |line: &String| line.contains("The Lees");
         ensure!(!shown(&attic)?.next.iter().any(says), "{:?}", shown(&attic)?);
-        Ok(())
+        grows(&attic, &den)
     })
 }
 

@@ -143,22 +143,24 @@ fn grant_name(called: &Called, what: &str, typed: Option<&str>, theirs: &Name) -
     Ok(name)
 }
 
-/// Of one sort there is one grant with a realm at a time: who comes under it has one set of rights.
+/// Of one sort there is one grant with a realm at a time: who comes under it has one set of rights. Room that its lender has
+/// ended is read while it winds down, and is in no other's way.
 fn no_other(
-    state: &State,
-    called: &Called,
+    shared: &Shared,
+    (state, called): (&State, &Called),
     what: &str,
     (side, realm, resource): (Side, RealmId, Resource),
 ) -> Result<(), Problem> {
     let now = clock::wall();
-    let same = |grant: &Grant| {
+    let same = |id: GrantId, grant: &Grant| {
         grant.side == side
             && grant.other == realm
             && grant.terms.resource == resource
             && !grant.revoked
             && grant.terms.until > now
+            && !lending::is_ended_there(shared, id, grant)
     };
-    let Some((id, _)) = state.grants.iter().find(|(_, grant)| same(grant)) else { return Ok(()) };
+    let Some((id, _)) = state.grants.iter().find(|(id, grant)| same(**id, grant)) else { return Ok(()) };
     let name = called.name(Thing::Grant(*id));
     Err(Problem::conflict(
         what,
@@ -203,7 +205,7 @@ pub(super) async fn offer(
         wish.services.iter().map(|typed| service(&called, typed)).collect::<Result<Vec<_>, _>>()?;
     let resource = wished(wish, !services.is_empty())?;
     let (ceilings, wind_down_days, homes) = room::wished(shared, state, &called, wish)?;
-    no_other(state, &called, NOT_OFFERED, (Side::Lends, theirs.realm, resource))?;
+    no_other(shared, (state, &called), NOT_OFFERED, (Side::Lends, theirs.realm, resource))?;
     let name = grant_name(&called, NOT_OFFERED, wish.name.as_deref(), &theirs.name)?;
     let until = wish.until_ms.map_or(now.plus(YEAR), Millis);
     let terms = Terms { resource, ceilings, from: now, until, wind_down_days };
@@ -327,7 +329,7 @@ pub(super) async fn accept(
         let next = "freehold grant card, and ask for an offer to that";
         return Err(refused("no machine that it names is here any more: the card was an old one", next));
     }
-    no_other(state, &called, NOT_ACCEPTED, (Side::Borrows, offer.realm, offer.terms.resource))?;
+    no_other(shared, (state, &called), NOT_ACCEPTED, (Side::Borrows, offer.realm, offer.terms.resource))?;
     let name = grant_name(&called, NOT_ACCEPTED, wish.name.as_deref(), &offer.name)?;
     let body =
         GrantAccept { grant: offer.grant, from: offer.realm, offer: offer.said_in, terms: offer.terms };

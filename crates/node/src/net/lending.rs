@@ -71,6 +71,11 @@ pub(crate) fn is_gone_to(grant: &Grant, now: Millis) -> bool {
     is_whole && grant.terms.from <= now && now <= last_asked(grant)
 }
 
+/// Whether a room is one that its lender has ended, as far as this machine has heard.
+pub(crate) fn is_ended_there(shared: &Shared, id: GrantId, grant: &Grant) -> bool {
+    is_room(grant, Side::Borrows) && !rounds::phase(shared, id, grant).takes()
+}
+
 /// Until when passes may be signed for it.
 pub(crate) fn last_asked(grant: &Grant) -> Millis {
     match grant.terms.resource {

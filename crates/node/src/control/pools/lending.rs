@@ -19,7 +19,7 @@ use crate::log::By;
 use crate::net::called;
 use crate::net::called::Sort;
 use crate::net::grants::texts::{Offer, RealmCard as Card};
-use crate::net::lending::keeping;
+use crate::net::lending::{is_ended_there, keeping};
 use crate::shared::Shared;
 
 /// A charter holds until its members leave; so do its grants, which can be ended on any day.
@@ -27,6 +27,8 @@ const HOLDS_FOR: Millis = Millis::from_hours(10 * 365 * 24);
 /// Addresses change: so often a letter is written anew that says the same.
 const ANEW_AFTER: Millis = Millis::from_hours(1);
 
+/// Each grant that is accepted stays in the log: so many of one realm are accepted before a person is asked.
+const AGAIN_MAX: usize = 16;
 /// So often the others are told what lies where.
 const ACCOUNT_EVERY: Millis = Millis::from_secs(600);
 
@@ -60,9 +62,10 @@ fn bound(shared: &Shared, papers: &Papers) -> Option<(Standing, Arc<SigningKey>)
 }
 
 /// The bytes that grants of room which hold lend to each realm, or have from each.
-pub(super) fn stand(state: &State, side: Side, now: Millis) -> BTreeMap<RealmId, u64> {
+pub(super) fn stand(shared: &Shared, state: &State, side: Side, now: Millis) -> BTreeMap<RealmId, u64> {
     let mut stand = BTreeMap::<RealmId, u64>::new();
-    for (_, grant) in rooms(state, side, now) {
+    let goes_on = |(id, grant): &(GrantId, &Grant)| !is_ended_there(shared, *id, grant);
+    for (_, grant) in rooms(state, side, now).filter(goes_on) {
         let bytes = stand.entry(grant.other).or_default();
         *bytes = bytes.saturating_add(grant.terms.ceilings.bytes);
     }
@@ -117,7 +120,7 @@ impl Deal<'_> {
 
     async fn offer(&self) {
         let (me, now) = (self.shared.realm(), clock::wall());
-        let stand = stand(self.shared.log.view().state(), Side::Lends, now);
+        let stand = stand(self.shared, self.shared.log.view().state(), Side::Lends, now);
         for share in dealing(&me, self.standing, &stand, now).offers {
             // Whoever has not said how they are reached will.
             let Some(letter) = self.letter(&share.borrower) else { continue };
@@ -149,18 +152,26 @@ impl Deal<'_> {
         let shares = allot(self.standing.staying());
         for letter in self.papers.letters() {
             let Some((offer, text)) = due_to(&me, &shares, letter) else { continue };
-            let is_new = {
+            let (is_new, before) = {
                 let view = self.shared.log.view();
-                let stands = stand(view.state(), Side::Borrows, clock::wall());
-                !view.state().grants.contains_key(&offer.grant) && !stands.contains_key(&letter.realm)
+                let (state, now) = (view.state(), clock::wall());
+                let stands = stand(self.shared, state, Side::Borrows, now);
+                let is_new = !state.grants.contains_key(&offer.grant) && !stands.contains_key(&letter.realm);
+                let theirs = |grant: &&Grant| grant.side == Side::Borrows && grant.other == letter.realm;
+                (is_new, state.grants.values().filter(theirs).count())
             };
             if is_new {
-                let name = Some(self.free_name(offer.name.as_str()));
-                let wish = GrantToAccept { text: text.to_owned(), name };
-                let done = grants::accept(self.shared, &wish, false).await.map(drop);
+                let done =
+                    if before < AGAIN_MAX { self.accept_one(&offer, text).await } else { Err(again()) };
                 self.note(letter.realm, me, done);
             }
         }
+    }
+
+    async fn accept_one(&self, offer: &Offer, text: &str) -> Result<(), Problem> {
+        let name = Some(self.free_name(offer.name.as_str()));
+        let wish = GrantToAccept { text: text.to_owned(), name };
+        grants::accept(self.shared, &wish, false).await.map(drop)
     }
 
     /// Rooms of one place are one zone: copies lie in other places first.
@@ -281,6 +292,13 @@ fn lies_between(shared: &Shared, with: RealmId) -> Used {
         }
     }
     lies
+}
+
+fn again() -> Problem {
+    let why = format!(
+        "they have offered and ended something {AGAIN_MAX} times: what they offer now is accepted by hand"
+    );
+    Problem::refused("nothing was accepted", why, Some("freehold grant accept OFFER"))
 }
 
 /// What a member offers to this realm in its letter, if the charter has it lend something, and it is its own room. Nothing

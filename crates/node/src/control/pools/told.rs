@@ -289,7 +289,7 @@ pub(super) fn status(shared: &Shared, papers: &Papers) -> PoolStatus {
 fn lending(shared: &Shared, papers: &Papers, teller: &Teller<'_>) -> Vec<PoolLending> {
     let (me, now) = (shared.realm(), clock::wall());
     let view = shared.log.view();
-    let [lent, had] = [Side::Lends, Side::Borrows].map(|side| stand(view.state(), side, now));
+    let [lent, had] = [Side::Lends, Side::Borrows].map(|side| stand(shared, view.state(), side, now));
     let in_the_way = shared.talk.in_the_way.lock().unwrap_or_else(PoisonError::into_inner);
     let told = teller.shares.iter().map(|share| {
         let Share { lender, borrower, bytes } = *share;
@@ -313,7 +313,7 @@ fn differing(shared: &Shared, teller: &Teller<'_>) -> Vec<String> {
     if standing.charter.member(&me).is_none() {
         return Vec::new();
     }
-    let lent = stand(view.state(), Side::Lends, now);
+    let lent = stand(shared, view.state(), Side::Lends, now);
     let called = called(shared, view.state());
     let told = dealing(&me, standing, &lent, now).differs.into_iter().map(|differs| {
         let Differs { with, stands, due } = differs;
